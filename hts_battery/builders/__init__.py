@@ -1,0 +1,3 @@
+"""REFINE: maggma builders."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""FACE: hts <noun> <verb>."""
+
+from __future__ import annotations

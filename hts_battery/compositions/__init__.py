@@ -1,0 +1,3 @@
+"""SCIENCE: which compositions exist."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""DOORS: the only room that opens connections."""
+
+from __future__ import annotations

@@ -1,0 +1,125 @@
+"""
+Every exception hts_battery raises on purpose.
+
+HTSBatteryError
+├── ConfigurationError       settings, launchpad_configs, campaign and space files
+│   └── SpecError            a campaign, space or table file: knows file, line, field
+├── CompositionError         compositions
+│   ├── EmptySpaceError      no member satisfies every constraint
+│   └── StateLimitError      exact counting would need too many states
+├── OrderingError            structures
+├── MissingReferenceError    thermo: an element has no competing phase
+├── MixedCalculatorError     thermo: energies of two calculators in one hull
+├── StoreError               connections: a database or server is not usable
+└── SubmissionError          connections, campaign
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class HTSBatteryError(Exception):
+    """Base class of everything hts_battery raises on purpose."""
+
+
+class ConfigurationError(HTSBatteryError):
+    """A setting or configuration file is wrong."""
+
+
+class SpecError(ConfigurationError):
+    """
+    A campaign, space or table file says something that cannot be.
+
+    Parameters
+    ----------
+    message
+        What is wrong and what would be right.
+    file
+        The file, if the text came from one.
+    line
+        Line in that file, counted from 1.
+    field
+        Dotted path of the field, for example ``space.sublattices.cation.sites``.
+
+    Examples
+    --------
+    >>> str(SpecError("must be positive", file="a.yaml", line=3, field="step"))
+    'a.yaml:3: step: must be positive'
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: str | None = None,
+        line: int | None = None,
+        field: str | None = None,
+    ) -> None:
+        self.message = message
+        self.file = file
+        self.line = line
+        self.field = field
+        place = ":".join(str(part) for part in (file, line) if part is not None)
+        super().__init__(": ".join(part for part in (place, field, message) if part))
+
+    def at(self, *, file: str | None = None, line: int | None = None) -> SpecError:
+        """Return the same error with its place filled in where it was unknown."""
+        return SpecError(
+            self.message,
+            file=self.file or file,
+            line=self.line or line,
+            field=self.field,
+        )
+
+
+class CompositionError(HTSBatteryError):
+    """A composition or a composition space cannot be."""
+
+
+class EmptySpaceError(CompositionError):
+    """No composition satisfies every constraint of a space."""
+
+
+class StateLimitError(CompositionError):
+    """Counting a space exactly would need more states than the stated limit."""
+
+
+class OrderingError(HTSBatteryError):
+    """A candidate cannot be placed on the sites of a cell."""
+
+
+class MissingReferenceError(HTSBatteryError):
+    """
+    The hull cannot be built because competing phases are missing.
+
+    Parameters
+    ----------
+    chemsys
+        The chemical system asked for, for example ``Li-Mn-O``.
+    missing
+        Elements without any reference.
+    """
+
+    def __init__(self, chemsys: str, missing: Iterable[str]) -> None:
+        self.chemsys = chemsys
+        self.missing = frozenset(missing)
+        names = ", ".join(sorted(self.missing))
+        super().__init__(
+            f"no reference phase for {names} in {chemsys}: a hull needs every element"
+        )
+
+
+class MixedCalculatorError(HTSBatteryError):
+    """Energies of different calculators were put into one hull."""
+
+
+class StoreError(HTSBatteryError):
+    """A database or its server cannot be used."""
+
+
+class SubmissionError(HTSBatteryError):
+    """A candidate could not be submitted or run."""

@@ -1,0 +1,3 @@
+"""COMPUTE: jobflow jobs and makers, engines as configured makers."""
+
+from __future__ import annotations

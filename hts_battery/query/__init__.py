@@ -1,0 +1,3 @@
+"""READ: what the builders wrote."""
+
+from __future__ import annotations

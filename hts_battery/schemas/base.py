@@ -1,0 +1,41 @@
+"""The base class of every stored document."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+
+
+class Document(BaseModel):
+    """A frozen, closed document: an unknown field is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _to_fraction(value: object) -> Fraction:
+    """Read an exact rational from an integer, a fraction, a decimal or its text."""
+    if isinstance(value, Fraction):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError(f"{value!r} is not a number")
+    try:
+        return Fraction(str(value))
+    except (ValueError, ZeroDivisionError) as err:
+        raise ValueError(
+            f"{value!r} is not a number; write 0.1, 2 or 1/10"
+        ) from err
+
+
+Rational = Annotated[
+    Fraction,
+    BeforeValidator(_to_fraction),
+    PlainSerializer(str, return_type=str),
+]
+"""
+An exact rational field.
+
+Read from ``0.1`` (as the decimal written, never its binary neighbour), ``2``,
+``"1/10"``; stored as text (``"1/10"``).
+"""

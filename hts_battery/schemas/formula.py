@@ -1,0 +1,205 @@
+"""Exact chemical formulas: text to rational amounts and back."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from math import gcd, lcm
+from typing import TYPE_CHECKING
+
+from hts_battery.errors import CompositionError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+ELEMENTS = frozenset(
+    "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn "
+    "Ga Ge As Se Br Kr Rb Sr Y Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La "
+    "Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po "
+    "At Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr Rf Db Sg Bh Hs Mt Ds Rg "
+    "Cn Nh Fl Mc Lv Ts Og".split()
+)
+
+# Formulas for people put the charge carrier first and the anions last; this
+# order is part of the text that users see and never of an id.
+_FIRST = {symbol: rank for rank, symbol in enumerate(("Cs", "Rb", "K", "Na", "Li"))}
+_LAST = {
+    symbol: rank
+    for rank, symbol in enumerate(
+        ("B", "Si", "P", "C", "H", "I", "Br", "Se", "S", "N", "Cl", "O", "F"),
+    )
+}
+_TOKEN = re.compile(
+    r"(?P<element>[A-Z][a-z]?)|(?P<open>[(\[])|(?P<close>[)\]])|"
+    r"(?P<amount>\d+/\d+|\d+\.\d+|\.\d+|\d+)|(?P<space>\s+)"
+)
+_MAX_DECIMALS = 4
+
+
+def _tokens(formula: str) -> Iterable[tuple[str, str]]:
+    """Split a formula into kinds and texts; refuse what is neither."""
+    position = 0
+    while position < len(formula):
+        match = _TOKEN.match(formula, position)
+        if match is None or match.lastgroup is None:
+            raise CompositionError(
+                f"cannot read {formula[position:]!r} in the formula {formula!r}"
+            )
+        position = match.end()
+        if match.lastgroup != "space":
+            yield match.lastgroup, match.group()
+
+
+def parse_formula(formula: str) -> dict[str, Fraction]:
+    """
+    Read a chemical formula exactly.
+
+    Parameters
+    ----------
+    formula
+        Elements with amounts that are integers, decimals or fractions; groups in
+        round or square brackets.
+
+    Returns
+    -------
+    dict[str, Fraction]
+        Amount of each element, as written (not reduced); zero amounts left out.
+
+    Raises
+    ------
+    CompositionError
+        If the text is not a formula, names no element or an unknown one.
+
+    Examples
+    --------
+    >>> parse_formula("Na3Zr2(SiO4)2PO4")["O"]
+    Fraction(12, 1)
+    >>> parse_formula("Li4/3Ti2/3O2")["Li"]
+    Fraction(4, 3)
+    """
+    groups: list[dict[str, Fraction]] = [{}]
+    last: dict[str, Fraction] = {}  # what a following amount multiplies
+    for kind, text in _tokens(formula):
+        if kind == "amount":
+            if not last:
+                raise CompositionError(f"stray amount {text!r} in {formula!r}")
+            factor = _amount(text, formula) - 1
+        elif kind == "element":
+            if text not in ELEMENTS:
+                raise CompositionError(f"{text!r} in {formula!r} is not an element")
+            factor, last = Fraction(1), {text: Fraction(1)}
+        elif kind == "open":
+            groups.append({})
+            last = {}
+            continue
+        else:
+            if len(groups) == 1:
+                raise CompositionError(f"unbalanced bracket in {formula!r}")
+            factor, last = Fraction(1), groups.pop()
+        for element, amount in last.items():
+            groups[-1][element] = groups[-1].get(element, Fraction(0)) + amount * factor
+        if kind == "amount":
+            last = {}
+    if len(groups) != 1:
+        raise CompositionError(f"unbalanced bracket in {formula!r}")
+    amounts = {element: amount for element, amount in groups[0].items() if amount}
+    if not amounts:
+        raise CompositionError(f"{formula!r} names no element")
+    return amounts
+
+
+def _amount(text: str, formula: str) -> Fraction:
+    try:
+        return Fraction(text)
+    except ZeroDivisionError as err:
+        raise CompositionError(f"{text!r} in {formula!r} divides by zero") from err
+
+
+def integer_amounts(amounts: Mapping[str, Fraction]) -> dict[str, int]:
+    """
+    Reduce amounts to the smallest integers in the same ratio.
+
+    Parameters
+    ----------
+    amounts
+        Amount of each element, none negative, at least one above zero.
+
+    Returns
+    -------
+    dict[str, int]
+        Symbols in alphabetical order, greatest common divisor 1.
+
+    Examples
+    --------
+    >>> integer_amounts(parse_formula("Li1.3Mn0.4Ti0.3O1.7F0.3"))
+    {'F': 3, 'Li': 13, 'Mn': 4, 'O': 17, 'Ti': 3}
+    """
+    kept = {
+        symbol: Fraction(amounts[symbol])
+        for symbol in sorted(amounts)
+        if amounts[symbol]
+    }
+    if not kept or min(kept.values()) < 0:
+        raise CompositionError(f"amounts must be positive: {dict(amounts)}")
+    denominator = lcm(*(amount.denominator for amount in kept.values()))
+    integers = {symbol: int(amount * denominator) for symbol, amount in kept.items()}
+    divisor = gcd(*integers.values())
+    return {symbol: amount // divisor for symbol, amount in integers.items()}
+
+
+def canonical_formula(amounts: Mapping[str, Fraction]) -> str:
+    """
+    Write the one spelling of a composition that ids are made from.
+
+    Symbols alphabetical, smallest integers, 1 written.
+
+    Examples
+    --------
+    >>> canonical_formula(parse_formula("NaCaAl(SO4)3"))
+    'Al1Ca1Na1O12S3'
+    """
+    return "".join(f"{el}{n}" for el, n in integer_amounts(amounts).items())
+
+
+def display_order(symbol: str) -> tuple[int, int, str]:
+    """Sort key of an element in a formula for people: carriers first, anions last."""
+    if symbol in _FIRST:
+        return (0, _FIRST[symbol], symbol)
+    if symbol in _LAST:
+        return (2, _LAST[symbol], symbol)
+    return (1, 0, symbol)
+
+
+def _decimal(amount: Fraction) -> str | None:
+    """Write an amount as a short exact decimal, or nothing where it has none."""
+    scaled = amount * 10**_MAX_DECIMALS
+    if scaled.denominator != 1:
+        return None
+    if amount == 1:
+        return ""
+    if amount.denominator == 1:
+        return str(amount.numerator)
+    whole, part = divmod(int(scaled), 10**_MAX_DECIMALS)
+    return f"{whole}." + f"{part:0{_MAX_DECIMALS}d}".rstrip("0")
+
+
+def display_formula(amounts: Mapping[str, Fraction]) -> str:
+    """
+    Write a formula for people, exact and readable by any formula parser.
+
+    Amounts as given where each is a decimal of at most four places, otherwise
+    the smallest integers in the same ratio (``Li4/3Ti2/3O2`` is ``Li2TiO3``).
+
+    Examples
+    --------
+    >>> display_formula(parse_formula("O1.7F0.3Mn0.4Li1.3Ti0.3"))
+    'Li1.3Mn0.4Ti0.3O1.7F0.3'
+    >>> display_formula(parse_formula("Li4/3Ti2/3O2"))
+    'Li2TiO3'
+    """
+    symbols = sorted((el for el in amounts if amounts[el]), key=display_order)
+    texts = [_decimal(amounts[el]) for el in symbols]
+    if None in texts:
+        integers = integer_amounts(amounts)
+        texts = [str(integers[el]) if integers[el] > 1 else "" for el in symbols]
+    return "".join(f"{el}{text}" for el, text in zip(symbols, texts, strict=True))

@@ -1,0 +1,3 @@
+"""SCIENCE: where the atoms sit."""
+
+from __future__ import annotations

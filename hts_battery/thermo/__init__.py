@@ -1,0 +1,3 @@
+"""SCIENCE: is it stable."""
+
+from __future__ import annotations
