@@ -1,3 +1,7 @@
-"""SCIENCE: is it stable."""
+"""SCIENCE: is a candidate stable; corrections, hull, mixing entropy, temperature."""
 
 from __future__ import annotations
+
+from hts_battery.thermo.hull import Decomposition, Hull
+
+__all__ = ["Decomposition", "Hull"]
