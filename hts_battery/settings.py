@@ -1,0 +1,243 @@
+"""The settings of hts_battery: read once, at the edges, never on import."""
+
+from __future__ import annotations
+
+import os
+from difflib import get_close_matches
+from enum import StrEnum
+from functools import lru_cache
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Self
+
+import yaml
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+
+from hts_battery.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+ENV_PREFIX = "HTS_BATTERY_"
+CONFIG_FILE_VARIABLE = "HTS_BATTERY_CONFIG_FILE"
+DEFAULT_CONFIG_FILE = Path("~/.hts_battery.yaml")
+
+_TEST_PREFIX = "HTS_BATTERY_TEST_"
+
+
+class BlobStore(StrEnum):
+    """Where large outputs of jobs are kept."""
+
+    MONGO = "mongo"
+    """An indexed collection beside the outputs; each blob under 16 MB."""
+    GRIDFS = "gridfs"
+    """GridFS of the same database: any size; slow on the embedded server."""
+    S3 = "s3"
+    """A bucket of an S3-compatible service, indexed in the database."""
+
+
+class HTSBatterySettings(BaseSettings):
+    """
+    Everything a user may set, from arguments, environment or one YAML file.
+
+    Arguments win over ``HTS_BATTERY_*`` variables, which win over the file
+    ``~/.hts_battery.yaml`` (or the one named by ``HTS_BATTERY_CONFIG_FILE``).
+    An unknown name is refused in each of the three; a variable set to nothing counts
+    as not set. Relative folders are resolved
+    against the folder in which the settings are read.
+
+    Raises
+    ------
+    ConfigurationError
+        If a variable is not a setting, or the file cannot be read.
+    pydantic.ValidationError
+        If a value is not allowed (:func:`get_settings` translates it).
+
+    Examples
+    --------
+    >>> HTSBatterySettings(temperatures=(0, 1000)).temperatures
+    (0.0, 1000.0)
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX,
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
+        validate_default=True,
+        hide_input_in_errors=True,
+    )
+
+    mongo_uri: SecretStr | None = Field(
+        None,
+        description="URI of a MongoDB-compatible server, TLS and credentials "
+        "included; none means the embedded server.",
+    )
+    database: str = Field(
+        "hts_battery",
+        pattern=r"^[A-Za-z0-9_-]{1,63}$",
+        description="Name of the database that holds every collection.",
+    )
+    data_dir: Path = Field(
+        Path("hts-data"),
+        description="Folder of everything kept on disk here: the embedded database, "
+        "its log, the execution record.",
+    )
+    execution_record: Path | None = Field(
+        None,
+        description="Folder of the append-only execution record; none means "
+        "executions/ in data_dir.",
+    )
+    temperatures: Annotated[tuple[float, ...], NoDecode] = Field(
+        (0.0, 1473.0),
+        min_length=1,
+        description="Temperatures at which hulls are built, in K; 0 is plain DFT. "
+        "In a variable: 0,1473.",
+    )
+    blob_store: BlobStore = Field(
+        BlobStore.MONGO, description="Where large outputs of jobs are kept."
+    )
+    s3_bucket: str | None = Field(
+        None, description="Bucket of blob_store s3; must exist."
+    )
+    s3_endpoint_url: str | None = Field(
+        None, description="Address of an S3 service other than Amazon's."
+    )
+    s3_prefix: str = Field(
+        "hts_battery/blobs/", description="Prefix of the names in the bucket."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - signature of the base class
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - likewise
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read arguments, then the environment, then the YAML file."""
+        refuse_unknown_variables(os.environ)
+        return init_settings, env_settings, _yaml_source(settings_cls)
+
+    @field_validator("data_dir", "execution_record")
+    @classmethod
+    def _make_absolute(cls, folder: Path | None) -> Path | None:
+        # Jobs change the working directory; a relative folder would move with it.
+        return None if folder is None else folder.expanduser().absolute()
+
+    @field_validator("temperatures", mode="before")
+    @classmethod
+    def _split_temperatures(cls, value: object) -> object:
+        if isinstance(value, str):
+            return [part for part in value.strip("[]() ").split(",") if part.strip()]
+        return value
+
+    @field_validator("temperatures")
+    @classmethod
+    def _check_temperatures(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if any(not isfinite(t) or t < 0 for t in value):
+            raise ValueError("a temperature is a finite number of K, 0 or more")
+        if len(set(value)) < len(value):
+            raise ValueError("each temperature stands once")
+        return value
+
+    @model_validator(mode="after")
+    def _check_bucket(self) -> Self:
+        if self.blob_store is BlobStore.S3 and self.s3_bucket is None:
+            raise ValueError("blob_store s3 needs s3_bucket")
+        return self
+
+    @property
+    def execution_folder(self) -> Path:
+        """Folder of the execution record."""
+        return self.execution_record or self.data_dir / "executions"
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> HTSBatterySettings:
+    """
+    Return the settings, read once, on first use (never on import).
+
+    Raises
+    ------
+    ConfigurationError
+        Says which setting, variable or file is wrong; never repeats its value,
+        which may be a password.
+    """
+    try:
+        return HTSBatterySettings()
+    except ValidationError as err:
+        problems = "; ".join(
+            ": ".join(
+                part for part in (".".join(map(str, item["loc"])), item["msg"]) if part
+            )
+            for item in err.errors(include_input=False, include_url=False)
+        )
+        raise ConfigurationError(
+            f"settings: {problems} (set by {ENV_PREFIX}* variables or {config_file()})"
+        ) from None
+
+
+def config_file() -> Path:
+    """Return the path of the settings file, whether or not it exists."""
+    named = os.environ.get(CONFIG_FILE_VARIABLE)
+    return Path(named or DEFAULT_CONFIG_FILE).expanduser()
+
+
+def refuse_unknown_variables(names: Iterable[str]) -> None:
+    """
+    Refuse a misspelt ``HTS_BATTERY_*`` variable, which would be ignored in silence.
+
+    Variables that begin with ``HTS_BATTERY_TEST_`` belong to the test suite.
+
+    Raises
+    ------
+    ConfigurationError
+        Names the variable and the nearest setting.
+
+    Examples
+    --------
+    >>> refuse_unknown_variables(["PATH", "HTS_BATTERY_MONGO_URI"])
+    >>> refuse_unknown_variables(["HTS_BATTERY_MONGO_URL"])
+    Traceback (most recent call last):
+    ...
+    hts_battery.errors.ConfigurationError: HTS_BATTERY_MONGO_URL is not a setting; \
+did you mean HTS_BATTERY_MONGO_URI?
+    """
+    known = {ENV_PREFIX + name.upper() for name in HTSBatterySettings.model_fields}
+    known.add(CONFIG_FILE_VARIABLE)
+    for name in sorted(names):
+        spelt = name.upper()
+        if (
+            not spelt.startswith(ENV_PREFIX)
+            or spelt.startswith(_TEST_PREFIX)
+            or spelt in known
+        ):
+            continue
+        near = get_close_matches(spelt, sorted(known), n=1, cutoff=0.0)[0]
+        raise ConfigurationError(f"{name} is not a setting; did you mean {near}?")
+
+
+def _yaml_source(settings_cls: type[BaseSettings]) -> PydanticBaseSettingsSource:
+    """Open the settings file, or say what is wrong with it."""
+    path = config_file()
+    if os.environ.get(CONFIG_FILE_VARIABLE) and not path.is_file():
+        raise ConfigurationError(f"{CONFIG_FILE_VARIABLE}: there is no file {path}")
+    try:
+        return YamlConfigSettingsSource(settings_cls, yaml_file=path)
+    except yaml.MarkedYAMLError as err:
+        line = f":{err.problem_mark.line + 1}" if err.problem_mark else ""
+        raise ConfigurationError(f"{path}{line}: {err.problem}") from None
+    except (OSError, TypeError, ValueError) as err:
+        raise ConfigurationError(
+            f"{path}: cannot be read as settings, one 'name: value' a line "
+            f"({type(err).__name__})"
+        ) from None
