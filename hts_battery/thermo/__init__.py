@@ -2,6 +2,31 @@
 
 from __future__ import annotations
 
+from hts_battery.thermo.entropy import (
+    candidate_entropy,
+    mixing_entropy,
+    nasicon_mixing_entropy,
+)
 from hts_battery.thermo.hull import Decomposition, Hull
+from hts_battery.thermo.stability import (
+    CandidateEnergy,
+    mixing_temperature,
+    ordering_estimates,
+    stabilities,
+    stability,
+    stability_label,
+)
 
-__all__ = ["Decomposition", "Hull"]
+__all__ = [
+    "CandidateEnergy",
+    "Decomposition",
+    "Hull",
+    "candidate_entropy",
+    "mixing_entropy",
+    "mixing_temperature",
+    "nasicon_mixing_entropy",
+    "ordering_estimates",
+    "stabilities",
+    "stability",
+    "stability_label",
+]

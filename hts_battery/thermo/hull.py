@@ -34,6 +34,8 @@ class Decomposition:
     """Formula of each phase → atomic fraction of the mixture in it."""
     phases: Mapping[str, float]
     """Id of each phase → atomic fraction of the mixture in it."""
+    formulas: Mapping[str, str]
+    """Id of each phase → its formula."""
     chemical_potentials: Mapping[str, float]
     """Element → chemical potential, eV/atom, on the scale of the references."""
 
@@ -90,8 +92,8 @@ class Hull:
     >>> hull = Hull(["Li", "O2", "Li2O"], [0.0, 0.0, -2.0])
     >>> round(float(hull.energies_above_hull(["Li2O2"], [-1.6])[0]), 9)
     -0.1
-    >>> hull.decomposition("Li2O2").chemical_potentials
-    {'Li': -3.0, 'O': 0.0}
+    >>> hull.decomposition("Li2O2").amounts
+    {'O2': 0.25, 'Li2O': 0.75}
     """
 
     def __init__(
@@ -213,7 +215,7 @@ class Hull:
         """
         found = self.decompositions([formula], exclude=[exclude])[0]
         if found is None:
-            raise self._missing(formula, exclude)
+            raise self.missing_reference(formula, exclude=exclude)
         return found
 
     def decompositions(
@@ -236,9 +238,10 @@ class Hull:
         here = np.flatnonzero(inside[0] & (distance < _SAME_COMPOSITION))
         return tuple(self.ids[index] for index in here)
 
-    def n_references(self, formula: Formula) -> int:
+    def n_references(self, formula: Formula, *, exclude: Collection[str] = ()) -> int:
         """Count the references that contain only elements of a composition."""
-        return int(self._within(fraction_rows([formula], self.elements)[0][0]).sum())
+        row = fraction_rows([formula], self.elements)[0][0]
+        return int((self._within(row) & ~self._named(exclude)).sum())
 
     def systems_without_reference(
         self, formula: Formula, *, largest: int = 2
@@ -274,6 +277,25 @@ class Hull:
             for system in combinations(wanted, size)
             if frozenset(system) not in known
         )
+
+    def missing_reference(
+        self, formula: Formula, *, exclude: Collection[str] = ()
+    ) -> MissingReferenceError:
+        """
+        Error that names what a composition's hull lacks, for the caller to raise.
+
+        Elements without any reference; if there are none, elements without a
+        reference of their own.
+        """
+        wanted = sorted(atomic_fractions(formula))
+        row = fraction_rows([formula], self.elements)[0][0]
+        kept = self._fractions[self._within(row) & ~self._named(exclude)]
+        present = {self.elements[column] for column in np.flatnonzero(kept.any(axis=0))}
+        pure = {
+            self.elements[column] for column in np.flatnonzero((kept == 1).any(axis=0))
+        }
+        missing = set(wanted) - present or set(wanted) - pure
+        return MissingReferenceError("-".join(wanted), missing)
 
     def _within(self, row: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Which references contain only elements present in a row."""
@@ -341,24 +363,13 @@ class Hull:
             energy=mixture.energy,
             amounts=amounts,
             phases=phases,
+            formulas={
+                self.ids[index]: self.formulas[index] for index in mixture.phases
+            },
             chemical_potentials=dict(
                 zip(active, mixture.potentials.tolist(), strict=True)
             ),
         )
-
-    def _missing(
-        self, formula: Formula, exclude: Collection[str]
-    ) -> MissingReferenceError:
-        """Name the elements without a reference, or without one of their own."""
-        wanted = sorted(atomic_fractions(formula))
-        row = fraction_rows([formula], self.elements)[0][0]
-        kept = self._fractions[self._within(row) & ~self._named(exclude)]
-        present = {self.elements[column] for column in np.flatnonzero(kept.any(axis=0))}
-        pure = {
-            self.elements[column] for column in np.flatnonzero((kept == 1).any(axis=0))
-        }
-        missing = set(wanted) - present or set(wanted) - pure
-        return MissingReferenceError("-".join(wanted), missing)
 
 
 def _text(formula: Formula) -> str:

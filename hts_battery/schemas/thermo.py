@@ -1,0 +1,263 @@
+"""Documents of thermodynamics: entropy, adjusted energies, stability."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from hts_battery.schemas.base import Document, Rational
+
+
+class EntropyConvention(StrEnum):
+    """How sites and atoms enter the ideal mixing entropy."""
+
+    TEXTBOOK = "textbook"
+    """Every site of a sublattice mixes, vacancies too; per atom present."""
+    OUYANG2021 = "ouyang2021"
+    """NASICON as published, 10.1038/s41467-021-26006-3: N·h(N/4) over N + 14."""
+
+
+class SpeciesBasis(StrEnum):
+    """What counts as one species when a sublattice mixes."""
+
+    ELEMENT = "element"
+    """Mn2+ and Mn3+ are the same."""
+    OXIDATION_STATE = "oxidation_state"
+    """Mn2+ and Mn3+ are different and mix."""
+
+
+class StabilityLabel(StrEnum):
+    """Labels of 10.1038/s41467-021-26006-3 at one temperature."""
+
+    GROUND_STATE = "GS"
+    """On or below the hull without entropy."""
+    LIKELY_SYNTHESIZABLE = "LS"
+    """On or below the hull once entropy is counted."""
+    UNSTABLE = "US"
+    """Above the hull even with entropy."""
+
+
+class OrderingKind(StrEnum):
+    """How the ordering of a computed cell was chosen."""
+
+    LOW_ENERGY = "low_energy"
+    """By low energy, for example of its electrostatics: optimistic."""
+    RANDOM = "random"
+    """To resemble a random solution (SQS): conservative with ideal entropy."""
+
+
+class EntropyOptions(Document):
+    """What is counted in the ideal mixing entropy."""
+
+    convention: EntropyConvention = Field(
+        default=EntropyConvention.TEXTBOOK,
+        description="Sites and atoms that enter; no unit.",
+    )
+    species: SpeciesBasis = Field(
+        default=SpeciesBasis.ELEMENT,
+        description="Whether oxidation states of one element mix; no unit.",
+    )
+    count_anions: bool = Field(
+        default=True,
+        description="Whether sublattices that hold anions only are counted; no unit.",
+    )
+
+
+class SublatticeEntropy(Document):
+    """The term of one sublattice in the ideal mixing entropy."""
+
+    sublattice: str = Field(description="Name of the sublattice.")
+    sites: Rational = Field(
+        description="Sites that mix, exact number per formula unit."
+    )
+    fractions: dict[str, Rational] = Field(
+        description="Species, element or Vac → exact fraction of the sublattice's "
+        "sites, as told apart by the options."
+    )
+    counted: bool = Field(description="Whether the term enters the sum; no unit.")
+    entropy_per_formula_unit: float = Field(
+        description="Ideal mixing entropy of this sublattice in eV/K per formula "
+        "unit, whether or not it is counted."
+    )
+
+
+class EntropyResult(Document):
+    """Ideal mixing entropy of a candidate, with each sublattice's term."""
+
+    entropy: float = Field(
+        ge=0, description="Ideal mixing entropy in eV/K per atom; counted terms only."
+    )
+    entropy_per_formula_unit: float = Field(
+        ge=0, description="Sum of the counted terms in eV/K per formula unit."
+    )
+    atoms_per_formula_unit: Rational = Field(
+        description="Atoms the sum is divided by, exact number per formula unit; "
+        "vacancies are not atoms."
+    )
+    terms: tuple[SublatticeEntropy, ...] = Field(
+        description="One term per sublattice, in eV/K per formula unit."
+    )
+    options: EntropyOptions = Field(description="What was counted.")
+
+
+class OrderingEstimates(Document):
+    """What several orderings of one composition say about its energy."""
+
+    lowest: float = Field(description="Lowest energy of any ordering, eV/atom.")
+    lowest_kind: OrderingKind = Field(description="Kind of the lowest ordering.")
+    random_mean: float | None = Field(
+        default=None,
+        description="Mean energy of the orderings chosen to be random, eV/atom.",
+    )
+    random_spread: float | None = Field(
+        default=None,
+        description="Standard deviation of the same (n - 1), eV/atom; null below two.",
+    )
+    n_orderings: int = Field(ge=1, description="Number of orderings of any kind.")
+    n_random: int = Field(ge=0, description="Number of orderings chosen to be random.")
+
+
+class EnergyAdjustment(Document):
+    """One correction that was added to a calculated energy."""
+
+    name: str = Field(description="Name of the correction.")
+    value: float = Field(description="What was added, in eV per cell.")
+    uncertainty: float | None = Field(
+        default=None, description="Its stated uncertainty in eV per cell."
+    )
+    reason: str = Field(description="Why it applies.")
+
+
+class ComparableEnergy(Document):
+    """An energy that may enter a hull, with every adjustment that made it so."""
+
+    entry_id: str = Field(description="Key of the calculation.")
+    formula: str = Field(description="Formula of the calculated cell.")
+    calculator: str = Field(
+        description="Calculator and scheme; equal for all entries of one hull."
+    )
+    uncorrected_energy: float = Field(
+        description="Energy as calculated, in eV per cell."
+    )
+    n_atoms: int = Field(ge=1, description="Atoms in the calculated cell.")
+    energy_per_atom: float = Field(
+        description="Energy with all adjustments, in eV/atom."
+    )
+    adjustments: tuple[EnergyAdjustment, ...] = Field(
+        description="Every correction by name and value, in eV per cell."
+    )
+    correction_scheme: str = Field(
+        description="Name of the scheme; says so where nothing was to be corrected."
+    )
+    package_versions: dict[str, str] = Field(
+        description="Package → version that supplied the correction values."
+    )
+    flags: tuple[str, ...] = Field(
+        default=(), description="Warnings about the energy, as words."
+    )
+
+
+class RejectedEnergy(Document):
+    """A calculated energy that may not enter a hull, and why."""
+
+    entry_id: str = Field(description="Key of the calculation.")
+    formula: str = Field(description="Formula of the calculated cell.")
+    reason: str = Field(description="Why it was rejected.")
+
+
+class DecompositionPhase(Document):
+    """One competing phase that a candidate decomposes into."""
+
+    formula: str = Field(description="Formula of the phase.")
+    reference_id: str = Field(description="Id of the reference in the hull.")
+    amount: float = Field(
+        gt=0, description="Atomic fraction of the mixture in this phase."
+    )
+    gas: bool = Field(description="Whether the phase is a gas at room temperature.")
+
+
+class ThermoDoc(Document):
+    """Stability of one candidate at one temperature."""
+
+    candidate_id: str = Field(description="Key of the candidate.")
+    formula: str = Field(description="Formula for people, per formula unit.")
+    calculator: str = Field(
+        description="Calculator and scheme of the candidate and of every reference."
+    )
+    temperature: float = Field(
+        ge=0, description="Temperature in K; 0 is without entropy."
+    )
+    energy_per_atom: float = Field(
+        description="Energy of the candidate without entropy, eV/atom."
+    )
+    hull_energy: float = Field(
+        description="Lowest energy of any mixture of the references at the "
+        "composition, without entropy, eV/atom."
+    )
+    energy_above_hull_0k: float = Field(
+        description="energy_per_atom - hull_energy in eV/atom; signed, negative "
+        "below the hull, never clipped."
+    )
+    entropy: float = Field(
+        ge=0, description="Ideal mixing entropy of the candidate in eV/K per atom."
+    )
+    entropy_term: float = Field(
+        le=0, description="-T·S at the temperature, in eV/atom."
+    )
+    energy_above_hull: float = Field(
+        description="energy_above_hull_0k + entropy_term in eV/atom: E_hull at the "
+        "temperature; signed, never clipped."
+    )
+    mixing_temperature: float | None = Field(
+        default=None,
+        description="T_mix = E_hull(0 K)/S in K, above which the candidate is below "
+        "the hull; null where S is 0 or E_hull(0 K) is not positive.",
+    )
+    label: StabilityLabel = Field(
+        description="GS, LS or US at the temperature; no unit."
+    )
+    entropy_terms: EntropyResult = Field(
+        description="Each sublattice's term, in eV/K per formula unit."
+    )
+    orderings: OrderingEstimates | None = Field(
+        default=None,
+        description="Energies of several orderings in eV/atom, where known.",
+    )
+    energy_above_hull_random: float | None = Field(
+        default=None,
+        description="Upper bound in eV/atom at the temperature: mean energy of random "
+        "orderings with the full ideal entropy.",
+    )
+    uncertainty: float | None = Field(
+        default=None,
+        description="Standard uncertainty of energy_above_hull in eV/atom, from "
+        "calculator error and ordering spread; null where neither is known.",
+    )
+    decomposition: tuple[DecompositionPhase, ...] = Field(
+        description="Competing phases by falling amount, in atomic fractions."
+    )
+    chemical_potentials: dict[str, float] = Field(
+        description="Element → chemical potential on the hull, eV/atom."
+    )
+    releases_gas: bool = Field(
+        description="Whether the decomposition contains a gas, whose entropy is not "
+        "in the numbers; no unit."
+    )
+    n_references: int = Field(
+        ge=1, description="Number of references inside the candidate's elements."
+    )
+    excluded_references: tuple[str, ...] = Field(
+        default=(), description="Ids of references left out for this candidate."
+    )
+    systems_without_reference: tuple[str, ...] = Field(
+        description="Chemical systems inside the candidate's, up to "
+        "largest_system_checked elements, that hold no reference: E_hull is "
+        "optimistic there."
+    )
+    largest_system_checked: int = Field(
+        ge=1, description="Largest number of elements of the systems looked at."
+    )
+    hull_version: str = Field(
+        description="Digest of ids, compositions and energies of all references."
+    )
