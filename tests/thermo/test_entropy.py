@@ -1,0 +1,295 @@
+from __future__ import annotations
+
+import csv
+from fractions import Fraction
+from math import log
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hts_battery.schemas.candidate import Candidate
+from hts_battery.schemas.thermo import (
+    EntropyConvention,
+    EntropyOptions,
+    SpeciesBasis,
+)
+from hts_battery.thermo import (
+    candidate_entropy,
+    mixing_entropy,
+    nasicon_mixing_entropy,
+)
+from hts_battery.thermo.entropy import KB_EV_PER_K
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+F = Fraction
+MEV = 1000.0
+SIX_METALS = {
+    "Li+": F("1.3"),
+    "Mn2+": F("0.1"),
+    "Co2+": F("0.1"),
+    "Mn3+": F("0.1"),
+    "Cr3+": F("0.1"),
+    "Ti4+": F("0.1"),
+    "Nb5+": F("0.2"),
+}
+
+
+def hedrx(cations: dict[str, Fraction], anions: dict[str, Fraction]) -> Candidate:
+    amounts: dict[str, Fraction] = {}
+    for species, amount in (cations | anions).items():
+        element = species.rstrip("+-0123456789")
+        amounts[element] = amounts.get(element, F(0)) + amount
+    return Candidate(
+        "hedrx",
+        amounts,
+        sites={"cation": F(2), "anion": F(2)},
+        assignments=({"cation": cations, "anion": anions},),
+    )
+
+
+def nasicon(
+    sodium: str, metals: dict[str, Fraction], centres: dict[str, Fraction]
+) -> Candidate:
+    amounts = {"Na": F(sodium), "O": F(12)}
+    for species, amount in (metals | centres).items():
+        amounts[species.rstrip("+-0123456789")] = amount
+    return Candidate(
+        "nasicon",
+        {element: amount for element, amount in amounts.items() if amount},
+        sites={"sodium": F(4), "metal": F(2), "polyanion": F(3), "oxygen": F(12)},
+        assignments=(
+            {
+                "sodium": {"Na+": F(sodium), "Vac": 4 - F(sodium)},
+                "metal": metals,
+                "polyanion": centres,
+                "oxygen": {"O2-": F(12)},
+            },
+        ),
+    )
+
+
+LI12 = hedrx({"Li+": F("1.2"), "Mn3+": F("0.4"), "Ti4+": F("0.4")}, {"O2-": F(2)})
+LI13 = hedrx(
+    {"Li+": F("1.3"), "Mn3+": F("0.4"), "Ti4+": F("0.3")},
+    {"O2-": F("1.7"), "F-": F("0.3")},
+)
+SIX = hedrx(SIX_METALS, {"O2-": F("1.7"), "F-": F("0.3")})
+
+
+def at_1473(candidate: Candidate, **options: object) -> float:
+    result = candidate_entropy(candidate, EntropyOptions.model_validate(options))
+    return result.entropy * 1473 * MEV
+
+
+@pytest.mark.physics
+def test_disordered_rock_salt_per_site_per_formula_unit_and_per_atom() -> None:
+    result = candidate_entropy(LI12)
+    cation, anion = result.terms
+    assert cation.entropy_per_formula_unit / KB_EV_PER_K / 2 == pytest.approx(
+        0.950271, abs=1e-6
+    )
+    assert cation.entropy_per_formula_unit / KB_EV_PER_K == pytest.approx(
+        1.900541, abs=1e-6
+    )
+    assert anion.entropy_per_formula_unit == 0
+    assert result.entropy_per_formula_unit * 1473 * MEV == pytest.approx(
+        241.242, abs=1e-3
+    )
+    assert result.entropy * 1473 * MEV == pytest.approx(60.310, abs=1e-3)
+
+
+@pytest.mark.physics
+@pytest.mark.parametrize(
+    ("candidate", "options", "expected"),
+    [
+        (LI13, {"count_anions": False}, 56.261),
+        (LI13, {}, 83.089),
+        (SIX, {}, 102.346),
+        (SIX, {"species": "oxidation_state"}, 106.745),
+    ],
+)
+def test_oxyfluorides_at_1473_k(
+    candidate: Candidate, options: dict[str, object], expected: float
+) -> None:
+    assert at_1473(candidate, **options) == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.physics
+def test_published_values_of_plain_sublattices() -> None:
+    half = {"Li": 0.5, "A": 0.25, "B": 0.25}
+    assert mixing_entropy([(2, half), (2, {"O": 1})], 4) * 1473 * MEV == pytest.approx(
+        65.988, abs=1e-3
+    )
+    layered = [(1, {"Li": 1}), (1, {"Co": 1}), (2, {"O": 1})]
+    assert mixing_entropy(layered, 4) == 0
+    five = dict.fromkeys(("Mg", "Co", "Ni", "Cu", "Zn"), F("0.2"))
+    entropy = mixing_entropy([(1, five), (1, {"O": 1})], 2)
+    assert entropy * 2 / KB_EV_PER_K == pytest.approx(log(5), abs=1e-12)
+    assert entropy * 1473 * MEV == pytest.approx(102.146, abs=1e-3)
+
+
+@pytest.mark.physics
+def test_metals_without_lithium_is_the_forbidden_variant_and_not_ours() -> None:
+    metals = {"Mn": F("0.4") / F("0.7"), "Ti": F("0.3") / F("0.7")}
+    forbidden = mixing_entropy([(F("0.7"), metals)], 4) * 1473 * MEV
+    assert forbidden == pytest.approx(15.170, abs=1e-3)
+    assert at_1473(LI13, count_anions=False) == pytest.approx(56.261, abs=1e-3)
+
+
+@pytest.mark.physics
+@pytest.mark.parametrize(
+    ("formula", "kb_per_formula_unit", "at_1000_k", "at_1473_k", "published"),
+    [
+        ("Na3Zr2Si2PO12", 4.15888, 17.919, 26.395, 18.231),
+        ("NaZr2(PO4)3", 2.24934, 10.769, 15.862, 3.231),
+        ("Na3HfZrSi2PO12", 5.54518, 23.892, 35.193, 25.258),
+    ],
+)
+def test_nasicon_entropies(
+    formula: str,
+    kb_per_formula_unit: float,
+    at_1000_k: float,
+    at_1473_k: float,
+    published: float,
+) -> None:
+    entropy = nasicon_mixing_entropy(formula)
+    atoms = 17 + (1 if formula.startswith("NaZr") else 3)
+    assert entropy * atoms / KB_EV_PER_K == pytest.approx(kb_per_formula_unit, abs=1e-5)
+    assert entropy * 1000 * MEV == pytest.approx(at_1000_k, abs=1e-3)
+    assert entropy * 1473 * MEV == pytest.approx(at_1473_k, abs=1e-3)
+    other = nasicon_mixing_entropy(formula, convention="ouyang2021")
+    assert other * 1000 * MEV == pytest.approx(published, abs=1e-3)
+
+
+@pytest.mark.physics
+def test_published_nasicon_entropies(shared_data: Path) -> None:
+    path = shared_data / "nasicon_2021" / "published_entropy.csv"
+    rows = list(csv.DictReader(path.read_text().splitlines()))
+    assert len(rows) == 300
+    worst = max(
+        abs(
+            nasicon_mixing_entropy(row["formula"], "ouyang2021") * 1000 * MEV
+            - float(row["s_ideal_times_1000K_meV_per_atom"])
+        )
+        for row in rows
+    )
+    assert worst <= 0.05 + 1e-9
+
+
+@pytest.mark.parametrize("convention", list(EntropyConvention))
+def test_candidate_and_formula_agree(convention: EntropyConvention) -> None:
+    candidate = nasicon("3", {"Zr4+": F(1), "Hf4+": F(1)}, {"Si4+": F(2), "P5+": F(1)})
+    result = candidate_entropy(candidate, EntropyOptions(convention=convention))
+    assert result.entropy == pytest.approx(
+        nasicon_mixing_entropy("Na3HfZrSi2PO12", convention), rel=1e-12
+    )
+    atoms = 20 if convention is EntropyConvention.TEXTBOOK else 17
+    assert result.atoms_per_formula_unit == atoms
+    assert result.options.convention is convention
+
+
+def test_empty_sodium_sublattice_has_no_entropy() -> None:
+    candidate = nasicon("0", {"Zr4+": F(2)}, {"P5+": F(2), "S6+": F(1)})
+    for convention in EntropyConvention:
+        sodium = candidate_entropy(
+            candidate, EntropyOptions(convention=convention)
+        ).terms[0]
+        assert sodium.sublattice == "sodium"
+        assert sodium.entropy_per_formula_unit == 0
+
+
+def test_terms_add_up_and_uncounted_ones_stay_visible() -> None:
+    result = candidate_entropy(LI13, EntropyOptions(count_anions=False))
+    by_name = {term.sublattice: term for term in result.terms}
+    assert not by_name["anion"].counted
+    assert by_name["anion"].entropy_per_formula_unit > 0
+    assert result.entropy_per_formula_unit == by_name["cation"].entropy_per_formula_unit
+    assert by_name["cation"].fractions["Li"] == F(13, 20)
+    assert result.entropy == result.entropy_per_formula_unit / 4
+
+
+def test_species_are_told_apart_by_the_option() -> None:
+    by_element = candidate_entropy(SIX).terms[0].fractions
+    by_state = (
+        candidate_entropy(SIX, EntropyOptions(species=SpeciesBasis.OXIDATION_STATE))
+        .terms[0]
+        .fractions
+    )
+    assert by_element["Mn"] == F(1, 10)
+    assert by_state["Mn2+"] == by_state["Mn3+"] == F(1, 20)
+
+
+def test_entropy_document_survives_storage() -> None:
+    result = candidate_entropy(SIX)
+    assert type(result).model_validate(result.model_dump(mode="json")) == result
+
+
+def test_site_resolved_sodium() -> None:
+    assert nasicon_mixing_entropy("NaZr2(PO4)3", sodium_on_6b=1) == 0
+    three = nasicon_mixing_entropy("Na3Zr2Si2PO12", sodium_on_6b=1)
+    by_hand = mixing_entropy(
+        [
+            (3, {"Si": F(2, 3), "P": F(1, 3)}),
+            (3, {"Na": F(2, 3), "Vac": F(1, 3)}),
+        ],
+        20,
+    )
+    assert three == pytest.approx(by_hand, rel=1e-12)
+    even = nasicon_mixing_entropy("NaZr2(PO4)3", sodium_on_6b=F(1, 4))
+    assert even == pytest.approx(nasicon_mixing_entropy("NaZr2(PO4)3"), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "multiple", ["Na3Zr2Si2PO12", "Na6Zr4Si4P2O24", "Na6Zr4(SiO4)4(PO4)2"]
+)
+def test_nasicon_in_any_multiple(multiple: str) -> None:
+    assert nasicon_mixing_entropy(multiple) == nasicon_mixing_entropy("Na3Zr2Si2PO12")
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: mixing_entropy([(2, {"Li": 0.5})], 4), "add up to one"),
+        (lambda: mixing_entropy([(2, {"Li": 1.5, "A": -0.5})], 4), "negative"),
+        (lambda: mixing_entropy([(-2, {"Li": 1})], 4), "sites"),
+        (lambda: mixing_entropy([(2, {})], 4), "add up to one"),
+        (lambda: mixing_entropy([(2, {"Li": float("nan")})], 4), "add up to one"),
+        (lambda: mixing_entropy([(2, {"Li": 1})], 0), "atoms"),
+        (lambda: nasicon_mixing_entropy("LiCoO2"), "not a NASICON"),
+        (lambda: nasicon_mixing_entropy("NaCl"), "no oxygen"),
+        (lambda: nasicon_mixing_entropy("Na5Zr2Si3O12"), "do not fit"),
+        (lambda: nasicon_mixing_entropy("NaZr2(PO4)3", "other"), "textbook"),
+        (
+            lambda: nasicon_mixing_entropy("NaZr2(PO4)3", "ouyang2021", sodium_on_6b=1),
+            "textbook",
+        ),
+        (lambda: nasicon_mixing_entropy("Na3Zr2Si2PO12", sodium_on_6b=2), "6b"),
+        (
+            lambda: candidate_entropy(
+                LI12, EntropyOptions(convention=EntropyConvention.OUYANG2021)
+            ),
+            "NASICON only",
+        ),
+    ],
+)
+def test_bad_input_is_refused(call: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+@given(
+    st.lists(st.integers(0, 10), min_size=1, max_size=6).filter(any),
+    st.integers(1, 12),
+)
+def test_entropy_is_bounded_and_symmetric(parts: list[int], sites: int) -> None:
+    total = sum(parts)
+    fractions = {f"X{i}": F(part, total) for i, part in enumerate(parts)}
+    backwards = dict(reversed(fractions.items()))
+    entropy = mixing_entropy([(sites, fractions)], sites)
+    assert -1e-18 <= entropy <= KB_EV_PER_K * log(len(parts)) + 1e-15
+    assert entropy == pytest.approx(mixing_entropy([(sites, backwards)], sites))
