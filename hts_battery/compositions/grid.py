@@ -1,0 +1,285 @@
+"""Spaces on a grid: every neutral filling of sublattices in whole steps."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from functools import cached_property, partial
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from hts_battery.compositions.assignments import frame_assignments
+from hts_battery.compositions.frames import FrameBuilder
+from hts_battery.compositions.interval import IntervalTables, interval_choices
+from hts_battery.compositions.space import CompositionSpace
+from hts_battery.compositions.walk import Walker
+from hts_battery.errors import CompositionError
+from hts_battery.schemas.candidate import Candidate
+from hts_battery.schemas.formula import display_formula
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from fractions import Fraction
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from hts_battery.compositions.mixture import Frame, Mixture
+    from hts_battery.schemas.space import SpaceSpec
+    from hts_battery.schemas.species_table import SpeciesProperties
+
+
+class FrameMembers:
+    """
+    Members of one frame: rows of integers, and the amounts they stand for.
+
+    Parameters
+    ----------
+    frame
+        The frame.
+    walker
+        Rank, unrank and stream of its rows.
+    """
+
+    def __init__(self, frame: Frame, walker: Walker) -> None:
+        self.frame = frame
+        self.walker = walker
+        self.elements = tuple(item.element for item in frame.mixture.items)
+        self._fixed = dict(frame.amounts)
+        self._values = [
+            [units * item.unit for units in range(max(item.allowed, default=0) + 1)]
+            for item in frame.mixture.items
+        ]
+
+    def amounts(self, row: Sequence[int]) -> dict[str, Fraction]:
+        """Amount of each element per formula unit; no zeros."""
+        found = dict(self._fixed)
+        for element, values, units in zip(
+            self.elements, self._values, row, strict=True
+        ):
+            if units:
+                found[element] = values[units]
+        return found
+
+
+class GridSpace(CompositionSpace):
+    """
+    Every neutral filling of sublattices in whole steps.
+
+    Parameters
+    ----------
+    spec
+        The space in words.
+    table
+        Species properties that override those of the package.
+
+    Notes
+    -----
+    Order of the members, part of the format: the combinations of fixed amounts as
+    the file lists them (the last element of ``contents`` changes fastest), then the
+    balancing amount, ascending; within these the amounts of the free elements,
+    lexicographic and ascending, where elements are ordered by the first sublattice
+    of the file that holds them and then by symbol.
+    """
+
+    def __init__(
+        self,
+        spec: SpaceSpec,
+        table: Mapping[str, SpeciesProperties] | None = None,
+    ) -> None:
+        self.spec = spec
+        self.name = spec.name or spec.family
+        self.family = spec.family
+        self.basis = spec.basis
+        self.sites = {name: one.sites for name, one in spec.sublattices.items()}
+        self._builder = FrameBuilder(spec, table)
+        self._normaliser = self._builder.normaliser()
+        self._frames = self._builder.frames()
+        self._tables: dict[Mixture, IntervalTables] = {}
+
+    @property
+    def frames(self) -> tuple[Frame, ...]:
+        """Parts of the space with everything fixed but the free elements."""
+        return tuple(self._frames)
+
+    @cached_property
+    def _members(self) -> list[FrameMembers]:
+        return [FrameMembers(frame, self._walker(frame)) for frame in self._frames]
+
+    def _walker(self, frame: Frame) -> Walker:
+        """Counted tree of a frame; frames of one mixture share their tables."""
+        tables = self._tables.get(frame.mixture)
+        if tables is None:
+            found = interval_choices(frame.mixture)
+            if found is None:
+                raise NotImplementedError
+            tables = IntervalTables(frame.mixture, *found, self.spec.state_limit)
+            self._tables[frame.mixture] = tables
+        return Walker(tables, tables.start(frame.target))
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        """Index after the last member of each frame."""
+        return list(accumulate(one.walker.count for one in self._members))
+
+    @property
+    def count(self) -> int:
+        """Number of members, exact."""
+        return self._ends[-1] if self._ends else 0
+
+    @property
+    def species_count(self) -> int:
+        raise NotImplementedError
+
+    @property
+    def metal_counts(self) -> Mapping[int, int]:
+        raise NotImplementedError
+
+    def _index_in_stratum(self, metals: int, place: int) -> int:
+        raise NotImplementedError
+
+    def iterate(self, start: int = 0, stop: int | None = None) -> Iterator[Candidate]:
+        """
+        Stream members in order, from any offset, without listing them.
+
+        Parameters
+        ----------
+        start
+            First index.
+        stop
+            First index not wanted; all members if none is given.
+        """
+        for members, rows in self.blocks(start, stop):
+            frame, names = members.frame, tuple(self.sites)
+            for row in map(tuple, rows.tolist()):
+                yield Candidate(
+                    self.family,
+                    members.amounts(row),
+                    sites=self.sites,
+                    assignments=partial(frame_assignments, frame, row, names),
+                )
+
+    def blocks(
+        self, start: int = 0, stop: int | None = None
+    ) -> Iterator[tuple[FrameMembers, NDArray[np.uint16]]]:
+        """
+        Stream members as blocks of integer rows, the fastest way through a space.
+
+        Parameters
+        ----------
+        start
+            First index.
+        stop
+            First index not wanted; all members if none is given.
+
+        Yields
+        ------
+        tuple
+            The frame's members, which know elements and amounts, and the rows: one
+            column for each free element, in units of the frame's grid.
+
+        Raises
+        ------
+        IndexError
+            If the range does not lie in the space.
+        """
+        stop = self.count if stop is None else stop
+        if not 0 <= start <= self.count or stop > self.count:
+            raise IndexError(
+                f"no range {start} to {stop}: the space holds {self.count} compositions"
+            )
+        first = 0
+        for members, end in zip(self._members, self._ends, strict=True):
+            if end > start and first < stop:
+                for rows in members.walker.blocks(
+                    max(start - first, 0), min(stop, end) - first
+                ):
+                    yield members, rows
+            first = end
+
+    def _member(self, index: int) -> Candidate:
+        place = bisect_right(self._ends, index)
+        members = self._members[place]
+        row = members.walker.unrank(index - (self._ends[place - 1] if place else 0))
+        return Candidate(
+            self.family,
+            members.amounts(row),
+            sites=self.sites,
+            assignments=partial(
+                frame_assignments, members.frame, row, tuple(self.sites)
+            ),
+        )
+
+    @cached_property
+    def _keys(self) -> dict[tuple[Fraction, ...], int]:
+        """Frame of each combination of fixed and balancing amounts."""
+        return {
+            self._key(dict(one.frame.amounts)): place
+            for place, one in enumerate(self._members)
+        }
+
+    def _key(self, amounts: Mapping[str, Fraction]) -> tuple[Fraction, ...]:
+        names = [
+            name
+            for name in (*self.spec.fixed_elements, self.spec.balance)
+            if name is not None and self._builder.is_constant(name)
+        ]
+        return tuple(amounts.get(name, 0 * self.spec.step) for name in names)
+
+    def _index_of(self, amounts: Mapping[str, Fraction], text: str) -> int:
+        unknown = set(amounts) - self.spec.symbols
+        if unknown:
+            raise CompositionError(
+                f"{text} is not in {self.name}: it holds {', '.join(sorted(unknown))}"
+            )
+        per_unit = self._per_formula_unit(amounts, text)
+        place = self._keys.get(self._key(per_unit))
+        if place is None:
+            raise CompositionError(
+                f"{text} is not in {self.name}: no member has these amounts of "
+                f"{', '.join(filter(None, (*self.spec.fixed_elements, self.spec.balance)))}"
+            )
+        members = self._members[place]
+        row = [
+            per_unit.get(item.element, 0 * item.unit) / item.unit
+            for item in members.frame.mixture.items
+        ]
+        if any(units.denominator != 1 for units in row):
+            raise CompositionError(
+                f"{text} is not in {self.name}: its amounts are no whole steps of "
+                f"{self.spec.step} ({self.basis})"
+            )
+        integers = [int(units) for units in row]
+        rank = members.walker.rank(integers)
+        if (
+            rank is None
+            or members.amounts(
+                [
+                    min(n, len(v) - 1)
+                    for n, v in zip(integers, members._values, strict=True)
+                ]
+            )
+            != per_unit
+        ):
+            raise CompositionError(
+                f"{text} is not in {self.name}: it breaks a bound or cannot be neutral"
+            )
+        return rank + (self._ends[place - 1] if place else 0)
+
+    def _per_formula_unit(
+        self, amounts: Mapping[str, Fraction], text: str
+    ) -> dict[str, Fraction]:
+        """Scale a formula to one formula unit."""
+        elements, total = self._normaliser
+        held = sum(
+            (amount for element, amount in amounts.items() if element in elements),
+            0 * total,
+        )
+        if not held:
+            raise CompositionError(
+                f"{text} is not in {self.name}: it holds none of "
+                f"{', '.join(sorted(elements))}"
+            )
+        return {element: amount * total / held for element, amount in amounts.items()}
+
+    def __repr__(self) -> str:
+        return f"<GridSpace {self.name}: {self.count} compositions, {self.basis}>"

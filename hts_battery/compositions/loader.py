@@ -1,0 +1,131 @@
+"""A composition space from a file or a mapping, with errors that name the line."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pydantic import ValidationError
+
+from hts_battery.compositions.grid import GridSpace
+from hts_battery.errors import CompositionError, SpecError
+from hts_battery.schemas.files import line_of, load_yaml, spec_error
+from hts_battery.schemas.space import SpaceSpec
+from hts_battery.schemas.species_table import read_species_table
+
+if TYPE_CHECKING:
+    from hts_battery.compositions.space import CompositionSpace
+    from hts_battery.schemas.files import Lines
+    from hts_battery.schemas.species_table import SpeciesProperties
+
+_BLOCK = "space"
+_TABLE = "species_table"
+
+
+class _Block(NamedTuple):
+    """The mapping that describes a space, and where it stands."""
+
+    data: dict[str, Any]
+    file: str | None
+    lines: Lines
+    prefix: str
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.file).parent if self.file else Path()
+
+    def error(self, message: str, field: str | None) -> SpecError:
+        path = ".".join(part for part in (self.prefix, field or "") if part)
+        return SpecError(
+            message, file=self.file, line=line_of(path, self.lines), field=path or None
+        )
+
+
+def load_space(source: str | Path | Mapping[str, Any]) -> CompositionSpace:
+    """
+    Load a composition space and make sure that it has members.
+
+    Parameters
+    ----------
+    source
+        A YAML file or a mapping: the space itself, or a campaign with the space
+        (or the file that holds it, relative to the campaign's) under ``space``.
+
+    Raises
+    ------
+    SpecError
+        If the file is wrong, with file, line and field.
+    EmptySpaceError
+        If no composition satisfies every constraint; says which empties it.
+    StateLimitError
+        If exact counting would need too many states.
+
+    Examples
+    --------
+    >>> space = load_space({
+    ...     "family": "hedrx", "basis": "formula-unit", "step": 0.1,
+    ...     "sublattices": {
+    ...         "cation": {"sites": 2, "species": ["Li+", "Mn3+", "Ti4+"]},
+    ...         "anion": {"sites": 2, "species": ["O2-"]},
+    ...     },
+    ... })
+    >>> space.count, space[3].formula
+    (4, 'Li1.3Mn0.1Ti0.6O2')
+    """
+    block = _find_block(source)
+    try:
+        return _build(block)
+    except SpecError as err:
+        if err.line is not None or err.file is not None:
+            raise
+        raise block.error(err.message, err.field) from err
+
+
+def _find_block(source: str | Path | Mapping[str, Any]) -> _Block:
+    """Find the block of a space in a bare mapping, a file or a campaign."""
+    if isinstance(source, Mapping):
+        block = _Block(dict(source), None, {}, "")
+    else:
+        data, lines = load_yaml(source)
+        if not isinstance(data, dict):
+            raise SpecError("a space is written as a mapping", file=str(source))
+        block = _Block(data, str(source), lines, "")
+    if _BLOCK not in block.data:
+        return block
+    inner = block.data[_BLOCK]
+    if isinstance(inner, str):
+        return _find_block(block.folder / inner)
+    if not isinstance(inner, Mapping):
+        raise block.error("a space is a mapping or the name of its file", _BLOCK)
+    return block._replace(data=dict(inner), prefix=_BLOCK)
+
+
+def _build(block: _Block) -> CompositionSpace:
+    data = dict(block.data)
+    table = _user_table(data.pop(_TABLE, None), block)
+    try:
+        spec = SpaceSpec.model_validate(data)
+    except ValidationError as err:
+        raise spec_error(
+            err, file=block.file, lines=block.lines or None, prefix=block.prefix
+        ) from err
+    space = GridSpace(spec, table)
+    return space
+
+
+def _user_table(name: object, block: _Block) -> dict[str, SpeciesProperties] | None:
+    """Read the user's species table, a CSV file beside the space."""
+    if name is None:
+        return None
+    if not isinstance(name, str):
+        raise block.error("name a CSV file here", _TABLE)
+    try:
+        with (block.folder / name).open(encoding="utf-8", newline="") as handle:
+            lines = [line for line in handle if not line.startswith("#")]
+        return read_species_table(csv.DictReader(lines))
+    except (OSError, KeyError, ValueError, CompositionError) as err:
+        raise block.error(
+            f"cannot use the species table {name}: {err}", _TABLE
+        ) from err

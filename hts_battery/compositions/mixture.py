@@ -1,0 +1,154 @@
+"""The integer problem inside a composition space: items that fill groups of sites."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import product
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Option(NamedTuple):
+    """One species that an item may be, on one group of sites."""
+
+    species: str
+    charge: int
+    """Charge of one unit, in units of the mixture's ``charge_unit``."""
+    minimum: int
+    maximum: int
+    preference: int
+
+
+class Share(NamedTuple):
+    """The part of an item that sits on one group of sites."""
+
+    group: int
+    allowed: tuple[int, ...]
+    """Numbers of units that may sit here, ascending."""
+    options: tuple[Option, ...]
+
+
+class Item(NamedTuple):
+    """One element whose amount is free."""
+
+    element: str
+    unit: Fraction
+    """Atoms per formula unit of one unit."""
+    allowed: tuple[int, ...]
+    """Numbers of units over all groups, ascending."""
+    shares: tuple[Share, ...]
+    metal: bool
+
+
+class Group(NamedTuple):
+    """The sites of one sublattice that fixed amounts leave open."""
+
+    sublattice: str
+    units: int
+    unit: Fraction
+    vacancies: tuple[int, int] | None
+    """Least and greatest number of empty units; none if every site is filled."""
+    metals: tuple[int, int]
+    """Least and greatest number of different metals among the items here."""
+
+
+class Mixture(NamedTuple):
+    """
+    Everything that free amounts must satisfy, in integers.
+
+    Items are ordered by the first group they may sit on, then by symbol: this
+    order is the order of the members of a space and never changes.
+    """
+
+    items: tuple[Item, ...]
+    groups: tuple[Group, ...]
+    exclusions: tuple[tuple[str, ...], ...]
+    """Sets of elements or species that may not all be present."""
+    charge_unit: Fraction
+
+    @property
+    def charge_range(self) -> tuple[int, int]:
+        """Bounds of the total charge, not always reached, in charge units."""
+        low = high = 0
+        for index, group in enumerate(self.groups):
+            charges = [
+                option.charge
+                for item in self.items
+                for share in item.shares
+                if share.group == index
+                for option in share.options
+            ]
+            if group.vacancies is not None:
+                charges.append(0)
+            low += group.units * min(charges, default=0)
+            high += group.units * max(charges, default=0)
+        return low, high
+
+
+class Frame(NamedTuple):
+    """Part of a space in which every amount but those of the mixture is fixed."""
+
+    mixture: Mixture
+    target: int
+    """Charge that the mixture must have, in its charge units."""
+    fixed: tuple[tuple[str, str, Fraction], ...]
+    """Sublattice, species and atoms per formula unit of what is fixed."""
+    amounts: tuple[tuple[str, Fraction], ...]
+    """Element and atoms per formula unit of what is fixed, none of them zero."""
+    metals: int
+    """Number of different metals among the fixed elements."""
+
+
+class Filling(NamedTuple):
+    """One way to put some units of an item on the groups, as species."""
+
+    units: tuple[int, ...]
+    """Units of each option, share by share."""
+    charge: int
+
+
+def share_fillings(share: Share, units: int) -> Iterator[Filling]:
+    """
+    Every way to write a number of units of one share as species.
+
+    Parameters
+    ----------
+    share
+        The share.
+    units
+        Its number of units.
+    """
+    if units in share.allowed:
+        yield from _fillings(share.options, units)
+
+
+def _fillings(options: tuple[Option, ...], units: int) -> Iterator[Filling]:
+    if len(options) == 1:
+        option = options[0]
+        if option.minimum <= units <= option.maximum:
+            yield Filling((units,), units * option.charge)
+        return
+    first, rest = options[0], options[1:]
+    for count in range(first.minimum, min(first.maximum, units) + 1):
+        for other in _fillings(rest, units - count):
+            yield Filling((count, *other.units), count * first.charge + other.charge)
+
+
+def splits(item: Item, units: int) -> Iterator[tuple[int, ...]]:
+    """
+    Every way to split units of an item over its shares.
+
+    Parameters
+    ----------
+    item
+        The item.
+    units
+        Number of units over all shares.
+    """
+    *others, last = item.shares
+    for counts in product(*(share.allowed for share in others)):
+        remainder = units - sum(counts)
+        if remainder in last.allowed:
+            yield (*counts, remainder)

@@ -1,0 +1,273 @@
+"""A composition space and a selection of its members, as they stand in a file."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from hts_battery.errors import CompositionError
+from hts_battery.schemas.base import Document, Rational
+from hts_battery.schemas.formula import ELEMENTS
+from hts_battery.schemas.species import VACANCY, parse_species
+from hts_battery.schemas.species_table import Role, Spin  # noqa: TC001 - pydantic reads them when the class is made
+
+Basis = Literal["formula-unit", "sublattice-fraction", "metal-fraction"]
+
+
+class AmountBounds(Document):
+    """Least and greatest amount, in atoms per formula unit."""
+
+    minimum: Rational = Field(Fraction(0), ge=0, description="Atoms per formula unit.")
+    maximum: Rational | None = Field(
+        None, ge=0, description="Atoms per formula unit; none means no bound."
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.maximum is not None and self.maximum < self.minimum:
+            raise ValueError(
+                f"the maximum {self.maximum} is below the minimum {self.minimum}"
+            )
+        return self
+
+
+class SpeciesSpec(AmountBounds):
+    """What a space says of one species on one sublattice."""
+
+    role: Role | None = Field(
+        None, description="Role, where it differs from the species table."
+    )
+    spin: Spin | None = Field(
+        None, description="Spin state, where it differs from the species table."
+    )
+
+
+class MetalsSpec(Document):
+    """How many different metals share a sublattice, and how much of each."""
+
+    minimum: int = Field(0, ge=0, description="Least number of different metals.")
+    maximum: int | None = Field(
+        None, ge=0, description="Greatest number of different metals; none: no bound."
+    )
+    amount: AmountBounds = Field(
+        default_factory=AmountBounds,
+        description="Bounds of each metal that is present, per formula unit.",
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.maximum is not None and self.maximum < self.minimum:
+            raise ValueError(
+                f"the maximum {self.maximum} is below the minimum {self.minimum}"
+            )
+        return self
+
+
+def _checked_species(text: str) -> str:
+    """Return the one spelling of a species."""
+    try:
+        return str(parse_species(text))
+    except CompositionError as err:
+        raise ValueError(str(err)) from err
+
+
+def _species_mapping(value: object) -> object:
+    """Read a list of species as a mapping without bounds; refuse doubles."""
+    pairs: list[tuple[object, object]]
+    if isinstance(value, list | tuple):
+        pairs = [(species, {}) for species in value]
+    elif isinstance(value, dict):
+        pairs = [(species, said or {}) for species, said in value.items()]
+    else:
+        raise ValueError("write a list of species, or a mapping species: bounds")
+    read: dict[str, object] = {}
+    for species, said in pairs:
+        if not isinstance(species, str):
+            raise ValueError(f"{species!r} is not a species; write text like Mn3+")
+        name = _checked_species(species)
+        if name in read:
+            raise ValueError(f"species {name} stands twice on this sublattice")
+        read[name] = said
+    if not read:
+        raise ValueError("a sublattice needs at least one species")
+    return read
+
+
+class SublatticeSpec(Document):
+    """One set of equivalent sites."""
+
+    sites: Rational = Field(gt=0, description="Sites per formula unit.")
+    species: Annotated[dict[str, SpeciesSpec], BeforeValidator(_species_mapping)] = (
+        Field(description="Species that may sit here, with bounds where wanted.")
+    )
+    metals: MetalsSpec = Field(
+        default_factory=MetalsSpec,
+        description="Number of different metals on this sublattice and their amounts.",
+    )
+
+
+class AmountRange(Document):
+    """Amounts from the first to the last, in equal steps."""
+
+    first: Rational = Field(ge=0, description="Atoms per formula unit.")
+    last: Rational = Field(ge=0, description="Atoms per formula unit.")
+    step: Rational = Field(gt=0, description="Atoms per formula unit.")
+
+    @model_validator(mode="after")
+    def _reaches(self) -> Self:
+        if self.last < self.first or (self.last - self.first) % self.step:
+            raise ValueError(
+                f"steps of {self.step} from {self.first} do not reach {self.last}"
+            )
+        return self
+
+    @property
+    def amounts(self) -> tuple[Rational, ...]:
+        """Every amount, ascending."""
+        count = int((self.last - self.first) / self.step) + 1
+        return tuple(self.first + index * self.step for index in range(count))
+
+
+def _checked_element(symbol: str) -> str:
+    if symbol not in ELEMENTS:
+        raise ValueError(f"{symbol!r} is not an element")
+    return symbol
+
+
+ElementSymbol = Annotated[str, BeforeValidator(_checked_element)]
+Amount = Annotated[Rational, Field(ge=0)]
+
+
+class SpaceSpec(Document):
+    """
+    A composition space: every charge-neutral filling of some sublattices.
+
+    The sublattices of a formula unit are filled with species in whole steps.
+    Elements named in ``contents`` or ``stoichiometries`` take the amounts given
+    there; the element named in ``balance`` takes what neutrality leaves.
+    """
+
+    name: str | None = Field(None, description="Short name.")
+    description: str = Field("", description="What the space is, and after whom.")
+    family: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9_-]*$",
+        description="Family of the candidates; part of their id.",
+    )
+    basis: Basis = Field(
+        description="What the step is a share of: the formula unit, the sites of the "
+        "sublattice, or the sites that fixed amounts leave on it (the metal content)."
+    )
+    step: Rational = Field(gt=0, le=1, description="Grid step in units of the basis.")
+    sublattices: dict[str, SublatticeSpec] = Field(
+        min_length=1, description="Name → sublattice."
+    )
+    elements: dict[ElementSymbol, AmountBounds] = Field(
+        default_factory=dict,
+        description="Bounds of an element over all its species and sublattices.",
+    )
+    contents: dict[ElementSymbol, tuple[Amount, ...] | AmountRange] = Field(
+        default_factory=dict,
+        description="Element → the amounts per formula unit that it may take; every "
+        "combination of several elements is in the space.",
+    )
+    stoichiometries: tuple[dict[ElementSymbol, Amount], ...] = Field(
+        (), description="Instead of contents: the combinations themselves."
+    )
+    balance: ElementSymbol | None = Field(
+        None,
+        description="Element whose amount charge neutrality decides, off the grid.",
+    )
+    exclusions: tuple[tuple[str, ...], ...] = Field(
+        (), description="Sets of species or elements that may not all be present."
+    )
+    state_limit: int = Field(
+        2_000_000,
+        gt=0,
+        description="Table entries that exact counting may use before it gives up.",
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.contents and self.stoichiometries:
+            raise ValueError("give either contents or stoichiometries, not both")
+        if len({frozenset(one) for one in self.stoichiometries}) > 1:
+            raise ValueError("every stoichiometry must name the same elements")
+        if self.balance in self.fixed_elements:
+            raise ValueError(f"{self.balance} cannot be both fixed and the balance")
+        for name in (*self.fixed_elements, *self.elements, self.balance):
+            if name is not None and name not in self.symbols:
+                raise ValueError(f"{name} has no species on any sublattice")
+        for exclusion in self.exclusions:
+            self._check_exclusion(exclusion)
+        return self
+
+    def _check_exclusion(self, exclusion: tuple[str, ...]) -> None:
+        names = set(exclusion)
+        if len(names) < 2:  # noqa: PLR2004 - one member excludes nothing but itself
+            raise ValueError("an exclusion needs at least two different members")
+        for name in names:
+            if name not in self.symbols and _checked_species(name) not in self.species:
+                raise ValueError(f"exclusion of {name}, which is on no sublattice")
+
+    @property
+    def fixed_elements(self) -> tuple[str, ...]:
+        """Elements whose amounts the contents or stoichiometries give."""
+        if self.stoichiometries:
+            return tuple(self.stoichiometries[0])
+        return tuple(self.contents)
+
+    @property
+    def species(self) -> frozenset[str]:
+        """Every species of every sublattice."""
+        return frozenset(
+            species for one in self.sublattices.values() for species in one.species
+        )
+
+    @property
+    def symbols(self) -> frozenset[str]:
+        """Every element of every sublattice; a vacancy is none."""
+        return frozenset(parse_species(text).element for text in self.species) - {
+            VACANCY
+        }
+
+
+class Selection(Document):
+    """Which members of a space a campaign screens."""
+
+    method: Literal["all", "range", "sample", "formulas"] = Field(
+        description="Every member, a range of indices, a random sample, or a list."
+    )
+    start: int | None = Field(None, ge=0, description="First index of a range.")
+    stop: int | None = Field(None, ge=0, description="First index after a range.")
+    count: int | None = Field(None, gt=0, description="Size of a sample.")
+    seed: int | None = Field(None, ge=0, description="Seed of a sample.")
+    stratify: Literal["metals"] | None = Field(
+        None, description="Draw the same number from each number of metals."
+    )
+    formulas: tuple[str, ...] | None = Field(None, description="The members wanted.")
+
+    @model_validator(mode="after")
+    def _fields_of_method(self) -> Self:
+        needed = {
+            "all": set(),
+            "range": {"start", "stop"},
+            "sample": {"count", "seed"},
+            "formulas": {"formulas"},
+        }[self.method]
+        optional = {"stratify"} if self.method == "sample" else set()
+        given = {
+            name
+            for name in ("start", "stop", "count", "seed", "stratify", "formulas")
+            if getattr(self, name) is not None
+        }
+        if missing := needed - given:
+            raise ValueError(f"method {self.method} needs {', '.join(sorted(missing))}")
+        if extra := given - needed - optional:
+            raise ValueError(
+                f"method {self.method} takes no {', '.join(sorted(extra))}"
+            )
+        if self.method == "range" and (self.stop or 0) <= (self.start or 0):
+            raise ValueError("a range must stop after it starts")
+        return self
