@@ -1,0 +1,149 @@
+"""One MongoDB client per server and process, and its errors in our words."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import re
+from contextlib import contextmanager
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_plus
+
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+
+from hts_battery.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_CREDENTIALS = re.compile(r"(?<=://)(?P<credentials>[^/?#\s]*)@")
+_PASSWORD_QUERY = re.compile(r"(?i)((?:password|token)[^=&\s]*=)[^&\s]+")
+
+type_client = MongoClient[dict[str, Any]]
+
+
+class _Shared:
+    """A client and the number of its users."""
+
+    def __init__(self, client: type_client) -> None:
+        self.client = client
+        self.users = 0
+
+
+# Each client costs threads and sockets, and maggma opens one per store. The pid is
+# part of the key because a client must not be used across a fork.
+_clients: dict[tuple[int, str], _Shared] = {}
+_lock = Lock()
+
+
+def acquire_client(uri: str) -> type_client:
+    """
+    Return this process's client of a server; opening it does not yet connect.
+
+    Raises
+    ------
+    StoreError
+        If the URI is not one.
+    """
+    key = (os.getpid(), uri)
+    with _lock:
+        if key not in _clients:
+            with translated_errors(uri):
+                _clients[key] = _Shared(MongoClient(uri, appname="hts_battery"))
+        _clients[key].users += 1
+        return _clients[key].client
+
+
+def release_client(uri: str) -> None:
+    """Give the client back; the last user closes it."""
+    key = (os.getpid(), uri)
+    with _lock:
+        shared = _clients.get(key)
+        if shared is None:
+            return
+        shared.users -= 1
+        if shared.users > 0:
+            return
+        del _clients[key]
+    shared.client.close()
+
+
+@contextmanager
+def shared_client(uri: str) -> Iterator[type_client]:
+    """Use this process's client of a server for a while."""
+    client = acquire_client(uri)
+    try:
+        yield client
+    finally:
+        release_client(uri)
+
+
+def open_clients() -> int:
+    """Return how many clients this process holds open."""
+    with _lock:
+        return sum(pid == os.getpid() for pid, _ in _clients)
+
+
+def redact(text: str, uri: str = "") -> str:
+    """
+    Remove passwords from a text that may repeat a URI.
+
+    Parameters
+    ----------
+    text
+        Any text, for example the message of an error.
+    uri
+        The URI whose password must not appear, in either spelling.
+
+    Examples
+    --------
+    >>> redact("mongodb://me:secret@host:27017/?tls=true")
+    'mongodb://***@host:27017/?tls=true'
+    >>> redact("wrong password 'secret'", "mongodb://me:secret@host")
+    "wrong password '***'"
+    """
+    match = _CREDENTIALS.search(uri)
+    password = match["credentials"].partition(":")[2] if match else ""
+    for spelling in {password, unquote_plus(password)} - {""}:
+        text = text.replace(spelling, "***")
+    return _PASSWORD_QUERY.sub(r"\1***", _CREDENTIALS.sub("***@", text))
+
+
+@contextmanager
+def translated_errors(uri: str, doing: str = "") -> Iterator[None]:
+    """
+    Turn an error of the database driver into a StoreError without secrets.
+
+    Parameters
+    ----------
+    uri
+        Server that is talked to.
+    doing
+        What was being done, for the message.
+
+    Raises
+    ------
+    StoreError
+        With server, action and the driver's own words.
+    """
+    try:
+        yield
+    except PyMongoError as err:
+        words = redact(str(err).partition(", Timeout:")[0], uri)
+        action = f" while {doing}" if doing else ""
+        message = f"database {redact(uri)}{action}: {type(err).__name__}: {words}"
+        if redact(str(err), uri) == str(err):
+            raise StoreError(message) from err
+        # The original repeats the password, and a traceback would show it.
+        raise StoreError(message) from None
+
+
+@atexit.register
+def _close_all() -> None:
+    """Close what stores opened on a node never gave back."""
+    for (pid, _), shared in list(_clients.items()):
+        if pid == os.getpid():
+            shared.client.close()
+    _clients.clear()

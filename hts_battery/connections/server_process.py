@@ -1,0 +1,277 @@
+"""The process of the embedded database server: launched, recognised, ended."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from threading import Thread
+from typing import Self
+
+from pydantic import Field, ValidationError
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+
+from hts_battery.connections.processes import (
+    boot_identity,
+    host_name,
+    process_identity,
+)
+from hts_battery.errors import StoreError
+from hts_battery.schemas.base import Document
+
+_PROGRAM = "secantusd-py"
+_OPTIONS = ("--sync-on-commit", "--standalone", "--cache-size", "256M")
+_HOST = "127.0.0.1"
+_LISTENING = re.compile(r"secantus listening on 127\.0\.0\.1:(\d+)")
+_START_SECONDS = 60.0
+_STOP_SECONDS = 60.0
+_ASK_AGAIN_SECONDS = 1.0
+_PING_SECONDS = 10.0
+_POLL_SECONDS = 0.02
+_INSTALL = (
+    "pip install 'hts_battery[embedded]', or set HTS_BATTERY_MONGO_URI to use a "
+    "MongoDB server"
+)
+
+
+class ServerState(Document):
+    """What is written down about a running server."""
+
+    pid: int = Field(description="Process id on host.")
+    identity: str = Field(description="Boot and start time: tells a recycled pid.")
+    host: str = Field(description="Host on which it runs.")
+    boot: str = Field(description="Boot of that host.")
+    port: int | None = Field(None, description="TCP port; none until it listens.")
+    keep: bool = Field(
+        default=False, description="Started with up: stays without clients."
+    )
+
+
+class ServerFolder:
+    """The paths inside a data folder."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir.expanduser().absolute()
+        self.database = self.data_dir / "database"
+        self.server = self.data_dir / "server"
+        self.state = self.server / "state.json"
+        self.log = self.server / "server.log"
+        self.last_port = self.server / "last_port"
+
+    def create(self) -> Self:
+        """Make the folders, closed to other users."""
+        try:
+            for folder in (self.database, self.server):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as err:
+            raise StoreError(
+                f"data folder {self.data_dir} cannot be made: {err.strerror}; "
+                "choose another with HTS_BATTERY_DATA_DIR"
+            ) from err
+        return self
+
+    def read_state(self) -> ServerState | None:
+        """Return what is known of a server, dead or alive."""
+        try:
+            return ServerState.model_validate_json(self.state.read_bytes())
+        except FileNotFoundError:
+            return None
+        except ValidationError as err:
+            raise StoreError(
+                f"{self.state} is damaged; end any {_PROGRAM} that uses "
+                f"{self.database}, then delete it"
+            ) from err
+
+    def write_state(self, state: ServerState) -> ServerState:
+        """Replace what is known of the server, whole or not at all."""
+        _write_atomically(self.state, state.model_dump_json())
+        return state
+
+
+def living_server(folder: ServerFolder) -> ServerState | None:
+    """Return the state of the server if its process is alive on this host."""
+    state = folder.read_state()
+    if state is None:
+        return None
+    if state.host != host_name() and state.boot != boot_identity():
+        raise StoreError(
+            f"{folder.data_dir} is served on host {state.host} (process {state.pid}): "
+            f"stop it there with 'hts db down'; if that host is gone, delete "
+            f"{folder.state}"
+        )
+    return state if process_identity(state.pid) == state.identity else None
+
+
+def start_server(folder: ServerFolder, *, keep: bool) -> ServerState:
+    """Start a server, at its last port if that is free."""
+    port = _last_port(folder)
+    state = _spawn(folder, port=port, keep=keep)
+    found = wait_until_listening(folder, state)
+    if found is None and port:
+        state = _spawn(folder, port=0, keep=keep)
+        found = wait_until_listening(folder, state)
+    if found is None:
+        folder.state.unlink(missing_ok=True)
+        raise StoreError(
+            f"the embedded database did not start on {folder.database}: "
+            f"{_last_line(folder.log)} (all of it in {folder.log})"
+        )
+    if not answers(found):
+        stop_server(folder, state)
+        raise StoreError(f"the embedded database does not answer; see {folder.log}")
+    _write_atomically(folder.last_port, str(found))
+    return folder.write_state(state.model_copy(update={"port": found}))
+
+
+def _spawn(folder: ServerFolder, *, port: int, keep: bool) -> ServerState:
+    """Launch the server process and write down which it is before it runs."""
+    # An empty configuration of our own keeps one in the home folder from being read.
+    configuration = folder.server / "secantusd.toml"
+    configuration.touch()
+    command = [
+        _program(),
+        *("--config", str(configuration)),
+        *("--host", _HOST, "--port", str(port)),
+        *("--storage-path", str(folder.database)),
+        *_OPTIONS,
+    ]
+    if folder.log.exists():
+        folder.log.replace(folder.log.with_suffix(".previous.log"))
+    # The shell waits for a line and becomes the server. If we are killed before the
+    # state is written it reads the end of the pipe instead, and no server is left
+    # that nobody knows of.
+    with folder.log.open("wb") as log:
+        process = subprocess.Popen(  # noqa: S603 - our own server, no user text in a shell
+            ["/bin/sh", "-c", 'read -r go && exec "$0" "$@" </dev/null', *command],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=folder.server,
+            start_new_session=True,  # Ctrl-C is for the user, not for the server
+        )
+    # Collects the exit status whenever it comes, so that no zombie stays.
+    Thread(target=process.wait, name="embedded-server-reaper", daemon=True).start()
+    state = ServerState(
+        pid=process.pid,
+        identity=process_identity(process.pid) or "",
+        host=host_name(),
+        boot=boot_identity(),
+        keep=keep,
+    )
+    folder.write_state(state)
+    with suppress(BrokenPipeError), process.stdin:  # type: ignore[union-attr] # a pipe was asked for
+        process.stdin.write(b"go\n")  # type: ignore[union-attr] # likewise
+    return state
+
+
+def _program() -> str:
+    """Find the server beside this interpreter, then on the path."""
+    beside = Path(sys.executable).parent / _PROGRAM
+    found = str(beside) if beside.is_file() else shutil.which(_PROGRAM)
+    if found is None:
+        raise StoreError(f"the embedded database is not installed: {_INSTALL}")
+    return found
+
+
+def _last_port(folder: ServerFolder) -> int:
+    """Return the port of the last run if it is free, 0 (any) otherwise."""
+    with suppress(FileNotFoundError, ValueError, OSError), socket.socket() as trial:
+        port = int(folder.last_port.read_text(encoding="ascii"))
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        trial.bind((_HOST, port))
+        return port
+    return 0
+
+
+def wait_until_listening(folder: ServerFolder, state: ServerState) -> int | None:
+    """Return the port once the server listens; none if its process ended."""
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        alive = process_identity(state.pid) == state.identity
+        found = _LISTENING.search(folder.log.read_text("utf-8", errors="replace"))
+        if found and alive:
+            return int(found[1])
+        if not alive:
+            return None
+        time.sleep(_POLL_SECONDS)
+    stop_server(folder, state)
+    return None
+
+
+def answers(port: int) -> bool:
+    """Say whether the server answers a ping."""
+    with MongoClient[dict[str, object]](
+        local_uri(port), serverSelectionTimeoutMS=int(1000 * _PING_SECONDS)
+    ) as client:
+        try:
+            client.admin.command("ping")
+        except PyMongoError:
+            return False
+    return True
+
+
+def stop_server(folder: ServerFolder, state: ServerState) -> None:
+    """End exactly that process, and wait until it is gone."""
+    deadline = time.monotonic() + _STOP_SECONDS
+    asked: float | None = None
+    while process_identity(state.pid) == state.identity:
+        now = time.monotonic()
+        if now > deadline:
+            raise StoreError(
+                f"the embedded database (process {state.pid}) did not end within "
+                f"{_STOP_SECONDS:.0f} s; see {folder.log}"
+            )
+        listens = _knock(state.port)
+        if asked is None or (listens and now > asked + _ASK_AGAIN_SECONDS):
+            # A Python process that is about to wait when the signal comes misses it,
+            # and then sleeps on; but one that is already stopping is left alone.
+            with suppress(ProcessLookupError):
+                os.kill(state.pid, signal.SIGTERM)
+            asked = now
+        time.sleep(_POLL_SECONDS)
+    folder.state.unlink(missing_ok=True)
+
+
+def _knock(port: int | None) -> bool:
+    """
+    Connect once to a server that is being stopped, and say whether it listens.
+
+    It waits for connections in a thread that only a connection wakes; without one it
+    gives up on that thread after two seconds.
+    """
+    if port is None:
+        return False
+    try:
+        socket.create_connection((_HOST, port), timeout=_POLL_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
+def local_uri(port: int) -> str:
+    """Return the address of a port on this host."""
+    return f"mongodb://{_HOST}:{port}/?directConnection=true"
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    new = path.with_name(f"{path.name}.new")
+    with new.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
+
+
+def _last_line(log: Path) -> str:
+    """Return the last words of a log."""
+    lines = log.read_text("utf-8", errors="replace").split("\n")
+    return next((line for line in reversed(lines) if line.strip()), "it said nothing")
