@@ -12,7 +12,8 @@ import numpy as np
 
 from hts_battery.errors import MissingReferenceError
 from hts_battery.thermo.atomic_fractions import atomic_fractions, fraction_rows
-from hts_battery.thermo.linear_program import Mixture, lowest_mixture
+from hts_battery.thermo.chemical_systems import contained, element_words
+from hts_battery.thermo.envelope import Envelope
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from hts_battery.thermo.atomic_fractions import Formula
+    from hts_battery.thermo.envelope import Solutions
 
 _SAME_COMPOSITION = 1e-9
+_NO_AMOUNT = 1e-9  # smaller amounts are rounding of phases at the edge of a basis
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ class Hull:
     >>> round(float(hull.energies_above_hull(["Li2O2"], [-1.6])[0]), 9)
     -0.1
     >>> hull.decomposition("Li2O2").amounts
-    {'O2': 0.25, 'Li2O': 0.75}
+    {'Li2O': 0.75, 'O2': 0.25}
     """
 
     def __init__(
@@ -104,7 +107,8 @@ class Hull:
         ids: Sequence[str] | None = None,
     ) -> None:
         self.formulas = tuple(_text(formula) for formula in formulas)
-        self._energies = _finite(energies_per_atom, len(formulas), "reference")
+        self.energies_per_atom = _finite(energies_per_atom, len(formulas), "reference")
+        self.energies_per_atom.setflags(write=False)
         if not self.formulas:
             raise ValueError("a hull needs at least one reference phase")
         self.ids = self.formulas if ids is None else tuple(ids)
@@ -113,6 +117,7 @@ class Hull:
             sorted(set().union(*(atomic_fractions(formula) for formula in formulas)))
         )
         self._fractions, _ = fraction_rows(formulas, self.elements)
+        self._envelope = Envelope(self._fractions, self.energies_per_atom)
 
     def __len__(self) -> int:
         return len(self.formulas)
@@ -127,7 +132,7 @@ class Hull:
                 for column in np.flatnonzero(row)
             )
             for name, energy, row in zip(
-                self.ids, self._energies.tolist(), self._fractions, strict=True
+                self.ids, self.energies_per_atom.tolist(), self._fractions, strict=True
             )
         }
         return sha256("\n".join(sorted(lines)).encode()).hexdigest()[:16]
@@ -161,8 +166,7 @@ class Hull:
         """
         if isinstance(formulas, str):
             return np.asarray(self.decomposition(formulas).energy)
-        solutions = self._solve(formulas, exclude)
-        return np.array([np.nan if s is None else s.energy for s in solutions])
+        return self._solve(formulas, exclude).energies
 
     def energies_above_hull(
         self,
@@ -227,8 +231,8 @@ class Hull:
         """Lowest mixture at each composition; None where there is no mixture."""
         solutions = self._solve(formulas, exclude)
         return [
-            None if solution is None else self._decomposition(formula, solution)
-            for formula, solution in zip(formulas, solutions, strict=True)
+            None if missing else self._decomposition(solutions, number)
+            for number, missing in enumerate(np.isnan(solutions.energies))
         ]
 
     def ids_at(self, formula: Formula) -> tuple[str, ...]:
@@ -262,20 +266,20 @@ class Hull:
         >>> hull.systems_without_reference("Li3OF")
         ('F-Li', 'F-O')
         """
-        row = fraction_rows([formula], self.elements)[0][0]
-        present = {
-            frozenset(np.flatnonzero(reference).tolist())
-            for reference in self._fractions[self._within(row)]
-        }
-        known = {
-            frozenset(self.elements[column] for column in system) for system in present
-        }
         wanted = sorted(atomic_fractions(formula))
         return tuple(
             "-".join(system)
             for size in range(1, min(largest, len(wanted)) + 1)
             for system in combinations(wanted, size)
-            if frozenset(system) not in known
+            if frozenset(system) not in self._systems
+        )
+
+    @cached_property
+    def _systems(self) -> frozenset[frozenset[str]]:
+        """Elements of every reference."""
+        return frozenset(
+            frozenset(self.elements[column] for column in np.flatnonzero(row))
+            for row in self._fractions
         )
 
     def missing_reference(
@@ -299,14 +303,15 @@ class Hull:
 
     def _within(self, row: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Which references contain only elements present in a row."""
-        within: NDArray[np.bool_] = (self._fractions[:, row == 0.0] == 0.0).all(axis=1)
-        return within
+        return np.asarray(
+            contained(self._envelope.words, element_words(row[None, :]))[0]
+        )
 
     def _solve(
         self,
         formulas: Sequence[Formula],
         exclude: Sequence[Collection[str]] | None,
-    ) -> list[Mixture | None]:
+    ) -> Solutions:
         """Solve for each composition; the phases are indices of references."""
         if exclude is not None and len(exclude) != len(formulas):
             raise ValueError(
@@ -314,27 +319,18 @@ class Hull:
                 "formulas: give one for each"
             )
         rows, inside = fraction_rows(formulas, self.elements)
-        left_out = exclude if exclude is not None else [()] * len(formulas)
-        return [
-            self._solve_one(row, names) if complete else None
-            for row, complete, names in zip(rows, inside, left_out, strict=True)
-        ]
-
-    def _solve_one(
-        self, row: NDArray[np.float64], exclude: Collection[str]
-    ) -> Mixture | None:
-        allowed = self._within(row) & ~self._named(exclude)
-        references = np.flatnonzero(allowed)
-        active = np.flatnonzero(row)
-        mixture = lowest_mixture(
-            self._fractions[np.ix_(references, active)],
-            self._energies[references],
-            row[active],
-        )
-        return mixture and mixture._replace(phases=references[mixture.phases])
+        rows[~inside] = 0.0
+        excluded = {
+            number: np.flatnonzero(self._named(names))
+            for number, names in enumerate(exclude or ())
+            if names
+        }
+        return self._envelope.solve(rows, excluded)
 
     def _named(self, names: Collection[str]) -> NDArray[np.bool_]:
         """Mark the references with given ids, refusing an id that none has."""
+        if isinstance(names, str):
+            raise TypeError(f"excluded references {names!r}: give a collection of ids")
         named = np.zeros(len(self), dtype=bool)
         for name in names:
             if name not in self._indices:
@@ -349,26 +345,31 @@ class Hull:
             indices.setdefault(name, []).append(index)
         return indices
 
-    def _decomposition(self, formula: Formula, mixture: Mixture) -> Decomposition:
-        active = [el for el in self.elements if el in atomic_fractions(formula)]
+    def _decomposition(self, solutions: Solutions, number: int) -> Decomposition:
         amounts: dict[str, float] = {}
         phases: dict[str, float] = {}
-        for index, amount in zip(
-            mixture.phases.tolist(), mixture.amounts.tolist(), strict=True
-        ):
-            name, text = self.ids[index], self.formulas[index]
-            phases[name] = phases.get(name, 0.0) + amount
-            amounts[text] = amounts.get(text, 0.0) + amount
+        formulas: dict[str, str] = {}
+        basic = zip(
+            solutions.amounts[number].tolist(),
+            solutions.phases[number].tolist(),
+            strict=True,
+        )
+        for amount, index in sorted(basic, reverse=True):
+            if amount > _NO_AMOUNT:
+                name, text = self.ids[index], self.formulas[index]
+                formulas[name] = text
+                phases[name] = phases.get(name, 0.0) + amount
+                amounts[text] = amounts.get(text, 0.0) + amount
+        potentials = solutions.potentials[number]
         return Decomposition(
-            energy=mixture.energy,
+            energy=float(solutions.energies[number]),
             amounts=amounts,
             phases=phases,
-            formulas={
-                self.ids[index]: self.formulas[index] for index in mixture.phases
+            formulas=formulas,
+            chemical_potentials={
+                self.elements[column]: float(potentials[column])
+                for column in np.flatnonzero(~np.isnan(potentials))
             },
-            chemical_potentials=dict(
-                zip(active, mixture.potentials.tolist(), strict=True)
-            ),
         )
 
 

@@ -1,0 +1,405 @@
+"""
+The lower envelope of reference phases, solved for many compositions at once.
+
+Three things make it fast and leave it exact. A reference that is not stable in its
+own chemical system takes part in no decomposition, so it is left out, as long as all
+the references that hide it are there. The optimal basis of one composition stays
+optimal wherever it gives no negative amount (multiparametric linear programming), so
+it is kept and tried first. What remains is solved in batches. Every answer is
+verified against the columns it was found from; one that does not verify goes to
+HiGHS.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from hts_battery.thermo.chemical_systems import (
+    by_system,
+    contained,
+    element_words,
+    pure_phases,
+)
+from hts_battery.thermo.linear_program import lowest_mixture
+from hts_battery.thermo.simplex import (
+    AMOUNT_TOLERANCE,
+    ENERGY_TOLERANCE,
+    Bases,
+    Problems,
+    solve_batch,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Integers = NDArray[np.intp]
+    Flags = NDArray[np.bool_]
+
+_BATCH_NUMBERS = (
+    500_000  # numbers in the columns of a batch: about 4 MB, to fit a cache
+)
+_ARTIFICIAL_COST = 1e3
+_KEPT_BASES = 200_000
+
+
+class Solutions(NamedTuple):
+    """Answers for a batch of compositions; a row of NaN where there is none."""
+
+    energies: Floats
+    """Lowest energy of a mixture, eV/atom."""
+    phases: Integers
+    """Row, basic phase: index of the reference, -1 for none."""
+    amounts: Floats
+    """Row, basic phase: atomic fraction of the mixture."""
+    potentials: Floats
+    """Row, element: chemical potential, eV/atom; NaN for elements not present."""
+
+    @classmethod
+    def empty(cls, count: int, elements: int) -> Solutions:
+        """Make answers that say nothing yet."""
+        return cls(
+            np.full(count, np.nan),
+            np.full((count, elements), -1),
+            np.zeros((count, elements)),
+            np.full((count, elements), np.nan),
+        )
+
+
+class _Basis(NamedTuple):
+    """Optimal bases of one chemical system, stacked."""
+
+    phases: Integers
+    inverses: Floats
+    potentials: Floats
+
+
+class Envelope:
+    """
+    Lower envelope of phases given as rows of atomic fractions.
+
+    Parameters
+    ----------
+    fractions
+        Phase, element: atomic fractions; rows add up to one.
+    energies
+        Energy of each phase, eV/atom.
+    """
+
+    def __init__(self, fractions: Floats, energies: Floats) -> None:
+        self.fractions = fractions
+        self.energies = energies
+        self.words = element_words(fractions)
+        self._sizes = np.count_nonzero(fractions, axis=1)
+        self._pure = pure_phases(fractions, energies)
+        self._artificial = _ARTIFICIAL_COST * (1.0 + float(np.abs(energies).max()))
+        self._examined = np.zeros(len(energies), dtype=bool)
+        self._stable = np.zeros(len(energies), dtype=bool)
+        self._bases: dict[bytes, _Basis] = {}
+
+    def stable(self, columns: Flags) -> Flags:
+        """
+        Which phases are on the envelope of their own chemical system.
+
+        Parameters
+        ----------
+        columns
+            Elements whose systems are asked about; the rest of the answer is False.
+
+        Returns
+        -------
+        ndarray
+            One flag per phase. A phase above the envelope by no more than rounding
+            is kept.
+        """
+        inside = (self.fractions[:, ~columns] == 0.0).all(axis=1)
+        unknown = inside & ~self._examined
+        for size in np.unique(self._sizes[unknown]):
+            numbers = np.flatnonzero(unknown & (self._sizes == size))
+            self._examine(numbers, np.flatnonzero(inside & (self._sizes <= size)))
+        stable: Flags = inside & self._stable
+        return stable
+
+    def _examine(self, numbers: Integers, competing: Integers) -> None:
+        """Judge phases of one size; smaller ones inside are judged already."""
+        smaller = self._sizes[competing] < self._sizes[numbers[0]]
+        candidates = competing[~smaller | self._stable[competing]]
+        lowest = np.full(len(numbers), np.inf)
+        for batch in self._batches(self.fractions[numbers], candidates):
+            problems, bases = batch.problems, solve_batch(batch.problems)
+            costs = (bases.potentials * problems.targets).sum(axis=1)
+            # What is not verified is kept: a phase too many changes no answer.
+            verified = bases.solved & ~self._holds_artificial(batch, bases)
+            lowest[batch.numbers] = np.where(verified, costs, np.inf)
+        self._stable[numbers] = self.energies[numbers] <= lowest + ENERGY_TOLERANCE
+        self._examined[numbers] = True
+
+    def solve(
+        self, rows: Floats, excluded: Mapping[int, Integers] | None = None
+    ) -> Solutions:
+        """
+        Lowest mixture at each composition.
+
+        Parameters
+        ----------
+        rows
+            Composition, element: atomic fractions; a row that adds up to less than
+            one has no answer.
+        excluded
+            Number of a row → phases that may not take part in its mixture.
+
+        Returns
+        -------
+        Solutions
+            One per row.
+        """
+        solutions = Solutions.empty(len(rows), rows.shape[1])
+        covered = (self.fractions > 0.0).any(axis=0)
+        asked = np.abs(rows.sum(axis=1) - 1.0) < AMOUNT_TOLERANCE
+        asked &= ~(rows[:, ~covered] > 0.0).any(axis=1)
+        if not asked.any():
+            return solutions
+        stable = self.stable((rows[asked] > 0.0).any(axis=0))
+        reopened = {
+            number: phases
+            for number, phases in (excluded or {}).items()
+            if asked[number] and stable[phases].any()
+        }
+        asked[list(reopened)] = False
+        self._solve_shared(
+            rows, np.flatnonzero(asked), np.flatnonzero(stable), solutions
+        )
+        self._solve_reopened(rows, reopened, solutions)
+        return solutions
+
+    def _solve_shared(
+        self, rows: Floats, numbers: Integers, columns: Integers, solutions: Solutions
+    ) -> None:
+        """Solve compositions that all references may take part in."""
+        systems = by_system(element_words(rows[numbers]), numbers)
+        limit = 1
+        while systems:
+            systems = {
+                key: left
+                for key, waiting in systems.items()
+                if len(left := self._reuse(key, rows, waiting, solutions))
+            }
+            chosen = [waiting[:limit] for waiting in systems.values()]
+            if chosen:
+                self._solve_batches(rows, np.concatenate(chosen), columns, solutions)
+            systems = {
+                key: waiting[limit:]
+                for key, waiting in systems.items()
+                if len(waiting) > limit
+            }
+            limit *= 2
+
+    def _reuse(
+        self, key: bytes, rows: Floats, numbers: Integers, solutions: Solutions
+    ) -> Integers:
+        """Answer what a known basis answers; return what is left."""
+        known = self._bases.get(key)
+        if known is None:
+            return numbers
+        active = np.flatnonzero(rows[numbers[0]])
+        targets = rows[np.ix_(numbers, active)]
+        amounts = np.einsum("kij,nj->nki", known.inverses, targets)
+        lowest = amounts.min(axis=2)
+        best = lowest.argmax(axis=1)
+        answered = lowest[np.arange(len(numbers)), best] >= -AMOUNT_TOLERANCE
+        hit, basis = numbers[answered], best[answered]
+        self._write(
+            solutions,
+            hit,
+            np.broadcast_to(active, (len(hit), len(active))),
+            Bases(
+                phases=known.phases[basis],
+                amounts=np.maximum(amounts[answered, basis], 0.0),
+                potentials=known.potentials[basis],
+                inverses=known.inverses[basis],
+                solved=np.ones(len(hit), dtype=bool),
+            ),
+            targets[answered],
+        )
+        left: Integers = numbers[~answered]
+        return left
+
+    def _solve_batches(
+        self, rows: Floats, numbers: Integers, columns: Integers, solutions: Solutions
+    ) -> None:
+        """Solve compositions by the batch simplex, the rest by HiGHS."""
+        for batch in self._batches(rows[numbers], columns):
+            bases = solve_batch(batch.problems)
+            self._finish(rows, numbers, batch, bases, solutions)
+
+    def _finish(
+        self,
+        rows: Floats,
+        numbers: Integers,
+        batch: _Batch,
+        bases: Bases,
+        solutions: Solutions,
+    ) -> None:
+        """Write verified answers down and keep their bases; solve the rest again."""
+        good = bases.solved & ~self._holds_artificial(batch, bases)
+        own = numbers[batch.numbers]
+        phases = self._phases(batch, bases)
+        kept = bases._replace(phases=phases).subset(good)
+        self._write(
+            solutions, own[good], batch.active[good], kept, batch.problems.targets[good]
+        )
+        if batch.shared:
+            self._keep(rows[own[good]], kept)
+        for place in np.flatnonzero(~good):
+            allowed = batch.columns[place][np.isfinite(batch.problems.costs[place])]
+            self._solve_exactly(rows, int(own[place]), allowed, solutions)
+
+    def _solve_exactly(
+        self, rows: Floats, number: int, columns: Integers, solutions: Solutions
+    ) -> None:
+        active = np.flatnonzero(rows[number])
+        mixture = lowest_mixture(
+            self.fractions[np.ix_(columns, active)],
+            self.energies[columns],
+            rows[number, active],
+        )
+        if mixture is not None:
+            count = len(mixture.phases)
+            solutions.energies[number] = mixture.energy
+            solutions.phases[number, :count] = columns[mixture.phases]
+            solutions.amounts[number, :count] = mixture.amounts
+            solutions.potentials[number, active] = mixture.potentials
+
+    def _solve_reopened(
+        self, rows: Floats, excluded: Mapping[int, Integers], solutions: Solutions
+    ) -> None:
+        """Solve compositions that miss a stable phase, with all that it may hide."""
+        numbers = np.array(list(excluded), dtype=np.intp)
+        if not len(numbers):
+            return
+        everything = np.arange(len(self.energies))
+        for batch in self._batches(rows[numbers], everything, shared=False):
+            for place, number in enumerate(numbers[batch.numbers]):
+                gone = excluded[int(number)]
+                batch.problems.costs[place, np.isin(batch.columns[place], gone)] = (
+                    np.inf
+                )
+                lost = np.isin(self._pure[batch.active[place]], gone)
+                batch.problems.start_costs[place, lost] = self._artificial
+            bases = solve_batch(batch.problems)
+            self._finish(rows, numbers, batch, bases, solutions)
+
+    def _write(
+        self,
+        solutions: Solutions,
+        numbers: Integers,
+        active: Integers,
+        bases: Bases,
+        targets: Floats,
+    ) -> None:
+        elements = active.shape[1]
+        solutions.energies[numbers] = (bases.potentials * targets).sum(axis=1)
+        solutions.phases[numbers, :elements] = bases.phases
+        solutions.amounts[numbers, :elements] = bases.amounts
+        solutions.potentials[numbers[:, None], active] = bases.potentials
+
+    def _keep(self, rows: Floats, bases: Bases) -> None:
+        """Remember optimal bases for other compositions of the same systems."""
+        if len(self._bases) > _KEPT_BASES:
+            self._bases.clear()
+        for place, words in enumerate(element_words(rows)):
+            new = _Basis(
+                bases.phases[place : place + 1],
+                bases.inverses[place : place + 1],
+                bases.potentials[place : place + 1],
+            )
+            known = self._bases.get(words.tobytes())
+            if known is not None:
+                new = _Basis(
+                    *(np.concatenate(pair) for pair in zip(known, new, strict=True))
+                )
+            self._bases[words.tobytes()] = new
+
+    def _phases(self, batch: _Batch, bases: Bases) -> Integers:
+        """Index of the reference behind each basic column."""
+        local = np.take_along_axis(batch.columns, np.maximum(bases.phases, 0), axis=1)
+        element = np.take_along_axis(
+            batch.active, np.maximum(-1 - bases.phases, 0), axis=1
+        )
+        return np.where(bases.phases < 0, self._pure[element], local)
+
+    def _holds_artificial(self, batch: _Batch, bases: Bases) -> Flags:
+        """Whether an element without a reference of its own is still in the basis."""
+        costs = np.take_along_axis(
+            batch.problems.start_costs, np.maximum(-1 - bases.phases, 0), axis=1
+        )
+        held = (bases.phases < 0) & (costs >= self._artificial)
+        return np.asarray(held.any(axis=1))
+
+    def _batches(
+        self, rows: Floats, columns: Integers, *, shared: bool = True
+    ) -> Iterator[_Batch]:
+        """Cut compositions into batches with equally many elements."""
+        sizes = np.count_nonzero(rows, axis=1)
+        words = element_words(rows)
+        for size in np.unique(sizes):
+            numbers = np.flatnonzero(sizes == size)
+            numbers = numbers[np.lexsort(words[numbers].T)]
+            per_problem = max(1, self._typical(words[numbers], columns)) * int(size)
+            step = max(1, _BATCH_NUMBERS // per_problem)
+            for start in range(0, len(numbers), step):
+                some = numbers[start : start + step]
+                yield self._batch(rows, some, columns, shared=shared)
+
+    def _typical(self, words: Integers, columns: Integers) -> int:
+        """Average number of columns of a few of the compositions."""
+        some = words[:: max(1, len(words) // 16)]
+        return int(contained(self.words[columns], some).sum() / len(some))
+
+    def _batch(
+        self, rows: Floats, numbers: Integers, columns: Integers, *, shared: bool
+    ) -> _Batch:
+        targets = rows[numbers]
+        inside = contained(self.words[columns], element_words(targets))
+        places, found = np.nonzero(inside)
+        counts = inside.sum(axis=1)
+        width = max(1, int(counts.max()))
+        local = np.zeros((len(numbers), width), dtype=np.intp)
+        costs = np.full((len(numbers), width), np.inf)
+        position = np.arange(len(found)) - np.repeat(np.cumsum(counts) - counts, counts)
+        local[places, position] = columns[found]
+        costs[places, position] = self.energies[columns[found]]
+        active = np.nonzero(targets)[1].reshape(len(numbers), -1)
+        pure = self._pure[active]
+        return _Batch(
+            numbers=numbers,
+            active=active,
+            columns=local,
+            problems=Problems(
+                columns=self.fractions[local[:, :, None], active[:, None, :]],
+                costs=costs,
+                targets=np.take_along_axis(targets, active, axis=1),
+                start_costs=np.where(
+                    pure < 0, self._artificial, self.energies[np.maximum(pure, 0)]
+                ),
+            ),
+            shared=shared,
+        )
+
+
+class _Batch(NamedTuple):
+    """Problems with the numbers they came from."""
+
+    numbers: Integers
+    """Composition of each problem."""
+    active: Integers
+    """Problem, row: element."""
+    columns: Integers
+    """Problem, column: reference; meaningless where the cost is infinite."""
+    problems: Problems
+    shared: bool
+    """Whether every reference may take part, so that bases may be reused."""
