@@ -1,0 +1,169 @@
+"""From the species of every site to the structure that a calculation starts from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pymatgen.core import Lattice, Species, Structure
+
+from hts_battery.errors import OrderingError
+from hts_battery.schemas.species import VACANCY, parse_species
+from hts_battery.structures.cells import site_permutations
+from hts_battery.structures.magnetism import ferromagnetic_moments
+from hts_battery.structures.prototypes import load_prototype
+from hts_battery.structures.radii import lattice_scale
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hts_battery.structures.cells import Cell
+    from hts_battery.structures.sizes import SiteCounts
+
+MINIMUM_DISTANCE = 1.2
+"""Angstrom; no two atoms of a starting cell may be closer."""
+# Coordinates and vectors are rounded so that two machines write the same text.
+_DECIMALS = 10
+
+
+def occupation_of(cell: Cell, decoration: Sequence[str]) -> SiteCounts:
+    """
+    Count the species of a decoration, sublattice by sublattice.
+
+    Examples
+    --------
+    >>> from hts_battery.structures.cells import build_cell
+    >>> cell = build_cell("rocksalt", ((1, 0, 0), (0, 1, 0), (0, 0, 1)))
+    >>> occupation_of(cell, ["Li+", "F-"])
+    {'cation': {'Li+': 1}, 'anion': {'F-': 1}}
+    """
+    counts: SiteCounts = {}
+    for name, species in zip(cell.sublattices, decoration, strict=True):
+        here = counts.setdefault(name, {})
+        here[species] = here.get(species, 0) + 1
+    return counts
+
+
+def canonical_decoration(cell: Cell, decoration: Sequence[str]) -> tuple[str, ...]:
+    """
+    Smallest of all decorations that the cell's symmetry makes the same structure.
+
+    Two decorations of one cell describe the same crystal by parent symmetry exactly
+    if their canonical decorations are equal.
+
+    Parameters
+    ----------
+    cell
+        The cell.
+    decoration
+        Species of each of its sites.
+
+    Examples
+    --------
+    >>> from hts_battery.structures.cells import build_cell
+    >>> cell = build_cell("rocksalt", ((1, 0, 0), (0, 1, 0), (0, 0, 2)))
+    >>> canonical_decoration(cell, ["Mn3+", "Li+", "O2-", "O2-"])
+    ('Li+', 'Mn3+', 'O2-', 'O2-')
+    """
+    names = sorted(set(decoration))
+    codes = np.array([names.index(species) for species in decoration])
+    images = codes[site_permutations(cell.prototype, cell.supercell)]
+    # The permutations form a group, so reading through them gives the same set of
+    # images as writing through them.
+    smallest = images[np.lexsort(images.T[::-1])[0]]
+    return tuple(names[code] for code in smallest)
+
+
+def decorated_structure(cell: Cell, decoration: Sequence[str]) -> Structure:
+    """
+    Build the structure of a decorated cell, sized by ionic radii.
+
+    Parameters
+    ----------
+    cell
+        The cell.
+    decoration
+        Species of each of its sites; vacancies become empty sites.
+
+    Returns
+    -------
+    Structure
+        Species with oxidation states; site properties ``sublattice``,
+        ``site_label`` and ``magmom`` (Bohr magnetons, ferromagnetic start); sites
+        of one species together.
+
+    Raises
+    ------
+    OrderingError
+        If the cell is charged or two atoms are closer than
+        :data:`MINIMUM_DISTANCE`.
+
+    Examples
+    --------
+    >>> from hts_battery.structures.cells import build_cell
+    >>> cell = build_cell("rocksalt", ((1, 0, 0), (0, 1, 0), (0, 0, 1)))
+    >>> structure = decorated_structure(cell, ["Mg2+", "O2-"])
+    >>> structure.composition.formula, round(structure.volume * 4, 2)
+    ('Mg1 O1', 74.68)
+    """
+    prototype = load_prototype(cell.prototype)
+    charge = sum(parse_species(species).charge for species in decoration)
+    if charge:
+        raise OrderingError(f"the cell has charge {charge:+d}, not zero")
+    scale = lattice_scale(prototype, occupation_of(cell, decoration))
+    filled = [i for i, species in enumerate(decoration) if species != VACANCY]
+    filled.sort(key=lambda i: _site_order(cell, decoration, i))
+    moments = ferromagnetic_moments(decoration)
+    structure = Structure(
+        Lattice(np.round(cell.lattice * scale, _DECIMALS)),
+        [_pymatgen_species(decoration[i]) for i in filled],
+        np.round(cell.coordinates[filled], _DECIMALS) % 1.0,
+        site_properties={
+            "sublattice": [cell.sublattices[i] for i in filled],
+            "site_label": [cell.labels[i] for i in filled],
+            "magmom": [moments[i] for i in filled],
+            "parent_site": filled,
+        },
+    )
+    closest = minimum_distance(structure)
+    if closest < MINIMUM_DISTANCE:
+        raise OrderingError(
+            f"two atoms are {closest:.2f} angstrom apart on prototype {prototype.name}"
+        )
+    return structure
+
+
+def minimum_distance(structure: Structure) -> float:
+    """
+    Shortest distance between two atoms in angstrom, periodic images included.
+
+    Examples
+    --------
+    >>> minimum_distance(Structure(Lattice.cubic(3.0), ["Cs"], [[0, 0, 0]]))
+    3.0
+    """
+    radius = 3.0
+    while True:
+        distances = structure.get_neighbor_list(radius)[3]
+        if len(distances):
+            return float(distances.min())
+        radius *= 1.5
+
+
+def composition_of(structure: Structure) -> dict[str, int]:
+    """Count the atoms of each element of a structure."""
+    return dict(Counter(site.specie.symbol for site in structure))
+
+
+def _pymatgen_species(text: str) -> Species:
+    parsed = parse_species(text)
+    return Species(parsed.element, parsed.charge)
+
+
+def _site_order(
+    cell: Cell, decoration: Sequence[str], index: int
+) -> tuple[int, str, int]:
+    """Sort key: sublattices in the prototype's order, then species, then site."""
+    names = list(dict.fromkeys(cell.sublattices))
+    return names.index(cell.sublattices[index]), decoration[index], index

@@ -1,0 +1,137 @@
+"""Descriptions of parent lattices, read from data files with their source."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib.resources import files
+
+import yaml
+from pydantic import Field
+
+from hts_battery.errors import OrderingError
+from hts_battery.schemas.base import Document, Rational
+
+_DATA = files("hts_battery.structures") / "data" / "prototypes"
+
+
+class Sublattice(Document):
+    """Sites of a parent lattice that share their species."""
+
+    sites: Rational = Field(description="Number of sites per formula unit.")
+    coordination: int = Field(
+        description="Number of nearest neighbours, for the choice of ionic radius."
+    )
+    reference: str = Field(
+        description="Species on this sublattice in the compound whose lattice "
+        "parameters the file gives."
+    )
+    positions: dict[str, tuple[Rational, Rational, Rational]] = Field(
+        description="Label of each orbit of sites and one of its positions, "
+        "fractional in the conventional cell."
+    )
+
+
+class LatticeParameters(Document):
+    """Conventional cell of the reference compound."""
+
+    a: float = Field(gt=0, description="Length in angstrom.")
+    b: float = Field(gt=0, description="Length in angstrom.")
+    c: float = Field(gt=0, description="Length in angstrom.")
+    alpha: float = Field(gt=0, lt=180, description="Angle in degrees.")
+    beta: float = Field(gt=0, lt=180, description="Angle in degrees.")
+    gamma: float = Field(gt=0, lt=180, description="Angle in degrees.")
+
+
+class Prototype(Document):
+    """A parent lattice, as its data file describes it."""
+
+    name: str = Field(description="Name of the prototype and of its file.")
+    title: str = Field(description="One sentence for people.")
+    families: tuple[str, ...] = Field(
+        description="Families of candidates that use it when nothing else is said."
+    )
+    source: str = Field(description="Where lattice parameters and positions stand.")
+    space_group: int = Field(
+        ge=1,
+        le=230,
+        description="International number, in pymatgen's setting: hexagonal axes for "
+        "R groups, origin choice 1 where there are two.",
+    )
+    lattice: LatticeParameters = Field(description="Conventional cell.")
+    primitive: tuple[
+        tuple[Rational, Rational, Rational],
+        tuple[Rational, Rational, Rational],
+        tuple[Rational, Rational, Rational],
+    ] = Field(description="Primitive vectors in units of the conventional ones.")
+    formula_units: Rational = Field(
+        description="Formula units in the primitive cell; may be a fraction."
+    )
+    sublattices: dict[str, Sublattice] = Field(description="By name.")
+    bonds: tuple[tuple[str, str], ...] = Field(
+        description="Pairs of sublattices in contact, whose ionic radii scale the "
+        "lattice."
+    )
+    shells: int = Field(
+        ge=1,
+        description="Number of neighbour shells whose correlations are optimised.",
+    )
+
+
+def prototype_names() -> tuple[str, ...]:
+    """
+    Name every prototype that has a data file.
+
+    Examples
+    --------
+    >>> "rocksalt" in prototype_names()
+    True
+    """
+    names = (entry.name for entry in _DATA.iterdir())
+    return tuple(sorted(n.removesuffix(".yaml") for n in names if n.endswith(".yaml")))
+
+
+@lru_cache(maxsize=64)
+def load_prototype(name: str) -> Prototype:
+    """
+    Read one prototype from its data file.
+
+    Raises
+    ------
+    OrderingError
+        If there is no such file; names those that exist.
+
+    Examples
+    --------
+    >>> load_prototype("rocksalt").sublattices["cation"].sites
+    Fraction(2, 1)
+    """
+    if name not in prototype_names():
+        known = ", ".join(prototype_names())
+        raise OrderingError(f"no prototype {name!r}; there are {known}")
+    text = (_DATA / f"{name}.yaml").read_text(encoding="utf-8")
+    return Prototype.model_validate(yaml.safe_load(text))
+
+
+@lru_cache(maxsize=64)
+def prototype_of_family(family: str) -> Prototype:
+    """
+    Return the prototype on which a family's candidates are ordered.
+
+    Raises
+    ------
+    OrderingError
+        If no prototype names the family.
+
+    Examples
+    --------
+    >>> prototype_of_family("hedrx").name
+    'rocksalt'
+    """
+    prototypes = [load_prototype(name) for name in prototype_names()]
+    for prototype in prototypes:
+        if family in prototype.families:
+            return prototype
+    known = ", ".join(sorted(f for p in prototypes for f in p.families))
+    raise OrderingError(
+        f"no prototype for the family {family!r}; families with one: {known}"
+    )

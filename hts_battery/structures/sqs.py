@@ -1,0 +1,352 @@
+"""Special quasirandom structures: cells whose pair correlations are nearly random."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from importlib.metadata import version
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from pymatgen.core import Element
+
+from hts_battery.errors import OrderingError
+from hts_battery.structures.cells import site_permutations
+from hts_battery.structures.correlations import (
+    correlation_errors,
+    objective,
+    pair_errors,
+    pair_shells,
+    shell_weights,
+)
+from hts_battery.structures.decoration import canonical_decoration
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from hts_battery.structures.cells import Cell
+    from hts_battery.structures.sizes import SiteCounts
+
+    _Placed = Mapping[str, tuple[tuple[str, ...], NDArray[np.intp]]]
+    """Sublattice → its species and, site by site, which of them."""
+
+DEFAULT_ITERATIONS = 200_000
+"""Configurations that a search tries when nothing else is said."""
+
+# Best decorations of each sublattice that are tried against those of the others.
+_KEPT_PER_SUBLATTICE = 12
+# Partial combinations carried from one sublattice to the next.
+_BEAM = 12
+# The stream of random configurations depends on the chunk that one call works
+# on, so it is part of what makes a result reproducible.
+_CHUNK = 10_000
+_RESULTS_PER_OBJECTIVE = 64
+_MOST_SPECIES = 100
+_DECIMALS = 9
+
+
+class SQSResult(NamedTuple):
+    """Outcome of a search for a quasirandom decoration."""
+
+    decoration: tuple[str, ...]
+    """Species of each site of the cell."""
+    objective: float
+    """Weighted sum of pair-correlation errors, dimensionless."""
+    correlation_errors: dict[str, tuple[float, ...]]
+    """Pair-correlation errors, see :func:`correlations.correlation_errors`."""
+    iterations: int
+    """Configurations tried; 0 where nothing could be varied."""
+    generator: str
+    """Program and version."""
+
+
+class _Choices(NamedTuple):
+    """Good decorations of one sublattice."""
+
+    name: str
+    species: tuple[str, ...]
+    codes: NDArray[np.intp]
+    """(choices, sites of the sublattice): index into species."""
+    scores: NDArray[np.float64]
+    """Objective of the pairs within the sublattice."""
+
+
+def sublattice_seed(seed: int, sublattice: str) -> int:
+    """
+    Seed of one sublattice's stream, independent of the other sublattices.
+
+    Examples
+    --------
+    >>> sublattice_seed(0, "cation") != sublattice_seed(0, "anion")
+    True
+    """
+    digest = sha256(f"{seed} {sublattice}".encode()).digest()
+    return int.from_bytes(digest[:4], "big")
+
+
+def generate_sqs(
+    cell: Cell, counts: SiteCounts, *, iterations: int, seed: int
+) -> SQSResult:
+    """
+    Search the decoration of a cell that is nearest to a random alloy.
+
+    sqsgenerator (10.1016/j.cpc.2023.108664) varies all mixed sublattices at once, on
+    one thread and one seed a sublattice, and keeps its best configurations. It
+    counts a pair of sites once however many periodic images are near and sees no
+    pairs across sublattices; so the kept ones are scored anew with every image, the
+    sublattices are turned and shifted against each other by the parent's symmetry
+    until the pairs between them are random too, and among equal objectives the
+    smallest canonical decoration is taken. The same arguments give the same
+    decoration in every process.
+
+    Parameters
+    ----------
+    cell
+        The cell.
+    counts
+        Sublattice → species → number of sites.
+    iterations
+        Configurations that sqsgenerator tries.
+    seed
+        Start of the random streams.
+
+    Raises
+    ------
+    OrderingError
+        If the counts do not fill the sublattices.
+
+    Examples
+    --------
+    >>> from hts_battery.structures.cells import build_cell, compact_supercell
+    >>> cell = build_cell("rocksalt", compact_supercell("rocksalt", 8))
+    >>> counts = {"cation": {"Li+": 4, "Co3+": 4}, "anion": {"O2-": 8}}
+    >>> result = generate_sqs(cell, counts, iterations=1000, seed=0)
+    >>> result.objective < 0.25
+    True
+    """
+    _check_counts(cell, counts)
+    mixed = {name: species for name, species in counts.items() if len(species) > 1}
+    if mixed:
+        found = _search(cell, mixed, iterations=iterations, seed=seed)
+        decorations = _combine(cell, found, counts)
+    else:
+        decorations = [_fill(cell, counts, {})]
+    decoration = min(canonical_decoration(cell, d) for d in decorations)
+    errors = correlation_errors(cell, decoration)
+    return SQSResult(
+        decoration,
+        objective(errors),
+        errors,
+        iterations if mixed else 0,
+        _generator(),
+    )
+
+
+def _generator() -> str:
+    return f"sqsgenerator {version('sqsgenerator')}"
+
+
+def _check_counts(cell: Cell, counts: SiteCounts) -> None:
+    for name in sorted(set(cell.sublattices) | set(counts)):
+        sites = len(cell.sites_of(name))
+        filled = sum(counts.get(name, {}).values())
+        if sites != filled:
+            raise OrderingError(
+                f"sublattice {name} has {sites} sites in the cell, {filled} are filled"
+            )
+        if len(counts[name]) > _MOST_SPECIES:
+            raise OrderingError(f"{len(counts[name])} species on sublattice {name}")
+
+
+def _fill(
+    cell: Cell,
+    counts: SiteCounts,
+    placed: _Placed,
+) -> tuple[str, ...]:
+    """Species of every site: those chosen, and the only one where none was."""
+    species = [""] * len(cell.sublattices)
+    for name, occupation in counts.items():
+        names, codes = placed.get(name, ((), np.array([], dtype=int)))
+        for position, site in enumerate(cell.sites_of(name)):
+            species[site] = names[codes[position]] if names else next(iter(occupation))
+    return tuple(species)
+
+
+def _configuration(
+    cell: Cell, mixed: SiteCounts, *, iterations: int, seed: int
+) -> dict[str, object]:
+    """Write the settings of one run of sqsgenerator, nothing left to its defaults."""
+    shells = {
+        s.first: s
+        for s in pair_shells(cell.prototype, cell.supercell)
+        if s.first == s.second
+    }
+    composition, radii, weights, pairs = [], [], [], []
+    for name, occupation in mixed.items():
+        fractions = np.array([occupation[s] for s in sorted(occupation)], dtype=float)
+        fractions /= fractions.sum()
+        usable = _usable_shells(cell, name, shells[name].distances)
+        edges = shells[name].distances[:usable]
+        per_shell = shell_weights(usable)
+        # Weighted so that a pair counts by its probability, as in pair_errors; by
+        # default a species on one site would outweigh all others.
+        product = np.outer(fractions, fractions)
+        np.fill_diagonal(product, 0)
+        composition.append(
+            {"sites": [int(i) for i in cell.sites_of(name)]}
+            # Placeholder elements, species in alphabetical order: two oxidation
+            # states of one element must not look alike to the generator.
+            | {
+                Element.from_Z(z).symbol: occupation[s]
+                for z, s in enumerate(sorted(occupation), start=1)
+            }
+        )
+        radii.append(
+            [0.0, *((a + b) / 2 for a, b in pairwise(edges)), 1.02 * edges[-1]]
+        )
+        weights.append({s + 1: float(w) for s, w in enumerate(per_shell)})
+        pairs.append((per_shell[:, None, None] * product).tolist())
+    return {
+        "iterations": iterations,
+        "iteration_mode": "random",
+        "sublattice_mode": "split",
+        "prec": "double",
+        "structure": {
+            "lattice": np.round(cell.lattice, 10).tolist(),
+            "coords": cell.coordinates.tolist(),
+            "species": ["H"] * len(cell.sublattices),
+        },
+        "composition": composition,
+        "shell_radii": radii,
+        "shell_weights": weights,
+        "pair_weights": pairs,
+        "seed": [sublattice_seed(seed, name) for name in mixed],
+        "thread_config": 1,
+        "chunk_size": min(_CHUNK, iterations),
+        "max_results_per_objective": _RESULTS_PER_OBJECTIVE,
+    }
+
+
+def _usable_shells(cell: Cell, name: str, distances: Sequence[float]) -> int:
+    """Shells that hold a pair at its shortest distance, all that sqsgenerator sees."""
+    sites = cell.coordinates[cell.sites_of(name)]
+    difference = sites[:, None, :] - sites[None, :, :]
+    difference -= np.round(difference)
+    images = np.stack(np.meshgrid(*[[-1, 0, 1]] * 3, indexing="ij"), -1).reshape(-1, 3)
+    vectors = (difference[:, :, None, :] + images) @ cell.lattice
+    shortest = np.linalg.norm(vectors, axis=-1).min(axis=-1)
+    usable = 0
+    for distance in distances:
+        if not np.any(np.abs(shortest - distance) < 0.01 * distance):
+            break
+        usable += 1
+    return max(usable, 1)
+
+
+def _search(
+    cell: Cell, mixed: SiteCounts, *, iterations: int, seed: int
+) -> list[_Choices]:
+    """Run sqsgenerator and keep the best decorations of each sublattice."""
+    import sqsgenerator  # noqa: PLC0415 - takes 0.3 s, only where a search is made
+    from sqsgenerator.core import ParseError  # noqa: PLC0415 - likewise
+
+    settings = _configuration(cell, mixed, iterations=iterations, seed=seed)
+    parsed = sqsgenerator.parse_config(settings)
+    if isinstance(parsed, ParseError):
+        raise OrderingError(f"sqsgenerator refuses {parsed.key}: {parsed.msg}")
+    pack = sqsgenerator.optimize(parsed)
+    numbers = np.unique(
+        np.array([r.structure().species for _, results in pack for r in results]),
+        axis=0,
+    )
+    found = []
+    shells = {
+        (s.first, s.second): s for s in pair_shells(cell.prototype, cell.supercell)
+    }
+    for name, occupation in mixed.items():
+        species = tuple(sorted(occupation))
+        codes = np.unique(numbers[:, cell.sites_of(name)] - 1, axis=0)
+        one_hot = np.eye(len(species))[codes]
+        counts = shells[name, name].counts
+        errors = pair_errors(counts, one_hot, one_hot)
+        scores = np.round(errors @ shell_weights(len(counts)), _DECIMALS)
+        # np.unique sorted the codes, so a stable sort breaks ties by decoration.
+        best = np.argsort(scores, kind="stable")[:_KEPT_PER_SUBLATTICE]
+        found.append(_Choices(name, species, codes[best], scores[best]))
+    return found
+
+
+def _combine(
+    cell: Cell, found: Sequence[_Choices], counts: SiteCounts
+) -> list[tuple[str, ...]]:
+    """
+    Put the sublattices' decorations together so that pairs across are random too.
+
+    A beam search over sublattices: each kept partial combination is joined with
+    each choice for the next sublattice in each orientation and position that the
+    parent's symmetry allows.
+
+    Returns
+    -------
+    list
+        Every combination found with the lowest objective.
+    """
+    beam: list[tuple[float, _Placed]] = [(0.0, {})]
+    for choices in found:
+        own = choices.scores
+        codes = choices.codes
+        if beam[0][1]:
+            codes, own = _images(cell, choices)
+        extended: list[tuple[float, _Placed]] = []
+        for score, placed in beam:
+            across = _across_error(cell, choices, codes, placed)
+            scores = np.round(score + own + across, _DECIMALS)
+            extended += [
+                (
+                    float(scores[index]),
+                    {**placed, choices.name: (choices.species, codes[index])},
+                )
+                for index in np.argsort(scores, kind="stable")[:_BEAM]
+            ]
+        extended.sort(key=lambda item: item[0])
+        beam = extended[:_BEAM]
+    lowest = beam[0][0]
+    return [_fill(cell, counts, placed) for score, placed in beam if score <= lowest]
+
+
+def _images(
+    cell: Cell, choices: _Choices
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Every choice in every orientation and position, and its own error."""
+    sites = cell.sites_of(choices.name)
+    permutations = site_permutations(cell.prototype, cell.supercell)[:, sites]
+    position = np.full(len(cell.sublattices), -1)
+    position[sites] = np.arange(len(sites))
+    codes = choices.codes[:, position[permutations]].reshape(-1, len(sites))
+    scores = np.repeat(choices.scores, len(permutations))
+    unique, first = np.unique(codes, axis=0, return_index=True)
+    return unique, scores[first]
+
+
+def _across_error(
+    cell: Cell, choices: _Choices, codes: NDArray[np.intp], placed: _Placed
+) -> NDArray[np.float64]:
+    """Objective of the pairs between a sublattice and those already placed."""
+    total = np.zeros(len(codes))
+    one_hot = np.eye(len(choices.species))[codes]
+    for shells in pair_shells(cell.prototype, cell.supercell):
+        others = {shells.first, shells.second} - {choices.name}
+        if choices.name not in (shells.first, shells.second) or len(others) != 1:
+            continue
+        (other,) = others
+        if other not in placed:
+            continue
+        species, fixed = placed[other]
+        counts = shells.counts
+        if shells.first == choices.name:
+            counts = counts.transpose(0, 2, 1)
+        errors = pair_errors(counts, np.eye(len(species))[fixed], one_hot)
+        total += errors @ shell_weights(len(counts))
+    return total

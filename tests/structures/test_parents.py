@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from pymatgen.core import Lattice, Structure
+from pymatgen.symmetry.groups import SpaceGroup
+
+from hts_battery.errors import OrderingError
+from hts_battery.schemas.species import parse_species
+from hts_battery.structures import parents
+from hts_battery.structures.parents import conventional_vectors, parent_sites
+from hts_battery.structures.prototypes import load_prototype, prototype_names
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize("name", prototype_names())
+def test_sites_are_those_of_the_formula_and_lie_apart(name: str) -> None:
+    prototype = load_prototype(name)
+    parent = parent_sites(name)
+    found = Counter(parent.sublattices)
+    assert found == {
+        n: s.sites * prototype.formula_units for n, s in prototype.sublattices.items()
+    }
+    structure = Structure(
+        parent.lattice, ["H"] * len(parent.labels), parent.coordinates
+    )
+    distances = structure.distance_matrix + 10 * np.eye(len(structure))
+    assert distances.min() > 1.2
+
+
+@pytest.mark.parametrize("name", prototype_names())
+def test_labels_carry_the_multiplicity_of_the_orbit(name: str) -> None:
+    prototype, parent = load_prototype(name), parent_sites(name)
+    volume = np.linalg.det(conventional_vectors(prototype.lattice))
+    centring = round(volume / abs(np.linalg.det(parent.lattice)))
+    for label, count in Counter(parent.labels).items():
+        multiplicity = int(label.rstrip("abcdefghijklmnopqrstuvwxyz"))
+        assert count * centring == multiplicity
+
+
+@pytest.mark.parametrize("name", prototype_names())
+def test_expansion_agrees_with_pymatgens(name: str) -> None:
+    prototype, parent = load_prototype(name), parent_sites(name)
+    species, positions = [], []
+    for sublattice in prototype.sublattices.values():
+        for position in sublattice.positions.values():
+            species.append(parse_species(sublattice.reference).element)
+            positions.append([float(x) for x in position])
+    group = SpaceGroup.from_int_number(prototype.space_group)
+    lattice = Lattice.from_parameters(*prototype.lattice.model_dump().values())
+    expected = Structure.from_spacegroup(group.symbol, lattice, species, positions)
+    ours = Structure(
+        parent.lattice,
+        [
+            parse_species(prototype.sublattices[n].reference).element
+            for n in parent.sublattices
+        ],
+        parent.coordinates,
+    )
+    assert ours.matches(expected, scale=False, primitive_cell=True)
+
+
+@pytest.mark.physics
+def test_rocksalt_is_periclase(shared_data: Path) -> None:
+    periclase = Structure.from_file(
+        shared_data / "structures" / "oxides__MgO-Periclase.cif", primitive=True
+    )
+    parent = parent_sites("rocksalt")
+    ours = Structure(parent.lattice, ["Mg", "O"], parent.coordinates)
+    assert ours.volume == pytest.approx(periclase.volume, abs=1e-6)
+    assert ours.get_distance(0, 1) == pytest.approx(4.2112 / 2)
+
+
+def test_right_angles_are_exact() -> None:
+    vectors = conventional_vectors(load_prototype("rocksalt").lattice)
+    assert np.array_equal(vectors, 4.2112 * np.eye(3))
+
+
+def test_an_orbit_of_another_size_than_stated_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rocksalt = load_prototype("rocksalt")
+    wrong = rocksalt.model_copy(
+        update={
+            "sublattices": {
+                name: sublattice.model_copy(update={"sites": 3})
+                for name, sublattice in rocksalt.sublattices.items()
+            }
+        }
+    )
+    monkeypatch.setattr(parents, "load_prototype", lambda _: wrong)
+    parent_sites.cache_clear()
+    with pytest.raises(OrderingError, match=r"sublattice cation has 1 sites"):
+        parent_sites("rocksalt")
