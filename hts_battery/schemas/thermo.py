@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from hts_battery.schemas.base import Document, Rational
 
@@ -164,6 +165,27 @@ class RejectedEnergy(Document):
     entry_id: str = Field(description="Key of the calculation.")
     formula: str = Field(description="Formula of the calculated cell.")
     reason: str = Field(description="Why it was rejected.")
+
+
+class CorrectionAudit(Document):
+    """Every energy that went in, used or rejected; none is dropped."""
+
+    n_energies: int = Field(ge=0, description="Number of energies that went in.")
+    used: tuple[ComparableEnergy, ...] = Field(
+        description="Energies that may enter a hull, adjustments in eV per cell."
+    )
+    rejected: tuple[RejectedEnergy, ...] = Field(
+        description="Energies that may not, with the reason."
+    )
+
+    @model_validator(mode="after")
+    def _nothing_is_dropped(self) -> Self:
+        if len(self.used) + len(self.rejected) != self.n_energies:
+            raise ValueError(
+                f"{self.n_energies} energies went in, but {len(self.used)} were used "
+                f"and {len(self.rejected)} rejected"
+            )
+        return self
 
 
 class DecompositionPhase(Document):

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from pydantic import ValidationError
+from pymatgen.core import Lattice, Structure
+
+from hts_battery.schemas.thermo import CorrectionAudit
+from hts_battery.thermo.vasp_corrections import VaspEnergy, correct_vasp_energies
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+STATES = {
+    "Li": 1.0,
+    "Na": 1.0,
+    "Mn": 3.0,
+    "Ti": 4.0,
+    "Zr": 4.0,
+    "Si": 4.0,
+    "P": 5.0,
+    "S": 6.0,
+    "In": 3.0,
+    "Mg": 2.0,
+    "O": -2.0,
+    "F": -1.0,
+}
+HUBBARDS = {"Mn": 3.9}
+
+
+def vasp(
+    formula: str, *, states: Mapping[str, float] = STATES, **changes: object
+) -> VaspEnergy:
+    given: dict[str, object] = {
+        "entry_id": formula,
+        "formula": formula,
+        "energy": -10.0,
+        "run_type": "GGA+U" if "Mn" in formula else "GGA",
+        "hubbards": HUBBARDS if "Mn" in formula else {},
+        "oxidation_states": states,
+    } | changes
+    return VaspEnergy(**given)  # type: ignore[arg-type]
+
+
+def correction(energy: VaspEnergy) -> float:
+    """Sum of the adjustments in eV/atom."""
+    (used,) = correct_vasp_energies([energy]).used
+    total = sum(adjustment.value for adjustment in used.adjustments)
+    assert used.energy_per_atom == pytest.approx(
+        (used.uncorrected_energy + total) / used.n_atoms
+    )
+    return total / used.n_atoms
+
+
+@pytest.mark.physics
+@pytest.mark.parametrize(
+    ("formula", "expected"),
+    [
+        ("Li12Mn4Ti4O20", -0.51030),
+        ("Li13Mn4Ti3O17F3", -0.49343),
+        ("Na3Zr2Si2PO12", -0.41220),
+        ("NaZr2P3O12", -0.45800),
+    ],
+)
+def test_mp2020_arithmetic(formula: str, expected: float) -> None:
+    assert correction(vasp(formula)) == pytest.approx(expected, abs=6e-6)
+
+
+def test_every_adjustment_is_named() -> None:
+    (used,) = correct_vasp_energies([vasp("Li12Mn4Ti4O20")]).used
+    by_name = {adj.name: adj for adj in used.adjustments}
+    assert len(by_name) == 2
+    values = sorted(adj.value for adj in used.adjustments)
+    assert values == pytest.approx([20 * -0.687, 4 * -1.668])
+    assert all(adj.reason and adj.uncertainty for adj in used.adjustments)
+    assert set(used.package_versions) == {"pymatgen", "pymatgen-core"}
+    assert used.flags == ("pseudopotentials_not_checked",)
+
+
+@pytest.mark.physics
+def test_sulfate_gets_no_sulfide_correction() -> None:
+    sulfate = correction(vasp("In2S3O12"))
+    assert sulfate == pytest.approx(12 * -0.687 / 17, abs=1e-9)
+    spurious = 3 * -0.503 / 17
+    assert spurious == pytest.approx(-0.0888, abs=1e-4)
+    sulfide = correction(vasp("Li2S", states={"Li": 1.0, "S": -2.0}))
+    assert sulfide == pytest.approx(-0.503 / 3, abs=1e-9)
+
+
+def rock_salt_with_contact(distance: float) -> Structure:
+    return Structure(
+        Lattice.cubic(8.0),
+        ["Mg", "Mg", "O", "O"],
+        [[0, 0, 0], [4, 4, 4], [0, 0, 4], [0, 0, 4 + distance]],
+        coords_are_cartesian=True,
+    )
+
+
+def test_short_oxygen_contact_is_flagged_and_changes_no_correction() -> None:
+    short = vasp("Mg2O2", structure=rock_salt_with_contact(1.30))
+    long = vasp("Mg2O2", structure=rock_salt_with_contact(2.2))
+    assert correction(short) == correction(long) == pytest.approx(2 * -0.687 / 4)
+    assert "short_oxygen_contact" in correct_vasp_energies([short]).used[0].flags
+    assert "short_oxygen_contact" not in correct_vasp_energies([long]).used[0].flags
+    peroxide = vasp("Li2O2", oxide_type="peroxide")
+    assert correction(peroxide) > correction(vasp("Li2O2"))
+
+
+def test_contact_through_the_cell_boundary_is_found() -> None:
+    cell = Structure(Lattice.cubic(1.3), ["O"], [[0, 0, 0]])
+    found = correct_vasp_energies([vasp("O", structure=cell)]).used[0]
+    assert "short_oxygen_contact" in found.flags
+
+
+def test_nothing_is_dropped() -> None:
+    energies = [
+        vasp("Li2O"),
+        vasp("Li4O2", run_type="R2SCAN"),
+        vasp("Li6O3", run_type="gga"),
+        vasp("MnO", hubbards={}),
+        vasp("Li8O4", states={"Li": 1.0}),
+        vasp("Li10O5", energy=float("nan")),
+    ]
+    audit = correct_vasp_energies(energies)
+    assert audit.n_energies == 6
+    assert [energy.formula for energy in audit.used] == ["Li2O"]
+    reasons = {energy.formula: energy.reason for energy in audit.rejected}
+    assert "R2SCAN" in reasons["Li4O2"]
+    assert "gga" in reasons["Li6O3"]
+    assert "U value" in reasons["MnO"]
+    assert "O" in reasons["Li8O4"]
+    assert "oxidation state" in reasons["Li8O4"]
+    assert "finite" in reasons["Li10O5"]
+    assert CorrectionAudit.model_validate(audit.model_dump(mode="json")) == audit
+
+
+def test_an_audit_that_does_not_add_up_is_refused() -> None:
+    with pytest.raises(ValidationError, match="went in"):
+        CorrectionAudit(n_energies=1, used=(), rejected=())
+    with pytest.raises(ValueError, match="twice"):
+        correct_vasp_energies([vasp("Li2O"), vasp("Li2O")])
