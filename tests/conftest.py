@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hts_battery.connections.database import Database
+    from hts_battery.connections.stores import Stores
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -54,3 +55,13 @@ def database(mongo_uri: str, tmp_path: Path) -> Iterator[Database]:
     with open_database(mongo_uri, name=name, data_dir=tmp_path / "unused") as opened:
         yield opened
         opened.drop()
+
+
+@pytest.fixture
+def stores(database: Database) -> Iterator[Stores]:
+    """Return the stores of an empty database, indexes made."""
+    from hts_battery.connections.stores import ensure_indexes, open_stores  # noqa: PLC0415 - as above
+
+    with open_stores(database) as opened:
+        ensure_indexes(opened)
+        yield opened
