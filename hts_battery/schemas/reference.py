@@ -1,0 +1,219 @@
+"""Reference phases: the crystal structures candidates compete with, and energies."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import Field, model_validator
+
+from hts_battery.errors import CompositionError
+from hts_battery.schemas.base import Document, Rational
+from hts_battery.schemas.formula import ELEMENTS, parse_formula
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+
+class SourceKind(StrEnum):
+    """Where the numbers of a structure come from."""
+
+    CRYSTALLOGRAPHIC_FILE = "crystallographic file"
+    """Cell and coordinates of a published determination, cited."""
+    AFLOW_DECORATED = "AFLOW prototype decorated"
+    """Coordinates of an AFLOW prototype, other species, cell rescaled."""
+    OWN_DECORATION = "own decoration"
+    """Idealised coordinates written or computed by this project; no citation."""
+
+
+class ReferenceSource(Document):
+    """Where one structure comes from."""
+
+    kind: SourceKind = Field(description="Kind of source.")
+    cod_id: int | None = Field(
+        default=None,
+        description="Number in the Crystallography Open Database, for files from it.",
+    )
+    citation: str | None = Field(
+        default=None, description="Article that the crystallographic file names."
+    )
+    aflow_label: str | None = Field(
+        default=None, description="Label in the AFLOW library of prototypes."
+    )
+    prototype: str | None = Field(
+        default=None, description="Prototype of this library whose sites were filled."
+    )
+    cell_scaled: bool = Field(
+        default=False,
+        description="Whether the cell was scaled from the prototype's so that bonds "
+        "fit the sums of Shannon radii.",
+    )
+
+    @model_validator(mode="after")
+    def _citation_belongs_to_a_file(self) -> Self:
+        """Keep citations to what they were read in."""
+        is_file = self.kind is SourceKind.CRYSTALLOGRAPHIC_FILE
+        if is_file != (self.citation is not None) or is_file != bool(self.cod_id):
+            raise ValueError(
+                "a crystallographic file has cod_id and citation, nothing else has"
+            )
+        if (self.kind is SourceKind.AFLOW_DECORATED) != bool(self.aflow_label):
+            raise ValueError("aflow_label belongs to decorated AFLOW prototypes")
+        return self
+
+
+class ReferenceSite(Document):
+    """One site of the asymmetric unit."""
+
+    element: str = Field(description="Symbol.")
+    oxidation_state: Rational = Field(
+        description="Formal charge in e; a fraction where valences share a site."
+    )
+    position: tuple[float, float, float] = Field(
+        description="Fractional coordinates in the conventional cell."
+    )
+
+    @model_validator(mode="after")
+    def _element_is_known(self) -> Self:
+        if self.element not in ELEMENTS:
+            raise ValueError(f"{self.element!r} is not an element")
+        return self
+
+
+class ReferencePhase(Document):
+    """One competing phase: what it is and where its atoms sit."""
+
+    phase_id: str = Field(description="Unique key: formula and structure type.")
+    formula: str = Field(description="Formula, as written in the library.")
+    name: str | None = Field(default=None, description="Mineral or common name.")
+    group: str = Field(description="File of the library that holds it.")
+    space_group_symbol: str = Field(description="International symbol, short.")
+    space_group_number: int = Field(
+        ge=1, le=230, description="Number in the International Tables."
+    )
+    cell: tuple[float, float, float, float, float, float] = Field(
+        description="a, b, c in angstrom, alpha, beta, gamma in degree; conventional."
+    )
+    sites: tuple[ReferenceSite, ...] = Field(
+        min_length=1, description="Sites of the asymmetric unit."
+    )
+    source: ReferenceSource = Field(description="Where the numbers come from.")
+    supergroup: int | None = Field(
+        default=None,
+        ge=1,
+        le=230,
+        description="Space group that a search within 0.1 angstrom finds when the "
+        "stated distortion is smaller; empty where it finds the stated one.",
+    )
+    candidate_family: str | None = Field(
+        default=None,
+        description="Family that this phase is itself a member of; to be left out "
+        "when that family is screened.",
+    )
+    note: str | None = Field(default=None, description="What a reader should know.")
+
+    @property
+    def amounts(self) -> dict[str, Fraction]:
+        """Amount of each element in the formula as written."""
+        return parse_formula(self.formula)
+
+    @property
+    def elements(self) -> frozenset[str]:
+        """Symbols of the elements in it."""
+        return frozenset(site.element for site in self.sites)
+
+    @property
+    def chemical_system(self) -> str:
+        """Symbols joined by hyphens, alphabetical: ``Li-Mn-O``."""
+        return "-".join(sorted(self.elements))
+
+    @model_validator(mode="after")
+    def _formula_names_the_sites(self) -> Self:
+        """Catch a formula that has other elements than the sites."""
+        try:
+            named = frozenset(self.amounts)
+        except CompositionError as err:
+            raise ValueError(str(err)) from err
+        if named != self.elements:
+            raise ValueError(
+                f"formula {self.formula} and sites {sorted(self.elements)} "
+                "name different elements"
+            )
+        return self
+
+
+class ReferenceEnergy(Document):
+    """Outcome of relaxing one reference phase with one engine."""
+
+    phase_id: str = Field(description="Key of the phase.")
+    formula: str = Field(description="Formula of the phase.")
+    engine: str = Field(description="Name of the engine.")
+    energy_per_atom: float | None = Field(
+        description="Total energy in eV/atom, on the engine's own scale; empty where "
+        "no energy was reached."
+    )
+    n_atoms: int = Field(gt=0, description="Atoms in the cell that was relaxed.")
+    converged: bool = Field(description="Whether the relaxation converged.")
+    n_steps: int | None = Field(default=None, description="Steps of the relaxation.")
+    max_force: float | None = Field(
+        default=None, description="Largest force on an atom at the end, eV/angstrom."
+    )
+    space_group_number: int | None = Field(
+        default=None, description="Space group found after relaxation, symprec 0.1."
+    )
+    volume_per_atom: float | None = Field(
+        default=None, description="Volume after relaxation, angstrom^3/atom."
+    )
+    structure: dict[str, Any] | None = Field(
+        default=None, description="Relaxed structure as pymatgen writes it."
+    )
+    start_digest: str = Field(
+        description="Digest of the structure that the relaxation started from."
+    )
+    versions: dict[str, str] = Field(
+        default_factory=dict, description="Versions of the packages that computed it."
+    )
+    rejected: str | None = Field(
+        default=None, description="Why this energy may not be used; empty if it may."
+    )
+
+    @model_validator(mode="after")
+    def _unusable_says_why(self) -> Self:
+        """Refuse an unconverged energy that does not say it is unusable."""
+        if self.rejected is None and not (
+            self.converged and self.energy_per_atom is not None
+        ):
+            raise ValueError(
+                f"{self.phase_id}: an energy that is missing or not converged needs "
+                "a reason in 'rejected'"
+            )
+        return self
+
+
+class ReferenceEnergyFile(Document):
+    """Energies of reference phases by one engine with one set of settings."""
+
+    engine: str = Field(description="Name of the engine; the same in every energy.")
+    settings: dict[str, Any] = Field(
+        description="Settings of the engine: force criterion in eV/angstrom, steps."
+    )
+    versions: dict[str, str] = Field(description="Versions of the packages used.")
+    created: datetime = Field(description="When the file was written, UTC.")
+    energies: tuple[ReferenceEnergy, ...] = Field(description="One entry a phase.")
+
+    @model_validator(mode="after")
+    def _one_engine_one_entry_a_phase(self) -> Self:
+        """Refuse a mixture of engines and a phase that appears twice."""
+        engines = {energy.engine for energy in self.energies} - {self.engine}
+        if engines:
+            raise ValueError(
+                f"file of {self.engine} holds energies of {sorted(engines)}"
+            )
+        ids = [energy.phase_id for energy in self.energies]
+        twice = sorted({name for name in ids if ids.count(name) > 1})
+        if twice:
+            raise ValueError(f"more than one energy for {', '.join(twice)}")
+        if self.created.tzinfo is None:
+            raise ValueError("created must carry its time zone (UTC)")
+        return self

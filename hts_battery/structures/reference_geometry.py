@@ -1,0 +1,149 @@
+"""From an asymmetric unit to atoms: conventional cell, primitive cell, radii."""
+
+from __future__ import annotations
+
+from math import ceil, floor
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pymatgen.core import Lattice, Structure
+
+from hts_battery.schemas.species import Species
+from hts_battery.structures.radii import ionic_radius
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from fractions import Fraction
+
+_SAME_SITE = 1e-3  # fractional; coordinates are stored to four decimals
+# Rows are primitive vectors in units of the conventional ones, by the centring
+# letter of the international symbol (rhombohedral: obverse hexagonal axes).
+_PRIMITIVE = {
+    "P": ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
+    "I": ((-1 / 2, 1 / 2, 1 / 2), (1 / 2, -1 / 2, 1 / 2), (1 / 2, 1 / 2, -1 / 2)),
+    "F": ((0, 1 / 2, 1 / 2), (1 / 2, 0, 1 / 2), (1 / 2, 1 / 2, 0)),
+    "C": ((1 / 2, 1 / 2, 0), (-1 / 2, 1 / 2, 0), (0, 0, 1)),
+    "A": ((1, 0, 0), (0, 1 / 2, -1 / 2), (0, 1 / 2, 1 / 2)),
+    "R": ((2 / 3, 1 / 3, 1 / 3), (-1 / 3, 1 / 3, 1 / 3), (-1 / 3, -2 / 3, 1 / 3)),
+}
+
+
+def conventional_cell(
+    symbol: str,
+    cell: Sequence[float],
+    elements: Sequence[str],
+    positions: Sequence[Sequence[float]],
+) -> Structure:
+    """
+    Multiply an asymmetric unit by its space group.
+
+    Parameters
+    ----------
+    symbol
+        International symbol, for example ``R-3c``; hexagonal axes where
+        rhombohedral, origin choice 1 where there are two.
+    cell
+        a, b, c in angstrom, alpha, beta, gamma in degree.
+    elements
+        Symbol of each site of the asymmetric unit.
+    positions
+        Fractional coordinates of each.
+
+    Returns
+    -------
+    Structure
+        Every atom of the conventional cell, without oxidation states.
+
+    Examples
+    --------
+    >>> salt = conventional_cell(
+    ...     "Fm-3m", (4.03, 4.03, 4.03, 90, 90, 90), ["Li", "F"],
+    ...     [(0, 0, 0), (0.5, 0.5, 0.5)],
+    ... )
+    >>> len(salt), salt.composition.reduced_formula
+    (8, 'LiF')
+    """
+    a, b, c, alpha, beta, gamma = cell
+    return Structure.from_spacegroup(
+        symbol,
+        Lattice.from_parameters(a, b, c, alpha, beta, gamma),
+        list(elements),
+        [list(position) for position in positions],
+        tol=_SAME_SITE,
+    )
+
+
+def primitive_cell(structure: Structure, symbol: str) -> Structure:
+    """
+    Reduce a conventional cell by the centring that its symbol names.
+
+    A fixed transformation and not a search, so that the same library gives the
+    same cell, in the same order of sites, on every machine.
+
+    Parameters
+    ----------
+    structure
+        Conventional cell of the space group.
+    symbol
+        Its international symbol; the first letter is the centring.
+
+    Examples
+    --------
+    >>> salt = conventional_cell(
+    ...     "Fm-3m", (4.03, 4.03, 4.03, 90, 90, 90), ["Li", "F"],
+    ...     [(0, 0, 0), (0.5, 0.5, 0.5)],
+    ... )
+    >>> len(primitive_cell(salt, "Fm-3m"))
+    2
+    """
+    matrix = np.array(_PRIMITIVE[symbol[0]])
+    if symbol[0] == "P":
+        return structure.copy()
+    lattice = Lattice(matrix @ structure.lattice.matrix)
+    inverse = np.linalg.inv(matrix)
+    kept: list[tuple[str, np.ndarray]] = []
+    for site in structure:
+        position = np.mod(site.frac_coords @ inverse, 1.0)
+        if not any(
+            site.specie.symbol == other
+            and np.abs(position - place - np.round(position - place)).max() < _SAME_SITE
+            for other, place in kept
+        ):
+            kept.append((site.specie.symbol, position))
+    return Structure(
+        lattice, [symbol for symbol, _ in kept], [place for _, place in kept]
+    )
+
+
+def mean_valence_radius(
+    element: str, oxidation_state: Fraction, coordination: int
+) -> float:
+    """
+    Shannon's ionic radius, linear between integer charges.
+
+    Parameters
+    ----------
+    element
+        Symbol.
+    oxidation_state
+        Formal charge in e; a fraction where valences share a site.
+    coordination
+        Number of neighbours of the opposite charge.
+
+    Returns
+    -------
+    float
+        Radius in angstrom.
+
+    Examples
+    --------
+    >>> from fractions import Fraction
+    >>> mean_valence_radius("Ti", Fraction(4), 6)
+    0.605
+    """
+    low, high = floor(oxidation_state), ceil(oxidation_state)
+    below = ionic_radius(str(Species(element, low)), coordination)
+    if low == high:
+        return below
+    above = ionic_radius(str(Species(element, high)), coordination)
+    return below + float(oxidation_state - low) * (above - below)
