@@ -3,9 +3,9 @@ Which calculated energies may stand in one hull, and what is added to them first
 
 Energies of a model trained on corrected energies are comparable as they are, and
 correcting them again would count every correction twice. CHGNet was trained on
-Materials Project energies with the MP2020 corrections applied: Deng et al., Nat. Mach.
-Intell. 5, 1031 (2023), 10.1038/s42256-023-00716-3. The MP2020 corrections are fitted to
-VASP with the Materials Project's settings and mean nothing for other codes.
+Materials Project energies with the MP2020 corrections applied, as the notes of its
+package 0.4.2 say (model: 10.1038/s42256-023-00716-3). The MP2020 corrections are
+fitted to VASP with the Materials Project's settings and mean nothing for other codes.
 """
 
 from __future__ import annotations
