@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import bson
 import pytest
@@ -21,15 +22,15 @@ from hts_battery.schemas.structure import OrderedCell
 from hts_battery.structures import order_candidate
 from hts_battery.structures.decoration import composition_of
 
-_IN_A_NEW_PROCESS = """
-import sys
-from hts_battery.schemas.candidate import CandidateDoc
-from hts_battery.structures import order_candidate
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hts_battery.schemas.candidate import Candidate
+
+_IN_A_NEW_PROCESS = """
+import sys
+from hts_battery.schemas.candidate import CandidateDoc
+from hts_battery.structures import order_candidate
 candidate = CandidateDoc.model_validate_json(sys.stdin.read()).to_candidate()
 print(order_candidate(candidate, seed=5, method=sys.argv[1]).model_dump_json())
 """

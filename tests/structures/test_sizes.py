@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import subprocess
 import sys
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -19,6 +18,11 @@ from hts_battery.structures.sizes import (
     site_counts,
     smallest_cell,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hts_battery.schemas.candidate import Candidate
 
 ROCKSALT = load_prototype("rocksalt")
 
@@ -39,11 +43,6 @@ def layered_amounts(lithium: Fraction, metal: Fraction) -> dict[str, dict]:
 def test_every_size_holds_whole_numbers_and_nothing_smaller_does(
     denominator: int, data: st.DataObject, multiple: int
 ) -> None:
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from hts_battery.schemas.candidate import Candidate
     first = data.draw(st.integers(1, 2 * denominator))
     second = data.draw(st.integers(0, 2 * denominator - first))
     amounts = layered_amounts(
@@ -68,7 +67,9 @@ def test_a_tenth_per_formula_unit_needs_forty_atoms(drx: Candidate) -> None:
     assert cell_sizes(drx, limit=200) == (40, 80, 120, 160, 200)
 
 
-def test_a_metal_fraction_grid_needs_larger_cells(make_candidate: Callable[..., Candidate]) -> None:
+def test_a_metal_fraction_grid_needs_larger_cells(
+    make_candidate: Callable[..., Candidate],
+) -> None:
     # Li1.3M0.7O2 with tenths of the metal content: hundredths per formula unit.
     candidate = make_candidate(
         "hedrx",
