@@ -154,13 +154,13 @@ class RelaxationThresholds(Document):
         0.15,
         gt=0,
         description="Largest root mean square displacement of a kept cell, in units "
-        "of the shortest parent distance between atoms.",
+        "of the shortest starting distance.",
     )
     displacement_transformed: float = Field(
         0.5,
         gt=0,
-        description="A single atom that moves further than this from its site, in "
-        "units of the shortest parent distance, has left the site.",
+        description="An atom further than this from every site of the parent has left "
+        "the lattice; in units of the shortest starting distance.",
     )
     strain_kept: float = Field(
         0.05,
@@ -172,25 +172,36 @@ class RelaxationThresholds(Document):
         gt=0,
         description="Von Mises strain above which the cell is another lattice.",
     )
-    coordination_kept: float = Field(
-        0.9,
-        ge=0,
-        le=1,
-        description="Least share of nearest-neighbour contacts that survive in a "
-        "kept cell.",
+    volume_transformed: float = Field(
+        0.3,
+        gt=0,
+        description="Relative change of volume, up or down, above which the cell is "
+        "another phase; the starting volume is an estimate from ionic radii.",
     )
-    coordination_transformed: float = Field(
-        0.6,
+    contact_stretch: float = Field(
+        1.3,
+        gt=1,
+        description="A parent contact longer than this many times its length, scaled "
+        "with the volume, is broken.",
+    )
+    contacts_kept: float = Field(
+        0.95,
         ge=0,
         le=1,
-        description="Share of surviving contacts below which the cell is another "
+        description="Least share of the parent's contacts that a kept cell retains.",
+    )
+    contacts_transformed: float = Field(
+        0.75,
+        ge=0,
+        le=1,
+        description="Share of retained contacts below which the cell is another "
         "structure.",
     )
     oxygen_contact: float = Field(
         1.6,
         gt=0,
-        description="Two oxygen atoms closer than this many angstrom are a peroxide "
-        "or molecule.",
+        description="Two oxygen atoms closer than this many angstrom form a peroxide "
+        "or a molecule.",
     )
 
 
@@ -201,33 +212,40 @@ class RelaxedCell(Document):
     candidate_id: str = Field(description="Candidate that it is an ordering of.")
     verdict: Verdict = Field(description="Kept, distorted or transformed.")
     reasons: tuple[str, ...] = Field(
-        description="Which thresholds were exceeded, with value and limit."
+        description="Every threshold that was exceeded, with value and limit."
     )
     site_map: tuple[int, ...] = Field(
-        description="Parent site of each relaxed atom; sites are numbered as in the "
+        description="Nearest parent site of each relaxed atom, numbered as in the "
         "ordering's decoration."
     )
-    moved_sites: int = Field(
+    moved_atoms: int = Field(
         ge=0, description="Atoms nearer to another parent site than to their own."
     )
     displacement_rms: float = Field(
-        ge=0, description="Root mean square displacement from the sites in angstrom."
+        ge=0,
+        description="Root mean square distance of the atoms from their own sites in "
+        "angstrom, rigid shift and homogeneous strain removed.",
     )
     displacement_max: float = Field(
-        ge=0, description="Largest displacement from a site in angstrom."
+        ge=0, description="Largest distance of an atom from its own site in angstrom."
+    )
+    off_lattice_max: float = Field(
+        ge=0,
+        description="Largest distance of an atom from the nearest parent site in "
+        "angstrom.",
     )
     volume_change: float = Field(
         description="Relaxed over starting volume minus one, dimensionless."
     )
     shear_strain: float = Field(
         ge=0,
-        description="Von Mises strain of the cell, volume change removed, "
-        "dimensionless.",
+        description="Von Mises strain of the cell, rotation and volume change "
+        "removed, dimensionless.",
     )
     contacts_kept: float = Field(
         ge=0,
         le=1,
-        description="Share of the parent's cation-anion contacts that survive.",
+        description="Share of the parent's nearest contacts that survive.",
     )
     oxygen_contacts: int = Field(
         ge=0, description="Pairs of oxygen atoms closer than the threshold."

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from fractions import Fraction
 
+SITE_OF_ATOM = "asymmetric_site"
+"""Property of an atom of a conventional cell: its place in the asymmetric unit."""
 _SAME_SITE = 1e-3  # fractional; coordinates are stored to four decimals
 # Rows are primitive vectors in units of the conventional ones, by the centring
 # letter of the international symbol (rhombohedral: obverse hexagonal axes).
@@ -69,6 +71,7 @@ def conventional_cell(
         Lattice.from_parameters(a, b, c, alpha, beta, gamma),
         list(elements),
         [list(position) for position in positions],
+        site_properties={SITE_OF_ATOM: list(range(len(positions)))},
         tol=_SAME_SITE,
     )
 
@@ -97,8 +100,6 @@ def primitive_cell(structure: Structure, symbol: str) -> Structure:
     2
     """
     matrix = np.array(_PRIMITIVE[symbol[0]])
-    if symbol[0] == "P":
-        return structure.copy()
     lattice = Lattice(matrix @ structure.lattice.matrix)
     inverse = np.linalg.inv(matrix)
     kept: list[tuple[str, np.ndarray]] = []

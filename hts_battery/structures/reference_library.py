@@ -137,7 +137,12 @@ def reference_structure(phase: ReferencePhase) -> Structure:
 
 
 def conventional_structure(phase: ReferencePhase) -> Structure:
-    """Build the conventional cell of a phase, without oxidation states."""
+    """
+    Build the conventional cell of a phase, without oxidation states.
+
+    Each atom carries the index of its asymmetric site as the site property
+    ``SITE_OF_ATOM``.
+    """
     return conventional_cell(
         phase.space_group_symbol,
         phase.cell,
