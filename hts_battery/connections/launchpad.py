@@ -1,0 +1,190 @@
+"""Handing flows to FireWorks."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Self
+
+from fireworks import LaunchPad
+from jobflow.managers.fireworks import flow_to_workflow
+from pymongo import ReturnDocument
+from pymongo.errors import PyMongoError
+
+from hts_battery.connections.clients import translated_errors
+from hts_battery.errors import SubmissionError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from fireworks import Workflow
+    from jobflow import Flow, Job
+    from pymongo.collection import Collection
+
+    from hts_battery.connections.database import Database
+
+_COUNTERS_ID = -1  # the one FireWorks' own reset uses
+_COUNTERS = {"next_fw_id": 1, "next_launch_id": 1}
+
+
+class _ExactCounters:
+    """
+    FireWorks' counters, where no number is given out twice.
+
+    FireWorks increments a counter and takes the number from the document as it was
+    *before*. The embedded server reads that document ahead of the atomic update, so
+    two processes at once can see the same number (4 of 40 tries with four processes);
+    the document *after* the update is right. A MongoDB server gives the same answer
+    either way.
+
+    Parameters
+    ----------
+    collection
+        The collection ``fw_id_assigner``.
+    """
+
+    def __init__(self, collection: Collection[dict[str, Any]]) -> None:
+        self._collection = collection
+
+    def find_one_and_update(
+        self, criteria: dict[str, Any], update: dict[str, dict[str, int]]
+    ) -> dict[str, int] | None:
+        """Increment, and return the counters as they were before."""
+        after = self._collection.find_one_and_update(
+            criteria, update, return_document=ReturnDocument.AFTER
+        )
+        if after is None:
+            return None
+        return {name: after[name] - update["$inc"].get(name, 0) for name in _COUNTERS}
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever else a collection has
+        return getattr(self._collection, name)
+
+
+class ExactLaunchPad(LaunchPad):
+    """
+    A launchpad whose ids are unique on the embedded server too.
+
+    Whatever launches rockets from several processes on the embedded server must use
+    it: FireWorks' own would let two rockets share a launch.
+    """
+
+    fw_id_assigner: Any
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - those of LaunchPad
+        super().__init__(*args, **kwargs)
+        self.fw_id_assigner = _ExactCounters(self.fw_id_assigner)
+
+    @classmethod
+    def from_dict(cls, d: dict[str, Any]) -> Self:  # type: ignore[override] # untyped there
+        """Read what a my_launchpad.yaml holds."""
+        return cls(**d)
+
+
+@contextmanager
+def open_launchpad(
+    database: Database, *, log_level: str = "WARNING"
+) -> Iterator[ExactLaunchPad]:
+    """
+    Open the launchpad of a database, and set it up if it is new.
+
+    FireWorks keeps its collections (``fireworks``, ``workflows``, ``launches``, …)
+    beside ours.
+
+    Parameters
+    ----------
+    database
+        An open database.
+    log_level
+        What FireWorks prints.
+
+    Yields
+    ------
+    ExactLaunchPad
+        Its client is closed at the end.
+
+    Raises
+    ------
+    StoreError
+        If the server cannot be used.
+    """
+    launchpad = ExactLaunchPad(
+        host=database.uri, name=database.name, uri_mode=True, strm_lvl=log_level
+    )
+    try:
+        with translated_errors(database.uri, "setting up its launchpad"):
+            _set_up(launchpad)
+        yield launchpad
+    finally:
+        launchpad.connection.close()
+
+
+def submit(
+    flows: Sequence[Flow | Job],
+    launchpad: LaunchPad,
+    worker: str,
+    *,
+    priority: int | None = None,
+) -> list[dict[str, int]]:
+    """
+    Insert flows as workflows, all at once, for one worker.
+
+    The flows are not checked for having been submitted before; the caller does that
+    by content key. No store goes into a Firework, and so no password: the node takes
+    its own from the ``jobflow.yaml`` of its worker.
+
+    Parameters
+    ----------
+    flows
+        Flows or single jobs. Their jobs, and those they make on the node, are tied to
+        the worker in place.
+    launchpad
+        An open launchpad.
+    worker
+        Name of the worker, which is the name of its folder in launchpad_configs.
+    priority
+        The larger, the earlier.
+
+    Returns
+    -------
+    list of dict
+        For each flow, job uuid → Firework id.
+
+    Raises
+    ------
+    SubmissionError
+        If the insertion fails. Some workflows may then stand in the launchpad.
+    """
+    if not flows:
+        return []
+    manager_config: dict[str, object] = {"_fworker": worker}
+    if priority is not None:
+        manager_config["_priority"] = priority
+    for flow in flows:
+        # FireWorks does not hand the worker on to jobs that a job makes; jobflow does.
+        flow.update_config({"manager_config": manager_config}, dynamic=True)
+    workflows = [flow_to_workflow(flow) for flow in flows]
+    try:
+        launchpad.bulk_add_wfs(workflows)
+    except PyMongoError as err:
+        raise SubmissionError(
+            f"{len(flows)} flows could not be inserted for worker {worker}: "
+            f"{type(err).__name__}; submit again when the database answers"
+        ) from err
+    return [_firework_ids(workflow) for workflow in workflows]
+
+
+def _firework_ids(workflow: Workflow) -> dict[str, int]:
+    """Map the jobs of an inserted workflow to its Fireworks."""
+    return {firework.tasks[0]["job"].uuid: firework.fw_id for firework in workflow.fws}
+
+
+def _set_up(launchpad: LaunchPad) -> None:
+    """Start the counters of a new launchpad and make FireWorks' indexes."""
+    if launchpad.fw_id_assigner.find_one({}) is not None:
+        return
+    launchpad.tuneup()
+    # FireWorks' own reset deletes everything first. This upsert on a fixed key is one
+    # atomic step, so two operators who begin at once share the counters.
+    launchpad.fw_id_assigner.update_one(
+        {"_id": _COUNTERS_ID}, {"$setOnInsert": _COUNTERS}, upsert=True
+    )
