@@ -1,3 +1,3 @@
-"""FACE: hts <noun> <verb>."""
+"""FACE: hts <noun> <verb>; only formatting.py prints."""
 
 from __future__ import annotations

@@ -19,13 +19,13 @@ def _to_fraction(value: object) -> Fraction:
     if isinstance(value, Fraction):
         return value
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError(f"{value!r} is not a number")
+        raise ValueError(  # noqa: TRY004 - what pydantic reports
+            f"{value!r} is not a number"
+        )
     try:
         return Fraction(str(value))
     except (ValueError, ZeroDivisionError) as err:
-        raise ValueError(
-            f"{value!r} is not a number; write 0.1, 2 or 1/10"
-        ) from err
+        raise ValueError(f"{value!r} is not a number; write 0.1, 2 or 1/10") from err
 
 
 Rational = Annotated[

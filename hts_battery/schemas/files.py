@@ -53,7 +53,7 @@ def load_yaml(path: str | Path) -> tuple[Any, Lines]:
 
 
 def parse_yaml(text: str, *, name: str | None = None) -> tuple[Any, Lines]:
-    """
+    r"""
     Read YAML text and remember on which line each field stands.
 
     Parameters
@@ -151,7 +151,7 @@ def spec_error(
         # Branches of a union stand in the location but not in the file.
         candidate = _join(field, part)
         known = lines is None or candidate in lines or first["type"] == "missing"
-        if known or str(part).isidentifier() and not _is_branch(part, first["loc"]):
+        if known or (str(part).isidentifier() and not _is_branch(part, first["loc"])):
             field = candidate
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":

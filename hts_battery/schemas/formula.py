@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING
 from hts_battery.errors import CompositionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-ELEMENTS = frozenset(
-    "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn "
-    "Ga Ge As Se Br Kr Rb Sr Y Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La "
-    "Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po "
-    "At Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr Rf Db Sg Bh Hs Mt Ds Rg "
-    "Cn Nh Fl Mc Lv Ts Og".split()
+_SYMBOLS = (
+    "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu "
+    "Zn Ga Ge As Se Br Kr Rb Sr Y Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs "
+    "Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl "
+    "Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr Rf Db Sg Bh "
+    "Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og"
 )
+ELEMENTS = frozenset(_SYMBOLS.split())
 
 # Formulas for people put the charge carrier first and the anions last; this
 # order is part of the text that users see and never of an id.
@@ -77,35 +78,51 @@ def parse_formula(formula: str) -> dict[str, Fraction]:
     >>> parse_formula("Li4/3Ti2/3O2")["Li"]
     Fraction(4, 3)
     """
-    groups: list[dict[str, Fraction]] = [{}]
-    last: dict[str, Fraction] = {}  # what a following amount multiplies
-    for kind, text in _tokens(formula):
-        if kind == "amount":
-            if not last:
-                raise CompositionError(f"stray amount {text!r} in {formula!r}")
-            factor = _amount(text, formula) - 1
-        elif kind == "element":
-            if text not in ELEMENTS:
-                raise CompositionError(f"{text!r} in {formula!r} is not an element")
-            factor, last = Fraction(1), {text: Fraction(1)}
-        elif kind == "open":
-            groups.append({})
-            last = {}
-            continue
-        else:
-            if len(groups) == 1:
-                raise CompositionError(f"unbalanced bracket in {formula!r}")
-            factor, last = Fraction(1), groups.pop()
-        for element, amount in last.items():
-            groups[-1][element] = groups[-1].get(element, Fraction(0)) + amount * factor
-        if kind == "amount":
-            last = {}
-    if len(groups) != 1:
-        raise CompositionError(f"unbalanced bracket in {formula!r}")
-    amounts = {element: amount for element, amount in groups[0].items() if amount}
+    total = _read_group(iter(_tokens(formula)), formula, depth=0)
+    amounts = {element: amount for element, amount in total.items() if amount}
     if not amounts:
         raise CompositionError(f"{formula!r} names no element")
     return amounts
+
+
+def _read_group(
+    tokens: Iterator[tuple[str, str]], formula: str, *, depth: int
+) -> dict[str, Fraction]:
+    """Add up the elements until the bracket closes or the formula ends."""
+    total: dict[str, Fraction] = {}
+    last: dict[str, Fraction] = {}  # what a following amount multiplies
+    for kind, text in tokens:
+        if kind == "close":
+            break
+        if kind == "amount":
+            if not last:
+                raise CompositionError(f"stray amount {text!r} in {formula!r}")
+            _add(total, last, _amount(text, formula) - 1)
+            last = {}
+            continue
+        if kind == "open":
+            last = _read_group(tokens, formula, depth=depth + 1)
+        else:
+            last = {_element(text, formula): Fraction(1)}
+        _add(total, last, Fraction(1))
+    else:
+        kind = "end"
+    if (kind == "close") != (depth > 0):
+        raise CompositionError(f"unbalanced bracket in {formula!r}")
+    return total
+
+
+def _add(
+    total: dict[str, Fraction], amounts: Mapping[str, Fraction], factor: Fraction
+) -> None:
+    for element, amount in amounts.items():
+        total[element] = total.get(element, Fraction(0)) + amount * factor
+
+
+def _element(text: str, formula: str) -> str:
+    if text not in ELEMENTS:
+        raise CompositionError(f"{text!r} in {formula!r} is not an element")
+    return text
 
 
 def _amount(text: str, formula: str) -> Fraction:

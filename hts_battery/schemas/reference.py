@@ -178,6 +178,11 @@ class ReferenceEnergy(Document):
         default=None, description="Why this energy may not be used; empty if it may."
     )
 
+    @property
+    def calculator(self) -> str:
+        """Engine with the version that computed it, for example ``chgnet 0.4.2``."""
+        return f"{self.engine} {self.versions.get(self.engine, 'unknown')}"
+
     @model_validator(mode="after")
     def _unusable_says_why(self) -> Self:
         """Refuse an unconverged energy that does not say it is unusable."""

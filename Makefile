@@ -1,0 +1,50 @@
+# Every target sets up .venv itself when it is missing or out of date.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+CAMPAIGN ?= workflows/campaigns/quickstart.yaml
+
+.PHONY: screen test test-all check format bench install clean help
+
+help:
+	@echo "make screen    run the quickstart campaign: compositions to a stability ranking"
+	@echo "make test      the whole suite, offline (test-all is the same today)"
+	@echo "make check     lint, format, types, spelling, import contracts"
+	@echo "make bench     side-by-side benchmarks"
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; set PYTHON=python3.11")'
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "this Python cannot make virtual environments: apt-get install python3-venv"; exit 1; }
+	@echo "setting up $(VENV): about 4 minutes and 2.3 GB the first time"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[chgnet,embedded,dev]'
+	@touch $@
+
+install: $(STAMP)
+
+screen: $(STAMP)
+	@$(BIN)/hts campaign run $(CAMPAIGN)
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+test-all: test
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell hts_battery tests docs workflows benchmarks launchpad_configs README.md CONTRIBUTING.md CHANGELOG.md
+
+format: $(STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(STAMP)
+	@for name in benchmarks/*.py; do $(BIN)/python $$name --json || exit 1; done
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info

@@ -1,0 +1,112 @@
+"""A campaign file: read, checked to the last member, refused with file and line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from hts_battery.compositions import load_space, selected
+from hts_battery.errors import HTSBatteryError, OrderingError, SpecError
+from hts_battery.schemas.campaign import CampaignSpec, content_key
+from hts_battery.schemas.candidate import CandidateDoc
+from hts_battery.schemas.files import line_of, load_yaml, spec_error
+from hts_battery.structures.prototypes import prototype_of_family
+from hts_battery.structures.sizes import formula_units_of_cell
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from hts_battery.compositions import CompositionSpace
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """
+    A campaign file that was read and found sound.
+
+    Parameters
+    ----------
+    spec
+        What the file says.
+    space
+        The composition space it declares.
+    path
+        The file.
+    """
+
+    spec: CampaignSpec
+    space: CompositionSpace
+    path: Path
+
+    def members(self) -> Iterator[tuple[int, CandidateDoc]]:
+        """Yield the selected candidates with their index in the space, lazily."""
+        for index, candidate in selected(self.space, self.spec.selection):
+            yield index, CandidateDoc.from_candidate(candidate)
+
+    def key(self, candidate: CandidateDoc) -> str:
+        """Content key of the calculation of a candidate."""
+        return content_key(candidate.candidate_id, self.spec.calculation)
+
+
+def load_campaign(path: str | Path) -> Campaign:
+    """
+    Read a campaign file and check it, members included.
+
+    Parameters
+    ----------
+    path
+        A YAML file.
+
+    Raises
+    ------
+    SpecError
+        If anything in it is wrong: file, line and field, before anything is written.
+    """
+    data, lines = load_yaml(path)
+    if not isinstance(data, dict):
+        raise SpecError("a campaign is written as a mapping", file=str(path), line=1)
+    try:
+        spec = CampaignSpec.model_validate(data)
+    except ValidationError as err:
+        raise spec_error(err, file=str(path), lines=lines) from err
+
+    def refuse(message: str, field: str) -> SpecError:
+        return SpecError(
+            message, file=str(path), line=line_of(field, lines), field=field
+        )
+
+    try:
+        space = load_space(path)
+    except SpecError:
+        raise
+    except HTSBatteryError as err:
+        raise refuse(str(err), "space") from err
+    campaign = Campaign(spec, space, Path(path))
+    _check_engine(spec, refuse)
+    _check_members(campaign, refuse)
+    return campaign
+
+
+def _check_engine(spec: CampaignSpec, refuse: Callable[[str, str], SpecError]) -> None:
+    from hts_battery.flows.engines import engine  # noqa: PLC0415 - jobflow takes a second
+
+    try:
+        engine(spec.engine)
+    except HTSBatteryError as err:
+        raise refuse(str(err), "engine") from err
+
+
+def _check_members(campaign: Campaign, refuse: Callable[[str, str], SpecError]) -> None:
+    """Refuse members that are not in the space or fit no cell of the stated size."""
+    atoms = campaign.spec.structure.atoms
+    prototype = prototype_of_family(campaign.space.family)
+    try:
+        for _, candidate in selected(campaign.space, campaign.spec.selection):
+            formula_units_of_cell(candidate.assignment, prototype, atoms=atoms)
+    except OrderingError as err:
+        raise refuse(f"{candidate.formula}: {err}", "structure.atoms") from err
+    except HTSBatteryError as err:
+        raise refuse(str(err), "selection") from err

@@ -1,0 +1,80 @@
+"""The whole way of a campaign, from its file to a ranking."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hts_battery.campaign.building import build
+from hts_battery.campaign.local_run import Progress, run_candidates
+from hts_battery.campaign.registration import register
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from jobflow import Maker
+
+    from hts_battery.campaign.campaign_file import Campaign
+    from hts_battery.connections.stores import Stores
+    from hts_battery.schemas.build import BuildReport
+
+
+def conduct(  # noqa: PLR0913 - each is named by its caller
+    campaign: Campaign,
+    stores: Stores,
+    *,
+    data_dir: Path,
+    execution_folder: Path,
+    temperatures: Sequence[float],
+    relax_maker: Maker | None = None,
+    retry_failed: bool = False,
+    progress: Progress | None = None,
+) -> tuple[int, dict[str, BuildReport]]:
+    """
+    Register, compute what is missing, and build.
+
+    Parameters
+    ----------
+    campaign
+        The campaign.
+    stores
+        Open stores.
+    data_dir
+        Folder under which jobs run.
+    execution_folder
+        Folder of the execution record.
+    temperatures
+        In K, where the campaign names none.
+    relax_maker
+        Injected instead of the engine's own maker.
+    retry_failed
+        Whether failed candidates are tried again.
+    progress
+        Told what happens.
+
+    Returns
+    -------
+    tuple
+        Number of candidates computed, and what each builder did.
+    """
+    register(campaign, stores)
+    ensure_references(campaign.spec.engine, stores)
+    computed = run_candidates(
+        campaign,
+        stores,
+        launch_folder=data_dir / "launches",
+        execution_folder=execution_folder,
+        relax_maker=relax_maker,
+        retry_failed=retry_failed,
+        progress=progress,
+    )
+    return computed, build(campaign.spec, stores, temperatures=temperatures)
+
+
+def ensure_references(engine_name: str, stores: Stores) -> None:
+    """Import the shipped energies of an engine where the database has none of it."""
+    if stores.references.query_one({"engine": engine_name}, ["phase_id"]) is None:
+        from hts_battery.campaign.references import store_references  # noqa: PLC0415 - slow
+        from hts_battery.flows.references import shipped_energies  # noqa: PLC0415 - slow
+
+        store_references(shipped_energies(engine_name).energies, stores)

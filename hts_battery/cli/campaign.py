@@ -1,0 +1,180 @@
+"""hts campaign: check a campaign file, run it, see where it stands."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hts_battery.cli import formatting
+from hts_battery.cli.opening import opened_stores
+from hts_battery.cli.options import AsJson, DryRun, SpecFile
+from hts_battery.errors import SubmissionError
+from hts_battery.settings import get_settings
+
+if TYPE_CHECKING:
+    from hts_battery.campaign.campaign_file import Campaign
+    from hts_battery.campaign.standing import Standing
+    from hts_battery.connections.stores import Stores
+
+app = typer.Typer(
+    help="Campaigns: files that say what is screened.", no_args_is_help=True
+)
+
+_MEV = 1000.0
+
+
+@app.command()
+def check(spec: SpecFile, as_json: AsJson = False) -> None:
+    """Read a campaign file and check it to the last member; write nothing."""
+    from hts_battery.campaign.campaign_file import load_campaign
+
+    campaign = load_campaign(spec)
+    candidates = sum(1 for _ in campaign.members())
+    answer = {
+        "campaign": campaign.spec.name,
+        "space": campaign.space.count,
+        "candidates": candidates,
+    }
+    if as_json:
+        formatting.json_line(answer)
+        return
+    formatting.line(
+        f"{spec}: sound; {candidates:,} candidates out of {campaign.space.count:,} "
+        "compositions"
+    )
+
+
+@app.command()
+def run(
+    spec: SpecFile,
+    out: Annotated[
+        Path, typer.Option(help="Folder of the table and the figure.")
+    ] = Path("results"),
+    retry_failed: Annotated[
+        bool, typer.Option(help="Try candidates again whose last execution failed.")
+    ] = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run a campaign here, from compositions to a ranking; interrupted, it resumes."""
+    from hts_battery.campaign.campaign_file import load_campaign
+
+    campaign = load_campaign(spec)
+    settings = get_settings()
+    if dry_run:
+        candidates = sum(1 for _ in campaign.members())
+        formatting.line(
+            f"would put up to {candidates:,} candidates and as many calculations into "
+            f"the database {settings.database} (data in {settings.data_dir})"
+        )
+        return
+    from hts_battery.campaign.conduct import conduct
+    from hts_battery.campaign.local_run import Progress
+    from hts_battery.campaign.standing import standings
+
+    with opened_stores() as stores:
+        formatting.note(f"database: {stores.database.location}")
+        with formatting.progress() as (total, advance):
+            computed, _ = conduct(
+                campaign,
+                stores,
+                data_dir=settings.data_dir,
+                execution_folder=settings.execution_folder,
+                temperatures=settings.temperatures,
+                retry_failed=retry_failed,
+                progress=Progress(total, advance),
+            )
+        found = standings(campaign, stores, execution_folder=settings.execution_folder)
+        _report(campaign, stores, found, out=out, as_json=as_json)
+    if as_json:
+        return
+    known = len(found) - computed
+    formatting.line(f"{computed} computed now, {known} known before")
+    _what_next(spec, settings.data_dir)
+
+
+def _report(
+    campaign: Campaign,
+    stores: Stores,
+    found: list[Standing],
+    *,
+    out: Path,
+    as_json: bool,
+) -> None:
+    """Write the table and the figure, and print the ranking."""
+    from hts_battery.query.exports import write_csv
+    from hts_battery.query.figures import ranking_figure
+    from hts_battery.query.screening_database import ScreeningDatabase
+
+    name = campaign.spec.name
+    temperature = max(campaign.spec.temperatures or get_settings().temperatures)
+    summaries = list(
+        ScreeningDatabase(stores).ranking(campaign=name, temperature=temperature)
+    )
+    if as_json:
+        for summary in summaries:
+            formatting.json_line(summary)
+    if not summaries:
+        reasons = Counter(item.reason for item in found if item.reason)
+        raise SubmissionError(
+            f"no candidate of {name} has a stability; most frequent reason: "
+            f"{reasons.most_common(1)[0][0] if reasons else 'none given'}"
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    csv, png = out / f"{name}.csv", out / f"{name}.png"
+    write_csv(summaries, csv)
+    ranking_figure(
+        summaries,
+        temperature=temperature,
+        title=f"{name}: {len(summaries)} candidates, {summaries[0]['calculator']}",
+        path=png,
+    )
+    if as_json:
+        return
+    formatting.ranking(summaries, temperature=temperature, title=name)
+    for item in found:
+        if item.reason:
+            formatting.line(f"{item.candidate.formula}: {item.state}: {item.reason}")
+    states = Counter(str(item.state) for item in found)
+    formatting.line(
+        f"{len(found)} candidates: "
+        + ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+    )
+    formatting.line(f"table: {csv}   figure: {png}")
+
+
+def _what_next(spec: Path, data_dir: Path) -> None:
+    formatting.line(f"data: {data_dir}   what next:")
+    for command, purpose in (
+        ("hts query stable", "what mixing entropy stabilises"),
+        ("hts query show ID", "one candidate with every term"),
+        (f"hts campaign status {spec}", "where every candidate stands"),
+        ("hts references list", "the competing phases"),
+    ):
+        formatting.line(f"  .venv/bin/{command:<58} {purpose}")
+
+
+@app.command()
+def status(spec: SpecFile, as_json: AsJson = False) -> None:
+    """Say where every candidate of a campaign stands."""
+    from hts_battery.campaign.campaign_file import load_campaign
+    from hts_battery.campaign.standing import standings
+
+    campaign = load_campaign(spec)
+    with opened_stores() as stores:
+        found = standings(
+            campaign, stores, execution_folder=get_settings().execution_folder
+        )
+    states = Counter(str(item.state) for item in found)
+    if as_json:
+        formatting.json_line({"candidates": len(found), "states": dict(states)})
+        return
+    formatting.table(
+        ("state", "candidates"), sorted(states.items()), right=("candidates",)
+    )
+    for item in found:
+        if item.reason:
+            formatting.line(f"{item.candidate.formula}: {item.state}: {item.reason}")

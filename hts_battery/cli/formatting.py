@@ -1,0 +1,180 @@
+"""Everything the command line prints: lines, tables, JSON, progress bars."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+_OUT = Console(highlight=False, soft_wrap=True)
+_TABLES = Console(highlight=False)
+_ERR = Console(stderr=True, highlight=False)
+
+
+def line(text: str) -> None:
+    """Print one line of plain text."""
+    _OUT.print(text, markup=False)
+
+
+def note(text: str) -> None:
+    """Print one line for people on standard error, so that JSON stays clean."""
+    _ERR.print(text, markup=False, style="dim", soft_wrap=True)
+
+
+def error(text: str) -> None:
+    """Print one red line on standard error."""
+    _ERR.print(f"error: {text}", markup=False, style="bold red", soft_wrap=True)
+
+
+def json_line(value: object) -> None:
+    """Print one JSON value on a line of its own."""
+    _OUT.print(json.dumps(value, default=str, ensure_ascii=False), markup=False)
+
+
+def table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    title: str | None = None,
+    right: Sequence[str] = (),
+) -> None:
+    """
+    Print a table.
+
+    Parameters
+    ----------
+    columns
+        Headings.
+    rows
+        Cells; a float is printed as it is, format it before.
+    title
+        Line above the table.
+    right
+        Headings of the columns of numbers.
+    """
+    grid = Table(title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        grid.add_column(
+            column,
+            justify="right" if column in right else "left",
+            overflow="fold",
+            no_wrap=column in right,
+        )
+    for row in rows:
+        grid.add_row(*(_cell(value) for value in row))
+    _TABLES.print(grid)
+
+
+def ranking(
+    summaries: Sequence[Mapping[str, Any]], *, temperature: float, title: str
+) -> None:
+    """
+    Print summaries as a ranked table, energies in meV/atom.
+
+    Parameters
+    ----------
+    summaries
+        Documents of the ``summary`` collection, already in order.
+    temperature
+        In K, of the second energy column.
+    title
+        Line above the table.
+    """
+    from hts_battery.query.tables import MEV_PER_EV, decomposition_text
+    from hts_battery.schemas.summary import temperature_key
+
+    key = temperature_key(temperature)
+    hot = f"E_hull({temperature:g} K)"
+    table(
+        ("", "formula", "E_hull", hot, "T_mix (K)", "decomposes into", "flags"),
+        (
+            (
+                rank,
+                doc["formula"],
+                f"{MEV_PER_EV * doc['energy_above_hull']:.1f}",
+                f"{MEV_PER_EV * doc['energy_above_hull_at'][key]:.1f}",
+                ""
+                if doc["mixing_temperature"] is None
+                else f"{doc['mixing_temperature']:.0f}",
+                decomposition_text(doc["decomposition"]),
+                "; ".join(doc["flags"]),
+            )
+            for rank, doc in enumerate(summaries, start=1)
+        ),
+        title=f"{title} (meV/atom)",
+        right=("", "E_hull", hot, "T_mix (K)"),
+    )
+
+
+def fields(values: Mapping[str, Any]) -> None:
+    """Print a document, one field a line."""
+    width = max(len(name) for name in values)
+    for name, value in values.items():
+        text = (
+            json.dumps(value, default=str) if isinstance(value, dict | list) else value
+        )
+        line(f"{name:<{width}}  {text}")
+
+
+def raw(text: str) -> None:
+    """Print text as it is, without a further line end."""
+    _OUT.print(text, markup=False, end="")
+
+
+def _cell(value: object) -> Any:  # noqa: ANN401 - what rich accepts
+    from rich.text import Text
+
+    return Text("" if value is None else str(value))
+
+
+@contextmanager
+def progress() -> Iterator[
+    tuple[Callable[[str, int], None], Callable[[str, str], None]]
+]:
+    """
+    Show progress bars on standard error while a block works.
+
+    Yields
+    ------
+    tuple
+        ``total(stage, n)`` opens a bar, ``advance(stage, what)`` moves it by one.
+    """
+    bars = Progress(
+        TextColumn("{task.description:<10}"),
+        BarColumn(bar_width=32),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[what]}"),
+        # A console of its own, bound to the terminal now: jobs redirect their output.
+        console=Console(file=sys.stderr, highlight=False),
+    )
+    tasks: dict[str, Any] = {}
+
+    def total(stage: str, count: int) -> None:
+        if stage in tasks:
+            bars.update(tasks[stage], total=count)
+        elif count:
+            tasks[stage] = bars.add_task(stage, total=count, what="")
+
+    def advance(stage: str, what: str) -> None:
+        bars.update(tasks[stage], advance=1, what=what)
+
+    with bars:
+        yield total, advance

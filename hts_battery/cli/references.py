@@ -1,0 +1,164 @@
+"""hts references: energies of competing phases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hts_battery.cli import formatting
+from hts_battery.cli.opening import opened_stores
+from hts_battery.cli.options import AsJson, DryRun, Engine
+from hts_battery.errors import ConfigurationError
+from hts_battery.settings import get_settings
+
+if TYPE_CHECKING:
+    from hts_battery.schemas.reference import ReferencePhase
+
+app = typer.Typer(help="Competing phases.", no_args_is_help=True)
+
+Elements = Annotated[
+    str | None,
+    typer.Option(help="Only phases made of these elements, like Li,Mn,O."),
+]
+
+
+@app.command("import")
+def import_shipped(
+    engine: Engine = "chgnet",
+    file: Annotated[
+        Path | None, typer.Option(help="A file of energies; the shipped one if none.")
+    ] = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Put the shipped reference energies of an engine, or a file, into the database."""
+    from hts_battery.campaign.references import store_references
+    from hts_battery.flows.references import read_energy_file, shipped_energies
+
+    energies = shipped_energies(engine) if file is None else read_energy_file(file)
+    if dry_run:
+        formatting.line(f"would write up to {len(energies.energies)} references")
+        return
+    with opened_stores() as stores:
+        written = store_references(energies.energies, stores)
+    formatting.line(f"{written} references written, {len(energies.energies)} read")
+
+
+@app.command()
+def compute(
+    engine: Engine = "chgnet",
+    elements: Elements = None,
+    phase: Annotated[
+        list[str] | None, typer.Option(help="Only this phase; may be repeated.")
+    ] = None,
+    write: Annotated[
+        Path | None, typer.Option(help="Also write the energies to this file.")
+    ] = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Relax competing phases with an engine; what is in the job store is not redone."""
+    phases = _phases(elements, phase)
+    if dry_run:
+        formatting.line(f"would relax up to {len(phases)} phases with {engine}")
+        return
+    from hts_battery.campaign.local_run import Progress
+    from hts_battery.campaign.references import compute_references, store_references
+    from hts_battery.flows.references import energy_file, write_energy_file
+    from hts_battery.schemas.campaign import RelaxationSpec
+
+    relaxation = RelaxationSpec()
+    with opened_stores() as stores, formatting.progress() as (total, advance):
+        energies = compute_references(
+            phases,
+            stores,
+            engine_name=engine,
+            relaxation=relaxation,
+            launch_folder=get_settings().data_dir / "launches",
+            progress=Progress(total, advance),
+        )
+        store_references(energies, stores)
+    if write is not None:
+        write_energy_file(write, energy_file(energies, engine, relaxation))
+    if as_json:
+        for energy in energies:
+            formatting.json_line(energy.model_dump(mode="json", exclude={"structure"}))
+        return
+    rejected = [energy for energy in energies if energy.rejected]
+    for energy in rejected:
+        formatting.line(f"{energy.phase_id}: rejected: {energy.rejected}")
+    formatting.line(f"{len(energies)} phases, {len(rejected)} rejected")
+
+
+def _phases(elements: str | None, names: list[str] | None) -> list[ReferencePhase]:
+    from hts_battery.structures.reference_library import (
+        load_reference_phases,
+        phases_within,
+    )
+
+    found = (
+        load_reference_phases()
+        if elements is None
+        else phases_within(elements.replace(" ", "").split(","))
+    )
+    if names:
+        known = {phase.phase_id for phase in found}
+        unknown = sorted(set(names) - known)
+        if unknown:
+            raise ConfigurationError(
+                f"no reference phase {', '.join(unknown)}; see `hts references list`"
+            )
+        found = tuple(phase for phase in found if phase.phase_id in names)
+    return list(found)
+
+
+@app.command("list")
+def list_references(
+    elements: Elements = None,
+    engine: Engine = "chgnet",
+    as_json: AsJson = False,
+) -> None:
+    """List the competing phases by chemical system, with their shipped energies."""
+    from hts_battery.flows.references import known_energies
+
+    energies = known_energies(engine)
+    rows = [
+        {
+            "chemical_system": phase.chemical_system,
+            "phase_id": phase.phase_id,
+            "formula": phase.formula,
+            "space_group": phase.space_group_symbol,
+            "calculator": energies[phase.phase_id].calculator
+            if phase.phase_id in energies
+            else None,
+            "energy_per_atom": energies[phase.phase_id].energy_per_atom
+            if phase.phase_id in energies
+            else None,
+            "source": str(phase.source.kind),
+        }
+        for phase in _phases(elements, None)
+    ]
+    rows.sort(key=lambda row: (str(row["chemical_system"]).count("-"), str(row)))
+    if as_json:
+        for row in rows:
+            formatting.json_line(row)
+        return
+    formatting.table(
+        ("system", "phase", "space group", f"{engine} eV/atom", "structure from"),
+        (
+            (
+                row["chemical_system"],
+                row["phase_id"],
+                row["space_group"],
+                ""
+                if row["energy_per_atom"] is None
+                else f"{row['energy_per_atom']:.4f}",
+                row["source"],
+            )
+            for row in rows
+        ),
+        right=(f"{engine} eV/atom",),
+    )
+    systems = {row["chemical_system"] for row in rows}
+    formatting.line(f"{len(rows)} phases in {len(systems)} chemical systems")

@@ -1,0 +1,111 @@
+"""hts space: count, list, sample and look up compositions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hts_battery.cli import formatting
+from hts_battery.cli.options import AsJson, SpecFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hts_battery.schemas.candidate import Candidate
+
+app = typer.Typer(help="Composition spaces.", no_args_is_help=True)
+
+
+def _row(index: int, candidate: Candidate) -> dict[str, Any]:
+    return {
+        "index": index,
+        "formula": candidate.formula,
+        "candidate_id": candidate.candidate_id,
+        "species": {name: str(amount) for name, amount in candidate.species.items()},
+    }
+
+
+def _show(rows: Iterable[dict[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        for row in rows:
+            formatting.json_line(row)
+        return
+    formatting.table(
+        ("index", "formula", "candidate_id", "species per formula unit"),
+        (
+            (
+                row["index"],
+                row["formula"],
+                row["candidate_id"],
+                " ".join(f"{name}:{amount}" for name, amount in row["species"].items()),
+            )
+            for row in rows
+        ),
+        right=("index",),
+    )
+
+
+@app.command()
+def count(spec: SpecFile, as_json: AsJson = False) -> None:
+    """Count the compositions of a space, exactly and without listing them."""
+    from hts_battery.compositions import load_space
+
+    space = load_space(spec)
+    if as_json:
+        formatting.json_line({"count": space.count, "basis": space.basis})
+        return
+    formatting.line(f"{space.count:,} compositions (basis: {space.basis})")
+    formatting.line(f"{space.species_count:,} with oxidation states told apart")
+
+
+@app.command("list")
+def list_members(
+    spec: SpecFile,
+    offset: Annotated[int, typer.Option(min=0, help="Index of the first.")] = 0,
+    limit: Annotated[int, typer.Option(min=0, help="How many.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List compositions from any index on."""
+    from hts_battery.compositions import load_space
+
+    space = load_space(spec)
+    stop = min(offset + limit, space.count)
+    _show(
+        (
+            _row(index, candidate)
+            for index, candidate in enumerate(space.iterate(offset, stop), offset)
+        ),
+        as_json=as_json,
+    )
+
+
+@app.command()
+def sample(
+    spec: SpecFile,
+    n: Annotated[int, typer.Option("-n", min=1, help="How many.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the sample.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Draw compositions at random, each equally likely, none twice."""
+    from hts_battery.compositions import load_space
+
+    space = load_space(spec)
+    indices = space.sample_indices(n, seed=seed)
+    _show((_row(index, space[index]) for index in indices), as_json=as_json)
+
+
+@app.command("index")
+def find_index(
+    spec: SpecFile,
+    formula: Annotated[str, typer.Argument(help="Formula, in any spelling.")],
+    as_json: AsJson = False,
+) -> None:
+    """Find the index of a composition."""
+    from hts_battery.compositions import load_space
+
+    index = load_space(spec).index(formula)
+    if as_json:
+        formatting.json_line({"index": index})
+    else:
+        formatting.line(str(index))

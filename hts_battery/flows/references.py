@@ -1,0 +1,233 @@
+"""Energies of competing phases: relaxed with the engine that candidates use."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from hashlib import sha256
+from importlib.metadata import version
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from jobflow import Flow
+from pydantic import ValidationError
+from pymatgen.core import Structure
+
+from hts_battery.errors import ConfigurationError
+from hts_battery.flows.engines import engine
+from hts_battery.flows.recorded import recorded
+from hts_battery.schemas.campaign import content_key
+from hts_battery.schemas.reference import ReferenceEnergy, ReferenceEnergyFile
+from hts_battery.structures.reference_library import reference_structure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from jobflow import Maker
+
+    from hts_battery.schemas.campaign import RelaxationSpec
+    from hts_battery.schemas.reference import ReferencePhase
+
+REFERENCE_STEP = "reference"
+_PROVENANCE = ("atomate2", "ase", "torch", "pymatgen")
+_SYMPREC = 0.1
+
+
+def structure_digest(structure: Structure) -> str:
+    """
+    Digest a structure as the library gives it, to see when it was changed.
+
+    Lengths and coordinates are rounded to 1e-5 before they are digested, so that two
+    builds of a mathematics library agree.
+    """
+    content = {
+        "lattice": structure.lattice.matrix.round(5).tolist(),
+        "sites": [
+            [site.species_string, *(site.frac_coords % 1).round(5).tolist()]
+            for site in structure
+        ],
+    }
+    return sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+
+def reference_key(
+    phase: ReferencePhase, engine_name: str, relaxation: RelaxationSpec
+) -> str:
+    """Content key of the relaxation of one phase."""
+    calculation = {
+        "engine": engine_name,
+        "relaxation": relaxation.model_dump(mode="json"),
+        "start": structure_digest(reference_structure(phase)),
+    }
+    return content_key(phase.phase_id, calculation)
+
+
+def reference_flow(
+    phase: ReferencePhase,
+    engine_name: str,
+    relaxation: RelaxationSpec,
+    *,
+    relax_maker: Maker | None = None,
+) -> Flow:
+    """
+    Make the flow that relaxes one competing phase.
+
+    Parameters
+    ----------
+    phase
+        The phase.
+    engine_name
+        Name of the engine.
+    relaxation
+        Settings, the same as for candidates.
+    relax_maker
+        The engine's own maker unless another is given.
+    """
+    maker = relax_maker or engine(engine_name).relax_maker(relaxation)
+    job = maker.make(reference_structure(phase))
+    flow = Flow([job], output=job.output, name=f"reference {phase.phase_id}")
+    flow.update_metadata(
+        {
+            "step": REFERENCE_STEP,
+            "phase_id": phase.phase_id,
+            "content_key": reference_key(phase, engine_name, relaxation),
+        }
+    )
+    recorded(flow)
+    return flow
+
+
+def reference_energy(
+    phase: ReferencePhase, output: Mapping[str, Any] | None, engine_name: str
+) -> ReferenceEnergy:
+    """
+    Write down the outcome of one relaxation.
+
+    Parameters
+    ----------
+    phase
+        The phase.
+    output
+        Output of its job as stored; null where the job failed.
+    engine_name
+        Name of the engine.
+    """
+    start = reference_structure(phase)
+    common: dict[str, Any] = {
+        "phase_id": phase.phase_id,
+        "formula": phase.formula,
+        "engine": engine_name,
+        "n_atoms": len(start),
+        "start_digest": structure_digest(start),
+        "versions": package_versions(engine_name),
+    }
+    if output is None:
+        return ReferenceEnergy(
+            **common, energy_per_atom=None, converged=False, rejected="the job failed"
+        )
+    result = output["output"]
+    relaxed = Structure.from_dict(output["structure"])
+    converged = output["state"] == "successful" and bool(output["is_force_converged"])
+    reason = None if converged else f"not converged after {result['n_steps']} steps"
+    forces = result.get("forces") or [[0.0, 0.0, 0.0]]
+    return ReferenceEnergy(
+        **common,
+        energy_per_atom=result["energy_per_atom"],
+        converged=converged,
+        n_steps=result["n_steps"],
+        max_force=max(sum(x * x for x in force) ** 0.5 for force in forces),
+        space_group_number=relaxed.get_space_group_info(symprec=_SYMPREC)[1],
+        volume_per_atom=relaxed.volume / len(relaxed),
+        structure=relaxed.as_dict(),
+        rejected=reason,
+    )
+
+
+def package_versions(engine_name: str) -> dict[str, str]:
+    """Versions of the packages that can change an energy of this engine."""
+    names = (*engine(engine_name).packages, *_PROVENANCE)
+    return {name: version(name) for name in names}
+
+
+def energy_file(
+    energies: Iterable[ReferenceEnergy], engine_name: str, relaxation: RelaxationSpec
+) -> ReferenceEnergyFile:
+    """Collect energies of one engine with their provenance."""
+    return ReferenceEnergyFile(
+        engine=engine_name,
+        settings=relaxation.model_dump(mode="json"),
+        versions=package_versions(engine_name),
+        created=datetime.now(UTC).replace(microsecond=0),
+        energies=tuple(sorted(energies, key=lambda energy: energy.phase_id)),
+    )
+
+
+def write_energy_file(path: Path, energies: ReferenceEnergyFile) -> None:
+    """Write an energy file, one line per phase so that changes are readable."""
+    head = energies.model_dump(mode="json", exclude={"energies"})
+    rows = [
+        json.dumps(_rounded(energy.model_dump(mode="json")), sort_keys=True)
+        for energy in energies.energies
+    ]
+    text = json.dumps(head, indent=1)[:-2] + ',\n "energies": [\n  '
+    part = path.with_suffix(path.suffix + ".part")
+    part.write_text(text + ",\n  ".join(rows) + "\n ]\n}\n", encoding="utf-8")
+    part.replace(path)
+
+
+def _rounded(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Round floats to 1e-6: below what two machines agree on."""
+    if isinstance(value, float):
+        return round(value, 6)
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    return value
+
+
+def shipped_energies(engine_name: str) -> ReferenceEnergyFile:
+    """
+    Energies that the project computed with an engine and ships.
+
+    Raises
+    ------
+    ConfigurationError
+        If none are shipped for that engine.
+    """
+    resource = files("hts_battery.flows") / "data" / f"references_{engine_name}.json"
+    if not resource.is_file():
+        raise ConfigurationError(
+            f"no reference energies are shipped for the engine {engine_name}: "
+            f"compute them with `hts references compute --engine {engine_name}`"
+        )
+    return ReferenceEnergyFile.model_validate_json(resource.read_text("utf-8"))
+
+
+def read_energy_file(path: Path) -> ReferenceEnergyFile:
+    """
+    Read a file of reference energies.
+
+    Raises
+    ------
+    ConfigurationError
+        If it cannot be read or is not one; names the first wrong field.
+    """
+    try:
+        return ReferenceEnergyFile.model_validate_json(path.read_text("utf-8"))
+    except OSError as err:
+        raise ConfigurationError(f"{path}: {err.strerror}") from err
+    except ValidationError as err:
+        first = err.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise ConfigurationError(f"{path}: {field}: {first['msg']}") from err
+
+
+def known_energies(engine_name: str) -> dict[str, ReferenceEnergy]:
+    """Shipped energies of an engine by phase id; empty where none are shipped."""
+    try:
+        energies = shipped_energies(engine_name).energies
+    except ConfigurationError:
+        return {}
+    return {energy.phase_id: energy for energy in energies}

@@ -1,0 +1,112 @@
+"""Figures of a ranking: what mixing entropy does to each candidate."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hts_battery.query.tables import MEV_PER_EV
+from hts_battery.schemas.summary import temperature_key
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from matplotlib.axes import Axes
+
+_STABLE = "#0b7a75"
+_UNSTABLE = "#c1666b"
+_COLD = "#9aa0a6"
+_INK = "#222222"
+_MOST_LABELLED = 40
+
+
+def formula_label(formula: str) -> str:
+    r"""
+    Write a formula with its amounts as subscripts, in matplotlib's mathematics.
+
+    Examples
+    --------
+    >>> formula_label("Li1.3Mn0.7O2")
+    '$\\mathrm{Li_{1.3}Mn_{0.7}O_{2}}$'
+    """
+    text = ""
+    amount = ""
+    for character in f"{formula} ":
+        if character.isdigit() or character == ".":
+            amount += character
+            continue
+        text += f"_{{{amount}}}" if amount else ""
+        amount = ""
+        text += character
+    return f"$\\mathrm{{{text.strip()}}}$"
+
+
+def ranking_figure(
+    summaries: Sequence[dict[str, Any]], *, temperature: float, title: str, path: Path
+) -> None:
+    """
+    Draw E_hull without entropy and at a temperature, one line per candidate.
+
+    Parameters
+    ----------
+    summaries
+        Documents of the ``summary`` collection; the most stable 40 are drawn.
+    temperature
+        In K; one that the builders used.
+    title
+        Title of the figure.
+    path
+        Picture file to write; the suffix decides its format.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - slow
+    from matplotlib.figure import Figure  # noqa: PLC0415 - likewise
+
+    key = temperature_key(temperature)
+    ranked = sorted(summaries, key=lambda doc: doc["energy_above_hull_at"][key])
+    shown = ranked[:_MOST_LABELLED]
+    cold = [MEV_PER_EV * doc["energy_above_hull"] for doc in shown]
+    hot = [MEV_PER_EV * doc["energy_above_hull_at"][key] for doc in shown]
+    rows = range(len(shown))
+    colours = [_STABLE if value <= 0 else _UNSTABLE for value in hot]
+
+    figure = Figure(figsize=(8.6, 1.7 + 0.36 * len(shown)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.axvspan(min([*hot, 0]) - 30, 0, color=_STABLE, alpha=0.07, linewidth=0)
+    axes.axvline(0, color=_INK, linewidth=1)
+    axes.hlines(rows, hot, cold, colors=colours, linewidth=2, alpha=0.55)
+    axes.scatter(cold, rows, color=_COLD, s=38, zorder=3, label="$E_\\mathrm{hull}$")
+    axes.scatter(hot, rows, color=colours, s=46, zorder=3)
+    axes.scatter(
+        [],
+        [],
+        color=_STABLE,
+        s=46,
+        label=f"$E_\\mathrm{{hull}}$({temperature:g} K) ≤ 0",
+    )
+    axes.scatter(
+        [],
+        [],
+        color=_UNSTABLE,
+        s=46,
+        label=f"$E_\\mathrm{{hull}}$({temperature:g} K) > 0",
+    )
+    axes.set_yticks(rows, [formula_label(doc["formula"]) for doc in shown], fontsize=9)
+    axes.invert_yaxis()
+    axes.set_xlim(min([*hot, 0]) - 15, max([*cold, 0]) + 15)
+    _decorate(axes, title)
+    figure.savefig(path, dpi=160)
+
+
+def _decorate(axes: Axes, title: str) -> None:
+    """Axis, title, legend and grid; nothing that depends on the numbers."""
+    axes.set_xlabel("energy above hull (meV/atom)")
+    axes.set_title(title, loc="left", fontsize=11, pad=34)
+    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.tick_params(length=0)
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.legend(
+        loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False, fontsize=9
+    )

@@ -1,0 +1,71 @@
+"""Summaries as flat rows: what tables, CSV files and frames show."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+MEV_PER_EV = 1000.0
+
+
+def decomposition_text(phases: Sequence[Mapping[str, Any]]) -> str:
+    """
+    Write a decomposition in one line, atomic fractions first.
+
+    Examples
+    --------
+    >>> decomposition_text([{"formula": "LiF", "amount": 0.25},
+    ...                     {"formula": "TiO2", "amount": 0.75}])
+    '0.250 LiF + 0.750 TiO2'
+    """
+    return " + ".join(f"{phase['amount']:.3f} {phase['formula']}" for phase in phases)
+
+
+def summary_rows(summaries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """
+    Flatten summaries into rows of plain values.
+
+    Parameters
+    ----------
+    summaries
+        Documents of the ``summary`` collection.
+
+    Returns
+    -------
+    list[dict]
+        One row each. ``energy_above_hull`` and ``energy_above_hull_<T>K`` in eV/atom,
+        ``entropy`` in eV/K per atom, ``mixing_temperature`` in K.
+    """
+    rows = []
+    for doc in summaries:
+        row = {
+            name: doc[name]
+            for name in (
+                "formula",
+                "candidate_id",
+                "campaign",
+                "family",
+                "engine",
+                "calculator",
+                "energy_per_atom",
+                "energy_above_hull",
+            )
+        }
+        row |= {
+            f"energy_above_hull_{key}": value
+            for key, value in doc["energy_above_hull_at"].items()
+            if key != "0K"
+        }
+        row |= {
+            "entropy": doc["entropy"],
+            "mixing_temperature": doc["mixing_temperature"],
+            "decomposition": decomposition_text(doc["decomposition"]),
+            "n_orderings": doc["n_orderings"],
+            "n_references": doc["n_references"],
+            "hull_version": doc["hull_version"],
+            "flags": "; ".join(doc["flags"]),
+        }
+        rows.append(row)
+    return rows

@@ -1,0 +1,74 @@
+"""Entries: calculated energies that a hull may use, or the reason why not."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from hts_battery.schemas.base import Document
+from hts_battery.schemas.thermo import ComparableEnergy
+
+
+class EntryKind(StrEnum):
+    """What a calculation is of."""
+
+    CANDIDATE = "candidate"
+    """An ordered cell of a candidate."""
+    REFERENCE = "reference"
+    """A competing phase."""
+
+
+class EntryState(StrEnum):
+    """Whether an energy takes part in hulls."""
+
+    USED = "used"
+    """Comparable with the others of its calculator."""
+    REJECTED = "rejected"
+    """Kept with its reason, never in a hull."""
+
+
+class EntryDoc(Document):
+    """One calculation, used or rejected; none is dropped."""
+
+    entry_id: str = Field(
+        description="Job uuid of a candidate's calculation, engine and phase id of a "
+        "reference."
+    )
+    kind: EntryKind = Field(description="Candidate or reference.")
+    candidate_id: str | None = Field(None, description="Key of the candidate.")
+    phase_id: str | None = Field(None, description="Key of the competing phase.")
+    content_key: str | None = Field(None, description="Key of the calculation.")
+    formula: str = Field(description="Formula of the calculated cell.")
+    elements: tuple[str, ...] = Field(description="Symbols, alphabetical.")
+    engine: str = Field(description="Name of the engine.")
+    calculator: str | None = Field(
+        None, description="Calculator with versions; entries of one hull share it."
+    )
+    calculation: dict[str, Any] = Field(
+        description="Settings that decide the energy: engine, relaxation, and for a "
+        "candidate how its cell was ordered."
+    )
+    state: EntryState = Field(description="Used or rejected.")
+    reason: str | None = Field(None, description="Why it was rejected.")
+    energy: ComparableEnergy | None = Field(
+        None, description="Energy with every adjustment; null where rejected."
+    )
+    ordering_score: float | None = Field(
+        None, description="Objective of the ordering method; 0 is a perfect SQS."
+    )
+    ordering_seed: int | None = Field(None, description="Seed of the ordering.")
+    flags: tuple[str, ...] = Field((), description="Warnings, as words.")
+    n_steps: int | None = Field(None, description="Ionic steps of the relaxation.")
+    input_digest: str = Field(
+        description="Digest of everything this document was made from."
+    )
+
+    @model_validator(mode="after")
+    def _state_matches_content(self) -> EntryDoc:
+        if (self.state is EntryState.USED) == (self.energy is None):
+            raise ValueError("an entry holds an energy exactly if it is used")
+        if (self.state is EntryState.REJECTED) == (self.reason is None):
+            raise ValueError("an entry has a reason exactly if it is rejected")
+        return self
