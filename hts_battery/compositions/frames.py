@@ -241,9 +241,8 @@ class _FrameParts:
         if still and self.balanced != name:
             self.open[name] = still
             self.units[name] = self._units(name, left)
-        else:
-            if self._metal_bounds(name, fixed_metals)[0] > 0:
-                raise _Impossible
+        elif self._metal_bounds(name, fixed_metals)[0] > 0:
+            raise _Impossible
 
     def _is_remainder(self, still: Mapping[str, _Occupant]) -> bool:
         """Whether one element, here alone and in one charge, fills what is left."""

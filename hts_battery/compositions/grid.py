@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from fractions import Fraction
 from functools import cached_property, partial
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from hts_battery.compositions.assignments import frame_assignments
+from hts_battery.compositions.counting import MixtureCounter, with_metals
 from hts_battery.compositions.frames import FrameBuilder
-from hts_battery.compositions.interval import IntervalTables, interval_choices
 from hts_battery.compositions.space import CompositionSpace
 from hts_battery.compositions.walk import Walker
 from hts_battery.errors import CompositionError
 from hts_battery.schemas.candidate import Candidate
-from hts_battery.schemas.formula import display_formula
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from fractions import Fraction
 
     import numpy as np
     from numpy.typing import NDArray
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
     from hts_battery.compositions.mixture import Frame, Mixture
     from hts_battery.schemas.space import SpaceSpec
     from hts_battery.schemas.species_table import SpeciesProperties
+
+_ZERO = Fraction(0)
 
 
 class FrameMembers:
@@ -44,6 +45,7 @@ class FrameMembers:
         self.frame = frame
         self.walker = walker
         self.elements = tuple(item.element for item in frame.mixture.items)
+        self._places = {element: n for n, element in enumerate(self.elements)}
         self._fixed = dict(frame.amounts)
         self._values = [
             [units * item.unit for units in range(max(item.allowed, default=0) + 1)]
@@ -59,6 +61,35 @@ class FrameMembers:
             if units:
                 found[element] = values[units]
         return found
+
+    def row(self, amounts: Mapping[str, Fraction]) -> list[int] | None:
+        """Row of integers for some amounts; nothing if they are off the grid."""
+        row = [0] * len(self.elements)
+        for element, amount in amounts.items():
+            place = self._places.get(element)
+            if place is not None:
+                units = amount / self.frame.mixture.items[place].unit
+                if units.denominator != 1:
+                    return None
+                row[place] = units.numerator
+        return row
+
+
+class _Stratum:
+    """The members with one number of metals, frame by frame."""
+
+    def __init__(self, walkers: Sequence[Walker | None]) -> None:
+        self._walkers = walkers
+        self._ends = list(accumulate(one.count if one else 0 for one in walkers))
+        self.count = self._ends[-1] if self._ends else 0
+
+    def row(self, place: int) -> tuple[int, tuple[int, ...]]:
+        """Frame and row of the member at a place."""
+        frame = bisect_right(self._ends, place)
+        walker = self._walkers[frame]
+        if walker is None:  # pragma: no cover - an empty frame holds no place
+            raise IndexError(place)
+        return frame, walker.unrank(place - (self._ends[frame - 1] if frame else 0))
 
 
 class GridSpace(CompositionSpace):
@@ -94,7 +125,8 @@ class GridSpace(CompositionSpace):
         self._builder = FrameBuilder(spec, table)
         self._normaliser = self._builder.normaliser()
         self._frames = self._builder.frames()
-        self._tables: dict[Mixture, IntervalTables] = {}
+        self._counters: dict[Mixture, MixtureCounter] = {}
+        self._strata: dict[int, _Stratum] = {}
 
     @property
     def frames(self) -> tuple[Frame, ...]:
@@ -106,15 +138,16 @@ class GridSpace(CompositionSpace):
         return [FrameMembers(frame, self._walker(frame)) for frame in self._frames]
 
     def _walker(self, frame: Frame) -> Walker:
-        """Counted tree of a frame; frames of one mixture share their tables."""
-        tables = self._tables.get(frame.mixture)
-        if tables is None:
-            found = interval_choices(frame.mixture)
-            if found is None:
-                raise NotImplementedError
-            tables = IntervalTables(frame.mixture, *found, self.spec.state_limit)
-            self._tables[frame.mixture] = tables
-        return Walker(tables, tables.start(frame.target))
+        """Make the counted tree of a frame."""
+        return self._counter(frame.mixture).walker(frame.target)
+
+    def _counter(self, mixture: Mixture) -> MixtureCounter:
+        """Find the tables of a mixture, which many frames may share."""
+        found = self._counters.get(mixture)
+        if found is None:
+            found = MixtureCounter(mixture, self.spec.state_limit)
+            self._counters[mixture] = found
+        return found
 
     @cached_property
     def _ends(self) -> list[int]:
@@ -126,16 +159,49 @@ class GridSpace(CompositionSpace):
         """Number of members, exact."""
         return self._ends[-1] if self._ends else 0
 
+    @cached_property
+    def _species_count(self) -> int:
+        return sum(
+            self._counter(frame.mixture).species_count(frame.target)
+            for frame in self._frames
+        )
+
     @property
     def species_count(self) -> int:
-        raise NotImplementedError
+        """Number of neutral species compositions of all members, exact."""
+        return self._species_count
 
-    @property
+    @cached_property
     def metal_counts(self) -> Mapping[int, int]:
-        raise NotImplementedError
+        """
+        Number of members with each number of different metals.
+
+        Raises
+        ------
+        CompositionError
+            If metals sit on several sublattices.
+        """
+        most = max(
+            (one.metals + len(one.mixture.items) for one in self._frames), default=0
+        )
+        found = {metals: self._stratum(metals).count for metals in range(most + 1)}
+        return {metals: count for metals, count in found.items() if count}
+
+    def _stratum(self, metals: int) -> _Stratum:
+        if metals not in self._strata:
+            walkers: list[Walker | None] = []
+            for frame in self._frames:
+                exact = with_metals(frame.mixture, metals - frame.metals)
+                walkers.append(exact and self._walker(frame._replace(mixture=exact)))
+            self._strata[metals] = _Stratum(walkers)
+        return self._strata[metals]
 
     def _index_in_stratum(self, metals: int, place: int) -> int:
-        raise NotImplementedError
+        frame, row = self._stratum(metals).row(place)
+        rank = self._members[frame].walker.rank(row)
+        if rank is None:  # pragma: no cover - a stratum is part of its frame
+            raise AssertionError(row)
+        return rank + (self._ends[frame - 1] if frame else 0)
 
     def iterate(self, start: int = 0, stop: int | None = None) -> Iterator[Candidate]:
         """
@@ -223,9 +289,9 @@ class GridSpace(CompositionSpace):
             for name in (*self.spec.fixed_elements, self.spec.balance)
             if name is not None and self._builder.is_constant(name)
         ]
-        return tuple(amounts.get(name, 0 * self.spec.step) for name in names)
+        return tuple(amounts.get(name, _ZERO) for name in names)
 
-    def _index_of(self, amounts: Mapping[str, Fraction], text: str) -> int:
+    def _index_of(self, amounts: Mapping[str, Fraction], text: object) -> int:
         unknown = set(amounts) - self.spec.symbols
         if unknown:
             raise CompositionError(
@@ -236,49 +302,40 @@ class GridSpace(CompositionSpace):
         if place is None:
             raise CompositionError(
                 f"{text} is not in {self.name}: no member has these amounts of "
-                f"{', '.join(filter(None, (*self.spec.fixed_elements, self.spec.balance)))}"
+                + ", ".join(
+                    filter(None, (*self.spec.fixed_elements, self.spec.balance))
+                )
             )
         members = self._members[place]
-        row = [
-            per_unit.get(item.element, 0 * item.unit) / item.unit
-            for item in members.frame.mixture.items
-        ]
-        if any(units.denominator != 1 for units in row):
+        integers = members.row(per_unit)
+        if integers is None:
             raise CompositionError(
                 f"{text} is not in {self.name}: its amounts are no whole steps of "
                 f"{self.spec.step} ({self.basis})"
             )
-        integers = [int(units) for units in row]
         rank = members.walker.rank(integers)
-        if (
-            rank is None
-            or members.amounts(
-                [
-                    min(n, len(v) - 1)
-                    for n, v in zip(integers, members._values, strict=True)
-                ]
-            )
-            != per_unit
-        ):
+        if rank is None or members.amounts(integers) != per_unit:
             raise CompositionError(
                 f"{text} is not in {self.name}: it breaks a bound or cannot be neutral"
             )
         return rank + (self._ends[place - 1] if place else 0)
 
     def _per_formula_unit(
-        self, amounts: Mapping[str, Fraction], text: str
+        self, amounts: Mapping[str, Fraction], text: object
     ) -> dict[str, Fraction]:
         """Scale a formula to one formula unit."""
         elements, total = self._normaliser
         held = sum(
             (amount for element, amount in amounts.items() if element in elements),
-            0 * total,
+            _ZERO,
         )
         if not held:
             raise CompositionError(
                 f"{text} is not in {self.name}: it holds none of "
                 f"{', '.join(sorted(elements))}"
             )
+        if held == total:
+            return dict(amounts)
         return {element: amount * total / held for element, amount in amounts.items()}
 
     def __repr__(self) -> str:

@@ -13,6 +13,10 @@ of one over sets of reachable charges.
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections import Counter
+from functools import cached_property
+from itertools import pairwise
 from math import comb, gcd
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -31,11 +35,13 @@ _INT64_SAFE = 2**62
 
 
 class _Choice(NamedTuple):
-    """One amount of an item: its lowest and highest charge, both from zero up."""
+    """One amount of an item: the charges, from zero up, that it reaches."""
 
     units: int
     low: int
     high: int
+    ways: dict[int, int]
+    """Charge → number of ways to write the amount as species."""
 
 
 class State(NamedTuple):
@@ -76,30 +82,32 @@ def interval_choices(mixture: Mixture) -> tuple[list[list[_Choice]], int] | None
         return None
     reached = [_reached_charges(mixture, item) for item in mixture.items]
     stride = 0
-    for charges in (each for one in reached for each in one.values()):
-        for low, high in zip(charges, charges[1:], strict=False):
+    for charges in (list(ways) for one in reached for ways in one.values()):
+        for low, high in pairwise(charges):
             stride = gcd(stride, high - low)
     stride = stride or 1
-    choices = []
+    found = []
     for one in reached:
-        for charges in one.values():
-            if len(charges) != (charges[-1] - charges[0]) // stride + 1:
-                return None
-        choices.append(
-            [_Choice(units, each[0], each[-1]) for units, each in one.items()]
-        )
-    return choices, stride
+        choices = [
+            _Choice(units, min(ways), max(ways), ways) for units, ways in one.items()
+        ]
+        if any(len(c.ways) != (c.high - c.low) // stride + 1 for c in choices):
+            return None
+        found.append(choices)
+    return found, stride
 
 
-def _reached_charges(mixture: Mixture, item: Item) -> dict[int, list[int]]:
-    """Charges from zero up that each number of units reaches, ascending."""
+def _reached_charges(mixture: Mixture, item: Item) -> dict[int, dict[int, int]]:
+    """Ways to reach each charge, from zero up and ascending, by number of units."""
     share = item.shares[0]
     zero = lowest_charges(mixture)[share.group]
     found = {}
     for units in item.allowed:
-        charges = {each.charge - zero * units for each in share_fillings(share, units)}
-        if charges:
-            found[units] = sorted(charges)
+        ways = Counter(
+            filling.charge - zero * units for filling in share_fillings(share, units)
+        )
+        if ways:
+            found[units] = dict(sorted(ways.items()))
     return found
 
 
@@ -154,11 +162,26 @@ class IntervalTables:
         self._stride = stride
         self._lowest = lowest_charges(mixture)
         self._highest = self._highest_charge()
+        homes = [item.shares[0].group for item in mixture.items]
+        self._last_of_group = [
+            here != later for here, later in zip(homes, [*homes[1:], -1], strict=True)
+        ]
         self._masks = _ExclusionBits(mixture)
         self._counts_metals = self._metal_sizes()
         self._check_size(state_limit)
-        self._low = self._tables([[c.low for c in one] for one in choices])
-        self._high = self._tables([[c.high for c in one] for one in choices])
+        dtype = self._dtype([1] * self.depth)
+        self._low = [
+            {bits: self._cumulative(table) for bits, table in tables.items()}
+            for tables in self._tables(
+                [[{c.low: 1} for c in x] for x in choices], dtype
+            )
+        ]
+        self._high = [
+            {bits: self._cumulative(table) for bits, table in tables.items()}
+            for tables in self._tables(
+                [[{c.high: 1} for c in x] for x in choices], dtype
+            )
+        ]
 
     def start(self, target: int) -> State:
         """State above every member whose charge is the target."""
@@ -187,31 +210,27 @@ class IntervalTables:
             count -= self._high[level][present][place + high]
         return count
 
+    def species_size(self, start: State) -> int:
+        """Count the species assignments of all members below a start."""
+        if start.low < 0 or not self.depth:
+            return self.size(start)
+        return int(self._species_totals[start.low])
+
+    @cached_property
+    def _species_totals(self) -> NDArray[np.int64]:
+        """Number of species assignments by charge, from zero up."""
+        options = [len(i.shares[0].options) for i in self._mixture.items]
+        ways = [[choice.ways for choice in one] for one in self._choices]
+        first = self._tables(ways, self._dtype(options))[0][0]
+        totals: NDArray[np.int64] = first[self._mixture.groups[0].units, 0]
+        return totals
+
     def branches(self, state: State) -> Branches:
         """List the non-empty branches of a state, amounts ascending."""
-        level, present, units, metals, low, high = state
-        item = self._mixture.items[level]
-        with_item = self._masks.after(level, present, is_present=True)
-        without_item = self._masks.after(level, present, is_present=False)
-        counted = item.metal and self._counts_metals[level] > 1
         amounts, starts, states = [], [], []
         total = 0
-        for choice in self._choices[level]:
-            if choice.units > units:
-                break
-            after = with_item if choice.units else without_item
-            if after is None:
-                continue
-            child: State | None = State(
-                level + 1,
-                after,
-                units - choice.units,
-                metals + (1 if counted and choice.units else 0),
-                low - choice.low,
-                high - choice.high,
-            )
-            if self._ends_group(level):
-                child = self._through_gate(item.shares[0].group, child)
+        for choice in self._choices[state.level]:
+            child = self._child(state, choice)
             size = self.size(child) if child is not None else 0
             if size:
                 amounts.append(choice.units)
@@ -220,25 +239,100 @@ class IntervalTables:
                 total += size
         return Branches(tuple(amounts), tuple(starts), tuple(states))
 
-    def _ends_group(self, level: int) -> bool:
-        items = self._mixture.items
-        return (
-            level + 1 == len(items)
-            or items[level + 1].shares[0].group != items[level].shares[0].group
-        )
+    def rank(self, start: State, row: Sequence[int]) -> int | None:
+        """Index of a row below a start; nothing if it is no member."""
+        state, index = start, 0
+        for units in row:
+            found = None
+            for choice in self._choices[state.level]:
+                if choice.units > units:
+                    break
+                child = self._child(state, choice)
+                if choice.units == units:
+                    found = child
+                elif child is not None:
+                    index += self.size(child)
+            if found is None:
+                return None
+            state = found
+        return index if self.size(state) else None
 
-    def _through_gate(self, group: int, state: State | None) -> State | None:
-        """Leave a full group with its number of metals; enter the next."""
-        if state is None:  # pragma: no cover - for the type checker
+    def _child(self, state: State, choice: _Choice) -> State | None:
+        """State after one amount of the next item; nothing if it cannot be."""
+        level, present, units, metals, low, high = state
+        taken = choice.units > 0
+        after = self._masks.after(level, present, is_present=taken)
+        if after is None or choice.units > units:
             return None
-        filled = self._gate_charge(group, state.units, state.metals)
-        if filled is None:
-            return None
-        later = group + 1
-        units = self._mixture.groups[later].units if state.level < self.depth else 0
-        return state._replace(
-            units=units, metals=0, low=state.low - filled, high=state.high - filled
-        )
+        item = self._mixture.items[level]
+        counted = taken and item.metal and self._counts_metals[level] > 1
+        units -= choice.units
+        metals += counted
+        low -= choice.low
+        high -= choice.high
+        if self._last_of_group[level]:
+            group = item.shares[0].group
+            filled = self._gate_charge(group, units, metals)
+            if filled is None:
+                return None
+            is_end = level + 1 == self.depth
+            units = 0 if is_end else self._mixture.groups[group + 1].units
+            metals, low, high = 0, low - filled, high - filled
+        return State(level + 1, after, units, metals, low, high)
+
+    def unrank(self, state: State, index: int) -> list[int]:
+        """
+        Rest of the row of a member below a state.
+
+        The same walk as over :meth:`branches`, without making them: this is the
+        loop that sampling spends its time in.
+        """
+        row: list[int] = []
+        last = len(self._mixture.groups) - 1
+        while state.level < self.depth:
+            group = self._mixture.items[state.level].shares[0].group
+            if state.units == 0 and group == last:
+                return row + [0] * (self.depth - state.level)
+            is_inner = state.units > 0 and not self._last_of_group[state.level]
+            if is_inner and self._masks.is_empty:
+                state, index = self._plain_steps(state, index, row)
+            else:
+                amounts, starts, states = self.branches(state)
+                place = bisect_right(starts, index) - 1
+                index -= starts[place]
+                row.append(amounts[place])
+                state = states[place]
+        return row
+
+    def _plain_steps(
+        self, state: State, index: int, row: list[int]
+    ) -> tuple[State, int]:
+        """Walk to the last item of a group, or until its units are spent."""
+        level, _, units, metals, low, high = state
+        width, stride = self._highest + 1, self._stride
+        sizes = self._counts_metals[level]
+        below_high = high - stride
+        while units and not self._last_of_group[level]:
+            metal = sizes > 1 and self._mixture.items[level].metal
+            lows, highs = self._low[level + 1][0], self._high[level + 1][0]
+            for amount, least, most, _ in self._choices[level]:
+                counted = metals + 1 if metal and amount else metals
+                place = ((units - amount) * sizes + counted) * width
+                if amount > units or least > low:
+                    continue
+                size = lows[place + low - least]
+                if below_high >= most:
+                    size -= highs[place + below_high - most]
+                if index < size:
+                    break
+                index -= size
+            row.append(amount)
+            level += 1
+            if amount:
+                metals, units = counted, units - amount
+            low -= least
+            below_high -= most
+        return State(level, 0, units, metals, low, below_high + stride), index
 
     def _gate_charge(self, group: int, units: int, metals: int) -> int | None:
         """Charge, from zero up, of leaving units empty; nothing if forbidden."""
@@ -294,65 +388,52 @@ class IntervalTables:
                 f"of {state_limit}: use fewer exclusions, a coarser step, or raise it"
             )
 
-    def _dtype(self) -> type:
+    def _dtype(self, options: list[int]) -> type:
         """Machine integers where no count can overflow them, else Python's."""
         bound = 1
         for index, group in enumerate(self._mixture.groups):
-            members = sum(i.shares[0].group == index for i in self._mixture.items)
+            members = sum(
+                number
+                for item, number in zip(self._mixture.items, options, strict=True)
+                if item.shares[0].group == index
+            )
             bound *= comb(group.units + members, members)
         return np.int64 if bound < _INT64_SAFE else object
 
-    def _tables(self, charges: list[list[int]]) -> list[dict[int, Sequence[int]]]:
-        """Cumulative number of completions by level, exclusion bits and charge."""
-        items, width = self._mixture.items, self._highest + 1
-        dtype = self._dtype()
-        tables: list[dict[int, Sequence[int]]] = [{} for _ in items]
+    def _tables(
+        self, ways: list[list[dict[int, int]]], dtype: type
+    ) -> list[dict[int, NDArray[np.int64]]]:
+        """
+        Weighted number of completions, by level and exclusion bits.
+
+        Each table is over units left, metals so far and the charge of the rest.
+        """
+        items = self._mixture.items
+        found: list[dict[int, NDArray[np.int64]]] = [{} for _ in items]
         below: dict[int, NDArray[np.int64]] = {}
         for level in reversed(range(len(items))):
-            group = items[level].shares[0].group
-            if self._ends_group(level):
+            if self._last_of_group[level]:
                 below = self._gate_tables(level, below, dtype)
-            shape = (
-                self._mixture.groups[group].units + 1,
-                self._counts_metals[level],
-                width,
-            )
-            here: dict[int, NDArray[np.int64]] = {}
             for present in self._masks.reached[level]:
-                table = np.zeros(shape, dtype=dtype)
-                for choice, charge in zip(
-                    self._choices[level], charges[level], strict=True
+                table = np.zeros(self._shape(level), dtype=dtype)
+                for choice, charges in zip(
+                    self._choices[level], ways[level], strict=True
                 ):
-                    after = self._masks.after(
-                        level, present, is_present=choice.units > 0
-                    )
-                    if after is not None and choice.units < shape[0]:
-                        metal = items[level].metal and choice.units > 0
-                        self._add(
-                            table, below[after], choice.units, charge, metal=metal
-                        )
-                here[present] = table
-                tables[level][present] = self._cumulative(table)
-            below = here
-        return tables
+                    taken = choice.units > 0
+                    after = self._masks.after(level, present, is_present=taken)
+                    if after is not None and choice.units < len(table):
+                        metal = items[level].metal and taken
+                        rest = _moved(below[after], choice.units, metal=metal)
+                        for charge, times in charges.items():
+                            _add(table, rest, charge, times)
+                found[level][present] = table
+            below = found[level]
+        return found
 
-    @staticmethod
-    def _add(
-        table: NDArray[np.int64],
-        below: NDArray[np.int64],
-        units: int,
-        charge: int,
-        *,
-        metal: bool,
-    ) -> None:
-        """Add the completions after one amount of one item."""
-        rows, metals, width = table.shape
-        if charge >= width:
-            return
-        step = 1 if metal and metals > 1 else 0
-        table[units:, : metals - step, charge:] += below[
-            : rows - units, step:, : width - charge
-        ]
+    def _shape(self, level: int) -> tuple[int, int, int]:
+        group = self._mixture.items[level].shares[0].group
+        units = self._mixture.groups[group].units
+        return units + 1, self._counts_metals[level], self._highest + 1
 
     def _gate_tables(
         self, level: int, below: dict[int, NDArray[np.int64]], dtype: type
@@ -390,10 +471,29 @@ class IntervalTables:
         return memoryview(np.ascontiguousarray(flat))
 
 
+def _moved(below: NDArray[np.int64], units: int, *, metal: bool) -> NDArray[np.int64]:
+    """Completions after taking units, seen from before; zero where not possible."""
+    moved = np.zeros_like(below)
+    rows, metals, _ = below.shape
+    step = 1 if metal and metals > 1 else 0
+    moved[units:, : metals - step] = below[: rows - units, step:]
+    return moved
+
+
+def _add(
+    table: NDArray[np.int64], rest: NDArray[np.int64], charge: int, times: int
+) -> None:
+    """Add completions behind a charge."""
+    width = table.shape[2]
+    if charge < width:
+        table[:, :, charge:] += times * rest[:, :, : width - charge]
+
+
 class _ExclusionBits:
     """Which excluded elements are present, and whether one more would be too many."""
 
     def __init__(self, mixture: Mixture) -> None:
+        self.is_empty = not mixture.exclusions
         self._order = {item.element: n for n, item in enumerate(mixture.items)}
         self._sets = [
             frozenset(self._order[name] for name in names)

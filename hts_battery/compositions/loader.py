@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 
+from hts_battery.compositions.emptiness import why_empty
 from hts_battery.compositions.grid import GridSpace
-from hts_battery.errors import CompositionError, SpecError
+from hts_battery.compositions.nasicon import NasiconPairs
+from hts_battery.errors import CompositionError, EmptySpaceError, SpecError
 from hts_battery.schemas.files import line_of, load_yaml, spec_error
-from hts_battery.schemas.space import SpaceSpec
+from hts_battery.schemas.space import NasiconPairsSpec, SpaceSpec
 from hts_battery.schemas.species_table import read_species_table
 
 if TYPE_CHECKING:
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
 _BLOCK = "space"
 _TABLE = "species_table"
+_RULES: dict[str, type[SpaceSpec | NasiconPairsSpec]] = {
+    "nasicon-pairs": NasiconPairsSpec
+}
 
 
 class _Block(NamedTuple):
@@ -105,13 +110,20 @@ def _find_block(source: str | Path | Mapping[str, Any]) -> _Block:
 def _build(block: _Block) -> CompositionSpace:
     data = dict(block.data)
     table = _user_table(data.pop(_TABLE, None), block)
+    model = _RULES.get(str(data.get("rule")), SpaceSpec)
     try:
-        spec = SpaceSpec.model_validate(data)
+        spec = model.model_validate(data)
     except ValidationError as err:
         raise spec_error(
             err, file=block.file, lines=block.lines or None, prefix=block.prefix
         ) from err
-    space = GridSpace(spec, table)
+    space: CompositionSpace
+    if isinstance(spec, NasiconPairsSpec):
+        space = NasiconPairs(spec)
+    else:
+        space = GridSpace(spec, table)
+    if not space.count:
+        raise EmptySpaceError(why_empty(spec))
     return space
 
 

@@ -63,7 +63,7 @@ class CompositionSpace(ABC):
         """Make the member with an index in range."""
 
     @abstractmethod
-    def _index_of(self, amounts: Mapping[str, Fraction], text: str) -> int:
+    def _index_of(self, amounts: Mapping[str, Fraction], text: object) -> int:
         """Find the index of a composition; the text names it in errors."""
 
     @abstractmethod
@@ -122,7 +122,7 @@ class CompositionSpace(ABC):
                 f"{candidate.formula} is of the family {candidate.family}, not "
                 f"{self.family}"
             )
-        return self._index_of(candidate.amounts, candidate.formula)
+        return self._index_of(candidate.amounts, candidate)
 
     def sample_indices(
         self, n: int, *, seed: int = 0, stratify: Literal["metals"] | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
@@ -40,6 +39,14 @@ class Automaton(Protocol):
         """List the non-empty branches of a state, amounts ascending."""
         ...
 
+    def unrank(self, state: Any, index: int) -> list[int]:  # noqa: ANN401 - likewise
+        """Find the rest of the row of a member below a state."""
+        ...
+
+    def rank(self, start: Any, row: Sequence[int]) -> int | None:  # noqa: ANN401 - likewise
+        """Index of a row below a start; nothing if it is no member."""
+        ...
+
 
 class Walker:
     """
@@ -63,33 +70,11 @@ class Walker:
 
     def unrank(self, index: int) -> tuple[int, ...]:
         """Row of the member with an index; the caller checks the range."""
-        state = self._start
-        row = []
-        cached = self._branches
-        for _ in range(self._automaton.depth):
-            found = cached.get(state)
-            if found is None:
-                found = self._look_up(state)
-            amounts, starts, states = found
-            place = bisect_right(starts, index) - 1
-            index -= starts[place]
-            row.append(amounts[place])
-            state = states[place]
-        return tuple(row)
+        return tuple(self._automaton.unrank(self._start, index))
 
     def rank(self, row: Sequence[int]) -> int | None:
         """Index of a row, or nothing if it is no member."""
-        state, index = self._start, 0
-        if not self.count:
-            return None
-        for amount in row:
-            amounts, starts, states = self._look_up(state)
-            if amount not in amounts:
-                return None
-            place = amounts.index(amount)
-            index += starts[place]
-            state = states[place]
-        return index
+        return self._automaton.rank(self._start, row)
 
     def blocks(self, start: int, stop: int) -> Iterator[NDArray[np.uint16]]:
         """

@@ -11,7 +11,7 @@ from hts_battery.errors import CompositionError
 from hts_battery.schemas.base import Document, Rational
 from hts_battery.schemas.formula import ELEMENTS
 from hts_battery.schemas.species import VACANCY, parse_species
-from hts_battery.schemas.species_table import Role, Spin  # noqa: TC001 - pydantic reads them when the class is made
+from hts_battery.schemas.species_table import Role, Spin
 
 Basis = Literal["formula-unit", "sublattice-fraction", "metal-fraction"]
 
@@ -231,6 +231,41 @@ class SpaceSpec(Document):
         return frozenset(parse_species(text).element for text in self.species) - {
             VACANCY
         }
+
+
+CheckedSpecies = Annotated[str, BeforeValidator(_checked_species)]
+
+
+class NasiconPairsSpec(Document):
+    """The pair rule of the published NASICON screening, its chemistry as data."""
+
+    rule: Literal["nasicon-pairs"] = Field(description="Name of the rule.")
+    name: str | None = Field(None, description="Short name.")
+    description: str = Field("", description="What the space is, and after whom.")
+    family: str = Field(
+        "nasicon",
+        pattern=r"^[a-z0-9][a-z0-9_-]*$",
+        description="Family of the candidates; part of their id.",
+    )
+    carrier: CheckedSpecies = Field("Na+", description="Mobile species.")
+    carrier_amounts: AmountRange = Field(
+        description="Amounts of the carrier per formula unit, at most 4."
+    )
+    metals: tuple[CheckedSpecies, ...] = Field(
+        min_length=1, description="Species of the two M sites."
+    )
+    polyanion_centres: tuple[CheckedSpecies, ...] = Field(
+        min_length=1, description="Species X of the three XO4 groups."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for names in (self.metals, self.polyanion_centres):
+            if len(set(names)) < len(names):
+                raise ValueError("a species stands twice")
+        if self.carrier_amounts.last > 4:  # noqa: PLR2004 - one 6b and three 18e sites
+            raise ValueError("NASICON has 4 sites for the carrier per formula unit")
+        return self
 
 
 class Selection(Document):

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import importlib.util
+import pickle
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn
+
+from hts_battery.compositions import counting
+from hts_battery.compositions.grid import GridSpace
+from hts_battery.errors import CompositionError, SpecError, StateLimitError
+from hts_battery.schemas.candidate import CandidateDoc
+from hts_battery.schemas.space import SpaceSpec
+
+_HERE = Path(__file__).parent
+_found = importlib.util.spec_from_file_location(
+    "brute_force", _HERE / "brute_force.py"
+)
+brute = importlib.util.module_from_spec(_found)
+_found.loader.exec_module(brute)
+
+CATIONS = [
+    "Li+", "Mn2+", "Mn3+", "Mn4+", "Mo4+", "Mo6+", "Ti4+", "Cr3+", "V3+", "V5+",
+    "Mg2+", "Nb5+", "Vac",
+]  # fmt: skip
+
+
+@st.composite
+def bounds(draw: DrawFn, top: Fraction) -> dict[str, str]:
+    low = draw(st.sampled_from([0, 0, 0, Fraction(1, 3), Fraction(1, 2)]))
+    high = draw(st.sampled_from([None, None, top, top / 2]))
+    found = {"minimum": str(low)}
+    if high is not None:
+        found["maximum"] = str(max(high, low))
+    return found
+
+
+@st.composite
+def spaces(draw: DrawFn) -> dict[str, object]:
+    step = draw(st.sampled_from(["1/2", "1/3"]))
+    basis = draw(st.sampled_from(["formula-unit", "sublattice-fraction"]))
+    size = {"1/2": 5, "1/3": 4}[step]
+    cations = draw(st.lists(st.sampled_from(CATIONS), min_size=2, max_size=size, unique=True))
+    sites = Fraction(2 if draw(st.booleans()) else 1)
+    bounded = {
+        text: draw(st.one_of(st.none(), st.none(), bounds(sites))) for text in cations
+    }
+    metals = {"minimum": draw(st.integers(0, 2))}
+    if draw(st.booleans()):
+        metals["maximum"] = metals["minimum"] + draw(st.integers(0, 2))
+    if draw(st.booleans()):
+        metals["amount"] = draw(bounds(sites))
+    sublattices = {
+        "cation": {"sites": str(sites), "species": bounded, "metals": metals},
+        "anion": {"sites": 2, "species": ["O2-", "F-"]},
+    }
+    symbols = {text.rstrip("+0123456789") for text in cations} - {"Vac"}
+    if draw(st.booleans()):
+        extra = draw(
+            st.lists(st.sampled_from(["Li+", "Mn3+", "Ni2+", "Vac"]), min_size=1, max_size=2, unique=True)
+        )
+        own = 1 if basis == "formula-unit" else sites
+        sublattices["alkali"] = {"sites": str(own), "species": extra}
+    spec: dict[str, object] = {
+        "family": "test",
+        "basis": basis,
+        "step": step,
+        "sublattices": sublattices,
+    }
+    if symbols and draw(st.booleans()):
+        symbol = draw(st.sampled_from(sorted(symbols)))
+        spec["elements"] = {symbol: draw(bounds(sites))}
+    if draw(st.booleans()):
+        homes = [t for one in sublattices.values() for t in one["species"]]
+        names = sorted(symbols | (set(homes) - {"Vac"}))
+        pairs = st.lists(st.sampled_from(names), min_size=2, max_size=3, unique=True)
+        if len(names) > 1:
+            spec["exclusions"] = draw(st.lists(pairs, max_size=2))
+    if draw(st.booleans()):
+        spec["contents"] = {
+            "F": draw(
+                st.lists(st.sampled_from(["0", "1", "1/2", "2"]), min_size=1, max_size=2, unique=True)
+            )
+        }
+    return spec
+
+
+def _is_on_grid(spec: SpaceSpec) -> bool:
+    unit = {name: spec.step for name in spec.sublattices}
+    if spec.basis == "sublattice-fraction":
+        unit = {name: spec.step * one.sites for name, one in spec.sublattices.items()}
+    return all(
+        (amount / unit["anion"]).denominator == 1
+        for amounts in spec.contents.values()
+        for amount in amounts
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(spaces())
+def test_count_equals_brute_force(data):
+    spec = SpaceSpec.model_validate(data)
+    assume(_is_on_grid(spec))
+    expected = brute.brute_force(spec)
+    space = GridSpace(spec)
+    members = list(space)
+    assert space.count == len(members) == len(expected)
+    assert space.species_count == sum(expected.values())
+    assert {frozenset(one.amounts.items()) for one in members} == set(expected)
+    assert len({one.candidate_id for one in members}) == len(members)
+    for index, one in enumerate(members):
+        assert space.index(one) == index
+        assert space[index] == one
+        assert len(one.assignments) == expected[frozenset(one.amounts.items())]
+    for one in members[:5]:
+        CandidateDoc.from_candidate(one).to_candidate()
+        assert space.index(one.formula) == space.index(one)
+
+
+@settings(max_examples=40, deadline=None)
+@given(spaces())
+def test_both_ways_of_counting_agree(data):
+    spec = SpaceSpec.model_validate(data)
+    assume(_is_on_grid(spec))
+    fast = GridSpace(spec)
+    for frame in fast.frames:
+        found = counting.interval_choices(frame.mixture)
+        if found is None:
+            continue
+        tables = counting.IntervalTables(frame.mixture, *found, 10**7)
+        start = tables.start(frame.target)
+        tree = counting.DeterminisedTree(frame.mixture, frame.target, 10**7)
+        left = counting.Walker(tables, start)
+        right = counting.Walker(tree, tree.start)
+        assert left.count == right.count
+        assert tables.species_size(start) == counting.count_species(frame.mixture).get(
+            frame.target, 0
+        )
+        rows = [left.unrank(index) for index in range(left.count)]
+        assert rows == [right.unrank(index) for index in range(left.count)]
+        assert rows == sorted(rows)
+        assert [left.rank(row) for row in rows] == list(range(left.count))
+        assert [right.rank(row) for row in rows] == list(range(left.count))
