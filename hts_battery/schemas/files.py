@@ -145,7 +145,10 @@ def spec_error(
     prefix
         Path of the validated block inside the file, for example ``space``.
     """
-    first = error.errors(include_url=False)[0]
+    complaints = error.errors(include_url=False)
+    # A misspelt field explains a missing one, so it is named first.
+    unknown = [one for one in complaints if one["type"] == "extra_forbidden"]
+    first = (unknown or complaints)[0]
     field = prefix
     for part in first["loc"]:
         # Branches of a union stand in the location but not in the file.

@@ -17,9 +17,7 @@ from hts_battery.schemas.candidate import CandidateDoc
 from hts_battery.schemas.space import SpaceSpec
 
 _HERE = Path(__file__).parent
-_found = importlib.util.spec_from_file_location(
-    "brute_force", _HERE / "brute_force.py"
-)
+_found = importlib.util.spec_from_file_location("brute_force", _HERE / "brute_force.py")
 brute = importlib.util.module_from_spec(_found)
 _found.loader.exec_module(brute)
 
@@ -44,7 +42,9 @@ def spaces(draw: DrawFn) -> dict[str, object]:
     step = draw(st.sampled_from(["1/2", "1/3"]))
     basis = draw(st.sampled_from(["formula-unit", "sublattice-fraction"]))
     size = {"1/2": 5, "1/3": 4}[step]
-    cations = draw(st.lists(st.sampled_from(CATIONS), min_size=2, max_size=size, unique=True))
+    cations = draw(
+        st.lists(st.sampled_from(CATIONS), min_size=2, max_size=size, unique=True)
+    )
     sites = Fraction(2 if draw(st.booleans()) else 1)
     bounded = {
         text: draw(st.one_of(st.none(), st.none(), bounds(sites))) for text in cations
@@ -61,7 +61,12 @@ def spaces(draw: DrawFn) -> dict[str, object]:
     symbols = {text.rstrip("+0123456789") for text in cations} - {"Vac"}
     if draw(st.booleans()):
         extra = draw(
-            st.lists(st.sampled_from(["Li+", "Mn3+", "Ni2+", "Vac"]), min_size=1, max_size=2, unique=True)
+            st.lists(
+                st.sampled_from(["Li+", "Mn3+", "Ni2+", "Vac"]),
+                min_size=1,
+                max_size=2,
+                unique=True,
+            )
         )
         own = 1 if basis == "formula-unit" else sites
         sublattices["alkali"] = {"sites": str(own), "species": extra}
@@ -83,7 +88,12 @@ def spaces(draw: DrawFn) -> dict[str, object]:
     if draw(st.booleans()):
         spec["contents"] = {
             "F": draw(
-                st.lists(st.sampled_from(["0", "1", "1/2", "2"]), min_size=1, max_size=2, unique=True)
+                st.lists(
+                    st.sampled_from(["0", "1", "1/2", "2"]),
+                    min_size=1,
+                    max_size=2,
+                    unique=True,
+                )
             )
         }
     return spec

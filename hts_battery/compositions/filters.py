@@ -1,0 +1,321 @@
+"""
+Named rules that remove members before they cost anything, each with its reason.
+
+Radii are octahedral Shannon radii and electronegativities Pauling's, both as pymatgen
+tabulates them (R. D. Shannon, 10.1107/S0567739476001551).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import cache
+from math import sqrt
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+
+from pydantic import Field, TypeAdapter, ValidationError, field_validator
+
+from hts_battery.errors import SpecError
+from hts_battery.schemas.base import Document
+from hts_battery.schemas.files import spec_error
+from hts_battery.schemas.space import CheckedSpecies
+from hts_battery.schemas.species import parse_species
+from hts_battery.schemas.species_table import METAL_ROLES, species_properties
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from fractions import Fraction
+
+    from hts_battery.schemas.candidate import Assignment, Candidate
+
+_OCTAHEDRAL = "VI"
+_SPIN_NAMES = {"high": "High Spin", "low": "Low Spin"}
+_MARGIN = 1e-9  # radii are tabulated to 0.005 angstrom: this only absorbs rounding
+
+
+class RedoxCompatibility(Document):
+    """Species that would oxidise and reduce one another may not coexist."""
+
+    rule: Literal["redox-compatibility"] = Field(description="Name of the rule.")
+    pairs: tuple[tuple[CheckedSpecies, CheckedSpecies], ...] = Field(
+        min_length=1, description="Pairs of species that react with each other."
+    )
+
+    def objection(self, candidate: Candidate) -> str | None:
+        """Name a pair in every assignment, or nothing if one assignment has none."""
+        found: str | None = None
+        for assignment in candidate.assignments:
+            present = {text for here in assignment.values() for text in here}
+            clash = next((one for one in self.pairs if present.issuperset(one)), None)
+            if clash is None:
+                return None
+            found = found or f"{clash[0]} and {clash[1]} react with each other"
+        return found
+
+
+class RadiusWindow(Document):
+    """Every metal must be about as large as those of a reference set."""
+
+    rule: Literal["radius-window"] = Field(description="Name of the rule.")
+    reference: tuple[CheckedSpecies, ...] = Field(
+        min_length=1, description="Species whose radii span the window."
+    )
+    tolerance: float = Field(
+        0.0, ge=0, description="Widening of the window on both sides, in angstrom."
+    )
+
+    @field_validator("reference")
+    @classmethod
+    def _has_radii(cls, reference: tuple[str, ...]) -> tuple[str, ...]:
+        for species in reference:
+            if octahedral_radius(species) is None:
+                raise ValueError(f"{species} has no octahedral Shannon radius")
+        return reference
+
+    def objection(self, candidate: Candidate) -> str | None:
+        """Name the first metal outside the window, or one without a radius."""
+        radii = [radius for s in self.reference if (radius := octahedral_radius(s))]
+        low, high = min(radii) - self.tolerance, max(radii) + self.tolerance
+        for species in sorted(metals(candidate.assignment)):
+            radius = octahedral_radius(species)
+            if radius is None:
+                return f"{species} has no octahedral Shannon radius"
+            if not low - _MARGIN <= radius <= high + _MARGIN:
+                return (
+                    f"{species} has a radius of {radius:.3f} angstrom, outside "
+                    f"{low:.3f} to {high:.3f}"
+                )
+        return None
+
+
+class SizeMismatch(Document):
+    r"""
+    Metals must not differ too much in size.
+
+    .. math:: \delta = \sqrt{\sum_i x_i (1 - r_i / \bar r)^2}
+
+    over the metals, with fractions :math:`x_i` and mean radius :math:`\bar r`.
+    """
+
+    rule: Literal["size-mismatch"] = Field(description="Name of the rule.")
+    maximum: float = Field(ge=0, description="Greatest mismatch allowed, a fraction.")
+
+    def objection(self, candidate: Candidate) -> str | None:
+        """Say the mismatch if it is too large, or which metal has no radius."""
+        here = metals(candidate.assignment)
+        radii = {species: octahedral_radius(species) for species in here}
+        unknown = sorted(species for species, radius in radii.items() if radius is None)
+        if unknown:
+            return f"{unknown[0]} has no octahedral Shannon radius"
+        mismatch = size_mismatch(
+            [float(amount) for amount in here.values()],
+            [radius for radius in radii.values() if radius is not None],
+        )
+        if mismatch > self.maximum + _MARGIN:
+            return f"size mismatch {mismatch:.4f} is above {self.maximum}"
+        return None
+
+
+class ElectronegativityWindow(Document):
+    """Electronegativities of the metals must not spread too far."""
+
+    rule: Literal["electronegativity-window"] = Field(description="Name of the rule.")
+    maximum: float = Field(
+        gt=0, description="Greatest difference between two metals, Pauling scale."
+    )
+
+    def objection(self, candidate: Candidate) -> str | None:
+        """Name the two extremes if they are too far apart."""
+        values = {
+            symbol: _electronegativity(symbol)
+            for symbol in {
+                parse_species(s).element for s in metals(candidate.assignment)
+            }
+        }
+        if not values:
+            return None
+        low = min(values, key=lambda symbol: (values[symbol], symbol))
+        high = max(values, key=lambda symbol: (values[symbol], symbol))
+        spread = values[high] - values[low]
+        if spread > self.maximum + _MARGIN:
+            return (
+                f"electronegativities of {low} and {high} differ by {spread:.2f}, more "
+                f"than {self.maximum}"
+            )
+        return None
+
+
+Filter = Annotated[
+    RedoxCompatibility | RadiusWindow | SizeMismatch | ElectronegativityWindow,
+    Field(discriminator="rule"),
+]
+_FILTERS: TypeAdapter[tuple[Filter, ...]] = TypeAdapter(tuple[Filter, ...])
+
+
+class Judged(NamedTuple):
+    """One member and, if a rule removes it, that rule and its reason."""
+
+    index: int
+    candidate: Candidate
+    rule: str | None
+    reason: str | None
+
+
+class FilterReport:
+    """How many members were judged, kept, and removed by each rule."""
+
+    def __init__(self) -> None:
+        self.judged = 0
+        self.removed: Counter[str] = Counter()
+
+    @property
+    def kept(self) -> int:
+        """Number of members that no rule removed."""
+        return self.judged - self.removed.total()
+
+
+def load_filters(
+    blocks: Sequence[Mapping[str, Any]],
+    *,
+    file: str | None = None,
+    lines: Mapping[str, int] | None = None,
+) -> tuple[Filter, ...]:
+    """
+    Read the filters of a campaign.
+
+    Parameters
+    ----------
+    blocks
+        One mapping for each filter: ``rule`` and what the rule needs.
+    file
+        The file they came from, for messages.
+    lines
+        Line of each field of that file.
+
+    Raises
+    ------
+    SpecError
+        If a rule is unknown or lacks something.
+
+    Examples
+    --------
+    >>> load_filters([{"rule": "size-mismatch", "maximum": 0.1}])[0].maximum
+    0.1
+    """
+    try:
+        return _FILTERS.validate_python(tuple(blocks))
+    except ValidationError as err:
+        raise spec_error(err, file=file, lines=lines, prefix="filters") from err
+
+
+def judged(
+    members: Iterable[tuple[int, Candidate]],
+    filters: Sequence[Filter],
+    report: FilterReport | None = None,
+) -> Iterator[Judged]:
+    """
+    Judge a stream of members by every rule in turn; the first objection counts.
+
+    Parameters
+    ----------
+    members
+        Indices and candidates, for example from
+        :func:`hts_battery.compositions.selection.selected`.
+    filters
+        The rules.
+    report
+        Counts, brought up to date member by member.
+    """
+    report = report if report is not None else FilterReport()
+    for index, candidate in members:
+        report.judged += 1
+        objections = ((rule.rule, rule.objection(candidate)) for rule in filters)
+        rule, reason = next((one for one in objections if one[1]), (None, None))
+        if rule is not None:
+            report.removed[rule] += 1
+        yield Judged(index, candidate, rule, reason)
+
+
+def metals(assignment: Assignment) -> dict[str, Fraction]:
+    """
+    Metals of an assignment over all sublattices: species → amount.
+
+    Parameters
+    ----------
+    assignment
+        Sublattice → species → amount per formula unit.
+    """
+    found: dict[str, Fraction] = {}
+    for here in assignment.values():
+        for species, amount in here.items():
+            if species_properties(species).role in METAL_ROLES:
+                found[species] = found[species] + amount if species in found else amount
+    return found
+
+
+def size_mismatch(amounts: Sequence[float], radii: Sequence[float]) -> float:
+    """
+    Root mean square deviation of radii from their mean, relative to the mean.
+
+    Parameters
+    ----------
+    amounts
+        Weight of each species.
+    radii
+        Radius of each species, in one unit.
+
+    Examples
+    --------
+    >>> size_mismatch([1, 1], [0.9, 1.1])  # doctest: +ELLIPSIS
+    0.1...
+    """
+    total = sum(amounts)
+    if not total:
+        return 0.0
+    mean = sum(n * r for n, r in zip(amounts, radii, strict=True)) / total
+    return sqrt(
+        sum(
+            n / total * (1 - r / mean) ** 2 for n, r in zip(amounts, radii, strict=True)
+        )
+    )
+
+
+@cache
+def octahedral_radius(species: str) -> float | None:
+    """
+    Octahedral Shannon radius of a species in its spin state, in angstrom.
+
+    Parameters
+    ----------
+    species
+        Text like ``Mn3+``.
+
+    Returns
+    -------
+    float or None
+        Nothing where the table has no octahedral entry.
+
+    Examples
+    --------
+    >>> octahedral_radius("Mn3+"), octahedral_radius("Co3+")
+    (0.645, 0.545)
+    """
+    from pymatgen.core import Element  # noqa: PLC0415 - a second to import
+
+    parsed = parse_species(species)
+    radii = Element(parsed.element).data.get("Shannon radii", {})
+    entries = radii.get(str(parsed.charge), {}).get(_OCTAHEDRAL, {})
+    spin = species_properties(species).spin
+    for name in (_SPIN_NAMES.get(spin or ""), "", "High Spin"):
+        if name in entries:
+            return float(entries[name]["ionic_radius"])
+    return None
+
+
+@cache
+def _electronegativity(symbol: str) -> float:
+    from pymatgen.core import Element  # noqa: PLC0415 - a second to import
+
+    value = float(Element(symbol).X)
+    if value != value:  # noqa: PLR0124 - not a number is pymatgen's word for unknown
+        raise SpecError(f"{symbol} has no Pauling electronegativity", field="filters")
+    return value

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from hts_battery.compositions import load_space
+from hts_battery.errors import EmptySpaceError, SpecError, StateLimitError
+
+GOOD = """\
+name: small
+space:
+  family: hedrx
+  basis: formula-unit
+  step: 0.1
+  sublattices:
+    cation:
+      sites: 2
+      species: [Li+, Mn2+, Mn3+, Ti4+]
+      metals: {minimum: 1, maximum: 2}
+    anion:
+      sites: 2
+      species: [O2-, F-]
+  contents:
+    Li: [1.2]
+    F: [0.2]
+"""
+
+
+def write(tmp_path, text):
+    path = tmp_path / "campaign.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def refused(tmp_path, old, new):
+    assert old in GOOD
+    path = write(tmp_path, GOOD.replace(old, new))
+    with pytest.raises(SpecError) as caught:
+        load_space(path)
+    error = caught.value
+    assert error.file == str(path)
+    assert "\n" not in str(error)
+    return error
+
+
+def test_a_campaign_file_a_bare_file_and_a_mapping_give_the_same_space(tmp_path):
+    campaign = load_space(write(tmp_path, GOOD))
+    bare = tmp_path / "bare.yaml"
+    block = GOOD.partition("space:\n")[2]
+    bare.write_text("\n".join(line[2:] for line in block.splitlines()))
+    other = tmp_path / "other.yaml"
+    other.write_text("name: x\nspace: bare.yaml\n")
+    assert [*campaign] == [*load_space(bare)] == [*load_space(other)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "field", "says"),
+    [
+        ("Mn2+,", "Mn2+, Xx3+,", 9, "species", "Xx3+"),
+        ("Mn2+,", "Mn2+, Mn2+,", 9, "species", "twice"),
+        ("step: 0.1", "step: 0.3", 5, "space.step", "do not divide"),
+        ("step: 0.1", "step: 0", 5, "space.step", "greater than 0"),
+        ("step: 0.1", "step: -0.1", 5, "space.step", "greater than 0"),
+        ("step: 0.1", "stepp: 0.1", 5, "space.stepp", "no such field"),
+        ("  family: hedrx\n", "", 2, "space.family", "required"),
+        (
+            "sites: 2\n      species: [Li",
+            "sites: -2\n      species: [Li",
+            8,
+            "sites",
+            "",
+        ),
+        ("Li: [1.2]", "Li: [2.2]", 8, "sublattices.cation.sites", "more than"),
+        ("Li: [1.2]", "Li: [1.2, 1.2]", 14, "contents", "twice"),
+        ("Li: [1.2]", "Li: [-1.2]", 15, "contents.Li", "greater than or equal"),
+        ("Li: [1.2]", "Xx: [1.2]", 15, "contents.Xx", "not an element"),
+        ("Li: [1.2]", "Na: [1.2]", 2, "space", "Na has no species"),
+        ("minimum: 1, maximum: 2", "minimum: 3, maximum: 2", 10, "metals", "below"),
+        ("formula-unit", "per-atom", 4, "space.basis", "formula-unit"),
+        ("  step: 0.1\n", "  step: 0.1\n  step: 0.2\n", 6, "space.step", "second time"),
+        ("name: small", "name: [small", None, None, "not YAML"),
+    ],
+)
+def test_bad_input_is_refused_with_its_line(tmp_path, old, new, line, field, says):
+    error = refused(tmp_path, old, new)
+    if line is not None:
+        assert error.line == line
+    if field is not None:
+        assert field in error.field
+    assert says in error.message
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"metals": {"minimum": 4}}, "sublattices.cation.metals.minimum"),
+        ({"species": ["Li+", "Mn2+"]}, "contents"),
+        (
+            {"species": {"Li+": {}, "Mn3+": {}, "Ti4+": {"minimum": 0.7}}},
+            "sublattices.cation.species.Ti4+",
+        ),
+    ],
+)
+def test_an_empty_space_says_what_empties_it(change, field):
+    data = copy.deepcopy(SMALL)
+    data["sublattices"]["cation"].update(change)
+    with pytest.raises(EmptySpaceError, match="no composition") as caught:
+        load_space(data)
+    assert field in str(caught.value)
+
+
+SMALL = {
+    "family": "hedrx",
+    "basis": "formula-unit",
+    "step": 0.1,
+    "sublattices": {
+        "cation": {"sites": 2, "species": ["Li+", "Mn3+", "Ti4+", "Cr3+"]},
+        "anion": {"sites": 2, "species": ["O2-", "F-"]},
+    },
+    "contents": {"Li": [1.2], "F": [0]},
+}
+
+
+def test_element_bounds_and_exclusions_that_empty_a_space_are_named():
+    for field, extra in (
+        ("elements.Ti", {"elements": {"Ti": {"maximum": 0.1}}}),
+        ("exclusions.0", {"exclusions": [["Li", "O"]]}),
+    ):
+        with pytest.raises(EmptySpaceError, match=field):
+            load_space({**SMALL, **extra})
+
+
+def test_too_many_states_are_refused_with_the_reason():
+    with pytest.raises(StateLimitError, match="state_limit of 10"):
+        load_space({**SMALL, "state_limit": 10})
+
+
+def test_a_space_that_writes_a_composition_twice_is_refused():
+    data = copy.deepcopy(SMALL)
+    data["sublattices"]["anion"]["species"] = ["O2-", "F-", "Vac"]
+    data["sublattices"]["cation"]["species"].append("Vac")
+    with pytest.raises(SpecError, match="written twice"):
+        load_space(data)
+
+
+def test_a_user_table_overrides_the_preferred_oxidation_state(tmp_path):
+    data = copy.deepcopy(SMALL)
+    data["sublattices"]["cation"]["species"] = ["Li+", "Mn2+", "Mn3+", "V3+", "V4+"]
+    data["contents"] = {"Li": [1.0], "F": [0]}
+    (tmp_path / "mine.csv").write_text(
+        "species,role,spin,unpaired_electrons,preference,source\n"
+        "Mn2+,redox centre,high,5,0,mine\nMn3+,redox centre,high,4,5,mine\n"
+        "V4+,redox centre,,1,0,mine\nV3+,redox centre,,2,5,mine\n"
+    )
+    path = tmp_path / "space.yaml"
+
+    def chosen(extra):
+        import yaml  # noqa: PLC0415 - one test needs to write YAML
+
+        path.write_text(yaml.safe_dump({**data, **extra}))
+        space = load_space(path)
+        return space[space.index("LiMn0.5V0.5O2")].assignment["cation"]
+
+    assert set(chosen({})) == {"Li+", "Mn3+", "V3+"}
+    assert set(chosen({"species_table": "mine.csv"})) == {"Li+", "Mn2+", "V4+"}
+
+
+def test_a_missing_file_is_one_line():
+    with pytest.raises(SpecError, match="cannot read this file"):
+        load_space("nowhere.yaml")
