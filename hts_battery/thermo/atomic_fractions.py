@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 # Formulas without brackets are nearly all there are; reading them this way is ten
 # times faster than through exact rationals and differs by rounding only.
 _PLAIN = re.compile(r"(?:[A-Z][a-z]?(?:\d+(?:\.\d+)?)?)+", re.ASCII)
+_REMEMBERED = 2**16  # formulas; each is asked for several times in a row
 _PART = re.compile(r"([A-Z][a-z]?)(\d+(?:\.\d+)?)?", re.ASCII)
 
 
@@ -67,6 +69,15 @@ def atomic_fractions(formula: Formula) -> dict[str, float]:
     >>> atomic_fractions("LiCoO2")
     {'Li': 0.25, 'Co': 0.25, 'O': 0.5}
     """
+    return dict(_of_text(formula) if isinstance(formula, str) else _of(formula))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _of_text(formula: str) -> Mapping[str, float]:
+    return _of(formula)
+
+
+def _of(formula: Formula) -> Mapping[str, float]:
     amounts = {symbol: float(amount) for symbol, amount in _amounts(formula).items()}
     total = sum(amounts.values())
     if not (amounts and min(amounts.values()) >= 0.0 and 0.0 < total < np.inf):

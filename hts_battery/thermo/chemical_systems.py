@@ -25,11 +25,10 @@ def element_words(rows: Floats) -> Integers:
     rows
         Composition, element: atomic fractions.
     """
-    present = rows > 0.0
-    words = np.zeros((len(rows), -(-rows.shape[1] // _WORD)), dtype=np.int64)
-    for column in range(rows.shape[1]):
-        bit = np.int64(1) << np.int64(column % _WORD)
-        words[present[:, column], column // _WORD] |= bit
+    columns = np.arange(rows.shape[1])
+    bits = np.zeros((rows.shape[1], -(-rows.shape[1] // _WORD)), dtype=np.int64)
+    bits[columns, columns // _WORD] = np.int64(1) << (columns % _WORD)
+    words: Integers = (rows > 0.0).astype(np.int64) @ bits
     return words
 
 

@@ -94,6 +94,7 @@ class Envelope:
         self.fractions = fractions
         self.energies = energies
         self.words = element_words(fractions)
+        self._covered = (fractions > 0.0).any(axis=0)
         self._sizes = np.count_nonzero(fractions, axis=1)
         self._pure = pure_phases(fractions, energies)
         self._artificial = _ARTIFICIAL_COST * (1.0 + float(np.abs(energies).max()))
@@ -116,7 +117,9 @@ class Envelope:
             One flag per phase. A phase above the envelope by no more than rounding
             is kept.
         """
-        inside = (self.fractions[:, ~columns] == 0.0).all(axis=1)
+        inside = contained(
+            self.words, element_words(columns[None, :].astype(np.float64))
+        )[0]
         unknown = inside & ~self._examined
         for size in np.unique(self._sizes[unknown]):
             numbers = np.flatnonzero(unknown & (self._sizes == size))
@@ -158,9 +161,8 @@ class Envelope:
             One per row.
         """
         solutions = Solutions.empty(len(rows), rows.shape[1])
-        covered = (self.fractions > 0.0).any(axis=0)
         asked = np.abs(rows.sum(axis=1) - 1.0) < AMOUNT_TOLERANCE
-        asked &= ~(rows[:, ~covered] > 0.0).any(axis=1)
+        asked &= ~(rows[:, ~self._covered] > 0.0).any(axis=1)
         if not asked.any():
             return solutions
         stable = self.stable((rows[asked] > 0.0).any(axis=0))

@@ -242,6 +242,26 @@ class Hull:
         here = np.flatnonzero(inside[0] & (distance < _SAME_COMPOSITION))
         return tuple(self.ids[index] for index in here)
 
+    def stable_references(self, elements: Collection[str]) -> tuple[str, ...]:
+        """
+        Ids of the references on the hull of their own chemical system.
+
+        Only these can take part in a decomposition, as long as none is left out.
+
+        Parameters
+        ----------
+        elements
+            References of other elements are not looked at.
+
+        Examples
+        --------
+        >>> Hull(["Li", "O2", "Li2O", "Li2O"], [0, 0, -2, -1]).stable_references({"Li"})
+        ('Li',)
+        """
+        columns = np.array([symbol in elements for symbol in self.elements])
+        stable = np.flatnonzero(self._envelope.stable(columns))
+        return tuple(self.ids[index] for index in stable)
+
     def n_references(self, formula: Formula, *, exclude: Collection[str] = ()) -> int:
         """Count the references that contain only elements of a composition."""
         row = fraction_rows([formula], self.elements)[0][0]
