@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import ceil, floor
 from typing import TYPE_CHECKING
 
 import numpy as np
 from pymatgen.core import Lattice, Structure
+from pymatgen.symmetry.groups import SpaceGroup
 
 from hts_battery.schemas.species import Species
 from hts_battery.structures.radii import ionic_radius
@@ -66,6 +68,7 @@ def conventional_cell(
     (8, 'LiF')
     """
     a, b, c, alpha, beta, gamma = cell
+    _kept_group(symbol)
     return Structure.from_spacegroup(
         symbol,
         Lattice.from_parameters(a, b, c, alpha, beta, gamma),
@@ -74,6 +77,17 @@ def conventional_cell(
         site_properties={SITE_OF_ATOM: list(range(len(positions)))},
         tol=_SAME_SITE,
     )
+
+
+@lru_cache(maxsize=256)
+def _kept_group(symbol: str) -> SpaceGroup:
+    """
+    Keep a space group alive.
+
+    pymatgen remembers groups by weak reference only and takes a quarter of a second
+    to expand one; the same symbol comes up for dozens of phases.
+    """
+    return SpaceGroup(symbol)
 
 
 def primitive_cell(structure: Structure, symbol: str) -> Structure:

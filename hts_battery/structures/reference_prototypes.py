@@ -194,7 +194,7 @@ def decorate(
         Formula of the phase.
     row
         Species in the order of the prototype's labels, ``"Mn2+ F-"``; or a mapping
-        with ``species`` and any of ``id``, ``name``, ``cell``, ``note``,
+        with ``species`` and any of ``id``, ``formula``, ``name``, ``cell``, ``note``,
         ``supergroup``, ``candidate_family``.
     group
         Name of the data file.
@@ -211,6 +211,7 @@ def decorate(
             f"{group}.yaml: {formula} fills {prototype.name} with {len(species)} "
             f"species; it has the labels {', '.join(prototype.labels)}"
         )
+    formula = details.get("formula", formula)
     filling = dict(zip(prototype.labels, species, strict=True))
     given = details.get("cell")
     return ReferencePhase(
