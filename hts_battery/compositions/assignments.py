@@ -68,7 +68,7 @@ def count_frame_assignments(frame: Frame, row: tuple[int, ...]) -> int:
 
 
 def _item_choices(item: Item, units: int) -> list[_Choice]:
-    found = []
+    found: list[_Choice] = []
     for split in splits(item, units):
         parts = [
             tuple(share_fillings(share, count))

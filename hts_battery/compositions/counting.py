@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import TYPE_CHECKING
 
+from hts_battery.compositions.charges import interval_choices
 from hts_battery.compositions.determinised import DeterminisedTree, count_species
-from hts_battery.compositions.interval import IntervalTables, interval_choices
-from hts_battery.compositions.mixture import Mixture
+from hts_battery.compositions.interval import IntervalTables
 from hts_battery.compositions.walk import Walker
 from hts_battery.errors import CompositionError
+
+if TYPE_CHECKING:
+    from hts_battery.compositions.mixture import Mixture
 
 
 class MixtureCounter:

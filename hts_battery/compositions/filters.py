@@ -8,9 +8,10 @@ tabulates them (R. D. Shannon, 10.1107/S0567739476001551).
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from functools import cache
 from math import sqrt
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError, field_validator
 
@@ -151,7 +152,8 @@ Filter = Annotated[
 _FILTERS: TypeAdapter[tuple[Filter, ...]] = TypeAdapter(tuple[Filter, ...])
 
 
-class Judged(NamedTuple):
+@dataclass(frozen=True)
+class Judged:
     """One member and, if a rule removes it, that rule and its reason."""
 
     index: int

@@ -12,7 +12,6 @@ from hts_battery.compositions.assignments import frame_assignments
 from hts_battery.compositions.counting import MixtureCounter, with_metals
 from hts_battery.compositions.frames import FrameBuilder
 from hts_battery.compositions.space import CompositionSpace
-from hts_battery.compositions.walk import Walker
 from hts_battery.errors import CompositionError
 from hts_battery.schemas.candidate import Candidate
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hts_battery.compositions.mixture import Frame, Mixture
+    from hts_battery.compositions.walk import Walker
     from hts_battery.schemas.space import SpaceSpec
     from hts_battery.schemas.species_table import SpeciesProperties
 

@@ -14,15 +14,14 @@ of one over sets of reachable charges.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import Counter
 from functools import cached_property
-from itertools import pairwise
-from math import comb, gcd
+from math import comb
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from hts_battery.compositions.mixture import Item, Mixture, share_fillings
+from hts_battery.compositions.charges import Choice, lowest_charges
+from hts_battery.compositions.exclusions import ExclusionBits
 from hts_battery.compositions.walk import Branches
 from hts_battery.errors import StateLimitError
 
@@ -31,17 +30,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from hts_battery.compositions.mixture import Mixture
+
 _INT64_SAFE = 2**62
-
-
-class _Choice(NamedTuple):
-    """One amount of an item: the charges, from zero up, that it reaches."""
-
-    units: int
-    low: int
-    high: int
-    ways: dict[int, int]
-    """Charge → number of ways to write the amount as species."""
 
 
 class State(NamedTuple):
@@ -58,74 +49,6 @@ class State(NamedTuple):
     """Charge wanted less the sum of minima."""
     high: int
     """Charge wanted less the sum of maxima."""
-
-
-def interval_choices(mixture: Mixture) -> tuple[list[list[_Choice]], int] | None:
-    """
-    Amounts of each item with their charge intervals, and the common stride.
-
-    Parameters
-    ----------
-    mixture
-        The integer problem.
-
-    Returns
-    -------
-    tuple or None
-        Nothing where an element sits on two groups, an exclusion names a species,
-        or charges do not form intervals of one stride.
-    """
-    elements = {item.element for item in mixture.items}
-    if any(name not in elements for names in mixture.exclusions for name in names):
-        return None
-    if any(len(item.shares) > 1 for item in mixture.items):
-        return None
-    reached = [_reached_charges(mixture, item) for item in mixture.items]
-    stride = 0
-    for charges in (list(ways) for one in reached for ways in one.values()):
-        for low, high in pairwise(charges):
-            stride = gcd(stride, high - low)
-    stride = stride or 1
-    found = []
-    for one in reached:
-        choices = [
-            _Choice(units, min(ways), max(ways), ways) for units, ways in one.items()
-        ]
-        if any(len(c.ways) != (c.high - c.low) // stride + 1 for c in choices):
-            return None
-        found.append(choices)
-    return found, stride
-
-
-def _reached_charges(mixture: Mixture, item: Item) -> dict[int, dict[int, int]]:
-    """Ways to reach each charge, from zero up and ascending, by number of units."""
-    share = item.shares[0]
-    zero = lowest_charges(mixture)[share.group]
-    found = {}
-    for units in item.allowed:
-        ways = Counter(
-            filling.charge - zero * units for filling in share_fillings(share, units)
-        )
-        if ways:
-            found[units] = dict(sorted(ways.items()))
-    return found
-
-
-def lowest_charges(mixture: Mixture) -> list[int]:
-    """Lowest charge of one unit in each group; charges are counted from it."""
-    lowest = []
-    for index, group in enumerate(mixture.groups):
-        charges = [
-            option.charge
-            for item in mixture.items
-            for share in item.shares
-            if share.group == index
-            for option in share.options
-        ]
-        if group.vacancies is not None:
-            charges.append(0)
-        lowest.append(min(charges, default=0))
-    return lowest
 
 
 class IntervalTables:
@@ -152,7 +75,7 @@ class IntervalTables:
     def __init__(
         self,
         mixture: Mixture,
-        choices: list[list[_Choice]],
+        choices: list[list[Choice]],
         stride: int,
         state_limit: int,
     ) -> None:
@@ -166,7 +89,7 @@ class IntervalTables:
         self._last_of_group = [
             here != later for here, later in zip(homes, [*homes[1:], -1], strict=True)
         ]
-        self._masks = _ExclusionBits(mixture)
+        self._masks = ExclusionBits(mixture)
         self._counts_metals = self._metal_sizes()
         self._check_size(state_limit)
         dtype = self._dtype([1] * self.depth)
@@ -257,7 +180,7 @@ class IntervalTables:
             state = found
         return index if self.size(state) else None
 
-    def _child(self, state: State, choice: _Choice) -> State | None:
+    def _child(self, state: State, choice: Choice) -> State | None:
         """State after one amount of the next item; nothing if it cannot be."""
         level, present, units, metals, low, high = state
         taken = choice.units > 0
@@ -346,7 +269,7 @@ class IntervalTables:
         return -self._lowest[group] * units
 
     def _metal_size(self, group: int) -> int:
-        """Number of metal counts to tell apart in a group; 1 if any will do."""
+        """Count the numbers of metals to tell apart in a group; 1 if any will do."""
         least, most = self._mixture.groups[group].metals
         metals = sum(
             item.metal for item in self._mixture.items if item.shares[0].group == group
@@ -367,10 +290,10 @@ class IntervalTables:
                         highest[group], -(-choice.high // choice.units)
                     )
         total = 0
-        for index, group in enumerate(self._mixture.groups):
-            if group.vacancies is not None:
+        for index, here in enumerate(self._mixture.groups):
+            if here.vacancies is not None:
                 highest[index] = max(highest[index], -self._lowest[index])
-            total += highest[index] * group.units
+            total += highest[index] * here.units
         return total
 
     def _check_size(self, state_limit: int) -> None:
@@ -415,7 +338,7 @@ class IntervalTables:
             if self._last_of_group[level]:
                 below = self._gate_tables(level, below, dtype)
             for present in self._masks.reached[level]:
-                table = np.zeros(self._shape(level), dtype=dtype)
+                table: NDArray[np.int64] = np.zeros(self._shape(level), dtype=dtype)
                 for choice, charges in zip(
                     self._choices[level], ways[level], strict=True
                 ):
@@ -450,7 +373,7 @@ class IntervalTables:
             else:
                 rest = np.zeros(width, dtype=dtype)
                 rest[0] = 1
-            table = np.zeros((units + 1, metals, width), dtype=dtype)
+            table: NDArray[np.int64] = np.zeros((units + 1, metals, width), dtype=dtype)
             for left in range(units + 1):
                 for metal in range(metals):
                     charge = self._gate_charge(group, left, metal)
@@ -468,7 +391,7 @@ class IntervalTables:
         flat = sums.ravel()
         if flat.dtype == object:
             return list(flat)
-        return memoryview(np.ascontiguousarray(flat))
+        return np.ascontiguousarray(flat).data
 
 
 def _moved(below: NDArray[np.int64], units: int, *, metal: bool) -> NDArray[np.int64]:
@@ -487,46 +410,3 @@ def _add(
     width = table.shape[2]
     if charge < width:
         table[:, :, charge:] += times * rest[:, :, : width - charge]
-
-
-class _ExclusionBits:
-    """Which excluded elements are present, and whether one more would be too many."""
-
-    def __init__(self, mixture: Mixture) -> None:
-        self.is_empty = not mixture.exclusions
-        self._order = {item.element: n for n, item in enumerate(mixture.items)}
-        self._sets = [
-            frozenset(self._order[name] for name in names)
-            for names in mixture.exclusions
-        ]
-        self._cache: dict[tuple[int, int, bool], int | None] = {}
-        self.reached: list[set[int]] = [{0}]
-        for level in range(len(mixture.items)):
-            after: set[int] = set()
-            for present in self.reached[level]:
-                for is_present in (False, True):
-                    bits = self.after(level, present, is_present=is_present)
-                    if bits is not None:
-                        after.add(bits)
-            self.reached.append(after)
-
-    def after(self, level: int, present: int, *, is_present: bool) -> int | None:
-        """Bits after an item; nothing if an exclusion is then complete."""
-        if not self._sets:
-            return 0
-        key = (level, present, is_present)
-        if key not in self._cache:
-            self._cache[key] = self._after(level, present, is_present=is_present)
-        return self._cache[key]
-
-    def _after(self, level: int, present: int, *, is_present: bool) -> int | None:
-        bits = present | (1 << level if is_present else 0)
-        kept = 0
-        for names in self._sets:
-            mask = sum(1 << name for name in names if name <= level)
-            if bits & mask != mask:
-                continue  # a member is absent for good: this set asks no more
-            if max(names) <= level:
-                return None
-            kept |= mask
-        return kept

@@ -1,9 +1,9 @@
 """
 The pair rule of the published NASICON screening, as a space that lists its members.
 
-Na(x)M2(XO4)3 with one or two metals on the two M sites and one or two polyanions on the
-three X sites, after Ouyang et al., 10.1038/s41467-021-26006-3. The general grid, with any
-number of metals and polyanions, is a space of sublattices and needs no module.
+Na(x)M2(XO4)3 with one or two metals on the two M sites and one or two polyanions on
+the three X sites, after Ouyang et al., 10.1038/s41467-021-26006-3. The general grid,
+with any number of metals and polyanions, is a space of sublattices and needs no module.
 """
 
 from __future__ import annotations

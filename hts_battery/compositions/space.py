@@ -128,7 +128,7 @@ class CompositionSpace(ABC):
         self, n: int, *, seed: int = 0, stratify: Literal["metals"] | None = None
     ) -> list[int]:
         """
-        Indices of a random sample; see :meth:`sample`.
+        Draw the indices of a random sample; see :meth:`sample`.
 
         Parameters
         ----------

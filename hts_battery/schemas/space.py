@@ -81,11 +81,15 @@ def _species_mapping(value: object) -> object:
     elif isinstance(value, dict):
         pairs = [(species, said or {}) for species, said in value.items()]
     else:
-        raise ValueError("write a list of species, or a mapping species: bounds")
+        raise ValueError(  # noqa: TRY004 - pydantic reports only ValueError
+            "write a list of species, or a mapping species: bounds"
+        )
     read: dict[str, object] = {}
     for species, said in pairs:
         if not isinstance(species, str):
-            raise ValueError(f"{species!r} is not a species; write text like Mn3+")
+            raise ValueError(  # noqa: TRY004 - pydantic reports only ValueError
+                f"{species!r} is not a species; write text like Mn3+"
+            )
         name = _checked_species(species)
         if name in read:
             raise ValueError(f"species {name} stands twice on this sublattice")

@@ -58,7 +58,7 @@ def species_table() -> Mapping[str, SpeciesProperties]:
     'low'
     """
     data = files("hts_battery.schemas") / "data" / "species.csv"
-    with data.open(encoding="utf-8", newline="") as handle:
+    with data.open(encoding="utf-8") as handle:
         lines = [line for line in handle if not line.startswith("#")]
     return read_species_table(csv.DictReader(lines))
 

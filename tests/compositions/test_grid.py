@@ -1,20 +1,20 @@
 from __future__ import annotations
 
 import importlib.util
-import pickle
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from hypothesis.strategies import DrawFn
 
 from hts_battery.compositions import counting
 from hts_battery.compositions.grid import GridSpace
-from hts_battery.errors import CompositionError, SpecError, StateLimitError
 from hts_battery.schemas.candidate import CandidateDoc
 from hts_battery.schemas.space import SpaceSpec
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import DrawFn
 
 _HERE = Path(__file__).parent
 _found = importlib.util.spec_from_file_location("brute_force", _HERE / "brute_force.py")
@@ -100,7 +100,7 @@ def spaces(draw: DrawFn) -> dict[str, object]:
 
 
 def _is_on_grid(spec: SpaceSpec) -> bool:
-    unit = {name: spec.step for name in spec.sublattices}
+    unit = dict.fromkeys(spec.sublattices, spec.step)
     if spec.basis == "sublattice-fraction":
         unit = {name: spec.step * one.sites for name, one in spec.sublattices.items()}
     return all(
@@ -112,7 +112,7 @@ def _is_on_grid(spec: SpaceSpec) -> bool:
 
 @settings(max_examples=60, deadline=None)
 @given(spaces())
-def test_count_equals_brute_force(data):
+def test_count_equals_brute_force(data: dict[str, object]) -> None:
     spec = SpaceSpec.model_validate(data)
     assume(_is_on_grid(spec))
     expected = brute.brute_force(spec)
@@ -133,7 +133,7 @@ def test_count_equals_brute_force(data):
 
 @settings(max_examples=40, deadline=None)
 @given(spaces())
-def test_both_ways_of_counting_agree(data):
+def test_both_ways_of_counting_agree(data: dict[str, object]) -> None:
     spec = SpaceSpec.model_validate(data)
     assume(_is_on_grid(spec))
     fast = GridSpace(spec)

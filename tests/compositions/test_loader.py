@@ -1,11 +1,16 @@
 from __future__ import annotations
 
 import copy
+from typing import TYPE_CHECKING
 
 import pytest
 
 from hts_battery.compositions import load_space
 from hts_battery.errors import EmptySpaceError, SpecError, StateLimitError
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+    from pathlib import Path
 
 GOOD = """\
 name: small
@@ -27,13 +32,13 @@ space:
 """
 
 
-def write(tmp_path, text):
+def write(tmp_path: Path, text: str) -> Path:
     path = tmp_path / "campaign.yaml"
     path.write_text(text, encoding="utf-8")
     return path
 
 
-def refused(tmp_path, old, new):
+def refused(tmp_path: Path, old: str, new: str) -> SpecError:
     assert old in GOOD
     path = write(tmp_path, GOOD.replace(old, new))
     with pytest.raises(SpecError) as caught:
@@ -44,7 +49,9 @@ def refused(tmp_path, old, new):
     return error
 
 
-def test_a_campaign_file_a_bare_file_and_a_mapping_give_the_same_space(tmp_path):
+def test_a_campaign_file_a_bare_file_and_a_mapping_give_the_same_space(
+    tmp_path: Path,
+) -> None:
     campaign = load_space(write(tmp_path, GOOD))
     bare = tmp_path / "bare.yaml"
     block = GOOD.partition("space:\n")[2]
@@ -82,7 +89,9 @@ def test_a_campaign_file_a_bare_file_and_a_mapping_give_the_same_space(tmp_path)
         ("name: small", "name: [small", None, None, "not YAML"),
     ],
 )
-def test_bad_input_is_refused_with_its_line(tmp_path, old, new, line, field, says):
+def test_bad_input_is_refused_with_its_line(
+    tmp_path: Path, old: str, new: str, line: int | None, field: str | None, says: str
+) -> None:
     error = refused(tmp_path, old, new)
     if line is not None:
         assert error.line == line
@@ -102,7 +111,9 @@ def test_bad_input_is_refused_with_its_line(tmp_path, old, new, line, field, say
         ),
     ],
 )
-def test_an_empty_space_says_what_empties_it(change, field):
+def test_an_empty_space_says_what_empties_it(
+    change: dict[str, object], field: str | None
+) -> None:
     data = copy.deepcopy(SMALL)
     data["sublattices"]["cation"].update(change)
     with pytest.raises(EmptySpaceError, match="no composition") as caught:
@@ -122,7 +133,7 @@ SMALL = {
 }
 
 
-def test_element_bounds_and_exclusions_that_empty_a_space_are_named():
+def test_element_bounds_and_exclusions_that_empty_a_space_are_named() -> None:
     for field, extra in (
         ("elements.Ti", {"elements": {"Ti": {"maximum": 0.1}}}),
         ("exclusions.0", {"exclusions": [["Li", "O"]]}),
@@ -131,12 +142,12 @@ def test_element_bounds_and_exclusions_that_empty_a_space_are_named():
             load_space({**SMALL, **extra})
 
 
-def test_too_many_states_are_refused_with_the_reason():
+def test_too_many_states_are_refused_with_the_reason() -> None:
     with pytest.raises(StateLimitError, match="state_limit of 10"):
         load_space({**SMALL, "state_limit": 10})
 
 
-def test_a_space_that_writes_a_composition_twice_is_refused():
+def test_a_space_that_writes_a_composition_twice_is_refused() -> None:
     data = copy.deepcopy(SMALL)
     data["sublattices"]["anion"]["species"] = ["O2-", "F-", "Vac"]
     data["sublattices"]["cation"]["species"].append("Vac")
@@ -144,7 +155,7 @@ def test_a_space_that_writes_a_composition_twice_is_refused():
         load_space(data)
 
 
-def test_a_user_table_overrides_the_preferred_oxidation_state(tmp_path):
+def test_a_user_table_overrides_the_preferred_oxidation_state(tmp_path: Path) -> None:
     data = copy.deepcopy(SMALL)
     data["sublattices"]["cation"]["species"] = ["Li+", "Mn2+", "Mn3+", "V3+", "V4+"]
     data["contents"] = {"Li": [1.0], "F": [0]}
@@ -155,7 +166,7 @@ def test_a_user_table_overrides_the_preferred_oxidation_state(tmp_path):
     )
     path = tmp_path / "space.yaml"
 
-    def chosen(extra):
+    def chosen(extra: dict[str, object]) -> dict[str, Fraction]:
         import yaml  # noqa: PLC0415 - one test needs to write YAML
 
         path.write_text(yaml.safe_dump({**data, **extra}))
@@ -166,6 +177,6 @@ def test_a_user_table_overrides_the_preferred_oxidation_state(tmp_path):
     assert set(chosen({"species_table": "mine.csv"})) == {"Li+", "Mn2+", "V4+"}
 
 
-def test_a_missing_file_is_one_line():
+def test_a_missing_file_is_one_line() -> None:
     with pytest.raises(SpecError, match="cannot read this file"):
         load_space("nowhere.yaml")

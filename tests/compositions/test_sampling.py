@@ -14,12 +14,12 @@ CHI_SQUARE_99 = 148.2
 FIRST = [568536224041, 574786845781, 604349831179]
 
 
-def test_indices_stay_the_same_for_ever():
+def test_indices_stay_the_same_for_ever() -> None:
     assert list(distinct_indices(10**12, 3, seed=0)) == FIRST
     assert list(distinct_indices(10**12, 3, seed=1)) != FIRST
 
 
-def test_indices_are_uniform_and_distinct():
+def test_indices_are_uniform_and_distinct() -> None:
     drawn = list(distinct_indices(10**9, 20_000, seed=7))
     assert len(set(drawn)) == len(drawn)
     bins = Counter(index // 10**7 for index in drawn)
@@ -27,14 +27,16 @@ def test_indices_are_uniform_and_distinct():
     assert chi_square < CHI_SQUARE_99
 
 
-def test_every_order_of_a_small_set_is_equally_likely():
+def test_every_order_of_a_small_set_is_equally_likely() -> None:
     orders = Counter(tuple(distinct_indices(3, 3, seed=seed)) for seed in range(3000))
     assert len(orders) == 6
     assert sum((n - 500) ** 2 / 500 for n in orders.values()) < 20.5  # 99.9 %, 5 d.o.f.
 
 
 @given(total=st.integers(1, 200), count=st.integers(0, 200), seed=st.integers(0, 9))
-def test_a_longer_sample_begins_with_the_shorter(total, count, seed):
+def test_a_longer_sample_begins_with_the_shorter(
+    total: int, count: int, seed: int
+) -> None:
     if count > total:
         with pytest.raises(ValueError, match="cannot draw"):
             list(distinct_indices(total, count, seed))
@@ -45,7 +47,7 @@ def test_a_longer_sample_begins_with_the_shorter(total, count, seed):
     assert list(distinct_indices(total, count // 2, seed)) == drawn[: count // 2]
 
 
-def test_a_draw_below_one_is_zero_and_large_bounds_work():
+def test_a_draw_below_one_is_zero_and_large_bounds_work() -> None:
     draws = Draws(3)
     assert draws.below(1) == 0
     assert 0 <= draws.below(2**700 + 1) <= 2**700
