@@ -99,7 +99,7 @@ def test_fworker_is_named_after_its_folder(worker: str, rendered: Path) -> None:
 def test_queue_script(worker: str, rendered: Path) -> None:
     adapter = load_object_from_file(str(rendered / "my_qadapter.yaml"))
     script = adapter.get_script_str("/launch")
-    assert f"rlaunch -c {rendered} singleshot" in script
+    assert f"fireworks_commands rlaunch -c {rendered} singleshot" in script
     assert f'export JOBFLOW_CONFIG_FILE="{rendered}/jobflow.yaml"' in script
     assert 'HTS_BATTERY_EXECUTION_RECORD="/shared/record"' in script
     if worker == "slurm":

@@ -1,7 +1,12 @@
 from __future__ import annotations
 
 import logging
+import math
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import jobflow
@@ -11,16 +16,17 @@ from fireworks.core.rocket_launcher import rapidfire
 from jobflow import Flow, Response, job
 from pymongo.errors import AutoReconnect
 
+from hts_battery.connections import fireworks_commands
 from hts_battery.connections.launchpad import (
     ExactLaunchPad,
     open_launchpad,
     submit,
 )
+from hts_battery.connections.worker_configs import render_worker
 from hts_battery.errors import SubmissionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from fireworks import LaunchPad
 
@@ -120,6 +126,42 @@ def test_no_launch_number_is_given_out_twice(
     with ThreadPoolExecutor(4) as pool:
         taken = [number for group in pool.map(take, range(4)) for number in group]
     assert sorted(taken) == list(range(2, 82))
+
+
+def test_rlaunch_with_exact_ids(
+    launchpad: LaunchPad, database: Database, stores: Stores, tmp_path: Path
+) -> None:
+    environment = {"HTS_BATTERY_MONGO_URI": database.uri}
+    environment |= {"HTS_BATTERY_DATABASE": database.name}
+    environment |= {"HTS_BATTERY_EXECUTION_RECORD": str(tmp_path / "record")}
+    templates = Path(__file__).resolve().parents[2] / "launchpad_configs"
+    config = tmp_path / "config"
+    render_worker(templates, "local", config, environment)
+    # A job from this file could not be imported on a node; one of jobflow's can.
+    submit([job(math.hypot)(3, 4)], launchpad, "local")
+    command = [sys.executable, "-m", "hts_battery.connections.fireworks_commands"]
+    done = subprocess.run(  # noqa: S603 - our own interpreter
+        [*command, "rlaunch", "-c", str(config), "singleshot"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "FW_CONFIG_FILE": str(config / "FW_config.yaml"),
+            "JOBFLOW_CONFIG_FILE": str(config / "jobflow.yaml"),
+        },
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    states = [doc["state"] for doc in launchpad.fireworks.find({}, {"state": 1})]
+    assert states == ["COMPLETED"], done.stderr
+    assert [doc["output"] for doc in stores.tasks.query()] == [5.0]
+
+
+def test_command_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    assert fireworks_commands.main(["lpad"]) == 2
+    assert fireworks_commands.main([]) == 2
+    assert "rlaunch or qlaunch" in capsys.readouterr().err
 
 
 def test_launchpad_file(tmp_path: Path, database: Database) -> None:

@@ -1,0 +1,53 @@
+"""
+FireWorks' own ``rlaunch`` and ``qlaunch``, with ids that are never given out twice.
+
+Used as ``python -m hts_battery.connections.fireworks_commands rlaunch ARGUMENTS``;
+the arguments are those of the command. See
+:class:`hts_battery.connections.launchpad.ExactLaunchPad` for why.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from fireworks.scripts import qlaunch_run, rlaunch_run
+
+from hts_battery.connections.launchpad import ExactLaunchPad
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_COMMANDS = {
+    "rlaunch": (rlaunch_run, "rlaunch"),
+    "qlaunch": (qlaunch_run, "qlaunch"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """
+    Run a FireWorks command on an exact launchpad.
+
+    Parameters
+    ----------
+    arguments
+        Name of the command and its arguments; those of the process if not given.
+
+    Returns
+    -------
+    int
+        Exit status: that of the command, 2 if there is no such command.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given or given[0] not in _COMMANDS:
+        names = " or ".join(_COMMANDS)
+        sys.stderr.write(f"say which command to run: {names}\n")
+        return 2
+    module, name = _COMMANDS[given[0]]
+    # The commands take the class from their own module and offer no other way in.
+    vars(module)["LaunchPad"] = ExactLaunchPad
+    return int(getattr(module, name)(given[1:]) or 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
