@@ -12,12 +12,16 @@ from hts_battery.builders.screening_builder import ScreeningBuilder
 from hts_battery.schemas.entry import EntryDoc, EntryKind, EntryState
 from hts_battery.schemas.formula import parse_formula
 from hts_battery.schemas.reference import ReferenceEnergy
+from hts_battery.schemas.structure import OrderedCell, Verdict
+from hts_battery.structures.relaxed import compare_relaxed
 from hts_battery.thermo.corrections import comparable_energy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from maggma.core import Store
+
+    from hts_battery.schemas.structure import RelaxedCell
 
 _TASK_FIELDS = (
     "uuid",
@@ -128,32 +132,54 @@ def candidate_entry(
     calculation = read_task(task["output"], engine)
     structure = Structure.from_dict(dict(calculation.structure))
     composition = structure.composition.element_composition
-    energy = None
-    if calculation.failure is None:
-        energy = comparable_energy(
-            entry_id=task["uuid"],
-            formula=composition.formula.replace(" ", ""),
-            energy=calculation.energy,
-            calculator=calculation.calculator,
-        )
+    formula = composition.formula.replace(" ", "")
+    ordered = None if cell is None else OrderedCell.model_validate(cell)
+    relaxed = None if ordered is None else compare_relaxed(ordered, structure)
+    failure = calculation.failure or _left_prototype(relaxed)
     return EntryDoc(
         entry_id=task["uuid"],
         kind=EntryKind.CANDIDATE,
         candidate_id=metadata["candidate_id"],
         content_key=metadata["content_key"],
-        formula=composition.formula.replace(" ", ""),
+        formula=formula,
         elements=tuple(sorted(el.symbol for el in composition)),
         engine=engine,
         calculator=calculation.calculator,
         calculation=metadata["calculation"],
-        state=EntryState.USED if energy else EntryState.REJECTED,
-        reason=calculation.failure,
-        energy=energy,
-        ordering_score=cell["score"] if cell else None,
-        ordering_seed=cell["seed"] if cell else None,
+        state=EntryState.REJECTED if failure else EntryState.USED,
+        reason=failure,
+        energy=None
+        if failure
+        else comparable_energy(
+            entry_id=task["uuid"],
+            formula=formula,
+            energy=calculation.energy,
+            calculator=calculation.calculator,
+        ),
+        ordering_score=ordered.score if ordered else None,
+        ordering_seed=ordered.seed if ordered else None,
+        relaxed=relaxed,
+        flags=_flags(relaxed),
         n_steps=calculation.n_steps,
         input_digest=digest,
     )
+
+
+def _left_prototype(relaxed: RelaxedCell | None) -> str | None:
+    """Say why an energy belongs to another phase than the candidate."""
+    if relaxed is None or relaxed.verdict is not Verdict.TRANSFORMED:
+        return None
+    return "relaxed into another structure: " + "; ".join(relaxed.reasons)
+
+
+def _flags(relaxed: RelaxedCell | None) -> tuple[str, ...]:
+    """Warnings about a relaxed cell, as words."""
+    if relaxed is None:
+        return ("ordering unknown",)
+    flags = [] if relaxed.verdict is Verdict.KEPT else [str(relaxed.verdict)]
+    if relaxed.oxygen_contacts:
+        flags.append("oxygen contacts")
+    return tuple(flags)
 
 
 def reference_entry(reference: ReferenceEnergy, digest: str) -> EntryDoc:

@@ -130,6 +130,7 @@ class ScreenMaker(Maker):
             },
             dynamic=True,
         )
-        order.update_metadata({"step": ORDER_STEP})
+        # Not dynamic: the jobs made on the node have steps of their own.
+        order.update_metadata({"step": ORDER_STEP}, dynamic=False)
         recorded(flow)
         return flow

@@ -5,13 +5,27 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    model_validator,
+)
 
 
 class Document(BaseModel):
     """A frozen, closed document: an unknown field is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_type_tags(cls, data: object) -> object:
+        """Drop the tags by which monty knows a class in the outputs of jobs."""
+        if isinstance(data, dict) and "@class" in data:
+            return {name: data[name] for name in data if not name.startswith("@")}
+        return data
 
 
 def _to_fraction(value: object) -> Fraction:

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from hts_battery.schemas.base import Document
+from hts_battery.schemas.structure import RelaxedCell
 from hts_battery.schemas.thermo import ComparableEnergy
 
 
@@ -59,6 +60,9 @@ class EntryDoc(Document):
         None, description="Objective of the ordering method; 0 is a perfect SQS."
     )
     ordering_seed: int | None = Field(None, description="Seed of the ordering.")
+    relaxed: RelaxedCell | None = Field(
+        None, description="Comparison of the relaxed cell with the ordered one."
+    )
     flags: tuple[str, ...] = Field((), description="Warnings, as words.")
     n_steps: int | None = Field(None, description="Ionic steps of the relaxation.")
     input_digest: str = Field(

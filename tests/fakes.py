@@ -1,0 +1,81 @@
+"""Named stand-ins for what cannot run inside a fast test; injected, never patched in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jobflow import Maker, job
+
+from hts_battery.schemas.reference import ReferenceEnergy
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
+FAKE_VERSION = "fake"
+
+
+@dataclass
+class FakeRelaxMaker(Maker):
+    """
+    Pretends to relax: returns the structure as it came, with a made-up energy.
+
+    The output has the shape of atomate2's force-field task document.
+    """
+
+    name: str = "fake relax"
+    energy_per_atom: float = -2.4
+    converged: bool = True
+    error: str | None = None
+
+    @job
+    def make(self, structure: Structure) -> dict[str, Any]:
+        if self.error is not None:
+            raise RuntimeError(self.error)
+        return {
+            "state": "successful" if self.converged else "failed",
+            "is_force_converged": self.converged,
+            "forcefield_version": FAKE_VERSION,
+            "structure": structure.as_dict(),
+            "output": {
+                "energy": self.energy_per_atom * len(structure),
+                "energy_per_atom": self.energy_per_atom,
+                "n_steps": 7,
+                "forces": [[0.0, 0.0, 0.01]] * len(structure),
+            },
+        }
+
+
+FAKE_REFERENCES = {
+    "Li": 0.0,
+    "Mn": 0.0,
+    "Ti": 0.0,
+    "Nb": 0.0,
+    "Cr": 0.0,
+    "O2": 0.0,
+    "F2": 0.0,
+    "Li2O": -2.0,
+    "MnO": -2.0,
+    "Mn2O3": -2.0,
+    "TiO2": -3.2,
+    "Nb2O5": -2.8,
+    "Cr2O3": -2.3,
+    "LiF": -3.1,
+}
+"""Formula → invented formation energy in eV/atom."""
+
+
+def fake_reference_energies(engine: str = "chgnet") -> list[ReferenceEnergy]:
+    return [
+        ReferenceEnergy(
+            phase_id=f"fake-{formula}",
+            formula=formula,
+            engine=engine,
+            energy_per_atom=energy,
+            n_atoms=4,
+            converged=True,
+            start_digest="none",
+            versions={engine: FAKE_VERSION},
+        )
+        for formula, energy in FAKE_REFERENCES.items()
+    ]

@@ -1,0 +1,229 @@
+"""
+One candidate through all the rooms, and the tutorial of what each of them does.
+
+The first test injects a named fake for the relaxation and uses the real database
+server; the second relaxes a small cell with the real CHGNet.
+"""
+
+from __future__ import annotations
+
+import pytest
+from fakes import FakeRelaxMaker, fake_reference_energies
+
+from hts_battery.campaign.building import build
+from hts_battery.campaign.campaign_file import load_campaign
+from hts_battery.campaign.conduct import conduct
+from hts_battery.campaign.references import store_references
+from hts_battery.campaign.standing import standings
+from hts_battery.connections.executions import ledger
+from hts_battery.query import ScreeningDatabase
+from hts_battery.settings import get_settings
+from hts_battery.thermo.entropy import mixing_entropy
+
+CAMPAIGN = """\
+name: one-candidate
+space:
+  family: hedrx
+  basis: formula-unit
+  step: 0.1
+  sublattices:
+    cation: {{sites: 2, species: [Li+, Mn3+, Ti4+]}}
+    anion: {{sites: 2, species: [O2-, F-]}}
+selection: {{method: formulas, formulas: [{formula}]}}
+structure: {{method: sqs, atoms: {atoms}, iterations: 2000, seed: 3}}
+engine: chgnet
+temperatures: [0, 1473]
+"""
+
+
+@pytest.fixture
+def write_campaign(tmp_path):
+    def write(formula: str, atoms: int):
+        path = tmp_path / "campaign.yaml"
+        path.write_text(CAMPAIGN.format(formula=formula, atoms=atoms))
+        return load_campaign(path)
+
+    return write
+
+
+@pytest.fixture
+def execution_folder(tmp_path, monkeypatch):
+    """Keep the execution record of the jobs of one test to itself."""
+    folder = tmp_path / "executions"
+    monkeypatch.setenv("HTS_BATTERY_EXECUTION_RECORD", str(folder))
+    get_settings.cache_clear()
+    yield folder
+    get_settings.cache_clear()
+
+
+@pytest.mark.mongo
+def test_one_candidate_with_a_fake_maker(
+    write_campaign, stores, tmp_path, execution_folder
+):
+    # A campaign file becomes candidates, exact and neutral.
+    campaign = write_campaign("Li1.3Mn0.4Ti0.3O1.7F0.3", 40)
+    ((index, candidate),) = campaign.members()
+    assert campaign.space[index].candidate_id == candidate.candidate_id
+
+    # Competing phases come first: a hull needs every element.
+    store_references(fake_reference_energies(), stores)
+
+    def run():
+        return conduct(
+            campaign,
+            stores,
+            data_dir=tmp_path,
+            execution_folder=execution_folder,
+            temperatures=(0.0, 1473.0),
+            relax_maker=FakeRelaxMaker(),
+        )
+
+    computed, reports = run()
+    assert computed == 1
+    assert reports["thermo"].written == 2
+    assert reports["entries"].read == reports["entries"].written
+
+    # The ordered cell was made on the way and is stored with its score and seed.
+    order = stores.tasks.query_one({"metadata.step": "order"})
+    assert order["output"]["n_atoms"] == 40
+    assert order["output"]["seed"] == 3
+    assert order["metadata"]["candidate_id"] == candidate.candidate_id
+
+    # The summary: E_hull(T) = E_hull - T·S, every term there.
+    (summary,) = ScreeningDatabase(stores).get(candidate.candidate_id)
+    entropy = mixing_entropy(
+        [
+            (2, {"Li": 0.65, "Mn": 0.2, "Ti": 0.15}),
+            (2, {"O": 0.85, "F": 0.15}),
+        ],
+        4,
+    )
+    assert summary["entropy"] == pytest.approx(entropy, rel=1e-12)
+    assert summary["energy_above_hull_at"]["1473K"] == pytest.approx(
+        summary["energy_above_hull"] - 1473 * entropy, abs=1e-12
+    )
+    assert 1000 * 1473 * entropy == pytest.approx(83.089, abs=1e-3)
+    assert sum(phase["amount"] for phase in summary["decomposition"]) == pytest.approx(
+        1
+    )
+
+    # Where it stands is derived; what ran is counted on its own.
+    (standing,) = standings(campaign, stores, execution_folder=execution_folder)
+    assert standing.state == "ranked"
+    assert ledger(execution_folder).total.completed == 2  # order, relax
+
+    # A second run computes nothing and writes nothing.
+    computed, reports = run()
+    assert computed == 0
+    assert [report.written for report in reports.values()] == [0, 0, 0]
+    assert ledger(execution_folder).total.completed == 2
+
+
+@pytest.mark.mongo
+@pytest.mark.parametrize(
+    ("maker", "state", "reason"),
+    [
+        (FakeRelaxMaker(converged=False), "rejected", "not converged after 7 steps"),
+        (FakeRelaxMaker(error="node on fire"), "failed", "RuntimeError: node on fire"),
+    ],
+)
+def test_a_failed_candidate_keeps_its_document_and_its_reason(
+    write_campaign, stores, tmp_path, execution_folder, maker, state, reason
+):
+    campaign = write_campaign("Li1.3Mn0.4Ti0.3O1.7F0.3", 40)
+    store_references(fake_reference_energies(), stores)
+    options = {
+        "data_dir": tmp_path,
+        "execution_folder": execution_folder,
+        "temperatures": (0.0,),
+    }
+    conduct(campaign, stores, relax_maker=maker, **options)
+
+    (standing,) = standings(campaign, stores, execution_folder=execution_folder)
+    assert standing.state == state
+    assert reason in standing.reason
+    assert stores.candidates.count() == 1
+    assert stores.summary.count() == 0
+
+    # Not computed again by itself; a failure is, when asked for.
+    computed, _ = conduct(campaign, stores, relax_maker=FakeRelaxMaker(), **options)
+    assert computed == 0
+    computed, _ = conduct(
+        campaign, stores, relax_maker=FakeRelaxMaker(), retry_failed=True, **options
+    )
+    assert computed == (state == "failed")
+
+
+@pytest.mark.mongo
+def test_entries_in_are_entries_used_and_entries_rejected(
+    write_campaign, stores, tmp_path, execution_folder
+):
+    campaign = write_campaign("Li1.3Mn0.4Ti0.3O1.7F0.3", 40)
+    energies = fake_reference_energies()
+    rejected = energies[0].model_copy(
+        update={"phase_id": "bad", "energy_per_atom": None, "rejected": "exploded"}
+    )
+    store_references([*energies, rejected], stores)
+    conduct(
+        campaign,
+        stores,
+        data_dir=tmp_path,
+        execution_folder=execution_folder,
+        temperatures=(0.0,),
+        relax_maker=FakeRelaxMaker(),
+    )
+    used = stores.entries.count({"state": "used"})
+    reasons = [doc["reason"] for doc in stores.entries.query({"state": "rejected"})]
+    assert used + len(reasons) == len(energies) + 1 + 1
+    assert reasons == ["exploded"]
+
+
+@pytest.mark.mongo
+def test_energies_of_two_calculators_never_meet_in_one_hull(
+    write_campaign, stores, tmp_path, execution_folder
+):
+    campaign = write_campaign("Li1.3Mn0.4Ti0.3O1.7F0.3", 40)
+    others = [
+        energy.model_copy(update={"versions": {"chgnet": "0.0.1"}})
+        for energy in fake_reference_energies()
+    ]
+    store_references(others, stores)
+    conduct(
+        campaign,
+        stores,
+        data_dir=tmp_path,
+        execution_folder=execution_folder,
+        temperatures=(0.0,),
+        relax_maker=FakeRelaxMaker(),
+    )
+    (standing,) = standings(campaign, stores, execution_folder=execution_folder)
+    assert standing.state == "unjudged"
+    assert "computed with chgnet fake" in standing.reason
+
+    # Once comparable references are there, the next build judges it.
+    store_references(fake_reference_energies(), stores)
+    build(campaign.spec, stores, temperatures=(0.0,))
+    (standing,) = standings(campaign, stores, execution_folder=execution_folder)
+    assert standing.state == "ranked"
+
+
+@pytest.mark.mongo
+@pytest.mark.slow
+def test_one_candidate_with_chgnet(write_campaign, stores, tmp_path, execution_folder):
+    pytest.importorskip("chgnet")
+    campaign = write_campaign("LiTi0.5Mn0.5O1.5F0.5", 8)
+    computed, _ = conduct(
+        campaign,
+        stores,
+        data_dir=tmp_path,
+        execution_folder=execution_folder,
+        temperatures=(0.0, 1473.0),
+    )
+    assert computed == 1
+    (standing,) = standings(campaign, stores, execution_folder=execution_folder)
+    assert standing.state == "ranked", standing.reason
+    (summary,) = ScreeningDatabase(stores).get(standing.candidate.candidate_id)
+    assert summary["calculator"].startswith("chgnet 0.4")
+    assert -0.05 < summary["energy_above_hull"] < 0.5
+    # The large part of the output went to the additional store.
+    assert stores.blobs.count() >= 1
