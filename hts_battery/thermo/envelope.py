@@ -22,6 +22,7 @@ from hts_battery.thermo.chemical_systems import (
     element_words,
     pure_phases,
 )
+from hts_battery.thermo.known_bases import KnownBases
 from hts_battery.thermo.linear_program import lowest_mixture
 from hts_battery.thermo.simplex import (
     AMOUNT_TOLERANCE,
@@ -44,7 +45,6 @@ _BATCH_NUMBERS = (
     500_000  # numbers in the columns of a batch: about 4 MB, to fit a cache
 )
 _ARTIFICIAL_COST = 1e3
-_KEPT_BASES = 200_000
 
 
 class Solutions(NamedTuple):
@@ -70,12 +70,11 @@ class Solutions(NamedTuple):
         )
 
 
-class _Basis(NamedTuple):
-    """Optimal bases of one chemical system, stacked."""
+class _Known(NamedTuple):
+    """A chemical system, and how many of its known bases were tried."""
 
-    phases: Integers
-    inverses: Floats
-    potentials: Floats
+    key: bytes
+    tried: int
 
 
 class Envelope:
@@ -92,15 +91,19 @@ class Envelope:
 
     def __init__(self, fractions: Floats, energies: Floats) -> None:
         self.fractions = fractions
-        self.energies = energies
         self.words = element_words(fractions)
         self._covered = (fractions > 0.0).any(axis=0)
         self._sizes = np.count_nonzero(fractions, axis=1)
         self._pure = pure_phases(fractions, energies)
-        self._artificial = _ARTIFICIAL_COST * (1.0 + float(np.abs(energies).max()))
+        # Solved as formation energies: totals of thousands of eV would leave no
+        # digits for differences of one meV.
+        self._zeros = np.where(self._pure < 0, 0.0, energies[self._pure])
+        self.energies = energies - fractions @ self._zeros
+        spread = float(np.abs(self.energies).max())
+        self._artificial = _ARTIFICIAL_COST * (1.0 + spread)
         self._examined = np.zeros(len(energies), dtype=bool)
         self._stable = np.zeros(len(energies), dtype=bool)
-        self._bases: dict[bytes, _Basis] = {}
+        self._known = KnownBases()
 
     def stable(self, columns: Flags) -> Flags:
         """
@@ -183,13 +186,15 @@ class Envelope:
     ) -> None:
         """Solve compositions that all references may take part in."""
         systems = by_system(element_words(rows[numbers]), numbers)
+        tried = dict.fromkeys(systems, 0)
         limit = 1
         while systems:
-            systems = {
-                key: left
+            left = {
+                key: self._reuse(rows, waiting, _Known(key, tried[key]), solutions)
                 for key, waiting in systems.items()
-                if len(left := self._reuse(key, rows, waiting, solutions))
             }
+            systems = {key: waiting for key, waiting in left.items() if len(waiting)}
+            tried = {key: self._known.count(key) for key in systems}
             chosen = [waiting[:limit] for waiting in systems.values()]
             if chosen:
                 self._solve_batches(rows, np.concatenate(chosen), columns, solutions)
@@ -201,30 +206,20 @@ class Envelope:
             limit *= 2
 
     def _reuse(
-        self, key: bytes, rows: Floats, numbers: Integers, solutions: Solutions
+        self, rows: Floats, numbers: Integers, known: _Known, solutions: Solutions
     ) -> Integers:
-        """Answer what a known basis answers; return what is left."""
-        known = self._bases.get(key)
-        if known is None:
+        """Answer what a known basis answers; return the rest."""
+        if self._known.count(known.key) <= known.tried:
             return numbers
         active = np.flatnonzero(rows[numbers[0]])
         targets = rows[np.ix_(numbers, active)]
-        amounts = np.einsum("kij,nj->nki", known.inverses, targets)
-        lowest = amounts.min(axis=2)
-        best = lowest.argmax(axis=1)
-        answered = lowest[np.arange(len(numbers)), best] >= -AMOUNT_TOLERANCE
-        hit, basis = numbers[answered], best[answered]
+        answered, bases = self._known.answer(known.key, targets, skip=known.tried)
+        hit = numbers[answered]
         self._write(
             solutions,
             hit,
             np.broadcast_to(active, (len(hit), len(active))),
-            Bases(
-                phases=known.phases[basis],
-                amounts=np.maximum(amounts[answered, basis], 0.0),
-                potentials=known.potentials[basis],
-                inverses=known.inverses[basis],
-                solved=np.ones(len(hit), dtype=bool),
-            ),
+            bases,
             targets[answered],
         )
         left: Integers = numbers[~answered]
@@ -255,7 +250,7 @@ class Envelope:
             solutions, own[good], batch.active[good], kept, batch.problems.targets[good]
         )
         if batch.shared:
-            self._keep(rows[own[good]], kept)
+            self._known.keep(element_words(rows[own[good]]), kept)
         for place in np.flatnonzero(~good):
             allowed = batch.columns[place][np.isfinite(batch.problems.costs[place])]
             self._solve_exactly(rows, int(own[place]), allowed, solutions)
@@ -271,10 +266,12 @@ class Envelope:
         )
         if mixture is not None:
             count = len(mixture.phases)
-            solutions.energies[number] = mixture.energy
+            solutions.energies[number] = mixture.energy + rows[number] @ self._zeros
             solutions.phases[number, :count] = columns[mixture.phases]
             solutions.amounts[number, :count] = mixture.amounts
-            solutions.potentials[number, active] = mixture.potentials
+            solutions.potentials[number, active] = (
+                mixture.potentials + self._zeros[active]
+            )
 
     def _solve_reopened(
         self, rows: Floats, excluded: Mapping[int, Integers], solutions: Solutions
@@ -304,27 +301,11 @@ class Envelope:
         targets: Floats,
     ) -> None:
         elements = active.shape[1]
-        solutions.energies[numbers] = (bases.potentials * targets).sum(axis=1)
+        potentials = bases.potentials + self._zeros[active]
+        solutions.energies[numbers] = (potentials * targets).sum(axis=1)
         solutions.phases[numbers, :elements] = bases.phases
         solutions.amounts[numbers, :elements] = bases.amounts
-        solutions.potentials[numbers[:, None], active] = bases.potentials
-
-    def _keep(self, rows: Floats, bases: Bases) -> None:
-        """Remember optimal bases for other compositions of the same systems."""
-        if len(self._bases) > _KEPT_BASES:
-            self._bases.clear()
-        for place, words in enumerate(element_words(rows)):
-            new = _Basis(
-                bases.phases[place : place + 1],
-                bases.inverses[place : place + 1],
-                bases.potentials[place : place + 1],
-            )
-            known = self._bases.get(words.tobytes())
-            if known is not None:
-                new = _Basis(
-                    *(np.concatenate(pair) for pair in zip(known, new, strict=True))
-                )
-            self._bases[words.tobytes()] = new
+        solutions.potentials[numbers[:, None], active] = potentials
 
     def _phases(self, batch: _Batch, bases: Bases) -> Integers:
         """Index of the reference behind each basic column."""

@@ -276,6 +276,39 @@ def test_convex(
     assert low[2] <= float(weight) * low[0] + float(1 - weight) * low[1] + 1e-9
 
 
+@given(phases, amounts, st.lists(st.floats(-5000, 0), min_size=4, max_size=4))
+@settings(deadline=None, max_examples=60)
+def test_zero_of_each_element_is_free(
+    found: list[tuple[list[int], float]], target: list[int], zeros: list[float]
+) -> None:
+    formulas, energies = hull_of(found)
+    name = written(target)
+    rows, _ = fraction_rows([*formulas, name], ELEMENTS)
+    shifts = rows @ zeros
+    shifted = Hull(formulas, np.array(energies) + shifts[:-1]).decomposition(name)
+    plain = Hull(formulas, energies).decomposition(name)
+    assert shifted.energy - shifts[-1] == pytest.approx(plain.energy, abs=1e-8)
+    zero = dict(zip(ELEMENTS, zeros, strict=True))
+    potentials = shifted.chemical_potentials
+    rest = [el for el in ELEMENTS if el in potentials]
+    mixture, _ = fraction_rows([name], rest)
+    assert mixture[0] @ [potentials[el] - zero[el] for el in rest] == pytest.approx(
+        plain.energy, abs=1e-8
+    )
+
+
+def test_many_compositions_of_one_system() -> None:
+    formulas, energies = hull_of([([1, 1, 0, 2], -2.0), ([2, 0, 1, 3], -2.5)])
+    energies = [*energies, -2.2, -1.9, -2.4]
+    formulas = [*formulas, "MnO", "MnO2", "TiO2"]
+    draw = np.random.default_rng(0)
+    names = [written(row) for row in draw.integers(1, 12, (800, 4)).tolist()]
+    hull = Hull(formulas, energies)
+    together = hull.lower_energies(names)
+    alone = [by_linprog(formulas, energies, name) for name in names[::20]]
+    assert together[::20] == pytest.approx(alone, abs=1e-9)
+
+
 @given(phases.filter(bool), amounts, st.randoms(use_true_random=False))
 @settings(deadline=None, max_examples=60)
 def test_invariant_and_monotonic(
