@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from hts_battery.thermo.decomposition import Decomposition
 from hts_battery.thermo.entropy import (
     candidate_entropy,
     mixing_entropy,
     nasicon_mixing_entropy,
 )
-from hts_battery.thermo.hull import Decomposition, Hull
+from hts_battery.thermo.hull import Hull
 from hts_battery.thermo.stability import (
     CandidateEnergy,
     mixing_temperature,

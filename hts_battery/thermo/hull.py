@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from itertools import combinations
@@ -13,10 +12,11 @@ import numpy as np
 from hts_battery.errors import MissingReferenceError
 from hts_battery.thermo.atomic_fractions import atomic_fractions, fraction_rows
 from hts_battery.thermo.chemical_systems import contained, element_words
+from hts_battery.thermo.decomposition import Decomposition
 from hts_battery.thermo.envelope import Envelope
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -25,43 +25,6 @@ if TYPE_CHECKING:
 
 _SAME_COMPOSITION = 1e-9
 _NO_AMOUNT = 1e-9  # smaller amounts are rounding of phases at the edge of a basis
-
-
-@dataclass(frozen=True)
-class Decomposition:
-    """The lowest mixture of reference phases at one composition."""
-
-    energy: float
-    """Energy of the mixture, eV/atom."""
-    amounts: Mapping[str, float]
-    """Formula of each phase → atomic fraction of the mixture in it."""
-    phases: Mapping[str, float]
-    """Id of each phase → atomic fraction of the mixture in it."""
-    formulas: Mapping[str, str]
-    """Id of each phase → its formula."""
-    chemical_potentials: Mapping[str, float]
-    """Element → chemical potential, eV/atom, on the scale of the references."""
-
-    def lowered_by(self, formula: Formula, energy_per_atom: float) -> bool:
-        """
-        Whether a new or lowered reference could change this answer.
-
-        Exact in one direction: False means that the answer stands. True also
-        occurs where the answer is degenerate and in fact stands.
-
-        Parameters
-        ----------
-        formula
-            Composition of the reference.
-        energy_per_atom
-            Its energy, eV/atom.
-        """
-        potentials = self.chemical_potentials
-        fractions = atomic_fractions(formula)
-        if not fractions.keys() <= potentials.keys():
-            return False
-        plane = sum(potentials[el] * amount for el, amount in fractions.items())
-        return energy_per_atom < plane
 
 
 class Hull:
@@ -234,6 +197,41 @@ class Hull:
             None if missing else self._decomposition(solutions, number)
             for number, missing in enumerate(np.isnan(solutions.energies))
         ]
+
+    def joined_by(
+        self,
+        formulas: Sequence[Formula],
+        energies_per_atom: ArrayLike,
+        *,
+        ids: Sequence[str],
+    ) -> Hull:
+        """
+        Build the hull of these references and more phases.
+
+        For other candidates as competitors, with their energies at temperature,
+        each lowered by its own T·S.
+
+        Parameters
+        ----------
+        formulas
+            Compositions of the new phases.
+        energies_per_atom
+            Their energies, eV/atom, on the scale of the references.
+        ids
+            Their names, different from those of the references.
+
+        Examples
+        --------
+        >>> hull = Hull(["Li", "O2"], [0.0, 0.0])
+        >>> len(hull.joined_by(["Li2O"], [-2.0], ids=["oxide"]))
+        3
+        """
+        added = _finite(energies_per_atom, len(formulas), "new")
+        return Hull(
+            [*self.formulas, *formulas],
+            np.concatenate([self.energies_per_atom, added]),
+            ids=[*self.ids, *ids],
+        )
 
     def ids_at(self, formula: Formula) -> tuple[str, ...]:
         """Ids of the references that have exactly this composition."""

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hts_battery.schemas.thermo import EntropyResult
-    from hts_battery.thermo.hull import Decomposition, Hull
+    from hts_battery.thermo.decomposition import Decomposition
+    from hts_battery.thermo.hull import Hull
 
 DEFAULT_LARGEST_SYSTEM = 2
 

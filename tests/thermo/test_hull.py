@@ -151,6 +151,19 @@ def test_what_could_change_an_answer() -> None:
     assert not found.lowered_by("FeO", -9.0)
 
 
+def test_other_candidates_may_join_the_hull() -> None:
+    hull = small_hull()
+    joined = hull.joined_by(["Li2MnO3"], [-2.6], ids=["candidate"])
+    assert joined.lower_energies(["Li2MnO3"])[0] == pytest.approx(-2.6)
+    own = joined.lower_energies(["Li2MnO3"], exclude=[["candidate"]])
+    assert own == pytest.approx(hull.lower_energies(["Li2MnO3"]))
+    assert joined.digest != hull.digest
+    with pytest.raises(ValueError, match="occurs twice"):
+        hull.joined_by(["Li2MnO3"], [-2.6], ids=["li"])
+    with pytest.raises(ValueError, match="new formulas but 0"):
+        hull.joined_by(["Li2MnO3"], [], ids=["candidate"])
+
+
 def test_what_is_known_about_the_references() -> None:
     hull = small_hull()
     assert hull.n_references("LiMnO2") == 9
