@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hts_battery.errors import CompositionError
+from hts_battery.schemas.formula import ELEMENTS
+from hts_battery.schemas.species import VACANCY, Species, parse_species
+from hts_battery.schemas.species_table import (
+    METAL_ROLES,
+    read_species_table,
+    species_properties,
+    species_table,
+)
+
+
+@given(
+    st.sampled_from(sorted(ELEMENTS)), st.integers(-9, 9).filter(lambda charge: charge)
+)
+def test_species_come_back(element: str, charge: int) -> None:
+    species = Species(element, charge)
+    assert parse_species(str(species)) == species
+
+
+@pytest.mark.parametrize("text", ["Mn", "Mn3", "3+", "Xx2+", "Mn0+", "Mn+3", "", "vac"])
+def test_what_is_no_species_is_refused(text: str) -> None:
+    with pytest.raises(CompositionError, match="is not a species"):
+        parse_species(text)
+
+
+def test_a_vacancy_has_no_charge() -> None:
+    assert parse_species(VACANCY) == Species(VACANCY, 0)
+    assert species_properties(VACANCY).role is None
+
+
+def test_the_table_covers_twenty_metals_and_is_consistent() -> None:
+    table = species_table()
+    metals = {one.element for one in table.values() if one.role in METAL_ROLES}
+    assert len(metals) >= 20
+    ranks: dict[str, list[int]] = {}
+    for text, one in table.items():
+        assert str(parse_species(text)) == text
+        assert one.source
+        if one.role in METAL_ROLES:
+            ranks.setdefault(one.element, []).append(one.preference)
+    for found in ranks.values():
+        assert len(set(found)) == len(found)
+        assert 0 in found
+
+
+@pytest.mark.parametrize(
+    ("species", "spin", "unpaired"),
+    [
+        ("Mn2+", "high", 5), ("Mn3+", "high", 4), ("Mn4+", None, 3),
+        ("Co2+", "high", 3), ("Co3+", "low", 0), ("Ni2+", None, 2),
+        ("Ni3+", "low", 1), ("Ni4+", "low", 0), ("Fe3+", "high", 5),
+        ("Cr3+", None, 3), ("Ti4+", None, 0), ("Nb5+", None, 0), ("V3+", None, 2),
+    ],
+)  # fmt: skip
+def test_octahedral_spin_states(species: str, spin: str | None, unpaired: int) -> None:
+    found = species_properties(species)
+    assert (found.spin, found.unpaired_electrons) == (spin, unpaired)
+
+
+def test_unpaired_electrons_agree_with_the_crystal_field_of_pymatgen() -> None:
+    from pymatgen.core import Species as Ion  # noqa: PLC0415 - slow to import
+
+    checked = 0
+    for one in species_table().values():
+        ion = Ion(one.element, one.charge)
+        # pymatgen knows the 3d and 4d metals with electrons in their outer s shell.
+        known = ion.is_transition_metal and ion.Z < 48 and one.element != "Pd"
+        if one.role not in METAL_ROLES or not known:
+            continue
+        spin = ion.get_crystal_field_spin(spin_config=one.spin or "high")
+        assert spin == one.unpaired_electrons, one
+        checked += 1
+    assert checked > 30
+
+
+def test_a_double_entry_is_refused() -> None:
+    row = {
+        "species": "Mn3+", "role": "", "spin": "", "unpaired_electrons": "4",
+        "preference": "0", "source": "x",
+    }  # fmt: skip
+    assert read_species_table([row])["Mn3+"].role is None
+    with pytest.raises(ValueError, match="stands twice"):
+        read_species_table([row, {**row, "species": "Mn3+"}])
