@@ -1,8 +1,8 @@
 """
 The entropy of ideal mixing on the sublattices of a crystal.
 
-NASICON in the published convention: Ouyang et al., Nat. Commun. 12, 5752 (2021),
-10.1038/s41467-021-26006-3.
+NASICON in the published convention: Ouyang et al., Nature Communications 12, 5752
+(2021), 10.1038/s41467-021-26006-3.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """
 Stability at temperature: the hull and the mixing entropy of one candidate together.
 
-Labels as in Ouyang et al., Nat. Commun. 12, 5752 (2021), 10.1038/s41467-021-26006-3.
+Labels as in Ouyang et al., Nature Communications 12, 5752 (2021),
+10.1038/s41467-021-26006-3.
 """
 
 from __future__ import annotations
