@@ -101,10 +101,9 @@ class OrderedCell(Document):
         "mixed sublattices 'first/second': half the sum over species pairs of "
         "|probability - random|, dimensionless, 0 is random."
     )
-    electrostatic_energy: float | None = Field(
-        None,
+    electrostatic_energy: float = Field(
         description="Ewald energy of the formal charges in eV/atom at the starting "
-        "lattice, where it was computed.",
+        "lattice."
     )
     seed: int = Field(description="Seed of the search.")
     iterations: int = Field(ge=0, description="Configurations tried by the search.")

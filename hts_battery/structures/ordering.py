@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hts_battery.errors import OrderingError
 from hts_battery.schemas.species import VACANCY, parse_species
@@ -17,9 +17,13 @@ from hts_battery.structures.decoration import (
     minimum_distance,
     occupation_of,
 )
+from hts_battery.structures.electrostatic import (
+    electrostatic_energy,
+    lowest_electrostatic,
+)
 from hts_battery.structures.prototypes import prototype_of_family
 from hts_battery.structures.sizes import formula_units_of_cell, site_counts
-from hts_battery.structures.sqs import DEFAULT_ITERATIONS, SQSResult, generate_sqs
+from hts_battery.structures.sqs import DEFAULT_ITERATIONS, generate_sqs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +32,25 @@ if TYPE_CHECKING:
     from hts_battery.structures.cells import Cell
     from hts_battery.structures.prototypes import Prototype
     from hts_battery.structures.sizes import SiteCounts
+
+
+class _Found(NamedTuple):
+    """What a search ended in."""
+
+    decoration: tuple[str, ...]
+    score: float
+    iterations: int
+    generator: str
+
+
+class _Plan(NamedTuple):
+    """What is ordered, on what, and how."""
+
+    candidate: Candidate
+    prototype: Prototype
+    units: Fraction
+    cell: Cell
+    method: OrderingMethod
 
 
 def order_candidate(
@@ -80,16 +103,66 @@ def order_candidate(
     >>> ordered.n_atoms, ordered.is_exact
     (16, True)
     """
-    chosen_method = _method(method)
-    if iterations < 1:
-        raise OrderingError(f"iterations must be at least 1, not {iterations}")
+    plan = _plan(candidate, atoms=atoms, method=method)
+    found = _search(plan, iterations=iterations, seed=seed)
+    return _document(plan, found[0], seed=seed)
+
+
+def generate_orderings(
+    candidate: Candidate,
+    *,
+    count: int,
+    atoms: int | None = 40,
+    method: str = "sqs",
+    iterations: int = DEFAULT_ITERATIONS,
+    seed: int = 0,
+) -> tuple[OrderedCell, ...]:
+    """
+    Make several different orderings of one candidate on one cell.
+
+    None is a symmetry image of another. Searches with seeds ``seed``, ``seed + 1``, …
+    are made until there are enough, at most four times as many as asked for; an
+    electrostatic search gives several at once.
+
+    Parameters
+    ----------
+    candidate
+        The composition.
+    count
+        Number of orderings wanted; fewer are returned where fewer are found.
+    atoms, method, iterations, seed
+        As for :func:`order_candidate`.
+
+    Returns
+    -------
+    tuple[OrderedCell, ...]
+        The best score first.
+
+    Raises
+    ------
+    OrderingError
+        As for :func:`order_candidate`.
+    """
+    plan = _plan(candidate, atoms=atoms, method=method)
+    cells: dict[str, OrderedCell] = {}
+    for attempt in range(seed, seed + 4 * count):
+        found = _search(plan, iterations=iterations, seed=attempt)
+        for result in found[:count]:
+            document = _document(plan, result, seed=attempt)
+            cells.setdefault(document.ordering_id, document)
+        if len(cells) >= count:
+            break
+    ranked = sorted(cells.values(), key=lambda cell: (cell.score, cell.ordering_id))
+    return tuple(ranked[:count])
+
+
+def _plan(candidate: Candidate, *, atoms: int | None, method: str) -> _Plan:
+    chosen = _method(method)
     prototype = prototype_of_family(candidate.family)
     units = formula_units_of_cell(candidate.assignment, prototype, atoms=atoms)
-    counts = site_counts(candidate.assignment, units)
     supercell = compact_supercell(prototype.name, cells_of(prototype, units))
     cell = build_cell(prototype.name, supercell)
-    found = _search(cell, counts, chosen_method, iterations=iterations, seed=seed)
-    return _document(candidate, prototype, units, cell, (chosen_method, seed, found))
+    return _Plan(candidate, prototype, units, cell, chosen)
 
 
 def _method(method: str) -> OrderingMethod:
@@ -100,23 +173,26 @@ def _method(method: str) -> OrderingMethod:
         raise ValueError(f"no ordering method {method!r}; there are {known}") from err
 
 
-def _search(
-    cell: Cell,
-    counts: SiteCounts,
-    method: OrderingMethod,
-    *,
-    iterations: int,
-    seed: int,
-) -> SQSResult:
-    if method is OrderingMethod.SQS:
-        return generate_sqs(cell, counts, iterations=iterations, seed=seed)
-    if method is OrderingMethod.RANDOM:
-        decoration = canonical_decoration(
-            cell, random_decoration(cell, counts, seed=seed)
-        )
-        errors = correlation_errors(cell, decoration)
-        return SQSResult(decoration, objective(errors), errors, 1, "shuffle by SHA-256")
-    raise OrderingError(f"method {method} is not built in")
+def _search(plan: _Plan, *, iterations: int, seed: int) -> list[_Found]:
+    """Run the method; every result is canonical, the best first."""
+    if iterations < 1:
+        raise OrderingError(f"iterations must be at least 1, not {iterations}")
+    cell = plan.cell
+    counts = site_counts(plan.candidate.assignment, plan.units)
+    if plan.method is OrderingMethod.SQS:
+        sqs = generate_sqs(cell, counts, iterations=iterations, seed=seed)
+        return [_Found(sqs.decoration, sqs.objective, sqs.iterations, sqs.generator)]
+    if plan.method is OrderingMethod.ELECTROSTATIC:
+        atoms = int(plan.units * plan.candidate.atoms_per_formula_unit)
+        return [
+            _Found(r.decoration, round(r.energy / atoms, 9), iterations, "annealing")
+            for r in lowest_electrostatic(
+                cell, counts, iterations=iterations, seed=seed
+            )
+        ]
+    shuffled = random_decoration(cell, counts, seed=seed)
+    score = objective(correlation_errors(cell, shuffled))
+    return [_Found(canonical_decoration(cell, shuffled), score, 1, "shuffle")]
 
 
 def random_decoration(cell: Cell, counts: SiteCounts, *, seed: int) -> tuple[str, ...]:
@@ -145,14 +221,8 @@ def random_decoration(cell: Cell, counts: SiteCounts, *, seed: int) -> tuple[str
     return tuple(species)
 
 
-def _document(
-    candidate: Candidate,
-    prototype: Prototype,
-    units: Fraction,
-    cell: Cell,
-    search: tuple[OrderingMethod, int, SQSResult],
-) -> OrderedCell:
-    method, seed, found = search
+def _document(plan: _Plan, found: _Found, *, seed: int) -> OrderedCell:
+    candidate, prototype, units, cell, method = plan
     structure = decorated_structure(cell, found.decoration)
     amounts = _amounts(cell, found.decoration, units)
     elements = sorted(set(amounts) | set(candidate.amounts))
@@ -189,8 +259,11 @@ def _document(
             "n_atoms": len(structure),
             "decoration": found.decoration,
             "method": method,
-            "score": found.objective,
-            "correlation_errors": found.correlation_errors,
+            "score": found.score,
+            "correlation_errors": correlation_errors(cell, found.decoration),
+            "electrostatic_energy": round(
+                electrostatic_energy(cell, found.decoration) / len(structure), 9
+            ),
             "seed": seed,
             "iterations": found.iterations,
             "generator": found.generator,

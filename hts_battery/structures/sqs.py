@@ -250,13 +250,14 @@ def _search(
 ) -> list[_Choices]:
     """Run sqsgenerator and keep the best decorations of each sublattice."""
     import sqsgenerator  # noqa: PLC0415 - takes 0.3 s, only where a search is made
-    from sqsgenerator.core import ParseError  # noqa: PLC0415 - likewise
+    from sqsgenerator.core import LogLevel, ParseError  # noqa: PLC0415 - likewise
 
     settings = _configuration(cell, mixed, iterations=iterations, seed=seed)
     parsed = sqsgenerator.parse_config(settings)
     if isinstance(parsed, ParseError):
         raise OrderingError(f"sqsgenerator refuses {parsed.key}: {parsed.msg}")
-    pack = sqsgenerator.optimize(parsed)
+    # Its warnings are about shells that its own counting of images cuts short.
+    pack = sqsgenerator.optimize(parsed, level=LogLevel.error)
     numbers = np.unique(
         np.array([r.structure().species for _, results in pack for r in results]),
         axis=0,

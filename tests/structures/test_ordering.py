@@ -48,7 +48,7 @@ def in_a_new_process(text: str, method: str, hash_seed: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("method", ["sqs", "random"])
+@pytest.mark.parametrize("method", ["sqs", "electrostatic", "random"])
 def test_two_processes_write_the_same_document(
     six_metals: Candidate, method: str
 ) -> None:
