@@ -1,0 +1,244 @@
+"""Composition spaces against brute force, smol and SMACT, on one core, in one run."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import resource
+import sys
+import time
+from itertools import combinations_with_replacement, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hts_battery.compositions import load_space
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hts_battery.compositions.grid import GridSpace
+
+WORKFLOWS = Path(__file__).resolve().parents[1] / "workflows"
+TWELVE = [
+    *("Mn2+", "Co2+", "Mn3+", "Cr3+", "Ti4+", "Nb5+"),
+    *("Ni2+", "Fe3+", "V3+", "Zr4+", "Mg2+", "Al3+"),
+]
+TWELVE_UNITS, TWELVE_CHARGE = 10, 30
+FIVE = ["Mn2+", "Cr3+", "V3+", "Ti4+", "Nb5+"]
+SMACT_ELEMENTS = ("Li", "Mn", "Ti", "Nb", "Cr", "V", "O")
+
+
+class Board:
+    """Prints each figure as it is measured, as a line of text or of JSON."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
+
+    def show(
+        self,
+        figure: str,
+        value: float,
+        unit: str,
+        *,
+        peer: str | None = None,
+        ratio: float | None = None,
+    ) -> None:
+        """Print one figure."""
+        row = {"figure": figure, "value": value, "unit": unit}
+        row |= {"peer": peer, "ratio": ratio}
+        if self._as_json:
+            print(json.dumps(row), flush=True)
+        else:
+            than = f"  ({ratio:.3g} times {peer})" if ratio else ""
+            print(f"{figure:58} {value:14.6g} {unit}{than}", flush=True)
+
+    def note(self, text: str) -> None:
+        """Say something beside the figures."""
+        print(text, file=sys.stderr, flush=True)
+
+
+def seconds(work: Callable[[], Any]) -> tuple[float, Any]:
+    """CPU time of some work, and what it returned; everything runs on one core."""
+    start = time.process_time()
+    found = work()
+    return time.process_time() - start, found
+
+
+def hedrx(species: list[str], **more: object) -> GridSpace:
+    """Make an oxide or oxyfluoride space at 0.1 per formula unit."""
+    return load_space(
+        {
+            "family": "hedrx",
+            "basis": "formula-unit",
+            "step": 0.1,
+            "sublattices": {
+                "cation": {"sites": 2, "species": ["Li+", *species]},
+                "anion": {"sites": 2, "species": ["O2-", "F-"]},
+            },
+            **more,
+        }
+    )
+
+
+def large_space(board: Board, streamed: int) -> None:
+    """Count, unrank and stream a space of more than ten thousand million members."""
+    file = WORKFLOWS / "campaigns" / "hedrx_full.yaml"
+    took, space = seconds(lambda: load_space(file))
+    board.show("load and count the elements view of hedrx_full", took, "s")
+    board.show("members, elements view", space.count, "compositions")
+    took, count = seconds(lambda: space.species_count)
+    board.show("count the species view of hedrx_full", took, "s")
+    board.show("members, species view", count, "compositions")
+    indices = space.sample_indices(20_000, seed=0)
+    list(map(space.__getitem__, indices[:100]))
+    took, _ = seconds(lambda: [space[index] for index in indices])
+    board.show("unrank random members", len(indices) / took, "members/s")
+    took, rows = seconds(lambda: _tuples(space, 10**9, 300_000))
+    board.show("stream integer compositions as tuples", rows / took, "members/s")
+    took, rows = seconds(lambda: _rows(space, 0, 3_000_000))
+    board.show("stream integer compositions in numpy blocks", rows / took, "members/s")
+    took, keys = seconds(lambda: _ids(space, 10**9, 40_000))
+    board.show("stream candidates with ids", keys / took, "members/s")
+    before = _memory()
+    took, rows = seconds(lambda: _rows(space, 0, streamed))
+    board.show(f"stream {streamed} members", rows / took, "members/s")
+    board.show("peak memory gained by it", _memory() - before, "MiB")
+    board.show("peak memory of the process", _memory(), "MiB")
+
+
+def _tuples(space: GridSpace, start: int, count: int) -> int:
+    return sum(
+        len(list(map(tuple, rows.tolist())))
+        for _, rows in space.blocks(start, start + count)
+    )
+
+
+def _rows(space: GridSpace, start: int, count: int) -> int:
+    return sum(len(rows) for _, rows in space.blocks(start, start + count))
+
+
+def _ids(space: GridSpace, start: int, count: int) -> int:
+    members = space.iterate(start, start + count)
+    return sum(1 for one in members if one.candidate_id)
+
+
+def _memory() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def against_brute_force(board: Board) -> None:
+    """List the neutral members of twelve species at Li1.0 O2: 37,759 of 92,378."""
+    peer = "itertools and numpy, every filling tried"
+    slow, expected = seconds(_brute_force)
+    contents = {"Li": [1.0], "F": [0]}
+    fast, space = seconds(lambda: hedrx(TWELVE, contents=contents))
+    assert space.species_count == expected
+    board.show("twelve species, Li1.0 O2: brute force", slow, "s", peer=peer)
+    board.show("the same, counted", fast, "s", peer=peer, ratio=slow / fast)
+    fast, rows = seconds(
+        lambda: _rows(hedrx(TWELVE, contents=contents), 0, space.count)
+    )
+    assert rows == space.count
+    board.show("the same, listed", fast, "s", peer=peer, ratio=slow / fast)
+
+
+def _brute_force() -> int:
+    charges = np.array([int(text[-2]) for text in TWELVE])
+    picks = combinations_with_replacement(range(len(TWELVE)), TWELVE_UNITS)
+    found = 0
+    while chunk := list(islice(picks, 50_000)):
+        found += int((charges[np.array(chunk)].sum(axis=1) == TWELVE_CHARGE).sum())
+    return found
+
+
+def against_smol(board: Board) -> None:
+    """List metals, lithium and fluorine at 0.1 per formula unit against smol's grid."""
+    if importlib.util.find_spec("smol") is None:
+        board.note("smol is not importable: skipped")
+        return
+    from pymatgen.core import Species  # noqa: PLC0415 - only with smol
+    from smol.moca.composition.space import CompositionSpace  # noqa: PLC0415 - optional
+
+    anions = [Species("O", -2), Species("F", -1)]
+    peer = "smol CompositionSpace.get_composition_grid"
+    for metals in (FIVE, [*FIVE, "Mg2+"]):
+        cations = [Species("Li", 1)] + [_species(Species, text) for text in metals]
+        peer_space = CompositionSpace([cations, anions], [1, 1])
+        slow, grid = seconds(
+            lambda one=peer_space: one.get_composition_grid(supercell_size=20)
+        )
+        fast, count = seconds(lambda names=metals: _same_grid(names))
+        assert count == len(grid), (count, len(grid))
+        name = f"{len(metals)} metals, Li and F free, {count} members"
+        board.show(f"{name}: smol", slow, "s", peer=peer)
+        board.show(f"{name}: ours", fast, "s", peer=peer, ratio=slow / fast)
+
+
+def _same_grid(species: list[str]) -> int:
+    space = hedrx(species)
+    assert _rows(space, 0, space.count) == space.count
+    return space.species_count
+
+
+def _species(kind: type, text: str) -> object:
+    return kind(text.rstrip("+0123456789"), int(text[-2]) if text[-2].isdigit() else 1)
+
+
+def against_smact(board: Board) -> None:
+    """
+    List neutral oxides Li12 (Mn, Ti, Nb, Cr, V) O20 of one to six atoms of each metal.
+
+    SMACT gives each element one oxidation state and does not bound the number of
+    atoms; ours mixes oxidation states on full sublattices. The two lists are not the
+    same, so members a second are compared.
+    """
+    if importlib.util.find_spec("smact") is None:
+        board.note("SMACT is not importable: skipped")
+        return
+    import smact  # noqa: PLC0415 - optional peer
+    from smact.screening import smact_filter  # noqa: PLC0415 - optional peer
+
+    elements = [smact.Element(symbol) for symbol in SMACT_ELEMENTS]
+    metals = [list(range(1, 7))] * (len(elements) - 2)
+    slow, found = seconds(lambda: smact_filter(elements, stoichs=[[12], *metals, [20]]))
+    rate = len(found) / slow
+    peer = "SMACT smact_filter"
+    board.show(
+        f"Li and five metals, {len(found)} members", rate, "members/s", peer=peer
+    )
+    contents = {"Li": {"first": 1.0, "last": 1.4, "step": 0.1}}
+    fast, count = seconds(lambda: _listed(TWELVE, contents))
+    board.show(
+        f"neutral oxyfluorides, {count} members",
+        count / fast,
+        "members/s",
+        peer=peer,
+        ratio=count / fast / rate,
+    )
+
+
+def _listed(species: list[str], contents: dict[str, Any]) -> int:
+    space = hedrx(species, contents=contents)
+    return _tuples(space, 0, min(space.count, 500_000))
+
+
+def main() -> None:
+    """Measure everything and print it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument(
+        "--members", type=int, default=10**7, help="members of the memory test"
+    )
+    arguments = parser.parse_args()
+    board = Board(as_json=arguments.json)
+    large_space(board, arguments.members)
+    against_brute_force(board)
+    against_smol(board)
+    against_smact(board)
+
+
+if __name__ == "__main__":
+    main()
