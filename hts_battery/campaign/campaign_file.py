@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from hts_battery.compositions import load_space, selected
+from hts_battery.compositions.filters import judged, load_filters
 from hts_battery.errors import HTSBatteryError, OrderingError, SpecError
 from hts_battery.schemas.campaign import CampaignSpec, content_key
 from hts_battery.schemas.candidate import CandidateDoc
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from hts_battery.compositions import CompositionSpace
+    from hts_battery.compositions.filters import Filter, FilterReport
+    from hts_battery.schemas.candidate import Candidate
 
 
 @dataclass(frozen=True)
@@ -35,16 +38,35 @@ class Campaign:
         The composition space it declares.
     path
         The file.
+    filters
+        Rules that remove selected members.
     """
 
     spec: CampaignSpec
     space: CompositionSpace
     path: Path
+    filters: tuple[Filter, ...] = ()
 
     def members(self) -> Iterator[tuple[int, CandidateDoc]]:
-        """Yield the selected candidates with their index in the space, lazily."""
-        for index, candidate in selected(self.space, self.spec.selection):
+        """Yield the candidates to screen with their index in the space, lazily."""
+        for index, candidate in self.kept():
             yield index, CandidateDoc.from_candidate(candidate)
+
+    def kept(
+        self, report: FilterReport | None = None
+    ) -> Iterator[tuple[int, Candidate]]:
+        """
+        Yield the selected members that no filter removes.
+
+        Parameters
+        ----------
+        report
+            Told what each filter removes.
+        """
+        chosen = selected(self.space, self.spec.selection)
+        for one in judged(chosen, self.filters, report):
+            if one.rule is None:
+                yield one.index, one.candidate
 
     def key(self, candidate: CandidateDoc) -> str:
         """Content key of the calculation of a candidate."""
@@ -84,7 +106,8 @@ def load_campaign(path: str | Path) -> Campaign:
         raise
     except HTSBatteryError as err:
         raise refuse(str(err), "space") from err
-    campaign = Campaign(spec, space, Path(path))
+    filters = load_filters(spec.filters, file=str(path), lines=lines)
+    campaign = Campaign(spec, space, Path(path), filters)
     _check_engine(spec, refuse)
     _check_members(campaign, refuse)
     return campaign
@@ -100,13 +123,23 @@ def _check_engine(spec: CampaignSpec, refuse: Callable[[str, str], SpecError]) -
 
 
 def _check_members(campaign: Campaign, refuse: Callable[[str, str], SpecError]) -> None:
-    """Refuse members that are not in the space or fit no cell of the stated size."""
+    """Refuse members that are not in the space, stand twice or fit no stated cell."""
     atoms = campaign.spec.structure.atoms
     prototype = prototype_of_family(campaign.space.family)
+    seen: set[int] = set()
     try:
-        for _, candidate in selected(campaign.space, campaign.spec.selection):
-            formula_units_of_cell(candidate.assignment, prototype, atoms=atoms)
-    except OrderingError as err:
-        raise refuse(f"{candidate.formula}: {err}", "structure.atoms") from err
-    except HTSBatteryError as err:
+        for index, candidate in campaign.kept():
+            if index in seen:
+                raise refuse(f"{candidate.formula} stands here twice", "selection")
+            seen.add(index)
+            try:
+                formula_units_of_cell(candidate.assignment, prototype, atoms=atoms)
+            except OrderingError as err:
+                raise refuse(f"{candidate.formula}: {err}", "structure.atoms") from err
+    except SpecError:
+        raise
+    except (HTSBatteryError, IndexError, ValueError) as err:
+        # What the space itself answers to a selection that it cannot serve.
         raise refuse(str(err), "selection") from err
+    if not seen:
+        raise refuse("the filters remove every selected member", "filters")

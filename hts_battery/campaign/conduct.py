@@ -72,9 +72,26 @@ def conduct(  # noqa: PLR0913 - each is named by its caller
 
 
 def ensure_references(engine_name: str, stores: Stores) -> None:
-    """Import the shipped energies of an engine where the database has none of it."""
-    if stores.references.query_one({"engine": engine_name}, ["phase_id"]) is None:
-        from hts_battery.campaign.references import store_references  # noqa: PLC0415 - slow
-        from hts_battery.flows.references import shipped_energies  # noqa: PLC0415 - slow
+    """
+    Import the shipped energies that the database lacks.
 
-        store_references(shipped_energies(engine_name).energies, stores)
+    A phase counts as lacking, too, where the library's structure has changed since its
+    energy was stored; energies that a user computed from today's structure are kept.
+    """
+    from hts_battery.campaign.references import store_references  # noqa: PLC0415 - slow
+    from hts_battery.flows.references import shipped_energies  # noqa: PLC0415 - slow
+
+    known = {
+        (doc["phase_id"], doc["start_digest"])
+        for doc in stores.references.query(
+            {"engine": engine_name}, properties=["phase_id", "start_digest"]
+        )
+    }
+    store_references(
+        (
+            energy
+            for energy in shipped_energies(engine_name).energies
+            if (energy.phase_id, energy.start_digest) not in known
+        ),
+        stores,
+    )

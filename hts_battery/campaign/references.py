@@ -34,11 +34,13 @@ def store_references(energies: Iterable[ReferenceEnergy], stores: Stores) -> int
     int
         Number of documents that were new or differed.
     """
+    docs = [energy.model_dump(mode="json") for energy in energies]
+    if not docs:
+        return 0
     known = {
         (doc["engine"], doc["phase_id"]): {k: v for k, v in doc.items() if k != "_id"}
         for doc in stores.references.query({})
     }
-    docs = [energy.model_dump(mode="json") for energy in energies]
     changed = [
         doc for doc in docs if known.get((doc["engine"], doc["phase_id"])) != doc
     ]

@@ -8,7 +8,16 @@ from typing import Annotated
 
 import typer
 
-from hts_battery.cli import build, campaign, db, formatting, query, references, space
+from hts_battery.cli import (
+    build,
+    campaign,
+    db,
+    formatting,
+    launchpad,
+    query,
+    references,
+    space,
+)
 from hts_battery.errors import (
     ConfigurationError,
     HTSBatteryError,
@@ -29,6 +38,7 @@ app.add_typer(references.app, name="references")
 app.add_typer(build.app, name="build")
 app.add_typer(query.app, name="query")
 app.add_typer(db.app, name="db")
+app.add_typer(launchpad.app, name="launchpad")
 
 _FAILED = 1
 _WRONG_USAGE = 2

@@ -16,21 +16,7 @@ if TYPE_CHECKING:
 @contextmanager
 def opened_stores() -> Iterator[Stores]:
     """Open every store of the settings' database, indexes made, and close it after."""
-    from hts_battery.connections.database import database
-    from hts_battery.connections.stores import ensure_indexes, open_stores
+    from hts_battery.connections.stores import screening_stores
 
-    settings = get_settings()
-    with (
-        database(
-            settings.mongo_uri, name=settings.database, data_dir=settings.data_dir
-        ) as opened,
-        open_stores(
-            opened,
-            blob_store=settings.blob_store,
-            s3_bucket=settings.s3_bucket,
-            s3_endpoint_url=settings.s3_endpoint_url,
-            s3_prefix=settings.s3_prefix,
-        ) as stores,
-    ):
-        ensure_indexes(stores)
+    with screening_stores(get_settings()) as stores:
         yield stores

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 REFERENCE_STEP = "reference"
 _PROVENANCE = ("atomate2", "ase", "torch", "pymatgen")
 _SYMPREC = 0.1
+_LEAST_GROWTH, _GREATEST_GROWTH = 0.5, 1.6
 
 
 def structure_digest(structure: Structure) -> str:
@@ -129,7 +130,14 @@ def reference_energy(
     result = output["output"]
     relaxed = Structure.from_dict(output["structure"])
     converged = output["state"] == "successful" and bool(output["is_force_converged"])
-    reason = None if converged else f"not converged after {result['n_steps']} steps"
+    growth = relaxed.volume / start.volume
+    if not converged:
+        reason = f"not converged after {result['n_steps']} steps"
+    elif not _LEAST_GROWTH < growth < _GREATEST_GROWTH:
+        # CHGNet pulls some molecular crystals of F2 apart: that is no crystal.
+        reason = f"fell apart or collapsed: volume changed by a factor of {growth:.2f}"
+    else:
+        reason = None
     forces = result.get("forces") or [[0.0, 0.0, 0.0]]
     return ReferenceEnergy(
         **common,

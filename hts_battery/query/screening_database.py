@@ -5,8 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Self
 
-from hts_battery.connections.database import database
-from hts_battery.connections.stores import open_stores
+from hts_battery.connections.stores import screening_stores
 from hts_battery.query.tables import summary_rows
 from hts_battery.schemas.summary import temperature_key
 from hts_battery.settings import get_settings
@@ -42,15 +41,7 @@ class ScreeningDatabase:
     def __init__(self, stores: Stores | None = None) -> None:
         self._stack = ExitStack()
         if stores is None:
-            settings = get_settings()
-            opened = self._stack.enter_context(
-                database(
-                    settings.mongo_uri,
-                    name=settings.database,
-                    data_dir=settings.data_dir,
-                )
-            )
-            stores = self._stack.enter_context(open_stores(opened))
+            stores = self._stack.enter_context(screening_stores(get_settings()))
         self._stores = stores
 
     def close(self) -> None:
