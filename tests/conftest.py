@@ -10,12 +10,29 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from hts_battery.campaign.campaign_file import Campaign
     from hts_battery.connections.database import Database
     from hts_battery.connections.stores import Stores
 
 PROJECT = Path(__file__).resolve().parents[1]
+
+SMALL_CAMPAIGN = """\
+name: small
+space:
+  family: hedrx
+  basis: formula-unit
+  step: 0.1
+  sublattices:
+    cation: {sites: 2, species: [Li+, Mn3+, Ti4+]}
+    anion: {sites: 2, species: [O2-, F-]}
+selection: {method: formulas, formulas: [Li1.3Mn0.4Ti0.3O1.7F0.3, Li1.2Mn0.4Ti0.4O2]}
+structure: {method: sqs, atoms: 40, iterations: 500, seed: 3}
+engine: chgnet
+temperatures: [0, 1473]
+"""
+"""Two candidates whose cells are ordered in a moment."""
 
 
 @pytest.fixture(scope="session")
@@ -65,3 +82,39 @@ def stores(database: Database) -> Iterator[Stores]:
     with open_stores(database) as opened:
         ensure_indexes(opened)
         yield opened
+
+
+@pytest.fixture
+def execution_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Keep the execution record of the jobs of one test to itself."""
+    from hts_battery.settings import get_settings  # noqa: PLC0415 - as above
+
+    folder = tmp_path / "executions"
+    monkeypatch.setenv("HTS_BATTERY_EXECUTION_RECORD", str(folder))
+    get_settings.cache_clear()
+    yield folder
+    get_settings.cache_clear()
+
+
+@pytest.fixture
+def campaign_file(tmp_path: Path) -> Callable[..., Path]:
+    """Write the small campaign with some of its text replaced; return its file."""
+
+    def write(*changes: tuple[str, str], name: str = "campaign.yaml") -> Path:
+        text = SMALL_CAMPAIGN
+        for old, new in changes:
+            assert old in text, old
+            text = text.replace(old, new)
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def small_campaign(campaign_file: Callable[..., Path]) -> Campaign:
+    """Return the small campaign, read from its file."""
+    from hts_battery.campaign.campaign_file import load_campaign  # noqa: PLC0415 - as above
+
+    return load_campaign(campaign_file())

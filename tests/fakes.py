@@ -1,7 +1,8 @@
-"""Named stand-ins for what cannot run inside a fast test; injected, never patched in."""
+"""Named stand-ins for what cannot run in a fast test; injected, never patched in."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,9 +28,11 @@ class FakeRelaxMaker(Maker):
     energy_per_atom: float = -2.4
     converged: bool = True
     error: str | None = None
+    seconds: float = 0.0
 
     @job
     def make(self, structure: Structure) -> dict[str, Any]:
+        time.sleep(self.seconds)
         if self.error is not None:
             raise RuntimeError(self.error)
         return {

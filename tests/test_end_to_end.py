@@ -17,7 +17,6 @@ from hts_battery.campaign.references import store_references
 from hts_battery.campaign.standing import standings
 from hts_battery.connections.executions import ledger
 from hts_battery.query import ScreeningDatabase
-from hts_battery.settings import get_settings
 from hts_battery.thermo.entropy import mixing_entropy
 
 CAMPAIGN = """\
@@ -44,16 +43,6 @@ def write_campaign(tmp_path):
         return load_campaign(path)
 
     return write
-
-
-@pytest.fixture
-def execution_folder(tmp_path, monkeypatch):
-    """Keep the execution record of the jobs of one test to itself."""
-    folder = tmp_path / "executions"
-    monkeypatch.setenv("HTS_BATTERY_EXECUTION_RECORD", str(folder))
-    get_settings.cache_clear()
-    yield folder
-    get_settings.cache_clear()
 
 
 @pytest.mark.mongo

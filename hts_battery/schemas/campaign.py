@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from hashlib import sha256
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from hts_battery.schemas.base import Document
 from hts_battery.schemas.space import Selection
 from hts_battery.schemas.thermo import EntropyOptions
 
 _KEY_SCHEME = "hts_battery content key 1"
+
+Temperature = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class StructureSpec(Document):
@@ -21,7 +23,12 @@ class StructureSpec(Document):
     method: Literal["sqs"] = Field(
         "sqs", description="Special quasirandom structure on all sublattices at once."
     )
-    atoms: int = Field(40, gt=0, description="Number of atoms in the cell.")
+    atoms: int | None = Field(
+        40,
+        gt=0,
+        description="Number of atoms in the cell; null takes the smallest cell that "
+        "holds each candidate.",
+    )
     iterations: int = Field(
         100_000, gt=0, description="Arrangements tried by the SQS search."
     )
@@ -61,8 +68,9 @@ class CampaignSpec(Document):
     relaxation: RelaxationSpec = Field(
         default_factory=RelaxationSpec, description="Relaxation settings."
     )
-    temperatures: tuple[float, ...] | None = Field(
+    temperatures: tuple[Temperature, ...] | None = Field(
         None,
+        min_length=1,
         description="Temperatures in K; the default stands in the settings.",
     )
     entropy: EntropyOptions = Field(
@@ -71,6 +79,13 @@ class CampaignSpec(Document):
     filters: tuple[dict[str, Any], ...] = Field(
         (), description="Named rules that remove members before they cost anything."
     )
+
+    @field_validator("temperatures")
+    @classmethod
+    def _each_once(cls, value: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        if value is not None and len(set(value)) < len(value):
+            raise ValueError("each temperature stands once")
+        return value
 
     @property
     def calculation(self) -> dict[str, Any]:

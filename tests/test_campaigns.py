@@ -1,0 +1,112 @@
+"""The campaign files that ship: sound, and what they select can be ordered."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hts_battery.campaign.campaign_file import load_campaign
+from hts_battery.compositions import load_space, selected
+from hts_battery.compositions.filters import load_filters
+from hts_battery.compositions.selection import selected_count
+from hts_battery.flows.engines import ENGINES
+from hts_battery.schemas.campaign import CampaignSpec
+from hts_battery.schemas.files import load_yaml
+from hts_battery.schemas.species import parse_species
+from hts_battery.structures.prototypes import prototype_of_family
+from hts_battery.structures.sizes import LARGEST_CELL, formula_units_of_cell
+
+if TYPE_CHECKING:
+    from hts_battery.schemas.candidate import Candidate
+    from hts_battery.schemas.space import Selection
+
+PROJECT = Path(__file__).resolve().parents[1]
+CAMPAIGNS = sorted((PROJECT / "workflows" / "campaigns").glob("*.yaml"))
+QUICKSTART = PROJECT / "workflows" / "campaigns" / "quickstart.yaml"
+IDS = """
+import json, sys
+from hts_battery.campaign.campaign_file import load_campaign
+print(json.dumps([c.candidate_id for _, c in load_campaign(sys.argv[1]).members()]))
+"""
+
+
+def first_and_last(path: Path, selection: Selection) -> list[Candidate]:
+    """Reach both ends of a selection without making what stands between them."""
+    space = load_space(path)
+    if selection.method == "sample":
+        indices = space.sample_indices(
+            selection.count or 0, seed=selection.seed or 0, stratify=selection.stratify
+        )
+        *_, last = indices = list(indices)
+        return [space[indices[0]], space[last]]
+    if selection.method == "all":
+        return [space[0], space[space.count - 1]]
+    members = [candidate for _, candidate in selected(space, selection)]
+    return [members[0], members[-1]]
+
+
+def charge(candidate: Candidate) -> float:
+    return sum(
+        amount * parse_species(species).charge
+        for species, amount in candidate.species.items()
+    )
+
+
+@pytest.mark.parametrize("path", CAMPAIGNS, ids=lambda path: path.stem)
+def test_a_shipped_campaign_is_sound(path: Path) -> None:
+    data, lines = load_yaml(path)
+    spec = CampaignSpec.model_validate(data)
+    load_filters(spec.filters, file=str(path), lines=lines)
+    assert spec.name == path.stem
+    assert spec.description
+    assert spec.engine in ENGINES
+    for candidate in first_and_last(path, spec.selection):
+        prototype = prototype_of_family(candidate.family)
+        units = formula_units_of_cell(
+            candidate.assignment, prototype, atoms=spec.structure.atoms
+        )
+        assert 0 < units <= LARGEST_CELL
+        assert charge(candidate) == 0
+
+
+@pytest.mark.parametrize("path", CAMPAIGNS, ids=lambda path: path.stem)
+def test_a_shipped_campaign_selects_members_that_differ(path: Path) -> None:
+    spec = CampaignSpec.model_validate(load_yaml(path)[0])
+    space = load_space(path)
+    assert 0 < selected_count(space, spec.selection) <= space.count
+    start = list(islice(selected(space, spec.selection), 20))
+    assert len({candidate.candidate_id for _, candidate in start}) == len(start)
+
+
+def test_the_quickstart_is_the_same_candidates_in_every_process() -> None:
+    found = [
+        json.loads(
+            subprocess.run(  # noqa: S603 - our own interpreter, our own words
+                [sys.executable, "-c", IDS, str(QUICKSTART)],
+                check=True,
+                capture_output=True,
+                text=True,
+                env={"PYTHONHASHSEED": seed},
+            ).stdout
+        )
+        for seed in ("1", "2")
+    ]
+    assert found[0] == found[1]
+    assert len(set(found[0])) >= 8
+
+
+def test_the_quickstart_draws_neutral_candidates_for_forty_atoms() -> None:
+    campaign = load_campaign(QUICKSTART)
+    members = [document.to_candidate() for _, document in campaign.members()]
+    assert len(members) >= 8
+    assert campaign.spec.structure.atoms == 40
+    assert {"Li", "Mn", "O"} <= {el for one in members for el in one.amounts}
+    for candidate in members:
+        assert charge(candidate) == 0
+        assert candidate.family == "hedrx"
