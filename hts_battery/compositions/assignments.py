@@ -164,11 +164,13 @@ def _order(
     """Sort key of the rule that chooses an assignment."""
     mixed, rank = 0, Fraction(0)
     for item, choice in zip(mixture.items, choices, strict=True):
-        species = {text for text, _, units in _occupation(item, choice) if units}
-        mixed += len(species) > 1
-        for share, filling in zip(item.shares, choice.fillings, strict=True):
-            for option, units in zip(share.options, filling.units, strict=True):
-                rank += option.preference * units * item.unit
+        options = [option for share in item.shares for option in share.options]
+        units = [count for filling in choice.fillings for count in filling.units]
+        present = [pair for pair in zip(options, units, strict=True) if pair[1]]
+        mixed += len({option.species for option, _ in present}) > 1
+        weight = sum(option.preference * count for option, count in present)
+        if weight:
+            rank += weight * item.unit
     amounts = tuple(filling.units for choice in choices for filling in choice.fillings)
     return mixed, rank, amounts
 

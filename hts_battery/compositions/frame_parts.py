@@ -342,14 +342,14 @@ class FrameParts:
         return tuple(sorted(found))
 
 
-def _as_elements(names: set[str], species_of: Mapping[str, set[str]]) -> Iterator[str]:
+def _as_elements(names: set[str], species_of: Mapping[str, set[str]]) -> set[str]:
     """Name an element where it has a single species: the two are then one."""
     alone = {
         next(iter(species)): symbol
         for symbol, species in species_of.items()
         if len(species) == 1
     }
-    return (alone.get(name, name) for name in names)
+    return {alone.get(name, name) for name in names}
 
 
 def _within(amount: Fraction, bounds: AmountBounds) -> bool:

@@ -155,3 +155,71 @@ def test_both_ways_of_counting_agree(data: dict[str, object]) -> None:
         assert rows == sorted(rows)
         assert [left.rank(row) for row in rows] == list(range(left.count))
         assert [right.rank(row) for row in rows] == list(range(left.count))
+
+
+def test_an_exclusion_that_names_an_element_twice_counts_it_once() -> None:
+    # "Li" and "Li+" are one thing here; as two bits they once hid each other.
+    data = {
+        "family": "test",
+        "basis": "formula-unit",
+        "step": "1/2",
+        "sublattices": {
+            "cation": {"sites": 1, "species": ["Li+", "Mn2+", "Mn3+"]},
+            "anion": {"sites": 2, "species": ["O2-", "F-"]},
+        },
+        "exclusions": [["F-", "Li", "Li+"]],
+    }
+    spec = SpaceSpec.model_validate(data)
+    space = GridSpace(spec)
+    assert space.count == len(brute.brute_force(spec))
+    (mixture,) = {frame.mixture for frame in space.frames}
+    assert mixture.exclusions == (("F", "Li"),)
+
+
+def test_balanced_metal_fractions_equal_brute_force() -> None:
+    species = ["Mn2+", "Mn3+", "Cr3+", "Ti4+", "Nb5+"]
+    lithium = [Fraction(1), Fraction(6, 5), Fraction(13, 10)]
+    spec = SpaceSpec.model_validate(
+        {
+            "family": "test",
+            "basis": "metal-fraction",
+            "step": "1/5",
+            "sublattices": {
+                "cation": {
+                    "sites": 2,
+                    "species": ["Li+", *species],
+                    "metals": {"minimum": 2, "maximum": 3},
+                },
+                "anion": {"sites": 2, "species": ["O2-", "F-"]},
+            },
+            "contents": {"Li": lithium},
+            "balance": "F",
+            "elements": {"F": {"minimum": "1/20", "maximum": "1/2"}},
+        }
+    )
+    expected: dict[frozenset[tuple[str, Fraction]], int] = {}
+    for content in lithium:
+        for units in brute.compositions(5, len(species)):
+            amounts = [Fraction(n, 5) * (2 - content) for n in units]
+            charge = sum(
+                int(text[-2]) * amount
+                for text, amount in zip(species, amounts, strict=True)
+            )
+            fluorine = 4 - content - charge
+            total = {"Li": content, "F": fluorine, "O": 2 - fluorine}
+            for text, amount in zip(species, amounts, strict=True):
+                total[text[:2]] = total.get(text[:2], Fraction(0)) + amount
+            key = frozenset((el, n) for el, n in total.items() if n)
+            if Fraction(1, 20) <= fluorine <= Fraction(1, 2) and 2 <= len(key) - 3 <= 3:
+                expected[key] = expected.get(key, 0) + 1
+    space = GridSpace(spec)
+    members = list(space)
+    assert {frozenset(one.amounts.items()) for one in members} == set(expected)
+    assert space.count == len(expected) > 50
+    assert space.species_count == sum(expected.values())
+    assert [space.index(one) for one in members] == list(range(space.count))
+    assert all(
+        len(one.assignments) == expected[frozenset(one.amounts.items())]
+        for one in members
+    )
+    assert sum(space.metal_counts.values()) == space.count
