@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 KB_EV_PER_K = 8.617333262e-5
 _ROUNDING = 1e-9
 
-_SODIUM, _METAL, _POLYANION = "sodium", "metal", "polyanion"
+_SODIUM, _METAL, _POLYANION = "alkali", "metal", "polyanion"
 _NASICON_SITES = {
     _SODIUM: Fraction(4),
     _METAL: Fraction(2),

@@ -61,10 +61,10 @@ def nasicon(
     return Candidate(
         "nasicon",
         {element: amount for element, amount in amounts.items() if amount},
-        sites={"sodium": F(4), "metal": F(2), "polyanion": F(3), "oxygen": F(12)},
+        sites={"alkali": F(4), "metal": F(2), "polyanion": F(3), "oxygen": F(12)},
         assignments=(
             {
-                "sodium": {"Na+": F(sodium), "Vac": 4 - F(sodium)},
+                "alkali": {"Na+": F(sodium), "Vac": 4 - F(sodium)},
                 "metal": metals,
                 "polyanion": centres,
                 "oxygen": {"O2-": F(12)},
@@ -199,7 +199,7 @@ def test_empty_sodium_sublattice_has_no_entropy() -> None:
         sodium = candidate_entropy(
             candidate, EntropyOptions(convention=convention)
         ).terms[0]
-        assert sodium.sublattice == "sodium"
+        assert sodium.sublattice == "alkali"
         assert sodium.entropy_per_formula_unit == 0
 
 
