@@ -1,8 +1,9 @@
 """
 Time and quality of orderings, side by side with other programs on the same cells.
 
-One line a figure; with ``--json`` one object a line. The electrostatic peer is pymatgen's OrderDisorderedStructureTransformation
-with its default algorithm, stopped where it does not end.
+One line a figure; with ``--json`` one object a line. The electrostatic peer is
+pymatgen's OrderDisorderedStructureTransformation with its default algorithm, stopped
+where it does not end.
 """
 
 from __future__ import annotations
