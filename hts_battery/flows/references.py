@@ -42,10 +42,11 @@ def structure_digest(structure: Structure) -> str:
     Lengths and coordinates are rounded to 1e-5 before they are digested, so that two
     builds of a mathematics library agree.
     """
+    # Adding 0.0 turns -0.0 into 0.0; the second modulus turns a rounded 1.0 into 0.0.
     content = {
-        "lattice": structure.lattice.matrix.round(5).tolist(),
+        "lattice": (structure.lattice.matrix.round(5) + 0.0).tolist(),
         "sites": [
-            [site.species_string, *(site.frac_coords % 1).round(5).tolist()]
+            [site.species_string, *((site.frac_coords % 1).round(5) % 1).tolist()]
             for site in structure
         ],
     }
@@ -226,6 +227,8 @@ def read_energy_file(path: Path) -> ReferenceEnergyFile:
         return ReferenceEnergyFile.model_validate_json(path.read_text("utf-8"))
     except OSError as err:
         raise ConfigurationError(f"{path}: {err.strerror}") from err
+    except UnicodeDecodeError as err:
+        raise ConfigurationError(f"{path}: not a text file in UTF-8") from err
     except ValidationError as err:
         first = err.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
