@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from hashlib import sha256
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 """Raised when a builder makes another document from the same input."""
 
 

@@ -9,12 +9,15 @@ from hts_battery.builders.digests import input_digest
 from hts_battery.builders.screening_builder import ScreeningBuilder
 from hts_battery.schemas.build import ThermoRecord
 from hts_battery.schemas.candidate import CandidateDoc
+from hts_battery.schemas.species import parse_species
 from hts_battery.schemas.summary import SummaryDoc, temperature_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from maggma.core import Store
+
+    from hts_battery.schemas.thermo import ThermoDoc
 
 
 class SummaryBuilder(ScreeningBuilder):
@@ -134,8 +137,8 @@ def candidate_summary(
         raise ValueError(f"{candidate.candidate_id} has no successful record")
     first = results[0]
     own = ["releases gas"] if first.releases_gas else []
-    if first.systems_without_reference:
-        own.append("systems without reference")
+    if missing := _missing_compounds(first, candidate):
+        own.append(f"no reference in {', '.join(missing)}")
     return SummaryDoc(
         campaign=records[0].campaign,
         candidate_id=candidate.candidate_id,
@@ -166,3 +169,18 @@ def candidate_summary(
         flags=tuple(own) + tuple(flags),
         input_digest=digest,
     )
+
+
+def _missing_compounds(result: ThermoDoc, candidate: CandidateDoc) -> list[str]:
+    """Systems of one cation and one anion of the candidate that hold no reference."""
+    anions = {
+        parse_species(name).element
+        for sublattice in candidate.assignments[0].values()
+        for name in sublattice
+        if parse_species(name).charge < 0
+    }
+    return [
+        system
+        for system in result.systems_without_reference
+        if len(anions.intersection(system.split("-"))) == 1 and "-" in system
+    ]

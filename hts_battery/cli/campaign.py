@@ -30,13 +30,16 @@ _MEV = 1000.0
 def check(spec: SpecFile, as_json: AsJson = False) -> None:
     """Read a campaign file and check it to the last member; write nothing."""
     from hts_battery.campaign.campaign_file import load_campaign
+    from hts_battery.compositions.filters import FilterReport
 
     campaign = load_campaign(spec)
-    candidates = sum(1 for _ in campaign.members())
+    report = FilterReport()
+    candidates = sum(1 for _ in campaign.kept(report))
     answer = {
         "campaign": campaign.spec.name,
         "space": campaign.space.count,
         "candidates": candidates,
+        "removed": dict(report.removed),
     }
     if as_json:
         formatting.json_line(answer)
@@ -45,6 +48,8 @@ def check(spec: SpecFile, as_json: AsJson = False) -> None:
         f"{spec}: sound; {candidates:,} candidates out of {campaign.space.count:,} "
         "compositions"
     )
+    for rule, count in sorted(report.removed.items()):
+        formatting.line(f"{rule} removes {count:,}, such as {report.examples[rule]}")
 
 
 @app.command()
@@ -91,9 +96,8 @@ def run(
         _report(campaign, stores, found, out=out, as_json=as_json)
     if as_json:
         return
-    known = len(found) - computed
-    formatting.line(f"{computed} computed now, {known} known before")
-    _what_next(spec, settings.data_dir)
+    formatting.line(f"{computed} computed now, {len(found) - computed} known before")
+    _what_next(spec, settings.data_dir, found)
 
 
 def _report(
@@ -146,15 +150,16 @@ def _report(
     formatting.line(f"table: {csv}   figure: {png}")
 
 
-def _what_next(spec: Path, data_dir: Path) -> None:
+def _what_next(spec: Path, data_dir: Path, found: list[Standing]) -> None:
     formatting.line(f"data: {data_dir}   what next:")
+    example = found[0].candidate.candidate_id
     for command, purpose in (
         ("hts query stable", "what mixing entropy stabilises"),
-        ("hts query show ID", "one candidate with every term"),
+        (f"hts query show {example}", "one candidate with every term"),
         (f"hts campaign status {spec}", "where every candidate stands"),
         ("hts references list", "the competing phases"),
     ):
-        formatting.line(f"  .venv/bin/{command:<58} {purpose}")
+        formatting.line(f"  .venv/bin/{command:<60} {purpose}")
 
 
 @app.command()

@@ -7,6 +7,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -67,7 +68,9 @@ def table(
     right
         Headings of the columns of numbers.
     """
-    grid = Table(title=title, title_justify="left", header_style="bold")
+    grid = Table(
+        title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD
+    )
     for column in columns:
         grid.add_column(
             column,
@@ -99,25 +102,30 @@ def ranking(
     from hts_battery.schemas.summary import temperature_key
 
     key = temperature_key(temperature)
-    hot = f"E_hull({temperature:g} K)"
-    table(
-        ("", "formula", "E_hull", hot, "T_mix (K)", "decomposes into", "flags"),
-        (
+    hot = f"E_hull\n{temperature:g} K"
+    columns = ["", "candidate\n  decomposes into (atomic fractions)", "E_hull", hot]
+    columns += ["T_mix\nK", "flags"]
+    rows = []
+    for rank, doc in enumerate(summaries, start=1):
+        mixing = doc["mixing_temperature"]
+        rows.append(
             (
                 rank,
-                doc["formula"],
+                f"{doc['formula']}\n  {decomposition_text(doc['decomposition'])}",
                 f"{MEV_PER_EV * doc['energy_above_hull']:.1f}",
                 f"{MEV_PER_EV * doc['energy_above_hull_at'][key]:.1f}",
-                ""
-                if doc["mixing_temperature"] is None
-                else f"{doc['mixing_temperature']:.0f}",
-                decomposition_text(doc["decomposition"]),
+                "" if mixing is None else f"{mixing:.0f}",
                 "; ".join(doc["flags"]),
             )
-            for rank, doc in enumerate(summaries, start=1)
-        ),
-        title=f"{title} (meV/atom)",
-        right=("", "E_hull", hot, "T_mix (K)"),
+        )
+    if not any(doc["flags"] for doc in summaries):
+        columns.pop()
+        rows = [row[:-1] for row in rows]
+    table(
+        columns,
+        rows,
+        title=f"{title} (E_hull in meV/atom)",
+        right=("", "E_hull", hot, "T_mix\nK"),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,8 @@ from hts_battery.errors import ConfigurationError
 from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from hts_battery.schemas.reference import ReferencePhase
 
 app = typer.Typer(help="Competing phases.", no_args_is_help=True)
@@ -144,21 +147,35 @@ def list_references(
         for row in rows:
             formatting.json_line(row)
         return
+    systems: dict[str, list[dict[str, object]]] = {}
+    for row in rows:
+        systems.setdefault(str(row["chemical_system"]), []).append(row)
     formatting.table(
-        ("system", "phase", "space group", f"{engine} eV/atom", "structure from"),
+        ("system", "phases", f"{engine} energies", "formulas"),
         (
             (
-                row["chemical_system"],
-                row["phase_id"],
-                row["space_group"],
-                ""
-                if row["energy_per_atom"] is None
-                else f"{row['energy_per_atom']:.4f}",
-                row["source"],
+                system,
+                len(phases),
+                sum(phase["energy_per_atom"] is not None for phase in phases),
+                " ".join(dict.fromkeys(str(phase["formula"]) for phase in phases)),
             )
-            for row in rows
+            for system, phases in systems.items()
         ),
-        right=(f"{engine} eV/atom",),
+        right=("phases", f"{engine} energies"),
     )
-    systems = {row["chemical_system"] for row in rows}
     formatting.line(f"{len(rows)} phases in {len(systems)} chemical systems")
+    for system in _gaps(elements, systems):
+        formatting.line(f"{system}: no phase")
+
+
+def _gaps(elements: str | None, known: Container[str]) -> list[str]:
+    """Pairs of the given elements, both present, of which there is no compound."""
+    if elements is None:
+        return []
+    names = sorted(elements.replace(" ", "").split(","))
+    anions = {"O", "F"} & set(names)
+    return [
+        system
+        for pair in combinations(names, 2)
+        if anions & set(pair) and (system := "-".join(pair)) not in known
+    ]

@@ -163,11 +163,12 @@ class Judged:
 
 
 class FilterReport:
-    """How many members were judged, kept, and removed by each rule."""
+    """How many members were judged, kept, and removed by each rule, with examples."""
 
     def __init__(self) -> None:
         self.judged = 0
         self.removed: Counter[str] = Counter()
+        self.examples: dict[str, str] = {}
 
     @property
     def kept(self) -> int:
@@ -234,6 +235,7 @@ def judged(
         rule, reason = next((one for one in objections if one[1]), (None, None))
         if rule is not None:
             report.removed[rule] += 1
+            report.examples.setdefault(rule, f"{candidate.formula}: {reason}")
         yield Judged(index, candidate, rule, reason)
 
 
