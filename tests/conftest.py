@@ -118,3 +118,26 @@ def small_campaign(campaign_file: Callable[..., Path]) -> Campaign:
     from hts_battery.campaign.campaign_file import load_campaign  # noqa: PLC0415 - as above
 
     return load_campaign(campaign_file())
+
+
+@pytest.fixture
+def computed(
+    small_campaign: Campaign, stores: Stores, execution_folder: Path, tmp_path: Path
+) -> Campaign:
+    """Return the small campaign after a fake relaxed its candidates; nothing built."""
+    from fakes import FakeRelaxMaker, fake_reference_energies  # noqa: PLC0415 - as above
+
+    from hts_battery.campaign.local_run import run_candidates  # noqa: PLC0415 - as above
+    from hts_battery.campaign.references import store_references  # noqa: PLC0415 - as above
+    from hts_battery.campaign.registration import register  # noqa: PLC0415 - as above
+
+    register(small_campaign, stores)
+    store_references(fake_reference_energies(), stores)
+    run_candidates(
+        small_campaign,
+        stores,
+        launch_folder=tmp_path / "launches",
+        execution_folder=execution_folder,
+        relax_maker=FakeRelaxMaker(),
+    )
+    return small_campaign

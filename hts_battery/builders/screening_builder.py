@@ -31,7 +31,7 @@ class ScreeningBuilder(Builder):
     target
         Store that is written.
     key
-        Fields that identify a document of the target.
+        Fields that identify a document of the target within the scope.
     scope
         Criteria of the documents that this builder is responsible for.
     chunk_size
@@ -102,7 +102,8 @@ class ScreeningBuilder(Builder):
         """Write the documents that :meth:`process_item` returned, as one list."""
         docs = [doc for group in items for doc in group]
         if docs:
-            self.target.update(docs, key=self.key)
+            # Without the scope, documents of another builder would be replaced.
+            self.target.update(docs, key=[*self.scope, *self.key])
         self.written += len(docs)
 
     def report(self, seconds: float) -> BuildReport:

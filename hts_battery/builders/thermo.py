@@ -80,7 +80,7 @@ class ThermoBuilder(ScreeningBuilder):
             else CampaignSpec.model_validate(campaign)
         )
         self.temperatures = tuple(temperatures)
-        self._hulls: dict[str, Hull] = {}
+        self._hulls: dict[str, Hull] | None = None
         super().__init__(
             [members, candidates, entries],
             thermo,
@@ -91,10 +91,11 @@ class ThermoBuilder(ScreeningBuilder):
 
     def get_items(self) -> Iterator[dict[str, Any]]:
         """Yield every candidate with an energy whose stability is outdated."""
-        self._hulls = self._build_hulls()
+        self._hulls = None
+        hulls = self._known_hulls()
         options = {
             "entropy": self.campaign.entropy.model_dump(mode="json"),
-            "hulls": {name: hull.digest for name, hull in self._hulls.items()},
+            "hulls": {name: hull.digest for name, hull in hulls.items()},
         }
         energies = self._energies()
         items = [
@@ -118,6 +119,12 @@ class ThermoBuilder(ScreeningBuilder):
         for doc in self.candidates.query({"candidate_id": {"$in": list(changed)}}):
             doc.pop("_id", None)
             yield {"candidate": doc, **changed[doc["candidate_id"]]}
+
+    def _known_hulls(self) -> dict[str, Hull]:
+        """Build the hulls when first asked: a worker made from JSON reads no items."""
+        if self._hulls is None:
+            self._hulls = self._build_hulls()
+        return self._hulls
 
     def _build_hulls(self) -> dict[str, Hull]:
         """One hull per calculator, from the competing phases in use."""
@@ -192,13 +199,14 @@ class ThermoBuilder(ScreeningBuilder):
     def _judge(
         self, item: Mapping[str, Any], temperatures: Sequence[float]
     ) -> tuple[str, tuple[ThermoDoc, ...]]:
+        hulls = self._known_hulls()
         candidate = CandidateDoc.model_validate(item["candidate"])
-        entries = [e for e in item["entries"] if e["calculator"] in self._hulls]
+        entries = [e for e in item["entries"] if e["calculator"] in hulls]
         if not entries:
             found = sorted({e["calculator"] for e in item["entries"]})
             raise MixedCalculatorError(
                 f"computed with {', '.join(found)}, but the competing phases with "
-                f"{', '.join(self._hulls) or 'nothing'}"
+                f"{', '.join(hulls) or 'nothing'}"
             )
         lowest = min(entries, key=lambda e: e["energy"]["energy_per_atom"])
         same = [e for e in entries if e["calculator"] == lowest["calculator"]]
@@ -213,7 +221,7 @@ class ThermoBuilder(ScreeningBuilder):
         )
         docs = stability(
             energy,
-            self._hulls[lowest["calculator"]],
+            hulls[lowest["calculator"]],
             calculator=lowest["calculator"],
             temperatures=temperatures,
         )

@@ -1,0 +1,58 @@
+"""The three builders on the stores of one test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hts_battery.builders.entries import EntriesBuilder
+from hts_battery.builders.screening_builder import run_builder
+from hts_battery.builders.summary import SummaryBuilder
+from hts_battery.builders.thermo import ThermoBuilder
+
+if TYPE_CHECKING:
+    from hts_battery.builders.screening_builder import ScreeningBuilder
+    from hts_battery.campaign.campaign_file import Campaign
+    from hts_battery.connections.stores import Stores
+    from hts_battery.schemas.build import BuildReport
+    from hts_battery.schemas.campaign import CampaignSpec
+
+
+@dataclass
+class Chain:
+    """Makes and runs the builders, each run with new ones as a new process would."""
+
+    stores: Stores
+    spec: CampaignSpec
+
+    def make(self, name: str) -> ScreeningBuilder:
+        stores = self.stores
+        if name == "entries":
+            return EntriesBuilder(stores.tasks, stores.references, stores.entries)
+        if name == "thermo":
+            return ThermoBuilder(
+                stores.members,
+                stores.candidates,
+                stores.entries,
+                stores.thermo,
+                campaign=self.spec,
+                temperatures=self.spec.temperatures or (0.0,),
+            )
+        return SummaryBuilder(
+            stores.candidates,
+            stores.entries,
+            stores.thermo,
+            stores.summary,
+            campaign=self.spec.name,
+        )
+
+    def run(self) -> dict[str, BuildReport]:
+        names = ("entries", "thermo", "summary")
+        return {name: run_builder(self.make(name)) for name in names}
+
+
+@pytest.fixture
+def chain(computed: Campaign, stores: Stores) -> Chain:
+    return Chain(stores, computed.spec)
