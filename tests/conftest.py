@@ -141,3 +141,12 @@ def computed(
         relax_maker=FakeRelaxMaker(),
     )
     return small_campaign
+
+
+@pytest.fixture
+def ranked(computed: Campaign, stores: Stores) -> Campaign:
+    """Return the small campaign after a fake relaxed and the builders judged it."""
+    from hts_battery.campaign.building import build  # noqa: PLC0415 - as above
+
+    build(computed.spec, stores, temperatures=(0.0,))
+    return computed

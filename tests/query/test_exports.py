@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pytest
+
+from hts_battery.query.exports import csv_text, export_text, write_csv, write_export
+from hts_battery.query.figures import formula_label, ranking_figure
+from hts_battery.query.tables import decomposition_text, summary_rows
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def summary(number: int, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any field
+    """Make a summary as the builders write it."""
+    cold, entropy = 0.01 * number + 1 / 3, 5e-5
+    doc = {
+        "campaign": "small",
+        "candidate_id": f"id{number}",
+        "formula": f"Li1.{number}Mn0.4Ti0.3O1.7F0.3",
+        "canonical_formula": "F3 Li13 Mn4 O17 Ti3",
+        "family": "hedrx",
+        "elements": ["F", "Li", "Mn", "O", "Ti"],
+        "n_elements": 5,
+        "engine": "chgnet",
+        "calculator": "chgnet fake",
+        "energy_per_atom": -2.4,
+        "energy_above_hull": cold,
+        "energy_above_hull_at": {"0K": cold, "1473K": cold - 1473 * entropy},
+        "entropy": entropy,
+        "entropy_by_sublattice": {"cation": 1.5e-4, "anion": 5e-5},
+        "mixing_temperature": cold / entropy,
+        "decomposition": [
+            {"formula": "LiF", "amount": 0.25},
+            {"formula": "TiO2", "amount": 0.75},
+        ],
+        "n_orderings": 1,
+        "n_references": 12,
+        "hull_version": "abc",
+        "flags": ["releases gas", "contains, a comma"],
+        "input_digest": "d",
+    }
+    return doc | changes
+
+
+SUMMARIES = [summary(1), summary(2, mixing_temperature=None, flags=[])]
+
+
+def test_rows_are_flat() -> None:
+    rows = summary_rows(SUMMARIES)
+    assert all(
+        value is None or isinstance(value, str | float | int)
+        for row in rows
+        for value in row.values()
+    )
+    assert (
+        rows[0]["energy_above_hull_1473K"]
+        == SUMMARIES[0]["energy_above_hull_at"]["1473K"]
+    )
+    assert "energy_above_hull_0K" not in rows[0]
+    assert rows[0]["decomposition"] == "0.250 LiF + 0.750 TiO2"
+
+
+def test_a_decomposition_into_one_phase() -> None:
+    assert decomposition_text([{"formula": "LiF", "amount": 1.0}]) == "1.000 LiF"
+
+
+def test_csv_is_read_back_to_the_last_digit() -> None:
+    frame = pd.read_csv(io.StringIO(csv_text(SUMMARIES)), keep_default_na=True)
+    rows = summary_rows(SUMMARIES)
+    assert list(frame.columns) == list(rows[0])
+    assert frame["energy_above_hull"].tolist() == [
+        row["energy_above_hull"] for row in rows
+    ]
+    assert frame["flags"][0] == "releases gas; contains, a comma"
+    assert frame["mixing_temperature"].isna().tolist() == [False, True]
+
+
+def test_csv_holds_every_temperature_that_any_summary_has() -> None:
+    other = summary(3, energy_above_hull_at={"0K": 0.1, "1000K": 0.05})
+    frame = pd.read_csv(io.StringIO(csv_text([*SUMMARIES, other])))
+    assert frame["energy_above_hull_1000K"].isna().tolist() == [True, True, False]
+    assert frame["energy_above_hull_1473K"].isna().tolist() == [False, False, True]
+
+
+def test_json_lines_are_the_documents() -> None:
+    lines = export_text(SUMMARIES, "json").splitlines()
+    assert [json.loads(line) for line in lines] == SUMMARIES
+
+
+def test_parquet_is_read_back_equal(tmp_path: Path) -> None:
+    path = tmp_path / "summaries.parquet"
+    write_export(SUMMARIES, path, "parquet")
+    back = pd.read_parquet(path)
+    pd.testing.assert_frame_equal(back, pd.DataFrame(summary_rows(SUMMARIES)))
+    assert [entry.name for entry in tmp_path.iterdir()] == ["summaries.parquet"]
+
+
+def test_parquet_cannot_be_printed() -> None:
+    with pytest.raises(ValueError, match="give a file"):
+        export_text(SUMMARIES, "parquet")
+
+
+@pytest.mark.parametrize("file_format", ["csv", "json", "parquet"])
+def test_nothing_can_be_exported(tmp_path: Path, file_format: str) -> None:
+    path = tmp_path / "empty"
+    write_export([], path, file_format)
+    assert path.exists()
+
+
+def test_a_file_that_stands_there_is_replaced_whole(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("old\n" * 10_000)
+    write_csv(SUMMARIES, path)
+    assert path.read_text() == csv_text(SUMMARIES)
+    write_export(SUMMARIES, path, "csv")
+    assert path.read_text() == csv_text(SUMMARIES)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["table.csv"]
+
+
+@pytest.mark.parametrize(
+    ("formula", "label"),
+    [
+        ("LiF", "$\\mathrm{LiF}$"),
+        ("Li2O", "$\\mathrm{Li_{2}O}$"),
+        ("Na3Zr2Si2P1O12", "$\\mathrm{Na_{3}Zr_{2}Si_{2}P_{1}O_{12}}$"),
+    ],
+)
+def test_a_formula_gets_subscripts(formula: str, label: str) -> None:
+    assert formula_label(formula) == label
+
+
+@pytest.mark.parametrize("count", [1, 2, 60])
+def test_a_figure_is_a_picture(tmp_path: Path, count: int) -> None:
+    path = tmp_path / "ranking.png"
+    ranking_figure(
+        [summary(number) for number in range(count)],
+        temperature=1473.0,
+        title="small",
+        path=path,
+    )
+    content = path.read_bytes()
+    assert content.startswith(PNG)
+    assert len(content) > 10_000
+
+
+def test_a_figure_of_what_is_all_below_the_hull(tmp_path: Path) -> None:
+    below = summary(
+        1,
+        energy_above_hull=-0.2,
+        energy_above_hull_at={"0K": -0.2, "1473K": -0.3},
+        mixing_temperature=None,
+    )
+    path = tmp_path / "below.png"
+    ranking_figure([below], temperature=1473.0, title="below", path=path)
+    assert path.read_bytes().startswith(PNG)
