@@ -1,0 +1,216 @@
+"""The energies of competing phases that ship: complete, current and sane."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hts_battery.campaign.references import compute_references
+from hts_battery.flows.references import shipped_energies, structure_digest
+from hts_battery.schemas.campaign import RelaxationSpec
+from hts_battery.schemas.formula import parse_formula
+from hts_battery.structures.reference_library import (
+    phases_within,
+    reference_phase,
+    reference_structure,
+)
+from hts_battery.thermo.hull import Hull
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hts_battery.connections.stores import Stores
+    from hts_battery.schemas.reference import ReferenceEnergy, ReferencePhase
+
+ELEMENTS = ("Li", "Mn", "Ti", "Nb", "Cr", "O", "F")
+STABLE = (
+    "LiF",
+    "Li2O",
+    "TiO2",
+    "MnO",
+    "Mn2O3",
+    "MnO2",
+    "Cr2O3",
+    "Nb2O5",
+    "MnF2",
+    "CrF3",
+    "TiF3",
+    "Li2TiO3",
+    "Li2MnO3",
+    "LiCrO2",
+    "LiMnO2",
+    "LiMn2O4",
+    "LiNbO3",
+    "Li3NbO4",
+    "MnTiO3",
+    "MnCr2O4",
+)
+"""Known crystals: their lowest polymorph must be stable, or nearly so."""
+TOLERANCE = 0.030  # eV/atom
+
+FILE = shipped_energies("chgnet")
+BY_PHASE = {energy.phase_id: energy for energy in FILE.energies}
+PHASES = phases_within(ELEMENTS)
+
+
+@pytest.fixture(scope="module")
+def hull() -> Hull:
+    used = [energy for energy in FILE.energies if energy.rejected is None]
+    return Hull(
+        [energy.formula for energy in used],
+        [energy.energy_per_atom for energy in used],
+        ids=[energy.phase_id for energy in used],
+    )
+
+
+def lowest(formula: str) -> ReferenceEnergy:
+    """Return the polymorph with the lowest energy."""
+    amounts = parse_formula(formula)
+    return min(
+        (one for one in FILE.energies if parse_formula(one.formula) == amounts),
+        key=lambda one: one.energy_per_atom,
+    )
+
+
+def formation_energy(formula: str) -> float:
+    """Return the energy of formation from the elements as they ship, in eV/atom."""
+    amounts = parse_formula(formula)
+    atoms = sum(amounts.values())
+    elements = sum(
+        float(amount / atoms) * lowest(symbol).energy_per_atom
+        for symbol, amount in amounts.items()
+    )
+    return lowest(formula).energy_per_atom - elements
+
+
+def test_every_phase_of_the_quickstart_has_a_usable_energy() -> None:
+    missing = [phase.phase_id for phase in PHASES if phase.phase_id not in BY_PHASE]
+    assert missing == []
+    rejected = {
+        phase.phase_id: BY_PHASE[phase.phase_id].rejected
+        for phase in PHASES
+        if BY_PHASE[phase.phase_id].rejected
+    }
+    # A few may be unusable, never silently.
+    assert len(rejected) <= len(PHASES) // 10, rejected
+
+
+@pytest.mark.parametrize("phase", PHASES, ids=lambda phase: phase.phase_id)
+def test_an_energy_belongs_to_todays_structure(phase: ReferencePhase) -> None:
+    energy = BY_PHASE[phase.phase_id]
+    structure = reference_structure(phase)
+    assert energy.start_digest == structure_digest(structure)
+    assert energy.n_atoms == len(structure)
+    assert energy.formula == phase.formula
+
+
+def test_every_energy_says_how_it_was_computed() -> None:
+    assert FILE.engine == "chgnet"
+    assert FILE.settings == RelaxationSpec().model_dump(mode="json")
+    for energy in FILE.energies:
+        assert energy.converged or energy.rejected
+        assert energy.versions["chgnet"] == FILE.versions["chgnet"]
+        assert set(energy.versions) == {
+            "chgnet",
+            "atomate2",
+            "ase",
+            "torch",
+            "pymatgen",
+        }
+        if energy.rejected is None:
+            assert energy.max_force is not None
+            assert energy.max_force <= FILE.settings["fmax"]
+            assert energy.structure is not None
+
+
+def test_every_element_is_there_as_a_crystal() -> None:
+    for symbol in ELEMENTS:
+        energy = lowest(symbol)
+        assert energy.rejected is None
+        # A molecule in a box would leave each atom far more room than a crystal.
+        assert energy.volume_per_atom is not None
+        assert energy.volume_per_atom < 25
+
+
+def test_there_are_enough_binary_and_ternary_compounds() -> None:
+    compounds = {
+        tuple(sorted(parse_formula(energy.formula).items()))
+        for energy in FILE.energies
+        if energy.rejected is None
+        and set(parse_formula(energy.formula)) <= set(ELEMENTS)
+        and set(parse_formula(energy.formula)) & {"O", "F"}
+        and len(parse_formula(energy.formula)) in (2, 3)
+    }
+    assert len(compounds) >= 25
+
+
+def test_every_metal_has_an_oxide_and_a_fluoride() -> None:
+    systems = {frozenset(parse_formula(energy.formula)) for energy in FILE.energies}
+    for metal, anion in combinations(ELEMENTS, 2):
+        if metal not in ("O", "F") and anion in ("O", "F"):
+            assert frozenset({metal, anion}) in systems
+
+
+@pytest.mark.physics
+@pytest.mark.parametrize("formula", STABLE)
+def test_what_is_known_to_be_stable_is_near_the_hull(hull: Hull, formula: str) -> None:
+    energy = lowest(formula)
+    assert energy.rejected is None
+    (above,) = hull.energies_above_hull([formula], [energy.energy_per_atom])
+    assert above < TOLERANCE
+
+
+@pytest.mark.physics
+@pytest.mark.parametrize(
+    ("formula", "published"), [("TiO2", -3.48), ("LiF", -3.15), ("Cr2O3", -2.34)]
+)
+def test_formation_energies_are_those_of_the_literature(
+    formula: str, published: float
+) -> None:
+    assert formation_energy(formula) == pytest.approx(published, abs=0.1)
+
+
+@pytest.mark.physics
+@pytest.mark.parametrize(
+    ("phase_id", "space_group"),
+    [("LiF-rocksalt", 225), ("TiO2-rutile", 136), ("Cr2O3-corundum", 167)],
+)
+def test_a_relaxed_crystal_is_still_that_crystal(
+    phase_id: str, space_group: int
+) -> None:
+    assert BY_PHASE[phase_id].space_group_number == space_group
+    assert reference_phase(phase_id).space_group_number == space_group
+
+
+@pytest.mark.mongo
+@pytest.mark.slow
+def test_three_phases_come_out_as_shipped(
+    stores: Stores, execution_folder: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("chgnet")
+    phases = [
+        reference_phase(name)
+        for name in ("LiF-rocksalt", "MnO-rocksalt", "Li2O-antifluorite")
+    ]
+    energies = compute_references(
+        phases,
+        stores,
+        engine_name="chgnet",
+        relaxation=RelaxationSpec(),
+        launch_folder=tmp_path / "launches",
+    )
+    assert list(execution_folder.iterdir())
+    for phase, energy in zip(phases, energies, strict=True):
+        shipped = BY_PHASE[phase.phase_id]
+        assert energy.rejected is None
+        assert energy.calculator == shipped.calculator
+        assert energy.energy_per_atom == pytest.approx(
+            shipped.energy_per_atom, abs=1e-3
+        )
+        assert energy.space_group_number == shipped.space_group_number
+        assert energy.space_group_number == phase.space_group_number
+        assert energy.volume_per_atom == pytest.approx(
+            shipped.volume_per_atom, rel=1e-2
+        )
