@@ -7,6 +7,8 @@ server; the second relaxes a small cell with the real CHGNet.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from fakes import FakeRelaxMaker, fake_reference_energies
 
@@ -18,6 +20,16 @@ from hts_battery.campaign.standing import standings
 from hts_battery.connections.executions import ledger
 from hts_battery.query import ScreeningDatabase
 from hts_battery.thermo.entropy import mixing_entropy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from hts_battery.campaign.campaign_file import Campaign
+    from hts_battery.connections.stores import Stores
+    from hts_battery.schemas.build import BuildReport
+
+    WriteCampaign = Callable[[str, int], Campaign]
 
 CAMPAIGN = """\
 name: one-candidate
@@ -36,8 +48,8 @@ temperatures: [0, 1473]
 
 
 @pytest.fixture
-def write_campaign(tmp_path):
-    def write(formula: str, atoms: int):
+def write_campaign(tmp_path: Path) -> WriteCampaign:
+    def write(formula: str, atoms: int) -> Campaign:
         path = tmp_path / "campaign.yaml"
         path.write_text(CAMPAIGN.format(formula=formula, atoms=atoms))
         return load_campaign(path)
@@ -47,8 +59,11 @@ def write_campaign(tmp_path):
 
 @pytest.mark.mongo
 def test_one_candidate_with_a_fake_maker(
-    write_campaign, stores, tmp_path, execution_folder
-):
+    write_campaign: WriteCampaign,
+    stores: Stores,
+    tmp_path: Path,
+    execution_folder: Path,
+) -> None:
     # A campaign file becomes candidates, exact and neutral.
     campaign = write_campaign("Li1.3Mn0.4Ti0.3O1.7F0.3", 40)
     ((index, candidate),) = campaign.members()
@@ -57,7 +72,7 @@ def test_one_candidate_with_a_fake_maker(
     # Competing phases come first: a hull needs every element.
     store_references(fake_reference_energies(), stores)
 
-    def run():
+    def run() -> tuple[int, dict[str, BuildReport]]:
         return conduct(
             campaign,
             stores,
@@ -110,15 +125,20 @@ def test_one_candidate_with_a_fake_maker(
 
 @pytest.mark.mongo
 @pytest.mark.parametrize(
-    ("maker", "state", "reason"),
+    "case",
     [
         (FakeRelaxMaker(converged=False), "rejected", "not converged after 7 steps"),
         (FakeRelaxMaker(error="node on fire"), "failed", "RuntimeError: node on fire"),
     ],
 )
 def test_a_failed_candidate_keeps_its_document_and_its_reason(
-    write_campaign, stores, tmp_path, execution_folder, maker, state, reason
-):
+    write_campaign: WriteCampaign,
+    stores: Stores,
+    tmp_path: Path,
+    execution_folder: Path,
+    case: tuple[FakeRelaxMaker, str, str],
+) -> None:
+    maker, state, reason = case
     campaign = write_campaign("Li1.3Mn0.4Ti0.3O1.7F0.3", 40)
     store_references(fake_reference_energies(), stores)
     options = {
@@ -145,8 +165,11 @@ def test_a_failed_candidate_keeps_its_document_and_its_reason(
 
 @pytest.mark.mongo
 def test_entries_in_are_entries_used_and_entries_rejected(
-    write_campaign, stores, tmp_path, execution_folder
-):
+    write_campaign: WriteCampaign,
+    stores: Stores,
+    tmp_path: Path,
+    execution_folder: Path,
+) -> None:
     campaign = write_campaign("Li1.3Mn0.4Ti0.3O1.7F0.3", 40)
     energies = fake_reference_energies()
     rejected = energies[0].model_copy(
@@ -171,8 +194,11 @@ def test_entries_in_are_entries_used_and_entries_rejected(
 
 @pytest.mark.mongo
 def test_energies_of_two_calculators_never_meet_in_one_hull(
-    write_campaign, stores, tmp_path, execution_folder
-):
+    write_campaign: WriteCampaign,
+    stores: Stores,
+    tmp_path: Path,
+    execution_folder: Path,
+) -> None:
     campaign = write_campaign("Li1.3Mn0.4Ti0.3O1.7F0.3", 40)
     others = [
         energy.model_copy(update={"versions": {"chgnet": "0.0.1"}})
@@ -200,9 +226,14 @@ def test_energies_of_two_calculators_never_meet_in_one_hull(
 
 @pytest.mark.mongo
 @pytest.mark.slow
-def test_one_candidate_with_chgnet(write_campaign, stores, tmp_path, execution_folder):
+def test_one_candidate_with_chgnet(
+    write_campaign: WriteCampaign,
+    stores: Stores,
+    tmp_path: Path,
+    execution_folder: Path,
+) -> None:
     pytest.importorskip("chgnet")
-    campaign = write_campaign("LiTi0.5Mn0.5O1.5F0.5", 8)
+    campaign = write_campaign("Li1.5Ti0.5O1.5F0.5", 8)
     computed, _ = conduct(
         campaign,
         stores,
