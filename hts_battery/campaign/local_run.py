@@ -24,6 +24,7 @@ class Progress:
 
     total: Callable[[str, int], None] = lambda _stage, _total: None
     advance: Callable[[str, str], None] = lambda _stage, _what: None
+    begin: Callable[[str, str], None] = lambda _stage, _what: None
 
 
 def run_candidates(  # noqa: PLR0913 - each is named by its caller
@@ -81,6 +82,7 @@ def run_candidates(  # noqa: PLR0913 - each is named by its caller
 
     maker = ScreenMaker.from_campaign(campaign.spec, relax_maker=relax_maker)
     for candidate in todo:
+        progress.begin("compute", candidate.formula)
         finished = run_flow_locally(
             maker.make(candidate), stores.job_store, launch_folder
         )

@@ -89,6 +89,7 @@ def compute_references(  # noqa: PLR0913 - each is named by its caller
     maker = relax_maker or engine(engine_name).relax_maker(relaxation)
     energies = []
     for phase in phases:
+        progress.begin("references", phase.phase_id)
         key = reference_key(phase, engine_name, relaxation)
         output = _output(key, stores)
         if output is None:

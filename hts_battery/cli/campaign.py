@@ -82,7 +82,7 @@ def run(
 
     with opened_stores() as stores:
         formatting.note(f"database: {stores.database.location}")
-        with formatting.progress() as (total, advance):
+        with formatting.progress() as reporting:
             computed, _ = conduct(
                 campaign,
                 stores,
@@ -90,7 +90,7 @@ def run(
                 execution_folder=settings.execution_folder,
                 temperatures=settings.temperatures,
                 retry_failed=retry_failed,
-                progress=Progress(total, advance),
+                progress=Progress(*reporting),
             )
         found = standings(campaign, stores, execution_folder=settings.execution_folder)
         _report(campaign, stores, found, out=out, as_json=as_json)

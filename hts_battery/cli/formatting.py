@@ -105,7 +105,7 @@ def ranking(
     hot = f"E_hull\n{temperature:g} K"
     columns = ["", "candidate\n  decomposes into (atomic fractions)", "E_hull", hot]
     columns += ["T_mix\nK", "flags"]
-    rows = []
+    rows: list[tuple[object, ...]] = []
     for rank, doc in enumerate(summaries, start=1):
         mixing = doc["mixing_temperature"]
         rows.append(
@@ -152,7 +152,11 @@ def _cell(value: object) -> Any:  # noqa: ANN401 - what rich accepts
 
 @contextmanager
 def progress() -> Iterator[
-    tuple[Callable[[str, int], None], Callable[[str, str], None]]
+    tuple[
+        Callable[[str, int], None],
+        Callable[[str, str], None],
+        Callable[[str, str], None],
+    ]
 ]:
     """
     Show progress bars on standard error while a block works.
@@ -160,7 +164,8 @@ def progress() -> Iterator[
     Yields
     ------
     tuple
-        ``total(stage, n)`` opens a bar, ``advance(stage, what)`` moves it by one.
+        ``total(stage, n)`` opens a bar, ``advance(stage, what)`` moves it by one,
+        ``begin(stage, what)`` says what is being done.
     """
     bars = Progress(
         TextColumn("{task.description:<10}"),
@@ -184,5 +189,8 @@ def progress() -> Iterator[
     def advance(stage: str, what: str) -> None:
         bars.update(tasks[stage], advance=1, what=what)
 
+    def begin(stage: str, what: str) -> None:
+        bars.update(tasks[stage], what=what)
+
     with bars:
-        yield total, advance
+        yield total, advance, begin

@@ -72,14 +72,14 @@ def compute(
     from hts_battery.schemas.campaign import RelaxationSpec
 
     relaxation = RelaxationSpec()
-    with opened_stores() as stores, formatting.progress() as (total, advance):
+    with opened_stores() as stores, formatting.progress() as reporting:
         energies = compute_references(
             phases,
             stores,
             engine_name=engine,
             relaxation=relaxation,
             launch_folder=get_settings().data_dir / "launches",
-            progress=Progress(total, advance),
+            progress=Progress(*reporting),
         )
         store_references(energies, stores)
     if write is not None:
@@ -126,7 +126,7 @@ def list_references(
     from hts_battery.flows.references import known_energies
 
     energies = known_energies(engine)
-    rows = [
+    rows: list[dict[str, object]] = [
         {
             "chemical_system": phase.chemical_system,
             "phase_id": phase.phase_id,
