@@ -9,6 +9,7 @@ from hts_battery.builders.screening_builder import run_builder
 from hts_battery.builders.summary import SummaryBuilder
 from hts_battery.builders.thermo import ThermoBuilder
 from hts_battery.errors import ConfigurationError
+from hts_battery.schemas.build import total_report
 from hts_battery.schemas.campaign import CampaignSpec
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
     from hts_battery.connections.stores import Stores
     from hts_battery.schemas.build import BuildReport
+
+BUILDERS = ("entries", "thermo", "summary")
+"""Names of the builders in the order in which they are run."""
 
 
 def build(
@@ -45,7 +49,7 @@ def build(
         What each builder did.
     """
     builders = {
-        "entries": EntriesBuilder(stores.tasks, stores.references, stores.entries),
+        "entries": _entries_builder(stores),
         "thermo": ThermoBuilder(
             stores.members,
             stores.candidates,
@@ -62,15 +66,55 @@ def build(
             campaign=spec.name,
         ),
     }
-    if only is not None and only not in builders:
-        raise ConfigurationError(
-            f"there is no builder {only!r}; choose one of all, {', '.join(builders)}"
-        )
+    _check_name(only)
     return {
         name: run_builder(builder)
         for name, builder in builders.items()
         if only in (None, name)
     }
+
+
+def build_all(
+    stores: Stores, *, temperatures: Sequence[float], only: str | None = None
+) -> dict[str, BuildReport]:
+    """
+    Run the builders of every campaign of the database.
+
+    Entries belong to no campaign and are made once; the counts of the other builders
+    are added up.
+
+    Parameters
+    ----------
+    stores
+        Open stores.
+    temperatures
+        In K, where a campaign names none.
+    only
+        Name of a single builder to run.
+    """
+    _check_name(only)
+    reports: dict[str, BuildReport] = {}
+    if only in (None, "entries"):
+        reports["entries"] = run_builder(_entries_builder(stores))
+    for name in BUILDERS[1:]:
+        if only not in (None, name):
+            continue
+        reports[name] = total_report(
+            build(spec, stores, temperatures=temperatures, only=name)[name]
+            for spec in stored_campaigns(stores)
+        )
+    return reports
+
+
+def _entries_builder(stores: Stores) -> EntriesBuilder:
+    return EntriesBuilder(stores.tasks, stores.references, stores.entries)
+
+
+def _check_name(only: str | None) -> None:
+    if only is not None and only not in BUILDERS:
+        raise ConfigurationError(
+            f"there is no builder {only!r}; choose one of all, {', '.join(BUILDERS)}"
+        )
 
 
 def stored_campaigns(stores: Stores) -> list[CampaignSpec]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from hts_battery.campaign.building import build
 from hts_battery.campaign.local_run import Progress, run_candidates
 from hts_battery.campaign.registration import register
+from hts_battery.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,8 +58,8 @@ def conduct(  # noqa: PLR0913 - each is named by its caller
     tuple
         Number of candidates computed, and what each builder did.
     """
-    register(campaign, stores)
     ensure_references(campaign.spec.engine, stores)
+    register(campaign, stores)
     computed = run_candidates(
         campaign,
         stores,
@@ -75,6 +76,8 @@ def ensure_references(engine_name: str, stores: Stores) -> None:
     """
     Import the shipped energies that the database lacks.
 
+    Where none are shipped for an engine, those in the database have to do.
+
     A phase counts as lacking, too, where the library's structure has changed since its
     energy was stored; energies that a user computed from today's structure are kept.
     """
@@ -87,10 +90,16 @@ def ensure_references(engine_name: str, stores: Stores) -> None:
             {"engine": engine_name}, properties=["phase_id", "start_digest"]
         )
     }
+    try:
+        shipped = shipped_energies(engine_name).energies
+    except ConfigurationError:
+        if known:  # the user computed his own
+            return
+        raise
     store_references(
         (
             energy
-            for energy in shipped_energies(engine_name).energies
+            for energy in shipped
             if (energy.phase_id, energy.start_digest) not in known
         ),
         stores,

@@ -43,6 +43,7 @@ app.add_typer(launchpad.app, name="launchpad")
 _FAILED = 1
 _WRONG_USAGE = 2
 _INTERRUPTED = 130
+_TRACEBACK = "--traceback"
 
 
 def _show_version(value: bool) -> None:
@@ -54,7 +55,7 @@ def _show_version(value: bool) -> None:
 @app.callback()
 def _options(
     traceback: Annotated[
-        bool, typer.Option("--traceback", help="Show the whole traceback of an error.")
+        bool, typer.Option(_TRACEBACK, help="Show the whole traceback of an error.")
     ] = False,
     show_version: Annotated[
         bool,
@@ -66,8 +67,8 @@ def _options(
         ),
     ] = False,
 ) -> None:
-    # Both are read elsewhere: main() looks for --traceback itself, because an error
-    # may be raised before the options are parsed.
+    # Both are read elsewhere: main() takes --traceback out of the arguments, wherever
+    # it stands.
     del traceback, show_version
 
 
@@ -81,18 +82,20 @@ def _advice(error: HTSBatteryError) -> str:
 def main() -> None:
     """Run the command line; every error that leaves it is one line and a status."""
     try:
-        app(standalone_mode=True)
+        app([word for word in sys.argv[1:] if word != _TRACEBACK])
     except HTSBatteryError as err:
         _end(f"{err}{_advice(err)}", err)
-    except KeyboardInterrupt:
-        formatting.error("interrupted; run the same command again to go on")
-        sys.exit(_INTERRUPTED)
+    except SystemExit as end:
+        # What typer makes of Ctrl-C.
+        if end.code == _INTERRUPTED:
+            formatting.error("interrupted; run the same command again to go on")
+        raise
     except Exception as err:  # noqa: BLE001 - the one handler: a traceback is opt-in
         _end(f"{type(err).__name__}: {err} (--traceback shows where)", err)
 
 
 def _end(message: str, err: Exception) -> None:
-    if "--traceback" in sys.argv:
+    if _TRACEBACK in sys.argv:
         raise err
     formatting.error(message)
     sys.exit(_WRONG_USAGE if isinstance(err, ConfigurationError) else _FAILED)

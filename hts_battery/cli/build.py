@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from hts_battery.cli import formatting
-from hts_battery.cli.opening import opened_stores
+from hts_battery.cli.opening import database_exists, opened_stores
 from hts_battery.cli.options import AsJson, DryRun
 from hts_battery.settings import get_settings
 
@@ -15,23 +15,27 @@ _COUNTS = ("read", "written", "failed", "unchanged", "removed", "seconds")
 
 
 def _build(only: str | None, *, dry_run: bool, as_json: bool) -> None:
-    from hts_battery.campaign.building import build, stored_campaigns
+    from hts_battery.campaign.building import build_all, stored_campaigns
 
-    with opened_stores() as stores:
-        campaigns = stored_campaigns(stores)
-        if dry_run:
-            names = ", ".join(spec.name for spec in campaigns) or "none"
-            formatting.line(f"would rebuild what has changed of the campaigns: {names}")
-            return
-        total: dict[str, dict[str, float]] = {}
-        for spec in campaigns:
-            reports = build(
-                spec, stores, temperatures=get_settings().temperatures, only=only
+    if dry_run:
+        names = []
+        if database_exists():
+            with opened_stores(make_indexes=False) as stores:
+                names = [spec.name for spec in stored_campaigns(stores)]
+        if as_json:
+            formatting.json_line({"campaigns": names})
+        else:
+            formatting.line(
+                "would rebuild what has changed of the campaigns: "
+                + (", ".join(names) or "none")
             )
-            for name, report in reports.items():
-                counts = total.setdefault(name, dict.fromkeys(_COUNTS, 0))
-                for field in _COUNTS:
-                    counts[field] += getattr(report, field)
+        return
+    with opened_stores() as stores:
+        reports = build_all(stores, temperatures=get_settings().temperatures, only=only)
+    total = {
+        name: {field: getattr(report, field) for field in _COUNTS}
+        for name, report in reports.items()
+    }
     if as_json:
         formatting.json_line(total)
         return
@@ -52,7 +56,7 @@ def _build(only: str | None, *, dry_run: bool, as_json: bool) -> None:
 
 
 @app.command("all")
-def build_all(dry_run: DryRun = False, as_json: AsJson = False) -> None:
+def all_builders(dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Run every builder for every campaign; what is unchanged is not touched."""
     _build(None, dry_run=dry_run, as_json=as_json)
 

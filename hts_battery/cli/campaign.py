@@ -71,10 +71,13 @@ def run(
     settings = get_settings()
     if dry_run:
         candidates = sum(1 for _ in campaign.members())
-        formatting.line(
-            f"would put up to {candidates:,} candidates and as many calculations into "
-            f"the database {settings.database} (data in {settings.data_dir})"
-        )
+        if as_json:
+            formatting.json_line({"candidates": candidates})
+        else:
+            formatting.line(
+                f"would put up to {candidates:,} candidates and as many calculations "
+                f"into the database {settings.database} (data in {settings.data_dir})"
+            )
         return
     from hts_battery.campaign.conduct import conduct
     from hts_battery.campaign.local_run import Progress

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from hts_battery.cli import formatting
-from hts_battery.cli.options import AsJson
+from hts_battery.cli.options import AsJson, DryRun
 from hts_battery.errors import ConfigurationError
 from hts_battery.settings import get_settings
 
@@ -28,21 +28,23 @@ def _show(status: object, *, as_json: bool) -> None:
 
 
 @app.command()
-def up(as_json: AsJson = False) -> None:
+def up(dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Start the embedded server and keep it until `hts db down`."""
     from hts_battery.connections import embedded
 
     _refuse_with_uri()
-    _show(embedded.up(get_settings().data_dir), as_json=as_json)
+    act = embedded.status if dry_run else embedded.up
+    _show(act(get_settings().data_dir), as_json=as_json)
 
 
 @app.command()
-def down(as_json: AsJson = False) -> None:
+def down(dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Stop the embedded server."""
     from hts_battery.connections import embedded
 
     _refuse_with_uri()
-    _show(embedded.down(get_settings().data_dir), as_json=as_json)
+    act = embedded.status if dry_run else embedded.down
+    _show(act(get_settings().data_dir), as_json=as_json)
 
 
 @app.command()

@@ -22,9 +22,10 @@ from rich.table import Table
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-_OUT = Console(highlight=False, soft_wrap=True)
-_TABLES = Console(highlight=False)
-_ERR = Console(stderr=True, highlight=False)
+# Without emoji, or :x: inside a JSON text would become a picture.
+_OUT = Console(highlight=False, soft_wrap=True, emoji=False)
+_TABLES = Console(highlight=False, emoji=False)
+_ERR = Console(stderr=True, highlight=False, emoji=False)
 
 
 def line(text: str) -> None:
@@ -53,6 +54,7 @@ def table(
     *,
     title: str | None = None,
     right: Sequence[str] = (),
+    least: Mapping[str, int] | None = None,
 ) -> None:
     """
     Print a table.
@@ -67,6 +69,8 @@ def table(
         Line above the table.
     right
         Headings of the columns of numbers.
+    least
+        Heading → characters below which its column is not squeezed.
     """
     grid = Table(
         title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD
@@ -77,6 +81,7 @@ def table(
             justify="right" if column in right else "left",
             overflow="fold",
             no_wrap=column in right,
+            min_width=(least or {}).get(column),
         )
     for row in rows:
         grid.add_row(*(_cell(value) for value in row))
@@ -126,6 +131,7 @@ def ranking(
         rows,
         title=f"{title} (E_hull in meV/atom)",
         right=("", "E_hull", hot, "T_mix\nK"),
+        least={columns[1]: max((len(doc["formula"]) for doc in summaries), default=0)},
     )
 
 

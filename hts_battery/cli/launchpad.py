@@ -32,7 +32,11 @@ def render(
 
     if dry_run:
         for name in worker_variables(templates, worker):
-            formatting.line(f"{name}: {'set' if name in os.environ else 'missing'}")
+            known = name in os.environ
+            if as_json:
+                formatting.json_line({"variable": name, "set": known})
+            else:
+                formatting.line(f"{name}: {'set' if known else 'missing'}")
         return
     settings = get_settings()
     given = {

@@ -14,9 +14,20 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def opened_stores() -> Iterator[Stores]:
+def opened_stores(*, make_indexes: bool = True) -> Iterator[Stores]:
     """Open every store of the settings' database, indexes made, and close it after."""
     from hts_battery.connections.stores import screening_stores
 
-    with screening_stores(get_settings()) as stores:
+    with screening_stores(get_settings(), make_indexes=make_indexes) as stores:
         yield stores
+
+
+def database_exists() -> bool:
+    """Say whether there is a database to read, without making one."""
+    from hts_battery.connections import embedded
+
+    settings = get_settings()
+    return (
+        settings.mongo_uri is not None
+        or embedded.status(settings.data_dir).database_folder.is_dir()
+    )

@@ -10,8 +10,8 @@ import typer
 
 from hts_battery.cli import formatting
 from hts_battery.cli.opening import opened_stores
-from hts_battery.cli.options import AsJson
-from hts_battery.errors import CompositionError
+from hts_battery.cli.options import AsJson, DryRun
+from hts_battery.errors import CompositionError, ConfigurationError
 from hts_battery.settings import get_settings
 
 app = typer.Typer(help="Ask the database.", no_args_is_help=True)
@@ -45,14 +45,21 @@ def stable(
 
     kelvin = max(get_settings().temperatures) if temperature is None else temperature
     with opened_stores() as stores:
+        screening = ScreeningDatabase(stores)
         found = list(
-            ScreeningDatabase(stores).stable(
+            screening.stable(
                 temperature=kelvin,
                 threshold=threshold / 1000,
                 campaign=campaign,
                 limit=limit,
             )
         )
+        judged = next(screening.find(limit=1), None) is not None
+        if judged and not screening.has_temperature(kelvin):
+            raise ConfigurationError(
+                f"no builder has judged anything at {kelvin:g} K; name temperatures "
+                "in the campaign or in HTS_BATTERY_TEMPERATURES, then `hts build all`"
+            )
     if as_json:
         for summary in found:
             formatting.json_line(summary)
@@ -95,6 +102,7 @@ def export(
         ExportFormat, typer.Option("--format", help="Format of the file.")
     ] = ExportFormat.CSV,
     campaign: Campaign = None,
+    dry_run: DryRun = False,
 ) -> None:
     """Export summaries as a table, one row each, energies in eV/atom."""
     from hts_battery.query import ScreeningDatabase
@@ -103,7 +111,10 @@ def export(
     criteria = {} if campaign is None else {"campaign": campaign}
     with opened_stores() as stores:
         summaries = list(ScreeningDatabase(stores).find(criteria))
-    if output is None:
+    if dry_run:
+        place = "printed" if output is None else f"written to {output}"
+        formatting.line(f"{len(summaries)} summaries would be {place}")
+    elif output is None:
         formatting.raw(export_text(summaries, file_format))
     else:
         write_export(summaries, output, file_format)

@@ -12,6 +12,7 @@ from hts_battery.cli import formatting
 from hts_battery.cli.opening import opened_stores
 from hts_battery.cli.options import AsJson, DryRun, Engine
 from hts_battery.errors import ConfigurationError
+from hts_battery.schemas.formula import ELEMENTS
 from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
@@ -62,9 +63,15 @@ def compute(
     as_json: AsJson = False,
 ) -> None:
     """Relax competing phases with an engine; what is in the job store is not redone."""
+    from hts_battery.flows.engines import engine as engine_of
+
+    engine_of(engine)  # refuses an unknown one
     phases = _phases(elements, phase)
     if dry_run:
-        formatting.line(f"would relax up to {len(phases)} phases with {engine}")
+        if as_json:
+            formatting.json_line({"phases": len(phases)})
+        else:
+            formatting.line(f"would relax up to {len(phases)} phases with {engine}")
         return
     from hts_battery.campaign.local_run import Progress
     from hts_battery.campaign.references import compute_references, store_references
@@ -100,11 +107,13 @@ def _phases(elements: str | None, names: list[str] | None) -> list[ReferencePhas
         phases_within,
     )
 
-    found = (
-        load_reference_phases()
-        if elements is None
-        else phases_within(elements.replace(" ", "").split(","))
-    )
+    if elements is None:
+        found = load_reference_phases()
+    else:
+        symbols = elements.replace(" ", "").split(",")
+        if wrong := sorted(set(symbols) - ELEMENTS):
+            raise ConfigurationError(f"--elements: no element {', '.join(wrong)}")
+        found = phases_within(symbols)
     if names:
         known = {phase.phase_id for phase in found}
         unknown = sorted(set(names) - known)
@@ -123,9 +132,10 @@ def list_references(
     as_json: AsJson = False,
 ) -> None:
     """List the competing phases by chemical system, with their shipped energies."""
+    from hts_battery.flows.engines import engine as engine_of
     from hts_battery.flows.references import known_energies
 
-    energies = known_energies(engine)
+    energies = known_energies(engine_of(engine).name)
     rows: list[dict[str, object]] = [
         {
             "chemical_system": phase.chemical_system,

@@ -8,13 +8,26 @@ import typer
 
 from hts_battery.cli import formatting
 from hts_battery.cli.options import AsJson, SpecFile
+from hts_battery.errors import CompositionError, ConfigurationError, SpecError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
+    from hts_battery.compositions import CompositionSpace
     from hts_battery.schemas.candidate import Candidate
 
 app = typer.Typer(help="Composition spaces.", no_args_is_help=True)
+
+
+def _open(path: Path) -> CompositionSpace:
+    """Load a space; one without members is a refused file like any other."""
+    from hts_battery.compositions import load_space
+
+    try:
+        return load_space(path)
+    except CompositionError as err:
+        raise SpecError(str(err), file=str(path)) from err
 
 
 def _row(index: int, candidate: Candidate) -> dict[str, Any]:
@@ -49,9 +62,7 @@ def _show(rows: Iterable[dict[str, Any]], *, as_json: bool) -> None:
 @app.command()
 def count(spec: SpecFile, as_json: AsJson = False) -> None:
     """Count the compositions of a space, exactly and without listing them."""
-    from hts_battery.compositions import load_space
-
-    space = load_space(spec)
+    space = _open(spec)
     if as_json:
         formatting.json_line({"count": space.count, "basis": space.basis})
         return
@@ -67,9 +78,11 @@ def list_members(
     as_json: AsJson = False,
 ) -> None:
     """List compositions from any index on."""
-    from hts_battery.compositions import load_space
-
-    space = load_space(spec)
+    space = _open(spec)
+    if offset > space.count:
+        raise ConfigurationError(
+            f"--offset {offset}: the space holds {space.count:,} compositions"
+        )
     stop = min(offset + limit, space.count)
     _show(
         (
@@ -88,9 +101,11 @@ def sample(
     as_json: AsJson = False,
 ) -> None:
     """Draw compositions at random, each equally likely, none twice."""
-    from hts_battery.compositions import load_space
-
-    space = load_space(spec)
+    space = _open(spec)
+    if n > space.count:
+        raise ConfigurationError(
+            f"-n {n}: the space holds {space.count:,} compositions"
+        )
     indices = space.sample_indices(n, seed=seed)
     _show((_row(index, space[index]) for index in indices), as_json=as_json)
 
@@ -102,9 +117,7 @@ def find_index(
     as_json: AsJson = False,
 ) -> None:
     """Find the index of a composition."""
-    from hts_battery.compositions import load_space
-
-    index = load_space(spec).index(formula)
+    index = _open(spec).index(formula)
     if as_json:
         formatting.json_line({"index": index})
     else:

@@ -325,7 +325,9 @@ def open_stores(
 
 
 @contextmanager
-def screening_stores(settings: HTSBatterySettings) -> Iterator[Stores]:
+def screening_stores(
+    settings: HTSBatterySettings, *, make_indexes: bool = True
+) -> Iterator[Stores]:
     """
     Open database and stores as the settings say, indexes included.
 
@@ -333,6 +335,8 @@ def screening_stores(settings: HTSBatterySettings) -> Iterator[Stores]:
     ----------
     settings
         Where the database is and where blobs go.
+    make_indexes
+        Whether missing indexes are made; without, nothing is written.
 
     Yields
     ------
@@ -356,7 +360,8 @@ def screening_stores(settings: HTSBatterySettings) -> Iterator[Stores]:
             s3_prefix=settings.s3_prefix,
         ) as stores,
     ):
-        ensure_indexes(stores)
+        if make_indexes:
+            ensure_indexes(stores)
         yield stores
 
 

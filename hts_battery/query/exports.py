@@ -7,6 +7,7 @@ import io
 import json
 from typing import TYPE_CHECKING, Any
 
+from hts_battery.errors import ConfigurationError
 from hts_battery.query.tables import summary_rows
 
 if TYPE_CHECKING:
@@ -38,14 +39,16 @@ def export_text(summaries: Summaries, file_format: str) -> str:
 
     Raises
     ------
-    ValueError
+    ConfigurationError
         If the format is binary.
     """
     if file_format == "csv":
         return csv_text(summaries)
     if file_format == "json":
         return "".join(json.dumps(doc, default=str) + "\n" for doc in summaries)
-    raise ValueError(f"{file_format} cannot be printed; give a file with --output")
+    raise ConfigurationError(
+        f"{file_format} cannot be printed; give a file with --output"
+    )
 
 
 def write_export(summaries: Summaries, path: Path, file_format: str) -> None:

@@ -108,6 +108,18 @@ class ScreeningDatabase:
             criteria["campaign"] = campaign
         return self.find(criteria, limit=limit, sort={field: 1, "candidate_id": 1})
 
+    def has_temperature(self, temperature: float) -> bool:
+        """
+        Say whether any summary was judged at a temperature.
+
+        Parameters
+        ----------
+        temperature
+            In K.
+        """
+        field = f"energy_above_hull_at.{temperature_key(temperature)}"
+        return next(self.find({field: {"$exists": True}}, limit=1), None) is not None
+
     def ranking(self, *, campaign: str, temperature: float) -> Iterator[dict[str, Any]]:
         """
         Yield every summary of a campaign, the most stable at a temperature first.

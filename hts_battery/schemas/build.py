@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from hts_battery.schemas.base import Document
 from hts_battery.schemas.thermo import ThermoDoc
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class BuildReport(Document):
@@ -19,6 +22,24 @@ class BuildReport(Document):
     unchanged: int = Field(description="Inputs whose document was already right.")
     removed: int = Field(description="Documents removed because their input is gone.")
     seconds: float = Field(description="Wall time in s.")
+
+
+def total_report(reports: Iterable[BuildReport]) -> BuildReport:
+    """
+    Add up the counts of several runs.
+
+    Examples
+    --------
+    >>> total_report([]).read
+    0
+    """
+    found = list(reports)
+    return BuildReport(
+        **{
+            name: sum(getattr(report, name) for report in found)
+            for name in BuildReport.model_fields
+        }
+    )
 
 
 class ThermoRecord(Document):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pytest
 
+from hts_battery.errors import ConfigurationError
 from hts_battery.query.exports import csv_text, export_text, write_csv, write_export
 from hts_battery.query.figures import formula_label, ranking_figure
 from hts_battery.query.tables import decomposition_text, summary_rows
@@ -103,7 +104,7 @@ def test_parquet_is_read_back_equal(tmp_path: Path) -> None:
 
 
 def test_parquet_cannot_be_printed() -> None:
-    with pytest.raises(ValueError, match="give a file"):
+    with pytest.raises(ConfigurationError, match="give a file"):
         export_text(SUMMARIES, "parquet")
 
 

@@ -1,0 +1,128 @@
+"""The command line as a user calls it, in this process, on the server of this run."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from fakes import FakeRelaxMaker, fake_reference_energies
+
+from hts_battery.cli.app import main
+from hts_battery.flows.engines import ENGINES, Engine
+from hts_battery.flows.references import energy_file, write_energy_file
+from hts_battery.schemas.campaign import RelaxationSpec
+from hts_battery.settings import get_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from hts_battery.connections.database import Database
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one command printed, and how it ended."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[Any]:
+        """Each line of the output as the JSON value that it is."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Work in an empty folder without any setting; return it."""
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    monkeypatch.setenv("HTS_BATTERY_DATA_DIR", str(work / "hts-data"))
+    get_settings.cache_clear()
+    yield work
+    get_settings.cache_clear()
+
+
+@pytest.fixture
+def hts(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Callable[..., Answer]:
+    """Call ``hts`` with some words."""
+    assert folder.is_dir()
+
+    def call(*words: object) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["hts", *(str(word) for word in words)])
+        capsys.readouterr()
+        status: object = 0
+        try:
+            main()
+        except SystemExit as end:
+            status = end.code or 0
+        assert isinstance(status, int)
+        return Answer(status, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture
+def on_server(
+    folder: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """Send every command to an empty database of the server of this run."""
+    monkeypatch.setenv("HTS_BATTERY_MONGO_URI", database.uri)
+    monkeypatch.setenv("HTS_BATTERY_DATABASE", database.name)
+    get_settings.cache_clear()
+    return folder
+
+
+@pytest.fixture
+def fake_engine(monkeypatch: pytest.MonkeyPatch) -> str:
+    """Register an engine whose relaxations take no time."""
+    engine = Engine(
+        name="fake",
+        packages=("pymatgen",),
+        corrected=True,
+        relax_maker=lambda _relaxation: FakeRelaxMaker(),
+        extra="none",
+    )
+    monkeypatch.setitem(ENGINES, engine.name, engine)  # type: ignore[misc]
+    return engine.name
+
+
+@pytest.fixture
+def fake_file(campaign_file: Callable[..., Path], fake_engine: str) -> Path:
+    """Return the small campaign for the fake engine."""
+    return campaign_file(("engine: chgnet", f"engine: {fake_engine}"))
+
+
+@pytest.fixture
+def fake_references(tmp_path: Path, fake_engine: str) -> Path:
+    """Return a file of reference energies of the fake engine."""
+    path = tmp_path / "fake_references.json"
+    energies = fake_reference_energies(fake_engine)
+    write_energy_file(path, energy_file(energies, fake_engine, RelaxationSpec()))
+    return path
+
+
+@pytest.fixture
+def screened(
+    hts: Callable[..., Answer],
+    on_server: Path,
+    fake_file: Path,
+    fake_references: Path,
+) -> Answer:
+    """Return the answer to a first run of the small campaign."""
+    assert on_server.is_dir()
+    imported = hts(
+        "references", "import", "--engine", "fake", "--file", fake_references
+    )
+    assert imported.status == 0, imported.err
+    return hts("campaign", "run", fake_file)

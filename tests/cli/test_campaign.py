@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hts_battery.connections.stores import open_stores
+from hts_battery.schemas.summary import SummaryDoc
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from conftest import Answer
+
+    from hts_battery.connections.database import Database
+
+
+def test_check_counts_and_writes_nothing(
+    hts: Callable[..., Answer], campaign_file: Callable[..., Path], folder: Path
+) -> None:
+    path = campaign_file()
+    answer = hts("campaign", "check", path, "--json")
+    assert answer.lines == [
+        {"campaign": "small", "space": 44, "candidates": 2, "removed": {}}
+    ]
+    assert "2 candidates out of 44" in hts("campaign", "check", path).out
+    assert list(folder.iterdir()) == []
+
+
+def test_check_says_what_filters_remove(
+    hts: Callable[..., Answer], campaign_file: Callable[..., Path]
+) -> None:
+    rule = "filters: [{rule: redox-compatibility, pairs: [[F-, Mn3+]]}]"
+    path = campaign_file(("engine: chgnet", rule))
+    (answer,) = hts("campaign", "check", path, "--json").lines
+    assert answer["candidates"] == 1
+    assert answer["removed"] == {"redox-compatibility": 1}
+    assert "redox-compatibility removes 1" in hts("campaign", "check", path).out
+
+
+@pytest.mark.parametrize("verb", ["check", "run", "status"])
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        ("engine: chgnet", "engin: chgnet", ":11: engin: "),
+        ("Mn3+", "Xx3+", ":7: space.sublattices.cation.species: "),
+        ("[Li+, Mn3+, Ti4+]", "[Mn4+, Ti4+]", ":2: space: "),
+        ("atoms: 40", "atoms: 44", ":10: structure.atoms: "),
+        ("engine: chgnet", "engine: vasp7", ":11: engine: "),
+        ("engine: chgnet", "name: twice", ":11: name: "),
+    ],
+)
+def test_a_wrong_file_is_refused_before_anything_is_written(  # noqa: PLR0913, PLR0917 - fixtures and one case
+    hts: Callable[..., Answer],
+    campaign_file: Callable[..., Path],
+    folder: Path,
+    verb: str,
+    old: str,
+    new: str,
+    place: str,
+) -> None:
+    path = campaign_file((old, new))
+    answer = hts("campaign", verb, path)
+    assert (answer.status, answer.out) == (2, "")
+    assert answer.err.startswith(f"error: {path}{place}")
+    assert answer.err.count("\n") == 1
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_dry_run_writes_nothing(
+    hts: Callable[..., Answer],
+    campaign_file: Callable[..., Path],
+    folder: Path,
+    as_json: bool,
+) -> None:
+    options = ["--json"] if as_json else []
+    answer = hts("campaign", "run", campaign_file(), "--dry-run", *options)
+    assert answer.status == 0
+    if as_json:
+        assert answer.lines == [{"candidates": 2}]
+    else:
+        assert "up to 2 candidates" in answer.out
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.mongo
+def test_a_run_prints_a_table_and_leaves_files(
+    screened: Answer, on_server: Path
+) -> None:
+    assert screened.status == 0, screened.err
+    for text in (
+        "Li1.3Mn0.4Ti0.3O1.7F0.3",
+        "2 candidates: 2 ranked",
+        "2 computed now, 0 known before",
+        "what next",
+    ):
+        assert text in screened.out
+    results = sorted(path.name for path in (on_server / "results").iterdir())
+    assert results == ["small.csv", "small.png"]
+    assert len((on_server / "results" / "small.csv").read_text().splitlines()) == 3
+    # The database is elsewhere: nothing but executions and launches is kept here.
+    kept = sorted(path.name for path in (on_server / "hts-data").iterdir())
+    assert kept == ["executions", "launches"]
+
+
+@pytest.mark.mongo
+def test_a_second_run_computes_nothing_and_prints_the_same(
+    hts: Callable[..., Answer], screened: Answer, fake_file: Path, on_server: Path
+) -> None:
+    table = (on_server / "results" / "small.csv").read_text()
+    again = hts("campaign", "run", fake_file)
+    assert "0 computed now, 2 known before" in again.out
+    same = again.out.replace("0 computed now, 2 known", "2 computed now, 0 known")
+    assert same == screened.out
+    assert (on_server / "results" / "small.csv").read_text() == table
+
+
+@pytest.mark.mongo
+@pytest.mark.usefixtures("screened")
+def test_a_run_can_print_json_alone(
+    hts: Callable[..., Answer], fake_file: Path, tmp_path: Path
+) -> None:
+    answer = hts("campaign", "run", fake_file, "--json", "--out", tmp_path / "other")
+    docs = [SummaryDoc.model_validate(line) for line in answer.lines]
+    assert len(docs) == 2
+    values = [doc.energy_above_hull_at["1473K"] for doc in docs]
+    assert values == sorted(values)
+    assert (tmp_path / "other" / "small.csv").exists()
+
+
+@pytest.mark.mongo
+def test_status_counts_states(
+    hts: Callable[..., Answer], screened: Answer, fake_file: Path
+) -> None:
+    assert screened.status == 0
+    answer = hts("campaign", "status", fake_file, "--json")
+    assert answer.lines == [{"candidates": 2, "states": {"ranked": 2}}]
+    assert "ranked" in hts("campaign", "status", fake_file).out
+
+
+@pytest.mark.mongo
+@pytest.mark.usefixtures("on_server")
+def test_an_engine_without_references_fails_before_anything_is_computed(
+    hts: Callable[..., Answer], fake_file: Path, database: Database
+) -> None:
+    answer = hts("campaign", "run", fake_file)
+    assert answer.status == 2
+    assert "hts references compute --engine fake" in answer.err
+    with open_stores(database) as stores:
+        assert stores.candidates.count() == stores.tasks.count() == 0
+
+
+@pytest.mark.mongo
+@pytest.mark.usefixtures("on_server")
+def test_a_campaign_without_any_stability_fails_with_the_reason(
+    hts: Callable[..., Answer], fake_file: Path, fake_references: Path, folder: Path
+) -> None:
+    text = fake_references.read_text().replace('"Mn', '"Cr').replace('"fake-Mn', '"x')
+    fake_references.write_text(text)
+    hts("references", "import", "--engine", "fake", "--file", fake_references)
+    answer = hts("campaign", "run", fake_file)
+    assert answer.status == 1
+    assert "no candidate of small has a stability" in answer.err
+    assert "Mn" in answer.err
+    assert not (folder / "results").exists()

@@ -1,0 +1,238 @@
+"""Commands on what is in the database: references, build, query, db."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pytest
+from fakes import fake_reference_energies
+
+from hts_battery.connections import embedded
+from hts_battery.connections.stores import open_stores
+from hts_battery.schemas.summary import SummaryDoc
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from conftest import Answer
+
+    from hts_battery.connections.database import Database
+
+COUNTS = {"read", "written", "failed", "unchanged", "seconds"}
+
+
+def test_references_are_listed_by_system_and_calculator(
+    hts: Callable[..., Answer], folder: Path
+) -> None:
+    rows = hts("references", "list", "--elements", "Li,O,F", "--json").lines
+    assert {row["chemical_system"] for row in rows} >= {"Li", "O", "F", "Li-O", "F-Li"}
+    for row in rows:
+        assert set(row) >= {
+            "chemical_system",
+            "phase_id",
+            "formula",
+            "calculator",
+            "energy_per_atom",
+        }
+        assert row["calculator"].startswith("chgnet 0.")
+    assert "Li-O" in hts("references", "list", "--elements", "Li,O,F").out
+    assert list(folder.iterdir()) == []
+
+
+def test_wrong_names_of_references_are_refused(hts: Callable[..., Answer]) -> None:
+    for words in (
+        ("list", "--engine", "none"),
+        ("import", "--engine", "none"),
+        ("compute", "--engine", "none", "--dry-run"),
+        ("compute", "--phase", "none", "--dry-run"),
+        ("list", "--elements", "Li,Xx"),
+        ("import", "--file", "none.json"),
+    ):
+        answer = hts("references", *words)
+        assert (answer.status, answer.out) == (2, ""), words
+        assert answer.err.count("\n") == 1
+
+
+def test_dry_runs_of_references_write_nothing(
+    hts: Callable[..., Answer], folder: Path
+) -> None:
+    assert "would write up to" in hts("references", "import", "--dry-run").out
+    words = ("references", "compute", "--phase", "LiF-rocksalt", "--dry-run")
+    assert "would relax up to 1 phases" in hts(*words).out
+    assert hts(*words, "--json").lines == [{"phases": 1}]
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.mongo
+@pytest.mark.usefixtures("on_server")
+def test_references_are_imported_once(
+    hts: Callable[..., Answer], fake_references: Path
+) -> None:
+    count = len(fake_reference_energies())
+    words = ("references", "import", "--engine", "fake", "--file", fake_references)
+    assert hts(*words).out == f"{count} references written, {count} read\n"
+    assert hts(*words).out == f"0 references written, {count} read\n"
+
+
+@pytest.mark.mongo
+@pytest.mark.usefixtures("on_server", "fake_engine")
+def test_references_are_computed_and_written_to_a_file(
+    hts: Callable[..., Answer], database: Database, tmp_path: Path
+) -> None:
+    words = ("references", "compute", "--engine", "fake", "--phase", "LiF-rocksalt")
+    target = tmp_path / "own.json"
+    (row,) = hts(*words, "--write", target, "--json").lines
+    assert (row["phase_id"], row["engine"]) == ("LiF-rocksalt", "fake")
+    assert "structure" not in row
+    assert json.loads(target.read_text())["energies"][0]["energy_per_atom"] == -2.4
+    with open_stores(database) as stores:
+        assert stores.references.count() == stores.tasks.count() == 1
+    assert hts(*words).out == "1 phases, 0 rejected\n"
+
+
+@pytest.mark.mongo
+@pytest.mark.usefixtures("screened")
+def test_build_counts_what_it_did(hts: Callable[..., Answer]) -> None:
+    (total,) = hts("build", "all", "--json").lines
+    assert list(total) == ["entries", "thermo", "summary"]
+    for counts in total.values():
+        assert set(counts) >= COUNTS
+        assert counts["read"] == counts["unchanged"] > 0
+        assert counts["written"] == counts["failed"] == 0
+    for name in ("entries", "thermo", "summary"):
+        (one,) = hts("build", name, "--json").lines
+        assert list(one) == [name]
+    assert "unchanged" in hts("build", "all").out
+
+
+@pytest.mark.mongo
+@pytest.mark.usefixtures("screened")
+def test_entries_are_read_once_however_many_campaigns_there_are(
+    hts: Callable[..., Answer], fake_file: Path
+) -> None:
+    (before,) = hts("build", "all", "--json").lines
+    fake_file.write_text(fake_file.read_text().replace("name: small", "name: other"))
+    assert hts("campaign", "run", fake_file).status == 0
+    (after,) = hts("build", "all", "--json").lines
+    assert after["entries"]["read"] == before["entries"]["read"]
+    assert after["thermo"]["read"] == 2 * before["thermo"]["read"]
+    assert after["thermo"]["written"] == 0
+
+
+def test_a_dry_build_makes_no_database(
+    hts: Callable[..., Answer], folder: Path
+) -> None:
+    assert "campaigns: none" in hts("build", "all", "--dry-run").out
+    assert hts("build", "thermo", "--dry-run", "--json").lines == [{"campaigns": []}]
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.mongo
+def test_a_dry_build_writes_nothing(
+    hts: Callable[..., Answer], on_server: Path, database: Database
+) -> None:
+    assert hts("build", "all", "--dry-run").status == 0
+    with open_stores(database) as stores:
+        assert stores.entries.count() == 0
+    assert list(on_server.iterdir()) == []
+
+
+@pytest.mark.mongo
+@pytest.mark.usefixtures("screened")
+def test_query_stable_prints_summaries(hts: Callable[..., Answer]) -> None:
+    rows = hts("query", "stable", "--threshold", 1000, "--json").lines
+    docs = [SummaryDoc.model_validate(row) for row in rows]
+    assert len(docs) == 2
+    values = [doc.energy_above_hull_at["1473K"] for doc in docs]
+    assert values == sorted(values)
+    words = ("query", "stable", "--threshold", 1000, "--limit", 1)
+    assert len(hts(*words, "--json").lines) == 1
+    between = 1000 * sum(values) / 2
+    words = ("query", "stable", "--threshold", between, "--temperature", 1473)
+    assert len(hts(*words, "--json").lines) == 1
+    assert docs[0].formula in hts(*words).out
+    assert hts("query", "stable", "--campaign", "none", "--json").lines == []
+
+
+@pytest.mark.mongo
+@pytest.mark.usefixtures("screened")
+def test_a_temperature_that_no_builder_used_is_not_an_empty_list(
+    hts: Callable[..., Answer],
+) -> None:
+    answer = hts("query", "stable", "--temperature", 1000, "--json")
+    assert (answer.status, answer.out) == (2, "")
+    assert "at 1000 K" in answer.err
+
+
+@pytest.mark.mongo
+@pytest.mark.usefixtures("on_server")
+def test_an_empty_database_has_nothing_stable(hts: Callable[..., Answer]) -> None:
+    answer = hts("query", "stable", "--json")
+    assert (answer.status, answer.out) == (0, "")
+
+
+@pytest.mark.mongo
+@pytest.mark.usefixtures("screened")
+def test_query_show_prints_every_term(hts: Callable[..., Answer]) -> None:
+    row, _ = hts("query", "stable", "--threshold", 1000, "--json").lines
+    assert hts("query", "show", row["candidate_id"], "--json").lines == [row]
+    text = hts("query", "show", row["candidate_id"]).out
+    for name in row:
+        assert name in text
+    answer = hts("query", "show", "nobody")
+    assert (answer.status, answer.out) == (1, "")
+
+
+@pytest.mark.mongo
+@pytest.mark.usefixtures("screened")
+def test_query_export_in_every_format(
+    hts: Callable[..., Answer], tmp_path: Path
+) -> None:
+    rows = list(csv.DictReader(io.StringIO(hts("query", "export").out)))
+    assert len(rows) == 2
+    docs = hts("query", "export", "--format", "json").lines
+    assert [SummaryDoc.model_validate(doc).formula for doc in docs] == [
+        row["formula"] for row in rows
+    ]
+    path = tmp_path / "all.parquet"
+    answer = hts("query", "export", "--format", "parquet", "-o", path, "--dry-run")
+    assert "2 summaries would be written" in answer.out
+    assert not path.exists()
+    assert hts("query", "export", "--format", "parquet", "-o", path).status == 0
+    assert pd.read_parquet(path)["formula"].tolist() == [row["formula"] for row in rows]
+    assert hts("query", "export", "--format", "parquet").status == 2
+    assert hts("query", "export", "--campaign", "none").out.strip() == ""
+
+
+@pytest.mark.mongo
+def test_db_up_status_down(hts: Callable[..., Answer], folder: Path) -> None:
+    (dry,) = hts("db", "up", "--dry-run", "--json").lines
+    assert dry["running"] is False
+    assert list(folder.iterdir()) == []
+    try:
+        (up,) = hts("db", "up", "--json").lines
+        assert up["running"]
+        assert up["keep"]
+        (now,) = hts("db", "status", "--json").lines
+        assert now["pid"] == up["pid"]
+        (dry,) = hts("db", "down", "--dry-run", "--json").lines
+        assert dry["running"]
+        assert "running" in hts("db", "status").out
+        (down,) = hts("db", "down", "--json").lines
+        assert not down["running"]
+    finally:
+        embedded.down(folder / "hts-data")
+
+
+@pytest.mark.mongo
+@pytest.mark.usefixtures("on_server")
+def test_a_server_of_somebody_else_is_left_alone(hts: Callable[..., Answer]) -> None:
+    for verb in ("up", "down"):
+        answer = hts("db", verb)
+        assert answer.status == 2
+        assert "not ours" in answer.err
