@@ -164,7 +164,7 @@ def against_smol(board: Board) -> None:
 
     anions = [Species("O", -2), Species("F", -1)]
     peer = "smol CompositionSpace.get_composition_grid"
-    for metals in (FIVE, [*FIVE, "Mg2+"]):
+    for metals in (FIVE, [*FIVE, "Mg2+"], [*FIVE, "Mg2+", "Zr4+"]):
         cations = [Species("Li", 1)] + [_species(Species, text) for text in metals]
         peer_space = CompositionSpace([cations, anions], [1, 1])
         slow, grid = seconds(
