@@ -221,6 +221,8 @@ def _adopt_or_start(folder: ServerFolder, *, keep: bool) -> ServerState:
     if state is None:
         return start_server(folder, keep=keep)
     if state.port is None or not answers(state.port):
+        if living_server(folder) is None:  # it was dying as it was asked
+            return start_server(folder, keep=keep)
         raise StoreError(
             f"the embedded database (process {state.pid}) does not answer; see "
             f"{folder.log}, then stop it with 'hts db down'"
