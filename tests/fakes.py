@@ -21,19 +21,22 @@ class FakeRelaxMaker(Maker):
     """
     Pretends to relax: returns the structure as it came, with a made-up energy.
 
-    The output has the shape of atomate2's force-field task document.
+    The output has the shape of atomate2's force-field task document. With
+    ``error_with`` only structures that hold that element raise the error.
     """
 
     name: str = "fake relax"
     energy_per_atom: float = -2.4
     converged: bool = True
     error: str | None = None
+    error_with: str | None = None
     seconds: float = 0.0
 
     @job
     def make(self, structure: Structure) -> dict[str, Any]:
         time.sleep(self.seconds)
-        if self.error is not None:
+        only = self.error_with
+        if self.error is not None and only in (None, *structure.symbol_set):
             raise RuntimeError(self.error)
         return {
             "state": "successful" if self.converged else "failed",

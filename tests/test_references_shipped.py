@@ -6,11 +6,16 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 import pytest
+from pymatgen.core import Structure
 
 from hts_battery.campaign.references import compute_references
 from hts_battery.flows.references import shipped_energies, structure_digest
 from hts_battery.schemas.campaign import RelaxationSpec
 from hts_battery.schemas.formula import parse_formula
+from hts_battery.structures.reference_checks import (
+    composition_problems,
+    distance_problems,
+)
 from hts_battery.structures.reference_library import (
     phases_within,
     reference_phase,
@@ -182,6 +187,29 @@ def test_a_relaxed_crystal_is_still_that_crystal(
 ) -> None:
     assert BY_PHASE[phase_id].space_group_number == space_group
     assert reference_phase(phase_id).space_group_number == space_group
+
+
+# Lithium leaves the centre of its large cage; a superoxide has a short bond.
+ODD_DISTANCES = {"LiMnF3-perovskite", "LiO2-marcasite"}
+# Phases that relax into another symmetry: the energy is that of the relaxed crystal.
+OTHER_SYMMETRY = {"MnOF2-ordered-oxyfluoride-cube", "TiF4-tin-fluoride"}
+
+
+def test_relaxed_phases_keep_composition_distances_and_symmetry() -> None:
+    odd, other = set(), set()
+    for name, energy in BY_PHASE.items():
+        phase = reference_phase(name)
+        relaxed = Structure.from_dict(energy.structure)
+        assert not list(composition_problems(phase, relaxed)), name
+        if list(distance_problems(phase, relaxed)):
+            odd.add(name)
+        if energy.space_group_number not in (
+            phase.space_group_number,
+            phase.supergroup,
+        ):
+            other.add(name)
+    assert odd == ODD_DISTANCES
+    assert other == OTHER_SYMMETRY
 
 
 @pytest.mark.mongo

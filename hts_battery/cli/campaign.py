@@ -12,6 +12,7 @@ from hts_battery.cli import formatting
 from hts_battery.cli.opening import opened_stores
 from hts_battery.cli.options import AsJson, DryRun, SpecFile
 from hts_battery.errors import SubmissionError
+from hts_battery.schemas.state import CandidateState
 from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
@@ -97,10 +98,16 @@ def run(
             )
         found = standings(campaign, stores, execution_folder=settings.execution_folder)
         _report(campaign, stores, found, out=out, as_json=as_json)
-    if as_json:
-        return
-    formatting.line(f"{computed} computed now, {len(found) - computed} known before")
-    _what_next(spec, settings.data_dir, found)
+    if not as_json:
+        known = len(found) - computed
+        formatting.line(f"{computed} computed now, {known} known before")
+        _what_next(spec, settings.data_dir, found)
+    failed = sum(item.state is CandidateState.FAILED for item in found)
+    if failed:
+        raise SubmissionError(
+            f"{failed} of {len(found)} candidates failed; their reasons stand above, "
+            "`--retry-failed` tries them again"
+        )
 
 
 def _report(

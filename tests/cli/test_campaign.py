@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from fakes import FakeRelaxMaker
 
 from hts_battery.connections.stores import open_stores
+from hts_battery.flows.engines import ENGINES
 from hts_battery.schemas.summary import SummaryDoc
 
 if TYPE_CHECKING:
@@ -115,6 +118,26 @@ def test_a_second_run_computes_nothing_and_prints_the_same(
     same = again.out.replace("0 computed now, 2 known", "2 computed now, 0 known")
     assert same == screened.out
     assert (on_server / "results" / "small.csv").read_text() == table
+
+
+@pytest.mark.mongo
+def test_a_run_with_a_failed_candidate_ranks_the_others_and_exits_with_1(
+    hts: Callable[..., Answer],
+    on_server: Path,
+    fake_file: Path,
+    fake_references: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broken = FakeRelaxMaker(error="no licence", error_with="F")
+    engine = replace(ENGINES["fake"], relax_maker=lambda _relaxation: broken)
+    monkeypatch.setitem(ENGINES, "fake", engine)  # type: ignore[misc]
+    hts("references", "import", "--engine", "fake", "--file", fake_references)
+    answer = hts("campaign", "run", fake_file)
+    assert answer.status == 1
+    assert "failed: builtins.RuntimeError: no licence" in answer.out
+    assert "2 candidates: 1 failed, 1 ranked" in answer.out
+    assert "1 of 2 candidates failed" in answer.err
+    assert (on_server / "results" / "small.csv").exists()
 
 
 @pytest.mark.mongo
