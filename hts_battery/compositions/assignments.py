@@ -62,11 +62,6 @@ def frame_assignments(
     return tuple(_assignment(frame, choices, sublattices) for choices in found)
 
 
-def count_frame_assignments(frame: Frame, row: tuple[int, ...]) -> int:
-    """Count the neutral assignments of one member."""
-    return len(frame_assignments(frame, row, ()))
-
-
 def _item_choices(item: Item, units: int) -> list[_Choice]:
     found: list[_Choice] = []
     for split in splits(item, units):

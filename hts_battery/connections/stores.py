@@ -109,10 +109,6 @@ COLLECTIONS: dict[str, tuple[str, tuple[Index, ...]]] = {
             Index(("input_digest",)),
         ),
     ),
-    "manifests": (
-        "build_id",
-        (Index(("build_id",), unique=True), Index(("campaign", "created"))),
-    ),
 }
 """Name of each collection → key field and indexes."""
 
@@ -211,8 +207,6 @@ class Stores:
         Stability of each candidate at each temperature.
     summary
         One flat document per candidate and campaign for analysts.
-    manifests
-        What each build read and with which versions.
     job_store
         jobflow's store: ``tasks``, with ``blobs`` as the additional store ``data``.
     blob_store
@@ -230,7 +224,6 @@ class Stores:
     entries: SharedMongoStore
     thermo: SharedMongoStore
     summary: SharedMongoStore
-    manifests: SharedMongoStore
     job_store: JobStore
     blob_store: BlobStore = BlobStore.MONGO
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hts_battery.errors import ConfigurationError
 
@@ -27,9 +27,6 @@ class Engine:
         Name in campaign files and in every document.
     packages
         Distributions whose versions can change its energies.
-    corrected
-        Whether energies come out on the Materials Project's corrected scale, so that
-        nothing may be added to them.
     relax_maker
         Function from relaxation settings to an atomate2 maker.
     extra
@@ -38,7 +35,6 @@ class Engine:
 
     name: str
     packages: tuple[str, ...]
-    corrected: bool
     relax_maker: Callable[[RelaxationSpec], Maker]
     extra: str
 
@@ -70,7 +66,8 @@ def _chgnet_relax_maker(relaxation: RelaxationSpec) -> Maker:
         relax_cell=relaxation.relax_cell,
         steps=relaxation.steps,
         relax_kwargs={"fmax": relaxation.fmax, "final_atoms_object_file": None},
-        # CHGNet otherwise logs one line per structure and warns about isolated atoms.
+        # The shipped references were computed on the processor; a graphics card
+        # rounds otherwise.
         calculator_kwargs={"use_device": "cpu"},
     )
 
@@ -79,7 +76,6 @@ ENGINES: Mapping[str, Engine] = {
     "chgnet": Engine(
         name="chgnet",
         packages=("chgnet",),
-        corrected=True,
         relax_maker=_chgnet_relax_maker,
         extra="chgnet",
     ),
@@ -101,13 +97,3 @@ def engine(name: str) -> Engine:
         raise ConfigurationError(
             f"there is no engine {name!r}; choose one of {', '.join(sorted(ENGINES))}"
         ) from err
-
-
-def engine_settings(name: str, relaxation: RelaxationSpec) -> dict[str, Any]:
-    """Return what is stored beside an energy: engine, calculator, settings."""
-    chosen = engine(name)
-    return {
-        "engine": chosen.name,
-        "calculator": chosen.calculator(),
-        "relaxation": relaxation.model_dump(mode="json"),
-    }

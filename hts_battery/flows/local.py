@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 
 JOB_LOG = "jobs.log"
+_UNFINISHED = "Flow did not finish running successfully"  # jobflow has no class for it
 
 
 def run_flow_locally(flow: Flow, job_store: JobStore, launch_folder: Path) -> bool:
@@ -54,7 +55,8 @@ def run_flow_locally(flow: Flow, job_store: JobStore, launch_folder: Path) -> bo
                 log=False,
                 ensure_success=True,
             )
-        except RuntimeError:
-            # The one thing that jobflow raises here: some job did not finish.
+        except RuntimeError as err:
+            if str(err) != _UNFINISHED:
+                raise
             return False
     return True

@@ -89,7 +89,6 @@ def fake_engine(monkeypatch: pytest.MonkeyPatch) -> str:
     engine = Engine(
         name="fake",
         packages=("pymatgen",),
-        corrected=True,
         relax_maker=lambda _relaxation: FakeRelaxMaker(),
         extra="none",
     )
