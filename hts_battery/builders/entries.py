@@ -12,7 +12,8 @@ from hts_battery.builders.screening_builder import ScreeningBuilder
 from hts_battery.schemas.entry import EntryDoc, EntryKind, EntryState
 from hts_battery.schemas.formula import parse_formula
 from hts_battery.schemas.reference import ReferenceEnergy
-from hts_battery.schemas.structure import OrderedCell, Verdict
+from hts_battery.schemas.relaxed import Verdict
+from hts_battery.schemas.structure import OrderedCell
 from hts_battery.structures.relaxed import compare_relaxed
 from hts_battery.thermo.corrections import comparable_energy
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from maggma.core import Store
 
-    from hts_battery.schemas.structure import RelaxedCell
+    from hts_battery.schemas.relaxed import RelaxedCell
 
 _TASK_FIELDS = (
     "uuid",

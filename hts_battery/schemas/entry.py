@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from hts_battery.schemas.base import Document
-from hts_battery.schemas.structure import RelaxedCell
+from hts_battery.schemas.relaxed import RelaxedCell
 from hts_battery.schemas.thermo import ComparableEnergy
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from hts_battery.errors import OrderingError
-from hts_battery.schemas.structure import RelaxationThresholds, RelaxedCell, Verdict
+from hts_battery.schemas.relaxed import RelaxationThresholds, RelaxedCell, Verdict
 from hts_battery.structures.cells import build_cell
 from hts_battery.structures.prototypes import load_prototype
 

@@ -10,8 +10,6 @@ from pymatgen.core import Lattice, Structure
 from hts_battery.schemas.structure import (
     OrderedCell,
     OrderingMethod,
-    RelaxationThresholds,
-    Verdict,
     ordering_id,
 )
 
@@ -80,14 +78,6 @@ def test_the_id_depends_on_every_part() -> None:
         ordering_id("x", **base | {"decoration": ("F-", "Li+")}),
     }
     assert len(ids) == 5
-
-
-def test_thresholds_are_ordered() -> None:
-    limits = RelaxationThresholds()
-    assert limits.displacement_kept < limits.displacement_transformed
-    assert limits.strain_kept < limits.strain_transformed
-    assert limits.contacts_kept > limits.contacts_transformed
-    assert [str(v) for v in Verdict] == ["kept", "distorted", "transformed"]
 
 
 def test_the_words_load_no_pymatgen() -> None:

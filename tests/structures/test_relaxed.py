@@ -7,7 +7,7 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from hts_battery.errors import OrderingError
-from hts_battery.schemas.structure import OrderedCell, RelaxationThresholds, Verdict
+from hts_battery.schemas.relaxed import RelaxationThresholds, Verdict
 from hts_battery.structures import order_candidate
 from hts_battery.structures.relaxed import compare_relaxed, shear_strain
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hts_battery.schemas.candidate import Candidate
+    from hts_battery.schemas.structure import OrderedCell
 
 
 @pytest.fixture(scope="module")

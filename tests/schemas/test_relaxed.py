@@ -1,0 +1,11 @@
+from __future__ import annotations
+
+from hts_battery.schemas.relaxed import RelaxationThresholds, Verdict
+
+
+def test_thresholds_are_ordered() -> None:
+    limits = RelaxationThresholds()
+    assert limits.displacement_kept < limits.displacement_transformed
+    assert limits.strain_kept < limits.strain_transformed
+    assert limits.contacts_kept > limits.contacts_transformed
+    assert [str(v) for v in Verdict] == ["kept", "distorted", "transformed"]
