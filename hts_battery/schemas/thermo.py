@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from math import isfinite
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from hts_battery.schemas.base import Document, Rational
 
@@ -48,6 +49,71 @@ class OrderingKind(StrEnum):
     """To resemble a random solution (SQS): conservative with ideal entropy."""
 
 
+class SodiumSites(StrEnum):
+    """How the sodium of a NASICON mixes with its vacancies."""
+
+    TOGETHER = "together"
+    """Over all four sites of a formula unit alike."""
+    RESOLVED = "resolved"
+    """On 6b and on 18e separately, with the occupancies of the calculated cells."""
+
+
+class ReferencesAtTemperature(StrEnum):
+    """What is said about the competing phases at temperature."""
+
+    NONE = "none"
+    """Nothing: they keep their energies of 0 K."""
+    GIBBS = "gibbs"
+    """Gibbs energies of solids and of O2 and F2 beside the default, never in it."""
+
+
+class StabilityOptions(Document):
+    """Which phases a candidate is compared with, and what is known at temperature."""
+
+    own_orderings: bool = Field(
+        default=False,
+        description="Whether a candidate's other orderings take part as ordered "
+        "phases of their own, without entropy; no unit.",
+    )
+    other_candidates: bool = Field(
+        default=False,
+        description="Whether other candidates take part, each with its own -T·S; no "
+        "unit.",
+    )
+    references_at_temperature: ReferencesAtTemperature = Field(
+        default=ReferencesAtTemperature.NONE,
+        description="Whether Gibbs energies are computed beside the default; no unit.",
+    )
+    gas_pressures: dict[str, float] = Field(
+        default_factory=lambda: {"O2": 1.0, "F2": 1.0},
+        description="Gas (O2, F2) → partial pressure in bar; used by the Gibbs "
+        "energies only.",
+    )
+    calculator_error: float | None = Field(
+        default=None,
+        ge=0,
+        allow_inf_nan=False,
+        description="Standard error of the calculator's E_hull in eV/atom; null where "
+        "not known.",
+    )
+    largest_system: int = Field(
+        default=2,
+        ge=1,
+        description="Largest number of elements of the chemical systems that are "
+        "listed where they hold no reference.",
+    )
+
+    @field_validator("gas_pressures")
+    @classmethod
+    def _pressures_of_known_gases(cls, value: dict[str, float]) -> dict[str, float]:
+        for gas, pressure in value.items():
+            if gas not in ("O2", "F2"):
+                raise ValueError(f"gas {gas!r}: pressures are given for O2 and F2")
+            if not (isfinite(pressure) and pressure > 0):
+                raise ValueError(f"pressure of {gas}: {pressure} bar is not above zero")
+        return {"O2": 1.0, "F2": 1.0} | value
+
+
 class EntropyOptions(Document):
     """What is counted in the ideal mixing entropy."""
 
@@ -63,6 +129,22 @@ class EntropyOptions(Document):
         default=True,
         description="Whether sublattices that hold anions only are counted; no unit.",
     )
+    sodium_sites: SodiumSites = Field(
+        default=SodiumSites.TOGETHER,
+        description="Whether sodium mixes over all four sites of a NASICON or on 6b "
+        "and 18e separately; no unit.",
+    )
+
+    @model_validator(mode="after")
+    def _resolved_sites_are_textbook(self) -> Self:
+        if (
+            self.convention is not EntropyConvention.TEXTBOOK
+            and self.sodium_sites is SodiumSites.RESOLVED
+        ):
+            raise ValueError(
+                "sodium_sites 'resolved' has a meaning in the textbook convention only"
+            )
+        return self
 
 
 class SublatticeEntropy(Document):

@@ -17,6 +17,7 @@ from hts_battery.schemas.thermo import (
     EntropyConvention,
     EntropyOptions,
     EntropyResult,
+    SodiumSites,
     SpeciesBasis,
     SublatticeEntropy,
 )
@@ -24,14 +25,17 @@ from hts_battery.schemas.thermo import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from hts_battery.schemas.candidate import Candidate
+    from hts_battery.schemas.candidate import Assignment, Candidate
 
     Amount = Fraction | float
     Sublattice = tuple[Amount, Mapping[str, Amount]]
     """Sites per formula unit, and the fraction of them that each species fills."""
+    SiteOccupancies = Mapping[str, Mapping[str, Amount]]
+    """Site label → element or Vac → mean number of sites in the calculated cells."""
 
 KB_EV_PER_K = 8.617333262e-5
 _ROUNDING = 1e-9
+_ROUNDING_OF_COUNTS = Fraction(1, 10**4)  # means of counts arrive as decimals
 
 _SODIUM, _METAL, _POLYANION = "alkali", "metal", "polyanion"
 _NASICON_SITES = {
@@ -40,6 +44,7 @@ _NASICON_SITES = {
     _POLYANION: Fraction(3),
     "oxygen": Fraction(12),
 }
+_SODIUM_SITES = {"6b": Fraction(1), "18e": Fraction(3)}
 _POLYANION_CENTRES = frozenset(("Si", "P", "S"))
 
 
@@ -100,7 +105,11 @@ def _sublattice_entropy(sites: Amount, fractions: Mapping[str, Amount]) -> float
 
 
 def candidate_entropy(
-    candidate: Candidate, options: EntropyOptions | None = None
+    candidate: Candidate,
+    options: EntropyOptions | None = None,
+    *,
+    assignment: Assignment | None = None,
+    site_occupancies: SiteOccupancies | None = None,
 ) -> EntropyResult:
     """
     Ideal mixing entropy of a candidate in its chosen species assignment.
@@ -111,7 +120,14 @@ def candidate_entropy(
         Its sublattices with their sites, and the species on them.
     options
         What is counted; by default the textbook convention, anions counted,
-        species told apart by element.
+        species told apart by element, sodium sites together.
+    assignment
+        What the calculated cell holds, per formula unit, where that is not the
+        chosen assignment of the candidate; atoms are counted in it too.
+    site_occupancies
+        For ``sodium_sites="resolved"``: site label (``6b``, ``18e``) → element or
+        ``Vac`` → mean number of sites; only ratios matter. Labels and elements of
+        other sublattices are passed over.
 
     Returns
     -------
@@ -121,18 +137,32 @@ def candidate_entropy(
     Raises
     ------
     ValueError
-        If the convention does not fit the candidate's sublattices, or a sublattice
-        is not full.
+        If the convention does not fit the candidate's sublattices, a sublattice
+        is not full, or resolved occupancies are missing or hold other amounts.
     """
     options = options or EntropyOptions()
+    held = candidate.assignment if assignment is None else assignment
     published = options.convention is EntropyConvention.OUYANG2021
+    resolved = options.sodium_sites is SodiumSites.RESOLVED
     if published:
-        _check_nasicon(candidate)
+        _check_nasicon(candidate, "the convention 'ouyang2021'")
+    occupied = [(name, candidate.sites[name], held[name]) for name in held]
+    if resolved:
+        _check_nasicon(candidate, "sodium_sites 'resolved'")
+        occupied = [
+            part
+            for name, sites, species in occupied
+            for part in (
+                _resolved_sodium(species, site_occupancies)
+                if name == _SODIUM
+                else [(name, sites, species)]
+            )
+        ]
     terms = tuple(
-        _term(name, occupation, sites=candidate.sites[name], options=options)
-        for name, occupation in candidate.assignment.items()
+        _term(name, species, sites=sites, options=options)
+        for name, sites, species in occupied
     )
-    atoms = candidate.atoms_per_formula_unit
+    atoms = _atoms(held)
     if published:
         atoms -= 3
     total = sum(term.entropy_per_formula_unit for term in terms if term.counted)
@@ -143,6 +173,59 @@ def candidate_entropy(
         terms=terms,
         options=options,
     )
+
+
+def _atoms(assignment: Assignment) -> Fraction:
+    """Atoms per formula unit; a vacancy is not an atom."""
+    return sum(
+        (
+            amount
+            for species in assignment.values()
+            for text, amount in species.items()
+            if text != VACANCY
+        ),
+        Fraction(0),
+    )
+
+
+def _resolved_sodium(
+    species: Mapping[str, Fraction], occupancies: SiteOccupancies | None
+) -> list[tuple[str, Fraction, Mapping[str, Fraction]]]:
+    """Split the sodium sublattice into 6b and 18e, as the cells fill them."""
+    by_element = {parse_species(text).element: text for text in species}
+    parts: list[tuple[str, Fraction, Mapping[str, Fraction]]] = [
+        (f"{_SODIUM} {label}", sites, _filled(label, sites, by_element, occupancies))
+        for label, sites in _SODIUM_SITES.items()
+    ]
+    for text, amount in species.items():
+        found = sum((held.get(text, Fraction(0)) for _, _, held in parts), Fraction(0))
+        if abs(found - amount) > _ROUNDING_OF_COUNTS:
+            raise ValueError(
+                f"sites {' and '.join(_SODIUM_SITES)} hold {float(found):g} {text} per "
+                f"formula unit, the sublattice {_SODIUM} holds {float(amount):g}"
+            )
+    return parts
+
+
+def _filled(
+    label: str,
+    sites: Fraction,
+    by_element: Mapping[str, str],
+    occupancies: SiteOccupancies | None,
+) -> dict[str, Fraction]:
+    """Species per formula unit on one kind of sodium site."""
+    counts = {
+        by_element.get(element, VACANCY): Fraction(count).limit_denominator(10**6)
+        for element, count in (occupancies or {}).get(label, {}).items()
+        if element in by_element or element == VACANCY
+    }
+    total = sum(counts.values())
+    if not total:
+        raise ValueError(
+            f"sodium_sites 'resolved' needs the occupancies of {label}; got "
+            f"{sorted(occupancies or {}) or 'none'}"
+        )
+    return {text: count * sites / total for text, count in counts.items()}
 
 
 def _term(
@@ -181,7 +264,7 @@ def _anionic(occupation: Mapping[str, Fraction]) -> bool:
     return bool(charges) and max(charges) < 0
 
 
-def _check_nasicon(candidate: Candidate) -> None:
+def _check_nasicon(candidate: Candidate, what: str) -> None:
     wrong = {
         name: sites
         for name, sites in _NASICON_SITES.items()
@@ -190,9 +273,8 @@ def _check_nasicon(candidate: Candidate) -> None:
     if wrong:
         expected = ", ".join(f"{name} {sites}" for name, sites in wrong.items())
         raise ValueError(
-            f"{candidate!r}: the convention {EntropyConvention.OUYANG2021.value!r} "
-            f"is defined for NASICON only, with sublattices {expected} per formula "
-            f"unit; use {EntropyConvention.TEXTBOOK.value!r}"
+            f"{candidate!r}: {what} is defined for NASICON only, with sublattices "
+            f"{expected} per formula unit"
         )
 
 

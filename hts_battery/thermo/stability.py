@@ -270,6 +270,39 @@ def stability_label(
     return StabilityLabel.UNSTABLE
 
 
+_ORDERING_KINDS = {
+    "sqs": OrderingKind.RANDOM,
+    "random": OrderingKind.RANDOM,
+    "electrostatic": OrderingKind.LOW_ENERGY,
+}
+
+
+def ordering_kind(method: str) -> OrderingKind:
+    """
+    Kind of the orderings that a method makes.
+
+    Parameters
+    ----------
+    method
+        ``sqs``, ``random`` or ``electrostatic``.
+
+    Raises
+    ------
+    ValueError
+        If the method is not one of these.
+
+    Examples
+    --------
+    >>> ordering_kind("sqs").value
+    'random'
+    """
+    if method not in _ORDERING_KINDS:
+        raise ValueError(
+            f"ordering method {method!r} is not one of: {', '.join(_ORDERING_KINDS)}"
+        )
+    return _ORDERING_KINDS[method]
+
+
 def ordering_estimates(
     energies: Mapping[OrderingKind, Sequence[float]],
 ) -> OrderingEstimates:

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from hts_battery.schemas.candidate import Candidate
 from hts_battery.schemas.thermo import (
     EntropyConvention,
     EntropyOptions,
+    SodiumSites,
     SpeciesBasis,
 )
 from hts_battery.thermo import (
@@ -242,6 +244,88 @@ def test_site_resolved_sodium() -> None:
     assert three == pytest.approx(by_hand, rel=1e-12)
     even = nasicon_mixing_entropy("NaZr2(PO4)3", sodium_on_6b=F(1, 4))
     assert even == pytest.approx(nasicon_mixing_entropy("NaZr2(PO4)3"), rel=1e-12)
+
+
+RESOLVED = EntropyOptions(sodium_sites=SodiumSites.RESOLVED)
+NZP = nasicon("1", {"Zr4+": F(2)}, {"P5+": F(3)})
+NZSP = nasicon("3", {"Zr4+": F(2)}, {"Si4+": F(2), "P5+": F(1)})
+
+
+@pytest.mark.physics
+def test_sodium_ordered_on_6b_has_no_entropy() -> None:
+    occupancies = {"6b": {"Na": 6}, "18e": {"Vac": 18}, "12c": {"Zr": 12}}
+    ordered = candidate_entropy(NZP, RESOLVED, site_occupancies=occupancies)
+    assert ordered.entropy == 0
+    assert [term.sublattice for term in ordered.terms] == [
+        "alkali 6b",
+        "alkali 18e",
+        "metal",
+        "polyanion",
+        "oxygen",
+    ]
+    together = candidate_entropy(NZP, site_occupancies=occupancies)
+    assert together.entropy * 1000 * MEV == pytest.approx(10.769, abs=1e-3)
+
+
+def test_resolved_occupancies_are_means_of_cells() -> None:
+    found = candidate_entropy(
+        NZSP,
+        RESOLVED,
+        # Two sites labelled 18e in the cell: the polyanion's are passed over.
+        site_occupancies={
+            "6b": {"Na": 1.5, "Vac": 0.5},
+            "18e": {"Na": 4.5, "Vac": 1.5, "Si": 4, "P": 2},
+        },
+    )
+    even = candidate_entropy(NZSP)
+    assert found.entropy == pytest.approx(even.entropy, rel=1e-12)
+    full = candidate_entropy(
+        NZSP,
+        RESOLVED,
+        site_occupancies={"6b": {"Na": 2}, "18e": {"Na": 4, "Vac": 2}},
+    )
+    assert full.entropy == pytest.approx(
+        nasicon_mixing_entropy("Na3Zr2Si2PO12", sodium_on_6b=1), rel=1e-12
+    )
+    thirds = {"6b": {"Na": 0.666667, "Vac": 0.333333}, "18e": {"Na": 7, "Vac": 2}}
+    assert candidate_entropy(NZSP, RESOLVED, site_occupancies=thirds).entropy > 0
+
+
+def test_resolved_sodium_needs_occupancies_that_fit() -> None:
+    with pytest.raises(ValueError, match=r"needs the occupancies of 6b; got none"):
+        candidate_entropy(NZP, RESOLVED)
+    with pytest.raises(ValueError, match=r"18e; got \['6b'\]"):
+        candidate_entropy(NZP, RESOLVED, site_occupancies={"6b": {"Na": 1}})
+    with pytest.raises(ValueError, match=r"hold 4 Na\+ per formula unit"):
+        candidate_entropy(
+            NZP, RESOLVED, site_occupancies={"6b": {"Na": 1}, "18e": {"Na": 3}}
+        )
+    with pytest.raises(ValueError, match="NASICON only"):
+        candidate_entropy(LI12, RESOLVED, site_occupancies={})
+    with pytest.raises(ValidationError, match="textbook convention only"):
+        EntropyOptions(
+            convention=EntropyConvention.OUYANG2021, sodium_sites=SodiumSites.RESOLVED
+        )
+
+
+def test_entropy_belongs_to_what_the_cell_holds() -> None:
+    held = {
+        "cation": {"Li+": F("1.25"), "Mn3+": F("0.25"), "Ti4+": F("0.5")},
+        "anion": {"O2-": F(2)},
+    }
+    found = candidate_entropy(LI12, assignment=held)
+    by_hand = mixing_entropy(
+        [(2, {"Li": F(5, 8), "Mn": F(1, 8), "Ti": F(1, 4)}), (2, {"O": 1})], 4
+    )
+    assert found.entropy == pytest.approx(by_hand, rel=1e-12)
+    less_sodium = {
+        **NZP.assignment,
+        "alkali": {"Na+": F(1, 2), "Vac": F(7, 2)},
+        "polyanion": {"P5+": F(5, 2), "S6+": F(1, 2)},
+    }
+    assert candidate_entropy(NZP, assignment=less_sodium).atoms_per_formula_unit == (
+        F(35, 2)
+    )
 
 
 @pytest.mark.parametrize(

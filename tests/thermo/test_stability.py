@@ -22,6 +22,7 @@ from hts_battery.thermo import (
     mixing_temperature,
     nasicon_mixing_entropy,
     ordering_estimates,
+    ordering_kind,
     stabilities,
     stability,
     stability_label,
@@ -169,6 +170,13 @@ def test_both_bounds_of_several_orderings() -> None:
     (plain,) = documents(given(-2.45), 1473)
     assert plain.uncertainty is None
     assert plain.energy_above_hull_random is None
+
+
+def test_methods_of_ordering_have_a_kind() -> None:
+    assert ordering_kind("sqs") is ordering_kind("random") is OrderingKind.RANDOM
+    assert ordering_kind("electrostatic") is OrderingKind.LOW_ENERGY
+    with pytest.raises(ValueError, match="sqs, random, electrostatic"):
+        ordering_kind("annealed")
 
 
 @pytest.mark.parametrize("temperature", [-1.0, float("nan"), float("inf")])
