@@ -12,6 +12,7 @@ from hts_battery.compositions.assignments import frame_assignments
 from hts_battery.compositions.counting import MixtureCounter, with_metals
 from hts_battery.compositions.frames import FrameBuilder
 from hts_battery.compositions.space import CompositionSpace
+from hts_battery.compositions.spin_states import spin_states
 from hts_battery.errors import CompositionError
 from hts_battery.schemas.candidate import Candidate
 
@@ -122,6 +123,7 @@ class GridSpace(CompositionSpace):
         self.family = spec.family
         self.basis = spec.basis
         self.sites = {name: one.sites for name, one in spec.sublattices.items()}
+        self.spin_states = spin_states(spec, table)
         self._builder = FrameBuilder(spec, table)
         self._normaliser = self._builder.normaliser()
         self._frames = self._builder.frames()
@@ -222,6 +224,7 @@ class GridSpace(CompositionSpace):
                     members.amounts(row),
                     sites=self.sites,
                     assignments=partial(frame_assignments, frame, row, names),
+                    spin_states=self.spin_states,
                 )
 
     def blocks(
@@ -273,6 +276,7 @@ class GridSpace(CompositionSpace):
             assignments=partial(
                 frame_assignments, members.frame, row, tuple(self.sites)
             ),
+            spin_states=self.spin_states,
         )
 
     @cached_property

@@ -12,6 +12,7 @@ from hts_battery.errors import CompositionError
 from hts_battery.schemas.base import Document, Rational
 from hts_battery.schemas.formula import canonical_formula, display_formula
 from hts_battery.schemas.species import VACANCY, parse_species
+from hts_battery.schemas.species_table import SpinState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -63,13 +64,16 @@ class Candidate:
         Every charge-neutral way to put species on sublattices that gives these
         amounts, the chosen one first; or a function that returns them, called once
         when first needed (streaming a space does not need them).
+    spin_states
+        Species whose electrons differ from the species table, as the space says;
+        they decide the magnetic start and take no part in the id.
 
     Notes
     -----
     Immutable by convention, hashable, equal by id.
     """
 
-    __slots__ = ("_assignments", "_id", "amounts", "family", "sites")
+    __slots__ = ("_assignments", "_id", "amounts", "family", "sites", "spin_states")
 
     def __init__(
         self,
@@ -78,12 +82,14 @@ class Candidate:
         *,
         sites: Mapping[str, Fraction],
         assignments: tuple[Assignment, ...] | Callable[[], tuple[Assignment, ...]],
+        spin_states: Mapping[str, SpinState] | None = None,
     ) -> None:
         self.family = family
         self.amounts = amounts
         self.sites = sites
         self._assignments = assignments
         self._id: str | None = None
+        self.spin_states: Mapping[str, SpinState] = spin_states or {}
 
     @property
     def formula(self) -> str:
@@ -161,6 +167,11 @@ class CandidateDoc(Document):
         description="Sublattice → species → amount per formula unit; "
         "the assignment used for structures first."
     )
+    spin_states: dict[str, SpinState] = Field(
+        default_factory=dict,
+        description="Species → spin state and unpaired electrons, where the space "
+        "overrides the species table; empty if nowhere.",
+    )
 
     @classmethod
     def from_candidate(cls, candidate: Candidate) -> Self:
@@ -178,6 +189,7 @@ class CandidateDoc(Document):
                 {name: dict(species) for name, species in assignment.items()}
                 for assignment in candidate.assignments
             ),
+            spin_states=dict(candidate.spin_states),
         )
 
     def to_candidate(self) -> Candidate:
@@ -195,6 +207,7 @@ class CandidateDoc(Document):
             self.amounts,
             sites=self.sites,
             assignments=self.assignments,
+            spin_states=self.spin_states,
         )
         for assignment in self.assignments:
             check_assignment(assignment, amounts=self.amounts, sites=self.sites)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from hts_battery.errors import CompositionError
 from hts_battery.schemas.base import Document
 from hts_battery.schemas.species import VACANCY, parse_species
 
@@ -23,6 +24,16 @@ METAL_ROLES: frozenset[str] = frozenset({"redox centre", "charge compensator"})
 """Roles that make a species count as a metal; carriers and anions do not."""
 
 _UNKNOWN_PREFERENCE = 99
+# Transition metals in the order of their groups, 3 to 12.
+_D_BLOCK = (
+    ("Sc", "Ti", "V", "Cr", "Mn", "Fe", "Co", "Ni", "Cu", "Zn"),
+    ("Y", "Zr", "Nb", "Mo", "Tc", "Ru", "Rh", "Pd", "Ag", "Cd"),
+    ("La", "Hf", "Ta", "W", "Re", "Os", "Ir", "Pt", "Au", "Hg"),
+)
+_FIRST_GROUP = 3
+# d electrons that an octahedral field can leave unpaired in two ways.
+_HIGH_SPIN_UNPAIRED = {4: 4, 5: 5, 6: 4, 7: 3}
+_LOW_SPIN_UNPAIRED = {4: 2, 5: 1, 6: 0, 7: 1}
 
 
 class SpeciesProperties(Document):
@@ -45,6 +56,15 @@ class SpeciesProperties(Document):
         "which of several neutral assignments is used.",
     )
     source: str = Field(description="Where the entry comes from.")
+
+
+class SpinState(Document):
+    """Electrons of a species that differ from what the species table says."""
+
+    spin: Spin | None = Field(
+        description="Spin state; none where d electrons leave no choice."
+    )
+    unpaired_electrons: int = Field(ge=0, description="Unpaired electrons per ion.")
 
 
 @cache
@@ -137,3 +157,47 @@ def species_properties(species: str) -> SpeciesProperties:
         unpaired_electrons=0,
         source="not in the table: taken as closed-shell",
     )
+
+
+def octahedral_spin_state(species: str, spin: Spin) -> SpinState:
+    """
+    Electrons of a transition-metal ion in high or low spin on an octahedral site.
+
+    An octahedral field splits five d states into three low and two high ones: four
+    to seven electrons fill them in two ways.
+
+    Parameters
+    ----------
+    species
+        Text like ``Co3+``.
+    spin
+        ``high`` or ``low``.
+
+    Raises
+    ------
+    CompositionError
+        If the species has no such choice.
+
+    Examples
+    --------
+    >>> octahedral_spin_state("Co3+", "high").unpaired_electrons
+    4
+    >>> octahedral_spin_state("Fe3+", "low").unpaired_electrons
+    1
+    """
+    parsed = parse_species(species)
+    electrons = next(
+        (
+            row.index(parsed.element) + _FIRST_GROUP - parsed.charge
+            for row in _D_BLOCK
+            if parsed.element in row
+        ),
+        0,
+    )
+    unpaired = _HIGH_SPIN_UNPAIRED if spin == "high" else _LOW_SPIN_UNPAIRED
+    if electrons not in unpaired:
+        raise CompositionError(
+            f"{species} has no high and low spin state on an octahedral site: only "
+            "transition-metal ions with 4 to 7 d electrons have; leave spin out"
+        )
+    return SpinState(spin=spin, unpaired_electrons=unpaired[electrons])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from hts_battery.schemas.base import Document, Rational
 
@@ -29,6 +29,15 @@ class OrderingMethod(StrEnum):
     """Lowest Ewald energy of the formal charges that annealing found."""
     RANDOM = "random"
     """A random shuffle."""
+
+
+class MagneticOrder(StrEnum):
+    """How the moments of a starting structure stand to each other."""
+
+    FERROMAGNETIC = "ferromagnetic"
+    """All parallel."""
+    FERRIMAGNETIC = "ferrimagnetic"
+    """Some reversed, by a rule that is the same for every ordering."""
 
 
 def ordering_id(
@@ -79,6 +88,15 @@ class OrderedCell(Document):
         description="Cell minus candidate, elements per formula unit, where not zero; "
         "empty if the cell has exactly the candidate's composition."
     )
+    is_exact: bool = Field(
+        description="Flag: whether the cell has exactly the candidate's composition; "
+        "if not, energy and entropy belong to amounts and assignment, not to formula."
+    )
+    assignment: dict[str, dict[str, Rational]] = Field(
+        description="Sublattice → species → amount per formula unit that the cell "
+        "really holds, exact, vacancies (Vac) included; the candidate's chosen "
+        "assignment unless the cell deviates."
+    )
     prototype: str = Field(description="Parent lattice.")
     supercell: IntMatrix = Field(
         description="Cell vectors in units of the parent's primitive vectors, one a "
@@ -111,6 +129,9 @@ class OrderedCell(Document):
     minimum_distance: float = Field(
         gt=0, description="Shortest distance between two atoms in angstrom."
     )
+    magnetic_order: MagneticOrder = Field(
+        description="How the starting moments of the structure stand to each other."
+    )
     structure: dict[str, Any] = Field(
         description="The decorated cell as a dictionary of pymatgen's Structure: "
         "species with oxidation states, site properties sublattice, site_label and "
@@ -129,7 +150,10 @@ class OrderedCell(Document):
 
         return Structure.from_dict(self.structure)
 
-    @property
-    def is_exact(self) -> bool:
-        """Whether the cell has exactly the candidate's composition."""
-        return not self.deviation
+    @model_validator(mode="after")
+    def _flag_agrees(self) -> Self:
+        if self.is_exact == bool(self.deviation):
+            raise ValueError(
+                f"is_exact {self.is_exact} contradicts the deviation {self.deviation}"
+            )
+        return self

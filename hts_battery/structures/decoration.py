@@ -10,14 +10,16 @@ from pymatgen.core import Lattice, Species, Structure
 
 from hts_battery.errors import OrderingError
 from hts_battery.schemas.species import VACANCY, parse_species
+from hts_battery.schemas.structure import MagneticOrder
 from hts_battery.structures.cells import site_permutations
 from hts_battery.structures.magnetism import ferromagnetic_moments
 from hts_battery.structures.prototypes import load_prototype
 from hts_battery.structures.radii import lattice_scale
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from hts_battery.schemas.species_table import SpinState
     from hts_battery.structures.cells import Cell
     from hts_battery.structures.sizes import SiteCounts
 
@@ -75,7 +77,13 @@ def canonical_decoration(cell: Cell, decoration: Sequence[str]) -> tuple[str, ..
     return tuple(names[code] for code in smallest)
 
 
-def decorated_structure(cell: Cell, decoration: Sequence[str]) -> Structure:
+def decorated_structure(
+    cell: Cell,
+    decoration: Sequence[str],
+    *,
+    magnetic_order: MagneticOrder = MagneticOrder.FERROMAGNETIC,
+    spin_states: Mapping[str, SpinState] | None = None,
+) -> Structure:
     """
     Build the structure of a decorated cell, sized by ionic radii.
 
@@ -85,13 +93,18 @@ def decorated_structure(cell: Cell, decoration: Sequence[str]) -> Structure:
         The cell.
     decoration
         Species of each of its sites; vacancies become empty sites.
+    magnetic_order
+        How the starting moments stand to each other.
+    spin_states
+        Species whose electrons differ from the species table; they set moments, and
+        radii with them.
 
     Returns
     -------
     Structure
         Species with oxidation states; site properties ``sublattice``,
-        ``site_label`` and ``magmom`` (Bohr magnetons, ferromagnetic start); sites
-        of one species together.
+        ``site_label``, ``magmom`` (Bohr magnetons) and ``parent_site`` (index of the
+        site in the decoration); sites of one species together.
 
     Raises
     ------
@@ -111,10 +124,12 @@ def decorated_structure(cell: Cell, decoration: Sequence[str]) -> Structure:
     charge = sum(parse_species(species).charge for species in decoration)
     if charge:
         raise OrderingError(f"the cell has charge {charge:+d}, not zero")
-    scale = lattice_scale(prototype, occupation_of(cell, decoration))
+    scale = lattice_scale(prototype, occupation_of(cell, decoration), spin_states)
     filled = [i for i, species in enumerate(decoration) if species != VACANCY]
-    filled.sort(key=lambda i: _site_order(cell, decoration, i))
-    moments = ferromagnetic_moments(decoration)
+    names = list(dict.fromkeys(cell.sublattices))
+    # Sublattices in the prototype's order, species together, then the cell's order.
+    filled.sort(key=lambda i: (names.index(cell.sublattices[i]), decoration[i], i))
+    moments = site_moments(decoration, order=magnetic_order, spin_states=spin_states)
     structure = Structure(
         Lattice(np.round(cell.lattice * scale, _DECIMALS)),
         [_pymatgen_species(decoration[i]) for i in filled],
@@ -132,6 +147,41 @@ def decorated_structure(cell: Cell, decoration: Sequence[str]) -> Structure:
             f"two atoms are {closest:.2f} angstrom apart on prototype {prototype.name}"
         )
     return structure
+
+
+def site_moments(
+    decoration: Sequence[str],
+    *,
+    order: MagneticOrder = MagneticOrder.FERROMAGNETIC,
+    spin_states: Mapping[str, SpinState] | None = None,
+) -> tuple[float, ...]:
+    """
+    Moments that a calculation starts from, one a site, in Bohr magnetons.
+
+    Parameters
+    ----------
+    decoration
+        Species of each site; vacancies allowed.
+    order
+        How moments stand to each other.
+    spin_states
+        Species whose electrons differ from the species table.
+
+    Examples
+    --------
+    >>> from hts_battery.schemas.species_table import octahedral_spin_state
+    >>> high = {"Co3+": octahedral_spin_state("Co3+", "high")}
+    >>> site_moments(["Co3+", "O2-"]), site_moments(["Co3+", "O2-"], spin_states=high)
+    ((0.0, 0.0), (4.0, 0.0))
+    """
+    if order is not MagneticOrder.FERROMAGNETIC:
+        raise OrderingError(f"no {order} start is known here; ask for ferromagnetic")
+    changed = spin_states or {}
+    moments = ferromagnetic_moments(decoration)
+    return tuple(
+        float(changed[species].unpaired_electrons) if species in changed else moment
+        for species, moment in zip(decoration, moments, strict=True)
+    )
 
 
 def minimum_distance(structure: Structure) -> float:
@@ -159,11 +209,3 @@ def composition_of(structure: Structure) -> dict[str, int]:
 def _pymatgen_species(text: str) -> Species:
     parsed = parse_species(text)
     return Species(parsed.element, parsed.charge)
-
-
-def _site_order(
-    cell: Cell, decoration: Sequence[str], index: int
-) -> tuple[int, str, int]:
-    """Sort key: sublattices in the prototype's order, then species, then site."""
-    names = list(dict.fromkeys(cell.sublattices))
-    return names.index(cell.sublattices[index]), decoration[index], index

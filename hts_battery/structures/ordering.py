@@ -7,8 +7,12 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
 from hts_battery.errors import OrderingError
-from hts_battery.schemas.species import VACANCY, parse_species
-from hts_battery.schemas.structure import OrderedCell, OrderingMethod, ordering_id
+from hts_battery.schemas.structure import (
+    MagneticOrder,
+    OrderedCell,
+    OrderingMethod,
+    ordering_id,
+)
 from hts_battery.structures.cells import build_cell, cells_of, compact_supercell
 from hts_battery.structures.correlations import correlation_errors, objective
 from hts_battery.structures.decoration import (
@@ -22,16 +26,26 @@ from hts_battery.structures.electrostatic import (
     lowest_electrostatic,
 )
 from hts_battery.structures.prototypes import prototype_of_family
-from hts_battery.structures.sizes import formula_units_of_cell, site_counts
+from hts_battery.structures.radii import lattice_scale
+from hts_battery.structures.representation import Representation, represent
+from hts_battery.structures.sizes import atoms_per_formula_unit
 from hts_battery.structures.sqs import DEFAULT_ITERATIONS, generate_sqs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
     from hts_battery.schemas.candidate import Candidate
     from hts_battery.structures.cells import Cell
     from hts_battery.structures.prototypes import Prototype
     from hts_battery.structures.sizes import SiteCounts
+
+DEFAULT_ORDERINGS: Mapping[str, int] = {"sqs": 2, "electrostatic": 2, "random": 2}
+"""Orderings of each method when nothing else is said: with two of each, how far one
+method's energies scatter shows beside how far the methods lie apart."""
+
+# Searches made for each ordering wanted before fewer are accepted.
+_ATTEMPTS = 4
+_EXACT = Fraction(0)
 
 
 class _Found(NamedTuple):
@@ -44,22 +58,24 @@ class _Found(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """What is ordered, on what, and how."""
+    """What is ordered, on what, and how its moments start."""
 
     candidate: Candidate
     prototype: Prototype
-    units: Fraction
     cell: Cell
-    method: OrderingMethod
+    held: Representation
+    magnetic_order: MagneticOrder
 
 
-def order_candidate(
+def order_candidate(  # noqa: PLR0913 - one argument a setting of a campaign file
     candidate: Candidate,
     *,
     atoms: int | None = 40,
     method: str = "sqs",
     iterations: int = DEFAULT_ITERATIONS,
     seed: int = 0,
+    max_deviation: Fraction = _EXACT,
+    magnetic_order: str = "ferromagnetic",
 ) -> OrderedCell:
     """
     Put a candidate's species on the sites of a cell.
@@ -70,14 +86,21 @@ def order_candidate(
         The composition; the species of its chosen assignment are placed, none is
         guessed.
     atoms
-        Number of atoms in the cell; None takes the smallest cell that holds the
-        composition.
+        Number of atoms in the cell (where sites may be vacant, the whole number of
+        primitive cells that comes nearest); None takes the smallest cell that holds
+        the composition.
     method
         ``sqs``, ``electrostatic`` or ``random``.
     iterations
         Configurations that the search tries.
     seed
         Start of the search's random streams; stored with the result.
+    max_deviation
+        Where no cell of this size holds the composition, the nearest neutral one is
+        taken if no element differs by more than this per formula unit. The cell then
+        carries its own amounts and assignment, the deviation and the flag.
+    magnetic_order
+        ``ferromagnetic`` or ``ferrimagnetic``.
 
     Returns
     -------
@@ -87,8 +110,8 @@ def order_candidate(
     Raises
     ------
     OrderingError
-        If no cell of this size holds the composition exactly; names the sizes that
-        would.
+        If no cell of this size is near enough; names the nearest possibility, its
+        deviation and the sizes that would be exact.
 
     Examples
     --------
@@ -103,66 +126,121 @@ def order_candidate(
     >>> ordered.n_atoms, ordered.is_exact
     (16, True)
     """
-    plan = _plan(candidate, atoms=atoms, method=method)
-    found = _search(plan, iterations=iterations, seed=seed)
-    return _document(plan, found[0], seed=seed)
+    plan = _plan(
+        candidate,
+        atoms=atoms,
+        max_deviation=max_deviation,
+        magnetic_order=magnetic_order,
+    )
+    chosen = _method(method)
+    found = _search(plan, chosen, iterations=iterations, seed=seed)
+    return _document(plan, chosen, found[0], seed=seed)
 
 
-def generate_orderings(
+def generate_orderings(  # noqa: PLR0913 - one argument a setting of a campaign file
     candidate: Candidate,
     *,
-    count: int,
+    n_orderings: Mapping[str, int] = DEFAULT_ORDERINGS,
     atoms: int | None = 40,
-    method: str = "sqs",
     iterations: int = DEFAULT_ITERATIONS,
     seed: int = 0,
+    max_deviation: Fraction = _EXACT,
+    magnetic_order: str = "ferromagnetic",
 ) -> tuple[OrderedCell, ...]:
     """
     Make several different orderings of one candidate on one cell.
 
-    None is a symmetry image of another. Searches with seeds ``seed``, ``seed + 1``, …
-    are made until there are enough, at most four times as many as asked for; an
-    electrostatic search gives several at once.
+    None is a symmetry image of another, whatever methods found them: the first method
+    keeps it, in the order sqs, electrostatic, random, and the later one goes on to its
+    next. Searches with seeds ``seed``, ``seed + 1``, … are made until there are
+    enough, at most four times as many as asked for; an electrostatic search gives
+    several at once, the lowest first.
 
     Parameters
     ----------
     candidate
         The composition.
-    count
-        Number of orderings wanted; fewer are returned where fewer are found.
-    atoms, method, iterations, seed
+    n_orderings
+        Method → number of orderings wanted; fewer are returned where fewer are found.
+    atoms, iterations, seed, max_deviation, magnetic_order
         As for :func:`order_candidate`.
 
     Returns
     -------
     tuple[OrderedCell, ...]
-        The best score first.
+        Method by method, the best score of each first. All on one cell, of one
+        composition and with the same moments on the same species.
 
     Raises
     ------
     OrderingError
         As for :func:`order_candidate`.
+    ValueError
+        If a method is unknown or a number is not positive.
+
+    Examples
+    --------
+    >>> from hts_battery.schemas.candidate import Candidate
+    >>> two, one = Fraction(2), Fraction(1)
+    >>> cation = {"Li+": one, "Co3+": one}
+    >>> candidate = Candidate(
+    ...     "hedrx", {"Li": one, "Co": one, "O": two},
+    ...     sites={"cation": two, "anion": two},
+    ...     assignments=({"cation": cation, "anion": {"O2-": two}},))
+    >>> cells = generate_orderings(candidate, atoms=16, iterations=1000,
+    ...                            n_orderings={"sqs": 1, "random": 2})
+    >>> [cell.method.value for cell in cells]
+    ['sqs', 'random', 'random']
     """
-    plan = _plan(candidate, atoms=atoms, method=method)
-    cells: dict[str, OrderedCell] = {}
-    for attempt in range(seed, seed + 4 * count):
-        found = _search(plan, iterations=iterations, seed=attempt)
-        for result in found[:count]:
-            document = _document(plan, result, seed=attempt)
-            cells.setdefault(document.ordering_id, document)
-        if len(cells) >= count:
-            break
-    ranked = sorted(cells.values(), key=lambda cell: (cell.score, cell.ordering_id))
-    return tuple(ranked[:count])
+    wanted = _wanted(n_orderings)
+    plan = _plan(
+        candidate,
+        atoms=atoms,
+        max_deviation=max_deviation,
+        magnetic_order=magnetic_order,
+    )
+    known: set[tuple[str, ...]] = set()
+    cells: list[OrderedCell] = []
+    for method, count in wanted.items():
+        found = []
+        for attempt in range(seed, seed + _ATTEMPTS * count):
+            for result in _search(plan, method, iterations=iterations, seed=attempt):
+                if len(found) < count and result.decoration not in known:
+                    known.add(result.decoration)
+                    found.append(_document(plan, method, result, seed=attempt))
+            if len(found) == count:
+                break
+        cells += sorted(found, key=lambda cell: (cell.score, cell.ordering_id))
+    return tuple(cells)
 
 
-def _plan(candidate: Candidate, *, atoms: int | None, method: str) -> _Plan:
-    chosen = _method(method)
+def _wanted(n_orderings: Mapping[str, int]) -> dict[OrderingMethod, int]:
+    """Numbers by method, in an order that no file format changes."""
+    asked = {_method(name): count for name, count in n_orderings.items()}
+    if not asked or min(asked.values()) < 1:
+        raise ValueError(
+            f"n_orderings {dict(n_orderings)}: give at least one method, and each a "
+            "positive number"
+        )
+    return {method: asked[method] for method in OrderingMethod if method in asked}
+
+
+def _plan(
+    candidate: Candidate,
+    *,
+    atoms: int | None,
+    max_deviation: Fraction,
+    magnetic_order: str,
+) -> _Plan:
     prototype = prototype_of_family(candidate.family)
-    units = formula_units_of_cell(candidate.assignment, prototype, atoms=atoms)
-    supercell = compact_supercell(prototype.name, cells_of(prototype, units))
+    held = represent(
+        candidate.assignment, prototype, atoms=atoms, max_deviation=max_deviation
+    )
+    supercell = compact_supercell(
+        prototype.name, cells_of(prototype, held.formula_units)
+    )
     cell = build_cell(prototype.name, supercell)
-    return _Plan(candidate, prototype, units, cell, chosen)
+    return _Plan(candidate, prototype, cell, held, _magnetic_order(magnetic_order))
 
 
 def _method(method: str) -> OrderingMethod:
@@ -173,19 +251,27 @@ def _method(method: str) -> OrderingMethod:
         raise ValueError(f"no ordering method {method!r}; there are {known}") from err
 
 
-def _search(plan: _Plan, *, iterations: int, seed: int) -> list[_Found]:
+def _magnetic_order(order: str) -> MagneticOrder:
+    try:
+        return MagneticOrder(order)
+    except ValueError as err:
+        known = ", ".join(MagneticOrder)
+        raise ValueError(f"no magnetic order {order!r}; there are {known}") from err
+
+
+def _search(
+    plan: _Plan, method: OrderingMethod, *, iterations: int, seed: int
+) -> list[_Found]:
     """Run the method; every result is canonical, the best first."""
     if iterations < 1:
         raise OrderingError(f"iterations must be at least 1, not {iterations}")
-    cell = plan.cell
-    counts = site_counts(plan.candidate.assignment, plan.units)
-    if plan.method is OrderingMethod.SQS:
+    cell, counts = plan.cell, plan.held.counts
+    if method is OrderingMethod.SQS:
         sqs = generate_sqs(cell, counts, iterations=iterations, seed=seed)
         return [_Found(sqs.decoration, sqs.objective, sqs.iterations, sqs.generator)]
-    if plan.method is OrderingMethod.ELECTROSTATIC:
-        atoms = int(plan.units * plan.candidate.atoms_per_formula_unit)
+    if method is OrderingMethod.ELECTROSTATIC:
         return [
-            _Found(r.decoration, round(r.energy / atoms, 9), iterations, "annealing")
+            _Found(r.decoration, _per_atom(plan, r.energy), iterations, "annealing")
             for r in lowest_electrostatic(
                 cell, counts, iterations=iterations, seed=seed
             )
@@ -193,6 +279,16 @@ def _search(plan: _Plan, *, iterations: int, seed: int) -> list[_Found]:
     shuffled = random_decoration(cell, counts, seed=seed)
     score = objective(correlation_errors(cell, shuffled))
     return [_Found(canonical_decoration(cell, shuffled), score, 1, "shuffle")]
+
+
+def _per_atom(plan: _Plan, energy: float) -> float:
+    """Ewald energy in eV/atom at the lattice that the candidate's spin states set."""
+    atoms = plan.held.formula_units * atoms_per_formula_unit(plan.held.assignment)
+    stretch = 1.0
+    if states := plan.candidate.spin_states:
+        usual = lattice_scale(plan.prototype, plan.held.counts)
+        stretch = lattice_scale(plan.prototype, plan.held.counts, states) / usual
+    return round(energy / stretch / int(atoms), 9)
 
 
 def random_decoration(cell: Cell, counts: SiteCounts, *, seed: int) -> tuple[str, ...]:
@@ -221,24 +317,19 @@ def random_decoration(cell: Cell, counts: SiteCounts, *, seed: int) -> tuple[str
     return tuple(species)
 
 
-def _document(plan: _Plan, found: _Found, *, seed: int) -> OrderedCell:
-    candidate, prototype, units, cell, method = plan
-    structure = decorated_structure(cell, found.decoration)
-    amounts = _amounts(cell, found.decoration, units)
-    elements = sorted(set(amounts) | set(candidate.amounts))
-    zero = Fraction(0)
-    deviation = {
-        element: difference
-        for element in elements
-        if (
-            difference := amounts.get(element, zero)
-            - candidate.amounts.get(element, zero)
-        )
-    }
-    if deviation:
+def _document(
+    plan: _Plan, method: OrderingMethod, found: _Found, *, seed: int
+) -> OrderedCell:
+    candidate, prototype, cell, held, magnetic_order = plan
+    structure = decorated_structure(
+        cell,
+        found.decoration,
+        magnetic_order=magnetic_order,
+        spin_states=candidate.spin_states,
+    )
+    if occupation_of(cell, found.decoration) != held.counts:
         raise OrderingError(
-            f"the cell deviates from {candidate.formula} by {deviation} per formula "
-            "unit"
+            f"the {method} search of {candidate.formula} lost or exchanged species"
         )
     return OrderedCell.model_validate(
         {
@@ -251,36 +342,26 @@ def _document(plan: _Plan, found: _Found, *, seed: int) -> OrderedCell:
             "candidate_id": candidate.candidate_id,
             "family": candidate.family,
             "formula": candidate.formula,
-            "amounts": amounts,
-            "deviation": deviation,
+            "amounts": held.amounts,
+            "deviation": held.deviation,
+            "is_exact": not held.deviation,
+            "assignment": held.assignment,
             "prototype": prototype.name,
             "supercell": cell.supercell,
-            "formula_units": units,
+            "formula_units": held.formula_units,
             "n_atoms": len(structure),
             "decoration": found.decoration,
             "method": method,
             "score": found.score,
             "correlation_errors": correlation_errors(cell, found.decoration),
-            "electrostatic_energy": round(
-                electrostatic_energy(cell, found.decoration) / len(structure), 9
+            "electrostatic_energy": _per_atom(
+                plan, electrostatic_energy(cell, found.decoration)
             ),
             "seed": seed,
             "iterations": found.iterations,
             "generator": found.generator,
             "minimum_distance": round(minimum_distance(structure), 6),
+            "magnetic_order": magnetic_order,
             "structure": structure.as_dict(),
         }
     )
-
-
-def _amounts(
-    cell: Cell, decoration: Sequence[str], units: Fraction
-) -> dict[str, Fraction]:
-    """Work out the composition that the cell really has, per formula unit."""
-    amounts: dict[str, Fraction] = {}
-    for occupation in occupation_of(cell, decoration).values():
-        for text, count in occupation.items():
-            element = parse_species(text).element
-            if element != VACANCY:
-                amounts[element] = amounts.get(element, Fraction(0)) + count / units
-    return dict(sorted(amounts.items()))

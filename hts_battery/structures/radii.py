@@ -14,6 +14,7 @@ from hts_battery.schemas.species_table import species_properties
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from hts_battery.schemas.species_table import Spin, SpinState
     from hts_battery.structures.prototypes import Prototype
 
 _ROMAN = {
@@ -27,7 +28,7 @@ _SPIN = {"high": "High Spin", "low": "Low Spin"}
 
 
 @lru_cache(maxsize=1024)
-def ionic_radius(species: str, coordination: int) -> float:
+def ionic_radius(species: str, coordination: int, spin: Spin | None = None) -> float:
     """
     Shannon's ionic radius of a species, in angstrom, from pymatgen's table.
 
@@ -41,6 +42,8 @@ def ionic_radius(species: str, coordination: int) -> float:
         Text like ``Mn3+``.
     coordination
         Number of neighbours.
+    spin
+        Spin state; that of the species table if not given.
 
     Raises
     ------
@@ -66,13 +69,15 @@ def ionic_radius(species: str, coordination: int) -> float:
         by_number = {coordination: next(iter(table[charge].values()))}
     nearest = min(by_number, key=lambda number: (abs(number - coordination), number))
     spins = by_number[nearest]
-    wanted = _SPIN.get(species_properties(species).spin or "", "")
+    wanted = _SPIN.get(spin or species_properties(species).spin or "", "")
     chosen = spins.get(wanted) or spins.get("High Spin") or next(iter(spins.values()))
     return float(chosen["ionic_radius"])
 
 
 def lattice_scale(
-    prototype: Prototype, occupation: Mapping[str, Mapping[str, int]]
+    prototype: Prototype,
+    occupation: Mapping[str, Mapping[str, int]],
+    spin_states: Mapping[str, SpinState] | None = None,
 ) -> float:
     r"""
     Factor from the reference compound's lattice to that of a composition.
@@ -89,6 +94,8 @@ def lattice_scale(
         The parent lattice and its reference compound.
     occupation
         Sublattice → species → number of sites.
+    spin_states
+        Species whose spin state differs from the species table.
 
     Returns
     -------
@@ -103,14 +110,16 @@ def lattice_scale(
     1.0
     """
 
+    def radius(species: str, coordination: int) -> float:
+        state = (spin_states or {}).get(species)
+        return ionic_radius(species, coordination, state.spin if state else None)
+
     def mean(name: str, species: Mapping[str, int]) -> float:
         kept = {s: n for s, n in species.items() if s != VACANCY}
         sublattice = prototype.sublattices[name]
         if not kept:
-            return ionic_radius(sublattice.reference, sublattice.coordination)
-        total = sum(
-            n * ionic_radius(s, sublattice.coordination) for s, n in kept.items()
-        )
+            return radius(sublattice.reference, sublattice.coordination)
+        total = sum(n * radius(s, sublattice.coordination) for s, n in kept.items())
         return total / sum(kept.values())
 
     ratios = []

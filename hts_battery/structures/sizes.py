@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 LARGEST_CELL = 400
 """Atoms in the largest cell that is looked for when no limit is given."""
 
+# Sizes that an error message names.
+_SIZES_NAMED = 6
+
 SiteCounts = dict[str, dict[str, int]]
 """Sublattice → species → number of sites in a cell, vacancies included."""
 
@@ -181,18 +184,22 @@ def formula_units_of_cell(
     count, rest = divmod(wanted, smallest * per_unit)
     if rest == 0 and count > 0 and (atoms is not None or wanted <= LARGEST_CELL):
         return count * smallest
-    sizes = cell_sizes(assignment, prototype)
-    hint = (
-        f"sizes that fit: {', '.join(map(str, sizes[:6]))}"
-        + (", …" if len(sizes) > len(sizes[:6]) else "")
-        if sizes
-        else f"the smallest cell that fits has {smallest * per_unit} atoms"
-    )
     size = f"{atoms} atoms" if atoms is not None else f"up to {LARGEST_CELL} atoms"
     raise OrderingError(
         f"no cell of prototype {prototype.name} with {size} holds the composition "
-        f"exactly; {hint}"
+        f"exactly; {exact_sizes_hint(assignment, prototype)}"
     )
+
+
+def exact_sizes_hint(assignment: Assignment, prototype: Prototype) -> str:
+    """Say for people which cells hold an assignment exactly."""
+    sizes = cell_sizes(assignment, prototype)
+    if not sizes:
+        smallest = smallest_cell(assignment, prototype)
+        atoms = smallest * atoms_per_formula_unit(assignment)
+        return f"the smallest cell that fits has {atoms} atoms"
+    more = ", …" if len(sizes) > _SIZES_NAMED else ""
+    return f"sizes that fit: {', '.join(map(str, sizes[:_SIZES_NAMED]))}{more}"
 
 
 def site_counts(assignment: Assignment, formula_units: Fraction) -> SiteCounts:

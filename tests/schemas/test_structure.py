@@ -27,6 +27,8 @@ def cell() -> OrderedCell:
             "formula": "LiF",
             "amounts": {"Li": 2, "F": "2"},
             "deviation": {},
+            "is_exact": True,
+            "assignment": {"cation": {"Li+": 2}, "anion": {"F-": 2}},
             "prototype": "rocksalt",
             "supercell": ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
             "formula_units": "1/2",
@@ -40,6 +42,7 @@ def cell() -> OrderedCell:
             "iterations": 0,
             "generator": "none",
             "minimum_distance": 2.0,
+            "magnetic_order": "ferromagnetic",
             "structure": structure,
         }
     )
@@ -60,8 +63,10 @@ def test_it_is_frozen_and_closed(cell: OrderedCell) -> None:
 
 
 def test_a_deviation_is_seen(cell: OrderedCell) -> None:
-    assert cell.is_exact
-    assert not cell.model_copy(update={"deviation": {"Li": "1/100"}}).is_exact
+    plain = cell.model_dump() | {"deviation": {"Li": "1/100"}}
+    with pytest.raises(ValidationError, match="is_exact True contradicts"):
+        OrderedCell.model_validate(plain)
+    assert not OrderedCell.model_validate(plain | {"is_exact": False}).is_exact
 
 
 def test_the_id_depends_on_every_part() -> None:

@@ -131,7 +131,7 @@ def test_a_charged_cell_has_no_energy() -> None:
 
 @pytest.mark.parametrize("method", ["sqs", "electrostatic", "random"])
 def test_several_orderings_are_different_crystals(drx: Candidate, method: str) -> None:
-    cells = generate_orderings(drx, count=5, method=method, iterations=3000)
+    cells = generate_orderings(drx, n_orderings={method: 5}, iterations=3000)
     assert len(cells) == 5
     assert len({cell.ordering_id for cell in cells}) == 5
     scores = [cell.score for cell in cells]
@@ -146,4 +146,4 @@ def test_fewer_orderings_than_asked_where_there_are_no_more(
     make_candidate: Callable[..., Candidate],
 ) -> None:
     candidate = make_candidate("hedrx", cation={"Mg2+": 2}, anion={"O2-": 2})
-    assert len(generate_orderings(candidate, count=3, atoms=8)) == 1
+    assert len(generate_orderings(candidate, n_orderings={"sqs": 3}, atoms=8)) == 1
