@@ -7,21 +7,29 @@ from enum import StrEnum
 from pydantic import Field
 
 from hts_battery.schemas.base import Document
+from hts_battery.schemas.descriptors import CellDescriptors
 
 
 class Verdict(StrEnum):
-    """What a relaxed cell is, compared with the lattice that it started on."""
+    """
+    What a relaxed cell is, compared with the lattice that it started on.
+
+    Where several hold, the worst is the verdict: transformed, then charge transfer,
+    then distorted, then kept.
+    """
 
     KEPT = "kept"
     """Still the prototype, within every threshold."""
     DISTORTED = "distorted"
     """The prototype's sites are recognisable, but strained or displaced."""
+    CHARGE_TRANSFER = "charge transfer"
+    """Some ions are not in the oxidation or spin state that they were given."""
     TRANSFORMED = "transformed"
     """No longer the prototype: its energy belongs to another phase."""
 
 
 class RelaxationThresholds(Document):
-    """Limits between kept, distorted and transformed."""
+    """Limits between kept, distorted, charge transfer and transformed."""
 
     displacement_kept: float = Field(
         0.15,
@@ -70,6 +78,38 @@ class RelaxationThresholds(Document):
         description="Share of retained contacts below which the cell is another "
         "structure.",
     )
+    coordination_kept: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="Largest share of cations with another number of neighbours than "
+        "at the start in a kept cell.",
+    )
+    coordination_transformed: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Share of such cations above which the cell is another structure.",
+    )
+    moment_lost_share: float = Field(
+        0.18,
+        ge=0,
+        le=1,
+        description="An ion may show this share less than its spin-only moment: part "
+        "of its spin lies on the anions, outside the sphere in which it is counted.",
+    )
+    moment_lost_least: float = Field(
+        0.5,
+        ge=0,
+        description="An ion may always show this much less than its spin-only moment, "
+        "in Bohr magnetons: half of what one electron makes.",
+    )
+    moment_gained: float = Field(
+        0.4,
+        ge=0,
+        description="An ion may show this much more than its spin-only moment, in "
+        "Bohr magnetons; covalency does not add to it as it takes away.",
+    )
     oxygen_contact: float = Field(
         1.6,
         gt=0,
@@ -78,18 +118,50 @@ class RelaxationThresholds(Document):
     )
 
 
+class ChargeTransfer(Document):
+    """An ion whose moment is not that of the species it was given."""
+
+    site: int = Field(
+        ge=0, description="Its site, numbered as in the ordering's decoration."
+    )
+    species: str = Field(description="Species that it was given.")
+    moment_assigned: float = Field(
+        ge=0, description="Spin-only moment of the species in Bohr magnetons, unsigned."
+    )
+    moment_found: float = Field(
+        ge=0, description="Moment after relaxation in Bohr magnetons, unsigned."
+    )
+
+
 class RelaxedCell(Document):
     """Comparison of a relaxed structure with the ordered cell it started from."""
 
     ordering_id: str = Field(description="Ordering that was relaxed.")
     candidate_id: str = Field(description="Candidate that it is an ordering of.")
-    verdict: Verdict = Field(description="Kept, distorted or transformed.")
+    verdict: Verdict = Field(
+        description="Kept, distorted, charge transfer or transformed; the worst that "
+        "holds."
+    )
     reasons: tuple[str, ...] = Field(
-        description="Every threshold that was exceeded, with value and limit."
+        description="Every threshold that was exceeded, with value and limit, the "
+        "worst first."
     )
     site_map: tuple[int, ...] = Field(
         description="Nearest parent site of each relaxed atom, numbered as in the "
         "ordering's decoration."
+    )
+    site_occupancies: dict[str, dict[str, int]] = Field(
+        description="Label of a site → element or Vac → number in the cell. Of "
+        "NASICON by the network of its polyhedra: 6b and 18e of sodium, 12c, "
+        "polyanion 18e, 36f-1, 36f-2, and interstitial for an alkali ion outside "
+        "every cavity. Of other prototypes by the nearest parent site. Empty where "
+        "the sites are not recognisable."
+    )
+    relabelled_atoms: int | None = Field(
+        None,
+        ge=0,
+        description="Atoms of NASICON whose label by topology is not that of the "
+        "nearest parent site; null for other prototypes and where the network is lost.",
     )
     moved_atoms: int = Field(
         ge=0, description="Atoms nearer to another parent site than to their own."
@@ -120,7 +192,25 @@ class RelaxedCell(Document):
         le=1,
         description="Share of the parent's nearest contacts that survive.",
     )
+    coordination: dict[str, dict[str, int]] = Field(
+        description="Sublattice of cations → number of neighbours on the sublattice "
+        "that it bonds to → number of such cations."
+    )
+    coordination_changed: float = Field(
+        ge=0,
+        le=1,
+        description="Share of the cations with another number of neighbours than at "
+        "the start.",
+    )
     oxygen_contacts: int = Field(
         ge=0, description="Pairs of oxygen atoms closer than the threshold."
+    )
+    charge_transfers: tuple[ChargeTransfer, ...] | None = Field(
+        None,
+        description="Ions whose final moment is not that of their species; null where "
+        "no moments were given, so that nothing is known about it.",
+    )
+    descriptors: CellDescriptors = Field(
+        description="Short-range order and free space of the relaxed cell."
     )
     thresholds: RelaxationThresholds = Field(description="Limits that were used.")

@@ -12,7 +12,7 @@ from hts_battery.errors import OrderingError
 from hts_battery.schemas.species import VACANCY, parse_species
 from hts_battery.schemas.structure import MagneticOrder
 from hts_battery.structures.cells import site_permutations
-from hts_battery.structures.magnetism import ferromagnetic_moments
+from hts_battery.structures.magnetism import starting_moments
 from hts_battery.structures.prototypes import load_prototype
 from hts_battery.structures.radii import lattice_scale
 
@@ -174,14 +174,10 @@ def site_moments(
     >>> site_moments(["Co3+", "O2-"]), site_moments(["Co3+", "O2-"], spin_states=high)
     ((0.0, 0.0), (4.0, 0.0))
     """
-    if order is not MagneticOrder.FERROMAGNETIC:
-        raise OrderingError(f"no {order} start is known here; ask for ferromagnetic")
-    changed = spin_states or {}
-    moments = ferromagnetic_moments(decoration)
-    return tuple(
-        float(changed[species].unpaired_electrons) if species in changed else moment
-        for species, moment in zip(decoration, moments, strict=True)
-    )
+    electrons = {
+        text: state.unpaired_electrons for text, state in (spin_states or {}).items()
+    }
+    return starting_moments(decoration, order=order, overrides=electrons)
 
 
 def minimum_distance(structure: Structure) -> float:

@@ -2,42 +2,43 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections import Counter
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from hts_battery.errors import OrderingError
 from hts_battery.schemas.relaxed import RelaxationThresholds, RelaxedCell, Verdict
-from hts_battery.structures.cells import build_cell
-from hts_battery.structures.prototypes import load_prototype
+from hts_battery.schemas.species import VACANCY, parse_species
+from hts_battery.structures.charge_transfer import charge_transfers
+from hts_battery.structures.contacts import (
+    contacts_kept,
+    coordination,
+    oxygen_contacts,
+)
+from hts_battery.structures.descriptors import NASICON, describe
+from hts_battery.structures.parent_map import map_to_parent
+from hts_battery.structures.site_labels import nasicon_sites, site_occupancies
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
     from pymatgen.core import Structure
 
+    from hts_battery.schemas.relaxed import ChargeTransfer
     from hts_battery.schemas.structure import OrderedCell
+    from hts_battery.structures.parent_map import ParentMap
+    from hts_battery.structures.site_labels import NasiconSites
 
-# A contact as long as the shortest of its kind, to this fraction, is a nearest one.
-_FIRST_SHELL = 1.25
 _DECIMALS = 6
-
-
-class _Displacements(NamedTuple):
-    """Relaxed atoms against the parent's sites, in the relaxed lattice."""
-
-    own: NDArray[np.float64]
-    """Vector of each atom from its own site, angstrom."""
-    nearest: NDArray[np.intp]
-    """Parent site nearest to each atom."""
-    distances: NDArray[np.float64]
-    """Distance of each atom from that site, angstrom."""
 
 
 def compare_relaxed(
     ordered: OrderedCell,
     relaxed: Structure,
     *,
+    moments: Sequence[float] | None = None,
     thresholds: RelaxationThresholds | None = None,
 ) -> RelaxedCell:
     """
@@ -45,10 +46,13 @@ def compare_relaxed(
 
     Atoms are matched to the starting ones by their order, or, where a program sorted
     them, by element and distance; the rigid shift of all atoms is removed; the cell
-    may have rotated. Three questions follow. How far are atoms from their sites, in a
-    lattice strained with the cell? How far is the cell from the starting shape? How
-    many of the parent's nearest contacts survive? Two oxygen atoms at a bonding
-    distance mean another chemistry, whatever the lattice does.
+    may have rotated. The questions: how far are atoms from their sites, in a lattice
+    strained with the cell? How far is the cell from the starting shape? How many of
+    the parent's nearest contacts survive, and how many neighbours do cations have? Is
+    the network of NASICON still there? Two oxygen atoms at a bonding distance mean
+    another chemistry, whatever the lattice does. Are ions in the states that they
+    were given? The worst answer is the verdict: transformed, charge transfer,
+    distorted, kept; the reasons name every threshold that was exceeded.
 
     Parameters
     ----------
@@ -56,18 +60,24 @@ def compare_relaxed(
         The cell that was relaxed.
     relaxed
         The outcome, with the same atoms in the same supercell basis.
+    moments
+        Final moment of each relaxed atom in Bohr magnetons, in the order of the
+        relaxed structure; signs do not matter. Without them nothing is said about
+        charge transfer.
     thresholds
         Limits of the verdict; stored with it.
 
     Returns
     -------
     RelaxedCell
-        Measures, verdict and reasons.
+        Measures, verdict and reasons, site occupancies and descriptors.
 
     Raises
     ------
     OrderingError
         If the relaxed structure holds other atoms than the ordered cell.
+    ValueError
+        If there is not one moment for each atom.
 
     Examples
     --------
@@ -79,32 +89,30 @@ def compare_relaxed(
     ...     sites={"cation": two, "anion": two},
     ...     assignments=({"cation": {"Mg2+": two}, "anion": {"O2-": two}},))
     >>> ordered = order_candidate(magnesia, atoms=8)
-    >>> str(compare_relaxed(ordered, ordered.to_structure()).verdict)
-    'kept'
+    >>> found = compare_relaxed(ordered, ordered.to_structure())
+    >>> str(found.verdict), found.site_occupancies
+    ('kept', {'4a': {'Mg': 4}, '4b': {'O': 4}})
     """
     limits = thresholds or RelaxationThresholds()
-    start = ordered.to_structure()
-    matched = _matched(start, relaxed)
-    moves = _displacements(ordered, start, relaxed, matched)
-    own_sites = np.array(start.site_properties["parent_site"])
-    lengths = np.linalg.norm(moves.own, axis=1)
-    volume_change = relaxed.volume / start.volume - 1
-    measures = {
-        "moved_atoms": int(np.sum(moves.nearest != own_sites)),
-        "displacement_rms": float(np.sqrt(np.mean(lengths**2))),
-        "displacement_max": float(lengths.max()),
-        "off_lattice_max": float(moves.distances.max()),
-        "volume_change": float(volume_change),
-        "shear_strain": shear_strain(start.lattice.matrix, relaxed.lattice.matrix),
-        "contacts_kept": _contacts_kept(
-            ordered, start, relaxed, matched, stretch=limits.contact_stretch
-        ),
-        "oxygen_contacts": oxygen_contacts(relaxed, cutoff=limits.oxygen_contact),
-    }
-    verdict, reasons = _verdict(measures, ordered.minimum_distance, limits)
-    # One entry per atom in the order of the relaxed structure.
-    nearest = np.empty_like(moves.nearest)
-    nearest[matched] = moves.nearest
+    mapped = map_to_parent(ordered, relaxed)
+    transfers = None
+    if moments is not None:
+        transfers = charge_transfers(mapped, ordered.decoration, moments, limits)
+    sites, lost = _topology(ordered, relaxed)
+    neighbours = coordination(mapped)
+    measures = _measures(mapped, limits)
+    measures["coordination_changed"] = neighbours.changed
+    verdict, reasons = _verdict(
+        measures,
+        ordered.minimum_distance,
+        limits,
+        network=lost,
+        transfers=transfers or (),
+    )
+    if sites is None:
+        occupancies = {} if lost else _parent_occupancies(ordered, mapped)
+    else:
+        occupancies = site_occupancies(sites, relaxed)
     return RelaxedCell.model_validate(
         {name: _rounded(value) for name, value in measures.items()}
         | {
@@ -112,10 +120,32 @@ def compare_relaxed(
             "candidate_id": ordered.candidate_id,
             "verdict": verdict,
             "reasons": reasons,
-            "site_map": tuple(int(site) for site in nearest),
+            "site_map": mapped.site_map,
+            "site_occupancies": occupancies,
+            "relabelled_atoms": None if sites is None else _relabelled(mapped, sites),
+            "coordination": neighbours.numbers,
+            "charge_transfers": transfers,
+            "descriptors": describe(ordered, mapped, sites),
             "thresholds": limits,
         }
     )
+
+
+def _measures(
+    mapped: ParentMap, limits: RelaxationThresholds
+) -> dict[str, float | int]:
+    """Displacements, strains and contacts."""
+    start, relaxed, lengths = mapped.start, mapped.relaxed, mapped.displacements
+    return {
+        "moved_atoms": int(np.sum(mapped.nearest != mapped.own)),
+        "displacement_rms": float(np.sqrt(np.mean(lengths**2))),
+        "displacement_max": float(lengths.max()),
+        "off_lattice_max": float(mapped.off_lattice.max()),
+        "volume_change": float(relaxed.volume / start.volume - 1),
+        "shear_strain": shear_strain(start.lattice.matrix, relaxed.lattice.matrix),
+        "contacts_kept": contacts_kept(mapped, stretch=limits.contact_stretch),
+        "oxygen_contacts": oxygen_contacts(relaxed, cutoff=limits.oxygen_contact),
+    }
 
 
 def shear_strain(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:
@@ -150,145 +180,124 @@ def shear_strain(before: NDArray[np.float64], after: NDArray[np.float64]) -> flo
     return float(np.round(np.sqrt(2 / 3 * np.sum(strains**2)), 12))
 
 
-def oxygen_contacts(structure: Structure, *, cutoff: float) -> int:
+def _topology(
+    ordered: OrderedCell, relaxed: Structure
+) -> tuple[NasiconSites | None, tuple[str, ...]]:
+    """Sites of a NASICON cell by topology, or why its network is lost."""
+    if ordered.prototype != NASICON:
+        return None, ()
+    try:
+        return nasicon_sites(relaxed), ()
+    except OrderingError as err:
+        return None, (str(err),)
+
+
+def _parent_labels(mapped: ParentMap) -> list[str]:
     """
-    Count pairs of oxygen atoms closer than a cut-off in angstrom.
+    Label of each parent site.
 
-    Examples
-    --------
-    >>> from pymatgen.core import Lattice, Structure
-    >>> molecule = Structure(Lattice.cubic(10), ["O", "O"], [[0, 0, 0], [0.12, 0, 0]])
-    >>> oxygen_contacts(molecule, cutoff=1.6)
-    1
+    A label that an earlier sublattice has used already stands behind the name of
+    its own: 18e is sodium's in NASICON, the other one is ``polyanion 18e``.
     """
-    oxygen = np.array([site.specie.symbol == "O" for site in structure])
-    first, second, _, _ = structure.get_neighbor_list(cutoff)
-    return int(np.sum(oxygen[first] & oxygen[second])) // 2
+    cell = mapped.cell
+    owners: dict[str, str] = {}
+    for label, name in zip(cell.labels, cell.sublattices, strict=True):
+        owners.setdefault(label, name)
+    return [
+        label if owners[label] == name else f"{name} {label}"
+        for label, name in zip(cell.labels, cell.sublattices, strict=True)
+    ]
 
 
-def _matched(start: Structure, relaxed: Structure) -> NDArray[np.intp]:
-    """For each starting atom the index of the relaxed atom that it became."""
-    before = [site.specie.symbol for site in start]
-    after = [site.specie.symbol for site in relaxed]
-    if sorted(before) != sorted(after):
-        raise OrderingError(
-            f"the relaxed structure holds {relaxed.composition.formula}, the ordered "
-            f"cell {start.composition.formula}: not the same atoms"
-        )
-    if before == after:
-        return np.arange(len(before))
-    distances = relaxed.lattice.get_all_distances(
-        start.frac_coords, relaxed.frac_coords
+def _parent_occupancies(
+    ordered: OrderedCell, mapped: ParentMap
+) -> dict[str, dict[str, int]]:
+    """Elements and vacancies on each label of the parent; empty if not one to one."""
+    decoration = mapped.decoration(ordered)
+    if decoration is None:
+        return {}
+    counts: dict[str, dict[str, int]] = {}
+    for label, species in zip(_parent_labels(mapped), decoration, strict=True):
+        here = counts.setdefault(label, {})
+        element = VACANCY if species == VACANCY else parse_species(species).element
+        here[element] = here.get(element, 0) + 1
+    return counts
+
+
+def _relabelled(mapped: ParentMap, sites: NasiconSites) -> int:
+    """Atoms whose label by topology is not that of the nearest parent site."""
+    labels = _parent_labels(mapped)
+    return sum(
+        labels[site] != label
+        for site, label in zip(mapped.site_map, sites.labels, strict=True)
     )
-    other = np.array(before)[:, None] != np.array(after)[None, :]
-    # An assignment across elements must cost more than any within.
-    distances[other] = 10 * distances.max() * len(before)
-    return np.asarray(linear_sum_assignment(distances)[1])
-
-
-def _fractional_moves(
-    start: Structure, relaxed: Structure, matched: NDArray[np.intp]
-) -> NDArray[np.float64]:
-    """Fractional displacement of each starting atom, the common shift removed."""
-    moves = relaxed.frac_coords[matched] - start.frac_coords
-    # Relative to one atom first, so that a common shift near half a cell does not
-    # wrap some atoms and not others.
-    moves -= moves[0]
-    moves -= np.round(moves)
-    moves -= np.median(moves, axis=0)
-    moves -= np.round(moves)
-    return np.asarray(moves - moves.mean(axis=0))
-
-
-def _displacements(
-    ordered: OrderedCell,
-    start: Structure,
-    relaxed: Structure,
-    matched: NDArray[np.intp],
-) -> _Displacements:
-    moves = _fractional_moves(start, relaxed, matched)
-    sites = build_cell(ordered.prototype, ordered.supercell).coordinates
-    distances = relaxed.lattice.get_all_distances(start.frac_coords + moves, sites)
-    nearest = distances.argmin(axis=1)
-    return _Displacements(
-        moves @ relaxed.lattice.matrix,
-        np.asarray(nearest),
-        distances[np.arange(len(nearest)), nearest],
-    )
-
-
-def _contacts_kept(
-    ordered: OrderedCell,
-    start: Structure,
-    relaxed: Structure,
-    matched: NDArray[np.intp],
-    *,
-    stretch: float,
-) -> float:
-    """Share of the parent's nearest contacts that are not stretched too far."""
-    names = np.array(start.site_properties["sublattice"])
-    moves = _fractional_moves(start, relaxed, matched)
-    # Scaled to the starting volume, so that swelling alone breaks nothing.
-    lattice = relaxed.lattice.matrix * (start.volume / relaxed.volume) ** (1 / 3)
-    kept = total = 0
-    for first, second in load_prototype(ordered.prototype).bonds:
-        reach = _first_shell(start, names, first, second)
-        i, j, images, lengths = start.get_neighbor_list(reach)
-        bonded = (names[i] == first) & (names[j] == second)
-        i, j, images, lengths = i[bonded], j[bonded], images[bonded], lengths[bonded]
-        vectors = (
-            start.frac_coords[j] + moves[j] + images - start.frac_coords[i] - moves[i]
-        )
-        kept += int(
-            np.sum(np.linalg.norm(vectors @ lattice, axis=1) < stretch * lengths)
-        )
-        total += len(lengths)
-    return kept / total if total else 1.0
-
-
-def _first_shell(
-    start: Structure, names: NDArray[np.str_], first: str, second: str
-) -> float:
-    """Length up to which a contact between two sublattices is a nearest one."""
-    distances = start.distance_matrix[names == first][:, names == second]
-    return float(distances[distances > 0].min()) * _FIRST_SHELL
 
 
 def _verdict(
     measures: dict[str, float | int],
     shortest: float,
     limits: RelaxationThresholds,
+    *,
+    network: tuple[str, ...],
+    transfers: tuple[ChargeTransfer, ...],
 ) -> tuple[Verdict, tuple[str, ...]]:
     """Compare the measures with the limits; the worst decides."""
-    off_lattice = measures["off_lattice_max"] / shortest
-    displacement = measures["displacement_rms"] / shortest
+    lost = 1 - measures["contacts_kept"]
+    changed = measures["coordination_changed"]
     transformed = _exceeded(
-        ("atom off the lattice", off_lattice, limits.displacement_transformed),
+        (
+            "atom off the lattice",
+            measures["off_lattice_max"] / shortest,
+            limits.displacement_transformed,
+        ),
         ("shear strain", measures["shear_strain"], limits.strain_transformed),
         ("volume change", abs(measures["volume_change"]), limits.volume_transformed),
-        (
-            "contacts lost",
-            1 - measures["contacts_kept"],
-            1 - limits.contacts_transformed,
-        ),
+        ("contacts lost", lost, 1 - limits.contacts_transformed),
+        ("coordination changed", changed, limits.coordination_transformed),
         ("oxygen-oxygen contacts", measures["oxygen_contacts"], 0),
     )
-    if transformed:
-        return Verdict.TRANSFORMED, transformed
     distorted = _exceeded(
-        ("root mean square displacement", displacement, limits.displacement_kept),
+        (
+            "root mean square displacement",
+            measures["displacement_rms"] / shortest,
+            limits.displacement_kept,
+        ),
         ("shear strain", measures["shear_strain"], limits.strain_kept),
-        ("contacts lost", 1 - measures["contacts_kept"], 1 - limits.contacts_kept),
+        ("contacts lost", lost, 1 - limits.contacts_kept),
+        ("coordination changed", changed, limits.coordination_kept),
         ("atoms on another site", measures["moved_atoms"], 0),
     )
-    return (Verdict.DISTORTED if distorted else Verdict.KEPT), distorted
+    severities = (
+        (Verdict.TRANSFORMED, (*transformed.values(), *network)),
+        (Verdict.CHARGE_TRANSFER, _transfer_reasons(transfers)),
+        (
+            Verdict.DISTORTED,
+            # What is already too much for the lattice is not said a second time.
+            tuple(v for name, v in distorted.items() if name not in transformed),
+        ),
+    )
+    reasons = tuple(reason for _, found in severities for reason in found)
+    worst = next((verdict for verdict, found in severities if found), Verdict.KEPT)
+    return worst, reasons
 
 
-def _exceeded(*checks: tuple[str, float, float]) -> tuple[str, ...]:
-    return tuple(
-        f"{name}: {value:.3g} above {limit:.3g}"
+def _exceeded(*checks: tuple[str, float, float]) -> dict[str, str]:
+    """Reason of each measure that is above its limit."""
+    return {
+        name: f"{name}: {value:.3g} above {limit:.3g}"
         for name, value, limit in checks
         if value > limit
+    }
+
+
+def _transfer_reasons(transfers: tuple[ChargeTransfer, ...]) -> tuple[str, ...]:
+    """One sentence for each species that is not in its state, with the moments."""
+    counts = Counter((t.species, t.moment_assigned) for t in transfers)
+    return tuple(
+        f"{number} {species} with moment "
+        + ", ".join(f"{t.moment_found:.2f}" for t in transfers if t.species == species)
+        + f" instead of {assigned:g}"
+        for (species, assigned), number in sorted(counts.items())
     )
 
 
