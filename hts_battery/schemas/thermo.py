@@ -1,4 +1,4 @@
-"""Documents of thermodynamics: entropy, adjusted energies, stability."""
+"""Documents of thermodynamics: options, entropy, stability."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import Self
 from pydantic import Field, field_validator, model_validator
 
 from hts_battery.schemas.base import Document, Rational
+from hts_battery.schemas.energy import (
+    ComparableEnergy as ComparableEnergy,  # noqa: PLC0414 - read here by builders
+)
 
 
 class EntropyConvention(StrEnum):
@@ -201,84 +204,97 @@ class OrderingEstimates(Document):
     n_random: int = Field(ge=0, description="Number of orderings chosen to be random.")
 
 
-class EnergyAdjustment(Document):
-    """One correction that was added to a calculated energy."""
+class CompetitorKind(StrEnum):
+    """What a phase in a decomposition is."""
 
-    name: str = Field(description="Name of the correction.")
-    value: float = Field(description="What was added, in eV per cell.")
-    uncertainty: float | None = Field(
-        default=None, description="Its stated uncertainty in eV per cell."
-    )
-    reason: str = Field(description="Why it applies.")
-
-
-class ComparableEnergy(Document):
-    """An energy that may enter a hull, with every adjustment that made it so."""
-
-    entry_id: str = Field(description="Key of the calculation.")
-    formula: str = Field(description="Formula of the calculated cell.")
-    calculator: str = Field(
-        description="Calculator and scheme; equal for all entries of one hull."
-    )
-    uncorrected_energy: float = Field(
-        description="Energy as calculated, in eV per cell."
-    )
-    n_atoms: int = Field(ge=1, description="Atoms in the calculated cell.")
-    energy_per_atom: float = Field(
-        description="Energy with all adjustments, in eV/atom."
-    )
-    adjustments: tuple[EnergyAdjustment, ...] = Field(
-        description="Every correction by name and value, in eV per cell."
-    )
-    correction_scheme: str = Field(
-        description="Name of the scheme; says so where nothing was to be corrected."
-    )
-    package_versions: dict[str, str] = Field(
-        description="Package → version that supplied the correction values."
-    )
-    flags: tuple[str, ...] = Field(
-        default=(), description="Warnings about the energy, as words."
-    )
-
-
-class RejectedEnergy(Document):
-    """A calculated energy that may not enter a hull, and why."""
-
-    entry_id: str = Field(description="Key of the calculation.")
-    formula: str = Field(description="Formula of the calculated cell.")
-    reason: str = Field(description="Why it was rejected.")
-
-
-class CorrectionAudit(Document):
-    """Every energy that went in, used or rejected; none is dropped."""
-
-    n_energies: int = Field(ge=0, description="Number of energies that went in.")
-    used: tuple[ComparableEnergy, ...] = Field(
-        description="Energies that may enter a hull, adjustments in eV per cell."
-    )
-    rejected: tuple[RejectedEnergy, ...] = Field(
-        description="Energies that may not, with the reason."
-    )
-
-    @model_validator(mode="after")
-    def _nothing_is_dropped(self) -> Self:
-        if len(self.used) + len(self.rejected) != self.n_energies:
-            raise ValueError(
-                f"{self.n_energies} energies went in, but {len(self.used)} were used "
-                f"and {len(self.rejected)} rejected"
-            )
-        return self
+    REFERENCE = "reference"
+    """A competing phase of the reference library."""
+    CANDIDATE = "candidate"
+    """Another candidate, with its own -T·S."""
+    ORDERING = "ordering"
+    """Another ordering of the same candidate, without entropy."""
 
 
 class DecompositionPhase(Document):
     """One competing phase that a candidate decomposes into."""
 
     formula: str = Field(description="Formula of the phase.")
-    reference_id: str = Field(description="Id of the reference in the hull.")
+    reference_id: str = Field(description="Id of the phase in the hull.")
+    kind: CompetitorKind = Field(
+        default=CompetitorKind.REFERENCE, description="What the phase is; no unit."
+    )
     amount: float = Field(
         gt=0, description="Atomic fraction of the mixture in this phase."
     )
     gas: bool = Field(description="Whether the phase is a gas at room temperature.")
+
+
+class UncertaintyTerms(Document):
+    """What the uncertainty of a stability is made of; independent of each other."""
+
+    calculator_error: float | None = Field(
+        default=None, ge=0, description="Standard error of the calculator, eV/atom."
+    )
+    ordering_spread: float | None = Field(
+        default=None,
+        ge=0,
+        description="Standard deviation over random orderings, eV/atom.",
+    )
+
+
+class GasTerms(Document):
+    """What was added to the energy of a gas of one element."""
+
+    pressure: float = Field(gt=0, description="Partial pressure in bar.")
+    temperature_term: float = Field(
+        description="Tabulated Gibbs energy at 1 bar in eV/atom of gas."
+    )
+    pressure_term: float = Field(description="kB·T·ln(p / 1 bar)/2 in eV/atom of gas.")
+
+
+class GibbsStability(Document):
+    """Stability with Gibbs energies of all phases; beside the default, never in it."""
+
+    energy_above_hull: float | None = Field(
+        description="Gibbs energy of the candidate minus that of the lowest mixture, "
+        "eV/atom, signed; null where reason says why."
+    )
+    reason: str | None = Field(
+        default=None, description="Why there is no answer; null where there is one."
+    )
+    solid_term: float | None = Field(
+        default=None,
+        description="Descriptor of the candidate's Gibbs energy, eV/atom.",
+    )
+    entropy_term: float | None = Field(
+        default=None, description="-T·S of ideal mixing of the candidate, eV/atom."
+    )
+    hull_energy: float | None = Field(
+        default=None,
+        description="Lowest Gibbs energy of any mixture at the composition, on the "
+        "scale of the energies, eV/atom.",
+    )
+    gases: dict[str, GasTerms] = Field(
+        default_factory=dict, description="Gas → what was added to it, in eV/atom."
+    )
+    decomposition: tuple[DecompositionPhase, ...] = Field(
+        default=(), description="Competing phases by falling amount."
+    )
+    n_references: int = Field(
+        default=0, ge=0, description="Phases compared with, inside the elements."
+    )
+    left_out: tuple[str, ...] = Field(
+        default=(),
+        description="Ids of phases inside the elements whose Gibbs energy is not "
+        "known: the number is optimistic.",
+    )
+    source: str = Field(
+        default="10.1038/s41467-018-06682-4",
+        description="DOI of the descriptor; elements from pymatgen's table.",
+    )
+    package_versions: dict[str, str] = Field(
+        default_factory=dict, description="Package → version of the tables."
+    )
 
 
 class ThermoDoc(Document):
@@ -296,8 +312,8 @@ class ThermoDoc(Document):
         description="Energy of the candidate without entropy, eV/atom."
     )
     hull_energy: float = Field(
-        description="Lowest energy of any mixture of the references at the "
-        "composition, without entropy, eV/atom."
+        description="Lowest energy of any mixture of the competing phases at the "
+        "composition at 0 K, eV/atom."
     )
     energy_above_hull_0k: float = Field(
         description="energy_per_atom - hull_energy in eV/atom; signed, negative "
@@ -309,14 +325,20 @@ class ThermoDoc(Document):
     entropy_term: float = Field(
         le=0, description="-T·S at the temperature, in eV/atom."
     )
+    competition_term: float = Field(
+        default=0.0,
+        description="hull_energy minus the hull at the temperature in eV/atom: what "
+        "the entropy of other candidates takes away; 0 where they take no part.",
+    )
     energy_above_hull: float = Field(
-        description="energy_above_hull_0k + entropy_term in eV/atom: E_hull at the "
-        "temperature; signed, never clipped."
+        description="energy_above_hull_0k + entropy_term + competition_term in "
+        "eV/atom: E_hull at the temperature; signed, never clipped."
     )
     mixing_temperature: float | None = Field(
         default=None,
         description="T_mix = E_hull(0 K)/S in K, above which the candidate is below "
-        "the hull; null where S is 0 or E_hull(0 K) is not positive.",
+        "the hull; a lower bound where other candidates take part; null where S is "
+        "0 or E_hull(0 K) is not positive.",
     )
     label: StabilityLabel = Field(
         description="GS, LS or US at the temperature; no unit."
@@ -328,15 +350,34 @@ class ThermoDoc(Document):
         default=None,
         description="Energies of several orderings in eV/atom, where known.",
     )
+    energy_above_hull_lowest: float | None = Field(
+        default=None,
+        description="Estimate of the lower bound in eV/atom at the temperature: "
+        "lowest ordering calculated, with the full ideal entropy. A lower ordering "
+        "may exist.",
+    )
     energy_above_hull_random: float | None = Field(
         default=None,
-        description="Upper bound in eV/atom at the temperature: mean energy of random "
-        "orderings with the full ideal entropy.",
+        description="Estimate of the upper bound in eV/atom at the temperature: mean "
+        "energy of random orderings, with the full ideal entropy.",
     )
     uncertainty: float | None = Field(
         default=None,
-        description="Standard uncertainty of energy_above_hull in eV/atom, from "
-        "calculator error and ordering spread; null where neither is known.",
+        description="Standard uncertainty of energy_above_hull in eV/atom, the terms "
+        "added in quadrature; null where none is known.",
+    )
+    uncertainty_terms: UncertaintyTerms = Field(
+        default_factory=UncertaintyTerms, description="Its terms, in eV/atom."
+    )
+    energy_above_hull_gibbs: float | None = Field(
+        default=None,
+        description="gibbs.energy_above_hull in eV/atom; null where not asked for or "
+        "not known. Not comparable with energy_above_hull.",
+    )
+    gibbs: GibbsStability | None = Field(
+        default=None,
+        description="Stability with Gibbs energies of solids and gases, in eV/atom; "
+        "null where not asked for.",
     )
     decomposition: tuple[DecompositionPhase, ...] = Field(
         description="Competing phases by falling amount, in atomic fractions."
@@ -348,8 +389,42 @@ class ThermoDoc(Document):
         description="Whether the decomposition contains a gas, whose entropy is not "
         "in the numbers; no unit."
     )
+    changes_valence: bool | None = Field(
+        default=None,
+        description="Whether an element has other valences in the decomposition than "
+        "in the candidate; null where some valence is not known. No unit.",
+    )
+    valence_changes: dict[str, float] = Field(
+        default_factory=dict,
+        description="Element → fraction of its atoms whose valence changes.",
+    )
+    valences_unknown: tuple[str, ...] = Field(
+        default=(),
+        description="Ids of phases of the decomposition whose valences are not known.",
+    )
+    flags: tuple[str, ...] = Field(
+        default=(), description="Warnings about the stability, as words."
+    )
     n_references: int = Field(
-        ge=1, description="Number of references inside the candidate's elements."
+        ge=0, description="Number of references inside the candidate's elements."
+    )
+    n_other_candidates: int | None = Field(
+        default=None,
+        ge=0,
+        description="Number of other candidates inside the candidate's elements that "
+        "took part; null where they take no part.",
+    )
+    other_candidates_digest: str | None = Field(
+        default=None,
+        description="Digest of ids, compositions, energies and entropies of all "
+        "candidates that could take part; null where they take no part.",
+    )
+    n_own_orderings: int = Field(
+        default=0, ge=0, description="Number of its own orderings that took part."
+    )
+    options: StabilityOptions = Field(
+        default_factory=StabilityOptions,
+        description="Which phases took part and what is known at temperature.",
     )
     excluded_references: tuple[str, ...] = Field(
         default=(), description="Ids of references left out for this candidate."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hts_battery.thermo.competition import Competition, OtherCandidate
 from hts_battery.thermo.decomposition import Decomposition
 from hts_battery.thermo.entropy import (
     candidate_entropy,
@@ -9,8 +10,15 @@ from hts_battery.thermo.entropy import (
     nasicon_mixing_entropy,
 )
 from hts_battery.thermo.hull import Hull
+from hts_battery.thermo.reference_changes import (
+    ReferenceChanges,
+    StoredAnswer,
+    reference_changes,
+)
 from hts_battery.thermo.stability import (
     CandidateEnergy,
+    ReferenceFacts,
+    Surroundings,
     mixing_temperature,
     ordering_estimates,
     ordering_kind,
@@ -21,14 +29,21 @@ from hts_battery.thermo.stability import (
 
 __all__ = [
     "CandidateEnergy",
+    "Competition",
     "Decomposition",
     "Hull",
+    "OtherCandidate",
+    "ReferenceChanges",
+    "ReferenceFacts",
+    "StoredAnswer",
+    "Surroundings",
     "candidate_entropy",
     "mixing_entropy",
     "mixing_temperature",
     "nasicon_mixing_entropy",
     "ordering_estimates",
     "ordering_kind",
+    "reference_changes",
     "stabilities",
     "stability",
     "stability_label",

@@ -14,8 +14,8 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from hts_battery.errors import MixedCalculatorError
+from hts_battery.schemas.energy import ComparableEnergy
 from hts_battery.schemas.formula import parse_formula
-from hts_battery.schemas.thermo import ComparableEnergy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -90,6 +90,25 @@ def comparable_energy(
         package_versions={},
         flags=_FLAGS.get(engine, ()),
     )
+
+
+def leaves_reactions_uncorrected(calculator: str) -> bool:
+    """
+    Whether redox reactions and released gases are wrong by the functional's errors.
+
+    Parameters
+    ----------
+    calculator
+        Name of the calculator, its version behind a space.
+
+    Examples
+    --------
+    >>> leaves_reactions_uncorrected("gpaw 26.7.0")
+    True
+    >>> leaves_reactions_uncorrected("chgnet 0.4.2")
+    False
+    """
+    return calculator.partition(" ")[0].lower() in _FLAGS
 
 
 def require_one_calculator(energies: Iterable[ComparableEnergy]) -> str:

@@ -85,6 +85,14 @@ class Hull:
     def __len__(self) -> int:
         return len(self.formulas)
 
+    @property
+    def references(self) -> dict[str, tuple[str, float]]:
+        """Id of each reference → formula and energy in eV/atom."""
+        energies = self.energies_per_atom.tolist()
+        return dict(
+            zip(self.ids, zip(self.formulas, energies, strict=True), strict=True)
+        )
+
     @cached_property
     def digest(self) -> str:
         """Version of the hull: SHA-256 of ids, compositions and energies, 16 digits."""

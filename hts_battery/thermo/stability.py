@@ -1,35 +1,52 @@
-"""
-Stability at temperature: the hull and the mixing entropy of one candidate together.
-
-Labels as in Ouyang et al., Nature Communications 12, 5752 (2021),
-10.1038/s41467-021-26006-3.
-"""
+"""Stability at temperature: hull and mixing entropy of a candidate together."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import hypot, isfinite
-from statistics import fmean, stdev
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hts_battery.errors import MissingReferenceError
 from hts_battery.schemas.thermo import (
-    DecompositionPhase,
     OrderingEstimates,
-    OrderingKind,
-    StabilityLabel,
+    ReferencesAtTemperature,
+    StabilityOptions,
     ThermoDoc,
+    UncertaintyTerms,
 )
-from hts_battery.thermo.gases import is_gas
+from hts_battery.thermo.competition import Competition, Contestant
+from hts_battery.thermo.corrections import leaves_reactions_uncorrected
+from hts_battery.thermo.estimates import (
+    combined_uncertainty,
+    mixing_temperature,
+    ordering_estimates,
+    ordering_kind,
+    stability_label,
+)
+from hts_battery.thermo.gibbs import GibbsCandidate, GibbsHull
+from hts_battery.thermo.phases import decomposition_phases
+from hts_battery.thermo.valences import ValenceChange, valence_change
+
+__all__ = [
+    "CandidateEnergy",
+    "ReferenceFacts",
+    "Surroundings",
+    "mixing_temperature",
+    "ordering_estimates",
+    "ordering_kind",
+    "stabilities",
+    "stability",
+    "stability_label",
+]
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from fractions import Fraction
 
-    from hts_battery.schemas.thermo import EntropyResult
+    from hts_battery.schemas.thermo import EntropyResult, GibbsStability
+    from hts_battery.thermo.competition import OtherCandidate
     from hts_battery.thermo.decomposition import Decomposition
     from hts_battery.thermo.hull import Hull
-
-DEFAULT_LARGEST_SYSTEM = 2
 
 
 @dataclass(frozen=True)
@@ -39,7 +56,7 @@ class CandidateEnergy:
     candidate_id: str
     """Key of the candidate."""
     formula: str
-    """Formula per formula unit."""
+    """Formula per formula unit, of what was calculated."""
     energy_per_atom: float
     """Energy without entropy, eV/atom, on the scale of the references."""
     entropy: EntropyResult
@@ -48,8 +65,49 @@ class CandidateEnergy:
     """Ids of references that this candidate is not compared with."""
     orderings: OrderingEstimates | None = None
     """What several orderings say about the energy."""
-    calculator_error: float | None = None
-    """Standard error of the calculator's E_hull, eV/atom."""
+    own_orderings: Mapping[str, float] = field(default_factory=dict)
+    """Id of each other ordering of the same composition → energy, eV/atom."""
+    species: Mapping[str, Fraction | float] | None = None
+    """Species → amount in any unit; without them valence changes are not known."""
+    volume_per_atom: float | None = None
+    """Relaxed volume in Å³/atom; used by Gibbs energies only."""
+
+
+@dataclass(frozen=True)
+class ReferenceFacts:
+    """What is known of the references besides their energies, by id."""
+
+    volumes: Mapping[str, float] = field(default_factory=dict)
+    """Relaxed volume in Å³/atom; used by Gibbs energies only."""
+    oxidation_states: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Element → mean oxidation state; pure elements need none."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """
+    What candidates are compared with besides references, and how.
+
+    Raises
+    ------
+    ValueError
+        If other candidates take part by option but are not given.
+    """
+
+    options: StabilityOptions = field(default_factory=StabilityOptions)
+    """Which phases take part, and what is known at temperature."""
+    others: Sequence[OtherCandidate] | None = None
+    """All candidates of the campaign; used only where the options ask for them."""
+    facts: ReferenceFacts = field(default_factory=ReferenceFacts)
+    """Volumes and oxidation states of the references."""
+
+    def __post_init__(self) -> None:
+        if self.options.other_candidates and self.others is None:
+            raise ValueError("options ask for other candidates: give them, or none: ()")
+
+    def competition(self, hull: Hull) -> Competition:
+        """Let references compete, and other candidates where the options say so."""
+        return Competition(hull, self.others if self.options.other_candidates else None)
 
 
 def stability(
@@ -58,7 +116,7 @@ def stability(
     *,
     calculator: str,
     temperatures: Sequence[float],
-    largest_system: int = DEFAULT_LARGEST_SYSTEM,
+    surroundings: Surroundings | None = None,
 ) -> tuple[ThermoDoc, ...]:
     """
     Stability of one candidate, one document per temperature.
@@ -73,8 +131,9 @@ def stability(
         Name of the calculator and scheme, the same for candidate and references.
     temperatures
         In K, in the order of the documents.
-    largest_system
-        Systems of up to this many elements are listed where they hold no reference.
+    surroundings
+        Options, other candidates, and what is known of the references; by default
+        references alone, at their energies of 0 K.
 
     Raises
     ------
@@ -88,7 +147,7 @@ def stability(
         hull,
         calculator=calculator,
         temperatures=temperatures,
-        largest_system=largest_system,
+        surroundings=surroundings,
     )[0]
     if isinstance(found, MissingReferenceError):
         raise found
@@ -101,7 +160,7 @@ def stabilities(
     *,
     calculator: str,
     temperatures: Sequence[float],
-    largest_system: int = DEFAULT_LARGEST_SYSTEM,
+    surroundings: Surroundings | None = None,
 ) -> list[tuple[ThermoDoc, ...] | MissingReferenceError]:
     """
     Stability of many candidates: documents, or the reason why there are none.
@@ -110,6 +169,36 @@ def stabilities(
     candidate, in their order; an element without a reference is an item, not a
     raised error, so that no candidate disappears.
     """
+    _check(candidates, temperatures)
+    surroundings = surroundings or Surroundings()
+    judge = _Judge(surroundings.competition(hull), calculator, surroundings)
+    asked = [judge.contestant(candidate) for candidate in candidates]
+    cold = judge.competition.mixtures(asked, 0.0)
+    common = [
+        None if mixture is None else judge.common(candidate, mixture)
+        for candidate, mixture in zip(candidates, cold, strict=True)
+    ]
+    documents: list[list[ThermoDoc]] = [[] for _ in candidates]
+    for temperature in temperatures:
+        # Without other candidates the hull is the same at every temperature.
+        moved = judge.competition.others and temperature
+        hot = judge.competition.mixtures(asked, temperature) if moved else cold
+        gibbs = judge.gibbs(candidates, asked, temperature)
+        for number, (mixture, known) in enumerate(zip(hot, common, strict=True)):
+            if mixture is not None and known is not None:
+                moment = _Moment(temperature, mixture, gibbs[number])
+                documents[number].append(_document(candidates[number], known, moment))
+    return [
+        hull.missing_reference(candidate.formula, exclude=candidate.exclude)
+        if mixture is None
+        else tuple(found)
+        for candidate, mixture, found in zip(candidates, cold, documents, strict=True)
+    ]
+
+
+def _check(
+    candidates: Sequence[CandidateEnergy], temperatures: Sequence[float]
+) -> None:
     for temperature in temperatures:
         if not (isfinite(temperature) and temperature >= 0):
             raise ValueError(f"temperature {temperature} K: give 0 or more")
@@ -119,242 +208,148 @@ def stabilities(
                 f"energy of {candidate.candidate_id} is {candidate.energy_per_atom}, "
                 "not a finite number of eV/atom"
             )
-    mixtures = hull.decompositions(
-        [candidate.formula for candidate in candidates],
-        exclude=[candidate.exclude for candidate in candidates],
-    )
-    return [
-        hull.missing_reference(candidate.formula, exclude=candidate.exclude)
-        if mixture is None
-        else _documents(
-            candidate,
-            mixture,
-            _Surroundings(
-                hull=hull, calculator=calculator, largest_system=largest_system
-            ),
-            temperatures,
-        )
-        for candidate, mixture in zip(candidates, mixtures, strict=True)
-    ]
 
 
-@dataclass(frozen=True)
-class _Surroundings:
+class _Judge(NamedTuple):
     """What all candidates of one call have in common."""
 
-    hull: Hull
+    competition: Competition
     calculator: str
-    largest_system: int
+    surroundings: Surroundings
+
+    def contestant(self, candidate: CandidateEnergy) -> Contestant:
+        own = self.surroundings.options.own_orderings
+        return Contestant(
+            candidate_id=candidate.candidate_id,
+            formula=candidate.formula,
+            exclude=candidate.exclude,
+            own_orderings=candidate.own_orderings if own else None,
+        )
+
+    def common(
+        self, candidate: CandidateEnergy, mixture: Decomposition
+    ) -> dict[str, Any]:
+        """Fields of a candidate's documents that no temperature changes."""
+        hull, options = self.competition.references, self.surroundings.options
+        asked = self.contestant(candidate)
+        above = candidate.energy_per_atom - mixture.energy
+        orderings = candidate.orderings
+        terms = UncertaintyTerms(
+            calculator_error=options.calculator_error,
+            ordering_spread=orderings.random_spread if orderings else None,
+        )
+        return {
+            "candidate_id": candidate.candidate_id,
+            "formula": candidate.formula,
+            "calculator": self.calculator,
+            "energy_per_atom": candidate.energy_per_atom,
+            "hull_energy": mixture.energy,
+            "energy_above_hull_0k": above,
+            "entropy": candidate.entropy.entropy,
+            "mixing_temperature": mixing_temperature(above, candidate.entropy.entropy),
+            "entropy_terms": candidate.entropy,
+            "orderings": orderings,
+            "uncertainty": combined_uncertainty(terms),
+            "uncertainty_terms": terms,
+            "n_references": hull.n_references(
+                candidate.formula, exclude=candidate.exclude
+            ),
+            "n_other_candidates": self.competition.n_others(asked),
+            "other_candidates_digest": self.competition.digest,
+            "n_own_orderings": len(asked.own_orderings or ()),
+            "options": options,
+            "excluded_references": candidate.exclude,
+            "systems_without_reference": hull.systems_without_reference(
+                candidate.formula, largest=options.largest_system
+            ),
+            "largest_system_checked": options.largest_system,
+            "hull_version": hull.digest,
+            "states": self.surroundings.facts.oxidation_states,
+        }
+
+    def gibbs(
+        self,
+        candidates: Sequence[CandidateEnergy],
+        asked: Sequence[Contestant],
+        temperature: float,
+    ) -> Sequence[GibbsStability | None]:
+        """Gibbs energies where the options ask for them."""
+        options = self.surroundings.options
+        if options.references_at_temperature is ReferencesAtTemperature.NONE:
+            return [None] * len(candidates)
+        hull = GibbsHull(
+            self.competition,
+            self.surroundings.facts.volumes,
+            temperature,
+            options.gas_pressures,
+        )
+        return hull.stabilities(
+            [
+                GibbsCandidate(
+                    contestant,
+                    energy_per_atom=candidate.energy_per_atom,
+                    entropy=candidate.entropy.entropy,
+                    volume_per_atom=candidate.volume_per_atom,
+                )
+                for candidate, contestant in zip(candidates, asked, strict=True)
+            ]
+        )
 
 
-def _documents(
-    candidate: CandidateEnergy,
-    mixture: Decomposition,
-    surroundings: _Surroundings,
-    temperatures: Sequence[float],
-) -> tuple[ThermoDoc, ...]:
-    hull = surroundings.hull
-    above = candidate.energy_per_atom - mixture.energy
-    entropy = candidate.entropy.entropy
-    phases = _phases(mixture)
-    first = ThermoDoc(
-        candidate_id=candidate.candidate_id,
-        formula=candidate.formula,
-        calculator=surroundings.calculator,
-        temperature=0.0,
-        energy_per_atom=candidate.energy_per_atom,
-        hull_energy=mixture.energy,
-        energy_above_hull_0k=above,
-        entropy=entropy,
-        entropy_term=0.0,
-        energy_above_hull=above,
-        mixing_temperature=mixing_temperature(above, entropy),
-        label=stability_label(above, entropy, 0.0),
-        entropy_terms=candidate.entropy,
-        orderings=candidate.orderings,
-        energy_above_hull_random=_random_bound(candidate, mixture.energy, 0.0),
-        uncertainty=_uncertainty(candidate),
+class _Moment(NamedTuple):
+    """What belongs to one candidate at one temperature."""
+
+    temperature: float
+    mixture: Decomposition
+    gibbs: GibbsStability | None
+
+
+def _document(
+    candidate: CandidateEnergy, common: Mapping[str, Any], moment: _Moment
+) -> ThermoDoc:
+    temperature, mixture, gibbs = moment
+    above, entropy = common["energy_above_hull_0k"], common["entropy"]
+    competition = common["hull_energy"] - mixture.energy
+    # Distance of any energy of this composition from the hull at temperature.
+    shift = 0.0 - temperature * entropy - mixture.energy
+    orderings = candidate.orderings
+    lowest = None if orderings is None else orderings.lowest
+    random = None if orderings is None else orderings.random_mean
+    phases = decomposition_phases(mixture)
+    valences = valence_change(candidate.species, mixture, common["states"])
+    gas = any(phase.gas for phase in phases)
+    return ThermoDoc(
+        **{name: value for name, value in common.items() if name != "states"},
+        temperature=float(temperature),
+        entropy_term=0.0 - temperature * entropy,
+        competition_term=competition,
+        energy_above_hull=above - temperature * entropy + competition,
+        label=stability_label(
+            above, entropy, temperature, competition_term=competition
+        ),
+        energy_above_hull_lowest=None if lowest is None else lowest + shift,
+        energy_above_hull_random=None if random is None else random + shift,
+        energy_above_hull_gibbs=None if gibbs is None else gibbs.energy_above_hull,
+        gibbs=gibbs,
         decomposition=phases,
         chemical_potentials=dict(mixture.chemical_potentials),
-        releases_gas=any(phase.gas for phase in phases),
-        n_references=hull.n_references(candidate.formula, exclude=candidate.exclude),
-        excluded_references=candidate.exclude,
-        systems_without_reference=hull.systems_without_reference(
-            candidate.formula, largest=surroundings.largest_system
-        ),
-        largest_system_checked=surroundings.largest_system,
-        hull_version=hull.digest,
-    )
-    return tuple(
-        first.model_copy(
-            update={
-                "temperature": float(temperature),
-                "entropy_term": 0.0 - temperature * entropy,
-                "energy_above_hull": above - temperature * entropy,
-                "label": stability_label(above, entropy, temperature),
-                "energy_above_hull_random": _random_bound(
-                    candidate, mixture.energy, temperature
-                ),
-            }
-        )
-        for temperature in temperatures
+        releases_gas=gas,
+        changes_valence=valences.changed,
+        valence_changes=dict(valences.fractions),
+        valences_unknown=valences.unknown,
+        flags=_flags(common["calculator"], valences, releases_gas=gas),
     )
 
 
-def _phases(mixture: Decomposition) -> tuple[DecompositionPhase, ...]:
-    """Competing phases by falling amount; ties by id, so that runs agree."""
-    ranked = sorted(mixture.phases.items(), key=lambda item: (-item[1], item[0]))
-    return tuple(
-        DecompositionPhase(
-            formula=mixture.formulas[name],
-            reference_id=name,
-            amount=amount,
-            gas=is_gas(mixture.formulas[name]),
-        )
-        for name, amount in ranked
-    )
-
-
-def mixing_temperature(energy_above_hull_0k: float, entropy: float) -> float | None:
-    """
-    Temperature above which ideal mixing brings a candidate below the hull.
-
-    Parameters
-    ----------
-    energy_above_hull_0k
-        Without entropy, eV/atom.
-    entropy
-        Ideal mixing entropy, eV/K per atom.
-
-    Returns
-    -------
-    float or None
-        E_hull/S in K; None where S is 0 or E_hull is not positive.
-
-    Examples
-    --------
-    >>> mixing_temperature(0.05, 5e-5)
-    1000.0
-    >>> mixing_temperature(-0.01, 5e-5) is None
-    True
-    """
-    if entropy <= 0 or energy_above_hull_0k <= 0:
-        return None
-    return energy_above_hull_0k / entropy
-
-
-def stability_label(
-    energy_above_hull_0k: float, entropy: float, temperature: float
-) -> StabilityLabel:
-    """
-    GS, LS or US at one temperature.
-
-    Parameters
-    ----------
-    energy_above_hull_0k
-        Without entropy, eV/atom.
-    entropy
-        Ideal mixing entropy, eV/K per atom.
-    temperature
-        In K.
-
-    Examples
-    --------
-    >>> stability_label(0.01, 2e-5, 1000).value
-    'LS'
-    """
-    if energy_above_hull_0k <= 0:
-        return StabilityLabel.GROUND_STATE
-    if energy_above_hull_0k - temperature * entropy <= 0:
-        return StabilityLabel.LIKELY_SYNTHESIZABLE
-    return StabilityLabel.UNSTABLE
-
-
-_ORDERING_KINDS = {
-    "sqs": OrderingKind.RANDOM,
-    "random": OrderingKind.RANDOM,
-    "electrostatic": OrderingKind.LOW_ENERGY,
-}
-
-
-def ordering_kind(method: str) -> OrderingKind:
-    """
-    Kind of the orderings that a method makes.
-
-    Parameters
-    ----------
-    method
-        ``sqs``, ``random`` or ``electrostatic``.
-
-    Raises
-    ------
-    ValueError
-        If the method is not one of these.
-
-    Examples
-    --------
-    >>> ordering_kind("sqs").value
-    'random'
-    """
-    if method not in _ORDERING_KINDS:
-        raise ValueError(
-            f"ordering method {method!r} is not one of: {', '.join(_ORDERING_KINDS)}"
-        )
-    return _ORDERING_KINDS[method]
-
-
-def ordering_estimates(
-    energies: Mapping[OrderingKind, Sequence[float]],
-) -> OrderingEstimates:
-    r"""
-    Bounds from several orderings of one composition.
-
-    With the ideal entropy :math:`S`, the free energy lies between
-    :math:`E_{min} - TS` and :math:`\langle E \rangle_{random} - TS`. The lower
-    bound is that of the orderings calculated: an ordering chosen by electrostatics
-    need not be the lowest one.
-
-    Parameters
-    ----------
-    energies
-        Kind of ordering → energies in eV/atom.
-
-    Raises
-    ------
-    ValueError
-        If there is no energy, or one is not finite.
-
-    Examples
-    --------
-    >>> found = ordering_estimates({OrderingKind.RANDOM: [-5.0, -5.2]})
-    >>> found.lowest, round(found.random_mean, 3), found.n_random
-    (-5.2, -5.1, 2)
-    """
-    ranked = sorted((value, kind) for kind, all_ in energies.items() for value in all_)
-    if not ranked or not all(isfinite(value) for value, _ in ranked):
-        raise ValueError(f"orderings need finite energies in eV/atom, not {energies}")
-    random = [value for value, kind in ranked if kind is OrderingKind.RANDOM]
-    return OrderingEstimates(
-        lowest=ranked[0][0],
-        lowest_kind=ranked[0][1],
-        random_mean=fmean(random) if random else None,
-        random_spread=stdev(random) if len(random) > 1 else None,
-        n_orderings=len(ranked),
-        n_random=len(random),
-    )
-
-
-def _random_bound(
-    candidate: CandidateEnergy, hull_energy: float, temperature: float
-) -> float | None:
-    if candidate.orderings is None or candidate.orderings.random_mean is None:
-        return None
-    mean = candidate.orderings.random_mean
-    return mean - hull_energy - temperature * candidate.entropy.entropy
-
-
-def _uncertainty(candidate: CandidateEnergy) -> float | None:
-    """Combine calculator error and ordering spread as independent."""
-    spread = candidate.orderings.random_spread if candidate.orderings else None
-    known = [x for x in (candidate.calculator_error, spread) if x is not None]
-    return hypot(*known) if known else None
+def _flags(
+    calculator: str, valences: ValenceChange, *, releases_gas: bool
+) -> tuple[str, ...]:
+    """Warn where a reaction needs corrections that the calculator has none of."""
+    if not leaves_reactions_uncorrected(calculator):
+        return ()
+    found = {
+        "gas_release_uncorrected": releases_gas,
+        "valence_change_uncorrected": bool(valences.changed),
+        "valence_change_unknown": valences.changed is None,
+    }
+    return tuple(flag for flag, applies in found.items() if applies)

@@ -21,7 +21,7 @@ from pymatgen.entries.compatibility import (
 )
 from pymatgen.entries.computed_entries import ComputedEntry
 
-from hts_battery.schemas.thermo import (
+from hts_battery.schemas.energy import (
     ComparableEnergy,
     CorrectionAudit,
     EnergyAdjustment,

@@ -10,14 +10,19 @@ import pytest
 from hts_battery.errors import MissingReferenceError
 from hts_battery.schemas.candidate import Candidate
 from hts_battery.schemas.thermo import (
+    CompetitorKind,
     EntropyConvention,
     OrderingKind,
     StabilityLabel,
+    StabilityOptions,
     ThermoDoc,
 )
 from hts_battery.thermo import (
     CandidateEnergy,
     Hull,
+    OtherCandidate,
+    ReferenceFacts,
+    Surroundings,
     candidate_entropy,
     mixing_temperature,
     nasicon_mixing_entropy,
@@ -60,9 +65,20 @@ def given(energy: float, **changes: object) -> CandidateEnergy:
     return CandidateEnergy(**values)  # type: ignore[arg-type]
 
 
-def documents(candidate: CandidateEnergy, *temperatures: float) -> list[ThermoDoc]:
+def documents(
+    candidate: CandidateEnergy,
+    *temperatures: float,
+    surroundings: Surroundings | None = None,
+    calculator: str = "chgnet 0.4.2",
+) -> list[ThermoDoc]:
     return list(
-        stability(candidate, HULL, calculator="chgnet 0.4.2", temperatures=temperatures)
+        stability(
+            candidate,
+            HULL,
+            calculator=calculator,
+            temperatures=temperatures,
+            surroundings=surroundings,
+        )
     )
 
 
@@ -161,8 +177,15 @@ def test_both_bounds_of_several_orderings() -> None:
     assert orderings.random_spread == pytest.approx(0.02)
     assert (orderings.n_orderings, orderings.n_random) == (4, 3)
     (document,) = documents(
-        given(-2.45, orderings=orderings, calculator_error=0.015), 1473
+        given(-2.45, orderings=orderings),
+        1473,
+        surroundings=Surroundings(options=StabilityOptions(calculator_error=0.015)),
     )
+    assert document.energy_above_hull_lowest == pytest.approx(
+        document.energy_above_hull, abs=1e-12
+    )
+    assert document.uncertainty_terms.calculator_error == 0.015
+    assert document.uncertainty_terms.ordering_spread == pytest.approx(0.02)
     assert document.energy_above_hull_random == pytest.approx(
         document.energy_above_hull + 0.05
     )
@@ -177,6 +200,144 @@ def test_methods_of_ordering_have_a_kind() -> None:
     assert ordering_kind("electrostatic") is OrderingKind.LOW_ENERGY
     with pytest.raises(ValueError, match="sqs, random, electrostatic"):
         ordering_kind("annealed")
+
+
+OXIDE = OtherCandidate("b", "Li2MnO3", energy_per_atom=-2.2, entropy=5e-5)
+HOT = OtherCandidate("c", "LiMnO2", energy_per_atom=-2.0, entropy=2e-4)
+
+
+def among(*others: OtherCandidate, **options: object) -> Surroundings:
+    return Surroundings(
+        options=StabilityOptions.model_validate({"other_candidates": True} | options),
+        others=others,
+    )
+
+
+def test_other_candidates_take_part_with_their_own_entropy() -> None:
+    itself = OtherCandidate(
+        CANDIDATE.candidate_id,
+        CANDIDATE.formula,
+        -2.4,
+        candidate_entropy(CANDIDATE).entropy,
+    )
+    cold, hot = documents(given(-2.4), 0, 1473, surroundings=among(itself, OXIDE, HOT))
+    (alone,) = documents(given(-2.4), 1473)
+    assert alone.n_other_candidates is alone.other_candidates_digest is None
+    assert hot.n_other_candidates == 2
+    assert hot.hull_version == HULL.digest
+    assert hot.other_candidates_digest
+    joined = HULL.joined_by(
+        ["Li2MnO3", "LiMnO2"],
+        [-2.2 - 1473 * 5e-5, -2.0 - 1473 * 2e-4],
+        ids=["candidate:b", "candidate:c"],
+    )
+    expected = -2.4 - 1473 * hot.entropy - joined.lower_energies(CANDIDATE.formula)
+    assert hot.energy_above_hull == pytest.approx(float(expected), abs=1e-12)
+    assert hot.competition_term > 0
+    assert cold.competition_term == 0
+    assert hot.energy_above_hull == pytest.approx(
+        hot.energy_above_hull_0k + hot.entropy_term + hot.competition_term, abs=1e-12
+    )
+    assert hot.hull_energy == cold.hull_energy
+    kinds = {phase.reference_id: phase.kind for phase in hot.decomposition}
+    assert kinds["candidate:c"] is CompetitorKind.CANDIDATE
+    assert f"candidate:{CANDIDATE.candidate_id}" not in kinds
+    assert ThermoDoc.model_validate(hot.model_dump(mode="json")) == hot
+
+
+def test_a_candidate_alone_among_candidates_is_compared_with_references() -> None:
+    itself = OtherCandidate(CANDIDATE.candidate_id, CANDIDATE.formula, -9.0, 1e-4)
+    (document,) = documents(given(-2.4), 1473, surroundings=among(itself))
+    (alone,) = documents(given(-2.4), 1473)
+    assert document.energy_above_hull == alone.energy_above_hull
+    assert document.n_other_candidates == 0
+    with pytest.raises(ValueError, match="give them, or none"):
+        Surroundings(options=StabilityOptions(other_candidates=True))
+    with pytest.raises(ValueError, match="given twice"):
+        documents(given(-2.4), 0, surroundings=among(OXIDE, OXIDE))
+
+
+def test_label_counts_what_other_candidates_take_away() -> None:
+    rival = OtherCandidate("b", CANDIDATE.formula, -2.3, 2e-4)
+    (alone,) = documents(given(-2.4), 1473)
+    (rivalled,) = documents(given(-2.4), 1473, surroundings=among(rival))
+    assert rivalled.energy_above_hull > alone.energy_above_hull
+    assert rivalled.energy_above_hull == pytest.approx(
+        -0.1 + 1473 * (2e-4 - rivalled.entropy)
+    )
+    assert rivalled.competition_term == pytest.approx(2.3 + 1473 * 2e-4 - 2.52)
+    assert (rivalled.label is StabilityLabel.UNSTABLE) == (
+        rivalled.energy_above_hull > 0
+    )
+
+
+def test_own_orderings_take_part_only_where_asked_for() -> None:
+    candidate = given(-2.4, own_orderings={"x": -2.9, "y": -2.45})
+    (without,) = documents(candidate, 1473)
+    (with_them,) = documents(
+        candidate,
+        1473,
+        surroundings=Surroundings(options=StabilityOptions(own_orderings=True)),
+    )
+    assert without.n_own_orderings == 0
+    assert with_them.n_own_orderings == 2
+    assert with_them.hull_energy == -2.9
+    assert with_them.energy_above_hull_0k == pytest.approx(0.5)
+    (phase,) = with_them.decomposition
+    assert phase.reference_id == "ordering:x"
+    assert phase.kind is CompetitorKind.ORDERING
+    fractions = {"Li": 0.3, "Mn": 0.1, "Ti": 0.1, "O": 0.5}
+    plane = sum(with_them.chemical_potentials[el] * x for el, x in fractions.items())
+    assert plane == pytest.approx(-2.9)
+    (higher,) = documents(
+        given(-2.4, own_orderings={"x": 1.0}),
+        0,
+        surroundings=Surroundings(options=StabilityOptions(own_orderings=True)),
+    )
+    assert higher.energy_above_hull == documents(given(-2.4), 0)[0].energy_above_hull
+
+
+SPECIES = {"Li+": F("1.2"), "Mn3+": F("0.4"), "Ti4+": F("0.4"), "O2-": F(2)}
+STATES = {
+    "LiMnO2": {"Li": 1, "Mn": 3, "O": -2},
+    "Li2TiO3": {"Li": 1, "Ti": 4, "O": -2},
+    "MnO": {"Mn": 2, "O": -2},
+}
+
+
+def test_reactions_that_gpaw_gets_wrong_are_flagged() -> None:
+    facts = Surroundings(facts=ReferenceFacts(oxidation_states=STATES))
+    for calculator in ("gpaw 26.7.0", "chgnet 0.4.2"):
+        (document,) = documents(
+            given(-2.0, species=SPECIES), 0, surroundings=facts, calculator=calculator
+        )
+        phases = {phase.formula for phase in document.decomposition}
+        assert phases == {"LiMnO2", "Li2TiO3"}
+        assert document.changes_valence is False
+        assert document.flags == ()
+    lean = Hull(["Li", "Mn", "Ti", "O2", "MnO"], [0.0, 0, 0, 0, -1.9])
+    (released,) = stability(
+        given(0.1, species=SPECIES),
+        lean,
+        calculator="gpaw 26.7.0",
+        temperatures=[0],
+        surroundings=facts,
+    )
+    assert released.changes_valence is True
+    assert released.valence_changes == pytest.approx(
+        {"Li": 1.0, "Mn": 1.0, "O": 0.8, "Ti": 1.0}
+    )
+    assert released.flags == ("gas_release_uncorrected", "valence_change_uncorrected")
+    (unknown,) = documents(given(-2.0), 0, calculator="gpaw 26.7.0")
+    assert unknown.changes_valence is None
+    assert unknown.valences_unknown == ("Li2TiO3", "LiMnO2")
+    assert unknown.flags == ("valence_change_unknown",)
+
+
+def test_arbitrary_temperatures_in_their_order() -> None:
+    found = documents(given(-2.4), 1473, 0, 298.15, 1000)
+    assert [document.temperature for document in found] == [1473, 0, 298.15, 1000]
+    assert documents(given(-2.4)) == []
 
 
 @pytest.mark.parametrize("temperature", [-1.0, float("nan"), float("inf")])

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 from pymatgen.core import Lattice, Structure
 
-from hts_battery.schemas.thermo import CorrectionAudit
+from hts_battery.schemas.energy import CorrectionAudit
 from hts_battery.thermo.vasp_corrections import VaspEnergy, correct_vasp_energies
 
 if TYPE_CHECKING:

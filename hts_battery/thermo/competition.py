@@ -1,0 +1,206 @@
+"""Which phases a candidate competes with, at each temperature."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from hts_battery.schemas.thermo import CompetitorKind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from hts_battery.thermo.decomposition import Decomposition
+    from hts_battery.thermo.hull import Hull
+
+_CANDIDATE, _ORDERING = "candidate:", "ordering:"
+
+
+@dataclass(frozen=True)
+class OtherCandidate:
+    """A candidate as a competing phase of the others."""
+
+    candidate_id: str
+    """Key of the candidate."""
+    formula: str
+    """Formula of what was calculated."""
+    energy_per_atom: float
+    """Energy without entropy, eV/atom, on the scale of the references."""
+    entropy: float
+    """Ideal mixing entropy, eV/K per atom."""
+    volume_per_atom: float | None = None
+    """Relaxed volume in Å³/atom; used by Gibbs energies only."""
+
+    @property
+    def phase_id(self) -> str:
+        """Id in a hull, which no reference has."""
+        return f"{_CANDIDATE}{self.candidate_id}"
+
+    def energy_at(self, temperature: float) -> float:
+        """Energy minus T·S, eV/atom."""
+        return self.energy_per_atom - temperature * self.entropy
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """What is compared: a composition, and what it is not compared with."""
+
+    candidate_id: str
+    """Key of the candidate."""
+    formula: str
+    """Its composition."""
+    exclude: tuple[str, ...] = ()
+    """Ids of references that it is not compared with."""
+    own_orderings: Mapping[str, float] | None = None
+    """Id of each ordering that takes part → energy, eV/atom."""
+
+
+class Competition:
+    """
+    References and, where asked, other candidates with their own entropy.
+
+    A candidate never competes with itself, nor with its other orderings unless
+    they are given.
+
+    Parameters
+    ----------
+    hull
+        References, the same at every temperature.
+    others
+        Candidates that take part, each once; None where they take no part.
+
+    Raises
+    ------
+    ValueError
+        If a candidate is given twice.
+    """
+
+    def __init__(
+        self, hull: Hull, others: Sequence[OtherCandidate] | None = None
+    ) -> None:
+        self.references = hull
+        self.others = None if others is None else tuple(others)
+        self._by_id = {other.candidate_id: other for other in self.others or ()}
+        if len(self._by_id) != len(self.others or ()):
+            raise ValueError("a candidate is given twice as a competing phase")
+        self._hulls: dict[float, Hull] = {}
+
+    @cached_property
+    def digest(self) -> str | None:
+        """SHA-256 of what the other candidates are, 16 digits; None without any."""
+        if self.others is None:
+            return None
+        lines = sorted(
+            f"{other.candidate_id} {other.formula} {other.energy_per_atom!r} "
+            f"{other.entropy!r}"
+            for other in self.others
+        )
+        return sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+    def at(self, temperature: float) -> Hull:
+        """
+        Hull at one temperature, all candidates in it.
+
+        Parameters
+        ----------
+        temperature
+            In K.
+        """
+        if not self.others:
+            return self.references
+        if temperature not in self._hulls:
+            self._hulls[temperature] = self.references.joined_by(
+                [other.formula for other in self.others],
+                [other.energy_at(temperature) for other in self.others],
+                ids=[other.phase_id for other in self.others],
+            )
+        return self._hulls[temperature]
+
+    def excluded(self, contestant: Contestant) -> tuple[str, ...]:
+        """Ids of the phases that a candidate is not compared with."""
+        itself = self._by_id.get(contestant.candidate_id)
+        if itself is None:
+            return contestant.exclude
+        return (*contestant.exclude, itself.phase_id)
+
+    def mixtures(
+        self, contestants: Sequence[Contestant], temperature: float
+    ) -> list[Decomposition | None]:
+        """
+        Lowest mixture that each candidate competes with; None where there is none.
+
+        Parameters
+        ----------
+        contestants
+            The candidates.
+        temperature
+            In K.
+        """
+        found = self.at(temperature).decompositions(
+            [contestant.formula for contestant in contestants],
+            exclude=[self.excluded(contestant) for contestant in contestants],
+        )
+        return [
+            None if mixture is None else _with_orderings(mixture, contestant)
+            for mixture, contestant in zip(found, contestants, strict=True)
+        ]
+
+    def n_others(self, contestant: Contestant) -> int | None:
+        """Count the other candidates inside a candidate's elements."""
+        if self.others is None:
+            return None
+        inside = self.at(0.0).n_references(
+            contestant.formula, exclude=self.excluded(contestant)
+        )
+        return inside - self.references.n_references(
+            contestant.formula, exclude=contestant.exclude
+        )
+
+
+def competitor_kind(phase_id: str) -> CompetitorKind:
+    """
+    Tell what a phase of a hull is by its id.
+
+    Examples
+    --------
+    >>> competitor_kind("candidate:bc6f833a1ab682dccbc6").value
+    'candidate'
+    """
+    if phase_id.startswith(_CANDIDATE):
+        return CompetitorKind.CANDIDATE
+    if phase_id.startswith(_ORDERING):
+        return CompetitorKind.ORDERING
+    return CompetitorKind.REFERENCE
+
+
+def _with_orderings(mixture: Decomposition, contestant: Contestant) -> Decomposition:
+    """
+    Let orderings of the same composition take part.
+
+    A phase of the very composition is the whole mixture or nothing. The potentials,
+    per atom, fall with it: all phases stay above their plane.
+    """
+    if not contestant.own_orderings:
+        return mixture
+    name = min(
+        contestant.own_orderings,
+        key=lambda ordering: (contestant.own_orderings or {})[ordering],
+    )
+    energy = contestant.own_orderings[name]
+    if energy >= mixture.energy:
+        return mixture
+    lower = mixture.energy - energy
+    phase_id = f"{_ORDERING}{name}"
+    return replace(
+        mixture,
+        energy=energy,
+        amounts={contestant.formula: 1.0},
+        phases={phase_id: 1.0},
+        formulas={phase_id: contestant.formula},
+        chemical_potentials={
+            element: potential - lower
+            for element, potential in mixture.chemical_potentials.items()
+        },
+    )

@@ -1,0 +1,185 @@
+"""
+Labels, mixing temperature, and what several orderings say about an energy.
+
+Labels as in Ouyang et al., Nature Communications 12, 5752 (2021),
+10.1038/s41467-021-26006-3.
+"""
+
+from __future__ import annotations
+
+from math import hypot, isfinite
+from statistics import fmean, stdev
+from typing import TYPE_CHECKING
+
+from hts_battery.schemas.thermo import (
+    OrderingEstimates,
+    OrderingKind,
+    StabilityLabel,
+    UncertaintyTerms,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+def mixing_temperature(energy_above_hull_0k: float, entropy: float) -> float | None:
+    """
+    Temperature above which ideal mixing brings a candidate below the hull.
+
+    Parameters
+    ----------
+    energy_above_hull_0k
+        Without entropy, eV/atom.
+    entropy
+        Ideal mixing entropy, eV/K per atom.
+
+    Returns
+    -------
+    float or None
+        E_hull/S in K; None where S is 0 or E_hull is not positive.
+
+    Examples
+    --------
+    >>> mixing_temperature(0.05, 5e-5)
+    1000.0
+    >>> mixing_temperature(-0.01, 5e-5) is None
+    True
+    """
+    if entropy <= 0 or energy_above_hull_0k <= 0:
+        return None
+    return energy_above_hull_0k / entropy
+
+
+def stability_label(
+    energy_above_hull_0k: float,
+    entropy: float,
+    temperature: float,
+    *,
+    competition_term: float = 0.0,
+) -> StabilityLabel:
+    """
+    GS, LS or US at one temperature.
+
+    Parameters
+    ----------
+    energy_above_hull_0k
+        Without entropy, eV/atom.
+    entropy
+        Ideal mixing entropy, eV/K per atom.
+    temperature
+        In K.
+    competition_term
+        What the entropy of other candidates takes away, eV/atom.
+
+    Examples
+    --------
+    >>> stability_label(0.01, 2e-5, 1000).value
+    'LS'
+    """
+    if energy_above_hull_0k <= 0:
+        return StabilityLabel.GROUND_STATE
+    if energy_above_hull_0k - temperature * entropy + competition_term <= 0:
+        return StabilityLabel.LIKELY_SYNTHESIZABLE
+    return StabilityLabel.UNSTABLE
+
+
+_ORDERING_KINDS = {
+    "sqs": OrderingKind.RANDOM,
+    "random": OrderingKind.RANDOM,
+    "electrostatic": OrderingKind.LOW_ENERGY,
+}
+
+
+def ordering_kind(method: str) -> OrderingKind:
+    """
+    Kind of the orderings that a method makes.
+
+    Parameters
+    ----------
+    method
+        ``sqs``, ``random`` or ``electrostatic``.
+
+    Raises
+    ------
+    ValueError
+        If the method is not one of these.
+
+    Examples
+    --------
+    >>> ordering_kind("sqs").value
+    'random'
+    """
+    if method not in _ORDERING_KINDS:
+        raise ValueError(
+            f"ordering method {method!r} is not one of: {', '.join(_ORDERING_KINDS)}"
+        )
+    return _ORDERING_KINDS[method]
+
+
+def ordering_estimates(
+    energies: Mapping[OrderingKind, Sequence[float]],
+) -> OrderingEstimates:
+    r"""
+    Bounds from several orderings of one composition.
+
+    With the ideal entropy :math:`S`, the free energy lies between
+    :math:`E_{min} - TS` and :math:`\langle E \rangle_{random} - TS`. The lower
+    bound is that of the orderings calculated: an ordering chosen by electrostatics
+    need not be the lowest one.
+
+    Parameters
+    ----------
+    energies
+        Kind of ordering → energies in eV/atom.
+
+    Raises
+    ------
+    ValueError
+        If there is no energy, or one is not finite.
+
+    Examples
+    --------
+    >>> found = ordering_estimates({OrderingKind.RANDOM: [-5.0, -5.2]})
+    >>> found.lowest, round(found.random_mean, 3), found.n_random
+    (-5.2, -5.1, 2)
+    """
+    ranked = sorted((value, kind) for kind, all_ in energies.items() for value in all_)
+    if not ranked or not all(isfinite(value) for value, _ in ranked):
+        raise ValueError(f"orderings need finite energies in eV/atom, not {energies}")
+    random = [value for value, kind in ranked if kind is OrderingKind.RANDOM]
+    return OrderingEstimates(
+        lowest=ranked[0][0],
+        lowest_kind=ranked[0][1],
+        random_mean=fmean(random) if random else None,
+        random_spread=stdev(random) if len(random) > 1 else None,
+        n_orderings=len(ranked),
+        n_random=len(random),
+    )
+
+
+def combined_uncertainty(terms: UncertaintyTerms) -> float | None:
+    """
+    Add the terms of an uncertainty in quadrature, as independent.
+
+    Parameters
+    ----------
+    terms
+        In eV/atom; terms that are not known are left out.
+
+    Returns
+    -------
+    float or None
+        eV/atom; None where no term is known.
+
+    Examples
+    --------
+    >>> terms = UncertaintyTerms(calculator_error=0.03, ordering_spread=0.04)
+    >>> round(combined_uncertainty(terms), 3)
+    0.05
+    """
+    known = [
+        term
+        for term in (terms.calculator_error, terms.ordering_spread)
+        if term is not None
+    ]
+    return hypot(*known) if known else None
