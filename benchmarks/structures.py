@@ -28,9 +28,9 @@ from hts_battery.schemas.species import VACANCY, parse_species
 from hts_battery.structures.cells import build_cell, compact_supercell
 from hts_battery.structures.correlations import correlation_errors, objective
 from hts_battery.structures.decoration import decorated_structure
+from hts_battery.structures.ewald import ewald_matrix
 from hts_battery.structures.electrostatic import (
     electrostatic_energy,
-    ewald_matrix,
     lowest_electrostatic,
 )
 from hts_battery.structures.ordering import order_candidate, random_decoration

@@ -3,38 +3,33 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from pymatgen.analysis.ewald import EwaldSummation
-from pymatgen.core import Lattice, Species, Structure
 
 from hts_battery.errors import OrderingError
 from hts_battery.schemas.species import parse_species
-from hts_battery.structures.cells import build_cell
+from hts_battery.structures.cells import site_permutations
+from hts_battery.structures.charge_order import (
+    ChargeProblem,
+    lowest_charge_orders,
+    whole_energies,
+)
 from hts_battery.structures.decoration import canonical_decoration, occupation_of
+from hts_battery.structures.ewald import ewald_matrix
 from hts_battery.structures.prototypes import load_prototype
 from hts_battery.structures.radii import lattice_scale
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from hts_battery.structures.cells import Cell, IntMatrix
+    from hts_battery.structures.charge_order import ChargeOrders
     from hts_battery.structures.sizes import SiteCounts
 
-_REPLICAS = 32
-# Energies are whole multiples of this many eV during the search, so that sums do
-# not depend on their order and every machine takes the same decisions.
-_RESOLUTION_EV = 1e-9
-# First temperature as a fraction of the spread of the first swaps' energies, and
-# last temperature as a fraction of the first: of those tried on 80-atom oxyfluoride
-# cells, where charges freeze.
-_HOT = 0.2
-_COLD = 0.1
-_QUENCH_LIMIT = 10_000
+_RESULTS = 32
 
 
 class ElectrostaticResult(NamedTuple):
@@ -44,48 +39,16 @@ class ElectrostaticResult(NamedTuple):
     """Species of each site of the cell, the smallest of its symmetry images."""
     energy: float
     """Ewald energy in eV per cell at the lattice set by ionic radii."""
+    exact: bool
+    """Whether every arrangement of the charges was tried: the lowest is certain."""
+    iterations: int
+    """Arrangements tried, or swaps carried out, by the search that found it."""
 
 
 @lru_cache(maxsize=64)
-def ewald_matrix(prototype_name: str, supercell: IntMatrix) -> NDArray[np.float64]:
-    r"""
-    Pairwise Ewald energies of unit charges on every site of a cell.
-
-    The energy of any neutral decoration is
-    :math:`E = \sum_{ij} q_i M_{ij} q_j`, its self-interaction on the diagonal.
-
-    Parameters
-    ----------
-    prototype_name
-        Name of the parent lattice.
-    supercell
-        Supercell vectors in units of the primitive ones, one a row.
-
-    Returns
-    -------
-    ndarray
-        Symmetric, in eV, at the reference compound's lattice; a lattice f times as
-        large has energies 1/f times as large.
-
-    Examples
-    --------
-    >>> matrix = ewald_matrix("rocksalt", ((1, 0, 0), (0, 1, 0), (0, 0, 1)))
-    >>> charges = np.array([1, -1])
-    >>> distance = 4.2112 / 2
-    >>> round(float(-charges @ matrix @ charges * distance / 14.399645), 5)
-    1.74756
-    """
-    cell = build_cell(prototype_name, supercell)
-    # Every site carries one positive charge: the pair terms then are the matrix.
-    # The charged cell's background is no part of it and vanishes for neutral ones.
-    structure = Structure(
-        Lattice(cell.lattice),
-        [Species("H", 1)] * len(cell.sublattices),
-        cell.coordinates,
-    )
-    ewald: EwaldSummation = EwaldSummation(structure)  # type: ignore[no-untyped-call] # pymatgen has no hints here
-    matrix = ewald.total_energy_matrix
-    return np.asarray((matrix + matrix.T) / 2)
+def _whole_matrix(prototype_name: str, supercell: IntMatrix) -> NDArray[np.float64]:
+    """Round the Ewald matrix of a cell to whole units of energy."""
+    return whole_energies(ewald_matrix(prototype_name, supercell))
 
 
 def site_charges(decoration: Sequence[str]) -> NDArray[np.int64]:
@@ -123,6 +86,7 @@ def electrostatic_energy(cell: Cell, decoration: Sequence[str]) -> float:
 
     Examples
     --------
+    >>> from hts_battery.structures.cells import build_cell
     >>> cell = build_cell("rocksalt", ((1, 0, 0), (0, 1, 0), (0, 0, 1)))
     >>> round(electrostatic_energy(cell, ["Mg2+", "O2-"]), 2)
     -47.8
@@ -138,18 +102,21 @@ def electrostatic_energy(cell: Cell, decoration: Sequence[str]) -> float:
 
 
 def lowest_electrostatic(
-    cell: Cell, counts: SiteCounts, *, iterations: int, seed: int
+    cell: Cell,
+    counts: SiteCounts,
+    *,
+    iterations: int,
+    seed: int,
+    results: int = _RESULTS,
 ) -> list[ElectrostaticResult]:
-    r"""
-    Anneal the decoration of a cell towards its lowest electrostatic energy.
+    """
+    Find the decorations of a cell with the lowest electrostatic energy.
 
-    Replicas start from shuffles and swap two species of one sublattice at a time. A
-    swap of the charges on i and j costs
-    :math:`2 d (\phi_i - \phi_j) + d^2 (M_{ii} + M_{jj} - 2 M_{ij})` with
-    :math:`d = q_j - q_i` and the potentials :math:`\phi = M q`, which are updated
-    when a swap is taken. The temperature falls geometrically from the spread of the
-    first swaps; each replica then descends to a minimum against all swaps. Species
-    of one charge are alike to electrostatics: where they sit is left to the shuffle.
+    Every arrangement of the charges is tried where there are at most
+    :data:`charge_order.EXACT_LIMIT`; otherwise replicas are searched by swaps within
+    sublattices (:class:`charge_order.TabuSearch`) and each ends where no swap lowers
+    its energy. Species of one charge are alike to electrostatics: where they sit is
+    left to a shuffle.
 
     Parameters
     ----------
@@ -158,145 +125,116 @@ def lowest_electrostatic(
     counts
         Sublattice → species → number of sites.
     iterations
-        Swaps tried, over all replicas; the descent is not counted.
+        Swaps carried out at most, over all replicas; the last descent is not counted.
     seed
-        Start of the random stream.
+        Start of the random streams.
+    results
+        Number of decorations returned at most.
 
     Returns
     -------
     list
-        Different decorations, none a symmetry image of another, lowest energy first.
+        Different decorations, none a symmetry image of another, lowest energy first,
+        of equals the smallest decoration.
+
+    Raises
+    ------
+    OrderingError
+        If every species has the same charge.
 
     Examples
     --------
-    >>> from hts_battery.structures.cells import compact_supercell
+    >>> from hts_battery.structures.cells import build_cell, compact_supercell
     >>> cell = build_cell("rocksalt", compact_supercell("rocksalt", 4))
     >>> counts = {"cation": {"Li+": 2, "Co3+": 2}, "anion": {"O2-": 4}}
     >>> found = lowest_electrostatic(cell, counts, iterations=2000, seed=0)
-    >>> found[0].decoration[:4]
-    ('Co3+', 'Co3+', 'Li+', 'Li+')
+    >>> found[0].decoration[:4], found[0].exact
+    (('Co3+', 'Co3+', 'Li+', 'Li+'), True)
     """
-    species = sorted({s for occupation in counts.values() for s in occupation})
+    species = {s for occupation in counts.values() for s in occupation}
     if len({parse_species(s).charge for s in species}) == 1:
         raise OrderingError("every species has the same charge: nothing to order")
-    pairs = _swappable(cell, counts)
-    codes = _shuffled(cell, counts, species, seed=seed)
-    if len(pairs):
-        matrix = np.round(
-            ewald_matrix(cell.prototype, cell.supercell) / _RESOLUTION_EV
-        ).astype(np.int64)
-        search = _Search(matrix, site_charges(species), pairs, codes)
-        search.anneal(steps=max(1, iterations // _REPLICAS), seed=seed)
-        search.quench()
-        codes = search.codes
-    unique = np.unique(codes, axis=0)
+    orders = lowest_charge_orders(_problem(cell, counts), swaps=iterations, seed=seed)
+    place = _Placing(cell, counts, seed=seed)
     decorations = {
-        canonical_decoration(cell, [species[code] for code in row]) for row in unique
+        canonical_decoration(cell, place.species(charges))
+        for charges in _inequivalent(cell, orders, results)
     }
     found = [
-        ElectrostaticResult(d, round(electrostatic_energy(cell, d), 9))
+        ElectrostaticResult(
+            d, round(electrostatic_energy(cell, d), 9), orders.exact, orders.tried
+        )
         for d in decorations
     ]
-    return sorted(
-        found, key=lambda result: (round(result.energy, 6), result.decoration)
-    )
+    found.sort(key=lambda result: (round(result.energy, 6), result.decoration))
+    return found[:results]
 
 
-def _swappable(cell: Cell, counts: SiteCounts) -> NDArray[np.intp]:
-    """Pairs of sites of one sublattice that holds several charges."""
-    pairs = [
-        pair
-        for name, occupation in counts.items()
-        if len({parse_species(s).charge for s in occupation}) > 1
-        for pair in combinations(cell.sites_of(name).tolist(), 2)
-    ]
-    return np.array(pairs, dtype=np.intp).reshape(-1, 2)
-
-
-def _uniform(seed: int, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Numbers in (0, 1] from the raw stream, which no version of numpy changes."""
-    size = int(np.prod(shape))
-    raw = np.random.PCG64(seed).random_raw(size)
-    mantissa = (np.asarray(raw) >> np.uint64(11)).astype(np.float64)
-    return np.asarray((mantissa + 1.0) * 2.0**-53).reshape(shape)
-
-
-def _shuffled(
-    cell: Cell, counts: SiteCounts, species: Sequence[str], *, seed: int
-) -> NDArray[np.intp]:
-    """Random decorations, one a replica, as indices into species."""
-    keys = _uniform(2 * seed, (_REPLICAS, len(cell.sublattices)))
-    codes = np.zeros(keys.shape, dtype=np.intp)
-    for name, occupation in counts.items():
+def _problem(cell: Cell, counts: SiteCounts) -> ChargeProblem:
+    """Tell the sites whose charges are arranged from those with one charge."""
+    background = np.zeros(len(cell.sublattices))
+    groups = []
+    for name, occupation in sorted(counts.items()):
         sites = cell.sites_of(name)
-        filling = np.array(
-            [species.index(s) for s in sorted(occupation) for _ in range(occupation[s])]
-        )
-        order = np.argsort(keys[:, sites], axis=1, kind="stable")
-        codes[:, sites] = filling[order]
-    return codes
+        charges: dict[int, int] = {}
+        for text, count in sorted(occupation.items()):
+            charge = parse_species(text).charge
+            charges[charge] = charges.get(charge, 0) + count
+        if len(charges) == 1:
+            background[sites] = next(iter(charges))
+        else:
+            groups.append((sites, tuple(sorted(charges.items()))))
+    matrix = _whole_matrix(cell.prototype, cell.supercell)
+    return ChargeProblem(matrix, background, tuple(groups))
 
 
-class _Search:
-    """Replicas of one cell's decoration and their potentials, in whole energy units."""
+def _inequivalent(
+    cell: Cell, orders: ChargeOrders, results: int
+) -> Iterator[NDArray[np.int8]]:
+    """
+    Pass on arrangements that are no symmetry images of earlier ones.
 
-    def __init__(
-        self,
-        matrix: NDArray[np.int64],
-        charges: NDArray[np.int64],
-        pairs: NDArray[np.intp],
-        codes: NDArray[np.intp],
-    ) -> None:
-        self.matrix = matrix
-        self.charges = charges
-        self.pairs = pairs
-        self.codes = codes
-        i, j = pairs.T
-        self.curvature = matrix[i, i] + matrix[j, j] - 2 * matrix[i, j]
-        self.q = charges[codes]
-        self.potentials = self.q @ matrix
-        self.rows = np.arange(len(codes))
+    As many as asked for, and beyond them all that tie with the lowest energy, so that
+    the one taken as the lowest never hangs on their order.
+    """
+    permutations = site_permutations(cell.prototype, cell.supercell)
+    known: set[bytes] = set()
+    passed = 0
+    for charges, energy in zip(orders.charges, orders.energies, strict=True):
+        if passed >= results and energy > orders.energies[0]:
+            return
+        if charges.tobytes() in known:
+            continue
+        known.update(image.tobytes() for image in charges[permutations])
+        passed += 1
+        yield charges
 
-    def costs(self) -> NDArray[np.int64]:
-        """Energy of every swap in every replica: (replicas, pairs)."""
-        i, j = self.pairs.T
-        d = self.q[:, j] - self.q[:, i]
-        slope = 2 * (self.potentials[:, i] - self.potentials[:, j])
-        return np.asarray(d * (slope + d * self.curvature))
 
-    def swap(self, rows: NDArray[np.intp], chosen: NDArray[np.intp]) -> None:
-        """Carry out one swap in each of some replicas."""
-        i, j = self.pairs[chosen].T
-        d = self.q[rows, j] - self.q[rows, i]
-        self.potentials[rows] += d[:, None] * (self.matrix[i] - self.matrix[j])
-        for values in (self.codes, self.q):
-            values[rows, i], values[rows, j] = values[rows, j], values[rows, i]
+class _Placing:
+    """Puts species on charges: of several with one charge, in shuffled order."""
 
-    def anneal(self, *, steps: int, seed: int) -> None:
-        """Metropolis swaps at a falling temperature, one trial a step and replica."""
-        uniform = _uniform(2 * seed + 1, (2, steps, len(self.codes)))
-        chosen = (uniform[0] * len(self.pairs)).astype(np.intp) % len(self.pairs)
-        start = _HOT * float(np.std(self.costs()))
-        temperatures = start * _COLD ** (np.arange(steps) / max(steps - 1, 1))
-        # A swap is taken if its cost is below -T ln u.
-        allowed = np.floor(-temperatures[:, None] * np.log(uniform[1]))
-        first, second = self.pairs.T
-        for trial, limit in zip(chosen, allowed, strict=True):
-            i, j = first[trial], second[trial]
-            d = self.q[self.rows, j] - self.q[self.rows, i]
-            slope = self.potentials[self.rows, i] - self.potentials[self.rows, j]
-            cost = d * (2 * slope + d * self.curvature[trial])
-            taken = np.flatnonzero((cost <= limit) & (d != 0))
-            if len(taken):
-                self.swap(taken, trial[taken])
+    def __init__(self, cell: Cell, counts: SiteCounts, *, seed: int) -> None:
+        self.keys = np.random.PCG64([seed, 1]).random_raw(len(cell.sublattices))
+        self.groups = [
+            (cell.sites_of(name), charge, alike)
+            for name, occupation in sorted(counts.items())
+            for charge, alike in _by_charge(occupation).items()
+        ]
 
-    def quench(self) -> None:
-        """Take the best swap in every replica until none lowers its energy."""
-        for _ in range(_QUENCH_LIMIT):
-            costs = self.costs()
-            best = costs.argmin(axis=1)
-            falling = np.flatnonzero(costs[self.rows, best] < 0)
-            if not len(falling):
-                return
-            self.swap(falling, best[falling])
-        raise OrderingError("the descent to an electrostatic minimum did not end")
+    def species(self, charges: NDArray[np.int8]) -> list[str]:
+        """Species of every site of the cell."""
+        placed = [""] * len(charges)
+        for sites, charge, alike in self.groups:
+            chosen = sites[charges[sites] == charge]
+            shuffled = chosen[np.argsort(self.keys[chosen], kind="stable")]
+            for site, text in zip(shuffled, alike, strict=True):
+                placed[site] = text
+        return placed
+
+
+def _by_charge(occupation: dict[str, int]) -> dict[int, list[str]]:
+    """Charge → its species, each as often as it occurs."""
+    alike: dict[int, list[str]] = {}
+    for text, count in sorted(occupation.items()):
+        alike.setdefault(parse_species(text).charge, []).extend([text] * count)
+    return alike
