@@ -7,6 +7,7 @@ from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from hts_battery.errors import OrderingError
 from hts_battery.structures.parents import (
@@ -305,6 +306,7 @@ def site_permutations(prototype_name: str, supercell: IntMatrix) -> NDArray[np.i
     inverse = np.linalg.inv(basis)
     shifts = _lattice_points(supercell) @ np.linalg.inv(np.array(supercell))
     rotations, translations = symmetry_operations(load_prototype(prototype_name))
+    match = _SiteMatcher(cell.coordinates)
     turned: list[NDArray[np.intp]] = []
     seen: set[bytes] = set()
     for rotation, translation in zip(rotations, translations, strict=True):
@@ -317,22 +319,27 @@ def site_permutations(prototype_name: str, supercell: IntMatrix) -> NDArray[np.i
             continue
         seen.add(key)
         moved = cell.coordinates @ np.round(turn) + translation @ inverse
-        turned.append(_matching(cell.coordinates, moved))
-    shifted = np.array(
-        [_matching(cell.coordinates, cell.coordinates + shift) for shift in shifts]
-    )
+        turned.append(match(moved))
+    shifted = np.array([match(cell.coordinates + shift) for shift in shifts])
     # First turned, then shifted: the product of two permutations.
     return np.unique(np.concatenate([shifted[:, turn] for turn in turned]), axis=0)
 
 
-def _matching(
-    sites: NDArray[np.float64], moved: NDArray[np.float64]
-) -> NDArray[np.intp]:
-    """For each moved position the index of the site it falls on."""
-    differences = moved[:, None, :] - sites[None, :, :]
-    differences -= np.round(differences)
-    distances = np.abs(differences).max(axis=2)
-    nearest = distances.argmin(axis=1)
-    if distances[np.arange(len(moved)), nearest].max() > _SAME_SITE:
-        raise OrderingError("a symmetry operation does not map the sites on sites")
-    return np.asarray(nearest)
+class _SiteMatcher:
+    """Finds the sites of a cell on which moved positions fall, periodic images too."""
+
+    def __init__(self, sites: NDArray[np.float64]) -> None:
+        self._tree = cKDTree(_folded(sites), boxsize=np.ones(3))
+
+    def __call__(self, moved: NDArray[np.float64]) -> NDArray[np.intp]:
+        distances, nearest = self._tree.query(_folded(moved))
+        if np.max(distances) > _SAME_SITE:
+            raise OrderingError("a symmetry operation does not map the sites on sites")
+        return np.asarray(nearest)
+
+
+def _folded(positions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Positions in [0, 1); what rounds up to 1 is 0."""
+    inside = positions % 1.0
+    inside[inside >= 1.0] = 0.0
+    return np.asarray(inside)

@@ -129,7 +129,8 @@ def decorated_structure(
     names = list(dict.fromkeys(cell.sublattices))
     # Sublattices in the prototype's order, species together, then the cell's order.
     filled.sort(key=lambda i: (names.index(cell.sublattices[i]), decoration[i], i))
-    moments = site_moments(decoration, order=magnetic_order, spin_states=spin_states)
+    unpaired = {k: s.unpaired_electrons for k, s in (spin_states or {}).items()}
+    moments = starting_moments(decoration, order=magnetic_order, overrides=unpaired)
     structure = Structure(
         Lattice(np.round(cell.lattice * scale, _DECIMALS)),
         [_pymatgen_species(decoration[i]) for i in filled],
@@ -147,37 +148,6 @@ def decorated_structure(
             f"two atoms are {closest:.2f} angstrom apart on prototype {prototype.name}"
         )
     return structure
-
-
-def site_moments(
-    decoration: Sequence[str],
-    *,
-    order: MagneticOrder = MagneticOrder.FERROMAGNETIC,
-    spin_states: Mapping[str, SpinState] | None = None,
-) -> tuple[float, ...]:
-    """
-    Moments that a calculation starts from, one a site, in Bohr magnetons.
-
-    Parameters
-    ----------
-    decoration
-        Species of each site; vacancies allowed.
-    order
-        How moments stand to each other.
-    spin_states
-        Species whose electrons differ from the species table.
-
-    Examples
-    --------
-    >>> from hts_battery.schemas.species_table import octahedral_spin_state
-    >>> high = {"Co3+": octahedral_spin_state("Co3+", "high")}
-    >>> site_moments(["Co3+", "O2-"]), site_moments(["Co3+", "O2-"], spin_states=high)
-    ((0.0, 0.0), (4.0, 0.0))
-    """
-    electrons = {
-        text: state.unpaired_electrons for text, state in (spin_states or {}).items()
-    }
-    return starting_moments(decoration, order=order, overrides=electrons)
 
 
 def minimum_distance(structure: Structure) -> float:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     """Sites filled on each sublattice, then the charge."""
     _Cost = tuple[int, int, int]
     """Sum of |element deviations|, of their squares, of |species deviations|."""
+    _Kept = dict[_State, tuple[_Cost, tuple[int, ...]]]
+    """State → the nearest partial cell that reaches it: its cost and its counts."""
 
 
 class _Slot(NamedTuple):
@@ -147,12 +149,7 @@ def _program(assignment: Assignment, formula_units: Fraction) -> _Program:
 def _check_room(program: _Program) -> None:
     """Refuse what no search can find: elements without sites, charge out of reach."""
     for place, name in enumerate(program.names):
-        alone = [
-            group[0].species
-            for group in program.groups
-            if group[0].species != VACANCY
-            and {slot.sublattice for slot in group} == {place}
-        ]
+        alone = _alone(program, place)
         if len(alone) > program.sites[place]:
             raise OrderingError(
                 f"sublattice {name} has {program.sites[place]} sites in this cell "
@@ -160,31 +157,39 @@ def _check_room(program: _Program) -> None:
             )
     if 0 not in _reachable_charges(program):
         raise OrderingError(
-            f"{_sizes(program)}: no whole numbers of its species are neutral"
+            f"{_sizes(program)}: no whole numbers of its species are neutral "
+            "and keep every element"
         )
 
 
 def _reachable_charges(program: _Program) -> set[int]:
-    """Charges of full cells with any numbers of the species, at least."""
+    """Charges of full cells that keep every element of a single sublattice."""
     total = {0}
     for place, sites in enumerate(program.sites):
-        charges = {
-            slot.charge
-            for group in program.groups
-            for slot in group
-            if slot.sublattice == place
-        }
-        lowest = min(charges)
+        everywhere = [slot for group in program.groups for slot in group]
+        free = {slot.charge for slot in everywhere if slot.sublattice == place}
+        kept = [{slot.charge for slot in group} for group in _alone(program, place)]
+        lowest = min(free)
         # Bit b of the number says whether charge b above the lowest can be reached.
         bits = 1
-        for _ in range(sites):
+        for choices in [*kept, *[free] * (sites - len(kept))]:
             filled = 0
-            for charge in charges:
+            for charge in choices:
                 filled |= bits << (charge - lowest)
             bits = filled
         here = [b for b in range(bits.bit_length()) if bits >> b & 1]
         total = {t + b + lowest * sites for t in total for b in here}
     return total
+
+
+def _alone(program: _Program, place: int) -> list[tuple[_Slot, ...]]:
+    """Elements that live on one sublattice and on no other."""
+    return [
+        group
+        for group in program.groups
+        if group[0].species != VACANCY
+        and {slot.sublattice for slot in group} == {place}
+    ]
 
 
 def _sizes(program: _Program) -> str:
@@ -194,37 +199,63 @@ def _sizes(program: _Program) -> str:
 
 def _search(program: _Program, slack: int) -> tuple[int, ...] | None:
     """Best counts among those that exceed the least deviations by at most the slack."""
-    empty = (0,) * (len(program.sites) + 1)
-    kept: dict[_State, tuple[_Cost, tuple[int, ...]]] = {empty: ((0, 0, 0), ())}
+    goal = (*program.sites, 0)
+    kept: _Kept = {(0,) * len(goal): ((0, 0, 0), ())}
+    options = [_options(program, group, slack) for group in program.groups]
+    left = _reach(program, options)
     least = 0
-    for group in program.groups:
+    for group, fixed, (lower, upper) in zip(program.groups, options, left, strict=True):
         least += program.least_cost(group)
-        following: dict[_State, tuple[_Cost, tuple[int, ...]]] = {}
-        fixed = None if group[0].species == VACANCY else _options(program, group, slack)
+        following: _Kept = {}
         for state, (cost, counts) in kept.items():
-            for option in fixed or _rest(program, group[0], state):
-                reached = tuple(map(sum, zip(state, option.step, strict=True)))
+            for option in fixed or [_rest(program, group[0], state)]:
                 total = _add(cost, option.cost)
-                if total[0] > least + slack or _overfull(program, reached):
+                if total[0] > least + slack:
+                    continue
+                reached = tuple(map(sum, zip(state, option.step, strict=True)))
+                if not _within(reached, goal, lower, upper):
                     continue
                 entry = (total, counts + option.counts)
                 if reached not in following or entry < following[reached]:
                     following[reached] = entry
         kept = following
-    final = kept.get((*program.sites, 0))
-    return final[1] if final else None
+    return kept[goal][1] if goal in kept else None
+
+
+def _reach(
+    program: _Program, options: Sequence[Sequence[_Option]]
+) -> list[tuple[_State, _State]]:
+    """Least and most that the elements after each one can still add to a state."""
+    lower = [0] * (len(program.sites) + 1)
+    upper = [0] * (len(program.sites) + 1)
+    found = []
+    for group, fixed in zip(reversed(program.groups), reversed(options), strict=True):
+        found.append((tuple(lower), tuple(upper)))
+        if not fixed:  # vacancies fill what is left, without charge
+            upper[group[0].sublattice] += program.sites[group[0].sublattice]
+            continue
+        columns = list(zip(*(option.step for option in fixed), strict=True))
+        lower = [n + min(column) for n, column in zip(lower, columns, strict=True)]
+        upper = [n + max(column) for n, column in zip(upper, columns, strict=True)]
+    return found[::-1]
+
+
+def _within(reached: _State, goal: _State, lower: _State, upper: _State) -> bool:
+    """Whether what is left can lead from a state to the goal."""
+    return all(
+        low <= end - now <= high
+        for now, end, low, high in zip(reached, goal, lower, upper, strict=True)
+    )
 
 
 def _add(first: _Cost, second: _Cost) -> _Cost:
     return first[0] + second[0], first[1] + second[1], first[2] + second[2]
 
 
-def _overfull(program: _Program, state: _State) -> bool:
-    return any(n > most for n, most in zip(state, program.sites, strict=False))
-
-
 def _options(program: _Program, group: Sequence[_Slot], slack: int) -> list[_Option]:
-    """Every way to count an element's species within the slack."""
+    """Every way to count an element's species within the slack; none for vacancies."""
+    if group[0].species == VACANCY:
+        return []
     target = sum(slot.target for slot in group)
     room = sum(program.sites[place] for place in {slot.sublattice for slot in group})
     reach = program.least_cost(group) + slack
@@ -247,11 +278,11 @@ def _splits(total: int, parts: int) -> Iterator[tuple[int, ...]]:
             yield (first, *rest)
 
 
-def _rest(program: _Program, slot: _Slot, state: _State) -> list[_Option]:
+def _rest(program: _Program, slot: _Slot, state: _State) -> _Option:
     """Vacancies take what the sublattice has left."""
     left = program.sites[slot.sublattice] - state[slot.sublattice]
     option = _option(program, (slot,), (left,))
-    return [option._replace(cost=(0, 0, option.cost[2]))]
+    return option._replace(cost=(0, 0, option.cost[2]))
 
 
 def _option(

@@ -202,7 +202,7 @@ def generate_orderings(  # noqa: PLR0913 - one argument a setting of a campaign 
     known: set[tuple[str, ...]] = set()
     cells: list[OrderedCell] = []
     for method, count in wanted.items():
-        found = []
+        found: list[OrderedCell] = []
         for attempt in range(seed, seed + _ATTEMPTS * count):
             for result in _search(plan, method, iterations=iterations, seed=attempt):
                 if len(found) < count and result.decoration not in known:

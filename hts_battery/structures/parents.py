@@ -61,8 +61,14 @@ def symmetry_operations(
     prototype: Prototype,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Rotations and translations of the space group in the conventional cell."""
+    return _operations(prototype.space_group)
+
+
+@lru_cache(maxsize=16)
+def _operations(number: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Operations of a space group, in an order of their own: half a second for 225."""
     operations = sorted(
-        SpaceGroup.from_int_number(prototype.space_group).symmetry_ops,
+        SpaceGroup.from_int_number(number).symmetry_ops,
         key=lambda operation: tuple(np.round(operation.affine_matrix, 6).ravel()),
     )
     return (

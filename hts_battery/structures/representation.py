@@ -124,6 +124,7 @@ def represent(
     ({'Li+': 11, 'Mn3+': 9}, Fraction(-1, 20))
     """
     check_sublattices(assignment, prototype)
+    _check_neutral(assignment)
     if atoms is None:
         return _any_size(assignment, prototype, max_deviation, largest_cell)
     cells = _primitive_cells(assignment, prototype, atoms)
@@ -142,6 +143,18 @@ def represent(
     if found.largest_deviation <= max_deviation:
         return found
     raise _too_far(f"{atoms} atoms", assignment, prototype, found, max_deviation)
+
+
+def _check_neutral(assignment: Assignment) -> None:
+    charge = sum(
+        parse_species(text).charge * Fraction(amount)
+        for occupation in assignment.values()
+        for text, amount in occupation.items()
+    )
+    if charge:
+        raise OrderingError(
+            f"the composition itself has charge {charge} per formula unit, not zero"
+        )
 
 
 def _any_size(
