@@ -141,7 +141,10 @@ def _near(
     distances = np.linalg.norm(vectors[:, None, :] + images[None, :, :], axis=2)
     row, column = np.nonzero((distances < reach) & (distances > _SAME_SITE))
     chosen = distances[row, column]
-    return np.bincount(row, weights=erfc(s * chosen) / chosen, minlength=len(vectors))
+    screened = np.asarray(erfc(s * chosen) / chosen, dtype=np.float64)
+    return np.asarray(
+        np.bincount(row, weights=screened, minlength=len(vectors)), dtype=np.float64
+    )
 
 
 def _far(

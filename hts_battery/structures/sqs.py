@@ -20,6 +20,7 @@ from hts_battery.structures.correlations import (
     shell_weights,
 )
 from hts_battery.structures.decoration import canonical_decoration
+from hts_battery.structures.pair_swaps import PairSwaps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,6 +40,11 @@ DEFAULT_ITERATIONS = 200_000
 _KEPT_PER_SUBLATTICE = 12
 # Partial combinations carried from one sublattice to the next.
 _BEAM = 12
+# Combinations that are improved by swaps.
+_REFINED = 3
+# Swaps without improvement after which that ends; fewer where each is dear, so that
+# in the largest cells it is a plain descent.
+_MOST_STEPS, _WORK = 40, 10**7
 # The stream of random configurations depends on the chunk that one call works
 # on, so it is part of what makes a result reproducible.
 _CHUNK = 10_000
@@ -97,9 +103,10 @@ def generate_sqs(
     counts a pair of sites once however many periodic images are near and sees no
     pairs across sublattices; so the kept ones are scored anew with every image, the
     sublattices are turned and shifted against each other by the parent's symmetry
-    until the pairs between them are random too, and among equal objectives the
-    smallest canonical decoration is taken. The same arguments give the same
-    decoration in every process.
+    until the pairs between them are random too. The best of these combinations are
+    improved by swaps until none lowers the objective (:class:`pair_swaps.PairSwaps`),
+    and among equal objectives the smallest canonical decoration is taken. The same
+    arguments give the same decoration in every process.
 
     Parameters
     ----------
@@ -130,7 +137,7 @@ def generate_sqs(
     mixed = {name: species for name, species in counts.items() if len(species) > 1}
     if mixed:
         found = _search(cell, mixed, iterations=iterations, seed=seed)
-        decorations = _combine(cell, found, counts)
+        decorations = _refined(cell, counts, _combine(cell, found, counts))
     else:
         decorations = [_fill(cell, counts, {})]
     decoration = min(canonical_decoration(cell, d) for d in decorations)
@@ -145,7 +152,7 @@ def generate_sqs(
 
 
 def _generator() -> str:
-    return f"sqsgenerator {version('sqsgenerator')}"
+    return f"sqsgenerator {version('sqsgenerator')}, pair swaps"
 
 
 def _check_counts(cell: Cell, counts: SiteCounts) -> None:
@@ -292,7 +299,7 @@ def _combine(
     Returns
     -------
     list
-        Every combination found with the lowest objective.
+        The combinations found with the lowest objectives, the best first.
     """
     beam: list[tuple[float, _Placed]] = [(0.0, {})]
     for choices in found:
@@ -313,8 +320,18 @@ def _combine(
             ]
         extended.sort(key=lambda item: item[0])
         beam = extended[:_BEAM]
-    lowest = beam[0][0]
-    return [_fill(cell, counts, placed) for score, placed in beam if score <= lowest]
+    return [_fill(cell, counts, placed) for _, placed in beam[:_REFINED]]
+
+
+def _refined(
+    cell: Cell, counts: SiteCounts, decorations: Sequence[tuple[str, ...]]
+) -> list[tuple[str, ...]]:
+    """Improve decorations by swaps; all that end with the lowest objective."""
+    swaps = PairSwaps(cell, counts)
+    steps = min(_MOST_STEPS, _WORK // swaps.work)
+    ends = [swaps.improve(decoration, steps=steps) for decoration in decorations]
+    lowest = min(score for score, _ in ends)
+    return [decoration for score, decoration in ends if score == lowest]
 
 
 def _images(
