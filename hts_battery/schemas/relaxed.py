@@ -210,6 +210,12 @@ class RelaxedCell(Document):
         description="Ions whose final moment is not that of their species; null where "
         "no moments were given, so that nothing is known about it.",
     )
+    states_exchanged: bool | None = Field(
+        None,
+        description="Whether the ions of each element only exchanged the states that "
+        "they were given, so that the cell holds the same valences on other sites; "
+        "null where no ion left its state or no moments were given.",
+    )
     descriptors: CellDescriptors = Field(
         description="Short-range order and free space of the relaxed cell."
     )

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
 from hts_battery.schemas.relaxed import ChargeTransfer
 
 if TYPE_CHECKING:
@@ -13,6 +16,8 @@ if TYPE_CHECKING:
     from hts_battery.structures.parent_map import ParentMap
 
 _DECIMALS = 3
+# Cost of giving an ion a species whose moment it does not show.
+_MISFIT = 1.0
 
 
 def moment_bounds(assigned: float, limits: RelaxationThresholds) -> tuple[float, float]:
@@ -102,3 +107,34 @@ def charge_transfers(
                 )
             )
     return tuple(found)
+
+
+def states_exchanged(
+    mapped: ParentMap, moments: Sequence[float], limits: RelaxationThresholds
+) -> bool:
+    """
+    Whether ions of an element only exchanged the states that they were given.
+
+    True if the states of each element can be dealt out to its ions in some order so
+    that every moment fits: the cell then holds the valences that it was given, on
+    other sites.
+
+    Parameters
+    ----------
+    mapped, moments, limits
+        As of :func:`charge_transfers`.
+    """
+    given = np.abs(np.array(mapped.start.site_properties["magmom"], dtype=float))
+    found = np.abs(np.asarray(moments, dtype=float))[mapped.matched]
+    elements = np.array([site.specie.symbol for site in mapped.start])
+    for element in np.unique(elements):
+        ions = np.flatnonzero(elements == element)
+        bounds = np.array([moment_bounds(float(m), limits) for m in given[ions]])
+        shown = found[ions][:, None]
+        misfits = np.where(
+            (bounds[:, 0] <= shown) & (shown <= bounds[:, 1]), 0, _MISFIT
+        )
+        rows, columns = linear_sum_assignment(misfits)
+        if misfits[rows, columns].any():
+            return False
+    return True

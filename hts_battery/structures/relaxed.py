@@ -10,7 +10,7 @@ import numpy as np
 from hts_battery.errors import OrderingError
 from hts_battery.schemas.relaxed import RelaxationThresholds, RelaxedCell, Verdict
 from hts_battery.schemas.species import VACANCY, parse_species
-from hts_battery.structures.charge_transfer import charge_transfers
+from hts_battery.structures.charge_transfer import charge_transfers, states_exchanged
 from hts_battery.structures.contacts import (
     contacts_kept,
     coordination,
@@ -95,9 +95,10 @@ def compare_relaxed(
     """
     limits = thresholds or RelaxationThresholds()
     mapped = map_to_parent(ordered, relaxed)
-    transfers = None
+    transfers, exchanged = None, None
     if moments is not None:
         transfers = charge_transfers(mapped, ordered.decoration, moments, limits)
+        exchanged = states_exchanged(mapped, moments, limits) if transfers else None
     sites, lost = _topology(ordered, relaxed)
     neighbours = coordination(mapped)
     measures = _measures(mapped, limits)
@@ -125,6 +126,7 @@ def compare_relaxed(
             "relabelled_atoms": None if sites is None else _relabelled(mapped, sites),
             "coordination": neighbours.numbers,
             "charge_transfers": transfers,
+            "states_exchanged": exchanged,
             "descriptors": describe(ordered, mapped, sites),
             "thresholds": limits,
         }

@@ -72,3 +72,15 @@ def six_metals() -> Candidate:
         },
         anion={"O2-": "1.7", "F-": "0.3"},
     )
+
+
+@pytest.fixture(scope="session")
+def nzsp() -> Candidate:
+    """Na3Zr2Si2PO12."""
+    return _make_candidate(
+        "nasicon",
+        alkali={"Na+": 3, "Vac": 1},
+        metal={"Zr4+": 2},
+        polyanion={"Si4+": 2, "P5+": 1},
+        oxygen={"O2-": 12},
+    )
