@@ -2,40 +2,42 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from pymatgen.core import Structure
 
 from hts_battery.builders.calculations import read_task
 from hts_battery.builders.digests import input_digest
-from hts_battery.builders.screening_builder import ScreeningBuilder
+from hts_battery.builders.screening_builder import (
+    BATCH_SIZE,
+    Options,
+    ScreeningBuilder,
+    by_key,
+    dumped,
+)
+from hts_battery.connections.contents import content_digests
+from hts_battery.errors import HTSBatteryError
 from hts_battery.schemas.entry import EntryDoc, EntryKind, EntryState
 from hts_battery.schemas.formula import parse_formula
 from hts_battery.schemas.reference import ReferenceEnergy
 from hts_battery.schemas.relaxed import Verdict
 from hts_battery.schemas.structure import OrderedCell
+from hts_battery.structures.reference_library import load_reference_phases
 from hts_battery.structures.relaxed import compare_relaxed
 from hts_battery.thermo.corrections import comparable_energy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from maggma.core import Store
 
+    from hts_battery.schemas.reference import ReferencePhase
     from hts_battery.schemas.relaxed import RelaxedCell
 
-_TASK_FIELDS = (
-    "uuid",
-    "index",
-    "completed_at",
-    "metadata",
-    "output.state",
-    "output.is_force_converged",
-    "output.forcefield_version",
-    "output.structure",
-    "output.output.energy",
-    "output.output.n_steps",
-)
+_ORDER = {"metadata.step": "order"}
+_ENERGIES = {"metadata.step": {"$in": ["relax", "static"]}}
+_TASK_FIELDS = ("uuid", "index", "metadata.order_uuid", "metadata.final")
 
 
 class EntriesBuilder(ScreeningBuilder):
@@ -50,63 +52,159 @@ class EntriesBuilder(ScreeningBuilder):
         Energies of competing phases.
     entries
         Store that is written, keyed by ``entry_id``.
+    batch_size, shard, retry_failed, run_id
+        As in :class:`~hts_battery.builders.screening_builder.Options`.
     """
 
-    def __init__(
-        self, tasks: Store, references: Store, entries: Store, chunk_size: int = 500
+    def __init__(  # noqa: PLR0913 - maggma hands every argument over by name
+        self,
+        tasks: Store,
+        references: Store,
+        entries: Store,
+        *,
+        batch_size: int = BATCH_SIZE,
+        shard: Sequence[int] = (0, 1),
+        retry_failed: bool = False,
+        run_id: str | None = None,
     ) -> None:
         self.tasks = tasks
         self.references = references
         self.entries = entries
         super().__init__(
-            [tasks, references], entries, key=["entry_id"], chunk_size=chunk_size
+            [tasks, references],
+            [entries],
+            key=["entry_id"],
+            options=Options(batch_size, shard, retry_failed, run_id),
         )
 
     def get_items(self) -> Iterator[dict[str, Any]]:
-        """Yield every task and reference whose entry is missing or outdated."""
-        cells = {
-            doc["uuid"]: doc["output"]
-            for doc in self.tasks.query(
-                {"metadata.step": "order"}, properties=["uuid", "output"]
+        """Yield batches of tasks and references whose entry is missing or outdated."""
+        known = {
+            doc["entry_id"]: (doc["input_digest"], doc["state"])
+            for doc in self.entries.query(
+                {}, properties=["entry_id", "input_digest", "state"]
             )
+            if self.mine(doc["entry_id"])
         }
-        items = [
-            _with_digest({"kind": "candidate", "entry_id": task["uuid"], "task": task})
-            for task in self.tasks.query(
-                {"metadata.step": "relax"}, properties=list(_TASK_FIELDS)
+        tasks = self._task_digests()
+        references = self._reference_digests()
+        self.remove("entry_id", set(known) - set(tasks) - set(references))
+        for name in self.batches(self._outdated(tasks, known)):
+            yield self._task_batch(name, tasks)
+        for name in self.batches(self._outdated(references, known)):
+            yield self._reference_batch(name, references)
+
+    def _task_digests(self) -> dict[str, str]:
+        """Digest of every task whose energy counts, with the cell it is of."""
+        cells = {
+            uuid: digest
+            for (uuid,), digest in content_digests(self.tasks, _ORDER, ["uuid"])
+        }
+        newest: dict[str, tuple[int, str]] = {}
+        for fields, digest in content_digests(self.tasks, _ENERGIES, _TASK_FIELDS):
+            uuid, index, order_uuid, final = fields
+            # Tasks of before there were several steps do not say whether they count.
+            if final is False or not self.mine(uuid):
+                continue
+            both = input_digest(digest, cells.get(order_uuid))
+            newest[uuid] = max(newest.get(uuid, (-1, "")), (index or 0, both))
+        return {uuid: digest for uuid, (_, digest) in newest.items()}
+
+    def _reference_digests(self) -> dict[str, str]:
+        return {
+            name: input_digest(digest)
+            for (engine, phase_id), digest in content_digests(
+                self.references, {}, ["engine", "phase_id"]
             )
+            if self.mine(name := f"{engine}:{phase_id}")
+        }
+
+    def _outdated(
+        self, digests: Mapping[str, str], known: Mapping[str, tuple[str, str]]
+    ) -> Iterator[str]:
+        for name, digest in digests.items():
+            self.saw(digest)
+            stored, state = known.get(name, ("", ""))
+            again = self.retry_failed and state == EntryState.REJECTED
+            if stored == digest and not again:
+                self.unchanged += 1
+            else:
+                yield name
+
+    def _task_batch(
+        self, names: Sequence[str], digests: Mapping[str, str]
+    ) -> dict[str, Any]:
+        tasks = [
+            max(group, key=lambda task: task.get("index") or 0)
+            for group in by_key(self.tasks, names, "uuid", criteria={}).values()
         ]
-        items += [
-            _with_digest(
+        orders = [task["metadata"].get("order_uuid") for task in tasks]
+        cells = by_key(
+            self.tasks, [uuid for uuid in orders if uuid], "uuid", criteria={}
+        )
+        return {
+            "kind": "candidate",
+            "inputs": [
                 {
-                    "kind": "reference",
-                    "entry_id": _reference_entry_id(doc),
-                    "reference": {k: v for k, v in doc.items() if k != "_id"},
+                    "task": task,
+                    "cell": _cell_of(task, cells),
+                    "input_digest": digests[task["uuid"]],
                 }
-            )
-            for doc in self.references.query({})
-        ]
-        for item in self.changed(items, lambda item: item["entry_id"]):
-            if item["kind"] == "candidate":
-                order_uuid = item["task"]["metadata"].get("order_uuid")
-                item["cell"] = cells.get(order_uuid)
-            yield item
+                for task in tasks
+            ],
+        }
 
-    def process_item(self, item: dict[str, Any]) -> list[dict[str, Any]]:
-        """Return the entry of one task or reference."""
+    def _reference_batch(
+        self, names: Sequence[str], digests: Mapping[str, str]
+    ) -> dict[str, Any]:
+        phases = [name.partition(":")[2] for name in names]
+        docs = by_key(self.references, phases, "phase_id", criteria={})
+        wanted = frozenset(names)
+        return {
+            "kind": "reference",
+            "inputs": [
+                {"reference": doc, "input_digest": digests[name]}
+                for group in docs.values()
+                for doc in group
+                if (name := _reference_entry_id(doc)) in wanted
+            ],
+        }
+
+    def process_item(self, item: dict[str, Any]) -> dict[str, Any]:
+        """Return the entries of one batch of tasks or references."""
         if item["kind"] == "candidate":
-            entry = candidate_entry(item["task"], item["cell"], item["input_digest"])
+            made = [
+                candidate_entry(part["task"], part["cell"], part["input_digest"])
+                for part in item["inputs"]
+            ]
         else:
-            entry = reference_entry(
-                ReferenceEnergy.model_validate(item["reference"]), item["input_digest"]
-            )
-        self.failed += entry.state is EntryState.REJECTED
-        return [entry.model_dump(mode="json")]
+            phases = {phase.phase_id: phase for phase in load_reference_phases()}
+            made = [
+                reference_entry(
+                    ReferenceEnergy.model_validate(part["reference"]),
+                    part["input_digest"],
+                    phase=phases.get(part["reference"]["phase_id"]),
+                )
+                for part in item["inputs"]
+            ]
+        rejected = sum(entry.state is EntryState.REJECTED for entry in made)
+        return {"documents": dumped(made), "failed": rejected}
 
 
-def _with_digest(item: dict[str, Any]) -> dict[str, Any]:
-    item.get("task", {}).pop("_id", None)
-    return {**item, "input_digest": input_digest(item)}
+def _cell_of(
+    task: Mapping[str, Any], orders: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> Mapping[str, Any] | None:
+    """Find the ordered cell that a task relaxed."""
+    metadata = task["metadata"]
+    for order in orders.get(metadata.get("order_uuid"), ()):
+        output = order["output"]
+        cells = output if isinstance(output, list) else [output]
+        wanted = metadata.get("ordering_id")
+        for cell in cells:
+            if wanted in (None, cell["ordering_id"]):
+                found: Mapping[str, Any] = cell
+                return found
+    return None
 
 
 def _reference_entry_id(doc: Mapping[str, Any]) -> str:
@@ -127,42 +225,71 @@ def candidate_entry(
         The ordered cell that was relaxed, where it is known.
     digest
         Digest of the inputs.
+
+    Returns
+    -------
+    EntryDoc
+        Rejected with the reason where the energy may not be used or the task
+        cannot be read: one broken document does not end the night.
     """
     metadata = task["metadata"]
-    engine = metadata["calculation"]["engine"]
-    calculation = read_task(task["output"], engine)
+    common = {
+        "entry_id": task["uuid"],
+        "kind": EntryKind.CANDIDATE,
+        "candidate_id": metadata["candidate_id"],
+        "content_key": metadata["content_key"],
+        "engine": metadata["calculation"]["engine"],
+        "calculation": metadata["calculation"],
+        "input_digest": digest,
+    }
+    try:
+        return _read_entry(task, cell, common)
+    except (HTSBatteryError, KeyError, TypeError, ValueError) as err:
+        return EntryDoc(
+            **common,
+            formula=None,
+            elements=(),
+            state=EntryState.REJECTED,
+            reason=f"the task cannot be read: {type(err).__name__}: {err}",
+        )
+
+
+def _read_entry(
+    task: Mapping[str, Any], cell: Mapping[str, Any] | None, common: dict[str, Any]
+) -> EntryDoc:
+    calculation = read_task(task["output"], common["engine"])
     structure = Structure.from_dict(dict(calculation.structure))
     composition = structure.composition.element_composition
     formula = composition.formula.replace(" ", "")
     ordered = None if cell is None else OrderedCell.model_validate(cell)
     relaxed = None if ordered is None else compare_relaxed(ordered, structure)
     failure = calculation.failure or _left_prototype(relaxed)
+    method = task["metadata"].get("ordering_method")
     return EntryDoc(
-        entry_id=task["uuid"],
-        kind=EntryKind.CANDIDATE,
-        candidate_id=metadata["candidate_id"],
-        content_key=metadata["content_key"],
+        **common,
         formula=formula,
         elements=tuple(sorted(el.symbol for el in composition)),
-        engine=engine,
         calculator=calculation.calculator,
-        calculation=metadata["calculation"],
         state=EntryState.REJECTED if failure else EntryState.USED,
         reason=failure,
         energy=None
         if failure
         else comparable_energy(
-            entry_id=task["uuid"],
+            entry_id=common["entry_id"],
             formula=formula,
             energy=calculation.energy,
             calculator=calculation.calculator,
         ),
+        ordering_id=ordered.ordering_id if ordered else None,
+        ordering_method=str(ordered.method) if ordered else method,
+        assignment=ordered.assignment if ordered else None,
+        deviation=ordered.deviation if ordered else {},
         ordering_score=ordered.score if ordered else None,
         ordering_seed=ordered.seed if ordered else None,
         relaxed=relaxed,
+        volume_per_atom=structure.volume / len(structure),
         flags=_flags(relaxed),
         n_steps=calculation.n_steps,
-        input_digest=digest,
     )
 
 
@@ -183,7 +310,12 @@ def _flags(relaxed: RelaxedCell | None) -> tuple[str, ...]:
     return tuple(flags)
 
 
-def reference_entry(reference: ReferenceEnergy, digest: str) -> EntryDoc:
+def reference_entry(
+    reference: ReferenceEnergy,
+    digest: str,
+    *,
+    phase: ReferencePhase | None = None,
+) -> EntryDoc:
     """
     Make the entry of one competing phase.
 
@@ -193,6 +325,8 @@ def reference_entry(reference: ReferenceEnergy, digest: str) -> EntryDoc:
         Its energy, or why there is none.
     digest
         Digest of the inputs.
+    phase
+        The phase in the library, if it is there: family and oxidation states.
     """
     engine = reference.engine
     entry_id = _reference_entry_id(reference.model_dump(include={"engine", "phase_id"}))
@@ -209,6 +343,8 @@ def reference_entry(reference: ReferenceEnergy, digest: str) -> EntryDoc:
         entry_id=entry_id,
         kind=EntryKind.REFERENCE,
         phase_id=reference.phase_id,
+        candidate_family=reference.candidate_family
+        or (None if phase is None else phase.candidate_family),
         formula=reference.formula,
         elements=tuple(sorted(amounts)),
         engine=engine,
@@ -217,6 +353,28 @@ def reference_entry(reference: ReferenceEnergy, digest: str) -> EntryDoc:
         state=EntryState.USED if energy else EntryState.REJECTED,
         reason=reference.rejected,
         energy=energy,
+        volume_per_atom=reference.volume_per_atom,
+        oxidation_states={} if phase is None else _mean_oxidation_states(phase),
         n_steps=reference.n_steps,
         input_digest=digest,
     )
+
+
+def _mean_oxidation_states(phase: ReferencePhase) -> dict[str, float]:
+    """
+    Mean formal charge of each element.
+
+    How often a site of the asymmetric unit occurs is not written down, so where an
+    element has several charges its mean is what makes the formula neutral.
+    """
+    found: dict[str, set[Fraction]] = {}
+    for site in phase.sites:
+        found.setdefault(site.element, set()).add(site.oxidation_state)
+    means = {name: min(states) for name, states in found.items() if len(states) == 1}
+    amounts = phase.amounts
+    open_ = found.keys() - means.keys()
+    if len(open_) == 1:
+        (name,) = open_
+        rest = sum((amounts[other] * means[other] for other in means), Fraction(0))
+        means[name] = -rest / amounts[name]
+    return {name: float(charge) for name, charge in means.items()}

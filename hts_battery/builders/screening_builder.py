@@ -3,108 +3,154 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from collections import defaultdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import uuid4
 
 from maggma.core import Builder
-from maggma.utils import grouper
 
+from hts_battery.builders.digests import input_digest, shard_of
+from hts_battery.connections.contents import query_values
 from hts_battery.schemas.build import BuildReport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from maggma.core import Store
+
+    from hts_battery.schemas.base import Document
+
+BATCH_SIZE = 250
+_BATCHES_IN_FLIGHT = 4
+
+
+class Options(NamedTuple):
+    """What a caller may ask of any builder."""
+
+    batch_size: int = BATCH_SIZE
+    """Documents made and written together; one item of the builder."""
+    shard: Sequence[int] = (0, 1)
+    """Number of this worker and how many there are."""
+    retry_failed: bool = False
+    """Whether failures are tried again though nothing changed."""
+    run_id: str | None = None
+    """Run to which changes are attributed; a new one if not given."""
+
+
+def new_run_id() -> str:
+    """
+    Make the id of a run; later runs have greater ids.
+
+    Examples
+    --------
+    >>> len(new_run_id())
+    24
+    """
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}"[:-3] + f"-{uuid4().hex[:5]}"
 
 
 class ScreeningBuilder(Builder):
     """
-    A builder that compares digests of inputs instead of dates.
+    A builder that compares digests of contents instead of dates.
 
     A document is made again when, and only when, the digest stored in it differs from
     the digest of its inputs now: late, edited and repeated inputs are all seen.
-    Documents whose inputs are gone are removed.
+    Documents whose inputs are gone are removed. One item is a batch of documents, so
+    that a pool of processes is handed work that is worth its transport.
 
     Parameters
     ----------
     sources
         Stores that are read.
-    target
-        Store that is written.
+    targets
+        Stores that are written; the first holds the documents.
     key
         Fields that identify a document of the target within the scope.
     scope
         Criteria of the documents that this builder is responsible for.
-    chunk_size
-        Documents written at a time.
+    options
+        Size of a batch, shard, retries, run.
     """
 
     def __init__(
         self,
         sources: Sequence[Store],
-        target: Store,
+        targets: Sequence[Store],
         *,
         key: Sequence[str],
         scope: Mapping[str, Any] | None = None,
-        chunk_size: int = 500,
+        options: Options,
     ) -> None:
-        super().__init__(list(sources), [target], chunk_size=chunk_size)
-        self.target = target
+        super().__init__(list(sources), list(targets), chunk_size=_BATCHES_IN_FLIGHT)
+        self.target = targets[0]
         self.key = list(key)
         self.scope = dict(scope or {})
+        self.batch_size = options.batch_size
+        self.shard = tuple(options.shard)
+        self.retry_failed = options.retry_failed
+        self.run_id = options.run_id
+        self._run_id = options.run_id or new_run_id()
         self.read = self.written = self.failed = self.unchanged = self.removed = 0
+        self._digests: list[str] = []
+        self.before_write: Callable[[], None] | None = None
 
-    def changed(
-        self, items: Iterable[dict[str, Any]], key_of: Callable[[Any], Hashable]
-    ) -> list[dict[str, Any]]:
-        """
-        Keep the items whose document is missing or was made from other inputs.
+    def prechunk(self, number_splits: int) -> Iterator[dict[str, Any]]:
+        """Yield what differs between the workers of a distributed build."""
+        for number in range(number_splits):
+            yield {"shard": [number, number_splits], "run_id": self._run_id}
 
-        Parameters
-        ----------
-        items
-            Each with its ``input_digest``; all there are, so that documents of others
-            can be removed.
-        key_of
-            Function from an item to the value of :attr:`key`, a tuple where the key
-            has several fields.
-        """
-        known = {
-            self._key_of_document(doc): doc["input_digest"]
-            for doc in self.target.query(
-                self.scope, properties=[*self.key, "input_digest"]
-            )
-        }
-        changed = []
-        seen = set()
-        for item in items:
-            self.read += 1
-            name = key_of(item)
-            seen.add(name)
-            if known.get(name) == item["input_digest"]:
-                self.unchanged += 1
-            else:
-                changed.append(item)
-        self._remove(sorted(set(known) - seen, key=str))
-        return changed
+    def get_items(self) -> Iterator[dict[str, Any]]:
+        """Yield batches of inputs whose documents are missing or outdated."""
+        raise NotImplementedError
 
-    def _key_of_document(self, doc: Mapping[str, Any]) -> Hashable:
-        values = tuple(doc[field] for field in self.key)
-        return values if len(values) > 1 else values[0]
+    def mine(self, name: str) -> bool:
+        """Say whether a document is this worker's."""
+        return shard_of(name, self.shard[1]) == self.shard[0]
 
-    def _remove(self, names: Iterable[Hashable]) -> None:
-        for name in names:
-            values = name if isinstance(name, tuple) else (name,)
-            criteria = dict(zip(self.key, values, strict=True))
-            self.target.remove_docs({**self.scope, **criteria})
-            self.removed += 1
+    def saw(self, digest: str) -> None:
+        """Count an input, changed or not."""
+        self.read += 1
+        self._digests.append(digest)
 
-    def update_targets(self, items: list[list[dict[str, Any]]]) -> None:
-        """Write the documents that :meth:`process_item` returned, as one list."""
-        docs = [doc for group in items for doc in group]
+    @property
+    def inputs_digest(self) -> str:
+        """Digest of all inputs of this run, in any order."""
+        return input_digest(sorted(self._digests))
+
+    def batches(self, names: Iterable[str]) -> Iterator[list[str]]:
+        """Cut names into sorted batches."""
+        ordered = sorted(names)
+        for start in range(0, len(ordered), self.batch_size):
+            yield ordered[start : start + self.batch_size]
+
+    def remove(self, field: str, names: Iterable[str], **others: object) -> None:
+        """Remove documents of the scope by one field; equality of others beside it."""
+        gone = sorted(names)
+        criteria = {**self.scope, **others}
+        for start in range(0, len(gone), self.batch_size):
+            self._about_to_write()
+            part = gone[start : start + self.batch_size]
+            self.target.remove_docs({**criteria, field: {"$in": part}})
+        self.removed += len(gone)
+
+    def update_targets(self, items: list[dict[str, Any]]) -> None:
+        """Write what :meth:`process_item` returned, the history first."""
+        self._about_to_write()
+        self.write_history(items)
+        docs = [doc for item in items for doc in item["documents"]]
         if docs:
             # Without the scope, documents of another builder would be replaced.
             self.target.update(docs, key=[*self.scope, *self.key])
         self.written += len(docs)
+        self.failed += sum(item["failed"] for item in items)
+
+    def write_history(self, items: list[dict[str, Any]]) -> None:
+        """Write what must be known before documents are overwritten: nothing here."""
+
+    def _about_to_write(self) -> None:
+        if self.before_write is not None:
+            self.before_write()
 
     def report(self, seconds: float) -> BuildReport:
         """Return the counts of a run that took that many seconds."""
@@ -118,8 +164,27 @@ class ScreeningBuilder(Builder):
         )
 
 
+def by_key(
+    store: Store, names: Sequence[str], field: str, *, criteria: Mapping[str, Any]
+) -> dict[str, list[dict[str, Any]]]:
+    """Read whole documents of a batch, grouped by one field."""
+    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for doc in query_values(store, field, names, criteria=criteria):
+        doc.pop("_id", None)
+        groups[doc[field]].append(doc)
+    return groups
+
+
+def dumped(documents: Iterable[Document]) -> list[dict[str, Any]]:
+    """Turn documents into what is stored."""
+    return [document.model_dump(mode="json") for document in documents]
+
+
 def run_builder(
-    builder: ScreeningBuilder, advance: Callable[[int], None] | None = None
+    builder: ScreeningBuilder,
+    advance: Callable[[int], None] | None = None,
+    *,
+    before_write: Callable[[], None] | None = None,
 ) -> BuildReport:
     """
     Run a builder in this process and count.
@@ -132,13 +197,17 @@ def run_builder(
     builder
         Connected stores are left connected.
     advance
-        Called with the number of inputs done, for a progress bar.
+        Called with the number of documents written, for a progress bar.
+    before_write
+        Called before each write; raises where nothing may be written any more.
     """
     start = time.perf_counter()
+    builder.before_write = before_write
     for store in (*builder.sources, *builder.targets):
         store.connect()
-    for chunk in grouper(builder.get_items(), builder.chunk_size):
-        builder.update_targets([builder.process_item(item) for item in chunk])
+    for batch in builder.get_items():
+        item = builder.process_item(batch)
+        builder.update_targets([item])
         if advance is not None:
-            advance(len(chunk))
+            advance(len(item["documents"]))
     return builder.report(time.perf_counter() - start)

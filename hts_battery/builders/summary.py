@@ -6,112 +6,159 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.builders.digests import input_digest
-from hts_battery.builders.screening_builder import ScreeningBuilder
+from hts_battery.builders.screening_builder import (
+    BATCH_SIZE,
+    Options,
+    ScreeningBuilder,
+    by_key,
+    dumped,
+)
 from hts_battery.schemas.build import ThermoRecord
 from hts_battery.schemas.candidate import CandidateDoc
 from hts_battery.schemas.species import parse_species
 from hts_battery.schemas.summary import SummaryDoc, temperature_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from maggma.core import Store
 
     from hts_battery.schemas.thermo import ThermoDoc
+
+_RECORD_FIELDS = (
+    "candidate_id",
+    "temperature",
+    "state",
+    "input_digest",
+    "hull_version",
+)
 
 
 class SummaryBuilder(ScreeningBuilder):
     """
     Join what is known of each candidate of one campaign.
 
+    A candidate whose records at different temperatures were not made from the same
+    inputs, because a build was killed between them, keeps its summary until they are.
+
     Parameters
     ----------
     candidates
         Candidates.
-    entries
-        Entries, for the flags of the calculation.
     thermo
         Stabilities.
     summary
         Store that is written, keyed by campaign and candidate.
     campaign
         Name of the campaign.
+    temperatures
+        In K: those at which a candidate must have been judged.
+    batch_size, shard, retry_failed, run_id
+        As in :class:`~hts_battery.builders.screening_builder.Options`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - maggma hands every argument over by name
         self,
         candidates: Store,
-        entries: Store,
         thermo: Store,
         summary: Store,
         *,
         campaign: str,
-        chunk_size: int = 500,
+        temperatures: Sequence[float],
+        batch_size: int = BATCH_SIZE,
+        shard: Sequence[int] = (0, 1),
+        retry_failed: bool = False,
+        run_id: str | None = None,
     ) -> None:
         self.candidates = candidates
-        self.entries = entries
         self.thermo = thermo
         self.summary = summary
         self.campaign = campaign
+        self.temperatures = tuple(temperatures)
         super().__init__(
-            [candidates, entries, thermo],
-            summary,
+            [candidates, thermo],
+            [summary],
             key=["candidate_id"],
             scope={"campaign": campaign},
-            chunk_size=chunk_size,
+            options=Options(batch_size, shard, retry_failed, run_id),
         )
 
     def get_items(self) -> Iterator[dict[str, Any]]:
-        """Yield every candidate whose summary is missing or outdated."""
-        groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for record in self.thermo.query(
-            {"campaign": self.campaign, "state": "successful"}
-        ):
-            record.pop("_id", None)
-            record.pop("_bt", None)
-            groups[record["candidate_id"]].append(record)
-        items = []
-        for name, records in sorted(groups.items()):
-            records.sort(key=lambda record: record["temperature"])
-            digest = input_digest([record["input_digest"] for record in records])
-            items.append(
-                {"candidate_id": name, "records": records, "input_digest": digest}
+        """Yield batches of candidates whose summary is missing or outdated."""
+        known = {
+            doc["candidate_id"]: doc["input_digest"]
+            for doc in self.summary.query(
+                self.scope, properties=["candidate_id", "input_digest"]
             )
-        changed = {
-            item["candidate_id"]: item
-            for item in self.changed(items, lambda item: item["candidate_id"])
+            if self.mine(doc["candidate_id"])
         }
-        names = list(changed)
-        entry_ids = [item["records"][0]["entry_id"] for item in changed.values()]
-        flags = {
-            entry["entry_id"]: entry["flags"]
-            for entry in self.entries.query(
-                {"entry_id": {"$in": entry_ids}}, properties=["entry_id", "flags"]
-            )
-        }
-        for doc in self.candidates.query({"candidate_id": {"$in": names}}):
-            doc.pop("_id", None)
-            item = changed[doc["candidate_id"]]
-            entry_flags = flags.get(item["records"][0]["entry_id"], [])
-            yield {**item, "candidate": doc, "flags": entry_flags}
+        digests = self._digests_of_records()
+        self.remove("candidate_id", set(known) - set(digests))
+        outdated = []
+        for name, digest in digests.items():
+            self.saw(digest or "")
+            if digest in (None, known.get(name)):
+                self.unchanged += 1
+            else:
+                outdated.append(name)
+        for names in self.batches(outdated):
+            records = by_key(self.thermo, names, "candidate_id", criteria=self.scope)
+            docs = by_key(self.candidates, names, "candidate_id", criteria={})
+            yield {
+                "inputs": [
+                    {
+                        "candidate": docs[name][0],
+                        "records": sorted(
+                            records[name], key=lambda record: record["temperature"]
+                        ),
+                        "input_digest": digests[name],
+                    }
+                    for name in names
+                    if name in docs
+                ]
+            }
 
-    def process_item(self, item: dict[str, Any]) -> list[dict[str, Any]]:
-        """Return the summary of one candidate."""
-        summary = candidate_summary(
-            CandidateDoc.model_validate(item["candidate"]),
-            [ThermoRecord.model_validate(record) for record in item["records"]],
-            flags=item["flags"],
-            digest=item["input_digest"],
-        )
-        return [summary.model_dump(mode="json")]
+    def _digests_of_records(self) -> dict[str, str | None]:
+        """Digest each candidate's records; None while they do not belong together."""
+        groups: dict[str, dict[float, tuple[str, str | None]]] = defaultdict(dict)
+        failed = set()
+        for record in self.thermo.query(self.scope, properties=list(_RECORD_FIELDS)):
+            name = record["candidate_id"]
+            if not self.mine(name):
+                continue
+            if record["state"] != "successful":
+                failed.add(name)
+            groups[name][record["temperature"]] = (
+                record["input_digest"],
+                record["hull_version"],
+            )
+        return {
+            name: self._digest(group)
+            for name, group in groups.items()
+            if name not in failed
+        }
+
+    def _digest(self, group: Mapping[float, tuple[str, str | None]]) -> str | None:
+        whole = set(group) == set(self.temperatures)
+        if not whole or len(set(group.values())) > 1:
+            return None
+        return input_digest(sorted(group.items()))
+
+    def process_item(self, item: dict[str, Any]) -> dict[str, Any]:
+        """Return the summaries of one batch."""
+        made = [
+            candidate_summary(
+                CandidateDoc.model_validate(part["candidate"]),
+                [ThermoRecord.model_validate(record) for record in part["records"]],
+                digest=part["input_digest"],
+            )
+            for part in item["inputs"]
+        ]
+        return {"documents": dumped(made), "failed": 0}
 
 
 def candidate_summary(
-    candidate: CandidateDoc,
-    records: Sequence[ThermoRecord],
-    *,
-    flags: Sequence[str],
-    digest: str,
+    candidate: CandidateDoc, records: Sequence[ThermoRecord], *, digest: str
 ) -> SummaryDoc:
     """
     Flatten the stabilities of one candidate.
@@ -122,8 +169,6 @@ def candidate_summary(
         The candidate.
     records
         One successful record per temperature, at least one.
-    flags
-        Warnings of its calculation.
     digest
         Digest of the inputs.
 
@@ -132,29 +177,38 @@ def candidate_summary(
     ValueError
         If no record is successful.
     """
-    results = [record.result for record in records if record.result is not None]
-    if not results:
+    judged = {
+        temperature_key(record.temperature): record.result
+        for record in records
+        if record.result is not None
+    }
+    if not judged:
         raise ValueError(f"{candidate.candidate_id} has no successful record")
-    first = results[0]
-    own = ["releases gas"] if first.releases_gas else []
-    if missing := _missing_compounds(first, candidate):
-        own.append(f"no reference in {', '.join(missing)}")
+    record = records[0]
+    first = next(iter(judged.values()))
+    estimates = first.orderings
     return SummaryDoc(
-        campaign=records[0].campaign,
+        campaign=record.campaign,
         candidate_id=candidate.candidate_id,
         formula=candidate.formula,
         canonical_formula=candidate.canonical_formula,
         family=candidate.family,
         elements=candidate.elements,
         n_elements=candidate.n_elements,
-        engine=records[0].engine,
+        engine=record.engine,
         calculator=first.calculator,
         energy_per_atom=first.energy_per_atom,
         energy_above_hull=first.energy_above_hull_0k,
         energy_above_hull_at={
-            temperature_key(result.temperature): result.energy_above_hull
-            for result in results
+            key: result.energy_above_hull for key, result in judged.items()
         },
+        energy_above_hull_upper_at={
+            key: result.energy_above_hull_random
+            for key, result in judged.items()
+            if result.energy_above_hull_random is not None
+        },
+        label_at={key: result.label for key, result in judged.items()},
+        uncertainty=first.uncertainty,
         entropy=first.entropy,
         entropy_by_sublattice={
             term.sublattice: term.entropy_per_formula_unit
@@ -163,12 +217,32 @@ def candidate_summary(
         },
         mixing_temperature=first.mixing_temperature,
         decomposition=first.decomposition,
-        n_orderings=first.orderings.n_orderings if first.orderings else 1,
+        n_orderings=estimates.n_orderings if estimates else 1,
+        n_random_orderings=estimates.n_random if estimates else 0,
+        lowest_ordering_kind=estimates.lowest_kind if estimates else None,
+        ordering_spread=estimates.random_spread if estimates else None,
+        entry_id=str(record.entry_id),
+        deviation=record.deviation,
         n_references=first.n_references,
+        excluded_references=first.excluded_references,
         hull_version=first.hull_version,
-        flags=tuple(own) + tuple(flags),
+        previous_at={
+            temperature_key(record.temperature): record.previous
+            for record in records
+            if record.previous is not None
+        },
+        flags=_flags(candidate, first, record.flags),
         input_digest=digest,
     )
+
+
+def _flags(
+    candidate: CandidateDoc, result: ThermoDoc, others: Sequence[str]
+) -> tuple[str, ...]:
+    own = ["releases gas"] if result.releases_gas else []
+    if missing := _missing_compounds(result, candidate):
+        own.append(f"no reference in {', '.join(missing)}")
+    return tuple(dict.fromkeys([*own, *result.flags, *others]))
 
 
 def _missing_compounds(result: ThermoDoc, candidate: CandidateDoc) -> list[str]:

@@ -3,45 +3,76 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from hts_battery.builders.digests import input_digest
-from hts_battery.builders.screening_builder import ScreeningBuilder
-from hts_battery.errors import HTSBatteryError, MixedCalculatorError
-from hts_battery.schemas.build import ThermoRecord
-from hts_battery.schemas.campaign import CampaignSpec
-from hts_battery.schemas.candidate import CandidateDoc
-from hts_battery.schemas.entry import EntryKind, EntryState
-from hts_battery.schemas.thermo import OrderingKind
-from hts_battery.thermo.entropy import candidate_entropy
-from hts_battery.thermo.hull import Hull
-from hts_battery.thermo.stability import (
-    CandidateEnergy,
-    ordering_estimates,
-    stability,
+from hts_battery.builders.digests import CODE_VERSION, input_digest
+from hts_battery.builders.judging import (
+    ENTRY_FIELDS,
+    Outcome,
+    ReferenceHull,
+    judge,
+    other_candidates,
 )
+from hts_battery.builders.reasons import (
+    REMOVED,
+    HullNews,
+    judgement,
+    reasons,
+)
+from hts_battery.builders.reference_hulls import (
+    REFERENCE_FIELDS,
+    StoredHulls,
+    reference_hulls,
+)
+from hts_battery.builders.screening_builder import (
+    BATCH_SIZE,
+    Options,
+    ScreeningBuilder,
+    by_key,
+    dumped,
+)
+from hts_battery.connections.contents import content_digests, query_values
+from hts_battery.schemas.build import (
+    Change,
+    ChangeSet,
+    PreviousJudgement,
+    ThermoRecord,
+)
+from hts_battery.schemas.campaign import CampaignSpec
+from hts_battery.schemas.entry import EntryKind, EntryState
+from hts_battery.schemas.thermo import ReferencesAtTemperature
+from hts_battery.thermo.reference_changes import StoredAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from maggma.core import Store
 
-    from hts_battery.schemas.thermo import ThermoDoc
+    from hts_battery.thermo.competition import OtherCandidate
 
-_ENTRY_FIELDS = (
-    "entry_id",
+_OLD_FIELDS = (
     "candidate_id",
-    "formula",
-    "calculator",
-    "calculation",
-    "energy.energy_per_atom",
+    "temperature",
+    "state",
     "input_digest",
+    "hull_version",
+)
+_ANSWER_FIELDS = (
+    "candidate_id",
+    "result.formula",
+    "result.chemical_potentials",
+    "result.decomposition.reference_id",
+    "result.excluded_references",
 )
 
 
 class ThermoBuilder(ScreeningBuilder):
     """
     Judge every candidate of one campaign that has a usable energy.
+
+    A record is made again where candidate, orderings, options or code changed, or
+    where a change of the references can change its answer; other records keep the
+    hull version on which they were judged.
 
     Parameters
     ----------
@@ -53,176 +84,407 @@ class ThermoBuilder(ScreeningBuilder):
         Energies of candidates and competing phases.
     thermo
         Store that is written, keyed by campaign, candidate and temperature.
+    hulls
+        Store of the references of each hull version; new versions are added.
+    changes
+        Store of what was written, replaced and removed; added to.
     campaign
-        The campaign: engine, relaxation settings and entropy options.
+        The campaign: engine, relaxation settings, entropy and stability options.
     temperatures
         In K.
+    batch_size, shard, retry_failed, run_id
+        As in :class:`~hts_battery.builders.screening_builder.Options`.
     """
 
-    def __init__(  # noqa: PLR0913 - maggma hands every store over by name
+    def __init__(  # noqa: PLR0913 - maggma hands every argument over by name
         self,
         members: Store,
         candidates: Store,
         entries: Store,
         thermo: Store,
+        hulls: Store,
+        changes: Store,
         *,
         campaign: CampaignSpec,
         temperatures: Sequence[float],
-        chunk_size: int = 500,
+        batch_size: int = BATCH_SIZE,
+        shard: Sequence[int] = (0, 1),
+        retry_failed: bool = False,
+        run_id: str | None = None,
     ) -> None:
         self.members = members
         self.candidates = candidates
         self.entries = entries
         self.thermo = thermo
+        self.hulls = hulls
+        self.changes = changes
         self.campaign = (
             campaign
             if isinstance(campaign, CampaignSpec)
             else CampaignSpec.model_validate(campaign)
         )
         self.temperatures = tuple(temperatures)
-        self._hulls: dict[str, Hull] | None = None
+        self.known_hulls: dict[str, ReferenceHull] = {}
         super().__init__(
             [members, candidates, entries],
-            thermo,
+            [thermo, hulls, changes],
             key=["candidate_id", "temperature"],
             scope={"campaign": self.campaign.name},
-            chunk_size=chunk_size,
+            options=Options(batch_size, shard, retry_failed, run_id),
         )
 
     def get_items(self) -> Iterator[dict[str, Any]]:
-        """Yield every candidate with an energy whose stability is outdated."""
-        self._hulls = None
-        hulls = self._known_hulls()
-        options = {
-            "entropy": self.campaign.entropy.model_dump(mode="json"),
-            "hulls": {name: hull.digest for name, hull in hulls.items()},
-        }
+        """Yield batches of candidates whose stability is missing or outdated."""
+        self.known_hulls = self._reference_hulls()
+        stored = StoredHulls(self.hulls, self.known_hulls)
+        stored.add(self.campaign.engine)
         energies = self._energies()
-        items = [
-            {
-                "candidate_id": name,
-                "temperature": temperature,
-                "entries": energies[name],
-                "input_digest": input_digest(energies[name], options, temperature),
+        others = self._others(energies)
+        options_digest = self._options_digest(others)
+        digests = self._digests_of(energies, options_digest)
+        known = self._known()
+        self._remove_gone(digests, known)
+        outdated = self._outdated(digests, known, stored)
+        for number, names in enumerate(self.batches(outdated)):
+            docs = by_key(self.candidates, names, "candidate_id", criteria={})
+            replaced = [name for name in names if name in known]
+            old = by_key(self.thermo, replaced, "candidate_id", criteria=self.scope)
+            versions = {
+                record["hull_version"] for group in old.values() for record in group
             }
-            for name in energies
-            for temperature in self.temperatures
-        ]
-        changed: dict[str, dict[str, Any]] = {}
-        for item in self.changed(
-            items, lambda item: (item["candidate_id"], item["temperature"])
-        ):
-            group = changed.setdefault(
-                item["candidate_id"], {"entries": item["entries"], "digests": {}}
-            )
-            group["digests"][item["temperature"]] = item["input_digest"]
-        for doc in self.candidates.query({"candidate_id": {"$in": list(changed)}}):
-            doc.pop("_id", None)
-            yield {"candidate": doc, **changed[doc["candidate_id"]]}
+            yield {
+                "number": number,
+                "options_digest": options_digest,
+                "hulls": self.known_hulls,
+                "others": others,
+                "news": {version: stored.news(version) for version in versions},
+                "inputs": [
+                    {
+                        "candidate": docs[name][0],
+                        "entries": energies[name],
+                        "input_digest": digests[name],
+                        "temperatures": outdated[name],
+                        "old": {r["temperature"]: r for r in old.get(name, ())},
+                    }
+                    for name in names
+                    if name in docs
+                ],
+            }
 
-    def _known_hulls(self) -> dict[str, Hull]:
-        """Build the hulls when first asked: a worker made from JSON reads no items."""
-        if self._hulls is None:
-            self._hulls = self._build_hulls()
-        return self._hulls
-
-    def _build_hulls(self) -> dict[str, Hull]:
-        """One hull per calculator, from the competing phases in use."""
-        references: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for entry in self.entries.query(
-            {
-                "kind": EntryKind.REFERENCE,
-                "engine": self.campaign.engine,
-                "state": EntryState.USED,
-            },
-            properties=list(_ENTRY_FIELDS),
-        ):
-            references[entry["calculator"]].append(entry)
-        return {
-            calculator: Hull(
-                [entry["formula"] for entry in group],
-                [entry["energy"]["energy_per_atom"] for entry in group],
-                ids=[entry["entry_id"] for entry in group],
-            )
-            for calculator, group in sorted(references.items())
+    def _reference_hulls(self) -> dict[str, ReferenceHull]:
+        """One hull per calculator and correction scheme, of the phases in use."""
+        criteria = {
+            "kind": EntryKind.REFERENCE,
+            "engine": self.campaign.engine,
+            "state": EntryState.USED,
         }
+        return reference_hulls(
+            self.entries.query(criteria, properties=list(REFERENCE_FIELDS))
+        )
 
     def _energies(self) -> dict[str, list[dict[str, Any]]]:
         """Usable entries of each member, made with the campaign's settings."""
-        members = self.members.distinct(
-            "candidate_id", {"campaign": self.campaign.name}
-        )
+        members = [
+            name
+            for name in self.members.distinct(
+                "candidate_id", {"campaign": self.campaign.name}
+            )
+            if self.campaign.stability.other_candidates or self.mine(name)
+        ]
         relaxation = self.campaign.relaxation.model_dump(mode="json")
         energies: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for entry in self.entries.query(
-            {
-                "candidate_id": {"$in": members},
-                "engine": self.campaign.engine,
-                "state": EntryState.USED,
-            },
-            properties=list(_ENTRY_FIELDS),
+        for entry in query_values(
+            self.entries,
+            "candidate_id",
+            members,
+            criteria={"kind": EntryKind.CANDIDATE, "engine": self.campaign.engine},
+            properties=[*ENTRY_FIELDS, "state"],
         ):
             entry.pop("_id", None)
-            if entry["calculation"]["relaxation"] == relaxation:
+            used = entry.pop("state") == EntryState.USED
+            if used and entry["calculation"]["relaxation"] == relaxation:
                 energies[entry["candidate_id"]].append(entry)
         for group in energies.values():
             group.sort(key=lambda entry: entry["entry_id"])
-        return dict(sorted(energies.items()))
+        return energies
 
-    def process_item(self, item: dict[str, Any]) -> list[dict[str, Any]]:
-        """Return one record per outdated temperature; a failure is a record too."""
-        common = {
-            "campaign": self.campaign.name,
-            "candidate_id": item["candidate"]["candidate_id"],
-            "engine": self.campaign.engine,
-        }
-        entry_id, results, error = None, {}, None
-        try:
-            entry_id, docs = self._judge(item, tuple(item["digests"]))
-            results = {doc.temperature: doc for doc in docs}
-        except HTSBatteryError as err:
-            error = str(err)
-            self.failed += 1
-        return [
-            ThermoRecord(
-                **common,
-                temperature=temperature,
-                state="failed" if error else "successful",
-                error=error,
-                entry_id=entry_id,
-                result=results.get(temperature),
-                input_digest=digest,
-            ).model_dump(mode="json")
-            for temperature, digest in item["digests"].items()
-        ]
+    def _others(
+        self, energies: Mapping[str, Sequence[Mapping[str, Any]]]
+    ) -> dict[str, list[OtherCandidate]] | None:
+        """All candidates as competing phases, by scheme, where the options ask."""
+        if not self.campaign.stability.other_candidates:
+            return None
+        docs = query_values(self.candidates, "candidate_id", energies, criteria={})
+        return other_candidates(
+            [
+                {"candidate": doc, "entries": energies[doc["candidate_id"]]}
+                for doc in docs
+            ],
+            self.known_hulls,
+            entropy=self.campaign.entropy,
+        )
 
-    def _judge(
-        self, item: Mapping[str, Any], temperatures: Sequence[float]
-    ) -> tuple[str, tuple[ThermoDoc, ...]]:
-        hulls = self._known_hulls()
-        candidate = CandidateDoc.model_validate(item["candidate"])
-        entries = [e for e in item["entries"] if e["calculator"] in hulls]
-        if not entries:
-            found = sorted({e["calculator"] for e in item["entries"]})
-            raise MixedCalculatorError(
-                f"computed with {', '.join(found)}, but the competing phases with "
-                f"{', '.join(hulls) or 'nothing'}"
+    def _options_digest(
+        self, others: Mapping[str, Sequence[OtherCandidate]] | None
+    ) -> str:
+        """Digest options, with whatever makes every answer depend on every input."""
+        options = self.campaign.stability
+        gibbs = options.references_at_temperature is not ReferencesAtTemperature.NONE
+        versions = {name: known.hull.digest for name, known in self.known_hulls.items()}
+        return input_digest(
+            self.campaign.entropy.model_dump(mode="json"),
+            options.model_dump(mode="json"),
+            # These answers have no certificate that a change of references leaves.
+            versions if gibbs or others is not None else sorted(versions),
+            others,
+        )
+
+    def _digests_of(
+        self, energies: Mapping[str, Sequence[Mapping[str, Any]]], options_digest: str
+    ) -> dict[str, str]:
+        wanted = {name for name in energies if self.mine(name)}
+        some = len(wanted) <= self.batch_size
+        criteria = {"candidate_id": {"$in": sorted(wanted)}} if some else {}
+        return {
+            name: input_digest(digest, energies[name], options_digest)
+            for (name,), digest in content_digests(
+                self.candidates, criteria, ["candidate_id"]
             )
-        lowest = min(entries, key=lambda e: e["energy"]["energy_per_atom"])
-        same = [e for e in entries if e["calculator"] == lowest["calculator"]]
-        energy = CandidateEnergy(
-            candidate_id=candidate.candidate_id,
-            formula=candidate.formula,
-            energy_per_atom=lowest["energy"]["energy_per_atom"],
-            entropy=candidate_entropy(candidate.to_candidate(), self.campaign.entropy),
-            orderings=ordering_estimates(
-                {OrderingKind.RANDOM: [e["energy"]["energy_per_atom"] for e in same]}
-            ),
+            if name in wanted
+        }
+
+    def _known(self) -> dict[str, dict[float, dict[str, Any]]]:
+        """State of every stored record of this campaign."""
+        known: dict[str, dict[float, dict[str, Any]]] = defaultdict(dict)
+        for doc in self.thermo.query(self.scope, properties=list(_OLD_FIELDS)):
+            if self.mine(doc["candidate_id"]):
+                known[doc["candidate_id"]][doc["temperature"]] = doc
+        return known
+
+    def _outdated(
+        self,
+        digests: Mapping[str, str],
+        known: Mapping[str, Mapping[float, Mapping[str, Any]]],
+        stored: StoredHulls,
+    ) -> dict[str, list[float]]:
+        """Temperatures at which each candidate must be judged again."""
+        outdated: dict[str, list[float]] = {}
+        doubtful: dict[str, list[str]] = defaultdict(list)
+        for name, digest in digests.items():
+            records = known.get(name, {})
+            for temperature in self.temperatures:
+                self.saw(digest)
+                record = records.get(temperature)
+                if record is None or self._must_be_made(record, digest, stored):
+                    outdated.setdefault(name, []).append(temperature)
+                elif record["hull_version"] not in stored.current:
+                    doubtful[record["hull_version"]].append(name)
+        affected = self._affected(doubtful, stored)
+        for name in affected:
+            outdated[name] = list(self.temperatures)
+        self.unchanged = self.read - sum(map(len, outdated.values()))
+        return outdated
+
+    def _must_be_made(
+        self, record: Mapping[str, Any], digest: str, stored: StoredHulls
+    ) -> bool:
+        if record["input_digest"] != digest:
+            return True
+        if record["state"] == "failed":
+            return self.retry_failed or record["hull_version"] not in stored.waiting
+        return False
+
+    def _affected(
+        self, doubtful: Mapping[str, Sequence[str]], stored: StoredHulls
+    ) -> set[str]:
+        """Candidates of older hull versions whose answer the new one can change."""
+        affected: set[str] = set()
+        for version, names in doubtful.items():
+            change = stored.change(version)
+            if change is None:  # its references are not known, or its scheme is gone
+                affected |= set(names)
+                continue
+            answers = {}
+            for doc in query_values(
+                self.thermo,
+                "candidate_id",
+                names,
+                criteria=self.scope,
+                properties=_ANSWER_FIELDS,
+            ):
+                answers[doc["candidate_id"]] = _answer(doc["result"])
+            affected |= change.affected(answers)
+        return affected
+
+    def _remove_gone(
+        self,
+        digests: Mapping[str, str],
+        known: Mapping[str, Mapping[float, Mapping[str, Any]]],
+    ) -> None:
+        gone: dict[float, set[str]] = defaultdict(set)
+        for name, records in known.items():
+            for temperature in records:
+                if name not in digests or temperature not in self.temperatures:
+                    gone[temperature].add(name)
+        for temperature, names in gone.items():
+            left = [name for name in names if name not in digests]
+            for number, batch in enumerate(self.batches(left)):
+                old = by_key(self.thermo, batch, "candidate_id", criteria=self.scope)
+                self._write_changes(
+                    f"removed-{temperature:g}-{number}",
+                    [
+                        _change(record, None, (REMOVED,))
+                        for group in old.values()
+                        for record in group
+                        if record["temperature"] == temperature
+                    ],
+                )
+            self.remove("candidate_id", names, temperature=temperature)
+
+    def process_item(self, item: dict[str, Any]) -> dict[str, Any]:
+        """Return the records of one batch; a failure is a record too."""
+        outcomes = judge(
+            item["inputs"],
+            item["hulls"],
+            temperatures=self.temperatures,
+            entropy=self.campaign.entropy,
+            stability=self.campaign.stability,
+            others=item["others"],
         )
-        docs = stability(
-            energy,
-            hulls[lowest["calculator"]],
-            calculator=lowest["calculator"],
-            temperatures=temperatures,
+        records, changes = [], []
+        for part, outcome in zip(item["inputs"], outcomes, strict=True):
+            made = [
+                self._record(outcome, temperature, part, item)
+                for temperature in part["temperatures"]
+            ]
+            records += made
+            changes += [
+                _change(
+                    part["old"].get(record.temperature),
+                    record,
+                    self._reasons(part["old"].get(record.temperature), record, item),
+                )
+                for record in made
+            ]
+        return {
+            "documents": dumped(records),
+            "changes": dumped(changes),
+            "number": str(item["number"]),
+            "failed": sum(record.state == "failed" for record in records),
+        }
+
+    def _record(
+        self,
+        outcome: Outcome,
+        temperature: float,
+        part: Mapping[str, Any],
+        item: Mapping[str, Any],
+    ) -> ThermoRecord:
+        result = outcome.at(temperature)
+        record = ThermoRecord(
+            campaign=self.campaign.name,
+            candidate_id=part["candidate"]["candidate_id"],
+            temperature=temperature,
+            state="failed" if outcome.error else "successful",
+            error=outcome.error,
+            entry_id=outcome.entry_id,
+            engine=self.campaign.engine,
+            orderings=outcome.orderings,
+            flags=outcome.flags,
+            deviation=dict(outcome.deviation),
+            result=result,
+            hull_version=outcome.hull_version,
+            options_digest=item["options_digest"],
+            code_version=CODE_VERSION,
+            input_digest=part["input_digest"],
         )
-        return lowest["entry_id"], docs
+        old = part["old"].get(temperature)
+        return record.model_copy(update={"previous": self._previous(old, record, item)})
+
+    def _previous(
+        self,
+        old: Mapping[str, Any] | None,
+        record: ThermoRecord,
+        item: Mapping[str, Any],
+    ) -> PreviousJudgement | None:
+        """Numbers that are overwritten, or those kept from a success before."""
+        if old is None:
+            return None
+        if old["result"] is None:
+            kept = old.get("previous")
+            return None if kept is None else PreviousJudgement.model_validate(kept)
+        return PreviousJudgement(
+            **judgement(old["result"]).model_dump(),
+            reasons=self._reasons(old, record, item),
+        )
+
+    def _reasons(
+        self,
+        old: Mapping[str, Any] | None,
+        record: ThermoRecord,
+        item: Mapping[str, Any],
+    ) -> tuple[str, ...]:
+        news: HullNews | None = None
+        if old is not None and old["hull_version"] != record.hull_version:
+            news = item["news"].get(old["hull_version"])
+        phases = record.result.decomposition if record.result else ()
+        return reasons(
+            old,
+            orderings=record.orderings,
+            phases=[phase.reference_id for phase in phases],
+            options_digest=record.options_digest,
+            news=news,
+        )
+
+    def write_history(self, items: list[dict[str, Any]]) -> None:
+        """Write what changes before it changes: a killed build loses no reason."""
+        for item in items:
+            self._write_changes(item["number"], item["changes"])
+
+    def _write_changes(self, batch: str, changes: Sequence[Any]) -> None:
+        if not changes:
+            return
+        found = ChangeSet(
+            change_id=f"{self._run_id}:{self.campaign.name}:{self.shard[0]}:{batch}",
+            run_id=self._run_id,
+            campaign=self.campaign.name,
+            changes=tuple(changes),
+        )
+        self._about_to_write()
+        self.changes.update(found.model_dump(mode="json"), key="change_id")
+
+
+def _answer(result: Mapping[str, Any]) -> StoredAnswer:
+    return StoredAnswer(
+        formula=result["formula"],
+        chemical_potentials=result["chemical_potentials"],
+        phases=tuple(phase["reference_id"] for phase in result["decomposition"]),
+        exclude=tuple(result["excluded_references"]),
+    )
+
+
+def _change(
+    old: Mapping[str, Any] | None,
+    record: ThermoRecord | None,
+    why: tuple[str, ...],
+) -> Change:
+    before = judgement(old["result"]) if old and old["result"] else None
+    after = judgement(record.result) if record and record.result else None
+    place = record or old
+    result = (record and record.result) or (old and old["result"])
+    if isinstance(place, ThermoRecord):
+        name, temperature = place.candidate_id, place.temperature
+    else:
+        known = cast("Mapping[str, Any]", place)
+        name, temperature = known["candidate_id"], known["temperature"]
+    formula = None
+    if result:
+        formula = result["formula"] if isinstance(result, dict) else result.formula
+    return Change(
+        candidate_id=name,
+        formula=formula,
+        temperature=temperature,
+        before=before,
+        after=after,
+        reasons=why,
+    )

@@ -1,25 +1,48 @@
-"""Running the builders of a campaign in their order."""
+"""Running the builders in their order: one run at a time, each with its manifest."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from collections import defaultdict
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
+from hts_battery.builders.digests import CODE_VERSION
 from hts_battery.builders.entries import EntriesBuilder
-from hts_battery.builders.screening_builder import run_builder
+from hts_battery.builders.screening_builder import new_run_id, run_builder
 from hts_battery.builders.summary import SummaryBuilder
 from hts_battery.builders.thermo import ThermoBuilder
+from hts_battery.connections.locks import exclusive
+from hts_battery.connections.processes import host_name
+from hts_battery.connections.stores import ensure_index
 from hts_battery.errors import ConfigurationError
-from hts_battery.schemas.build import total_report
+from hts_battery.schemas.build import (
+    BuildManifest,
+    BuildState,
+    HullSummary,
+    total_report,
+)
 from hts_battery.schemas.campaign import CampaignSpec
+from hts_battery.schemas.summary import temperature_key
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from hts_battery.builders.screening_builder import ScreeningBuilder
+    from hts_battery.connections.locks import Lease
     from hts_battery.connections.stores import Stores
     from hts_battery.schemas.build import BuildReport
 
 BUILDERS = ("entries", "thermo", "summary")
 """Names of the builders in the order in which they are run."""
+
+LOCK = "build"
+"""Name of the lock that a run of the builders holds."""
+
+_PACKAGES = ("hts_battery", "numpy", "pymatgen", "maggma", "emmet-core")
 
 
 def build(
@@ -28,6 +51,7 @@ def build(
     *,
     temperatures: Sequence[float],
     only: str | None = None,
+    retry_failed: bool = False,
 ) -> dict[str, BuildReport]:
     """
     Run the builders of one campaign: entries, then thermo, then summary.
@@ -42,78 +66,219 @@ def build(
         In K, where the campaign names none.
     only
         Name of a single builder to run.
+    retry_failed
+        Whether failures are tried again though nothing changed.
 
     Returns
     -------
     dict[str, BuildReport]
         What each builder did.
+
+    Raises
+    ------
+    StoreError
+        If another process is building.
     """
-    builders = {
-        "entries": _entries_builder(stores),
-        "thermo": ThermoBuilder(
-            stores.members,
-            stores.candidates,
-            stores.entries,
-            stores.thermo,
-            campaign=spec,
-            temperatures=spec.temperatures or tuple(temperatures),
-        ),
-        "summary": SummaryBuilder(
-            stores.candidates,
-            stores.entries,
-            stores.thermo,
-            stores.summary,
-            campaign=spec.name,
-        ),
-    }
-    _check_name(only)
-    return {
-        name: run_builder(builder)
-        for name, builder in builders.items()
-        if only in (None, name)
-    }
+    return _run([spec], stores, _Asked(tuple(temperatures), only, retry_failed))
 
 
 def build_all(
-    stores: Stores, *, temperatures: Sequence[float], only: str | None = None
+    stores: Stores,
+    *,
+    temperatures: Sequence[float],
+    only: str | None = None,
+    retry_failed: bool = False,
 ) -> dict[str, BuildReport]:
     """
     Run the builders of every campaign of the database.
 
     Entries belong to no campaign and are made once; the counts of the other builders
-    are added up.
-
-    Parameters
-    ----------
-    stores
-        Open stores.
-    temperatures
-        In K, where a campaign names none.
-    only
-        Name of a single builder to run.
+    are added up. Parameters are those of :func:`build`.
     """
-    _check_name(only)
-    reports: dict[str, BuildReport] = {}
-    if only in (None, "entries"):
-        reports["entries"] = run_builder(_entries_builder(stores))
-    for name in BUILDERS[1:]:
-        if only not in (None, name):
-            continue
-        reports[name] = total_report(
-            build(spec, stores, temperatures=temperatures, only=name)[name]
-            for spec in stored_campaigns(stores)
+    asked = _Asked(tuple(temperatures), only, retry_failed)
+    return _run(stored_campaigns(stores), stores, asked)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a caller wants done."""
+
+    temperatures: tuple[float, ...]
+    only: str | None
+    retry_failed: bool
+
+
+@dataclass
+class _Run:
+    """One run in progress: its lock and its manifest, rewritten as it goes on."""
+
+    stores: Stores
+    lease: Lease
+    manifest: BuildManifest
+
+    def note(self, **fields: object) -> None:
+        """Change the manifest and write it."""
+        self.manifest = self.manifest.model_copy(update=fields)
+        self.stores.builds.update(self.manifest.model_dump(), key="run_id")
+
+    def carry_out(self, name: str, campaign: str, builder: ScreeningBuilder) -> None:
+        """Run one builder and note what it did."""
+        report = run_builder(builder, before_write=self.lease.check)
+        known = self.manifest.reports
+        total = total_report([known[name], report] if name in known else [report])
+        place = f"{name} {campaign}".strip()
+        hulls = self.manifest.hulls
+        if isinstance(builder, ThermoBuilder):
+            hulls += tuple(_hull_summaries(builder))
+        self.note(
+            reports={**known, name: total},
+            input_digests={**self.manifest.input_digests, place: builder.inputs_digest},
+            hulls=hulls,
         )
-    return reports
 
 
-def _entries_builder(stores: Stores) -> EntriesBuilder:
-    return EntriesBuilder(stores.tasks, stores.references, stores.entries)
-
-
-def _check_name(only: str | None) -> None:
-    if only is not None and only not in BUILDERS:
+def _run(
+    specs: Sequence[CampaignSpec], stores: Stores, asked: _Asked
+) -> dict[str, BuildReport]:
+    if asked.only is not None and asked.only not in BUILDERS:
         raise ConfigurationError(
-            f"there is no builder {only!r}; choose one of all, {', '.join(BUILDERS)}"
+            f"there is no builder {asked.only!r}; choose one of all, "
+            f"{', '.join(BUILDERS)}"
+        )
+    with _recorded_run(specs, stores, asked) as run:
+        for name in BUILDERS:
+            if asked.only not in (None, name):
+                continue
+            for campaign, builder in _builders(name, specs, run, asked):
+                run.carry_out(name, campaign, builder)
+            if name not in run.manifest.reports:  # no campaign in the database
+                run.note(reports={**run.manifest.reports, name: total_report([])})
+    return run.manifest.reports
+
+
+@contextmanager
+def _recorded_run(
+    specs: Sequence[CampaignSpec], stores: Stores, asked: _Asked
+) -> Iterator[_Run]:
+    run_id = new_run_id()
+    with exclusive(stores, LOCK, holder=f"build {run_id}") as lease:
+        _mark_interrupted(stores)
+        manifest = BuildManifest(
+            run_id=run_id,
+            state=BuildState.RUNNING,
+            started_at=datetime.now(UTC),
+            host=host_name(),
+            pid=os.getpid(),
+            only=asked.only,
+            retry_failed=asked.retry_failed,
+            versions={name: version(name) for name in _PACKAGES},
+            code_version=CODE_VERSION,
+            options={spec.name: _options(spec, asked) for spec in specs},
+        )
+        run = _Run(stores, lease, manifest)
+        run.note()
+        try:
+            yield run
+        except BaseException as err:
+            run.note(
+                state=BuildState.FAILED,
+                finished_at=datetime.now(UTC),
+                error=f"{type(err).__name__}: {err}",
+            )
+            raise
+        run.note(state=BuildState.FINISHED, finished_at=datetime.now(UTC))
+
+
+def _mark_interrupted(stores: Stores) -> None:
+    """Say of runs that never ended that they did: whoever holds the lock is alone."""
+    for doc in stores.builds.query({"state": BuildState.RUNNING}):
+        doc.pop("_id")
+        stores.builds.update({**doc, "state": BuildState.INTERRUPTED}, key="run_id")
+
+
+def _options(spec: CampaignSpec, asked: _Asked) -> dict[str, Any]:
+    return {
+        "engine": spec.engine,
+        "temperatures": _temperatures(spec, asked),
+        "entropy": spec.entropy.model_dump(mode="json"),
+        "stability": spec.stability.model_dump(mode="json"),
+    }
+
+
+def _temperatures(spec: CampaignSpec, asked: _Asked) -> tuple[float, ...]:
+    return spec.temperatures or asked.temperatures
+
+
+def _builders(
+    name: str, specs: Sequence[CampaignSpec], run: _Run, asked: _Asked
+) -> Iterator[tuple[str, ScreeningBuilder]]:
+    """Make one builder for each campaign; entries belong to none."""
+    stores = run.stores
+    common: dict[str, Any] = {
+        "retry_failed": asked.retry_failed,
+        "run_id": run.manifest.run_id,
+    }
+    if name == "entries":
+        yield (
+            "",
+            EntriesBuilder(stores.tasks, stores.references, stores.entries, **common),
+        )
+        return
+    for spec in specs:
+        temperatures = _temperatures(spec, asked)
+        if name == "thermo":
+            yield spec.name, thermo_builder(spec, stores, temperatures, **common)
+            continue
+        for temperature in temperatures:
+            key = temperature_key(temperature)
+            ensure_index(stores, "summary", f"energy_above_hull_at.{key}")
+        yield spec.name, summary_builder(spec, stores, temperatures, **common)
+
+
+def thermo_builder(
+    spec: CampaignSpec,
+    stores: Stores,
+    temperatures: Sequence[float],
+    **options: Any,  # noqa: ANN401 - those of the builder, by name
+) -> ThermoBuilder:
+    """Make the builder of stabilities of one campaign."""
+    return ThermoBuilder(
+        stores.members,
+        stores.candidates,
+        stores.entries,
+        stores.thermo,
+        stores.hulls,
+        stores.changes,
+        campaign=spec,
+        temperatures=temperatures,
+        **options,
+    )
+
+
+def summary_builder(
+    spec: CampaignSpec,
+    stores: Stores,
+    temperatures: Sequence[float],
+    **options: Any,  # noqa: ANN401 - those of the builder, by name
+) -> SummaryBuilder:
+    """Make the builder of summaries of one campaign."""
+    return SummaryBuilder(
+        stores.candidates,
+        stores.thermo,
+        stores.summary,
+        campaign=spec.name,
+        temperatures=temperatures,
+        **options,
+    )
+
+
+def _hull_summaries(builder: ThermoBuilder) -> Iterator[HullSummary]:
+    for scheme, known in builder.known_hulls.items():
+        yield HullSummary(
+            campaign=builder.campaign.name,
+            scheme=scheme,
+            hull_version=known.hull.digest,
+            n_references=len(known.hull),
         )
 
 
@@ -121,3 +286,28 @@ def stored_campaigns(stores: Stores) -> list[CampaignSpec]:
     """Return every campaign that was registered in the database, by name."""
     docs = stores.campaigns.query({}, sort={"name": 1})
     return [CampaignSpec.model_validate(doc["spec"]) for doc in docs]
+
+
+def chain_of_builders(
+    stores: Stores, *, temperatures: Sequence[float]
+) -> list[ScreeningBuilder]:
+    """
+    Make every builder of every campaign, in the order in which they must run.
+
+    For ``mrun``, which takes no lock and writes no manifest.
+
+    Parameters
+    ----------
+    stores
+        Open stores.
+    temperatures
+        In K, where a campaign names none.
+    """
+    specs = stored_campaigns(stores)
+    grouped: dict[str, list[ScreeningBuilder]] = defaultdict(list)
+    for spec in specs:
+        kelvin = spec.temperatures or tuple(temperatures)
+        grouped["thermo"].append(thermo_builder(spec, stores, kelvin))
+        grouped["summary"].append(summary_builder(spec, stores, kelvin))
+    entries = EntriesBuilder(stores.tasks, stores.references, stores.entries)
+    return [entries, *grouped["thermo"], *grouped["summary"]]

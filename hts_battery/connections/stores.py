@@ -109,6 +109,16 @@ COLLECTIONS: dict[str, tuple[str, tuple[Index, ...]]] = {
             Index(("input_digest",)),
         ),
     ),
+    "hulls": ("hull_version", (Index(("hull_version",), unique=True),)),
+    "changes": (
+        "change_id",
+        (Index(("change_id",), unique=True), Index(("run_id",))),
+    ),
+    "builds": (
+        "run_id",
+        (Index(("run_id",), unique=True), Index(("state",))),
+    ),
+    "locks": ("name", (Index(("name",), unique=True),)),
 }
 """Name of each collection → key field and indexes."""
 
@@ -141,6 +151,14 @@ class SharedMongoStore(MongoStore):
     def name(self) -> str:
         """Server, database and collection, without credentials."""
         return f"{redact(str(self.uri))}#{self.database}.{self.collection_name}"
+
+    @property
+    def collection(self) -> Collection[dict[str, Any]]:
+        """The collection itself, for what maggma's stores do not offer."""
+        if self._coll is None:
+            raise StoreError(f"store {self.collection_name} is not connected")
+        found: Collection[dict[str, Any]] = self._coll
+        return found
 
     def connect(self, force_reset: bool = False) -> None:
         """Take part in the shared client."""
@@ -207,6 +225,14 @@ class Stores:
         Stability of each candidate at each temperature.
     summary
         One flat document per candidate and campaign for analysts.
+    hulls
+        The references of each hull version.
+    changes
+        What each build wrote, replaced and removed, and why.
+    builds
+        One manifest per run of the builders.
+    locks
+        Who may build now.
     job_store
         jobflow's store: ``tasks``, with ``blobs`` as the additional store ``data``.
     blob_store
@@ -224,6 +250,10 @@ class Stores:
     entries: SharedMongoStore
     thermo: SharedMongoStore
     summary: SharedMongoStore
+    hulls: SharedMongoStore
+    changes: SharedMongoStore
+    builds: SharedMongoStore
+    locks: SharedMongoStore
     job_store: JobStore
     blob_store: BlobStore = BlobStore.MONGO
 
@@ -430,6 +460,31 @@ def _present_indexes(mongo: MongoDatabase[dict[str, Any]], name: str) -> set[Ind
         Index(tuple(field for field, _ in found["key"]), bool(found.get("unique")))
         for found in mongo[name].index_information().values()
     }
+
+
+def ensure_index(stores: Stores, collection: str, *fields: str) -> None:
+    """
+    Create one index beyond the fixed ones, for example on a temperature's field.
+
+    Parameters
+    ----------
+    stores
+        Open stores.
+    collection
+        Name of the collection.
+    fields
+        Its fields, in order.
+
+    Raises
+    ------
+    StoreError
+        If the server refuses.
+    """
+    uri = stores.database.uri
+    with translated_errors(uri, "making an index"), shared_client(uri) as client:
+        mongo = client[stores.database.name]
+        if Index(fields) not in _present_indexes(mongo, collection):
+            _create_index(mongo[collection], Index(fields))
 
 
 def _create_index(collection: Collection[dict[str, Any]], index: Index) -> None:

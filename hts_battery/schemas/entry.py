@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from hts_battery.schemas.base import Document
+from hts_battery.schemas.base import Document, Rational
+from hts_battery.schemas.energy import ComparableEnergy
 from hts_battery.schemas.relaxed import RelaxedCell
-from hts_battery.schemas.thermo import ComparableEnergy
 
 
 class EntryKind(StrEnum):
@@ -40,8 +40,15 @@ class EntryDoc(Document):
     kind: EntryKind = Field(description="Candidate or reference.")
     candidate_id: str | None = Field(None, description="Key of the candidate.")
     phase_id: str | None = Field(None, description="Key of the competing phase.")
+    candidate_family: str | None = Field(
+        None,
+        description="Family that a competing phase is itself a member of; null where "
+        "it is of none.",
+    )
     content_key: str | None = Field(None, description="Key of the calculation.")
-    formula: str = Field(description="Formula of the calculated cell.")
+    formula: str | None = Field(
+        description="Formula of the calculated cell; null where it cannot be read."
+    )
     elements: tuple[str, ...] = Field(description="Symbols, alphabetical.")
     engine: str = Field(description="Name of the engine.")
     calculator: str | None = Field(
@@ -56,12 +63,33 @@ class EntryDoc(Document):
     energy: ComparableEnergy | None = Field(
         None, description="Energy with every adjustment; null where rejected."
     )
+    ordering_id: str | None = Field(None, description="Ordering that was relaxed.")
+    ordering_method: str | None = Field(
+        None, description="How it was ordered: sqs, electrostatic or random."
+    )
+    assignment: dict[str, dict[str, Rational]] | None = Field(
+        None,
+        description="Sublattice → species → amount per formula unit that the cell "
+        "holds; null where the ordering is unknown.",
+    )
+    deviation: dict[str, Rational] = Field(
+        default_factory=dict,
+        description="Cell minus candidate, elements per formula unit, where not zero.",
+    )
     ordering_score: float | None = Field(
         None, description="Objective of the ordering method; 0 is a perfect SQS."
     )
     ordering_seed: int | None = Field(None, description="Seed of the ordering.")
     relaxed: RelaxedCell | None = Field(
         None, description="Comparison of the relaxed cell with the ordered one."
+    )
+    volume_per_atom: float | None = Field(
+        None, gt=0, description="Volume after relaxation in cubic angstrom per atom."
+    )
+    oxidation_states: dict[str, float] = Field(
+        default_factory=dict,
+        description="Element → mean formal charge in e, of a phase of the library; "
+        "empty where not known.",
     )
     flags: tuple[str, ...] = Field((), description="Warnings, as words.")
     n_steps: int | None = Field(None, description="Ionic steps of the relaxation.")
@@ -75,4 +103,6 @@ class EntryDoc(Document):
             raise ValueError("an entry holds an energy exactly if it is used")
         if (self.state is EntryState.REJECTED) == (self.reason is None):
             raise ValueError("an entry has a reason exactly if it is rejected")
+        if self.state is EntryState.USED and self.formula is None:
+            raise ValueError("an entry that is used has a formula")
         return self

@@ -149,6 +149,11 @@ class ReferenceEnergy(Document):
     phase_id: str = Field(description="Key of the phase.")
     formula: str = Field(description="Formula of the phase.")
     engine: str = Field(description="Name of the engine.")
+    candidate_family: str | None = Field(
+        default=None,
+        description="Family that the phase is itself a member of; for a phase of the "
+        "library the library says it.",
+    )
     energy_per_atom: float | None = Field(
         description="Total energy in eV/atom, on the engine's own scale; empty where "
         "no energy was reached."

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from hts_battery.schemas.base import Document
-from hts_battery.schemas.thermo import DecompositionPhase
+from hts_battery.schemas.base import Document, Rational
+from hts_battery.schemas.build import PreviousJudgement
+from hts_battery.schemas.thermo import DecompositionPhase, OrderingKind, StabilityLabel
 
 
 def temperature_key(temperature: float) -> str:
@@ -41,7 +42,19 @@ class SummaryDoc(Document):
         description="E_hull without entropy, eV/atom; signed."
     )
     energy_above_hull_at: dict[str, float] = Field(
-        description="Temperature (like 1473K) → E_hull(T) = E_hull - T·S, eV/atom."
+        description="Temperature (like 1473K) → E_hull(T) = E_hull - T·S, eV/atom, of "
+        "the lowest ordering: the lower bound."
+    )
+    energy_above_hull_upper_at: dict[str, float] = Field(
+        description="Temperature → the same with the mean energy of the random "
+        "orderings, eV/atom: the upper bound; empty where none is random."
+    )
+    label_at: dict[str, StabilityLabel] = Field(
+        description="Temperature → GS, LS or US of the lowest ordering."
+    )
+    uncertainty: float | None = Field(
+        description="Standard uncertainty of E_hull from calculator error and spread "
+        "of the random orderings, eV/atom; null where neither is known."
     )
     entropy: float = Field(description="Ideal mixing entropy, eV/K per atom.")
     entropy_by_sublattice: dict[str, float] = Field(
@@ -55,10 +68,35 @@ class SummaryDoc(Document):
         description="Competing phases by falling atomic fraction."
     )
     n_orderings: int = Field(description="Orderings whose energy was used.")
+    n_random_orderings: int = Field(
+        description="Those of them that resemble a random solution (sqs, random)."
+    )
+    lowest_ordering_kind: OrderingKind | None = Field(
+        description="How the lowest ordering was chosen; null where unknown."
+    )
+    ordering_spread: float | None = Field(
+        description="Standard deviation of the random orderings in eV/atom; null "
+        "below two."
+    )
+    entry_id: str = Field(description="Entry of the lowest ordering.")
+    deviation: dict[str, Rational] = Field(
+        description="Calculated cell minus candidate, elements per formula unit, "
+        "where not zero: energy and entropy are the cell's."
+    )
     n_references: int = Field(
         description="Competing phases inside the candidate's elements."
     )
-    hull_version: str = Field(description="Digest of all references of the hull.")
+    excluded_references: tuple[str, ...] = Field(
+        description="References of the candidate's own family, not compared with."
+    )
+    hull_version: str = Field(
+        description="Digest of the references on which E_hull was judged."
+    )
+    previous_at: dict[str, PreviousJudgement] = Field(
+        default_factory=dict,
+        description="Temperature → what stood here before and why it changed; empty "
+        "at first.",
+    )
     flags: tuple[str, ...] = Field((), description="Warnings, as words.")
     input_digest: str = Field(
         description="Digest of everything this document was made from."

@@ -9,8 +9,7 @@ import pytest
 
 from hts_battery.builders.entries import EntriesBuilder
 from hts_battery.builders.screening_builder import run_builder
-from hts_battery.builders.summary import SummaryBuilder
-from hts_battery.builders.thermo import ThermoBuilder
+from hts_battery.campaign.building import summary_builder, thermo_builder
 
 if TYPE_CHECKING:
     from hts_battery.builders.screening_builder import ScreeningBuilder
@@ -27,30 +26,19 @@ class Chain:
     stores: Stores
     spec: CampaignSpec
 
-    def make(self, name: str) -> ScreeningBuilder:
+    def make(self, name: str, **options: object) -> ScreeningBuilder:
         stores = self.stores
+        temperatures = self.spec.temperatures or (0.0,)
         if name == "entries":
-            return EntriesBuilder(stores.tasks, stores.references, stores.entries)
-        if name == "thermo":
-            return ThermoBuilder(
-                stores.members,
-                stores.candidates,
-                stores.entries,
-                stores.thermo,
-                campaign=self.spec,
-                temperatures=self.spec.temperatures or (0.0,),
+            return EntriesBuilder(
+                stores.tasks, stores.references, stores.entries, **options
             )
-        return SummaryBuilder(
-            stores.candidates,
-            stores.entries,
-            stores.thermo,
-            stores.summary,
-            campaign=self.spec.name,
-        )
+        maker = thermo_builder if name == "thermo" else summary_builder
+        return maker(self.spec, stores, temperatures, **options)
 
-    def run(self) -> dict[str, BuildReport]:
+    def run(self, **options: object) -> dict[str, BuildReport]:
         names = ("entries", "thermo", "summary")
-        return {name: run_builder(self.make(name)) for name in names}
+        return {name: run_builder(self.make(name, **options)) for name in names}
 
 
 @pytest.fixture

@@ -1,0 +1,245 @@
+"""Hulls of the references in use, and the versions of them that were used before."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hts_battery.builders.judging import ReferenceHull, energy_scheme
+from hts_battery.builders.reasons import HullNews, hull_news
+from hts_battery.schemas.build import HullVersion
+from hts_battery.schemas.energy import ComparableEnergy
+from hts_battery.thermo.atomic_fractions import atomic_fractions
+from hts_battery.thermo.hull import Hull
+from hts_battery.thermo.reference_changes import (
+    ReferenceChanges,
+    StoredAnswer,
+    reference_changes,
+)
+from hts_battery.thermo.stability import ReferenceFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from maggma.core import Store
+
+    Phases = Mapping[str, tuple[str, float]]
+
+REFERENCE_FIELDS = (
+    "entry_id",
+    "formula",
+    "calculator",
+    "energy",
+    "candidate_family",
+    "volume_per_atom",
+    "oxidation_states",
+)
+
+
+def reference_hulls(entries: Iterable[dict[str, Any]]) -> dict[str, ReferenceHull]:
+    """
+    Build one hull per calculator and correction scheme.
+
+    Parameters
+    ----------
+    entries
+        Used entries of references, with :data:`REFERENCE_FIELDS`.
+
+    Returns
+    -------
+    dict
+        Scheme → hull.
+    """
+    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for entry in entries:
+        groups[energy_scheme(entry["energy"], entry["calculator"])].append(entry)
+    return {
+        scheme: _reference_hull(scheme, sorted(group, key=lambda e: str(e["entry_id"])))
+        for scheme, group in sorted(groups.items())
+    }
+
+
+def _reference_hull(scheme: str, group: list[dict[str, Any]]) -> ReferenceHull:
+    families: dict[str, list[str]] = defaultdict(list)
+    for entry in group:
+        if entry.get("candidate_family"):
+            families[entry["candidate_family"]].append(entry["entry_id"])
+    return ReferenceHull(
+        hull=Hull(
+            [entry["formula"] for entry in group],
+            [entry["energy"]["energy_per_atom"] for entry in group],
+            ids=[entry["entry_id"] for entry in group],
+        ),
+        scheme=scheme,
+        calculator=group[0]["calculator"],
+        families={name: tuple(ids) for name, ids in families.items()},
+        example=ComparableEnergy.model_validate(group[0]["energy"]),
+        facts=ReferenceFacts(
+            volumes={
+                entry["entry_id"]: entry["volume_per_atom"]
+                for entry in group
+                if entry.get("volume_per_atom") is not None
+            },
+            oxidation_states={
+                entry["entry_id"]: entry["oxidation_states"]
+                for entry in group
+                if entry.get("oxidation_states")
+            },
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class VersionChange:
+    """What happened between an older version of a hull and the one in use."""
+
+    references: ReferenceChanges
+    """Phases that left and arrived."""
+    systems: frozenset[frozenset[str]]
+    """Small chemical systems that won or lost their only reference."""
+    families: Mapping[str, tuple[str, ...]]
+    """Family → ids of the references now that are members of it."""
+    news: HullNews
+    """The same in words."""
+
+    def affected(self, answers: Mapping[str, StoredAnswer]) -> set[str]:
+        """
+        Candidates whose answer, or list of missing references, may be another.
+
+        Parameters
+        ----------
+        answers
+            Candidate → what the older version said.
+        """
+        names = list(answers)
+        compared = [self._compared(answers[name]) for name in names]
+        flags = self.references.affected(compared)
+        return {
+            name
+            for name, answer, flag in zip(names, compared, flags, strict=True)
+            if flag or self._knows_less(answer)
+        }
+
+    def _compared(self, answer: StoredAnswer) -> StoredAnswer:
+        """Leave out the newcomers of a family whose members are left out."""
+        own = {
+            name
+            for members in self.families.values()
+            if not frozenset(members).isdisjoint(answer.exclude)
+            for name in members
+        }
+        if not own:
+            return answer
+        return StoredAnswer(
+            formula=answer.formula,
+            chemical_potentials=answer.chemical_potentials,
+            phases=answer.phases,
+            exclude=tuple(own.union(answer.exclude)),
+        )
+
+    def _knows_less(self, answer: StoredAnswer) -> bool:
+        elements = atomic_fractions(answer.formula).keys()
+        return any(system <= elements for system in self.systems)
+
+
+class StoredHulls:
+    """
+    Hull versions in the database beside the hulls in use.
+
+    Parameters
+    ----------
+    store
+        Store of :class:`~hts_battery.schemas.build.HullVersion` documents.
+    hulls
+        Scheme → hull in use.
+    largest_system
+        Systems of up to this many elements are watched for their only reference.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        hulls: Mapping[str, ReferenceHull],
+        *,
+        largest_system: int = 2,
+    ) -> None:
+        self._store = store
+        self._hulls = hulls
+        self._largest_system = largest_system
+        self._changes: dict[str | None, VersionChange | None] = {}
+        self.current = frozenset(known.hull.digest for known in hulls.values())
+        self.waiting = self.current | {None}
+
+    def add(self, engine: str) -> None:
+        """Write the versions in use that the database lacks."""
+        for scheme, known in self._hulls.items():
+            version = known.hull.digest
+            if self._store.query_one({"hull_version": version}, ["hull_version"]):
+                continue
+            found = HullVersion(
+                hull_version=version,
+                engine=engine,
+                calculator=known.calculator,
+                scheme=scheme,
+                n_references=len(known.hull),
+                references=tuple(
+                    (name, formula, energy)
+                    for name, (formula, energy) in known.hull.references.items()
+                ),
+            )
+            self._store.update(found.model_dump(mode="json"), key="hull_version")
+
+    def change(self, version: str | None) -> VersionChange | None:
+        """
+        Compare an older version with the hull in use of the same calculator.
+
+        Returns
+        -------
+        VersionChange or None
+            None where the older version, or its calculator, is not known any more.
+        """
+        if version not in self._changes:
+            self._changes[version] = self._compare(version)
+        return self._changes[version]
+
+    def news(self, version: str | None) -> HullNews | None:
+        """Say in words what happened since an older version."""
+        change = self.change(version)
+        return None if change is None else change.news
+
+    def _compare(self, version: str | None) -> VersionChange | None:
+        if version is None:
+            return None
+        doc = self._store.query_one({"hull_version": version})
+        if doc is None:
+            return None
+        same = [
+            known
+            for known in self._hulls.values()
+            if known.calculator == doc["calculator"]
+        ]
+        exact = [known for known in same if known.scheme == doc["scheme"]]
+        if not same:
+            return None
+        known = (exact or same)[0]
+        before = {
+            name: (formula, energy) for name, formula, energy in doc["references"]
+        }
+        now = known.hull.references
+        return VersionChange(
+            references=reference_changes(before, now),
+            systems=_systems(before, self._largest_system)
+            ^ _systems(now, self._largest_system),
+            families=known.families,
+            news=hull_news(before, now, recorrected=not exact),
+        )
+
+
+def _systems(references: Phases, largest: int) -> frozenset[frozenset[str]]:
+    """Chemical systems that hold a reference, up to a number of elements."""
+    return frozenset(
+        system
+        for formula in {formula for formula, _ in references.values()}
+        if len(system := frozenset(atomic_fractions(formula))) <= largest
+    )

@@ -1,0 +1,121 @@
+"""Digests of whole documents, read as the bytes that the server sends."""
+
+from __future__ import annotations
+
+import json
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
+
+from hts_battery.connections.stores import SharedMongoStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from maggma.core import Store
+
+_DIGEST_BYTES = 12
+_LENGTH_BYTES = 4
+_OBJECT_ID = b"\x07_id\x00"
+_OBJECT_ID_BYTES = 12
+_SCAN_ABOVE = 400
+_IN_AT_ONCE = 100
+_RAW = CodecOptions(document_class=RawBSONDocument)
+
+
+def content_digests(
+    store: Store, criteria: Mapping[str, Any], fields: Sequence[str]
+) -> Iterator[tuple[tuple[Any, ...], str]]:
+    """
+    Digest documents without decoding them; nothing of them stays in memory.
+
+    Parameters
+    ----------
+    store
+        Connected store; of another kind than MongoDB's, documents are decoded.
+    criteria
+        Which documents.
+    fields
+        Dotted names of fields that are read beside; None where one is missing.
+
+    Yields
+    ------
+    tuple
+        Values of the fields, and 24 hexadecimal digits of everything but ``_id``.
+    """
+    if not isinstance(store, SharedMongoStore):
+        for doc in store.query(dict(criteria)):
+            doc.pop("_id", None)
+            text = json.dumps(doc, sort_keys=True, default=str).encode()
+            yield tuple(_value(doc, name) for name in fields), _digest(text)
+        return
+    for raw in store.collection.with_options(_RAW).find(dict(criteria)):
+        yield (
+            tuple(_value(raw, name) for name in fields),
+            _digest(_without_id(bytes(raw.raw))),
+        )
+
+
+def _value(doc: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - any BSON value
+    found: Any = doc
+    for part in name.split("."):
+        try:
+            found = found[part]
+        except (KeyError, TypeError):
+            return None
+    return found
+
+
+def _without_id(raw: bytes) -> bytes:
+    """Leave out the object id, which a document that is written again may change."""
+    start = _LENGTH_BYTES
+    end = start + len(_OBJECT_ID)
+    if raw[start:end] == _OBJECT_ID:
+        return raw[end + _OBJECT_ID_BYTES :]
+    return raw
+
+
+def _digest(content: bytes) -> str:
+    return blake2b(content, digest_size=_DIGEST_BYTES).hexdigest()
+
+
+def query_values(
+    store: Store,
+    field: str,
+    values: Iterable[str],
+    *,
+    criteria: Mapping[str, Any],
+    properties: Sequence[str] | None = None,
+) -> Iterator[dict[str, Any]]:
+    """
+    Yield the documents whose field has one of many values.
+
+    A long ``$in`` list costs the embedded server time by its square, so many values
+    are asked for in parts, and very many by reading whatever the criteria allow.
+
+    Parameters
+    ----------
+    store
+        Connected store.
+    field
+        An indexed field, not dotted.
+    values
+        What it may be.
+    criteria
+        What else must hold; an index should serve it alone.
+    properties
+        Fields to read; all if not given.
+    """
+    wanted = sorted(set(values))
+    names = None if properties is None else list({field, *properties})
+    if len(wanted) > _SCAN_ABOVE:
+        kept = frozenset(wanted)
+        for doc in store.query(dict(criteria), properties=names):
+            if doc[field] in kept:
+                yield doc
+        return
+    for start in range(0, len(wanted), _IN_AT_ONCE):
+        part = wanted[start : start + _IN_AT_ONCE]
+        yield from store.query({**criteria, field: {"$in": part}}, properties=names)
