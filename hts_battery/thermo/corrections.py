@@ -113,7 +113,7 @@ def leaves_reactions_uncorrected(calculator: str) -> bool:
 
 def require_one_calculator(energies: Iterable[ComparableEnergy]) -> str:
     """
-    Refuse to put energies of two calculators, or of two schemes, into one hull.
+    Refuse two calculators, schemes, or pseudopotentials of one element in one hull.
 
     Parameters
     ----------
@@ -128,12 +128,13 @@ def require_one_calculator(energies: Iterable[ComparableEnergy]) -> str:
     Raises
     ------
     MixedCalculatorError
-        Names the calculators and one entry of each.
+        Names the calculators, or the pseudopotentials, and one entry of each.
     ValueError
         If there are no energies.
     """
+    known = list(energies)
     first: dict[tuple[str, str, str], str] = {}
-    for energy in energies:
+    for energy in known:
         versions = ", ".join(
             f"{package} {version}"
             for package, version in sorted(energy.package_versions.items())
@@ -151,4 +152,30 @@ def require_one_calculator(energies: Iterable[ComparableEnergy]) -> str:
             f"energies of {len(first)} calculators or correction schemes in one hull: "
             f"{found}; calculate all of them with one"
         )
+    _require_one_pseudopotential(known)
     return next(iter(first))[0]
+
+
+def _require_one_pseudopotential(energies: Iterable[ComparableEnergy]) -> None:
+    """Refuse an element calculated with two pseudopotentials, by title or hash."""
+    first: dict[str, dict[tuple[str, str], str]] = {}
+    for energy in energies:
+        for title, digest in energy.pseudopotentials.items():
+            found = first.setdefault(_element_of(title), {})
+            found.setdefault((title, digest), energy.entry_id)
+    for element, found in first.items():
+        if len(found) > 1:
+            each = "; ".join(
+                f"{title} {digest} (entry {entry_id})"
+                for (title, digest), entry_id in found.items()
+            )
+            raise MixedCalculatorError(
+                f"{len(found)} pseudopotentials of {element} in one hull: {each}; "
+                "calculate all energies with one"
+            )
+
+
+def _element_of(title: str) -> str:
+    """Read the element of ``PAW_PBE Mn_pv 02Aug2007``."""
+    words = title.split()
+    return words[min(1, len(words) - 1)].partition("_")[0] if words else ""

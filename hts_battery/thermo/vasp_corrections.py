@@ -33,10 +33,13 @@ if TYPE_CHECKING:
 
     from pymatgen.core import Structure
 
+    from hts_battery.schemas.energy import TaskValidation
+
 CALCULATOR = "vasp PBE+U, Materials Project settings"
 SCHEME = "MaterialsProject2020Compatibility"
 _PACKAGES = ("pymatgen", "pymatgen-core")
 _RUN_TYPES = ("GGA", "GGA+U")
+_NEUTRAL = 1e-3  # e per atom: mean oxidation states arrive rounded
 _SHORT_OXYGEN_CONTACT = 1.6  # in Å; peroxides have about 1.5, oxides above 2.2
 
 
@@ -62,6 +65,8 @@ class VaspEnergy:
     """Titles and hashes of the pseudopotentials."""
     structure: Structure | None = None
     """Relaxed cell, searched for short O-O contacts where given."""
+    validation: TaskValidation | None = None
+    """Verdict on its settings, of :mod:`hts_battery.thermo.vasp_validation`."""
 
 
 def correct_vasp_energies(energies: Sequence[VaspEnergy]) -> CorrectionAudit:
@@ -116,6 +121,8 @@ def _objection(energy: VaspEnergy) -> str | None:
             f"run type {energy.run_type!r} is none of {', '.join(_RUN_TYPES)}: such "
             "energies do not compare with PBE+U"
         )
+    if energy.validation is not None and not energy.validation.valid:
+        return f"settings: {'; '.join(energy.validation.reasons)}"
     elements = {el.symbol for el in Composition(energy.formula).elements}
     missing = sorted(elements - set(energy.oxidation_states))
     if missing:
@@ -167,6 +174,10 @@ def _corrected(energy: VaspEnergy) -> ComparableEnergy:
         adjustments=adjustments,
         correction_scheme=SCHEME,
         package_versions={package: version(package) for package in _PACKAGES},
+        pseudopotentials={
+            str(spec.get("titel")): str(spec.get("hash") or "")
+            for spec in energy.potcar_spec
+        },
         flags=_flags(energy),
     )
 
@@ -179,9 +190,23 @@ def _flags(energy: VaspEnergy) -> tuple[str, ...]:
     flags = []
     if not energy.potcar_spec:
         flags.append("pseudopotentials_not_checked")
+    if energy.validation is None:
+        flags.append("settings_not_validated")
+    if abs(_charge(energy)) > _NEUTRAL:
+        flags.append("oxidation_states_not_neutral")
     if energy.structure is not None and _has_short_oxygen_contact(energy.structure):
         flags.append("short_oxygen_contact")
     return tuple(flags)
+
+
+def _charge(energy: VaspEnergy) -> float:
+    """Charge of the cell by its oxidation states, in e per atom."""
+    composition = Composition(energy.formula)
+    total = sum(
+        float(amount) * energy.oxidation_states[element.symbol]
+        for element, amount in composition.items()
+    )
+    return total / float(composition.num_atoms)
 
 
 def _has_short_oxygen_contact(structure: Structure) -> bool:

@@ -6,7 +6,9 @@ import pytest
 from pydantic import ValidationError
 from pymatgen.core import Lattice, Structure
 
-from hts_battery.schemas.energy import CorrectionAudit
+from hts_battery.errors import MixedCalculatorError
+from hts_battery.schemas.energy import CorrectionAudit, TaskValidation
+from hts_battery.thermo.corrections import require_one_calculator
 from hts_battery.thermo.vasp_corrections import VaspEnergy, correct_vasp_energies
 
 if TYPE_CHECKING:
@@ -75,7 +77,8 @@ def test_every_adjustment_is_named() -> None:
     assert values == pytest.approx([20 * -0.687, 4 * -1.668])
     assert all(adj.reason and adj.uncertainty for adj in used.adjustments)
     assert set(used.package_versions) == {"pymatgen", "pymatgen-core"}
-    assert used.flags == ("pseudopotentials_not_checked",)
+    assert used.flags == ("pseudopotentials_not_checked", "settings_not_validated")
+    assert used.pseudopotentials == {}
 
 
 @pytest.mark.physics
@@ -133,6 +136,68 @@ def test_nothing_is_dropped() -> None:
     assert "oxidation state" in reasons["Li8O4"]
     assert "finite" in reasons["Li10O5"]
     assert CorrectionAudit.model_validate(audit.model_dump(mode="json")) == audit
+
+
+def verdict(*reasons: str) -> TaskValidation:
+    return TaskValidation(valid=not reasons, reasons=reasons, package_versions={})
+
+
+def test_energies_with_other_settings_are_rejected() -> None:
+    wrong = vasp("Li2O", validation=verdict("ENCUT: is 400", "LDAU: is True"))
+    audit = correct_vasp_energies([wrong, vasp("Li4O2", validation=verdict())])
+    assert audit.rejected[0].reason == "settings: ENCUT: is 400; LDAU: is True"
+    assert "settings_not_validated" not in audit.used[0].flags
+
+
+POTCARS = (
+    {"titel": "PAW_PBE Li_sv 10Sep2004", "hash": "8245d7383d7556214082aa40a887cd96"},
+    {"titel": "PAW_PBE O 08Apr2002", "hash": "7a25bc5b9a5393f46600a4939d357982"},
+)
+
+
+def test_one_pseudopotential_for_each_element_of_a_hull() -> None:
+    audit = correct_vasp_energies(
+        [vasp("Li2O", potcar_spec=POTCARS), vasp("Li4O2", potcar_spec=POTCARS)]
+    )
+    assert len(audit.used) == 2
+    assert audit.used[0].pseudopotentials == {
+        spec["titel"]: spec["hash"] for spec in POTCARS
+    }
+    assert "pseudopotentials_not_checked" not in audit.used[0].flags
+    assert require_one_calculator(audit.used) == audit.used[0].calculator
+    for change in (
+        {POTCARS[0]["titel"]: "0" * 32},
+        {"PAW_PBE Li 17Jan2003": POTCARS[0]["hash"]},
+    ):
+        other = audit.used[1].model_copy(update={"pseudopotentials": change})
+        with pytest.raises(MixedCalculatorError, match="2 pseudopotentials of Li"):
+            require_one_calculator([audit.used[0], other])
+    # The scheme itself refuses what is not the Materials Project's choice.
+    wrong = vasp("Li6O3", potcar_spec=({"titel": "PAW_PBE Li 17Jan2003"}, POTCARS[1]))
+    assert correct_vasp_energies([wrong]).used == ()
+
+
+def test_states_that_are_not_neutral_are_flagged() -> None:
+    balanced, unbalanced = correct_vasp_energies([vasp("Li2O"), vasp("LiO")]).used
+    assert "oxidation_states_not_neutral" not in balanced.flags
+    assert "oxidation_states_not_neutral" in unbalanced.flags
+
+
+def test_the_audit_sums_up_what_was_done_and_why_not() -> None:
+    audit = correct_vasp_energies(
+        [
+            vasp("Li2O"),
+            vasp("Li12Mn4Ti4O20"),
+            *(vasp(f"Li{2 * n}O{n}", run_type="SCAN") for n in (3, 4)),
+        ]
+    )
+    assert sum(audit.adjustments.values()) == pytest.approx(
+        21 * -0.687 + 4 * -1.668, abs=1e-9
+    )
+    assert len(audit.adjustments) == 2
+    ((reason, count),) = audit.rejections.items()
+    assert "SCAN" in reason
+    assert count == 2
 
 
 def test_an_audit_that_does_not_add_up_is_refused() -> None:
