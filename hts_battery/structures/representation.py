@@ -138,11 +138,29 @@ def represent(
     except OrderingError as err:
         raise OrderingError(
             f"no cell of prototype {prototype.name} with {atoms} atoms holds anything "
-            f"like the composition: {err}; {exact_sizes_hint(assignment, prototype)}"
+            f"like the composition: {err}; "
+            f"{_larger_cell(assignment, prototype, cells, largest_cell)}"
+            f"{exact_sizes_hint(assignment, prototype)}"
         ) from err
     if found.largest_deviation <= max_deviation:
         return found
     raise _too_far(f"{atoms} atoms", assignment, prototype, found, max_deviation)
+
+
+def _larger_cell(
+    assignment: Assignment, prototype: Prototype, cells: int, largest_cell: int
+) -> str:
+    """Say which larger cell is the first to hold something like an assignment."""
+    per_cell = prototype.formula_units * atoms_per_formula_unit(assignment)
+    for more in range(cells + 1, int(largest_cell / per_cell) + 1):
+        try:
+            found = _nearest(assignment, more * prototype.formula_units)
+        except OrderingError:
+            continue
+        if not found.deviation:
+            return ""
+        return f"the next larger cell that can holds {_described(found)}; "
+    return ""
 
 
 def _check_neutral(assignment: Assignment) -> None:
@@ -218,15 +236,18 @@ def _too_far(
     nearest: Representation,
     max_deviation: Fraction,
 ) -> OrderingError:
-    worst = min(
-        nearest.deviation,
-        key=lambda element: (-abs(nearest.deviation[element]), element),
-    )
-    cell_atoms = nearest.formula_units * atoms_per_formula_unit(nearest.assignment)
     return OrderingError(
         f"no cell of prototype {prototype.name} with {size} holds the composition "
-        f"exactly; the nearest neutral one, {display_formula(nearest.amounts)} in "
-        f"{cell_atoms} atoms, deviates by {nearest.deviation[worst]} {worst} per "
-        f"formula unit, more than max_deviation {max_deviation}; "
-        f"{exact_sizes_hint(assignment, prototype)}"
+        f"exactly; the nearest neutral one is {_described(nearest)}, more than "
+        f"max_deviation {max_deviation}; {exact_sizes_hint(assignment, prototype)}"
+    )
+
+
+def _described(found: Representation) -> str:
+    """Name a deviating cell for people."""
+    worst = max(found.deviation, key=lambda element: abs(found.deviation[element]))
+    atoms = found.formula_units * atoms_per_formula_unit(found.assignment)
+    return (
+        f"{display_formula(found.amounts)} in {atoms} atoms, off by "
+        f"{found.deviation[worst]} {worst} per formula unit"
     )
