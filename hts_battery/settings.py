@@ -114,6 +114,12 @@ class HTSBatterySettings(BaseSettings):
         "hts_battery/blobs/", description="Prefix of the names in the bucket."
     )
 
+    gpaw_command: str | None = Field(
+        None,
+        description="How this worker starts an interpreter that has GPAW, for example "
+        "'mpirun -np 4 gpaw python'; none means this interpreter, one process.",
+    )
+
     @classmethod
     def settings_customise_sources(
         cls,

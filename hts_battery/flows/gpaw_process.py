@@ -1,0 +1,161 @@
+"""GPAW as a process of its own: started, asked by JSON lines, closed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from contextlib import suppress
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hts_battery.errors import CalculationError, ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import NoReturn, Self
+
+    from hts_battery.settings import HTSBatterySettings
+
+LOG, ERRORS = "gpaw.txt", "gpaw.err"
+_LAST_CHARACTERS = 2000
+_CLOSE_S = 20.0
+
+
+def gpaw_command(settings: HTSBatterySettings) -> tuple[str, ...]:
+    """
+    Return the words that start an interpreter with GPAW on this machine.
+
+    Parameters
+    ----------
+    settings
+        ``gpaw_command`` where the worker's settings name one, for example
+        ``mpirun -np 4 gpaw python``; otherwise this interpreter, if it has GPAW.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is neither.
+    """
+    if settings.gpaw_command:
+        return tuple(shlex.split(settings.gpaw_command))
+    if find_spec("gpaw") is None:
+        raise ConfigurationError(
+            "the engine gpaw needs GPAW: pip install 'hts_battery[gpaw]' (docs/gpaw.md "
+            "says what it needs first), or name in the setting gpaw_command how to "
+            "start an interpreter that has it"
+        )
+    return (sys.executable,)
+
+
+def runner_file() -> Path:
+    """Return the program that GPAW's interpreter runs."""
+    return Path(str(files("hts_battery"))) / "gpaw_runner" / "runner.py"
+
+
+class GPAWProcess:
+    """
+    One running GPAW; it keeps its wave functions between requests.
+
+    Parameters
+    ----------
+    command
+        Words that start an interpreter with GPAW; the runner's path is appended.
+    folder
+        Where it runs and leaves its text output (``gpaw.txt``, ``gpaw.err``).
+
+    Raises
+    ------
+    ConfigurationError
+        If the command cannot be started.
+    CalculationError
+        If it ends before it is ready.
+    """
+
+    def __init__(self, command: Sequence[str], folder: Path) -> None:
+        self.command = tuple(command)
+        self.folder = folder
+        # GPAW is parallel by processes; threads on top of them only slow it down.
+        environment = {"OMP_NUM_THREADS": "1", **os.environ}
+        with (folder / ERRORS).open("w", encoding="utf-8") as errors:
+            try:
+                self._process = subprocess.Popen(  # noqa: S603 - the worker's own settings
+                    [*command, str(runner_file())],
+                    cwd=folder,
+                    env=environment,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=errors,
+                    text=True,
+                )
+            except OSError as err:
+                raise ConfigurationError(
+                    f"gpaw_command: cannot start {command[0]}: {err.strerror}"
+                ) from err
+        self.versions: dict[str, Any] = self._answer()["ready"]
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """
+        Send one request and wait for its result.
+
+        Raises
+        ------
+        CalculationError
+            With the class of GPAW's own error, or ``ProcessEnded``.
+        """
+        assert self._process.stdin is not None  # noqa: S101 - opened above
+        try:
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            self._ended()
+        result: dict[str, Any] = self._answer()["result"]
+        return result
+
+    def close(self) -> None:
+        """End the process: it leaves when its input closes, or is killed."""
+        if self._process.stdin is not None and not self._process.stdin.closed:
+            with suppress(BrokenPipeError):  # it ended by itself
+                self._process.stdin.close()
+        try:
+            self._process.wait(_CLOSE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _answer(self) -> dict[str, Any]:
+        assert self._process.stdout is not None  # noqa: S101 - opened above
+        line = self._process.stdout.readline()
+        try:
+            answer: dict[str, Any] = json.loads(line)
+        except ValueError:
+            self._ended(line)
+        error = answer.get("error")
+        if error is None:
+            return answer
+        self.close()
+        raise CalculationError(
+            error["kind"], error["message"], evidence="\n".join(error["trace"])
+        )
+
+    def _ended(self, line: str = "") -> NoReturn:
+        """Say how a process ended that gave no answer."""
+        self.close()
+        text = (self.folder / ERRORS).read_text(encoding="utf-8", errors="replace")
+        raise CalculationError(
+            "ProcessEnded",
+            f"GPAW ended with status {self._process.returncode} and no answer",
+            evidence=(line + text)[-_LAST_CHARACTERS:],
+        )
