@@ -11,6 +11,9 @@ HTSBatteryError
 ├── MissingReferenceError    thermo: an element has no competing phase
 ├── MixedCalculatorError     thermo: energies of two calculators in one hull
 ├── StoreError               connections: a database or server is not usable
+│   └── DatabaseOutageError  it went away, or refuses, while it was used
+├── CalculationError         flows: an engine's program ended without an energy
+├── VersionSkewError         flows: a node has other packages than the submitter
 └── SubmissionError          connections, campaign
 """
 
@@ -19,7 +22,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 
 class HTSBatteryError(Exception):
@@ -119,6 +122,52 @@ class MixedCalculatorError(HTSBatteryError):
 
 class StoreError(HTSBatteryError):
     """A database or its server cannot be used."""
+
+
+class DatabaseOutageError(StoreError):
+    """The server went away or refuses while it was used: no candidate's fault."""
+
+
+class CalculationError(HTSBatteryError):
+    """
+    The program of an engine ended without an energy.
+
+    Parameters
+    ----------
+    kind
+        Class of the program's own error, for example ``KohnShamConvergenceError``.
+    message
+        What the program said.
+    evidence
+        Last lines of its trace or log.
+    """
+
+    def __init__(self, kind: str, message: str, *, evidence: str = "") -> None:
+        self.kind = kind
+        self.evidence = evidence
+        super().__init__(f"{kind}: {message}" if message else kind)
+
+
+class VersionSkewError(HTSBatteryError):
+    """
+    A node has other packages than the machine that submitted a job.
+
+    Parameters
+    ----------
+    different
+        Package → version where the job was submitted, and version here or None.
+    """
+
+    def __init__(self, different: Mapping[str, tuple[str, str | None]]) -> None:
+        self.different = dict(different)
+        listed = ", ".join(
+            f"{name} {there} there, {here or 'none'} here"
+            for name, (there, here) in sorted(self.different.items())
+        )
+        super().__init__(
+            f"other packages here than where the job was submitted: {listed}; install "
+            "the same versions, or submit again from an environment like this one"
+        )
 
 
 class SubmissionError(HTSBatteryError):
