@@ -28,7 +28,7 @@ space:
     cation: {sites: 2, species: [Li+, Mn3+, Ti4+]}
     anion: {sites: 2, species: [O2-, F-]}
 selection: {method: formulas, formulas: [Li1.3Mn0.4Ti0.3O1.7F0.3, Li1.2Mn0.4Ti0.4O2]}
-structure: {method: sqs, atoms: 40, iterations: 500, seed: 3}
+structure: {atoms: 40, iterations: 500, seed: 3}
 engine: chgnet
 temperatures: [0, 1473]
 """

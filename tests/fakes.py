@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobflow import Maker, job
+from pymongo.errors import AutoReconnect
 
 from hts_battery.schemas.reference import ReferenceEnergy
 
@@ -50,6 +52,37 @@ class FakeRelaxMaker(Maker):
                 "forces": [[0.0, 0.0, 0.01]] * len(structure),
             },
         }
+
+
+@dataclass
+class FakeCountedRelaxMaker(FakeRelaxMaker):
+    """
+    As its parent, and counts its calls in a file so that some of them can fail.
+
+    Parameters
+    ----------
+    counter
+        File that grows by one line a call.
+    failing
+        Calls that raise, counted from 1; those in ``outages`` lose the database.
+    """
+
+    name: str = "fake counted relax"
+    counter: str = ""
+    failing: tuple[int, ...] = ()
+    outages: tuple[int, ...] = ()
+
+    @job
+    def make(self, structure: Structure) -> dict[str, Any]:
+        with Path(self.counter).open("a+", encoding="utf-8") as file:
+            file.write("call\n")
+            file.seek(0)
+            call = len(file.readlines())
+        if call in self.outages:
+            raise AutoReconnect("connection closed")
+        if call in self.failing:
+            raise RuntimeError(f"call {call} fails")
+        return FakeRelaxMaker.make.original(self, structure)  # type: ignore[attr-defined]
 
 
 FAKE_REFERENCES = {

@@ -70,7 +70,11 @@ class Campaign:
 
     def key(self, candidate: CandidateDoc) -> str:
         """Content key of the calculation of a candidate."""
-        return content_key(candidate.candidate_id, self.spec.calculation)
+        return content_key(
+            candidate.candidate_id,
+            self.spec.calculation,
+            assignment=candidate.assignments[0],
+        )
 
 
 def load_campaign(path: str | Path) -> Campaign:

@@ -28,6 +28,7 @@ def conduct(  # noqa: PLR0913 - each is named by its caller
     execution_folder: Path,
     temperatures: Sequence[float],
     relax_maker: Maker | None = None,
+    prerelax_maker: Maker | None = None,
     retry_failed: bool = False,
     progress: Progress | None = None,
 ) -> tuple[int, dict[str, BuildReport]]:
@@ -46,10 +47,10 @@ def conduct(  # noqa: PLR0913 - each is named by its caller
         Folder of the execution record.
     temperatures
         In K, where the campaign names none.
-    relax_maker
-        Injected instead of the engine's own maker.
+    relax_maker, prerelax_maker
+        Injected instead of the engines' own makers.
     retry_failed
-        Whether failed candidates are tried again.
+        Whether failed orderings are tried again.
     progress
         Told what happens.
 
@@ -58,7 +59,10 @@ def conduct(  # noqa: PLR0913 - each is named by its caller
     tuple
         Number of candidates computed, and what each builder did.
     """
-    ensure_references(campaign.spec.engine, stores)
+    spec = campaign.spec
+    ensure_references(spec.engine, stores)
+    if spec.gate is not None and spec.prerelax is not None:
+        ensure_references(spec.prerelax.engine, stores)
     register(campaign, stores)
     computed = run_candidates(
         campaign,
@@ -66,10 +70,11 @@ def conduct(  # noqa: PLR0913 - each is named by its caller
         launch_folder=data_dir / "launches",
         execution_folder=execution_folder,
         relax_maker=relax_maker,
+        prerelax_maker=prerelax_maker,
         retry_failed=retry_failed,
         progress=progress,
     )
-    return computed, build(campaign.spec, stores, temperatures=temperatures)
+    return computed, build(spec, stores, temperatures=temperatures)
 
 
 def ensure_references(engine_name: str, stores: Stores) -> None:

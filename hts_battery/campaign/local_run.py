@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from hts_battery.connections.executions import read_executions
-from hts_battery.schemas.execution import Outcome
+from hts_battery.campaign.calculated import Calculated, read_calculated
+from hts_battery.campaign.claims import Claims
+from hts_battery.connections.clients import translated_outages
+from hts_battery.connections.executions import described_error
+from hts_battery.errors import MissingReferenceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from jobflow import Maker
 
     from hts_battery.campaign.campaign_file import Campaign
+    from hts_battery.campaign.gate_hulls import GateHulls
     from hts_battery.connections.stores import Stores
+    from hts_battery.flows.screen import ScreenMaker
+    from hts_battery.schemas.candidate import CandidateDoc
+
+CLAIMS = "claims.lock"
+"""File in the folder of launches by which processes keep out of each other's way."""
 
 
 @dataclass(frozen=True)
@@ -32,16 +41,19 @@ def run_candidates(  # noqa: PLR0913 - each is named by its caller
     stores: Stores,
     *,
     launch_folder: Path,
-    execution_folder: Path,
+    execution_folder: Path,  # noqa: ARG001 - jobs find it in the settings
     relax_maker: Maker | None = None,
+    prerelax_maker: Maker | None = None,
     retry_failed: bool = False,
     progress: Progress | None = None,
 ) -> int:
     """
-    Compute, in this process, every candidate that has no result yet.
+    Compute, in this process, every ordering of every candidate that has no result yet.
 
     Interrupted at any moment and called again, it goes on where it stopped: what
-    counts as done is an output in the job store.
+    counts as done is an output in the job store, or a recorded failure. Several
+    processes may run at once on one folder of launches: a candidate that another one
+    computes now is left to it.
 
     Parameters
     ----------
@@ -53,70 +65,189 @@ def run_candidates(  # noqa: PLR0913 - each is named by its caller
         Where jobs run.
     execution_folder
         Folder of the execution record.
-    relax_maker
-        Injected instead of the engine's own maker.
+    relax_maker, prerelax_maker
+        Injected instead of the engines' own makers.
     retry_failed
-        Whether candidates whose last execution raised an error are tried again.
+        Whether orderings whose last execution raised an error are tried again.
     progress
         Told before and after each candidate.
 
     Returns
     -------
     int
-        Number of candidates that were computed.
+        Number of candidates that were computed here.
+
+    Raises
+    ------
+    StoreError
+        If the database or the execution record failed. The candidate that was being
+        computed has not failed and stays to be done.
     """
     progress = progress or Progress()
-    done = finished_keys(stores)
-    if not retry_failed:
-        done |= set(stores.failures.distinct("content_key"))
-    todo = [
-        candidate
-        for _, candidate in campaign.members()
-        if campaign.key(candidate) not in done
-    ]
-    progress.total("compute", len(todo))
-    if not todo:
-        return 0
-    from hts_battery.flows.local import run_flow_locally  # noqa: PLC0415 - only when there is work
-    from hts_battery.flows.screen import ScreenMaker  # noqa: PLC0415 - likewise
+    with translated_outages(stores.database.uri, "computing candidates"):
+        run = _Run(campaign, stores, launch_folder, retry_failed=retry_failed)
+        todo = run.todo()
+        progress.total("compute", len(todo))
+        if not todo:
+            return 0
+        run.prepare(relax_maker, prerelax_maker)
+        computed = 0
+        try:
+            for candidate in todo:
+                progress.begin("compute", candidate.formula)
+                computed += run.compute(candidate)
+                progress.advance("compute", candidate.formula)
+        finally:
+            run.close()
+        return computed
 
-    maker = ScreenMaker.from_campaign(campaign.spec, relax_maker=relax_maker)
-    for candidate in todo:
-        progress.begin("compute", candidate.formula)
-        finished = run_flow_locally(
-            maker.make(candidate), stores.job_store, launch_folder
-        )
-        key = campaign.key(candidate)
-        stores.failures.remove_docs({"content_key": key})
-        if not finished:
-            stores.failures.update(
-                {
-                    "content_key": key,
-                    "candidate_id": candidate.candidate_id,
-                    **last_error(key, execution_folder),
-                },
-                key="content_key",
+
+class _Run:
+    """One call of :func:`run_candidates`."""
+
+    maker: ScreenMaker
+    claims: Claims
+    hulls: GateHulls | None = None
+
+    def __init__(
+        self,
+        campaign: Campaign,
+        stores: Stores,
+        launch_folder: Path,
+        *,
+        retry_failed: bool,
+    ) -> None:
+        self.campaign = campaign
+        self.stores = stores
+        self.launch_folder = launch_folder
+        self.retry_failed = retry_failed
+        self.released = released_ids(campaign.spec.name, stores)
+
+    def todo(self) -> list[CandidateDoc]:
+        """List the candidates of which anything is still to be computed."""
+        members = [candidate for _, candidate in self.campaign.members()]
+        known = read_calculated(self.stores)
+        return [
+            candidate
+            for candidate in members
+            if self._needs_work(
+                candidate, known.get(self.campaign.key(candidate), Calculated())
             )
-        progress.advance("compute", candidate.formula)
-    return len(todo)
+        ]
+
+    def _needs_work(self, candidate: CandidateDoc, known: Calculated) -> bool:
+        return known.needs_work(
+            self.campaign.spec.gate,
+            released=candidate.candidate_id in self.released,
+            retry_failed=self.retry_failed,
+        )
+
+    def prepare(self, relax_maker: Maker | None, prerelax_maker: Maker | None) -> None:
+        """Get ready to compute; slow, so only where there is work."""
+        from hts_battery.flows.local import remove_empty_launches  # noqa: PLC0415 - jobflow takes a second
+        from hts_battery.flows.screen import ScreenMaker  # noqa: PLC0415 - likewise
+
+        spec = self.campaign.spec
+        self.maker = ScreenMaker.from_campaign(
+            spec, relax_maker=relax_maker, prerelax_maker=prerelax_maker
+        )
+        if spec.gate is not None and spec.prerelax is not None:
+            from hts_battery.campaign.gate_hulls import GateHulls  # noqa: PLC0415 - likewise
+
+            self.hulls = GateHulls.of_engine(spec.prerelax.engine, self.stores)
+        remove_empty_launches(self.launch_folder)
+        self.claims = Claims(self.launch_folder / CLAIMS)
+
+    def close(self) -> None:
+        """Let go of every claim."""
+        self.claims.close()
+
+    def compute(self, candidate: CandidateDoc) -> bool:
+        """Compute what a candidate lacks; false where another process does it."""
+        key = self.campaign.key(candidate)
+        with self.claims.claimed(key) as ours:
+            if not ours:
+                return False
+            # Another process may have finished it since the list was made.
+            known = read_calculated(self.stores, [key]).get(key, Calculated())
+            if not self._needs_work(candidate, known):
+                return False
+            self._compute(candidate, key, known)
+            return True
+
+    def _compute(self, candidate: CandidateDoc, key: str, known: Calculated) -> None:
+        from hts_battery.flows.local import run_flow_locally  # noqa: PLC0415 - jobflow takes a second
+
+        kept = () if self.retry_failed else known.failures
+        failures = _Failures(candidate, key, self.stores, [dict(one) for one in kept])
+        failures.write()
+        try:
+            hull = (
+                None if self.hulls is None else self.hulls.snapshot(candidate.elements)
+            )
+        except MissingReferenceError as err:
+            failures.add({"step": "gate", "ordering_id": None, **described_error(err)})
+            return
+        flow = self.maker.make(
+            candidate,
+            hull=hull,
+            finished=known.done(retry_failed=self.retry_failed),
+            prerelax_uuids=known.prerelaxed,
+            released=candidate.candidate_id in self.released,
+        )
+        finished = run_flow_locally(
+            flow, self.stores.job_store, self.launch_folder, on_failure=failures.add
+        )
+        if not finished and not failures.found:
+            failures.add(
+                {
+                    "step": None,
+                    "ordering_id": None,
+                    "error_class": None,
+                    "error_message": "ended without an error",
+                    "traceback": None,
+                }
+            )
 
 
-def finished_keys(stores: Stores) -> set[str]:
-    """Content keys of every relaxation whose output is in the job store."""
-    found = stores.tasks.distinct("metadata.content_key", {"metadata.step": "relax"})
-    return set(found)
+@dataclass
+class _Failures:
+    """The failures of one candidate, in the database as soon as they happen."""
+
+    candidate: CandidateDoc
+    key: str
+    stores: Stores
+    found: list[dict[str, Any]]
+
+    def add(self, failure: Mapping[str, str | None]) -> None:
+        """Write down one more."""
+        self.found.append(dict(failure))
+        self.write()
+
+    def write(self) -> None:
+        """Replace what the database says."""
+        if not self.found:
+            self.stores.failures.remove_docs({"content_key": self.key})
+            return
+        first = {
+            name: self.found[0].get(name)
+            for name in ("error_class", "error_message", "traceback")
+        }
+        self.stores.failures.update(
+            {
+                "content_key": self.key,
+                "candidate_id": self.candidate.candidate_id,
+                **first,
+                "failures": self.found,
+            },
+            key="content_key",
+        )
 
 
-def last_error(key: str, execution_folder: Path) -> dict[str, str | None]:
-    """Name and message of the error that ended the last execution of a key."""
-    ends = [
-        execution.end
-        for execution in read_executions(execution_folder).executions
-        if execution.start.content_key == key
-        and execution.end is not None
-        and execution.end.outcome is Outcome.FAILED
-    ]
-    if not ends:
-        return {"error_class": None, "error_message": "ended without an error"}
-    last = max(ends, key=lambda end: end.time)
-    return {"error_class": last.error_class, "error_message": last.error_message}
+def released_ids(campaign_name: str, stores: Stores) -> set[str]:
+    """Ids of the candidates that the operator lets pass the gate of a campaign."""
+    return set(
+        stores.members.distinct(
+            "candidate_id", {"campaign": campaign_name, "released": True}
+        )
+    )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hts_battery.campaign.local_run import released_ids
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -33,6 +35,7 @@ def register(campaign: Campaign, stores: Stores) -> int:
     spec = campaign.spec
     chosen = list(campaign.members())
     new = _add_candidates([candidate for _, candidate in chosen], stores)
+    released = released_ids(spec.name, stores)
     # An index may exceed the 64 bits of a BSON integer, so it is stored as text.
     members = [
         {
@@ -40,6 +43,7 @@ def register(campaign: Campaign, stores: Stores) -> int:
             "candidate_id": candidate.candidate_id,
             "content_key": campaign.key(candidate),
             "space_index": str(index),
+            "released": candidate.candidate_id in released,
         }
         for index, candidate in chosen
     ]
@@ -53,6 +57,41 @@ def register(campaign: Campaign, stores: Stores) -> int:
         {"name": spec.name, "spec": spec.model_dump(mode="json")}, key="name"
     )
     return new
+
+
+def release(campaign: Campaign, stores: Stores, candidate_ids: Sequence[str]) -> int:
+    """
+    Let gated candidates of a campaign pass; the next run computes them.
+
+    Parameters
+    ----------
+    campaign
+        The campaign, registered.
+    stores
+        Open stores.
+    candidate_ids
+        Candidates to release.
+
+    Returns
+    -------
+    int
+        Number of candidates that were not released before.
+    """
+    docs = list(
+        stores.members.query(
+            {
+                "campaign": campaign.spec.name,
+                "candidate_id": {"$in": list(candidate_ids)},
+                "released": {"$ne": True},
+            }
+        )
+    )
+    for doc in docs:
+        doc.pop("_id", None)
+        doc["released"] = True
+    if docs:
+        stores.members.update(docs, key=["campaign", "candidate_id"])
+    return len(docs)
 
 
 def _add_candidates(candidates: Sequence[CandidateDoc], stores: Stores) -> int:

@@ -11,15 +11,19 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
 from pymongo import MongoClient
-from pymongo.errors import PyMongoError
+from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 
-from hts_battery.errors import StoreError
+from hts_battery.errors import DatabaseOutageError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CREDENTIALS = re.compile(r"(?<=://)(?P<credentials>[^/?#\s]*)@")
 _PASSWORD_QUERY = re.compile(r"(?i)((?:password|token)[^=&\s]*=)[^&\s]+")
+
+# Codes by which a server says that the fault is its own or its operator's: not
+# authorised, authentication failed, shutting down, disk full, out of space.
+_OUTAGE_CODES = frozenset((13, 18, 91, 11600, 11602, 12501, 14031))
 
 type_client = MongoClient[dict[str, Any]]
 
@@ -138,6 +142,39 @@ def translated_errors(uri: str, doing: str = "") -> Iterator[None]:
             raise StoreError(message) from err
         # The original repeats the password, and a traceback would show it.
         raise StoreError(message) from None
+
+
+@contextmanager
+def translated_outages(uri: str, doing: str) -> Iterator[None]:
+    """
+    Turn a lost or refusing server into a DatabaseOutageError; leave other errors.
+
+    An error of what is stored, such as a document that is too large, belongs to the
+    one who stores it; an outage belongs to nobody's calculation.
+
+    Parameters
+    ----------
+    uri
+        Server that is talked to.
+    doing
+        What was being done, for the message.
+
+    Raises
+    ------
+    DatabaseOutageError
+        With server, action and the driver's own words.
+    """
+    try:
+        yield
+    except PyMongoError as err:
+        if not isinstance(err, ConnectionFailure) and not (
+            isinstance(err, OperationFailure) and err.code in _OUTAGE_CODES
+        ):
+            raise
+        words = redact(str(err).partition(", Timeout:")[0], uri)
+        raise DatabaseOutageError(
+            f"database {redact(uri)} while {doing}: {type(err).__name__}: {words}"
+        ) from None
 
 
 @atexit.register

@@ -13,6 +13,7 @@ import json
 import os
 import re
 import time
+import traceback
 import uuid
 from collections import Counter, defaultdict
 from contextlib import contextmanager
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MESSAGE_LENGTH = 2000
+_TRACEBACK_LENGTH = 4000
 _write_lock = Lock()
 
 
@@ -57,13 +59,15 @@ class ExecutionRecord:
     folder: Path
 
     @contextmanager
-    def execution(
+    def execution(  # noqa: PLR0913 - each is a field of the line
         self,
         *,
         job_uuid: str,
         name: str,
         candidate_id: str | None = None,
         content_key: str | None = None,
+        step: str | None = None,
+        ordering_id: str | None = None,
         attempt: int | None = None,
     ) -> Iterator[ExecutionStart]:
         """
@@ -79,6 +83,10 @@ class ExecutionRecord:
             Candidate it works for.
         content_key
             Digest of what is computed and how.
+        step
+            Step of the candidate's flow.
+        ordering_id
+            Ordered cell it computes, where it computes one.
         attempt
             Number of this run of the job, where it is known.
 
@@ -99,6 +107,8 @@ class ExecutionRecord:
             name=name,
             candidate_id=candidate_id,
             content_key=content_key,
+            step=step,
+            ordering_id=ordering_id,
             attempt=attempt,
             host=host_name(),
             pid=os.getpid(),
@@ -263,15 +273,37 @@ def _end(
         outcome = Outcome.FAILED
     else:  # KeyboardInterrupt, SystemExit: somebody asked it to stop
         outcome = Outcome.INTERRUPTED
-    kind = type(error)
     return ExecutionEnd(
         execution_id=start.execution_id,
         outcome=outcome,
-        error_class=None if error is None else f"{kind.__module__}.{kind.__qualname__}",
-        error_message=None if error is None else str(error)[:_MESSAGE_LENGTH],
+        **({} if error is None else described_error(error)),
         time=datetime.now(UTC),
         seconds=time.monotonic() - began,
     )
+
+
+def described_error(error: BaseException) -> dict[str, str]:
+    """
+    Write down an error: its class, its message, and where it was raised.
+
+    Returns
+    -------
+    dict
+        ``error_class``, ``error_message`` and ``traceback``, both texts cut if long:
+        the message at its end, the traceback at its beginning.
+
+    Examples
+    --------
+    >>> described_error(ValueError("no such luck"))["error_class"]
+    'builtins.ValueError'
+    """
+    kind = type(error)
+    lines = "".join(traceback.format_exception(error))
+    return {
+        "error_class": f"{kind.__module__}.{kind.__qualname__}",
+        "error_message": str(error)[:_MESSAGE_LENGTH],
+        "traceback": lines[-_TRACEBACK_LENGTH:],
+    }
 
 
 def _read_line(line: bytes, *, place: str) -> ExecutionStart | ExecutionEnd | None:

@@ -1,109 +1,383 @@
-"""The flow of one candidate: order on the node, then compute what was ordered."""
+"""
+The flow of one candidate: what is submitted is one small job.
+
+On the node it orders the candidate and adds the jobs that compute what was ordered::
+
+    order ──┬─ prerelax ─┐        ┌─ relax ── static
+            ├─ prerelax ─┼─ gate ─┼─ relax ── static
+            └─ …        ─┘        └─ …
+
+One row an ordering; ``prerelax`` with its gate and ``static`` only where they are
+switched on. The jobs behind the gate are made by the gate, so a candidate that does
+not pass costs nothing more.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from jobflow import CURRENT_JOB, Flow, Job, Maker, Response, job
+from jobflow import (
+    CURRENT_JOB,
+    Flow,
+    Job,
+    JobConfig,
+    Maker,
+    OnMissing,
+    OutputReference,
+    Response,
+    job,
+)
+from pymatgen.core import Structure
 
 from hts_battery.flows.engines import engine
-from hts_battery.flows.recorded import recorded
+from hts_battery.flows.gate import Threshold, gate_verdict, prerelaxed
+from hts_battery.flows.recorded import jobs_of, recorded
+from hts_battery.flows.versions import ORDERING_PACKAGES, installed_versions
 from hts_battery.schemas.campaign import StructureSpec, content_key
-from hts_battery.structures import order_candidate
+from hts_battery.schemas.gate import GateAnswer
+from hts_battery.schemas.thermo import EntropyOptions
+from hts_battery.structures.inputs import calculator_structure
+from hts_battery.structures.ordering import generate_orderings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Self
 
-    from pymatgen.core import Structure
-
-    from hts_battery.schemas.campaign import CampaignSpec
+    from hts_battery.flows.gate import Outcome
+    from hts_battery.schemas.campaign import CampaignSpec, GateSpec
     from hts_battery.schemas.candidate import CandidateDoc
+    from hts_battery.schemas.gate import HullSnapshot
     from hts_battery.schemas.structure import OrderedCell
 
 ORDER_STEP = "order"
+PRERELAX_STEP = "prerelax"
+GATE_STEP = "gate"
 RELAX_STEP = "relax"
+STATIC_STEP = "static"
 
 
 @job
 def order_candidate_job(
-    candidate: CandidateDoc, structure: StructureSpec, relax_maker: Maker
+    candidate: CandidateDoc,
+    maker: ScreenMaker,
+    *,
+    hull: HullSnapshot | None = None,
+    known: Mapping[str, Any] | None = None,
 ) -> Response[Any]:
     """
-    Order a candidate and add the job that relaxes the ordered cell.
+    Order a candidate and add the jobs that compute the ordered cells.
 
-    The expensive job is made here, on the node, so that submitting a candidate
-    costs one small job whatever the engine.
+    The expensive jobs are made here, on the node, so that submitting a candidate
+    costs one small job whatever the engine and however many orderings.
 
     Parameters
     ----------
     candidate
         What to order; its chosen species assignment decides the sites.
-    structure
-        Method, cell size and seed.
-    relax_maker
-        Maker whose job relaxes a structure.
+    maker
+        How it is ordered and computed.
+    hull
+        Competing phases of its elements, for the gate.
+    known
+        What an earlier run has left: ``finished``, ids of orderings that need nothing
+        more; ``prerelaxed``, ordering id → output of its pre-relaxation;
+        ``released``, whether the operator lets the candidate pass the gate.
 
     Returns
     -------
     Response
-        The ordered cell as output; the relaxation as an addition.
+        The ordered cells as output; their calculations as an addition.
     """
-    cell = order_candidate(
+    known = known or {}
+    cells = candidate_orderings(candidate, maker.structure)
+    finished = set(known.get("finished", ()))
+    todo = [cell for cell in cells if cell.ordering_id not in finished]
+    if not todo:
+        return Response(output=list(cells))
+    uuid = CURRENT_JOB.job.uuid
+    if maker.prerelax_maker is None:
+        return Response(
+            output=list(cells), addition=maker.calculations(todo, {}, order_uuid=uuid)
+        )
+    outcomes: dict[str, Any] = {
+        name: prerelaxed(output) for name, output in known.get("prerelaxed", {}).items()
+    }
+    jobs = []
+    for cell in todo:
+        if cell.ordering_id not in outcomes:
+            made = maker.prerelax_maker.make(calculator_structure(cell, magmom=False))
+            _tag(made, PRERELAX_STEP, uuid, cell)
+            jobs.append(made)
+            outcomes[cell.ordering_id] = made.output
+    gate = gate_job(
+        candidate,
+        maker,
+        cells=[cell for cell in cells if cell.ordering_id in outcomes],
+        outcomes=outcomes,
+        todo=[cell.ordering_id for cell in todo],
+        hull=hull,
+        released=bool(known.get("released")),
+    )
+    gate.name = GATE_STEP
+    # The jobs behind the gate have steps of their own.
+    gate.update_metadata({"step": GATE_STEP, "order_uuid": uuid}, dynamic=False)
+    # An ordering whose pre-relaxation failed does not keep the others from passing.
+    gate.config = JobConfig(on_missing_references=OnMissing.NONE)
+    return Response(output=list(cells), addition=Flow([*jobs, gate]))
+
+
+@job
+def gate_job(  # noqa: PLR0913 - each is named by its caller
+    candidate: CandidateDoc,
+    maker: ScreenMaker,
+    *,
+    cells: Sequence[OrderedCell],
+    outcomes: Mapping[str, Any],
+    todo: Sequence[str],
+    hull: HullSnapshot | None,
+    released: bool,
+) -> Response[Any]:
+    """
+    Judge the pre-relaxed orderings of a candidate; add their calculations if it passes.
+
+    Parameters
+    ----------
+    candidate
+        The candidate.
+    maker
+        How it is computed.
+    cells
+        Its ordered cells.
+    outcomes
+        Ordering id → output of its pre-relaxation, none where that failed.
+    todo
+        Orderings that are still to be computed.
+    hull
+        Competing phases; without them every candidate passes.
+    released
+        Whether the operator lets the candidate pass.
+
+    Returns
+    -------
+    Response
+        The verdict as output; the calculations as an addition.
+    """
+    known = {
+        name: outcome
+        for name, output in outcomes.items()
+        if (outcome := prerelaxed(output)) is not None
+    }
+    threshold = (
+        None
+        if maker.gate is None or hull is None
+        else Threshold(maker.gate, hull, maker.entropy, released)
+    )
+    verdict = gate_verdict(
+        candidate,
+        cells,
+        known,
+        engine=maker.calculation["prerelax"]["engine"],
+        threshold=threshold,
+    )
+    passing = [
+        cell
+        for cell in cells
+        if cell.ordering_id in known and cell.ordering_id in set(todo)
+    ]
+    if verdict.verdict is GateAnswer.GATED or not passing:
+        return Response(output=verdict)
+    uuid = CURRENT_JOB.job.metadata["order_uuid"]
+    return Response(
+        output=verdict, addition=maker.calculations(passing, known, order_uuid=uuid)
+    )
+
+
+def candidate_orderings(
+    candidate: CandidateDoc, structure: StructureSpec
+) -> tuple[OrderedCell, ...]:
+    """
+    Make every ordering of a candidate that a campaign asks for.
+
+    Parameters
+    ----------
+    candidate
+        What to order.
+    structure
+        Methods with their numbers of orderings, cell size, iterations and seed.
+
+    Raises
+    ------
+    OrderingError
+        If no cell of this size holds the candidate closely enough.
+    """
+    return generate_orderings(
         candidate.to_candidate(),
-        method=structure.method,
+        n_orderings={str(k): n for k, n in structure.n_orderings.items()},
         atoms=structure.atoms,
         iterations=structure.iterations,
         seed=structure.seed,
+        max_deviation=structure.max_deviation,
+        magnetic_order=structure.magnetic_order,
     )
-    relax = relax_maker.make(bare_structure(cell))
-    relax.update_metadata({"step": RELAX_STEP, "order_uuid": CURRENT_JOB.job.uuid})
-    return Response(output=cell, addition=relax)
 
 
-def bare_structure(cell: OrderedCell) -> Structure:
-    """Return the ordered cell with elements only, for engines that take no charges."""
-    structure = cell.to_structure().remove_oxidation_states()
-    for name in tuple(structure.site_properties):
-        structure.remove_site_property(name)
-    return structure
+def starting_structure(
+    cell: OrderedCell, outcome: Outcome | None, *, magmom: bool
+) -> Structure:
+    """
+    Return the structure that a calculation of an ordered cell starts from.
+
+    Parameters
+    ----------
+    cell
+        The cell, with the moments that every ordering of the candidate starts with.
+    outcome
+        Pre-relaxation whose lattice and positions are taken instead, if there is one.
+    magmom
+        Whether the engine takes starting moments.
+
+    Raises
+    ------
+    ValueError
+        If the pre-relaxation is of other atoms.
+    """
+    start = calculator_structure(cell, magmom=magmom)
+    if outcome is None:
+        return start
+    relaxed = outcome["structure"]
+    if [site.specie.symbol for site in relaxed] != [s.specie.symbol for s in start]:
+        raise ValueError(
+            f"pre-relaxation of ordering {cell.ordering_id} returned other atoms than "
+            "it was given"
+        )
+    return Structure(
+        relaxed.lattice,
+        start.species,
+        relaxed.frac_coords,
+        site_properties=start.site_properties,
+    )
+
+
+def _tag(made: Job | Flow, step: str, order_uuid: str, cell: OrderedCell) -> None:
+    made.update_metadata(
+        {
+            "step": step,
+            "order_uuid": order_uuid,
+            "ordering_id": cell.ordering_id,
+            "ordering_method": str(cell.method),
+        },
+        dynamic=True,
+    )
+
+
+def _mark_final(made: Sequence[Job | Flow]) -> None:
+    """Mark the one job whose energy counts, that of the last output, and the others."""
+    output = made[-1].output
+    if not isinstance(output, OutputReference):
+        raise TypeError(
+            f"the flow {made[-1].name} must have the output of one of its jobs as "
+            "output, or nobody knows which of its energies counts"
+        )
+    for part in made:
+        for one in jobs_of(part):
+            one.update_metadata({"final": one.uuid == output.uuid}, dynamic=True)
 
 
 @dataclass
 class ScreenMaker(Maker):
     """
-    Order a candidate, relax it and take its energy.
+    Order a candidate, and compute each of its orderings.
 
     Parameters
     ----------
     name
         Name of the flows this maker produces.
     structure
-        How the ordered cell is made.
+        How the ordered cells are made.
+    prerelax_maker
+        Maker of the cheap relaxation before the gate; none switches both off.
+    gate
+        Threshold in eV/atom and its temperature; none lets every candidate pass.
     relax_maker
-        Maker of the job that relaxes a structure and gives its energy.
+        Maker of the job or flow that relaxes a structure; none switches it off.
+    static_maker
+        Maker of the job that gives the energy of the relaxed structure; none takes
+        the energy of the relaxation.
     calculation
         What is digested, with the candidate, into the content key; stored with the
         outputs.
+    entropy
+        What is counted in the mixing entropy at the gate.
+    versions
+        Packages with their versions here; a node with others refuses the jobs.
+    magmom
+        Whether the engine takes the starting moments of the cells.
     """
 
     name: str = "screen"
     structure: StructureSpec = field(default_factory=StructureSpec)
-    relax_maker: Maker = field(default_factory=Maker)
-    calculation: dict[str, object] = field(default_factory=dict)
+    prerelax_maker: Maker | None = None
+    gate: GateSpec | None = None
+    relax_maker: Maker | None = None
+    static_maker: Maker | None = None
+    calculation: dict[str, Any] = field(default_factory=dict)
+    entropy: EntropyOptions = field(default_factory=EntropyOptions)
+    versions: dict[str, str] = field(default_factory=dict)
+    magmom: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a maker that would order candidates and compute nothing."""
+        if self.relax_maker is None and self.static_maker is None:
+            raise ValueError(
+                "a screen needs relax_maker, static_maker or both: one gives the energy"
+            )
 
     @classmethod
     def from_campaign(
-        cls, spec: CampaignSpec, *, relax_maker: Maker | None = None
+        cls,
+        spec: CampaignSpec,
+        *,
+        relax_maker: Maker | None = None,
+        prerelax_maker: Maker | None = None,
     ) -> Self:
-        """Configure the maker as a campaign says, or with another relaxation."""
+        """
+        Configure the maker as a campaign says.
+
+        Parameters
+        ----------
+        spec
+            The campaign.
+        relax_maker, prerelax_maker
+            Injected instead of the engines' own makers.
+        """
+        names = [spec.engine]
+        if spec.prerelax is not None:
+            names.append(spec.prerelax.engine)
+            prerelax_maker = prerelax_maker or engine(spec.prerelax.engine).relax_maker(
+                spec.prerelax.relaxation
+            )
+        packages = [name for one in names for name in engine(one).packages]
         return cls(
             structure=spec.structure,
+            prerelax_maker=prerelax_maker if spec.prerelax is not None else None,
+            gate=spec.gate,
             relax_maker=relax_maker or engine(spec.engine).relax_maker(spec.relaxation),
             calculation=spec.calculation,
+            entropy=spec.entropy,
+            versions=installed_versions([*ORDERING_PACKAGES, *packages]),
+            magmom=getattr(engine(spec.engine), "magmom", False),
         )
 
-    def make(self, candidate: CandidateDoc) -> Flow:
+    def make(
+        self,
+        candidate: CandidateDoc,
+        *,
+        hull: HullSnapshot | None = None,
+        finished: Iterable[str] = (),
+        prerelax_uuids: Mapping[str, str] | None = None,
+        released: bool = False,
+    ) -> Flow:
         """
         Make the flow of one candidate, every job tagged and recorded.
 
@@ -111,13 +385,33 @@ class ScreenMaker(Maker):
         ----------
         candidate
             The candidate to screen.
+        hull
+            Competing phases of its elements, where there is a gate.
+        finished
+            Orderings of an earlier run that need nothing more.
+        prerelax_uuids
+            Ordering id → job whose stored output is its pre-relaxation.
+        released
+            Whether the operator lets it pass the gate.
 
         Returns
         -------
         Flow
             One job; the others are made on the node and carry the same tags.
         """
-        order: Job = order_candidate_job(candidate, self.structure, self.relax_maker)
+        if self.gate is not None and hull is None:
+            raise ValueError(
+                f"{candidate.formula}: a gate needs competing phases to compare with"
+            )
+        known = {
+            "finished": sorted(finished),
+            "prerelaxed": {
+                name: OutputReference(uuid)
+                for name, uuid in sorted((prerelax_uuids or {}).items())
+            },
+            "released": released,
+        }
+        order: Job = order_candidate_job(candidate, self, hull=hull, known=known)
         order.name = ORDER_STEP
         flow = Flow(
             [order], output=order.output, name=f"{self.name} {candidate.formula}"
@@ -125,8 +419,13 @@ class ScreenMaker(Maker):
         flow.update_metadata(
             {
                 "candidate_id": candidate.candidate_id,
-                "content_key": content_key(candidate.candidate_id, self.calculation),
+                "content_key": content_key(
+                    candidate.candidate_id,
+                    self.calculation,
+                    assignment=candidate.assignments[0],
+                ),
                 "calculation": self.calculation,
+                "versions": self.versions,
             },
             dynamic=True,
         )
@@ -134,3 +433,39 @@ class ScreenMaker(Maker):
         order.update_metadata({"step": ORDER_STEP}, dynamic=False)
         recorded(flow)
         return flow
+
+    def calculations(
+        self,
+        cells: Sequence[OrderedCell],
+        outcomes: Mapping[str, Outcome],
+        *,
+        order_uuid: str,
+    ) -> Flow:
+        """
+        Make, on the node, the jobs that compute ordered cells.
+
+        Parameters
+        ----------
+        cells
+            The cells.
+        outcomes
+            Ordering id → pre-relaxation whose structure is the start instead.
+        order_uuid
+            Job that ordered them.
+        """
+        flows: list[Job | Flow] = []
+        for cell in cells:
+            start: Any = starting_structure(
+                cell, outcomes.get(cell.ordering_id), magmom=self.magmom
+            )
+            jobs: list[Job | Flow] = []
+            if self.relax_maker is not None:
+                jobs.append(self.relax_maker.make(start))
+                _tag(jobs[-1], RELAX_STEP, order_uuid, cell)
+                start = jobs[-1].output.structure
+            if self.static_maker is not None:
+                jobs.append(self.static_maker.make(start))
+                _tag(jobs[-1], STATIC_STEP, order_uuid, cell)
+            _mark_final(jobs)
+            flows.append(Flow(jobs, output=jobs[-1].output))
+        return Flow(flows)

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 from hashlib import sha256
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from hts_battery.schemas.base import Document
+from hts_battery.schemas.base import Document, Rational
 from hts_battery.schemas.space import Selection
-from hts_battery.schemas.thermo import EntropyOptions
+from hts_battery.schemas.structure import MagneticOrder, OrderingMethod
+from hts_battery.schemas.thermo import EntropyOptions, StabilityOptions
 
-_KEY_SCHEME = "hts_battery content key 1"
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Self
+
+_KEY_SCHEME = "hts_battery content key 2"
 
 Temperature = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -20,8 +26,11 @@ Temperature = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 class StructureSpec(Document):
     """How a candidate's ordered cells are made."""
 
-    method: Literal["sqs"] = Field(
-        "sqs", description="Special quasirandom structure on all sublattices at once."
+    n_orderings: dict[OrderingMethod, Annotated[int, Field(gt=0)]] = Field(
+        {OrderingMethod.SQS: 1},
+        min_length=1,
+        description="Method (sqs, electrostatic, random) → number of different "
+        "orderings of each candidate; all are computed.",
     )
     atoms: int | None = Field(
         40,
@@ -30,9 +39,20 @@ class StructureSpec(Document):
         "holds each candidate.",
     )
     iterations: int = Field(
-        100_000, gt=0, description="Arrangements tried by the SQS search."
+        100_000, gt=0, description="Arrangements tried by each search."
     )
-    seed: int = Field(0, ge=0, description="Seed of the search.")
+    seed: int = Field(0, ge=0, description="Seed of the first search.")
+    max_deviation: Rational = Field(
+        Fraction(0),
+        ge=0,
+        description="Largest difference between cell and candidate of any element, "
+        "in atoms per formula unit, where no cell of that size holds the candidate "
+        "exactly; 0 refuses such a candidate.",
+    )
+    magnetic_order: MagneticOrder = Field(
+        MagneticOrder.FERROMAGNETIC,
+        description="How the moments of a cell start, the same in every ordering.",
+    )
 
 
 class RelaxationSpec(Document):
@@ -46,6 +66,28 @@ class RelaxationSpec(Document):
     )
     relax_cell: bool = Field(
         default=True, description="Whether cell shape and volume move."
+    )
+
+
+class PrerelaxSpec(Document):
+    """A cheap relaxation before the expensive one starts from its result."""
+
+    engine: str = Field("chgnet", description="Engine of the cheap relaxation.")
+    relaxation: RelaxationSpec = Field(
+        default_factory=RelaxationSpec, description="Its settings."
+    )
+
+
+class GateSpec(Document):
+    """Which pre-relaxed candidates are worth the expensive calculation."""
+
+    energy_above_hull: float = Field(
+        allow_inf_nan=False,
+        description="Largest pre-relaxed E_hull at the temperature that passes, in "
+        "eV/atom; the lowest ordering of a candidate decides for all of them.",
+    )
+    temperature: Temperature = Field(
+        1473.0, description="Temperature in K of the mixing entropy that is counted."
     )
 
 
@@ -68,6 +110,14 @@ class CampaignSpec(Document):
     relaxation: RelaxationSpec = Field(
         default_factory=RelaxationSpec, description="Relaxation settings."
     )
+    prerelax: PrerelaxSpec | None = Field(
+        None, description="Cheap relaxation before the expensive one; none by default."
+    )
+    gate: GateSpec | None = Field(
+        None,
+        description="Threshold that the pre-relaxed candidate must pass; none by "
+        "default.",
+    )
     temperatures: tuple[Temperature, ...] | None = Field(
         None,
         min_length=1,
@@ -75,6 +125,11 @@ class CampaignSpec(Document):
     )
     entropy: EntropyOptions = Field(
         default_factory=EntropyOptions, description="Convention of the mixing entropy."
+    )
+    stability: StabilityOptions = Field(
+        default_factory=StabilityOptions,
+        description="What a candidate is compared with, and what is known at "
+        "temperature.",
     )
     filters: tuple[dict[str, Any], ...] = Field(
         (), description="Named rules that remove members before they cost anything."
@@ -87,17 +142,36 @@ class CampaignSpec(Document):
             raise ValueError("each temperature stands once")
         return value
 
+    @model_validator(mode="after")
+    def _gate_has_energies(self) -> Self:
+        if self.gate is not None and self.prerelax is None:
+            raise ValueError("a gate needs the energies of a prerelax block")
+        return self
+
     @property
     def calculation(self) -> dict[str, Any]:
-        """What, besides the composition, decides the energy: the settings of a key."""
-        return {
+        """
+        What, besides composition and species, decides the energy of a key.
+
+        The gate is not in it: it decides whether there is an energy, not which.
+        """
+        settings: dict[str, Any] = {
             "structure": self.structure.model_dump(mode="json"),
             "engine": self.engine,
             "relaxation": self.relaxation.model_dump(mode="json"),
         }
+        if self.prerelax is not None:
+            # Another start may end in another minimum.
+            settings["prerelax"] = self.prerelax.model_dump(mode="json")
+        return settings
 
 
-def content_key(candidate_id: str, calculation: dict[str, Any]) -> str:
+def content_key(
+    candidate_id: str,
+    calculation: Mapping[str, Any],
+    *,
+    assignment: Mapping[str, Mapping[str, Fraction]] | None = None,
+) -> str:
     """
     Digest a calculation: what is computed, how it is ordered, engine and settings.
 
@@ -109,11 +183,23 @@ def content_key(candidate_id: str, calculation: dict[str, Any]) -> str:
         Digest of the composition.
     calculation
         Structure, engine and relaxation settings, JSON types only.
+    assignment
+        Sublattice → species → amount per formula unit, as the cells are decorated:
+        one composition with other oxidation states starts from other cells.
 
     Examples
     --------
-    >>> len(content_key("bc6f833a1ab682dccbc6", {"engine": "chgnet"}))
+    >>> settings = {"engine": "chgnet"}
+    >>> key = content_key("bc6f833a1ab682dccbc6", settings)
+    >>> len(key)
     24
+    >>> manganese = {"cation": {"Li+": Fraction(1), "Mn3+": Fraction(1)}}
+    >>> key == content_key("bc6f833a1ab682dccbc6", settings, assignment=manganese)
+    False
     """
-    text = json.dumps([_KEY_SCHEME, candidate_id, calculation], sort_keys=True)
+    species = {
+        sublattice: {name: str(amount) for name, amount in occupation.items()}
+        for sublattice, occupation in (assignment or {}).items()
+    }
+    text = json.dumps([_KEY_SCHEME, candidate_id, calculation, species], sort_keys=True)
     return sha256(text.encode()).hexdigest()[:24]

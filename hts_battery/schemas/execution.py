@@ -4,10 +4,11 @@ What the append-only execution record says about every run of a job.
 One line of JSON for each event; a line is never changed. The format, version 1::
 
     {"schema_version": 1, "event": "start", "execution_id": …, "job_uuid": …,
-     "name": …, "candidate_id": …, "content_key": …, "attempt": …,
+     "name": …, "candidate_id": …, "content_key": …, "step": …, "ordering_id": …,
+     "attempt": …,
      "host": …, "pid": …, "process": …, "time": …}
     {"schema_version": 1, "event": "end", "execution_id": …, "outcome": …,
-     "error_class": …, "error_message": …, "time": …, "seconds": …}
+     "error_class": …, "error_message": …, "traceback": …, "time": …, "seconds": …}
 
 A start without an end is an execution that runs still, or was killed.
 """
@@ -51,6 +52,10 @@ class ExecutionStart(Document):
     content_key: str | None = Field(
         None, description="Digest of what is computed and how."
     )
+    step: str | None = Field(None, description="Step of the candidate's flow.")
+    ordering_id: str | None = Field(
+        None, description="Ordered cell it computes, where it computes one."
+    )
     attempt: int | None = Field(
         None, ge=1, description="Number of this run of the job, where it is known."
     )
@@ -71,6 +76,9 @@ class ExecutionEnd(Document):
         None, description="Full name of the class of the error."
     )
     error_message: str | None = Field(None, description="Its message, cut if long.")
+    traceback: str | None = Field(
+        None, description="Where it was raised: the last lines of its traceback."
+    )
     time: AwareDatetime = Field(description="When it ended, UTC by that host.")
     seconds: float = Field(ge=0, description="Wall time in s, by a steady clock.")
 

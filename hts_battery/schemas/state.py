@@ -16,6 +16,8 @@ class CandidateState(StrEnum):
     """A process of this machine is computing it now: wait."""
     FAILED = "failed"
     """Its last execution raised an error: read the reason, then `--retry-failed`."""
+    GATED = "gated"
+    """Its pre-relaxed energy is above the gate: `hts campaign release` lets it by."""
     COMPUTED = "computed"
     """Has an energy that no builder has judged yet: `hts build all`."""
     REJECTED = "rejected"

@@ -1,0 +1,231 @@
+"""The gate: is a pre-relaxed candidate worth the expensive calculation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from hts_battery.errors import MixedCalculatorError, SubmissionError
+from hts_battery.schemas.formula import canonical_formula
+from hts_battery.schemas.gate import GateAnswer, GateVerdict, HullSnapshot
+from hts_battery.thermo.corrections import comparable_energy
+from hts_battery.thermo.entropy import candidate_entropy
+from hts_battery.thermo.hull import Hull
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from hts_battery.schemas.campaign import GateSpec
+    from hts_battery.schemas.candidate import CandidateDoc
+    from hts_battery.schemas.structure import OrderedCell
+    from hts_battery.schemas.thermo import EntropyOptions
+
+Outcome = dict[str, Any]
+"""What the gate and the next steps need of a pre-relaxation: ``structure``,
+``energy_per_atom`` (eV/atom), ``converged`` and ``version`` of the calculator."""
+
+
+class Threshold(NamedTuple):
+    """What a candidate is compared with."""
+
+    spec: GateSpec
+    """Threshold in eV/atom and temperature in K."""
+    hull: HullSnapshot
+    """Competing phases of its elements."""
+    entropy: EntropyOptions
+    """What is counted in the mixing entropy."""
+    released: bool
+    """Whether the operator lets it through all the same."""
+
+
+def hull_snapshot(
+    hull: Hull, elements: Collection[str], *, calculator: str
+) -> HullSnapshot:
+    """
+    Take from a hull the phases that matter to a candidate of some elements.
+
+    Parameters
+    ----------
+    hull
+        All competing phases of one calculator.
+    elements
+        Elements of the candidate.
+    calculator
+        Name of the calculator with its version.
+
+    Raises
+    ------
+    MissingReferenceError
+        If an element has no phase.
+
+    Examples
+    --------
+    >>> hull = Hull(["Li", "O2", "Li2O", "Ti"], [0, 0, -2, 0])
+    >>> hull_snapshot(hull, {"Li", "O"}, calculator="chgnet 0.4.2").formulas
+    ('Li', 'O2', 'Li2O')
+    """
+    # Refuses elements that no mixture of the references reaches.
+    hull.decomposition("".join(f"{element}1" for element in sorted(elements)))
+    wanted = set(hull.stable_references(elements))
+    rows = [
+        (name, formula, energy)
+        for name, formula, energy in zip(
+            hull.ids, hull.formulas, hull.energies_per_atom.tolist(), strict=True
+        )
+        if name in wanted
+    ]
+    names, formulas, energies = zip(*rows, strict=True)
+    return HullSnapshot(
+        calculator=calculator,
+        phase_ids=names,
+        formulas=formulas,
+        energies_per_atom=energies,
+        digest=Hull(formulas, energies, ids=names).digest,
+    )
+
+
+def prerelaxed(output: Any) -> Outcome | None:  # noqa: ANN401 - document or dictionary
+    """
+    Read what is needed of a pre-relaxation.
+
+    Parameters
+    ----------
+    output
+        Output of its job, a task document or a dictionary of the same shape, or what
+        this function returned before; none where the job failed.
+    """
+    if output is None or "version" in output:
+        return None if output is None else dict(output)
+    return {
+        "structure": _part(output, "structure"),
+        "energy_per_atom": _part(_part(output, "output"), "energy_per_atom"),
+        "converged": bool(_part(output, "is_force_converged")),
+        "version": _part(output, "forcefield_version"),
+    }
+
+
+def _part(document: Any, name: str) -> Any:  # noqa: ANN401 - likewise
+    if isinstance(document, Mapping):
+        return document[name]
+    return getattr(document, name)
+
+
+def gate_verdict(
+    candidate: CandidateDoc,
+    cells: Sequence[OrderedCell],
+    outcomes: Mapping[str, Outcome],
+    *,
+    engine: str,
+    threshold: Threshold | None,
+) -> GateVerdict:
+    r"""
+    Compare the lowest pre-relaxed ordering of a candidate with a threshold.
+
+    .. math:: E_{hull}(T) = E - E_{hull\,phases} - T S
+
+    Parameters
+    ----------
+    candidate
+        The candidate.
+    cells
+        Its ordered cells; those that deviate are judged at their own composition.
+    outcomes
+        Ordering id → pre-relaxation; an ordering without one is left out.
+    engine
+        Engine of the pre-relaxation.
+    threshold
+        None lets every candidate pass.
+
+    Raises
+    ------
+    SubmissionError
+        If no ordering was pre-relaxed.
+    MixedCalculatorError
+        If the hull is of another calculator than the energies.
+    """
+    known = [cell for cell in cells if cell.ordering_id in outcomes]
+    if not known:
+        raise SubmissionError(
+            f"no ordering of {candidate.formula} was pre-relaxed with {engine}"
+        )
+    versions = {str(outcomes[cell.ordering_id]["version"]) for cell in known}
+    calculator = " ".join((engine, *sorted(versions)))
+    energies = {
+        cell.ordering_id: comparable_energy(
+            entry_id=cell.ordering_id,
+            formula=_cell_formula(cell),
+            energy=outcomes[cell.ordering_id]["energy_per_atom"] * cell.n_atoms,
+            calculator=calculator,
+        ).energy_per_atom
+        for cell in known
+    }
+    verdict = GateVerdict(
+        candidate_id=candidate.candidate_id,
+        verdict=GateAnswer.PASSED,
+        energies_per_atom=energies,
+        unconverged=tuple(
+            cell.ordering_id
+            for cell in known
+            if not outcomes[cell.ordering_id]["converged"]
+        ),
+        calculator=calculator,
+    )
+    if threshold is None:
+        return verdict
+    if threshold.hull.calculator != calculator:
+        raise MixedCalculatorError(
+            f"{candidate.formula} was pre-relaxed with {calculator}, but the competing "
+            f"phases that came with it are of {threshold.hull.calculator}"
+        )
+    return _judged(verdict, candidate, known, threshold)
+
+
+def _judged(
+    verdict: GateVerdict,
+    candidate: CandidateDoc,
+    cells: Sequence[OrderedCell],
+    threshold: Threshold,
+) -> GateVerdict:
+    spec, snapshot, options, released = threshold
+    hull = Hull(
+        snapshot.formulas, snapshot.energies_per_atom, ids=list(snapshot.phase_ids)
+    )
+    above = hull.energies_above_hull(
+        [canonical_formula(cell.amounts) for cell in cells],
+        [verdict.energies_per_atom[cell.ordering_id] for cell in cells],
+    ).tolist()
+    described = candidate.to_candidate()
+    entropies = [
+        candidate_entropy(described, options, assignment=cell.assignment).entropy
+        for cell in cells
+    ]
+    at_temperature = [
+        energy - spec.temperature * entropy
+        for energy, entropy in zip(above, entropies, strict=True)
+    ]
+    lowest = min(range(len(cells)), key=at_temperature.__getitem__)
+    if at_temperature[lowest] <= spec.energy_above_hull:
+        answer = GateAnswer.PASSED
+    else:
+        answer = GateAnswer.RELEASED if released else GateAnswer.GATED
+    return verdict.model_copy(
+        update={
+            "verdict": answer,
+            "ordering_id": cells[lowest].ordering_id,
+            "energy_above_hull_0k": above[lowest],
+            "entropy": entropies[lowest],
+            "temperature": spec.temperature,
+            "energy_above_hull": at_temperature[lowest],
+            "threshold": spec.energy_above_hull,
+            "hull_digest": snapshot.digest,
+            "n_references": len(snapshot.phase_ids),
+        }
+    )
+
+
+def _cell_formula(cell: OrderedCell) -> str:
+    """Write the formula with the cell's own number of atoms."""
+    return "".join(
+        f"{element}{amount * cell.formula_units}"
+        for element, amount in sorted(cell.amounts.items())
+    )

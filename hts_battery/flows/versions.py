@@ -1,0 +1,68 @@
+"""Versions of the packages that can change a result, compared on the node."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+from hts_battery.errors import VersionSkewError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+ORDERING_PACKAGES = ("hts_battery", "pymatgen", "sqsgenerator")
+"""What decides, for every engine, which cells are computed."""
+
+
+def installed_versions(names: Iterable[str]) -> dict[str, str]:
+    """
+    Look up versions here; what is not installed is left out.
+
+    A machine that submits need not have every engine: what it lacks it cannot compare.
+
+    Examples
+    --------
+    >>> sorted(installed_versions(["pymatgen", "no-such-package"]))
+    ['pymatgen']
+    """
+    found = {}
+    for name in dict.fromkeys(names):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def refuse_other_versions(submitted: Mapping[str, str]) -> None:
+    """
+    Refuse to work where a package differs from the one that was submitted with.
+
+    Parameters
+    ----------
+    submitted
+        Package → version where the job was made.
+
+    Raises
+    ------
+    VersionSkewError
+        With the list of differences.
+
+    Examples
+    --------
+    >>> refuse_other_versions(installed_versions(["pymatgen"]))
+    >>> refuse_other_versions({"no-such-package": "1.0"})
+    Traceback (most recent call last):
+    ...
+    hts_battery.errors.VersionSkewError: other packages here than where the job was \
+submitted: no-such-package 1.0 there, none here; install the same versions, or submit \
+again from an environment like this one
+    """
+    here = installed_versions(submitted)
+    different = {
+        name: (wanted, here.get(name))
+        for name, wanted in sorted(submitted.items())
+        if here.get(name) != wanted
+    }
+    if different:
+        raise VersionSkewError(different)
