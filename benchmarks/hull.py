@@ -1,5 +1,5 @@
 """
-Hull energies side by side: this package, scipy, HiGHS and pymatgen in one run.
+Hull energies side by side: this package, scipy, HiGHS, pymatgen and emmet in one run.
 
 The references are machine-learned formation energies of Materials Project compositions
 (10.1038/s41524-020-00362-y) in Li, O, F and 22 metals, the elements at zero. The
@@ -8,7 +8,8 @@ metals; they need not be neutral, since charge plays no part in a hull.
 
 Prints one JSON object a line. Times are processor seconds of one core, so that a busy
 machine does not change them. ``ratio`` is the peer's time over ours: above one, ours
-is faster. Peers marked "scaled" ran on fewer compositions of the same set.
+is faster. Peers marked "scaled" ran on fewer compositions of the same set; a peer that
+needs more processor seconds than the limit is stopped, and the line says so.
 """
 
 from __future__ import annotations
@@ -16,24 +17,33 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import multiprocessing
 import os
 import random
 import re
+import resource
+import signal
 import sys
 import time
+import warnings
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import highspy
 import numpy as np
+from emmet.core.thermo import ThermoDoc
+from emmet.core.types.enums import ThermoType
 from pymatgen.analysis.phase_diagram import (
     PatchedPhaseDiagram,
     PDEntry,
     PhaseDiagram,
 )
-from pymatgen.core import Composition
+from pymatgen.core import Composition, Lattice, Structure
+from pymatgen.entries.computed_entries import ComputedStructureEntry
 
-from hts_battery.thermo import Hull
+from hts_battery.schemas.thermo import EntropyOptions, EntropyResult
+from hts_battery.thermo import CandidateEnergy, Hull, stabilities
 from hts_battery.thermo.atomic_fractions import fraction_rows
 from hts_battery.thermo.linear_program import lowest_mixture
 
@@ -237,39 +247,154 @@ def campaign_figures(known: dict[str, float], args: argparse.Namespace) -> None:
     report(f"{len(formulas)} compositions in 20 sets of metals", seconds, "s")
 
 
-def ask_pymatgen(diagram: PhaseDiagram, formulas: Sequence[str]) -> np.ndarray:
-    """Hull energies in eV/atom from a phase diagram."""
-    return np.array(
-        [diagram.get_hull_energy_per_atom(Composition(f)) for f in formulas]
+def ask_pymatgen(
+    kind: type[PhaseDiagram], known: dict[str, float], formulas: Sequence[str]
+) -> tuple[np.ndarray, float, float]:
+    """Build a phase diagram and ask it: energies, seconds for each of the two."""
+    entries = [
+        PDEntry(Composition(f), e * Composition(f).num_atoms) for f, e in known.items()
+    ]
+    diagram, build = timed(kind, entries)
+    ask = [timed(diagram.get_hull_energy_per_atom, Composition(f)) for f in formulas]
+    return np.array([e for e, _ in ask]), build, sum(seconds for _, seconds in ask)
+
+
+def ask_emmet(
+    known: dict[str, float], formulas: Sequence[str], energies: Sequence[float]
+) -> tuple[np.ndarray, float, float]:
+    """Make the documents of emmet's thermo builder by the two calls it makes."""
+    everything = [*known.items(), *zip(formulas, energies, strict=True)]
+    entries = [
+        emmet_entry(number, formula, energy)
+        for number, (formula, energy) in enumerate(everything)
+    ]
+    diagram, build = timed(ThermoDoc.construct_phase_diagram, entries)
+    documents, ask = timed(
+        lambda: ThermoDoc.from_entries(
+            entries, ThermoType.GGA_GGA_U, diagram, use_max_chemsys=True
+        )
+    )
+    above = {str(document.material_id): document for document in documents}
+    wanted = [entry.data["material_id"] for entry in entries[len(known) :]]
+    return np.array([above[name].energy_above_hull for name in wanted]), build, ask
+
+
+def emmet_entry(number: int, formula: str, energy: float) -> ComputedStructureEntry:
+    """Entry with a cell of the composition; where atoms sit does not matter."""
+    composition, _ = Composition(formula).get_integer_formula_and_factor()
+    elements = [
+        el for el, n in Composition(composition).items() for _ in range(round(n))
+    ]
+    places = [[i / len(elements), 0.0, 0.0] for i in range(len(elements))]
+    name = f"mp-{number + 1}"
+    return ComputedStructureEntry(
+        Structure(Lattice.cubic(10.0), elements, places),
+        energy * len(elements),
+        parameters={"run_type": "GGA"},
+        data={"material_id": name, "task_id": name, "run_type": "GGA"},
+        entry_id=name,
     )
 
 
+def our_documents(
+    known: dict[str, float], formulas: Sequence[str], energies: Sequence[float]
+) -> np.ndarray:
+    """Make our stabilities of the same compositions, hull included."""
+    nothing = EntropyResult(
+        entropy=0.0,
+        entropy_per_formula_unit=0.0,
+        atoms_per_formula_unit=1,
+        terms=(),
+        options=EntropyOptions(),
+    )
+    asked = [
+        CandidateEnergy(str(number), formula, energy, nothing)
+        for number, (formula, energy) in enumerate(zip(formulas, energies, strict=True))
+    ]
+    found = stabilities(
+        asked, fresh_hull(known), calculator="benchmark", temperatures=[0.0]
+    )
+    return np.array([documents[0].energy_above_hull for documents in found])
+
+
+def limited(
+    seconds: int, function: Callable[..., Answer], *arguments: object
+) -> Answer | None:
+    """Call in a process of its own; None if it needs more processor seconds."""
+    receiver, sender = multiprocessing.Pipe(duplex=False)
+
+    def work() -> None:
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 5))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            sender.send(function(*arguments))
+
+    process = multiprocessing.get_context("fork").Process(target=work)
+    process.start()
+    sender.close()
+    try:
+        answer: Answer | None = receiver.recv()
+    except EOFError:  # killed at the limit
+        answer = None
+    process.join()
+    if answer is None and process.exitcode != -signal.SIGXCPU:
+        sys.exit(f"{function.__name__} ended with {process.exitcode}")
+    return answer
+
+
+def system_of(known: dict[str, float], size: int) -> tuple[list[str], dict[str, float]]:
+    """First elements of the list, and the references inside them."""
+    system = ["Li", "O", "F", *METALS[3:size]]
+    return system, {f: e for f, e in known.items() if symbols(f) <= set(system)}
+
+
+def questions(system: Sequence[str], count: int, seed: int) -> list[str]:
+    """Draw compositions that hold every element."""
+    draw = random.Random(seed)  # noqa: S311 - a drawing, not a secret
+    return ["".join(f"{el}{draw.randint(1, 9)}" for el in system) for _ in range(count)]
+
+
 def against_pymatgen(known: dict[str, float], args: argparse.Namespace) -> None:
-    """Report PhaseDiagram and PatchedPhaseDiagram at small numbers of elements."""
+    """Report PhaseDiagram and PatchedPhaseDiagram, each within a limit."""
     for size in args.elements:
-        system = ["Li", "O", "F", *METALS[3:size]]
-        inside = {f: e for f, e in known.items() if symbols(f) <= set(system)}
-        draw = random.Random(args.seed)  # noqa: S311 - a drawing, not a secret
-        formulas = [
-            "".join(f"{el}{draw.randint(1, 9)}" for el in system) for _ in range(100)
-        ]
+        system, inside = system_of(known, size)
+        formulas = questions(system, 100, args.seed)
         ours, mine = timed(fresh_answer, inside, formulas)
         name = f"{size} elements, {len(inside)} references, build and 100 questions"
         report(name, mine, "s")
-        entries = [
-            PDEntry(Composition(f), e * Composition(f).num_atoms)
-            for f, e in inside.items()
-        ]
-        kinds = [PhaseDiagram, PatchedPhaseDiagram][: 2 if size in args.patched else 1]
-        for kind in kinds:
-            few = formulas if kind is PhaseDiagram else formulas[:3]
-            diagram, build = timed(kind, entries)
-            theirs, ask = timed(ask_pymatgen, diagram, few)
+        for kind, asked in ((PhaseDiagram, 100), (PatchedPhaseDiagram, 3)):
             peer = f"pymatgen {kind.__name__}"
-            check(ours[: len(few)], theirs, peer)
-            seconds = build + ask * len(formulas) / len(few)
-            unit = "s" if len(few) == len(formulas) else "s, scaled"
+            found = limited(args.limit, ask_pymatgen, kind, inside, formulas[:asked])
+            if found is None:
+                # At least: it was stopped, so the ratio is a lower bound.
+                unit = f"s, stopped at the limit of {args.limit} s"
+                report(name, args.limit, unit, peer=peer, ratio=args.limit / mine)
+                continue
+            theirs, build, ask = found
+            check(ours[:asked], theirs, peer)
+            seconds = build + ask * len(formulas) / asked
+            unit = "s" if asked == len(formulas) else "s, scaled"
             report(name, seconds, unit, peer=peer, ratio=seconds / mine)
+
+
+def against_emmet(known: dict[str, float], args: argparse.Namespace) -> None:
+    """Report the documents of emmet's thermo builder beside ours."""
+    for size in args.emmet:
+        system, inside = system_of(known, size)
+        formulas = questions(system, 50, args.seed)
+        energies = fresh_answer(inside, formulas) + 0.05
+        ours, mine = timed(our_documents, inside, formulas, energies.tolist())
+        name = f"{size} elements, {len(inside)} references, 50 stability documents"
+        report(name, mine, "s")
+        found = limited(args.limit, ask_emmet, inside, formulas, energies.tolist())
+        peer = f"emmet-core {version('emmet-core')} thermo documents"
+        if found is None:
+            unit = f"s, stopped at the limit of {args.limit} s"
+            report(name, args.limit, unit, peer=peer, ratio=args.limit / mine)
+            continue
+        theirs, build, ask = found
+        check(ours, theirs, peer)
+        report(name, build + ask, "s", peer=peer, ratio=(build + ask) / mine)
 
 
 def scaling(
@@ -303,7 +428,7 @@ def scaling(
     return points
 
 
-def plot(points: list[tuple[str, int, float]], path: Path) -> None:
+def plot(points: list[tuple[str, int, float]], folder: Path) -> None:
     """Draw the cost curves."""
     import matplotlib as mpl  # noqa: PLC0415 - only where a plot is asked for
 
@@ -321,7 +446,8 @@ def plot(points: list[tuple[str, int, float]], path: Path) -> None:
         axis.plot(*zip(*chosen, strict=True), "o-", color="#1b6ca8")
         axis.set(xlabel=title, ylabel="seconds on one core", ylim=(0, None))
         axis.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=150)
+    folder.mkdir(parents=True, exist_ok=True)
+    figure.savefig(folder / "hull_cost.png", dpi=150)
 
 
 def on_one_core() -> None:
@@ -340,14 +466,20 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=400, help="compositions of peers")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--elements", type=int, nargs="*", default=[4, 6, 8], help="for PhaseDiagram"
+        "--elements", type=int, nargs="*", default=[6, 8, 9, 10, 11], help="of pymatgen"
+    )
+    parser.add_argument("--emmet", type=int, nargs="*", default=[4, 6])
+    parser.add_argument(
+        "--limit", type=int, default=20, help="processor seconds of each peer"
     )
     parser.add_argument(
-        "--patched", type=int, nargs="*", default=[6], help="for PatchedPhaseDiagram"
+        "--full", action="store_true", help="let each peer take ten minutes"
     )
-    parser.add_argument("--plot", type=Path, help="draw the cost curves to this file")
+    parser.add_argument("--plot", type=Path, help="draw the cost curves in this folder")
     parser.add_argument("--data", type=Path, default=DATA)
     args = parser.parse_args()
+    if args.full:
+        args.limit = 600
     path = args.data / ENERGIES
     if not path.is_file():
         sys.exit(f"{path} is not there: give the folder of {ENERGIES} with --data")
@@ -355,6 +487,7 @@ def main() -> None:
     against_programs(known, args)
     campaign_figures(known, args)
     against_pymatgen(known, args)
+    against_emmet(known, args)
     points = scaling(known, args)
     if args.plot:
         plot(points, args.plot)
