@@ -64,6 +64,28 @@ def test_a_large_random_cell_is_nearly_uncorrelated() -> None:
 
 
 @pytest.mark.physics
+def test_errors_of_random_cells_fall_with_the_root_of_their_size() -> None:
+    # The number of unlike pairs of a random cell scatters as the root of the number
+    # of pairs, so the share that is wrong falls as one over it.
+    means = {}
+    for edge in (4, 6):
+        matrix = ((edge, 0, 0), (0, edge, 0), (0, 0, edge))
+        cell = build_cell("rocksalt", matrix)
+        sites = edge**3
+        counts = {
+            "cation": {"Li+": sites // 2, "Mn3+": sites // 2},
+            "anion": {"O2-": sites},
+        }
+        errors = [
+            correlation_errors(cell, random_decoration(cell, counts, seed=seed))
+            for seed in range(80)
+        ]
+        means[edge] = np.mean([e["cation/cation"] for e in errors], axis=0)
+    assert np.mean(means[4] / means[6]) == pytest.approx((6 / 4) ** 1.5, rel=0.15)
+    assert max(means[6]) < 0.03
+
+
+@pytest.mark.physics
 def test_warren_cowley_of_layered_order_is_known() -> None:
     # Alternate (111) planes: 6 of 12 first neighbours unlike, all 6 second ones.
     cell = build_cell("rocksalt", ((1, 0, 0), (0, 1, 0), (0, 0, 2)))

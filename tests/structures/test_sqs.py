@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hts_battery.errors import OrderingError
+from hts_battery.structures import sqs
 from hts_battery.structures.cells import build_cell, compact_supercell
 from hts_battery.structures.correlations import correlation_errors, objective
 from hts_battery.structures.decoration import canonical_decoration, occupation_of
@@ -85,6 +90,52 @@ def test_more_iterations_never_do_much_worse() -> None:
 def test_sites_and_species_must_agree() -> None:
     with pytest.raises(OrderingError, match="anion has 20 sites in the cell, 0 are"):
         generate_sqs(CELL, {"cation": {"Li+": 3}}, iterations=10, seed=0)
+
+
+def test_one_thread_and_one_seed_a_sublattice() -> None:
+    settings = sqs._configuration(CELL, OXYFLUORIDE, iterations=10, seed=7)  # noqa: SLF001 - what the other program is told
+    assert settings["thread_config"] == 1
+    assert settings["seed"] == [
+        sublattice_seed(7, "cation"),
+        sublattice_seed(7, "anion"),
+    ]
+
+
+def test_of_equal_objectives_the_smallest_decoration_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shuffles = [random_decoration(CELL, OXYFLUORIDE, seed=seed) for seed in range(4)]
+    canonical = sorted(canonical_decoration(CELL, s) for s in shuffles)
+    for order in (shuffles, shuffles[::-1]):
+        monkeypatch.setattr(sqs, "_refined", lambda *_, order=order: list(order))
+        result = generate_sqs(CELL, OXYFLUORIDE, iterations=10, seed=0)
+        assert result.decoration == canonical[0]
+
+
+PROGRAM = """
+from hts_battery.structures.cells import build_cell, compact_supercell
+from hts_battery.structures.electrostatic import lowest_electrostatic
+from hts_battery.structures.sqs import generate_sqs
+cell = build_cell("rocksalt", compact_supercell("rocksalt", 20))
+counts = {"cation": {"Li+": 13, "Mn3+": 4, "Ti4+": 3}, "anion": {"O2-": 17, "F-": 3}}
+print(generate_sqs(cell, counts, iterations=20_000, seed=5))
+print(lowest_electrostatic(cell, counts, iterations=20_000, seed=5))
+"""
+
+
+def test_other_processes_threads_and_hashes_give_the_same_cells() -> None:
+    printed = [
+        subprocess.run(  # noqa: S603 - this interpreter and a text that stands above
+            [sys.executable, "-c", PROGRAM],
+            env=os.environ | {"PYTHONHASHSEED": threads, "OMP_NUM_THREADS": threads},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for threads in ("1", "2")
+    ]
+    assert printed[0] == printed[1]
+    assert "Mn3+" in printed[0]
 
 
 def test_seeds_of_sublattices_differ_and_stay() -> None:
