@@ -76,15 +76,26 @@ def cell_descriptors(
     (0.0, 0.0, 0.0, 0.0, 1.0)
     """
     structure = ordered.to_structure() if relaxed is None else relaxed
-    return describe(ordered, map_to_parent(ordered, structure), labelled(structure))
-
-
-def labelled(structure: Structure) -> NasiconSites | None:
-    """Sites of a NASICON crystal; None for any other."""
+    mapped = map_to_parent(ordered, structure)
     try:
-        return nasicon_sites(structure)
+        sites = topology(mapped)
     except OrderingError:
+        sites = None
+    return describe(ordered, mapped, sites)
+
+
+def topology(mapped: ParentMap) -> NasiconSites | None:
+    """
+    Sites of a NASICON cell by topology; None for any other prototype.
+
+    Raises
+    ------
+    OrderingError
+        If the network of the NASICON cell is lost.
+    """
+    if mapped.cell.prototype != NASICON:
         return None
+    return nasicon_sites(mapped.relaxed, sublattices=mapped.sublattices)
 
 
 def describe(

@@ -57,6 +57,14 @@ class ParentMap(NamedTuple):
         nearest[self.matched] = self.nearest
         return tuple(int(site) for site in nearest)
 
+    @property
+    def sublattices(self) -> tuple[str, ...]:
+        """Sublattice of each atom in the order of the relaxed structure."""
+        names = np.array(self.start.site_properties["sublattice"])
+        relaxed = np.empty_like(names)
+        relaxed[self.matched] = names
+        return tuple(str(name) for name in relaxed)
+
     def decoration(self, ordered: OrderedCell) -> tuple[str, ...] | None:
         """
         Species on every parent site after relaxation.

@@ -16,9 +16,9 @@ from hts_battery.structures.contacts import (
     coordination,
     oxygen_contacts,
 )
-from hts_battery.structures.descriptors import NASICON, describe
+from hts_battery.structures.descriptors import describe, topology
 from hts_battery.structures.parent_map import map_to_parent
-from hts_battery.structures.site_labels import nasicon_sites, site_occupancies
+from hts_battery.structures.site_labels import site_occupancies
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,7 +99,7 @@ def compare_relaxed(
     if moments is not None:
         transfers = charge_transfers(mapped, ordered.decoration, moments, limits)
         exchanged = states_exchanged(mapped, moments, limits) if transfers else None
-    sites, lost = _topology(ordered, relaxed)
+    sites, lost = _topology(mapped)
     neighbours = coordination(mapped)
     measures = _measures(mapped, limits)
     measures["coordination_changed"] = neighbours.changed
@@ -182,14 +182,10 @@ def shear_strain(before: NDArray[np.float64], after: NDArray[np.float64]) -> flo
     return float(np.round(np.sqrt(2 / 3 * np.sum(strains**2)), 12))
 
 
-def _topology(
-    ordered: OrderedCell, relaxed: Structure
-) -> tuple[NasiconSites | None, tuple[str, ...]]:
+def _topology(mapped: ParentMap) -> tuple[NasiconSites | None, tuple[str, ...]]:
     """Sites of a NASICON cell by topology, or why its network is lost."""
-    if ordered.prototype != NASICON:
-        return None, ()
     try:
-        return nasicon_sites(relaxed), ()
+        return topology(mapped), ()
     except OrderingError as err:
         return None, (str(err),)
 

@@ -17,7 +17,7 @@ from hts_battery.errors import OrderingError
 from hts_battery.schemas.species import VACANCY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
     from pymatgen.core import Structure
@@ -33,9 +33,13 @@ OUTER_OXYGEN = "36f-2"
 INTERSTITIAL = "interstitial"
 """Label of an alkali ion too far from every cavity."""
 
-_ALKALI = frozenset({"Li", "Na", "K"})
-_CENTRES = frozenset({"Si", "P", "S"})
-_OXYGEN = "O"
+# Sublattices of the parent, and the elements on them where nothing else is said; any
+# other element is a metal.
+_ALKALI, _METAL, _CENTRE, _OXYGEN = "alkali", "metal", "polyanion", "oxygen"
+_USUAL = dict.fromkeys(("Li", "Na", "K"), _ALKALI) | dict.fromkeys(
+    ("Si", "P", "S"), _CENTRE
+)
+_USUAL["O"] = _OXYGEN
 _HOME: Image = (0, 0, 0)
 # Longest contact that still holds an oxygen, angstrom: the next ones begin at 3.8
 # (metal) and 2.9 (centre) in the parent.
@@ -117,12 +121,14 @@ class _Network(NamedTuple):
     of_centre: dict[int, list[_Bond]]
 
 
-def nasicon_sites(structure: Structure) -> NasiconSites:
+def nasicon_sites(
+    structure: Structure, *, sublattices: Sequence[str] | None = None
+) -> NasiconSites:
     """
     Label every atom and cavity of a NASICON crystal from its M-O-X network.
 
     No parent lattice is needed and no symmetry is assumed. Each oxygen atom joins the
-    metal and the polyanion centre (Si, P, S) nearest to it. Two metals that share
+    metal and the polyanion centre nearest to it. Two metals that share
     three centres form a lantern; the other three oxygen atoms of each metal form its
     outer face. Of all walks metal - outer centre - lantern metal - outer centre -
     metal, three end at one and the same metal, the one whose outer face looks at the
@@ -134,6 +140,9 @@ def nasicon_sites(structure: Structure) -> NasiconSites:
     ----------
     structure
         The crystal; any cell, any distortion that keeps the network.
+    sublattices
+        What each atom is: alkali, metal, polyanion (centre) or oxygen. By default
+        Li, Na, K are alkali; Si, P, S centres; O oxygen; all others metals.
 
     Returns
     -------
@@ -154,12 +163,13 @@ def nasicon_sites(structure: Structure) -> NasiconSites:
     ...
     hts_battery.errors.OrderingError: not a NASICON network: no metal or no ...
     """
-    symbols = [site.specie.symbol for site in structure]
-    network = _network(structure, symbols)
+    if sublattices is None:
+        sublattices = [_USUAL.get(site.specie.symbol, _METAL) for site in structure]
+    network = _network(structure, np.asarray(sublattices))
     lanterns = _lantern_oxygens(network)
     facing = _facing_metals(network, lanterns)
     cavities, octahedra = _cavities(structure.frac_coords, network, lanterns, facing)
-    ions = [i for i, symbol in enumerate(symbols) if symbol in _ALKALI]
+    ions = [i for i, name in enumerate(sublattices) if name == _ALKALI]
     filled = _fill(structure, ions, cavities)
     labels = dict.fromkeys(network.of_metal, METAL)
     labels |= dict.fromkeys(network.of_centre, CENTRE)
@@ -218,12 +228,11 @@ def _broken(reason: str) -> OrderingError:
     return OrderingError(f"not a NASICON network: {reason}")
 
 
-def _network(structure: Structure, symbols: list[str]) -> _Network:
+def _network(structure: Structure, names: NDArray[np.str_]) -> _Network:
     """Join every oxygen atom with its nearest metal and its nearest centre."""
-    oxygens = [i for i, s in enumerate(symbols) if s == _OXYGEN]
-    centres = [i for i, s in enumerate(symbols) if s in _CENTRES]
-    taken = {*oxygens, *centres, *(i for i, s in enumerate(symbols) if s in _ALKALI)}
-    metals = [i for i in range(len(symbols)) if i not in taken]
+    metals, centres, oxygens = (
+        np.flatnonzero(names == name).tolist() for name in (_METAL, _CENTRE, _OXYGEN)
+    )
     if not (metals and centres and oxygens):
         raise _broken("no metal or no polyanion centre or no oxygen")
     pairs = structure.get_neighbor_list(
@@ -262,19 +271,19 @@ def _network(structure: Structure, symbols: list[str]) -> _Network:
                 _image(-centre_image[k]),
             )
         )
-    _check_degrees(network.of_metal, _OCTAHEDRON, symbols)
-    _check_degrees(network.of_centre, _TETRAHEDRON, symbols)
+    _check_degrees(network.of_metal, _OCTAHEDRON, structure)
+    _check_degrees(network.of_centre, _TETRAHEDRON, structure)
     return network
 
 
 def _check_degrees(
-    bonds: dict[int, list[_Bond]], expected: int, symbols: list[str]
+    bonds: dict[int, list[_Bond]], expected: int, structure: Structure
 ) -> None:
     for index, found in bonds.items():
         if len(found) != expected:
+            symbol = structure[index].specie.symbol
             raise _broken(
-                f"{symbols[index]} atom {index} has {len(found)} oxygen atoms, "
-                f"not {expected}"
+                f"{symbol} atom {index} has {len(found)} oxygen atoms, not {expected}"
             )
 
 

@@ -7,11 +7,32 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
+from hts_battery.compositions import load_space
 from hts_battery.schemas.candidate import Candidate
 from hts_battery.schemas.species import VACANCY, parse_species
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+# Twelve metals in twentieths of the metal content of Li0.7M1.3(O,F)2.
+TWELVE = {
+    "family": "hedrx",
+    "basis": "metal-fraction",
+    "step": "1/20",
+    "sublattices": {
+        "cation": {
+            "sites": 2,
+            "species": [
+                *("Li+", "Mg2+", "Mn2+", "Fe2+", "Co2+", "Ni2+", "Cu2+", "Zn2+"),
+                *("Al3+", "Sc3+", "V3+", "Cr3+", "Ti4+"),
+            ],
+            "metals": {"minimum": 12},
+        },
+        "anion": {"sites": 2, "species": ["O2-", "F-"]},
+    },
+    "contents": {"Li": ["0.7"]},
+    "balance": "F",
+}
 
 
 class MakeCandidate(Protocol):
@@ -84,3 +105,9 @@ def nzsp() -> Candidate:
         polyanion={"Si4+": 2, "P5+": 1},
         oxygen={"O2-": 12},
     )
+
+
+@pytest.fixture(scope="session")
+def twelve_metals() -> Candidate:
+    """A member of the metal-fraction grid that needs 800 atoms to be exact."""
+    return load_space(TWELVE).sample(1, seed=3)[0]

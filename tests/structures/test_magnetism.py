@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from random import Random
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,11 @@ from hypothesis import strategies as st
 
 from hts_battery.schemas.species_table import species_table
 from hts_battery.schemas.structure import MagneticOrder
+from hts_battery.structures import generate_orderings
 from hts_battery.structures.magnetism import species_signs, starting_moments
+
+if TYPE_CHECKING:
+    from hts_battery.schemas.candidate import Candidate
 
 MAGNETIC = sorted(k for k, p in species_table().items() if p.unpaired_electrons)
 FERRI = MagneticOrder.FERRIMAGNETIC
@@ -79,3 +84,22 @@ def test_every_ordering_of_a_composition_starts_in_one_magnetic_state(
         assert abs(sum(starting_moments(cell, order=order))) <= sum(
             starting_moments(cell)
         )
+
+
+def test_orderings_of_all_methods_start_in_one_magnetic_state(
+    six_metals: Candidate,
+) -> None:
+    cells = generate_orderings(
+        six_metals,
+        n_orderings={"sqs": 1, "electrostatic": 1, "random": 1},
+        iterations=100,
+        magnetic_order="ferrimagnetic",
+    )
+    states = set()
+    for cell in cells:
+        sites = cell.to_structure().site_properties
+        moments = zip(sites["parent_site"], sites["magmom"], strict=True)
+        states.add(frozenset((cell.decoration[k], m) for k, m in moments if m))
+    # 3 + 4 - 5 - 3 is the smallest in the table's order Cr3+, Mn3+, Mn2+, Co2+.
+    expected = {("Cr3+", 3.0), ("Mn3+", 4.0), ("Mn2+", -5.0), ("Co2+", -3.0)}
+    assert states == {frozenset(expected)}

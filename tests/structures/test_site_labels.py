@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ELEMENTS = {"alkali": "Na", "metal": "Zr", "polyanion": "P", "oxygen": "O"}
-STEPS = [
+HEXAGONAL = [
     [np.sqrt(3) * 8.73382, 0, 0],
     [0, 8.73382, 0],
     [0, 0, 21.91438],
@@ -110,19 +110,19 @@ def test_labels_survive_strain_and_displacement(
 def test_labels_survive_the_monoclinic_cell_of_a_published_distortion(
     noise: float,
 ) -> None:
-    # Both cells of Na3V2(PO4)3 from Chotard et al., Chem. Mater. (2015), "Discovery of
-    # a sodium-ordered form of Na3V2(PO4)3 below ambient temperature": hexagonal
-    # a 8.73382, c 21.91438; C2/c a 15.1244, b 8.7287, c 21.6143, beta 90.163. The
-    # monoclinic axes are 2a + b, b and c of the hexagonal cell.
+    # Both cells of Na3V2(PO4)3 from Chotard et al., Chemistry of Materials (2015),
+    # "Discovery of a sodium-ordered form of Na3V2(PO4)3 below ambient temperature":
+    # hexagonal a 8.73382, c 21.91438; C2/c a 15.1244, b 8.7287, c 21.6143, beta
+    # 90.163. The monoclinic axes are 2a + b, b and c of the hexagonal cell.
     beta = np.radians(90.163)
     after = [
         [15.1244, 0, 0],
         [0, 8.7287, 0],
         [21.6143 * np.cos(beta), 0, 21.6143 * np.sin(beta)],
     ]
-    deformation = np.linalg.solve(np.array(STEPS), np.array(after))
+    deformation = np.linalg.solve(np.array(HEXAGONAL), np.array(after))
     structure, labels = parent(3, sodium=0.75, seed=5)
-    # The same deformation five times over, as large as that of Na3Zr2Si2PO12 or more.
+    # Once, and five times as large.
     for times in (1, 5):
         stretch = np.eye(3) + times * (deformation - np.eye(3))
         found = nasicon_sites(strained(structure, stretch, noise, seed=times))
@@ -214,3 +214,20 @@ def test_another_framework_with_the_same_polyhedra_is_not_nasicon() -> None:
     swapped = Structure(structure.lattice, species, structure.frac_coords)
     with pytest.raises(OrderingError, match="not a NASICON network"):
         nasicon_sites(swapped)
+
+
+def test_what_an_element_is_can_be_said() -> None:
+    structure, labels = parent(1)
+    vanadate = structure.copy()
+    vanadate.replace_species({"P": "V", "Zr": "V"})
+    with pytest.raises(OrderingError, match="no polyanion centre"):
+        nasicon_sites(vanadate)
+    names = {
+        "6b": "alkali",
+        "18e": "alkali",
+        "12c": "metal",
+        "polyanion 18e": "polyanion",
+    }
+    sublattices = [names.get(label, "oxygen") for label in labels]
+    found = nasicon_sites(vanadate, sublattices=sublattices)
+    assert list(found.labels) == labels
