@@ -19,7 +19,6 @@ from hts_battery.flows.gpaw_process import LOG, GPAWProcess, gpaw_command
 from hts_battery.flows.gpaw_settings import (
     GPAWSettings,
     materials_project_moments,
-    pw_settings,
 )
 from hts_battery.schemas.base import Document
 from hts_battery.settings import get_settings
@@ -219,17 +218,10 @@ class GPAWRelaxMaker(AseRelaxMaker):
         Raises
         ------
         ConfigurationError
-            If this worker has no GPAW, or the cell is to move in a mode that has no
-            stress.
+            If this worker has no GPAW.
         CalculationError
             If GPAW ends without an energy.
         """
-        moves = self.relax_cell and self.steps >= _LEAST_STEPS_OF_A_RELAXATION
-        if moves and not self.settings.has_stress:
-            raise ConfigurationError(
-                f"GPAW has no stress in mode {self.settings.mode}: set relax_cell to "
-                "false"
-            )
         structure, source = with_moments(mol_or_struct)
         calculator = GPAWCalculator(
             self.settings, gpaw_command(get_settings()), Path.cwd()
@@ -328,39 +320,34 @@ def pressure(stress: Sequence[float] | None) -> float | None:
     return None if stress is None else -sum(stress[:3]) / 3 / GPa
 
 
-def gpaw_relax_maker(relaxation: RelaxationSpec) -> GPAWRelaxMaker:
+def gpaw_maker(
+    name: str, settings: GPAWSettings, relaxation: RelaxationSpec
+) -> GPAWRelaxMaker:
     """
-    Make the maker of the engine ``gpaw``: plane waves, PBE+U.
+    Make the maker of an engine.
 
-    The cutoff is 800 eV where the cell moves and 600 eV where it does not; the
-    calculator's name holds it, so that the two never meet in one hull.
-    """
-    return _maker("gpaw relax", relaxation, pw_settings(relaxation))
-
-
-def gpaw_lcao_relax_maker(relaxation: RelaxationSpec) -> GPAWRelaxMaker:
-    """
-    Make the maker of the engine ``gpaw-lcao``: atomic orbitals, for a first geometry.
+    Parameters
+    ----------
+    name
+        Name of the engine.
+    settings
+        Functional, basis, k-points, U.
+    relaxation
+        When a relaxation counts as done; one step is a single point.
 
     Raises
     ------
     ConfigurationError
-        If the cell is to move: GPAW has no stress in this mode.
+        If the cell is to move and the settings give no stress to move it by.
     """
-    settings = GPAWSettings(mode="lcao")
-    if relaxation.relax_cell:
+    moves = relaxation.relax_cell and relaxation.steps >= _LEAST_STEPS_OF_A_RELAXATION
+    if moves and not settings.moves_cells:
         raise ConfigurationError(
-            "the engine gpaw-lcao cannot move cells, GPAW has no stress in that mode: "
-            "set relaxation.relax_cell to false"
+            f"the engine {name} ({settings.label}) cannot move cells: set "
+            "relaxation.relax_cell to false, or choose the engine gpaw"
         )
-    return _maker("gpaw lcao relax", relaxation, settings)
-
-
-def _maker(
-    name: str, relaxation: RelaxationSpec, settings: GPAWSettings
-) -> GPAWRelaxMaker:
     return GPAWRelaxMaker(
-        name=name,
+        name=f"{name} relax",
         settings=settings,
         relax_cell=relaxation.relax_cell,
         steps=relaxation.steps,

@@ -13,12 +13,8 @@ from hts_battery.schemas.base import Document
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from hts_battery.schemas.campaign import RelaxationSpec
-
-CUTOFF_OF_MOVING_CELLS_EV = 800.0
-"""Cutoff where the cell moves: below it the stress of oxides and fluorides is wrong."""
-CUTOFF_OF_FIXED_CELLS_EV = 600.0
-"""Cutoff at fixed cell, where only energy differences count."""
+MOVING_CELL_CUTOFF_EV = 800.0
+"""Least cutoff where the cell moves: below it the stress of oxides is wrong by GPa."""
 _U_ORBITAL = "d"
 
 
@@ -29,7 +25,7 @@ class GPAWSettings(Document):
         "pw", description="Basis: plane waves, or atomic orbitals (lcao)."
     )
     cutoff: float = Field(
-        CUTOFF_OF_MOVING_CELLS_EV, gt=0, description="Cutoff of plane waves in eV."
+        MOVING_CELL_CUTOFF_EV, gt=0, description="Cutoff of plane waves in eV."
     )
     basis: str = Field("dzp", description="Atomic orbitals of mode lcao.")
     functional: str = Field("PBE", description="Exchange-correlation functional.")
@@ -81,6 +77,11 @@ class GPAWSettings(Document):
         """Whether GPAW can compute the stress in this mode."""
         return self.mode == "pw"
 
+    @property
+    def moves_cells(self) -> bool:
+        """Whether the stress is right enough to move a cell by."""
+        return self.has_stress and self.cutoff >= MOVING_CELL_CUTOFF_EV
+
     def parameters(self, elements: Iterable[str]) -> dict[str, Any]:
         """
         Translate into the keywords of ``gpaw.GPAW``.
@@ -120,14 +121,6 @@ class GPAWSettings(Document):
         """Metal → U in eV for a structure of these elements."""
         table = materials_project_u() if self.hubbard_u is None else self.hubbard_u
         return hubbard_u(elements, table)
-
-
-def pw_settings(relaxation: RelaxationSpec) -> GPAWSettings:
-    """Plane waves, with a cutoff that gives a stress where the cell moves."""
-    cutoff = (
-        CUTOFF_OF_MOVING_CELLS_EV if relaxation.relax_cell else CUTOFF_OF_FIXED_CELLS_EV
-    )
-    return GPAWSettings(cutoff=cutoff)
 
 
 @lru_cache(maxsize=1)
