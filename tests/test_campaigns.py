@@ -20,7 +20,8 @@ from hts_battery.schemas.campaign import CampaignSpec
 from hts_battery.schemas.files import load_yaml
 from hts_battery.schemas.species import parse_species
 from hts_battery.structures.prototypes import prototype_of_family
-from hts_battery.structures.sizes import LARGEST_CELL, formula_units_of_cell
+from hts_battery.structures.representation import represent
+from hts_battery.structures.sizes import LARGEST_CELL
 
 if TYPE_CHECKING:
     from hts_battery.schemas.candidate import Candidate
@@ -68,10 +69,13 @@ def test_a_shipped_campaign_is_sound(path: Path) -> None:
     assert spec.engine in ENGINES
     for candidate in first_and_last(path, spec.selection):
         prototype = prototype_of_family(candidate.family)
-        units = formula_units_of_cell(
-            candidate.assignment, prototype, atoms=spec.structure.atoms
+        held = represent(
+            candidate.assignment,
+            prototype,
+            atoms=spec.structure.atoms,
+            max_deviation=spec.structure.max_deviation,
         )
-        assert 0 < units <= LARGEST_CELL
+        assert 0 < held.formula_units <= LARGEST_CELL
         assert charge(candidate) == 0
 
 

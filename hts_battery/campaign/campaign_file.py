@@ -15,7 +15,7 @@ from hts_battery.schemas.campaign import CampaignSpec, content_key
 from hts_battery.schemas.candidate import CandidateDoc
 from hts_battery.schemas.files import line_of, load_yaml, spec_error
 from hts_battery.structures.prototypes import prototype_of_family
-from hts_battery.structures.sizes import formula_units_of_cell
+from hts_battery.structures.representation import represent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -128,7 +128,7 @@ def _check_engine(spec: CampaignSpec, refuse: Callable[[str, str], SpecError]) -
 
 def _check_members(campaign: Campaign, refuse: Callable[[str, str], SpecError]) -> None:
     """Refuse members that are not in the space, stand twice or fit no stated cell."""
-    atoms = campaign.spec.structure.atoms
+    structure = campaign.spec.structure
     prototype = prototype_of_family(campaign.space.family)
     seen: set[int] = set()
     try:
@@ -137,7 +137,12 @@ def _check_members(campaign: Campaign, refuse: Callable[[str, str], SpecError]) 
                 raise refuse(f"{candidate.formula} stands here twice", "selection")
             seen.add(index)
             try:
-                formula_units_of_cell(candidate.assignment, prototype, atoms=atoms)
+                represent(
+                    candidate.assignment,
+                    prototype,
+                    atoms=structure.atoms,
+                    max_deviation=structure.max_deviation,
+                )
             except OrderingError as err:
                 raise refuse(f"{candidate.formula}: {err}", "structure.atoms") from err
     except SpecError:

@@ -105,6 +105,9 @@ def nearest_counts(assignment: Assignment, formula_units: Fraction) -> SiteCount
     {'cation': {'Li+': 11, 'Mn3+': 9}, 'anion': {'F-': 2, 'O2-': 18}}
     """
     program = _program(assignment, formula_units)
+    slots = [slot for group in program.groups for slot in group]
+    if program.scale == 1 and not sum(slot.charge * slot.target for slot in slots):
+        return _by_name(program, [slot.target for slot in slots])
     _check_room(program)
     most = 2 * sum(program.sites) * program.scale
     slack = program.scale

@@ -17,7 +17,7 @@ _DATA = files("hts_battery.structures") / "data" / "prototypes"
 class Sublattice(Document):
     """Sites of a parent lattice that share their species."""
 
-    sites: Rational = Field(description="Number of sites per formula unit.")
+    sites: Rational = Field(gt=0, description="Number of sites per formula unit.")
     coordination: int = Field(
         description="Number of nearest neighbours, for the choice of ionic radius."
     )
@@ -26,8 +26,9 @@ class Sublattice(Document):
         "parameters the file gives."
     )
     positions: dict[str, tuple[Rational, Rational, Rational]] = Field(
+        min_length=1,
         description="Label of each orbit of sites and one of its positions, "
-        "fractional in the conventional cell."
+        "fractional in the conventional cell.",
     )
 
 

@@ -157,40 +157,6 @@ def cell_sizes(
     return tuple(range(int(step), limit + 1, int(step)))
 
 
-def formula_units_of_cell(
-    assignment: Assignment, prototype: Prototype, *, atoms: int | None
-) -> Fraction:
-    """
-    Convert a number of atoms to formula units, or find the smallest cell.
-
-    Parameters
-    ----------
-    assignment
-        Sublattice → species → amount per formula unit, exact.
-    prototype
-        The parent lattice.
-    atoms
-        Number of atoms asked for; None takes the smallest cell up to
-        :data:`LARGEST_CELL`.
-
-    Raises
-    ------
-    OrderingError
-        If no cell of this size holds the amounts; names the sizes that would.
-    """
-    smallest = smallest_cell(assignment, prototype)
-    per_unit = atoms_per_formula_unit(assignment)
-    wanted = smallest * per_unit if atoms is None else Fraction(atoms)
-    count, rest = divmod(wanted, smallest * per_unit)
-    if rest == 0 and count > 0 and (atoms is not None or wanted <= LARGEST_CELL):
-        return count * smallest
-    size = f"{atoms} atoms" if atoms is not None else f"up to {LARGEST_CELL} atoms"
-    raise OrderingError(
-        f"no cell of prototype {prototype.name} with {size} holds the composition "
-        f"exactly; {exact_sizes_hint(assignment, prototype)}"
-    )
-
-
 def exact_sizes_hint(assignment: Assignment, prototype: Prototype) -> str:
     """Say for people which cells hold an assignment exactly."""
     sizes = cell_sizes(assignment, prototype)
@@ -200,31 +166,6 @@ def exact_sizes_hint(assignment: Assignment, prototype: Prototype) -> str:
         return f"the smallest cell that fits has {atoms} atoms"
     more = ", …" if len(sizes) > _SIZES_NAMED else ""
     return f"sizes that fit: {', '.join(map(str, sizes[:_SIZES_NAMED]))}{more}"
-
-
-def site_counts(assignment: Assignment, formula_units: Fraction) -> SiteCounts:
-    """
-    Whole numbers of sites of each species in a cell.
-
-    Examples
-    --------
-    >>> site_counts({"anion": {"F-": Fraction("0.3"), "O2-": Fraction("1.7")}},
-    ...             Fraction(10))
-    {'anion': {'F-': 3, 'O2-': 17}}
-    """
-    counts: SiteCounts = {}
-    for name, occupation in assignment.items():
-        counts[name] = {}
-        for species, amount in sorted(occupation.items()):
-            number = Fraction(amount) * formula_units
-            if number.denominator != 1:
-                raise OrderingError(
-                    f"{number} sites of {species} on sublattice {name}: not a whole "
-                    f"number in a cell of {formula_units} formula units"
-                )
-            if number:
-                counts[name][species] = int(number)
-    return counts
 
 
 def _resolve(

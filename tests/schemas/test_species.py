@@ -9,6 +9,8 @@ from hts_battery.schemas.formula import ELEMENTS
 from hts_battery.schemas.species import VACANCY, Species, parse_species
 from hts_battery.schemas.species_table import (
     METAL_ROLES,
+    Spin,
+    octahedral_spin_state,
     read_species_table,
     species_properties,
     species_table,
@@ -87,3 +89,27 @@ def test_a_double_entry_is_refused() -> None:
     assert read_species_table([row])["Mn3+"].role is None
     with pytest.raises(ValueError, match="stands twice"):
         read_species_table([row, {**row, "species": "Mn3+"}])
+
+
+@pytest.mark.parametrize("spin", ["high", "low"])
+def test_both_spin_states_agree_with_the_crystal_field_of_pymatgen(spin: Spin) -> None:
+    from pymatgen.core import Species as Ion  # noqa: PLC0415 - slow to import
+
+    checked = 0
+    for element in ("V", "Cr", "Mn", "Fe", "Co", "Ni", "Cu"):
+        for charge in range(1, 6):
+            text = f"{element}{charge if charge > 1 else ''}+"
+            try:
+                state = octahedral_spin_state(text, spin)
+            except CompositionError:
+                continue
+            expected = Ion(element, charge).get_crystal_field_spin(spin_config=spin)
+            assert state.unpaired_electrons == expected, text
+            checked += 1
+    assert checked > 15
+
+
+@pytest.mark.parametrize("species", ["Li+", "Ti4+", "Mn4+", "Ni2+", "O2-", "Zn2+"])
+def test_a_spin_without_choice_is_refused(species: str) -> None:
+    with pytest.raises(CompositionError, match=r"no high and low spin state"):
+        octahedral_spin_state(species, "high")

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -12,14 +13,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from monty.json import MontyDecoder, MontyEncoder
+from pymatgen.analysis.ewald import EwaldSummation
 from pymatgen.core import Structure
 
 import hts_battery.structures
+from hts_battery.compositions import load_space
 from hts_battery.errors import OrderingError
 from hts_battery.schemas.candidate import CandidateDoc
 from hts_battery.schemas.species import parse_species
-from hts_battery.schemas.structure import OrderedCell
-from hts_battery.structures import order_candidate
+from hts_battery.schemas.structure import MagneticOrder, OrderedCell, OrderingMethod
+from hts_battery.structures import generate_orderings, order_candidate
 from hts_battery.structures.decoration import composition_of
 
 if TYPE_CHECKING:
@@ -31,10 +34,13 @@ METHODS = ("sqs", "electrostatic", "random")
 _IN_A_NEW_PROCESS = """
 import sys
 from hts_battery.schemas.candidate import CandidateDoc
-from hts_battery.structures import order_candidate
+from hts_battery.structures import generate_orderings, order_candidate
 candidate = CandidateDoc.model_validate_json(sys.stdin.read()).to_candidate()
 for method in sys.argv[1:]:
     print(order_candidate(candidate, seed=5, method=method).model_dump_json())
+several = generate_orderings(candidate, seed=5, iterations=2000, max_deviation=1)
+for cell in several:
+    print(cell.model_dump_json())
 """
 
 
@@ -59,7 +65,13 @@ def test_two_processes_write_the_same_documents(six_metals: Candidate) -> None:
     assert first == [
         order_candidate(six_metals, seed=5, method=method).model_dump_json()
         for method in METHODS
+    ] + [
+        cell.model_dump_json()
+        for cell in generate_orderings(
+            six_metals, seed=5, iterations=2000, max_deviation=Fraction(1)
+        )
     ]
+    assert len(first) == len(METHODS) + 6
 
 
 def test_seeds_give_different_orderings(six_metals: Candidate) -> None:
@@ -145,6 +157,153 @@ def test_an_impossible_size_and_an_unknown_method_are_refused(drx: Candidate) ->
         order_candidate(drx, iterations=0)
 
 
+def test_orderings_of_every_method_share_cell_composition_and_moments(
+    six_metals: Candidate,
+) -> None:
+    cells = generate_orderings(six_metals, iterations=2000)
+    assert [cell.method.value for cell in cells] == [
+        *("sqs", "sqs", "electrostatic", "electrostatic", "random", "random")
+    ]
+    assert len({cell.ordering_id for cell in cells}) == 6
+    assert len({cell.supercell for cell in cells}) == 1
+    for first, second in zip(cells[::2], cells[1::2], strict=True):
+        assert first.score <= second.score
+    moments = [
+        Counter(zip(s.species, s.site_properties["magmom"], strict=True))
+        for s in (cell.to_structure() for cell in cells)
+    ]
+    assert all(one == moments[0] for one in moments)
+    assert all(cell.assignment == six_metals.assignment for cell in cells)
+    lowest = min(cells, key=lambda cell: cell.electrostatic_energy)
+    assert lowest.method is OrderingMethod.ELECTROSTATIC
+
+
+def test_the_first_method_keeps_what_several_find(
+    make_candidate: Callable[..., Candidate],
+) -> None:
+    # Two cations on two sites: a single ordering, whoever looks for it.
+    candidate = make_candidate("hedrx", cation={"Li+": 1, "Co3+": 1}, anion={"O2-": 2})
+    asked = {"random": 3, "electrostatic": 3, "sqs": 3}
+    (cell,) = generate_orderings(candidate, n_orderings=asked, atoms=4, iterations=50)
+    assert cell.method is OrderingMethod.SQS
+
+
+def test_the_order_in_which_methods_are_named_does_not_matter(drx: Candidate) -> None:
+    first = generate_orderings(drx, n_orderings={"sqs": 1, "random": 1}, iterations=500)
+    assert first == generate_orderings(
+        drx, n_orderings={"random": 1, "sqs": 1}, iterations=500
+    )
+
+
+@pytest.mark.parametrize("asked", [{}, {"sqs": 0}, {"sqs": 2, "random": -1}])
+def test_no_orderings_are_refused(drx: Candidate, asked: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match=r"each a positive number"):
+        generate_orderings(drx, n_orderings=asked)
+
+
+def test_a_deviating_cell_says_so(make_candidate: Callable[..., Candidate]) -> None:
+    candidate = make_candidate(
+        "hedrx",
+        cation={"Li+": "1.15", "Mn3+": "0.85"},
+        anion={"O2-": "1.7", "F-": "0.3"},
+    )
+    with pytest.raises(OrderingError, match=r"nearest neutral one is Li1\.1Mn0\.9"):
+        order_candidate(candidate)
+    cell = order_candidate(candidate, max_deviation=Fraction("0.1"), iterations=500)
+    assert not cell.is_exact
+    assert cell.formula == candidate.formula
+    assert cell.deviation == {
+        "F": Fraction("-0.1"),
+        "Li": Fraction("-0.05"),
+        "Mn": Fraction("0.05"),
+        "O": Fraction("0.1"),
+    }
+    assert cell.assignment == {
+        "cation": {"Li+": Fraction("1.1"), "Mn3+": Fraction("0.9")},
+        "anion": {"F-": Fraction("0.2"), "O2-": Fraction("1.8")},
+    }
+    assert composition_of(cell.to_structure()) == {
+        element: amount * 10 for element, amount in cell.amounts.items()
+    }
+    assert OrderedCell.model_validate_json(cell.model_dump_json()) == cell
+
+
+def test_twelve_metals_in_forty_atoms_are_flagged(twelve_metals: Candidate) -> None:
+    with pytest.raises(OrderingError, match=r"nearest neutral one is Li0\."):
+        order_candidate(twelve_metals)
+    cell = order_candidate(twelve_metals, iterations=500, max_deviation=Fraction(1, 5))
+    assert cell.n_atoms == 40
+    assert not cell.is_exact
+    assert max(map(abs, cell.deviation.values())) <= Fraction(1, 5)
+    assert set(cell.amounts) == set(twelve_metals.amounts)
+    assert cell.formula == twelve_metals.formula
+    assert cell.candidate_id == twelve_metals.candidate_id
+
+
+def test_ferrimagnetic_starts_reverse_species_not_sites(
+    six_metals: Candidate,
+) -> None:
+    cells = [
+        order_candidate(
+            six_metals, seed=seed, iterations=500, magnetic_order="ferrimagnetic"
+        )
+        for seed in (0, 1)
+    ]
+    signs = [
+        {
+            (site.species_string, site.properties["magmom"])
+            for site in cell.to_structure()
+        }
+        for cell in cells
+    ]
+    assert signs[0] == signs[1]
+    assert any(moment < 0 for _, moment in signs[0])
+    assert all(cell.magnetic_order is MagneticOrder.FERRIMAGNETIC for cell in cells)
+    with pytest.raises(
+        ValueError, match=r"no magnetic order 'spiral'; there are ferro"
+    ):
+        order_candidate(six_metals, magnetic_order="spiral")
+
+
+def test_the_spin_of_a_space_reaches_the_structure() -> None:
+    def cobalt(said: dict[str, str]) -> Candidate:
+        cation = {"sites": 2, "species": {"Li+": {}, "Co3+": said}}
+        anion = {"sites": 2, "species": ["O2-"]}
+        space = {
+            "family": "hedrx",
+            "basis": "formula-unit",
+            "step": 1,
+            "sublattices": {"cation": cation, "anion": anion},
+        }
+        return load_space(space)[0]
+
+    low, high = (
+        order_candidate(
+            # As it travels to a node.
+            CandidateDoc.model_validate_json(
+                CandidateDoc.from_candidate(cobalt(said)).model_dump_json()
+            ).to_candidate(),
+            atoms=8,
+            method="electrostatic",
+        )
+        for said in ({}, {"spin": "high"})
+    )
+    assert low.candidate_id == high.candidate_id
+    assert low.ordering_id == high.ordering_id
+    assert set(low.to_structure().site_properties["magmom"]) == {0.0}
+    assert (
+        sorted(high.to_structure().site_properties["magmom"]) == [0.0] * 6 + [4.0] * 2
+    )
+    # Shannon: octahedral Co3+ has 0.545 angstrom in low spin, 0.61 in high spin.
+    growth = (high.to_structure().volume / low.to_structure().volume) ** (1 / 3)
+    mean_low, mean_high = (0.76 + 0.545) / 2, (0.76 + 0.61) / 2
+    assert growth == pytest.approx((mean_high + 1.4) / (mean_low + 1.4))
+    assert high.electrostatic_energy == pytest.approx(
+        EwaldSummation(high.to_structure()).total_energy / 8, rel=1e-7
+    )
+    assert high.score == high.electrostatic_energy
+
+
 def test_a_family_without_prototype_is_refused(
     make_candidate: Callable[..., Candidate],
 ) -> None:
@@ -190,6 +349,66 @@ def test_any_neutral_candidate_becomes_an_exact_cell(
         }
         assert ordered.minimum_distance > 1.2
         assert all(0 <= e <= 1 for v in ordered.correlation_errors.values() for e in v)
+
+
+_METALS = {"Mg2+": 2, "Zn2+": 2, "Sc3+": 3, "Al3+": 3, "Zr4+": 4, "Ti4+": 4, "Nb5+": 5}
+_CENTRES = {"Si4+": 4, "P5+": 5, "S6+": 6}
+
+
+@st.composite
+def neutral_nasicons(draw: st.DrawFn) -> dict[str, dict[str, Fraction]]:
+    """Six formula units at random; sodium and vacancies balance them."""
+    metals = draw(st.lists(st.sampled_from(sorted(_METALS)), min_size=12, max_size=12))
+    centres = draw(
+        st.lists(st.sampled_from(sorted(_CENTRES)), min_size=18, max_size=18)
+    )
+
+    def sodium() -> int:
+        return (
+            6 * 24 - sum(_METALS[m] for m in metals) - sum(_CENTRES[c] for c in centres)
+        )
+
+    while sodium() > 24:
+        centres.remove(min(centres, key=_CENTRES.__getitem__))
+        centres.append("S6+")
+    while sodium() < 0:
+        metals.remove(max(metals, key=_METALS.__getitem__))
+        metals.append("Mg2+")
+    alkali = {"Na+": Fraction(sodium(), 6), "Vac": Fraction(24 - sodium(), 6)}
+    return {
+        "alkali": {s: a for s, a in alkali.items() if a},
+        "metal": {m: Fraction(metals.count(m), 6) for m in set(metals)},
+        "polyanion": {c: Fraction(centres.count(c), 6) for c in set(centres)},
+        "oxygen": {"O2-": Fraction(12)},
+    }
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(sublattices=neutral_nasicons(), seed=st.integers(0, 2**40))
+def test_any_neutral_nasicon_becomes_an_exact_cell(
+    make_candidate: Callable[..., Candidate],
+    sublattices: dict[str, dict[str, Fraction]],
+    seed: int,
+) -> None:
+    candidate = make_candidate("nasicon", **sublattices)
+    for atoms, deviation in ((None, Fraction(0)), (80, Fraction(10))):
+        ordered = order_candidate(
+            candidate, method="random", seed=seed, atoms=atoms, max_deviation=deviation
+        )
+        structure = ordered.to_structure()
+        assert structure.charge == 0
+        units = ordered.formula_units
+        assert composition_of(structure) == {
+            element: amount * units for element, amount in ordered.amounts.items()
+        }
+        assert ordered.is_exact or atoms
+        filled = {n: sum(s.values()) for n, s in ordered.assignment.items()}
+        assert filled == {"alkali": 4, "metal": 2, "polyanion": 3, "oxygen": 12}
+        assert set(ordered.amounts) == set(candidate.amounts)
+        for element, amount in candidate.amounts.items():
+            assert ordered.amounts[element] == amount + ordered.deviation.get(
+                element, 0
+            )
 
 
 def test_the_room_exports_what_it_says() -> None:

@@ -119,6 +119,28 @@ def test_nasicon_has_the_published_sites_and_bonds() -> None:
     assert chromium_oxygen[:, 3:6] == pytest.approx(1.987, abs=0.002)
     sodium = np.sort(distances[labels == "6b"][:, oxygen], axis=1)
     assert sodium[:, :6] == pytest.approx(2.499, abs=0.002)
+    assert sodium[:, 6].min() > 3.4
+
+
+@pytest.mark.physics
+def test_the_second_sodium_has_eight_neighbours_at_the_height_of_phosphorus() -> None:
+    """As in Na4Fe2(PO4)3, Acta Cryst. E 65 (2009) i30, 10.1107/S1600536809009210."""
+    parent = parent_sites("nasicon")
+    names, labels = np.array(parent.sublattices), np.array(parent.labels)
+    heights = (parent.coordinates @ parent.lattice)[:, 2]
+    second = (names == "alkali") & (labels == "18e")
+    assert set(np.round(heights[second], 6)) <= set(
+        np.round(heights[names == "polyanion"], 6)
+    )
+    distances = np.sort(
+        Lattice(parent.lattice).get_all_distances(
+            parent.coordinates[second], parent.coordinates[names == "oxygen"]
+        ),
+        axis=1,
+    )
+    # Nearest images only; the eight lie below 2.9, the next beyond 3.2 angstrom.
+    assert (distances < 2.9).sum(axis=1).tolist() == [8] * 6
+    assert (distances[:, 8] > 3.2).all()
 
 
 @pytest.mark.parametrize("name", ["layered", "gamma_lifeo2"])

@@ -1,15 +1,24 @@
 from __future__ import annotations
 
+import re
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
 import pytest
 from pydantic import ValidationError
 
 from hts_battery.errors import OrderingError
+from hts_battery.schemas.candidate import Candidate
+from hts_battery.structures import order_candidate, prototypes
 from hts_battery.structures.prototypes import (
     Prototype,
     load_prototype,
     prototype_names,
     prototype_of_family,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.mark.parametrize("name", prototype_names())
@@ -19,6 +28,73 @@ def test_every_file_is_a_prototype_with_a_source(name: str) -> None:
     assert prototype.source
     for first, second in prototype.bonds:
         assert {first, second} <= set(prototype.sublattices)
+
+
+@pytest.mark.parametrize("name", prototype_names())
+def test_every_source_can_be_found(name: str) -> None:
+    assert re.search(
+        r"10\.\d{4,}/|Crystallography Open Database \d{7}|\d+ \(\d{4}\) \d+",
+        load_prototype(name).source,
+    )
+
+
+FLUORITE = """
+name: fluorite
+title: Fluorite, for this test
+families: [fluorites]
+source: made up for a test
+space_group: 225
+lattice: {a: 5.46, b: 5.46, c: 5.46, alpha: 90, beta: 90, gamma: 90}
+primitive: [["0", "1/2", "1/2"], ["1/2", "0", "1/2"], ["1/2", "1/2", "0"]]
+formula_units: 1
+sublattices:
+  cation:
+    {sites: 1, coordination: 8, reference: Ca2+, positions: {4a: ["0", "0", "0"]}}
+  anion:
+    sites: 2
+    coordination: 4
+    reference: F-
+    positions: {8c: ["1/4", "1/4", "1/4"]}
+bonds: [[cation, anion]]
+shells: 2
+"""
+
+
+def test_a_new_prototype_is_a_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "fluorite.yaml").write_text(FLUORITE, encoding="utf-8")
+    monkeypatch.setattr(prototypes, "_DATA", tmp_path)
+    load_prototype.cache_clear()
+    prototype_of_family.cache_clear()
+    try:
+        assert prototype_names() == ("fluorite",)
+        half, two = Fraction(1, 2), Fraction(2)
+        candidate = Candidate(
+            "fluorites",
+            {"Ca": half, "Cd": half, "F": two},
+            sites={"cation": Fraction(1), "anion": two},
+            assignments=(
+                {"cation": {"Ca2+": half, "Cd2+": half}, "anion": {"F-": two}},
+            ),
+        )
+        ordered = order_candidate(candidate, atoms=24, iterations=500)
+    finally:
+        load_prototype.cache_clear()
+        prototype_of_family.cache_clear()
+    assert ordered.prototype == "fluorite"
+    assert ordered.is_exact
+    assert ordered.minimum_distance == pytest.approx(5.46 * 3**0.5 / 4, rel=0.02)
+
+
+def test_a_sublattice_without_sites_is_refused() -> None:
+    content = load_prototype("rocksalt").model_dump()
+    for wrong in ({"sites": 0}, {"positions": {}}):
+        broken = content["sublattices"]["anion"] | wrong
+        with pytest.raises(ValidationError, match=next(iter(wrong))):
+            Prototype.model_validate(
+                content | {"sublattices": content["sublattices"] | {"anion": broken}}
+            )
 
 
 def test_no_family_has_two_prototypes() -> None:

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hts_battery.compositions import load_space
 from hts_battery.errors import OrderingError
 from hts_battery.structures.prototypes import load_prototype
 from hts_battery.structures.representation import represent
@@ -16,30 +15,6 @@ if TYPE_CHECKING:
     from hts_battery.schemas.candidate import Candidate
 
 ROCKSALT, NASICON = load_prototype("rocksalt"), load_prototype("nasicon")
-# Twelve metals in twentieths of the metal content of Li0.7M1.3(O,F)2.
-TWELVE = {
-    "family": "hedrx",
-    "basis": "metal-fraction",
-    "step": "1/20",
-    "sublattices": {
-        "cation": {
-            "sites": 2,
-            "species": [
-                *("Li+", "Mg2+", "Mn2+", "Fe2+", "Co2+", "Ni2+", "Cu2+", "Zn2+"),
-                *("Al3+", "Sc3+", "V3+", "Cr3+", "Ti4+"),
-            ],
-            "metals": {"minimum": 12},
-        },
-        "anion": {"sites": 2, "species": ["O2-", "F-"]},
-    },
-    "contents": {"Li": ["0.7"]},
-    "balance": "F",
-}
-
-
-@pytest.fixture(scope="module")
-def twelve_metals() -> Candidate:
-    return load_space(TWELVE).sample(1, seed=3)[0]
 
 
 def test_what_a_cell_holds_exactly_does_not_deviate(drx: Candidate) -> None:
