@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 Value = bool | int | float | str | list[int] | list[float]
 
-_TRUE = re.compile(r"\.?T(RUE)?\.?", re.IGNORECASE)
-_FALSE = re.compile(r"\.?F(ALSE)?\.?", re.IGNORECASE)
+_TRUE = re.compile(r"\.?(T|TRUE)\.?", re.IGNORECASE)
+_FALSE = re.compile(r"\.?(F|FALSE)\.?", re.IGNORECASE)
 _INTEGER = re.compile(r"[+-]?\d+")
 _REPEATED = re.compile(r"(\d+)\*(\S+)")
 _LISTS = {"MAGMOM", "LDAUU", "LDAUJ", "LDAUL"}

@@ -1,0 +1,150 @@
+"""What an engine is: one way to get energies, and what it needs to give them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+from hts_battery.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from jobflow import Maker
+
+    from hts_battery.schemas.campaign import RelaxationSpec
+
+Check = Callable[[frozenset[str]], Iterable[str]]
+"""Elements to be computed → what is missing here, each with what to do about it."""
+
+NO_CORRECTION = "none"
+"""Energies are comparable as they are."""
+MP2020 = "MP2020"
+"""Energies need the corrections of the Materials Project from 2020."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """
+    One way to get an energy, always the same for candidates and competing phases.
+
+    Parameters
+    ----------
+    name
+        Name in campaign files and in every document.
+    packages
+        Distributions whose versions can change its energies.
+    relax_maker
+        Function from relaxation settings to an atomate2 maker of a job or flow. The
+        output of what it makes is the document that holds the energy.
+    extra
+        The optional dependency of this project that installs it.
+    steps
+        Calculations that its maker makes, in order; the last one gives the energy.
+    magmom
+        Whether it starts from the site property ``magmom`` of a structure.
+    correction
+        What its energies need before they stand in a hull.
+    label
+        Name of the calculator where that is not name and version of the packages.
+    elements
+        Function that returns the elements it knows; none if it knows of no limit.
+    checks
+        What must be there on the machine that computes.
+    """
+
+    name: str
+    packages: tuple[str, ...]
+    relax_maker: Callable[[RelaxationSpec], Maker]
+    extra: str
+    steps: tuple[str, ...] = ("relax",)
+    magmom: bool = False
+    correction: str = NO_CORRECTION
+    label: str | None = None
+    elements: Callable[[], frozenset[str]] | None = None
+    checks: tuple[Check, ...] = ()
+
+    def calculator(self) -> str:
+        """
+        Name the calculator as documents do, for example ``chgnet 0.4.2``.
+
+        Energies of two calculators never stand in one hull.
+
+        Raises
+        ------
+        ConfigurationError
+            If a package it needs is not installed.
+        """
+        versions = self.versions()
+        if self.label is not None:
+            return self.label
+        return " ".join(f"{name} {versions[name]}" for name in self.packages)
+
+    def versions(self) -> dict[str, str]:
+        """
+        Return the versions of its packages.
+
+        Raises
+        ------
+        ConfigurationError
+            If one is not installed; the message says what installs it.
+        """
+        try:
+            return {name: version(name) for name in self.packages}
+        except PackageNotFoundError as err:
+            raise ConfigurationError(self._install(str(err.name))) from err
+
+    def unsupported(self, elements: Iterable[str]) -> frozenset[str]:
+        """Return those of some elements that it cannot compute."""
+        if self.elements is None:
+            return frozenset()
+        return frozenset(elements) - self.elements()
+
+    def missing(self, elements: Iterable[str] = ()) -> tuple[str, ...]:
+        """
+        List what keeps it from running on this machine.
+
+        Parameters
+        ----------
+        elements
+            What is to be computed, for what is needed once an element.
+
+        Returns
+        -------
+        tuple[str, ...]
+            One line for each thing, with what to do; empty if it can run.
+        """
+        wanted = frozenset(elements)
+        problems = []
+        try:
+            self.versions()
+        except ConfigurationError as err:
+            problems.append(str(err))
+        if unsupported := self.unsupported(wanted):
+            problems.append(
+                f"engine {self.name} cannot compute {', '.join(sorted(unsupported))}: "
+                "choose another engine or leave the element out of the space"
+            )
+        for check in self.checks:
+            problems += check(wanted - unsupported)
+        return tuple(problems)
+
+    def require(self, elements: Iterable[str] = ()) -> None:
+        """
+        Refuse to compute where something is missing.
+
+        Raises
+        ------
+        ConfigurationError
+            With everything that is missing and what to do.
+        """
+        if problems := self.missing(elements):
+            raise ConfigurationError("; ".join(problems))
+
+    def _install(self, package: str) -> str:
+        means = (
+            f"pip install 'hts_battery[{self.extra}]'"
+            if self.extra
+            else f"install it (pip install {package})"
+        )
+        return f"engine {self.name} needs the package {package}: {means}"
