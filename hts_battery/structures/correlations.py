@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 # Distances of one shell agree to this, in angstrom at the reference lattice.
 _SHELL_WIDTH = 0.05
+# Objectives are fractions with small denominators, so no two of them lie on different
+# sides of a whole multiple of this by rounding errors alone.
+_OBJECTIVE_UNIT = np.pi * 1e-10
 _PRIMITIVE = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
 
 
@@ -242,6 +245,19 @@ def objective(errors: Mapping[str, Iterable[float]]) -> float:
         listed = list(values)
         total += float(np.dot(shell_weights(len(listed)), listed))
     return round(total, 12)
+
+
+def comparable(objectives: NDArray[np.float64]) -> NDArray[np.float64]:
+    """
+    Round objectives so that equal ones are equal whatever order summed them.
+
+    Examples
+    --------
+    >>> one, other = comparable(np.array([0.1 + 0.2, 0.3]))
+    >>> bool(one == other)
+    True
+    """
+    return np.asarray(np.round(objectives / _OBJECTIVE_UNIT) * _OBJECTIVE_UNIT)
 
 
 def warren_cowley(

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from hts_battery.structures.correlations import pair_shells, shell_weights
+from hts_battery.structures.correlations import (
+    comparable,
+    pair_shells,
+    shell_weights,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,8 +21,6 @@ if TYPE_CHECKING:
     from hts_battery.structures.cells import Cell
     from hts_battery.structures.sizes import SiteCounts
 
-# Objectives are compared to this many decimals, so that no rounding decides.
-_DECIMALS = 9
 # Steps for which a site that was swapped stays.
 _TENURE = 4
 
@@ -154,7 +156,7 @@ class PairSwaps:
         Returns
         -------
         tuple
-            Objective and decoration.
+            Objective, :func:`correlations.comparable`, and decoration.
         """
         codes = self.codes(decoration)
         names = list(self.sublattices)
@@ -163,13 +165,13 @@ class PairSwaps:
         best, best_codes, improved, step = np.inf, codes, 0, 0
         while True:
             now, after = self.objectives(codes)
-            now = round(now, _DECIMALS)
+            now = float(comparable(np.array(now)))
             if now < best:
                 best, improved = now, step
                 best_codes = {name: values.copy() for name, values in codes.items()}
             if step - improved > steps:
                 break
-            scores = np.round(np.concatenate([after[n] for n in names]), _DECIMALS)
+            scores = comparable(np.concatenate([after[n] for n in names]))
             held = np.concatenate([self._held(n, until[n] > step) for n in names])
             scores[held & (scores >= best)] = np.inf
             index = int(scores.argmin())

@@ -13,6 +13,7 @@ from pymatgen.core import Element
 from hts_battery.errors import OrderingError
 from hts_battery.structures.cells import site_permutations
 from hts_battery.structures.correlations import (
+    comparable,
     correlation_errors,
     objective,
     pair_errors,
@@ -50,7 +51,6 @@ _MOST_STEPS, _WORK = 40, 10**7
 _CHUNK = 10_000
 _RESULTS_PER_OBJECTIVE = 64
 _MOST_SPECIES = 100
-_DECIMALS = 9
 
 
 class SQSResult(NamedTuple):
@@ -279,7 +279,7 @@ def _search(
         one_hot = np.eye(len(species))[codes]
         counts = shells[name, name].counts
         errors = pair_errors(counts, one_hot, one_hot)
-        scores = np.round(errors @ shell_weights(len(counts)), _DECIMALS)
+        scores = comparable(errors @ shell_weights(len(counts)))
         # np.unique sorted the codes, so a stable sort breaks ties by decoration.
         best = np.argsort(scores, kind="stable")[:_KEPT_PER_SUBLATTICE]
         found.append(_Choices(name, species, codes[best], scores[best]))
@@ -310,7 +310,7 @@ def _combine(
         extended: list[tuple[float, _Placed]] = []
         for score, placed in beam:
             across = _across_error(cell, choices, codes, placed)
-            scores = np.round(score + own + across, _DECIMALS)
+            scores = comparable(score + own + across)
             extended += [
                 (
                     float(scores[index]),
