@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hts_battery.cli import formatting
-from hts_battery.cli.opening import opened_stores
+from hts_battery.cli.opening import database_exists, opened_stores
 from hts_battery.cli.options import AsJson, DryRun, SpecFile
-from hts_battery.errors import SubmissionError
+from hts_battery.errors import ConfigurationError, SubmissionError
 from hts_battery.schemas.state import CandidateState
 from hts_battery.settings import get_settings
 
@@ -35,12 +35,16 @@ def check(spec: SpecFile, as_json: AsJson = False) -> None:
 
     campaign = load_campaign(spec)
     report = FilterReport()
-    candidates = sum(1 for _ in campaign.kept(report))
+    candidates, elements = 0, set[str]()
+    for _, candidate in campaign.kept(report):
+        candidates += 1
+        elements.update(candidate.amounts)
     answer = {
         "campaign": campaign.spec.name,
         "space": campaign.space.count,
         "candidates": candidates,
         "removed": dict(report.removed),
+        "missing": _missing(campaign, elements),
     }
     if as_json:
         formatting.json_line(answer)
@@ -51,6 +55,18 @@ def check(spec: SpecFile, as_json: AsJson = False) -> None:
     )
     for rule, count in sorted(report.removed.items()):
         formatting.line(f"{rule} removes {count:,}, such as {report.examples[rule]}")
+    for problem in answer["missing"]:
+        formatting.line(problem)
+
+
+def _missing(campaign: Campaign, elements: set[str]) -> list[str]:
+    """Say which engine lacks competing phases; write nothing."""
+    from hts_battery.campaign.coverage import missing_references
+
+    if not database_exists():
+        return missing_references(campaign.spec, elements)
+    with opened_stores(make_indexes=False) as stores:
+        return missing_references(campaign.spec, elements, stores)
 
 
 @app.command()
@@ -99,14 +115,31 @@ def run(
         found = standings(campaign, stores, execution_folder=settings.execution_folder)
         _report(campaign, stores, found, out=out, as_json=as_json)
     if not as_json:
-        known = len(found) - computed
+        running = sum(item.state is CandidateState.RUNNING for item in found)
+        known = len(found) - computed - running
         formatting.line(f"{computed} computed now, {known} known before")
+        if running:
+            formatting.line(
+                f"{running} are being computed by another process of this data "
+                "folder; run again to rank them"
+            )
         _what_next(spec, settings.data_dir, found)
+    _complain(found)
+
+
+def _complain(found: list[Standing]) -> None:
+    """Leave with status 1 where something failed."""
     failed = sum(item.state is CandidateState.FAILED for item in found)
+    orderings = sum(item.failed_orderings for item in found)
+    parts = []
     if failed:
+        parts.append(f"{failed} of {len(found)} candidates failed")
+    if orderings:
+        parts.append(f"{orderings} orderings of other candidates failed")
+    if parts:
         raise SubmissionError(
-            f"{failed} of {len(found)} candidates failed; their reasons stand above, "
-            "`--retry-failed` tries them again"
+            f"{' and '.join(parts)}; the reasons stand above, `--retry-failed` tries "
+            "them again"
         )
 
 
@@ -193,3 +226,48 @@ def status(spec: SpecFile, as_json: AsJson = False) -> None:
     for item in found:
         if item.reason:
             formatting.line(f"{item.candidate.formula}: {item.state}: {item.reason}")
+
+
+@app.command()
+def release(
+    spec: SpecFile,
+    ids: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[ID]...", help="Candidates to let by; all gated ones if none."
+        ),
+    ] = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let gated candidates pass the gate; the next run computes them."""
+    from hts_battery.campaign.campaign_file import load_campaign
+    from hts_battery.campaign.registration import release as let_pass
+    from hts_battery.campaign.standing import standings
+
+    campaign = load_campaign(spec)
+    with opened_stores(make_indexes=not dry_run) as stores:
+        found = standings(
+            campaign, stores, execution_folder=get_settings().execution_folder
+        )
+        gated = {
+            item.candidate.candidate_id: item
+            for item in found
+            if item.state is CandidateState.GATED
+        }
+        if other := sorted(set(ids or ()) - set(gated)):
+            raise ConfigurationError(
+                f"not gated in {campaign.spec.name}: {', '.join(other)}; `hts campaign "
+                f"status {spec}` lists the gated ones"
+            )
+        chosen = list(ids or gated)
+        if not dry_run:
+            let_pass(campaign, stores, chosen)
+    if as_json:
+        formatting.json_line({"released": chosen, "written": not dry_run})
+        return
+    for name in chosen:
+        item = gated[name]
+        formatting.line(f"{name} {item.candidate.formula}: {item.reason}")
+    verb = "would release" if dry_run else "released"
+    formatting.line(f"{verb} {len(chosen)} of {len(gated)} gated candidates")

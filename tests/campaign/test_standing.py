@@ -6,9 +6,10 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
-from fakes import FakeRelaxMaker, fake_reference_energies
+from fakes import FakeCountedRelaxMaker, FakeRelaxMaker, fake_reference_energies
 
 from hts_battery.campaign.building import build
+from hts_battery.campaign.campaign_file import load_campaign
 from hts_battery.campaign.local_run import run_candidates
 from hts_battery.campaign.references import store_references
 from hts_battery.campaign.registration import register
@@ -17,6 +18,7 @@ from hts_battery.connections.executions import ExecutionRecord
 from hts_battery.schemas.state import CandidateState
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from hts_battery.campaign.campaign_file import Campaign
@@ -82,6 +84,38 @@ def test_a_rejected_energy_outweighs_an_old_ranking(
     (rejected,) = [one for one in found if one.state is CandidateState.REJECTED]
     assert rejected.candidate.candidate_id == task["metadata"]["candidate_id"]
     assert rejected.reason == "relaxation not converged after 7 steps"
+
+
+def test_a_candidate_of_which_some_orderings_failed_says_how_many(
+    campaign_file: Callable[..., Path],
+    stores: Stores,
+    execution_folder: Path,
+    tmp_path: Path,
+) -> None:
+    path = campaign_file(("atoms: 40", "n_orderings: {random: 3}, atoms: 40"))
+    campaign = load_campaign(path)
+    register(campaign, stores)
+    run_candidates(
+        campaign,
+        stores,
+        launch_folder=tmp_path / "launches",
+        execution_folder=execution_folder,
+        relax_maker=FakeCountedRelaxMaker(
+            counter=str(tmp_path / "calls"), failing=(2, 4, 5, 6)
+        ),
+    )
+    found = standings(campaign, stores, execution_folder=execution_folder)
+    assert [(one.state, one.failed_orderings) for one in found] == [
+        (CandidateState.COMPUTED, 1),
+        (CandidateState.FAILED, 0),
+    ]
+    assert "1 of 3 orderings failed: builtins.RuntimeError" in str(found[0].reason)
+    # A run that was killed in the middle: the rest is still to be computed.
+    (name, *_) = stores.tasks.distinct("uuid", {"metadata.final": True})
+    stores.tasks.remove_docs({"uuid": name})
+    found = standings(campaign, stores, execution_folder=execution_folder)
+    assert found[0].state is CandidateState.WAITING
+    assert found[0].reason == "2 of 3 orderings computed"
 
 
 def test_asking_writes_nothing(

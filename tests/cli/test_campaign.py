@@ -25,7 +25,13 @@ def test_check_counts_and_writes_nothing(
     path = campaign_file()
     answer = hts("campaign", "check", path, "--json")
     assert answer.lines == [
-        {"campaign": "small", "space": 44, "candidates": 2, "removed": {}}
+        {
+            "campaign": "small",
+            "space": 44,
+            "candidates": 2,
+            "removed": {},
+            "missing": [],
+        }
     ]
     assert "2 candidates out of 44" in hts("campaign", "check", path).out
     assert list(folder.iterdir()) == []
@@ -42,7 +48,72 @@ def test_check_says_what_filters_remove(
     assert "redox-compatibility removes 1" in hts("campaign", "check", path).out
 
 
-@pytest.mark.parametrize("verb", ["check", "run", "status"])
+def test_check_says_which_elements_have_no_competing_phase(
+    hts: Callable[..., Answer], fake_file: Path
+) -> None:
+    answer = hts("campaign", "check", fake_file)
+    assert answer.status == 0
+    assert "engine fake has no competing phase with F, Li, Mn, O, Ti" in answer.out
+    assert "--elements F,Li,Mn,O,Ti" in answer.out
+
+
+@pytest.mark.mongo
+@pytest.mark.usefixtures("on_server")
+def test_check_counts_the_competing_phases_of_the_database(
+    hts: Callable[..., Answer], fake_file: Path, fake_references: Path
+) -> None:
+    hts("references", "import", "--engine", "fake", "--file", fake_references)
+    (answer,) = hts("campaign", "check", fake_file, "--json").lines
+    assert answer["missing"] == []
+
+
+GATE = "engine: fake\nprerelax: {engine: fake}\ngate: {energy_above_hull: %s}"
+
+
+@pytest.mark.mongo
+@pytest.mark.usefixtures("on_server")
+def test_gated_candidates_are_released_and_then_computed(
+    hts: Callable[..., Answer],
+    campaign_file: Callable[..., Path],
+    fake_engine: str,
+    fake_references: Path,
+) -> None:
+    assert fake_engine == "fake"
+    path = campaign_file(("engine: chgnet", GATE % "-5"))
+    hts("references", "import", "--engine", "fake", "--file", fake_references)
+    answer = hts("campaign", "run", path)
+    # Nothing failed, but there is nothing to rank either.
+    assert answer.status == 1
+    assert "above the gate of -5000.0" in answer.err
+
+    (status,) = hts("campaign", "status", path, "--json").lines
+    assert status["states"] == {"gated": 2}
+    planned = hts("campaign", "release", path, "--dry-run")
+    assert "would release 2 of 2 gated candidates" in planned.out
+    assert hts("campaign", "status", path, "--json").lines == [status]
+
+    refused = hts("campaign", "release", path, "nobody")
+    assert refused.status == 2
+    assert "not gated in small: nobody" in refused.err
+    (answer_json,) = hts("campaign", "release", path, "--dry-run", "--json").lines
+    first, second = answer_json["released"]
+    assert "released 1 of 2" in hts("campaign", "release", path, first).out
+    # Asking again and registering again keep it released.
+    again = hts("campaign", "run", path)
+    assert again.status == 0, again.err
+    assert "1 computed now" in again.out
+    (status,) = hts("campaign", "status", path, "--json").lines
+    assert status["states"] == {"gated": 1, "ranked": 1}
+
+    # A higher threshold lets by what was judged before, without judging anew.
+    wide = campaign_file(("engine: chgnet", GATE % "5"), name="wide.yaml")
+    assert "1 computed now" in hts("campaign", "run", wide).out
+    (status,) = hts("campaign", "status", wide, "--json").lines
+    assert status["states"] == {"ranked": 2}
+    assert second
+
+
+@pytest.mark.parametrize("verb", ["check", "run", "status", "release"])
 @pytest.mark.parametrize(
     ("old", "new", "place"),
     [
