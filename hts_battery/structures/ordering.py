@@ -22,6 +22,7 @@ from hts_battery.structures.decoration import (
     occupation_of,
 )
 from hts_battery.structures.electrostatic import (
+    ElectrostaticResult,
     electrostatic_energy,
     lowest_electrostatic,
 )
@@ -133,7 +134,7 @@ def order_candidate(  # noqa: PLR0913 - one argument a setting of a campaign fil
         magnetic_order=magnetic_order,
     )
     chosen = _method(method)
-    found = _search(plan, chosen, iterations=iterations, seed=seed)
+    found = _search(plan, chosen, iterations=iterations, seed=seed, results=1)
     return _document(plan, chosen, found[0], seed=seed)
 
 
@@ -204,7 +205,13 @@ def generate_orderings(  # noqa: PLR0913 - one argument a setting of a campaign 
     for method, count in wanted.items():
         found: list[OrderedCell] = []
         for attempt in range(seed, seed + _ATTEMPTS * count):
-            for result in _search(plan, method, iterations=iterations, seed=attempt):
+            for result in _search(
+                plan,
+                method,
+                iterations=iterations,
+                seed=attempt,
+                results=count + len(known),
+            ):
                 if len(found) < count and result.decoration not in known:
                     known.add(result.decoration)
                     found.append(_document(plan, method, result, seed=attempt))
@@ -260,9 +267,9 @@ def _magnetic_order(order: str) -> MagneticOrder:
 
 
 def _search(
-    plan: _Plan, method: OrderingMethod, *, iterations: int, seed: int
+    plan: _Plan, method: OrderingMethod, *, iterations: int, seed: int, results: int
 ) -> list[_Found]:
-    """Run the method; every result is canonical, the best first."""
+    """Run the method; every result is canonical, the best first, one or several."""
     if iterations < 1:
         raise OrderingError(f"iterations must be at least 1, not {iterations}")
     cell, counts = plan.cell, plan.held.counts
@@ -270,15 +277,20 @@ def _search(
         sqs = generate_sqs(cell, counts, iterations=iterations, seed=seed)
         return [_Found(sqs.decoration, sqs.objective, sqs.iterations, sqs.generator)]
     if method is OrderingMethod.ELECTROSTATIC:
+        lowest = lowest_electrostatic(
+            cell, counts, iterations=iterations, seed=seed, results=results
+        )
         return [
-            _Found(r.decoration, _per_atom(plan, r.energy), iterations, "annealing")
-            for r in lowest_electrostatic(
-                cell, counts, iterations=iterations, seed=seed
-            )
+            _Found(r.decoration, _per_atom(plan, r.energy), r.iterations, _search_of(r))
+            for r in lowest
         ]
     shuffled = random_decoration(cell, counts, seed=seed)
     score = objective(correlation_errors(cell, shuffled))
     return [_Found(canonical_decoration(cell, shuffled), score, 1, "shuffle")]
+
+
+def _search_of(result: ElectrostaticResult) -> str:
+    return "enumeration" if result.exact else "tabu search"
 
 
 def _per_atom(plan: _Plan, energy: float) -> float:
