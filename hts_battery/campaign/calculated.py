@@ -19,6 +19,7 @@ _FIELDS = (
     "metadata.ordering_id",
     "metadata.final",
     "output.ordering_id",
+    "output.output.energy",
 )
 _VERDICT = (
     "metadata.content_key",
@@ -152,5 +153,11 @@ def _take(task: Mapping[str, Any], known: Calculated) -> None:
         known.orderings = tuple(cell["ordering_id"] for cell in task["output"])
     elif metadata["step"] == "prerelax":
         known.prerelaxed[ordering] = task["uuid"]
-    elif metadata.get("final"):
+    elif metadata.get("final") and _has_energy(task):
         known.finished.add(ordering)
+
+
+def _has_energy(task: Mapping[str, Any]) -> bool:
+    """Say whether a calculation came to an energy; a failed attempt stores none."""
+    result = (task.get("output") or {}).get("output") or {}
+    return result.get("energy") is not None

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from hts_battery.compositions import load_space, selected
 from hts_battery.compositions.filters import judged, load_filters
 from hts_battery.errors import HTSBatteryError, OrderingError, SpecError
-from hts_battery.schemas.campaign import CampaignSpec, content_key
+from hts_battery.schemas.campaign import CampaignSpec, candidate_key
 from hts_battery.schemas.candidate import CandidateDoc
 from hts_battery.schemas.files import line_of, load_yaml, spec_error
 from hts_battery.structures.prototypes import prototype_of_family
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from hts_battery.compositions import CompositionSpace
     from hts_battery.compositions.filters import Filter, FilterReport
+    from hts_battery.flows.engine import Engine
     from hts_battery.schemas.candidate import Candidate
 
 
@@ -70,11 +71,7 @@ class Campaign:
 
     def key(self, candidate: CandidateDoc) -> str:
         """Content key of the calculation of a candidate."""
-        return content_key(
-            candidate.candidate_id,
-            self.spec.calculation,
-            assignment=candidate.assignments[0],
-        )
+        return candidate_key(candidate, self.spec.calculation)
 
 
 def load_campaign(path: str | Path) -> Campaign:
@@ -112,30 +109,57 @@ def load_campaign(path: str | Path) -> Campaign:
         raise refuse(str(err), "space") from err
     filters = load_filters(spec.filters, file=str(path), lines=lines)
     campaign = Campaign(spec, space, Path(path), filters)
-    _check_engine(spec, refuse)
-    _check_members(campaign, refuse)
+    engines = _engines(spec, refuse)
+    elements = _check_members(campaign, refuse)
+    for place, one in engines.items():
+        if unsupported := sorted(one.unsupported(elements)):
+            raise refuse(
+                f"{one.name} cannot compute {', '.join(unsupported)}: choose another "
+                "engine or leave the element out of the space",
+                place,
+            )
     return campaign
 
 
-def _check_engine(spec: CampaignSpec, refuse: Callable[[str, str], SpecError]) -> None:
+def _engines(
+    spec: CampaignSpec, refuse: Callable[[str, str], SpecError]
+) -> dict[str, Engine]:
+    """Look up the engines of a campaign by the field that names them."""
     from hts_battery.flows.engines import engine  # noqa: PLC0415 - jobflow takes a second
 
-    try:
-        engine(spec.engine)
-    except HTSBatteryError as err:
-        raise refuse(str(err), "engine") from err
+    names = {"engine": spec.engine}
+    if spec.prerelax is not None:
+        names["prerelax.engine"] = spec.prerelax.engine
+    found = {}
+    for place, name in names.items():
+        try:
+            found[place] = engine(name)
+        except HTSBatteryError as err:
+            raise refuse(str(err), place) from err
+    return found
 
 
-def _check_members(campaign: Campaign, refuse: Callable[[str, str], SpecError]) -> None:
-    """Refuse members that are not in the space, stand twice or fit no stated cell."""
+def _check_members(
+    campaign: Campaign, refuse: Callable[[str, str], SpecError]
+) -> set[str]:
+    """
+    Refuse members that are not in the space, stand twice or fit no stated cell.
+
+    Returns
+    -------
+    set[str]
+        Elements of the members.
+    """
     structure = campaign.spec.structure
     prototype = prototype_of_family(campaign.space.family)
     seen: set[int] = set()
+    elements: set[str] = set()
     try:
         for index, candidate in campaign.kept():
             if index in seen:
                 raise refuse(f"{candidate.formula} stands here twice", "selection")
             seen.add(index)
+            elements.update(candidate.amounts)
             try:
                 represent(
                     candidate.assignment,
@@ -152,3 +176,4 @@ def _check_members(campaign: Campaign, refuse: Callable[[str, str], SpecError]) 
         raise refuse(str(err), "selection") from err
     if not seen:
         raise refuse("the filters remove every selected member", "filters")
+    return elements

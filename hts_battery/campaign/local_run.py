@@ -12,7 +12,7 @@ from hts_battery.connections.executions import described_error
 from hts_battery.errors import MissingReferenceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from jobflow import Maker
@@ -90,7 +90,7 @@ def run_candidates(  # noqa: PLR0913 - each is named by its caller
         progress.total("compute", len(todo))
         if not todo:
             return 0
-        run.prepare(relax_maker, prerelax_maker)
+        run.prepare(todo, relax_maker, prerelax_maker)
         computed = 0
         try:
             for candidate in todo:
@@ -142,12 +142,23 @@ class _Run:
             retry_failed=self.retry_failed,
         )
 
-    def prepare(self, relax_maker: Maker | None, prerelax_maker: Maker | None) -> None:
-        """Get ready to compute; slow, so only where there is work."""
+    def prepare(
+        self,
+        todo: Sequence[CandidateDoc],
+        relax_maker: Maker | None,
+        prerelax_maker: Maker | None,
+    ) -> None:
+        """Get ready to compute, or refuse; slow, so only where there is work."""
+        from hts_battery.flows.engines import engine  # noqa: PLC0415 - jobflow takes a second
         from hts_battery.flows.local import remove_empty_launches  # noqa: PLC0415 - jobflow takes a second
         from hts_battery.flows.screen import ScreenMaker  # noqa: PLC0415 - likewise
 
         spec = self.campaign.spec
+        elements = {element for candidate in todo for element in candidate.elements}
+        if relax_maker is None:
+            engine(spec.engine).require(elements)
+        if spec.prerelax is not None and prerelax_maker is None:
+            engine(spec.prerelax.engine).require(elements)
         self.maker = ScreenMaker.from_campaign(
             spec, relax_maker=relax_maker, prerelax_maker=prerelax_maker
         )

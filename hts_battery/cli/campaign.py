@@ -39,12 +39,13 @@ def check(spec: SpecFile, as_json: AsJson = False) -> None:
     for _, candidate in campaign.kept(report):
         candidates += 1
         elements.update(candidate.amounts)
+    missing = _missing(campaign, elements)
     answer = {
         "campaign": campaign.spec.name,
         "space": campaign.space.count,
         "candidates": candidates,
         "removed": dict(report.removed),
-        "missing": _missing(campaign, elements),
+        "missing": missing,
     }
     if as_json:
         formatting.json_line(answer)
@@ -55,7 +56,7 @@ def check(spec: SpecFile, as_json: AsJson = False) -> None:
     )
     for rule, count in sorted(report.removed.items()):
         formatting.line(f"{rule} removes {count:,}, such as {report.examples[rule]}")
-    for problem in answer["missing"]:
+    for problem in missing:
         formatting.line(problem)
 
 

@@ -162,7 +162,10 @@ def submit(
     for flow in flows:
         # FireWorks does not hand the worker on to jobs that a job makes; jobflow does.
         flow.update_config({"manager_config": manager_config}, dynamic=True)
-    workflows = [flow_to_workflow(flow) for flow in flows]
+    # A flow that goes on refers to outputs of an earlier one.
+    workflows = [
+        flow_to_workflow(flow, allow_external_references=True) for flow in flows
+    ]
     try:
         launchpad.bulk_add_wfs(workflows)
     except PyMongoError as err:

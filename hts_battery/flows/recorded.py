@@ -11,7 +11,7 @@ from jobflow import Flow, Job, Response
 
 from hts_battery.connections.clients import translated_outages
 from hts_battery.connections.executions import ExecutionRecord, described_error
-from hts_battery.errors import StoreError
+from hts_battery.errors import CalculationError, StoreError
 from hts_battery.flows.versions import refuse_other_versions
 from hts_battery.settings import get_settings
 
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from jobflow import JobStore
 
     Failure = dict[str, str | None]
-    """Step, ordering_id, error_class, error_message and traceback of a failed job."""
+    """Step, ordering_id, error_class, error_message and traceback of a failed job;
+    failure_class and evidence where its program said more."""
 
 
 @dataclass
@@ -116,11 +117,14 @@ class RecordedJob(Job):
                 return super().run(store, job_dir)
 
     def _failure(self, error: Exception) -> Failure:
-        return {
+        failure: Failure = {
             "step": self.metadata.get("step"),
             "ordering_id": self.metadata.get("ordering_id"),
             **described_error(error),
         }
+        if isinstance(error, CalculationError):
+            failure |= {"failure_class": error.kind, "evidence": error.evidence}
+        return failure
 
 
 def recorded(flow: Flow | Job) -> Flow | Job:

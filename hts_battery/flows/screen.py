@@ -34,7 +34,7 @@ from hts_battery.flows.engines import engine
 from hts_battery.flows.gate import Threshold, gate_verdict, prerelaxed
 from hts_battery.flows.recorded import jobs_of, recorded
 from hts_battery.flows.versions import ORDERING_PACKAGES, installed_versions
-from hts_battery.schemas.campaign import StructureSpec, content_key
+from hts_battery.schemas.campaign import StructureSpec, candidate_key
 from hts_battery.schemas.gate import GateAnswer
 from hts_battery.schemas.thermo import EntropyOptions
 from hts_battery.structures.inputs import calculator_structure
@@ -419,11 +419,7 @@ class ScreenMaker(Maker):
         flow.update_metadata(
             {
                 "candidate_id": candidate.candidate_id,
-                "content_key": content_key(
-                    candidate.candidate_id,
-                    self.calculation,
-                    assignment=candidate.assignments[0],
-                ),
+                "content_key": candidate_key(candidate, self.calculation),
                 "calculation": self.calculation,
                 "versions": self.versions,
             },

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Self
 
+    from hts_battery.schemas.candidate import CandidateDoc
+
 _KEY_SCHEME = "hts_battery content key 2"
 
 Temperature = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -203,3 +205,26 @@ def content_key(
     }
     text = json.dumps([_KEY_SCHEME, candidate_id, calculation, species], sort_keys=True)
     return sha256(text.encode()).hexdigest()[:24]
+
+
+def candidate_key(candidate: CandidateDoc, calculation: Mapping[str, Any]) -> str:
+    """
+    Content key of the calculation of a candidate as it would be computed today.
+
+    Parameters
+    ----------
+    candidate
+        Its chosen species assignment, and where the space overrides them the spin
+        states of its species, decide the structures.
+    calculation
+        As for :func:`content_key`.
+    """
+    assignment = candidate.assignments[0]
+    present = {species for occupation in assignment.values() for species in occupation}
+    spins = {
+        species: state.unpaired_electrons
+        for species, state in candidate.spin_states.items()
+        if species in present
+    }
+    settings = {**calculation, "unpaired_electrons": spins} if spins else calculation
+    return content_key(candidate.candidate_id, settings, assignment=assignment)

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from hts_battery.campaign.campaign_file import load_campaign
 from hts_battery.errors import SpecError
+from hts_battery.flows.engines import ENGINES
+from hts_battery.schemas.species_table import SpinState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -168,6 +171,68 @@ def test_the_key_of_a_calculation_changes_with_its_settings_only(
     assert cooler.key(candidate) == key
     for change in (("seed: 3", "seed: 4"), ("iterations: 500", "iterations: 501")):
         assert load_campaign(campaign_file(change)).key(candidate) != key
+
+
+def test_the_key_follows_species_spins_and_start_but_not_the_gate(
+    campaign_file: Callable[..., Path], small_campaign: Campaign
+) -> None:
+    (_, candidate), _ = small_campaign.members()
+    key = small_campaign.key(candidate)
+    first = candidate.assignments[0]
+    cation = {
+        ("Mn2+" if name == "Mn3+" else name): amount
+        for name, amount in first["cation"].items()
+    }
+    other = candidate.model_copy(update={"assignments": ({**first, "cation": cation},)})
+    assert small_campaign.key(other) != key
+    spin = SpinState(spin="low", unpaired_electrons=2)
+    low = candidate.model_copy(update={"spin_states": {"Mn3+": spin}})
+    assert small_campaign.key(low) != key
+    absent = candidate.model_copy(update={"spin_states": {"Co3+": spin}})
+    assert small_campaign.key(absent) == key
+
+    def changed(text: str) -> str:
+        path = campaign_file(("engine: chgnet", f"engine: chgnet\n{text}"))
+        return load_campaign(path).key(candidate)
+
+    started = changed("prerelax: {}")
+    assert started != key
+    assert changed("prerelax: {}\ngate: {energy_above_hull: 0.1}") == started
+    for text in ("{sqs: 2}", "{electrostatic: 1}"):
+        path = campaign_file(("atoms: 40", f"atoms: 40, n_orderings: {text}"))
+        assert load_campaign(path).key(candidate) != key
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        ("engine: chgnet", "gate: {energy_above_hull: 0.1}", "prerelax block"),
+        (
+            "engine: chgnet",
+            "prerelax: {engine: vasp7}",
+            r"prerelax\.engine: there is no engine",
+        ),
+        ("atoms: 40", "n_orderings: {sqs: 0}", r"n_orderings\.sqs"),
+        ("atoms: 40", "n_orderings: {best: 1}", r"n_orderings\.best"),
+        ("atoms: 40", "n_orderings: {}", "n_orderings"),
+        ("atoms: 40", "max_deviation: -1/10", "max_deviation"),
+        ("atoms: 40", "magnetic_order: up", "magnetic_order"),
+    ],
+)
+def test_orderings_and_gate_are_refused_where_they_make_no_sense(
+    campaign_file: Callable[..., Path], old: str, new: str, place: str
+) -> None:
+    with pytest.raises(SpecError, match=place):
+        load_campaign(campaign_file((old, new)))
+
+
+def test_an_element_that_the_engine_does_not_know_is_refused(
+    campaign_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    knows = replace(ENGINES["chgnet"], elements=lambda: frozenset(("Li", "O", "Ti")))
+    monkeypatch.setitem(ENGINES, "chgnet", knows)  # type: ignore[misc]
+    with pytest.raises(SpecError, match=r":11: engine: chgnet cannot compute F, Mn"):
+        load_campaign(campaign_file())
 
 
 def test_the_smallest_cell_may_be_left_to_the_candidate(
