@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Counts = dict[str, dict[str, int]]
 
 TWO = Fraction(2)
-CATIONS = ("Li+", "Mg2+", "Mn2+", "Mn3+", "Ti4+", "Nb5+")
+METALS = ("Mg2+", "Mn2+", "Mn3+", "Ti4+", "Nb5+")
 
 
 def splits(total: int, parts: int) -> Iterator[tuple[int, ...]]:
@@ -73,15 +73,20 @@ def deviations(
 
 @st.composite
 def compositions(draw: st.DrawFn) -> Assignment:
-    """Neutral rocksalts of any amounts: two metals, valences and fluorine at random."""
-    names = draw(
-        st.lists(st.sampled_from(CATIONS), min_size=2, max_size=3, unique=True)
-    )
+    """Neutral rocksalts of any amounts: lithium, two metals or valences, fluorine."""
+    names = draw(st.lists(st.sampled_from(METALS), min_size=1, max_size=2, unique=True))
     weights = [draw(st.integers(1, 30)) for _ in names]
-    total = Fraction(sum(weights))
-    cation = {n: TWO * w / total for n, w in zip(names, weights, strict=True)}
-    positive = sum(parse_species(n).charge * a for n, a in cation.items())
-    assume(2 <= positive <= 4)
+    mean = Fraction(
+        sum(w * parse_species(n).charge for n, w in zip(names, weights, strict=True)),
+        sum(weights),
+    )
+    positive = draw(
+        st.fractions(min_value="9/4", max_value=min(4, 2 * mean), max_denominator=30)
+    )
+    metal = (positive - 2) / (mean - 1)
+    cation = {"Li+": 2 - metal} if metal < 2 else {}
+    for name, weight in zip(names, weights, strict=True):
+        cation[name] = metal * weight / sum(weights)
     anion = {"O2-": positive - 2, "F-": 4 - positive}
     return {"cation": cation, "anion": {s: a for s, a in anion.items() if a}}
 
