@@ -133,6 +133,13 @@ class ThermoBuilder(ScreeningBuilder):
             options=Options(batch_size, shard, retry_failed, run_id),
         )
 
+    def as_dict(self) -> dict[str, Any]:
+        """Serialise with the campaign as plain values: maggma's manager needs them."""
+        return {
+            **super().as_dict(),
+            "campaign": self.campaign.model_dump(mode="json"),
+        }
+
     def get_items(self) -> Iterator[dict[str, Any]]:
         """Yield batches of candidates whose stability is missing or outdated."""
         self.known_hulls = self._reference_hulls()
@@ -140,8 +147,7 @@ class ThermoBuilder(ScreeningBuilder):
         stored.add(self.campaign.engine)
         energies = self._energies()
         others = self._others(energies)
-        options_digest = self._options_digest(others)
-        digests = self._digests_of(energies, options_digest)
+        digests = self._digests_of(energies, self._common_digest(others))
         known = self._known()
         self._remove_gone(digests, known)
         outdated = self._outdated(digests, known, stored)
@@ -154,7 +160,7 @@ class ThermoBuilder(ScreeningBuilder):
             }
             yield {
                 "number": number,
-                "options_digest": options_digest,
+                "options_digest": self._options_digest(),
                 "hulls": self.known_hulls,
                 "others": others,
                 "news": {version: stored.news(version) for version in versions},
@@ -224,7 +230,13 @@ class ThermoBuilder(ScreeningBuilder):
             entropy=self.campaign.entropy,
         )
 
-    def _options_digest(
+    def _options_digest(self) -> str:
+        return input_digest(
+            self.campaign.entropy.model_dump(mode="json"),
+            self.campaign.stability.model_dump(mode="json"),
+        )
+
+    def _common_digest(
         self, others: Mapping[str, Sequence[OtherCandidate]] | None
     ) -> str:
         """Digest options, with whatever makes every answer depend on every input."""
@@ -232,21 +244,20 @@ class ThermoBuilder(ScreeningBuilder):
         gibbs = options.references_at_temperature is not ReferencesAtTemperature.NONE
         versions = {name: known.hull.digest for name, known in self.known_hulls.items()}
         return input_digest(
-            self.campaign.entropy.model_dump(mode="json"),
-            options.model_dump(mode="json"),
+            self._options_digest(),
             # These answers have no certificate that a change of references leaves.
             versions if gibbs or others is not None else sorted(versions),
             others,
         )
 
     def _digests_of(
-        self, energies: Mapping[str, Sequence[Mapping[str, Any]]], options_digest: str
+        self, energies: Mapping[str, Sequence[Mapping[str, Any]]], common: str
     ) -> dict[str, str]:
         wanted = {name for name in energies if self.mine(name)}
         some = len(wanted) <= self.batch_size
         criteria = {"candidate_id": {"$in": sorted(wanted)}} if some else {}
         return {
-            name: input_digest(digest, energies[name], options_digest)
+            name: input_digest(digest, energies[name], common)
             for (name,), digest in content_digests(
                 self.candidates, criteria, ["candidate_id"]
             )

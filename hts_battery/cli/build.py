@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from hts_battery.cli import formatting
@@ -14,7 +16,15 @@ app = typer.Typer(help="Builders: entries, thermo, summary.", no_args_is_help=Tr
 _COUNTS = ("read", "written", "failed", "unchanged", "removed", "seconds")
 
 
-def _build(only: str | None, *, dry_run: bool, as_json: bool) -> None:
+RetryFailed = Annotated[
+    bool,
+    typer.Option("--retry-failed", help="Try failures again though nothing changed."),
+]
+
+
+def _build(
+    only: str | None, *, dry_run: bool, as_json: bool, retry_failed: bool
+) -> None:
     from hts_battery.campaign.building import build_all, stored_campaigns
 
     if dry_run:
@@ -31,7 +41,12 @@ def _build(only: str | None, *, dry_run: bool, as_json: bool) -> None:
             )
         return
     with opened_stores() as stores:
-        reports = build_all(stores, temperatures=get_settings().temperatures, only=only)
+        reports = build_all(
+            stores,
+            temperatures=get_settings().temperatures,
+            only=only,
+            retry_failed=retry_failed,
+        )
     total = {
         name: {field: getattr(report, field) for field in _COUNTS}
         for name, report in reports.items()
@@ -56,24 +71,107 @@ def _build(only: str | None, *, dry_run: bool, as_json: bool) -> None:
 
 
 @app.command("all")
-def all_builders(dry_run: DryRun = False, as_json: AsJson = False) -> None:
+def all_builders(
+    dry_run: DryRun = False, retry_failed: RetryFailed = False, as_json: AsJson = False
+) -> None:
     """Run every builder for every campaign; what is unchanged is not touched."""
-    _build(None, dry_run=dry_run, as_json=as_json)
+    _build(None, dry_run=dry_run, as_json=as_json, retry_failed=retry_failed)
 
 
 @app.command()
-def entries(dry_run: DryRun = False, as_json: AsJson = False) -> None:
+def entries(
+    dry_run: DryRun = False, retry_failed: RetryFailed = False, as_json: AsJson = False
+) -> None:
     """Make comparable entries of tasks and references."""
-    _build("entries", dry_run=dry_run, as_json=as_json)
+    _build("entries", dry_run=dry_run, as_json=as_json, retry_failed=retry_failed)
 
 
 @app.command()
-def thermo(dry_run: DryRun = False, as_json: AsJson = False) -> None:
+def thermo(
+    dry_run: DryRun = False, retry_failed: RetryFailed = False, as_json: AsJson = False
+) -> None:
     """Judge every candidate that has an energy."""
-    _build("thermo", dry_run=dry_run, as_json=as_json)
+    _build("thermo", dry_run=dry_run, as_json=as_json, retry_failed=retry_failed)
 
 
 @app.command()
-def summary(dry_run: DryRun = False, as_json: AsJson = False) -> None:
+def summary(
+    dry_run: DryRun = False, retry_failed: RetryFailed = False, as_json: AsJson = False
+) -> None:
     """Flatten stabilities for analysts."""
-    _build("summary", dry_run=dry_run, as_json=as_json)
+    _build("summary", dry_run=dry_run, as_json=as_json, retry_failed=retry_failed)
+
+
+@app.command("list")
+def list_runs(
+    limit: Annotated[int, typer.Option(min=1, help="How many, latest first.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List the runs of the builders, what each wrote, and on which hulls."""
+    from hts_battery.query.builds import runs
+
+    with opened_stores() as stores:
+        found = runs(stores, limit=limit)
+    if as_json:
+        for run in found:
+            formatting.json_line(run)
+        return
+    formatting.table(
+        ("run", "state", "s", "written", "failed", "hulls"),
+        (
+            (
+                run["run_id"],
+                run["state"],
+                "" if run["seconds"] is None else f"{run['seconds']:.1f}",
+                sum(report["written"] for report in run["reports"].values()),
+                sum(report["failed"] for report in run["reports"].values()),
+                ", ".join(
+                    f"{hull['hull_version']} ({hull['n_references']})"
+                    for hull in run["hulls"]
+                ),
+            )
+            for run in found
+        ),
+        right=("s", "written", "failed"),
+    )
+
+
+@app.command()
+def diff(
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="RUN", help="A run; the one before the latest if none."),
+    ] = None,
+    campaign: Annotated[str | None, typer.Option(help="Only this campaign.")] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Also changes that flip no label.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say which labels flipped since a run, by how much, and why."""
+    from hts_battery.query.builds import differences
+
+    with opened_stores() as stores:
+        found = differences(stores, since=since, campaign=campaign)
+    shown = [row for row in found.rows if every or row.flipped]
+    if as_json:
+        for row in shown:
+            formatting.json_line(row.as_dict())
+        return
+    formatting.line(found.headline)
+    formatting.table(
+        ("candidate", "T (K)", "label", "E_hull", "change", "why"),
+        (
+            (
+                row.formula,
+                f"{row.temperature:g}",
+                f"{row.before_label or 'none'} -> {row.after_label or 'none'}",
+                "" if row.after is None else f"{1000 * row.after:.1f}",
+                "" if row.change is None else f"{1000 * row.change:+.1f}",
+                "; ".join(row.reasons),
+            )
+            for row in shown
+        ),
+        title=f"{len(shown)} since run {found.since} (E_hull in meV/atom)",
+        right=("T (K)", "E_hull", "change"),
+    )

@@ -107,9 +107,9 @@ def ranking(
     from hts_battery.schemas.summary import temperature_key
 
     key = temperature_key(temperature)
-    hot = f"E_hull\n{temperature:g} K"
+    hot, upper = f"E_hull\n{temperature:g} K", "random\nmean"
     columns = ["", "candidate\n  decomposes into (atomic fractions)", "E_hull", hot]
-    columns += ["T_mix\nK", "flags"]
+    columns += [upper, "n", "T_mix\nK", "flags"]
     rows: list[tuple[object, ...]] = []
     for rank, doc in enumerate(summaries, start=1):
         mixing = doc["mixing_temperature"]
@@ -119,6 +119,8 @@ def ranking(
                 f"{doc['formula']}\n  {decomposition_text(doc['decomposition'])}",
                 f"{MEV_PER_EV * doc['energy_above_hull']:.1f}",
                 f"{MEV_PER_EV * doc['energy_above_hull_at'][key]:.1f}",
+                _millis(doc["energy_above_hull_upper_at"].get(key)),
+                doc["n_orderings"],
                 "" if mixing is None else f"{mixing:.0f}",
                 "; ".join(doc["flags"]),
             )
@@ -129,10 +131,15 @@ def ranking(
     table(
         columns,
         rows,
-        title=f"{title} (E_hull in meV/atom)",
-        right=("", "E_hull", hot, "T_mix\nK"),
+        title=f"{title} (E_hull in meV/atom: lowest of n orderings, random mean)",
+        right=("", "E_hull", hot, upper, "n", "T_mix\nK"),
         least={columns[1]: max((len(doc["formula"]) for doc in summaries), default=0)},
     )
+
+
+def _millis(value: float | None) -> str:
+    """Write an energy in eV as meV."""
+    return "" if value is None else f"{1000 * value:.1f}"
 
 
 def fields(values: Mapping[str, Any]) -> None:

@@ -35,8 +35,11 @@ def summary_rows(summaries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]
     Returns
     -------
     list[dict]
-        One row each. ``energy_above_hull`` and ``energy_above_hull_<T>K`` in eV/atom,
-        ``entropy`` in eV/K per atom, ``mixing_temperature`` in K.
+        One row each. ``energy_above_hull``, ``energy_above_hull_<T>K`` (lowest
+        ordering), ``energy_above_hull_upper_<T>K`` (mean of random orderings),
+        ``uncertainty`` and ``ordering_spread`` in eV/atom, ``entropy`` in eV/K per
+        atom, ``entropy_<sublattice>`` in eV/K per formula unit,
+        ``mixing_temperature`` in K.
     """
     rows = []
     for doc in summaries:
@@ -59,10 +62,25 @@ def summary_rows(summaries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]
             if key != "0K"
         }
         row |= {
+            f"energy_above_hull_upper_{key}": value
+            for key, value in doc["energy_above_hull_upper_at"].items()
+        }
+        row |= {f"label_{key}": value for key, value in doc["label_at"].items()}
+        row |= {
+            "uncertainty": doc["uncertainty"],
+            "ordering_spread": doc["ordering_spread"],
             "entropy": doc["entropy"],
+        }
+        row |= {
+            f"entropy_{name}": value
+            for name, value in doc["entropy_by_sublattice"].items()
+        }
+        row |= {
             "mixing_temperature": doc["mixing_temperature"],
             "decomposition": decomposition_text(doc["decomposition"]),
             "n_orderings": doc["n_orderings"],
+            "n_random_orderings": doc["n_random_orderings"],
+            "deviation": " ".join(f"{el}{n}" for el, n in doc["deviation"].items()),
             "n_references": doc["n_references"],
             "hull_version": doc["hull_version"],
             "flags": "; ".join(doc["flags"]),

@@ -1,0 +1,298 @@
+"""
+Nights of the builders: from scratch, unchanged, and after each kind of change.
+
+Runs on its own embedded server. Inputs are synthetic but physical: candidates are
+those of ``workflows/campaigns/hedrx_18810.yaml``; references are machine-learned
+formation energies of Materials Project compositions (10.1038/s41524-020-00362-y) in
+the campaign's elements, the elements at zero, where that file is given, otherwise the
+energies that this package ships. A candidate's energy is that of the lowest mixture of
+references plus 30 meV/atom plus 40 meV/atom times (u - 1/2), u the first 32 bits of its
+id as a fraction of one. Each task holds a 40-atom cell, as relaxations do; orderings
+are not stored with them, so that their comparison with the relaxed cell takes no part.
+
+Prints one JSON object a line: documents touched and wall seconds of each builder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import resource
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pymatgen.core import Lattice, Structure
+
+from hts_battery.campaign.building import build
+from hts_battery.campaign.campaign_file import load_campaign
+from hts_battery.campaign.references import store_references
+from hts_battery.campaign.registration import register
+from hts_battery.connections.database import database
+from hts_battery.connections.stores import ensure_indexes, open_stores
+from hts_battery.flows.references import shipped_energies
+from hts_battery.query import ScreeningDatabase
+from hts_battery.schemas.formula import integer_amounts, parse_formula
+from hts_battery.schemas.reference import ReferenceEnergy
+from hts_battery.thermo import Hull
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from hts_battery.campaign.campaign_file import Campaign
+    from hts_battery.connections.stores import Stores
+    from hts_battery.schemas.candidate import CandidateDoc
+
+ROOT = Path(__file__).resolve().parents[1]
+CAMPAIGN = ROOT / "workflows/campaigns/hedrx_18810.yaml"
+SHARED = ROOT.parent / "shared/data/hull/formation_energies_roost.json.gz"
+TEMPERATURES = (0.0, 1473.0)
+LATE = 100
+ATOMS = 40
+BATCH = 500
+VERSION = "benchmark"
+
+
+@dataclass
+class Printer:
+    """Prints figures, as JSON lines or for people."""
+
+    as_json: bool
+
+    def __call__(  # noqa: D102 - the class says it
+        self, figure: str, value: float, unit: str
+    ) -> None:
+        line = {
+            "figure": figure,
+            "value": round(value, 3),
+            "unit": unit,
+            "peer": None,
+            "ratio": None,
+        }
+        text = (
+            json.dumps(line) if self.as_json else f"{figure:<58}{value:>12.2f} {unit}"
+        )
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+
+def main() -> None:
+    """Read the options and measure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", dest="as_json")
+    parser.add_argument("--candidates", type=int, default=18_810)
+    parser.add_argument(
+        "--references",
+        type=Path,
+        default=SHARED if SHARED.is_file() else None,
+        help="formation energies, formula to eV/atom; the shipped ones if none",
+    )
+    asked = parser.parse_args()
+    printer = Printer(asked.as_json)
+    with tempfile.TemporaryDirectory() as folder, opened(Path(folder)) as stores:
+        nights(asked.candidates, asked.references, stores, printer)
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    printer("peak memory of the building process", used, "MiB")
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[Stores]:
+    """Open the stores of an empty embedded database."""
+    with (
+        database(None, name="benchmark", data_dir=folder) as found,
+        open_stores(found) as stores,
+    ):
+        ensure_indexes(stores)
+        yield stores
+
+
+def nights(count: int, path: Path | None, stores: Stores, printer: Printer) -> None:
+    """Measure every kind of night, one after the other on one database."""
+    start = time.perf_counter()
+    campaign = campaign_of(count)
+    members = [candidate for _, candidate in campaign.members()]
+    printer("candidates drawn", time.perf_counter() - start, "s")
+    references = reference_energies(campaign, path)
+    store_references(references, stores)
+    hull = Hull(
+        [energy.formula for energy in references],
+        [float(energy.energy_per_atom or 0) for energy in references],
+    )
+    energies = candidate_energies(members, hull)
+    start = time.perf_counter()
+    register(campaign, stores)
+    add_tasks(members[:-LATE], energies, campaign, stores)
+    printer("inputs written", time.perf_counter() - start, "s")
+    printer("references", len(references), "documents")
+    night("from scratch", campaign, stores, printer)
+    night("no change", campaign, stores, printer)
+
+    add_tasks(members[-LATE:], energies, campaign, stores)
+    night(f"{LATE} new candidates", campaign, stores, printer)
+
+    store_references([new_reference(members[0], hull)], stores)
+    night("1 new reference", campaign, stores, printer)
+    night("no change after a new reference", campaign, stores, printer)
+
+    start = time.perf_counter()
+    correct_oxygen(stores)
+    printer("entries corrected by hand", time.perf_counter() - start, "s")
+    night("correction change", campaign, stores, printer)
+    screening = ScreeningDatabase(stores)
+    start = time.perf_counter()
+    found = list(screening.stable(temperature=1473.0, threshold=0.0, limit=20))
+    printer(f"query of the {len(found)} most stable", time.perf_counter() - start, "s")
+
+
+def campaign_of(count: int) -> Campaign:
+    """Read the campaign with another number of candidates."""
+    text = CAMPAIGN.read_text(encoding="utf-8")
+    assert "count: 18810," in text
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / CAMPAIGN.name
+        path.write_text(text.replace("count: 18810,", f"count: {count},"), "utf-8")
+        return load_campaign(path)
+
+
+def night(name: str, campaign: Campaign, stores: Stores, printer: Printer) -> None:
+    """Run every builder once and print what it did."""
+    start = time.perf_counter()
+    reports = build(campaign.spec, stores, temperatures=TEMPERATURES)
+    seconds = time.perf_counter() - start
+    for builder, done in reports.items():
+        touched = done.written + done.removed
+        printer(f"{name}: {builder}, documents touched", touched, "documents")
+        printer(f"{name}: {builder}", done.seconds, "s")
+    printer(f"{name}: whole night", seconds, "s")
+
+
+def reference_energies(campaign: Campaign, path: Path | None) -> list[ReferenceEnergy]:
+    """Return the references inside the campaign's elements."""
+    if path is None:
+        shipped = shipped_energies("chgnet").energies
+        return [energy for energy in shipped if energy.rejected is None]
+    species = campaign.spec.space["sublattices"]  # type: ignore[index]
+    names = [name for part in species.values() for name in part["species"]]
+    elements = {name.rstrip("+-0123456789") for name in names}
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        found: dict[str, float] = json.load(file)
+    found = {**found, **dict.fromkeys(sorted(elements), 0.0)}
+    return [
+        reference(formula, energy)
+        for formula, energy in sorted(found.items())
+        if parse_formula(formula).keys() <= elements
+    ]
+
+
+def reference(formula: str, energy: float) -> ReferenceEnergy:
+    """Return the energy of one competing phase, eV/atom."""
+    return ReferenceEnergy(
+        phase_id=f"roost-{formula}",
+        formula=formula,
+        engine="chgnet",
+        energy_per_atom=energy,
+        n_atoms=1,
+        converged=True,
+        start_digest="none",
+        versions={"chgnet": VERSION},
+    )
+
+
+def candidate_energies(members: Sequence[CandidateDoc], hull: Hull) -> dict[str, float]:
+    """Return eV/atom of each candidate, the same in every run."""
+    lowest = hull.lower_energies([candidate.formula for candidate in members])
+    draw = [int(candidate.candidate_id[:8], 16) / 16**8 for candidate in members]
+    energies = lowest + 0.030 + 0.040 * (np.array(draw) - 0.5)
+    names = [candidate.candidate_id for candidate in members]
+    return dict(zip(names, energies.tolist(), strict=True))
+
+
+def new_reference(candidate: CandidateDoc, hull: Hull) -> ReferenceEnergy:
+    """Return a compound of two metals of a candidate, 20 meV/atom below the hull."""
+    metals = [el for el in candidate.elements if el not in {"Li", "O", "F"}][:2]
+    formula = f"Li2{metals[0]}{metals[1]}O4"
+    lowest = float(hull.lower_energies([formula])[0])
+    return reference(formula, lowest - 0.020)
+
+
+def add_tasks(
+    members: Sequence[CandidateDoc],
+    energies: dict[str, float],
+    campaign: Campaign,
+    stores: Stores,
+) -> None:
+    """Write a finished relaxation of each candidate."""
+    for start in range(0, len(members), BATCH):
+        docs = [
+            task(candidate, energies[candidate.candidate_id], campaign)
+            for candidate in members[start : start + BATCH]
+        ]
+        stores.tasks.update(docs, key=["uuid", "index"])
+
+
+def task(candidate: CandidateDoc, energy: float, campaign: Campaign) -> dict[str, Any]:
+    """Return the document of a finished relaxation; energy in eV/atom."""
+    structure = cell(candidate)
+    return {
+        "uuid": f"task-{candidate.candidate_id}",
+        "index": 1,
+        "metadata": {
+            "step": "relax",
+            "final": True,
+            "candidate_id": candidate.candidate_id,
+            "content_key": campaign.key(candidate),
+            "calculation": campaign.spec.calculation,
+            "ordering_method": "sqs",
+        },
+        "output": {
+            "state": "successful",
+            "is_force_converged": True,
+            "forcefield_version": VERSION,
+            "structure": structure.as_dict(),
+            "output": {"energy": energy * len(structure), "n_steps": 30},
+        },
+    }
+
+
+def cell(candidate: CandidateDoc) -> Structure:
+    """Put about 40 atoms of a candidate on a rocksalt lattice, in any order."""
+    amounts = integer_amounts(candidate.amounts)
+    total = sum(amounts.values())
+    counts = {el: max(1, round(ATOMS * n / total)) for el, n in amounts.items()}
+    cations = [el for el, n in counts.items() if el not in {"O", "F"} for _ in range(n)]
+    anions = [el for el, n in counts.items() if el in {"O", "F"} for _ in range(n)]
+    sites = [*cations, *anions]
+    places = [(x, y, z) for x in range(4) for y in range(4) for z in range(4)]
+    return Structure(
+        Lattice.cubic(8.4), sites, np.array(places[: len(sites)], dtype=float) / 4
+    )
+
+
+def correct_oxygen(stores: Stores) -> None:
+    """Add 10 meV per O to every entry, as another release of corrections would."""
+    batch: list[dict[str, Any]] = []
+    for entry in stores.entries.query({"state": "used"}):
+        entry.pop("_id")
+        energy = entry["energy"]
+        amounts = parse_formula(entry["formula"])
+        oxygen = float(amounts.get("O", 0)) / float(sum(amounts.values()))
+        value = 0.010 * oxygen * energy["n_atoms"]
+        energy["energy_per_atom"] += 0.010 * oxygen
+        energy["adjustments"] = [{"name": "O", "value": value, "reason": "benchmark"}]
+        energy["package_versions"] = {"corrections": "next"}
+        batch.append(entry)
+        if len(batch) == BATCH:
+            stores.entries.update(batch, key="entry_id")
+            batch = []
+    if batch:
+        stores.entries.update(batch, key="entry_id")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,207 @@
+"""Runs of the builders, and what changed between two of them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from hts_battery.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from hts_battery.connections.stores import Stores
+
+Key = tuple[str, str, float]
+"""Campaign, candidate and temperature."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What became of one candidate at one temperature since a run."""
+
+    campaign: str
+    candidate_id: str
+    formula: str | None
+    temperature: float
+    """In K."""
+    before_label: str | None
+    """GS, LS or US; None if it was not judged."""
+    after_label: str | None
+    """The same now; None if it is gone or failed."""
+    before: float | None
+    """E_hull at the temperature, eV/atom, signed."""
+    after: float | None
+    """The same now."""
+    before_hull_version: str | None
+    after_hull_version: str | None
+    reasons: tuple[str, ...]
+    """Why, over all runs since then."""
+    run_ids: tuple[str, ...]
+    """Runs that changed it."""
+
+    @property
+    def flipped(self) -> bool:
+        """Whether a candidate that had a label has another one, or none."""
+        return self.before_label not in (None, self.after_label)
+
+    @property
+    def change(self) -> float | None:
+        """E_hull now minus then, eV/atom; None where one is missing."""
+        if self.before is None or self.after is None:
+            return None
+        return self.after - self.before
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all fields, the derived ones too."""
+        return {**asdict(self), "change": self.change, "flipped": self.flipped}
+
+
+@dataclass(frozen=True)
+class Differences:
+    """Everything that changed since a run."""
+
+    since: str
+    """The run."""
+    rows: tuple[Difference, ...]
+    """One per candidate and temperature, largest change first."""
+
+    @property
+    def headline(self) -> str:
+        """Counts, in one line."""
+        flipped = sum(row.flipped for row in self.rows)
+        new = sum(row.before_label is None for row in self.rows)
+        return (
+            f"{flipped} labels flipped, {len(self.rows) - flipped - new} others "
+            f"changed, {new} are new"
+        )
+
+
+def runs(stores: Stores, *, limit: int = 0) -> list[dict[str, Any]]:
+    """
+    Return the manifests of the runs of the builders, the latest first.
+
+    Parameters
+    ----------
+    stores
+        Open stores.
+    limit
+        Number of manifests; 0 is no limit.
+
+    Returns
+    -------
+    list of dict
+        Fields of :class:`~hts_battery.schemas.build.BuildManifest`, and the wall time
+        in ``seconds``.
+    """
+    found = []
+    for doc in stores.builds.query({}, sort={"run_id": -1}, limit=limit):
+        doc.pop("_id", None)
+        ended = doc["finished_at"]
+        seconds = None if ended is None else (ended - doc["started_at"]).total_seconds()
+        found.append({**doc, "seconds": seconds})
+    return found
+
+
+def differences(
+    stores: Stores, *, since: str | None = None, campaign: str | None = None
+) -> Differences:
+    """
+    Say what changed after a run, and why.
+
+    Parameters
+    ----------
+    stores
+        Open stores.
+    since
+        Id of a run; the one before the latest if not given.
+    campaign
+        Name of a campaign; all if not given.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such run.
+    """
+    start = _run_before_latest(stores) if since is None else since
+    if since is not None and stores.builds.query_one({"run_id": since}) is None:
+        raise ConfigurationError(
+            f"no run {since!r} of the builders; `hts build list` names them"
+        )
+    criteria: dict[str, Any] = {"run_id": {"$gt": start}}
+    if campaign is not None:
+        criteria["campaign"] = campaign
+    sets = stores.changes.query(criteria, sort={"run_id": 1})
+    rows = fold_changes(sets)
+    ranked = sorted(
+        rows,
+        key=lambda row: (not row.flipped, -abs(row.change or 0.0), row.candidate_id),
+    )
+    return Differences(start, tuple(ranked))
+
+
+def _run_before_latest(stores: Stores) -> str:
+    """Return the second latest run, or a text that stands before the first one."""
+    latest = [
+        doc["run_id"]
+        for doc in stores.builds.query(
+            {}, properties=["run_id"], sort={"run_id": -1}, limit=2
+        )
+    ]
+    if not latest:
+        raise ConfigurationError("the builders have not run yet: `hts build all`")
+    return latest[1] if len(latest) > 1 else ""
+
+
+def fold_changes(sets: Iterable[Mapping[str, Any]]) -> list[Difference]:
+    """
+    Join the changes of several runs: first state, last state, every reason.
+
+    A change that a killed run had written down but not done is written down again by
+    the next one; joined, the two are one.
+
+    Parameters
+    ----------
+    sets
+        Documents of the ``changes`` collection, in the order of their runs.
+    """
+    first: dict[Key, Mapping[str, Any]] = {}
+    last: dict[Key, Mapping[str, Any]] = {}
+    why: dict[Key, dict[str, None]] = {}
+    when: dict[Key, dict[str, None]] = {}
+    for doc in sets:
+        for change in doc["changes"]:
+            key = (doc["campaign"], change["candidate_id"], change["temperature"])
+            first.setdefault(key, change)
+            last[key] = change
+            why.setdefault(key, {}).update(dict.fromkeys(change["reasons"]))
+            when.setdefault(key, {})[doc["run_id"]] = None
+    return [
+        _difference(key, first[key], last[key], tuple(why[key]), tuple(when[key]))
+        for key in first
+    ]
+
+
+def _difference(
+    key: Key,
+    first: Mapping[str, Any],
+    last: Mapping[str, Any],
+    why: tuple[str, ...],
+    when: tuple[str, ...],
+) -> Difference:
+    before: Mapping[str, Any] = first["before"] or {}
+    after: Mapping[str, Any] = last["after"] or {}
+    return Difference(
+        campaign=key[0],
+        candidate_id=key[1],
+        formula=last["formula"] or first["formula"],
+        temperature=key[2],
+        before_label=before.get("label"),
+        after_label=after.get("label"),
+        before=before.get("energy_above_hull"),
+        after=after.get("energy_above_hull"),
+        before_hull_version=before.get("hull_version"),
+        after_hull_version=after.get("hull_version"),
+        reasons=why,
+        run_ids=when,
+    )

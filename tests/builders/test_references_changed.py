@@ -1,0 +1,173 @@
+"""A changed reference touches the candidates whose answer it can change, no others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from fakes import fake_reference_energies
+
+from hts_battery.builders.reasons import hull_news
+from hts_battery.campaign.references import store_references
+
+if TYPE_CHECKING:
+    from conftest import Chain
+
+    from hts_battery.connections.stores import Stores
+    from hts_battery.schemas.reference import ReferenceEnergy
+
+pytestmark = pytest.mark.mongo
+
+TEMPERATURES = 2
+FLUORIDE, OXIDE = "Li1.3Mn0.4Ti0.3O1.7F0.3", "Li1.2Mn0.4Ti0.4O2"
+
+
+def reference(
+    formula: str, energy: float, *, name: str = "added", family: str | None = None
+) -> ReferenceEnergy:
+    like = fake_reference_energies()[0]
+    return like.model_copy(
+        update={
+            "phase_id": f"{name}-{formula}",
+            "formula": formula,
+            "energy_per_atom": energy,
+            "candidate_family": family,
+        }
+    )
+
+
+def judged_from_scratch(chain: Chain, stores: Stores) -> dict[str, float]:
+    stores.thermo.remove_docs({})
+    stores.summary.remove_docs({})
+    chain.run()
+    docs = stores.summary.query({})
+    return {doc["formula"]: doc["energy_above_hull"] for doc in docs}
+
+
+def energies(stores: Stores) -> dict[str, float]:
+    docs = stores.summary.query({})
+    return {doc["formula"]: doc["energy_above_hull"] for doc in docs}
+
+
+def test_a_reference_of_other_elements_touches_nobody(
+    chain: Chain, stores: Stores
+) -> None:
+    chain.run()
+    version = stores.summary.query_one({})["hull_version"]
+    store_references([reference("Cr2NbO6", -9.0)], stores)
+    reports = chain.run()
+    assert reports["entries"].written == 1
+    assert reports["thermo"].written == reports["summary"].written == 0
+    assert stores.summary.query_one({})["hull_version"] == version
+    assert stores.hulls.count() == 2
+    before = energies(stores)
+    assert judged_from_scratch(chain, stores) == before
+    assert stores.summary.query_one({})["hull_version"] != version
+
+
+def test_a_reference_above_the_hull_touches_nobody(
+    chain: Chain, stores: Stores
+) -> None:
+    chain.run()
+    store_references([reference("Li2MnO3", 0.5)], stores)
+    reports = chain.run()
+    assert reports["thermo"].written == 0
+    before = energies(stores)
+    assert judged_from_scratch(chain, stores) == before
+
+
+def test_a_fluoride_touches_the_oxyfluoride_only(chain: Chain, stores: Stores) -> None:
+    chain.run()
+    before = energies(stores)
+    store_references([reference("Li2MnF6", -4.5)], stores)
+    reports = chain.run()
+    assert reports["thermo"].written == TEMPERATURES
+    assert reports["summary"].written == 1
+    after = energies(stores)
+    assert after[OXIDE] == before[OXIDE]
+    assert after[FLUORIDE] > before[FLUORIDE]
+    doc = stores.summary.query_one({"formula": FLUORIDE})
+    previous = doc["previous_at"]["0K"]
+    assert previous["energy_above_hull"] == before[FLUORIDE]
+    assert previous["hull_version"] != doc["hull_version"]
+    assert previous["reasons"] == ["new reference chgnet:added-Li2MnF6"]
+    assert judged_from_scratch(chain, stores) == after
+
+
+def test_a_removed_reference_touches_whom_it_decomposed(
+    chain: Chain, stores: Stores
+) -> None:
+    chain.run()
+    before = energies(stores)
+    # Chromium takes no part in either; lithium fluoride in one.
+    stores.references.remove_docs({"formula": "Cr2O3"})
+    assert chain.run()["thermo"].written == 0
+    stores.references.remove_docs({"formula": "LiF"})
+    assert chain.run()["thermo"].written == TEMPERATURES
+    after = energies(stores)
+    assert after[FLUORIDE] < before[FLUORIDE]
+    assert after[OXIDE] == before[OXIDE]
+    doc = stores.summary.query_one({"formula": FLUORIDE})
+    assert doc["previous_at"]["0K"]["reasons"] == ["removed reference chgnet:fake-LiF"]
+    assert "no reference in F-Li" in doc["flags"]
+
+
+def test_the_only_reference_of_a_small_system_refreshes_the_flags(
+    chain: Chain, stores: Stores
+) -> None:
+    chain.run()
+    doc = stores.summary.query_one({"formula": FLUORIDE})
+    assert any("F-Ti" in flag for flag in doc["flags"])
+    store_references([reference("TiF4", 5.0)], stores)
+    assert chain.run()["thermo"].written == TEMPERATURES
+    doc = stores.summary.query_one({"formula": FLUORIDE})
+    assert not any("F-Ti" in flag for flag in doc["flags"])
+
+
+def test_a_member_of_the_own_family_does_not_compete(
+    chain: Chain, stores: Stores
+) -> None:
+    chain.run()
+    before = energies(stores)
+    strong = reference("Li2MnO3", -9.0, family="hedrx")
+    store_references([strong], stores)
+    chain.run()
+    assert energies(stores) == before
+    assert judged_from_scratch(chain, stores) == before
+    for doc in stores.summary.query({}):
+        assert doc["excluded_references"] == ["chgnet:added-Li2MnO3"]
+    chain.spec = chain.spec.model_copy(
+        update={
+            "stability": chain.spec.stability.model_copy(
+                update={"other_candidates": True}
+            )
+        }
+    )
+    chain.run()
+    for doc in stores.summary.query({}):
+        assert doc["excluded_references"] == []
+        assert doc["energy_above_hull"] > before[doc["formula"]]
+
+
+def test_every_hull_version_can_be_looked_up(chain: Chain, stores: Stores) -> None:
+    chain.run()
+    for doc in stores.summary.query({}):
+        hull = stores.hulls.query_one({"hull_version": doc["hull_version"]})
+        assert hull["n_references"] == len(hull["references"])
+        assert ["chgnet:fake-LiF", "LiF", -3.1] in hull["references"]
+
+
+def test_a_version_nobody_knows_is_judged_again(chain: Chain, stores: Stores) -> None:
+    chain.run()
+    stores.hulls.remove_docs({})
+    store_references([reference("Cr2NbO6", -9.0)], stores)
+    assert chain.run()["thermo"].written == 2 * TEMPERATURES
+
+
+def test_news_of_references_in_words() -> None:
+    news = hull_news(
+        {"a": ("Li", 0.0), "b": ("O2", 0.0), "c": ("LiF", -3.0)},
+        {"a": ("Li", 0.0), "b": ("O", 0.0), "d": ("F2", 0.0)},
+    )
+    assert news.gone == {"b": "of another composition", "c": "removed"}
+    assert news.arrived == {"d"}
