@@ -19,6 +19,7 @@ from hts_battery.flows.recorded import recorded
 from hts_battery.schemas.campaign import content_key
 from hts_battery.schemas.reference import ReferenceEnergy, ReferenceEnergyFile
 from hts_battery.structures.reference_library import reference_structure
+from hts_battery.structures.reference_moments import reference_moments
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -87,7 +88,7 @@ def reference_flow(
         The engine's own maker unless another is given.
     """
     maker = relax_maker or engine(engine_name).relax_maker(relaxation)
-    job = maker.make(reference_structure(phase))
+    job = maker.make(_start(phase, engine_name))
     flow = Flow([job], output=job.output, name=f"reference {phase.phase_id}")
     flow.update_metadata(
         {
@@ -98,6 +99,15 @@ def reference_flow(
     )
     recorded(flow)
     return flow
+
+
+def _start(phase: ReferencePhase, engine_name: str) -> Structure:
+    """Structure of the library, with moments for an engine that starts from them."""
+    start = reference_structure(phase)
+    moments = reference_moments(phase) if engine(engine_name).magmom else None
+    if moments is not None:
+        start.add_site_property("magmom", list(moments))
+    return start
 
 
 def reference_energy(
@@ -155,8 +165,12 @@ def reference_energy(
 
 def package_versions(engine_name: str) -> dict[str, str]:
     """Versions of the packages that can change an energy of this engine."""
-    names = (*engine(engine_name).packages, *_PROVENANCE)
-    return {name: version(name) for name in names}
+    chosen = engine(engine_name)
+    versions = {name: version(name) for name in (*chosen.packages, *_PROVENANCE)}
+    if chosen.calculator().startswith(f"{engine_name} "):
+        # As documents of candidates say it, settings included where they matter.
+        versions[engine_name] = chosen.calculator().removeprefix(f"{engine_name} ")
+    return versions
 
 
 def energy_file(

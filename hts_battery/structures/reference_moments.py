@@ -1,0 +1,92 @@
+"""Magnetic moments that competing phases start from, by the species on their sites."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import ceil, floor
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hts_battery.schemas.species import Species
+from hts_battery.schemas.species_table import species_properties
+from hts_battery.structures.reference_geometry import SITE_OF_ATOM
+from hts_battery.structures.reference_library import (
+    conventional_structure,
+    reference_structure,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pymatgen.core import Structure
+
+    from hts_battery.schemas.reference import ReferencePhase
+
+# Unpaired electrons per atom of the oxygen molecule (two), of superoxide (one on two
+# atoms) and of ions with closed shells.
+_OXYGEN = {Fraction(0): 1.0, Fraction(-1, 2): 0.5}
+
+
+def reference_moments(phase: ReferencePhase) -> tuple[float, ...] | None:
+    """
+    Give every atom of a phase the spin-only moment of its species, all parallel.
+
+    The same rule as for candidates, so that a phase and a candidate that hold the same
+    species start in the same state. Where a site has a fraction of a charge, the moment
+    lies between those of the two charges beside it.
+
+    Parameters
+    ----------
+    phase
+        A phase of the library.
+
+    Returns
+    -------
+    tuple[float, ...] or None
+        Bohr magnetons, in the order of
+        :func:`~hts_battery.structures.reference_library.reference_structure`; None for
+        a metal, whose moment no charge decides.
+
+    Examples
+    --------
+    >>> from hts_battery.structures.reference_library import reference_phase
+    >>> reference_moments(reference_phase("MnO-rocksalt"))
+    (5.0, 0.0)
+    >>> reference_moments(reference_phase("LiMn2O4-spinel"))[:6]
+    (3.5, 3.5, 3.5, 3.5, 0.0, 0.0)
+    >>> reference_moments(reference_phase("Mn-alpha")) is None
+    True
+    """
+    states = [(site.element, site.oxidation_state) for site in phase.sites]
+    if all(state == 0 and element != "O" for element, state in states):
+        return None
+    moments = [_moment(element, state) for element, state in states]
+    atoms = reference_structure(phase)
+    return tuple(moments[site] for site in _sites(atoms, conventional_structure(phase)))
+
+
+def _sites(atoms: Structure, conventional: Structure) -> Sequence[int]:
+    """Asymmetric site of each atom of the primitive cell."""
+    positions = atoms.lattice.get_fractional_coords(conventional.cart_coords)
+    numbers = np.array([site.specie.Z for site in conventional])
+    found = []
+    for atom in atoms:
+        difference = positions - atom.frac_coords
+        distance = np.abs(difference - np.round(difference)).max(axis=1)
+        # Another element is never nearer than one cell.
+        nearest = int(np.argmin(distance + (numbers != atom.specie.Z)))
+        found.append(conventional.site_properties[SITE_OF_ATOM][nearest])
+    return found
+
+
+def _moment(element: str, state: Fraction) -> float:
+    """Moment of a species, linear between integer charges."""
+    if element == "O":
+        return _OXYGEN.get(state, 0.0)
+    low, high = floor(state), ceil(state)
+    below, above = (
+        species_properties(str(Species(element, charge))).unpaired_electrons
+        for charge in (low, high)
+    )
+    return below + float(state - low) * (above - below)
