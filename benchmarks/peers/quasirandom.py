@@ -138,13 +138,13 @@ def by_smol(task: Task) -> dict[str, Any]:
 def for_seconds(search: Callable[[int, int], list[str]], task: Task) -> dict[str, Any]:
     """Search several times, with as many steps as a probe says fit the time."""
     search(2 * SMOL_TEMPERATURES, 0)  # loads what is loaded on first use
-    began = time.perf_counter()
+    began = time.process_time()
     search(PROBE_STEPS, 0)
-    rate = PROBE_STEPS / (time.perf_counter() - began)
+    rate = PROBE_STEPS / (time.process_time() - began)
     steps = max(PROBE_STEPS, int(rate * task["seconds"] / SEARCHES))
-    began = time.perf_counter()
+    began = time.process_time()
     symbols = [search(steps, task["seed"] + k) for k in range(SEARCHES)]
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
     return {"symbols": symbols, "trials": steps * SEARCHES, "seconds": seconds}
 
 

@@ -26,7 +26,7 @@ _SPLITTING = 8.0
 # Vectors that agree to this fraction of the cell are one.
 _SAME_VECTOR = 1e-8
 # Shorter vectors, in angstrom, lead from a site to itself.
-_SAME_SITE = 1e-6
+_SAME_SITE = 1e-3
 # Odd multipliers that turn three whole numbers into one key, modulo 2**64.
 _KEYS = np.array(
     [0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9], dtype=np.uint64
@@ -138,9 +138,12 @@ def _near(
     reach = _REACH / s
     longest = float(np.linalg.norm(vectors, axis=1).max())
     images = _lattice_vectors(lattice, reach + longest)
-    distances = np.linalg.norm(vectors[:, None, :] + images[None, :, :], axis=2)
-    row, column = np.nonzero((distances < reach) & (distances > _SAME_SITE))
-    chosen = distances[row, column]
+    # |r + L|^2 multiplied out: a matrix product and no array of vectors.
+    squares = 2 * (vectors @ images.T)
+    squares += np.einsum("ij,ij->i", vectors, vectors)[:, None]
+    squares += np.einsum("ij,ij->i", images, images)
+    row, column = np.nonzero((squares < reach**2) & (squares > _SAME_SITE**2))
+    chosen = np.sqrt(squares[row, column])
     screened = np.asarray(erfc(s * chosen) / chosen, dtype=np.float64)
     return np.asarray(
         np.bincount(row, weights=screened, minlength=len(vectors)), dtype=np.float64
