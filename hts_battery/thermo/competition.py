@@ -8,13 +8,12 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from hts_battery.schemas.thermo import CompetitorKind
+from hts_battery.thermo.hull import Hull
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hts_battery.thermo.decomposition import Decomposition
-    from hts_battery.thermo.hull import Hull
-
 _CANDIDATE, _ORDERING = "candidate:", "ordering:"
 
 
@@ -149,13 +148,21 @@ class Competition:
 
     def n_others(self, contestant: Contestant) -> int | None:
         """Count the other candidates inside a candidate's elements."""
-        if self.others is None:
-            return None
-        inside = self.at(0.0).n_references(
-            contestant.formula, exclude=self.excluded(contestant)
+        if not self.others:
+            return None if self.others is None else 0
+        itself = self._by_id.get(contestant.candidate_id)
+        return self._others_alone.n_references(
+            contestant.formula, exclude=() if itself is None else (itself.phase_id,)
         )
-        return inside - self.references.n_references(
-            contestant.formula, exclude=contestant.exclude
+
+    @cached_property
+    def _others_alone(self) -> Hull:
+        """Hull of the other candidates, for counting."""
+        others = self.others or ()
+        return Hull(
+            [other.formula for other in others],
+            [other.energy_per_atom for other in others],
+            ids=[other.phase_id for other in others],
         )
 
 

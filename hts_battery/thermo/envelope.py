@@ -33,7 +33,7 @@ from hts_battery.thermo.simplex import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -280,17 +280,25 @@ class Envelope:
         numbers = np.array(list(excluded), dtype=np.intp)
         if not len(numbers):
             return
+        gone = list(excluded.values())
         everything = np.arange(len(self.energies))
-        for batch in self._batches(rows[numbers], everything, shared=False):
-            for place, number in enumerate(numbers[batch.numbers]):
-                gone = excluded[int(number)]
-                batch.problems.costs[place, np.isin(batch.columns[place], gone)] = (
-                    np.inf
-                )
-                lost = np.isin(self._pure[batch.active[place]], gone)
+        for batch in self._batches(rows[numbers], everything, gone=gone):
+            for place, number in enumerate(batch.numbers):
+                lost = np.isin(self._pure[batch.active[place]], gone[number])
                 batch.problems.start_costs[place, lost] = self._artificial
             bases = solve_batch(batch.problems)
             self._finish(rows, numbers, batch, bases, solutions)
+
+    def _reopened(self, phases: Integers, gone: Integers) -> Flags:
+        """
+        Which phases may take part where some are gone.
+
+        A phase is judged by what lies inside its own elements, so only phases that
+        hold all elements of one that is gone can have been hidden by it.
+        """
+        hidden = contained(self.words[gone], self.words[phases]).any(axis=1)
+        kept: Flags = (self._stable[phases] | hidden) & ~np.isin(phases, gone)
+        return kept
 
     def _write(
         self,
@@ -324,9 +332,17 @@ class Envelope:
         return np.asarray(held.any(axis=1))
 
     def _batches(
-        self, rows: Floats, columns: Integers, *, shared: bool = True
+        self,
+        rows: Floats,
+        columns: Integers,
+        *,
+        gone: Sequence[Integers] | None = None,
     ) -> Iterator[_Batch]:
-        """Cut compositions into batches with equally many elements."""
+        """
+        Cut compositions into batches with equally many elements.
+
+        Where phases are gone, of each composition, the columns hold what they hid.
+        """
         sizes = np.count_nonzero(rows, axis=1)
         words = element_words(rows)
         for size in np.unique(sizes):
@@ -336,7 +352,8 @@ class Envelope:
             step = max(1, _BATCH_NUMBERS // per_problem)
             for start in range(0, len(numbers), step):
                 some = numbers[start : start + step]
-                yield self._batch(rows, some, columns, shared=shared)
+                left_out = None if gone is None else [gone[i] for i in some]
+                yield self._batch(rows, some, columns, left_out)
 
     def _typical(self, words: Integers, columns: Integers) -> int:
         """Average number of columns of a few of the compositions."""
@@ -344,10 +361,17 @@ class Envelope:
         return int(contained(self.words[columns], some).sum() / len(some))
 
     def _batch(
-        self, rows: Floats, numbers: Integers, columns: Integers, *, shared: bool
+        self,
+        rows: Floats,
+        numbers: Integers,
+        columns: Integers,
+        gone: Sequence[Integers] | None,
     ) -> _Batch:
         targets = rows[numbers]
         inside = contained(self.words[columns], element_words(targets))
+        for place, phases in enumerate(gone or ()):
+            here = np.flatnonzero(inside[place])
+            inside[place, here] = self._reopened(columns[here], phases)
         places, found = np.nonzero(inside)
         counts = inside.sum(axis=1)
         width = max(1, int(counts.max()))
@@ -370,7 +394,7 @@ class Envelope:
                     pure < 0, self._artificial, self.energies[np.maximum(pure, 0)]
                 ),
             ),
-            shared=shared,
+            shared=gone is None,
         )
 
 

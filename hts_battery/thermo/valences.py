@@ -11,8 +11,8 @@ from collections import defaultdict
 from math import floor
 from typing import TYPE_CHECKING, NamedTuple
 
-from hts_battery.schemas.formula import parse_formula
 from hts_battery.schemas.species import VACANCY, parse_species
+from hts_battery.thermo.atomic_fractions import atomic_fractions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,29 +78,28 @@ def valence_change(
     after: dict[str, dict[int, float]] = defaultdict(lambda: defaultdict(float))
     hidden: set[str] = set()
     for name, share in mixture.phases.items():
-        amounts = parse_formula(mixture.formulas[name])
+        fractions = atomic_fractions(mixture.formulas[name])
         states = known[name]
         if states is None:
-            hidden.update(amounts)
+            hidden.update(fractions)
             continue
-        per_atom = share / float(sum(amounts.values()))
-        for element, amount in amounts.items():
+        for element, amount in fractions.items():
             for charge, part in _whole(states[element]).items():
-                after[element][charge] += per_atom * float(amount) * part
+                after[element][charge] += share * amount * part
     changes = {
         element: _distance(before[element], after[element])
         for element in sorted(before.keys() - hidden)
     }
-    fractions = {el: value for el, value in changes.items() if value > _SAME}
-    changed = True if fractions else (None if unknown else False)
-    return ValenceChange(changed, fractions, unknown)
+    found = {element: value for element, value in changes.items() if value > _SAME}
+    changed = True if found else (None if unknown else False)
+    return ValenceChange(changed, found, unknown)
 
 
 def _states(
     formula: str, given: Mapping[str, float] | None
 ) -> Mapping[str, float] | None:
     """Mean oxidation state of every element of a phase; None where one is missing."""
-    elements = parse_formula(formula).keys()
+    elements = atomic_fractions(formula).keys()
     if len(elements) == 1:
         return dict.fromkeys(elements, 0.0)
     if given is None or not elements <= given.keys():

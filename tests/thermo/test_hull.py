@@ -273,6 +273,39 @@ def test_leaving_one_out_equals_a_hull_without_it(
     assert answer == pytest.approx([expected], abs=1e-9, nan_ok=True)
 
 
+@given(phases, amounts, st.sets(st.integers(0, 17), min_size=1, max_size=6))
+@settings(deadline=None, max_examples=100)
+def test_leaving_several_out_equals_a_hull_without_them(
+    found: list[tuple[list[int], float]], target: list[int], left_out: set[int]
+) -> None:
+    formulas, energies = hull_of(found)
+    gone = {number % len(formulas) for number in left_out}
+    ids = [str(number) for number in range(len(formulas))]
+    rest = [i for i in range(len(formulas)) if i not in gone]
+    expected = by_linprog(
+        [formulas[i] for i in rest], [energies[i] for i in rest], written(target)
+    )
+    hull = Hull(formulas, energies, ids=ids)
+    # Asked twice, beside the same composition without anything left out.
+    names = [written(target)] * 3
+    exclude: list[list[str]] = [[], [ids[i] for i in gone], [ids[i] for i in gone]]
+    answers = hull.lower_energies(names, exclude=exclude)
+    assert answers[1:] == pytest.approx([expected] * 2, abs=1e-9, nan_ok=True)
+
+
+def test_a_new_version_judges_its_references_anew() -> None:
+    formulas = [*ELEMENTS, "MnO2", "MnO2", "Mn3O4"]
+    deep = Hull(formulas, [0.0, 0.0, 0.0, 0.0, -1.8, -1.7, -1.5])
+    assert "Mn3O4" not in deep.stable_references(ELEMENTS)
+    # The reference that hid it is raised, or deleted: it counts again.
+    raised = Hull(formulas, [0.0, 0.0, 0.0, 0.0, -0.5, -0.4, -1.5])
+    assert "Mn3O4" in raised.stable_references(ELEMENTS)
+    assert raised.lower_energies("Mn3O4") == pytest.approx(-1.5)
+    assert raised.digest != deep.digest
+    deleted = Hull([*ELEMENTS, "Mn3O4"], [0.0, 0.0, 0.0, 0.0, -1.5])
+    assert deleted.lower_energies("Mn3O4") == pytest.approx(-1.5)
+
+
 @given(phases, amounts, amounts, st.fractions(0, 1, max_denominator=7))
 @settings(deadline=None, max_examples=60)
 def test_convex(
