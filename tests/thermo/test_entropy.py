@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import csv
 from fractions import Fraction
-from math import log
+from math import factorial, log
 from typing import TYPE_CHECKING
 
 import pytest
@@ -133,6 +133,14 @@ def test_published_values_of_plain_sublattices() -> None:
     entropy = mixing_entropy([(1, five), (1, {"O": 1})], 2)
     assert entropy * 2 / KB_EV_PER_K == pytest.approx(log(5), abs=1e-12)
     assert entropy * 1473 * MEV == pytest.approx(102.146, abs=1e-3)
+
+
+@pytest.mark.physics
+def test_counting_the_arrangements_of_a_small_cell_is_too_small() -> None:
+    # 20 cations of Li1.2Mn0.4Ti0.4: 12 Li, 4 Mn, 4 Ti.
+    arrangements = factorial(20) // (factorial(12) * factorial(4) * factorial(4))
+    per_site = candidate_entropy(LI12).entropy_per_formula_unit / KB_EV_PER_K / 2
+    assert log(arrangements) / 20 / per_site == pytest.approx(0.84, abs=0.005)
 
 
 @pytest.mark.physics

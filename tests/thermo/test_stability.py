@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections import Counter
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ import pytest
 
 from hts_battery.errors import MissingReferenceError
 from hts_battery.schemas.candidate import Candidate
+from hts_battery.schemas.formula import canonical_formula, parse_formula
 from hts_battery.schemas.thermo import (
     CompetitorKind,
     EntropyConvention,
@@ -415,3 +417,38 @@ def test_how_many_of_the_published_table_are_stable(
         for formula, above in published_rows
     )
     assert stable == expected
+
+
+@pytest.mark.physics
+@pytest.mark.parametrize(
+    ("convention", "temperature", "in_the_file", "of_all"),
+    [
+        (EntropyConvention.OUYANG2021, 1000, 12, 15),
+        (EntropyConvention.TEXTBOOK, 1000, 13, 17),
+        (EntropyConvention.OUYANG2021, 1473, 15, 19),
+        (EntropyConvention.TEXTBOOK, 1473, 17, 21),
+    ],
+)
+def test_compounds_known_from_experiment(
+    shared_data: Path,
+    published_rows: list[tuple[str, float]],
+    convention: EntropyConvention,
+    temperature: float,
+    in_the_file: int,
+    of_all: int,
+) -> None:
+    """23 of the 27 are in the published part; the full table says ``of_all``."""
+    path = shared_data / "nasicon_2021" / "experimental.json"
+    known = {
+        canonical_formula(parse_formula(formula))
+        for formula in json.loads(path.read_text())["reported_exp_comps"]
+    }
+    assert len(known) == 27
+    found = [
+        above - temperature * nasicon_mixing_entropy(formula, convention) <= 0
+        for formula, above in published_rows
+        if canonical_formula(parse_formula(formula)) in known
+    ]
+    assert len(found) == 23
+    assert sum(found) == in_the_file
+    assert in_the_file <= of_all <= in_the_file + 4

@@ -108,6 +108,9 @@ def test_short_oxygen_contact_is_flagged_and_changes_no_correction() -> None:
     assert "short_oxygen_contact" not in correct_vasp_energies([long]).used[0].flags
     peroxide = vasp("Li2O2", oxide_type="peroxide")
     assert correction(peroxide) > correction(vasp("Li2O2"))
+    # What one contact at 1.30 Å would make of every O, were it not stated.
+    superoxide = vasp("Mg2O2", oxide_type="superoxide")
+    assert correction(superoxide) == pytest.approx(2 * -0.161 / 4)
 
 
 def test_contact_through_the_cell_boundary_is_found() -> None:
