@@ -11,7 +11,8 @@ HTSBatteryError
 ├── MissingReferenceError    thermo: an element has no competing phase
 ├── MixedCalculatorError     thermo: energies of two calculators in one hull
 ├── StoreError               connections: a database or server is not usable
-│   └── DatabaseOutageError  it went away, or refuses, while it was used
+│   ├── DatabaseOutageError  it went away, or refuses, while it was used
+│   └── BusyError            another process does this now: wait and try again
 ├── CalculationError         flows: an engine's program ended without an energy
 ├── VersionSkewError         flows: a node has other packages than the submitter
 └── SubmissionError          connections, campaign
@@ -126,6 +127,10 @@ class StoreError(HTSBatteryError):
 
 class DatabaseOutageError(StoreError):
     """The server went away or refuses while it was used: no candidate's fault."""
+
+
+class BusyError(StoreError):
+    """Another process holds the lock of what was asked for."""
 
 
 class CalculationError(HTSBatteryError):

@@ -89,8 +89,8 @@ def test_one_candidate_with_a_fake_maker(
 
     # The ordered cell was made on the way and is stored with its score and seed.
     order = stores.tasks.query_one({"metadata.step": "order"})
-    assert order["output"]["n_atoms"] == 40
-    assert order["output"]["seed"] == 3
+    (cell,) = order["output"]
+    assert (cell["n_atoms"], cell["seed"]) == (40, 3)
     assert order["metadata"]["candidate_id"] == candidate.candidate_id
 
     # The summary: E_hull(T) = E_hull - T·S, every term there.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from typing import TYPE_CHECKING
 
 from hts_battery.campaign.building import build
 from hts_battery.campaign.local_run import Progress, run_candidates
 from hts_battery.campaign.registration import register
-from hts_battery.errors import ConfigurationError
+from hts_battery.errors import BusyError, ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +20,11 @@ if TYPE_CHECKING:
     from hts_battery.campaign.campaign_file import Campaign
     from hts_battery.connections.stores import Stores
     from hts_battery.schemas.build import BuildReport
+    from hts_battery.schemas.campaign import CampaignSpec
+
+
+logger = logging.getLogger(__name__)
+_BUILD_POLL_SECONDS = 0.5
 
 
 def conduct(  # noqa: PLR0913 - each is named by its caller
@@ -33,7 +40,7 @@ def conduct(  # noqa: PLR0913 - each is named by its caller
     progress: Progress | None = None,
 ) -> tuple[int, dict[str, BuildReport]]:
     """
-    Register, compute what is missing, and build.
+    Register, compute what is missing, and build, after others if they build now.
 
     Parameters
     ----------
@@ -60,9 +67,8 @@ def conduct(  # noqa: PLR0913 - each is named by its caller
         Number of candidates computed, and what each builder did.
     """
     spec = campaign.spec
-    ensure_references(spec.engine, stores)
-    if spec.gate is not None and spec.prerelax is not None:
-        ensure_references(spec.prerelax.engine, stores)
+    for name in hull_engines(spec):
+        ensure_references(name, stores)
     register(campaign, stores)
     computed = run_candidates(
         campaign,
@@ -74,7 +80,20 @@ def conduct(  # noqa: PLR0913 - each is named by its caller
         retry_failed=retry_failed,
         progress=progress,
     )
-    return computed, build(spec, stores, temperatures=temperatures)
+    while True:
+        try:
+            return computed, build(spec, stores, temperatures=temperatures)
+        except BusyError as err:
+            # Another run of this database builds now; one that died is recognised.
+            logger.info("%s", err)
+            time.sleep(_BUILD_POLL_SECONDS)
+
+
+def hull_engines(spec: CampaignSpec) -> tuple[str, ...]:
+    """Engines of which a campaign needs competing phases: for the hull and the gate."""
+    if spec.gate is None or spec.prerelax is None:
+        return (spec.engine,)
+    return tuple(dict.fromkeys((spec.engine, spec.prerelax.engine)))
 
 
 def ensure_references(engine_name: str, stores: Stores) -> None:

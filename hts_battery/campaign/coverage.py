@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hts_battery.campaign.conduct import hull_engines
 from hts_battery.schemas.formula import parse_formula
 
 if TYPE_CHECKING:
@@ -35,12 +36,9 @@ def missing_references(
     list[str]
         One line for each engine that lacks something, with what to do.
     """
-    engines = [spec.engine]
-    if spec.gate is not None and spec.prerelax is not None:
-        engines.append(spec.prerelax.engine)
     wanted = set(elements)
     lacking = {
-        name: sorted(wanted - _covered(name, stores)) for name in dict.fromkeys(engines)
+        name: sorted(wanted - _covered(name, stores)) for name in hull_engines(spec)
     }
     return [
         f"the engine {name} has no competing phase with {', '.join(symbols)}: no "

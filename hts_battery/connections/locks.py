@@ -14,7 +14,7 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from hts_battery.connections.clients import shared_client, translated_errors
 from hts_battery.connections.processes import host_name, process_identity
-from hts_battery.errors import StoreError
+from hts_battery.errors import BusyError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,7 +98,7 @@ def exclusive(
 
     Raises
     ------
-    StoreError
+    BusyError
         If another process holds the lock.
     """
     uri = stores.database.uri
@@ -144,7 +144,7 @@ def _take(
             return
         why = _death(held, now, expiry)
         if why is None:
-            raise StoreError(
+            raise BusyError(
                 f"{held['holder']} is running on {held['host']} (process "
                 f"{held['pid']}) since {held['taken_at']:%Y-%m-%d %H:%M:%S} UTC: wait "
                 "until it is done"

@@ -88,13 +88,12 @@ class Runs:
 @pytest.fixture
 def make_runs(
     tmp_path: Path, campaign_file: Callable[..., Path]
-) -> Iterator[Callable[[str], Runs]]:
-    path = campaign_file(
-        ("Li1.3Mn0.4Ti0.3O1.7F0.3, Li1.2Mn0.4Ti0.4O2", ", ".join(FORMULAS))
-    )
+) -> Iterator[Callable[..., Runs]]:
+    formulas = ("Li1.3Mn0.4Ti0.3O1.7F0.3, Li1.2Mn0.4Ti0.4O2", ", ".join(FORMULAS))
     made: list[Runs] = []
 
-    def make(name: str) -> Runs:
+    def make(name: str, *changes: tuple[str, str]) -> Runs:
+        path = campaign_file(formulas, *changes)
         made.append(Runs(path, tmp_path / name))
         return made[-1]
 
@@ -139,7 +138,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def test_a_campaign_killed_again_and_again_ends_with_the_same_table(
-    make_runs: Callable[[str], Runs],
+    make_runs: Callable[..., Runs],
 ) -> None:
     _, expected = make_runs("whole").finish()
     assert len(expected.splitlines()) == 1 + len(FORMULAS)
@@ -184,8 +183,42 @@ def test_a_campaign_killed_again_and_again_ends_with_the_same_table(
     assert (counted.total.failed, counted.total.running) == (0, 0)
 
 
+def test_of_several_orderings_only_the_missing_ones_are_computed_again(
+    make_runs: Callable[..., Runs],
+) -> None:
+    orderings = ("atoms: 40", "n_orderings: {random: 3}, atoms: 40")
+    _, expected = make_runs("whole", orderings).finish()
+    runs = make_runs("killed", orderings)
+    process = runs.start(seconds=1.0)
+    # The second ordering of the second candidate runs.
+    wait_until(lambda: runs.relaxations(Outcome.COMPLETED).total() == 4)
+    wait_until(lambda: runs.relaxations(Outcome.RUNNING).total() == 1)
+    kill(process)
+    completed = runs.relaxations(Outcome.COMPLETED).total()
+    assert 4 <= completed < 3 * len(FORMULAS)
+    last, table = runs.finish()
+    assert table == expected
+    assert last == f"done: {len(FORMULAS) - completed // 3}"
+    assert set(runs.relaxations(Outcome.COMPLETED).values()) == {3}
+    assert ledger(runs.executions).computed_twice == ()
+
+
+def test_two_runs_at_once_share_the_work(make_runs: Callable[..., Runs]) -> None:
+    _, expected = make_runs("alone").finish()
+    runs = make_runs("shared")
+    processes = [runs.start(seconds=1.0) for _ in range(2)]
+    for process in processes:
+        output, errors = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0, errors
+        assert output.splitlines()[-1].startswith("done: ")
+    completed = runs.relaxations(Outcome.COMPLETED)
+    assert completed.total() == len(FORMULAS)
+    assert set(completed.values()) == {1}
+    assert runs.finish() == ("done: 0", expected)
+
+
 def test_a_campaign_whose_server_was_killed_too_goes_on(
-    make_runs: Callable[[str], Runs],
+    make_runs: Callable[..., Runs],
 ) -> None:
     # As a power cut would: whatever was acknowledged is on the disk.
     runs = make_runs("dark")
