@@ -9,9 +9,6 @@ from typing import Self
 from pydantic import Field, field_validator, model_validator
 
 from hts_battery.schemas.base import Document, Rational
-from hts_battery.schemas.energy import (
-    ComparableEnergy as ComparableEnergy,  # noqa: PLC0414 - read here by builders
-)
 
 
 class EntropyConvention(StrEnum):

@@ -11,6 +11,7 @@ from fractions import Fraction
 from math import isfinite, log
 from typing import TYPE_CHECKING
 
+from hts_battery.errors import CompositionError, ConfigurationError
 from hts_battery.schemas.formula import parse_formula
 from hts_battery.schemas.species import VACANCY, parse_species
 from hts_battery.schemas.thermo import (
@@ -136,9 +137,13 @@ def candidate_entropy(
 
     Raises
     ------
+    ConfigurationError
+        If the options are defined for NASICON only and the candidate is none.
+    CompositionError
+        If resolved occupancies are missing, or hold other amounts than the
+        sublattice: sodium may have left its sites.
     ValueError
-        If the convention does not fit the candidate's sublattices, a sublattice
-        is not full, or resolved occupancies are missing or hold other amounts.
+        If a sublattice is not full.
     """
     options = options or EntropyOptions()
     held = candidate.assignment if assignment is None else assignment
@@ -200,7 +205,7 @@ def _resolved_sodium(
     for text, amount in species.items():
         found = sum((held.get(text, Fraction(0)) for _, _, held in parts), Fraction(0))
         if abs(found - amount) > _ROUNDING_OF_COUNTS:
-            raise ValueError(
+            raise CompositionError(
                 f"sites {' and '.join(_SODIUM_SITES)} hold {float(found):g} {text} per "
                 f"formula unit, the sublattice {_SODIUM} holds {float(amount):g}"
             )
@@ -221,7 +226,7 @@ def _filled(
     }
     total = sum(counts.values())
     if not total:
-        raise ValueError(
+        raise CompositionError(
             f"sodium_sites 'resolved' needs the occupancies of {label}; got "
             f"{sorted(occupancies or {}) or 'none'}"
         )
@@ -272,7 +277,7 @@ def _check_nasicon(candidate: Candidate, what: str) -> None:
     }
     if wrong:
         expected = ", ".join(f"{name} {sites}" for name, sites in wrong.items())
-        raise ValueError(
+        raise ConfigurationError(
             f"{candidate!r}: {what} is defined for NASICON only, with sublattices "
             f"{expected} per formula unit"
         )

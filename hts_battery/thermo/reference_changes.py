@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hts_battery.thermo.atomic_fractions import atomic_fractions, fraction_rows
+from hts_battery.thermo.simplex import ENERGY_TOLERANCE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -121,7 +122,7 @@ class ReferenceChanges:
         below = np.zeros(len(answers), dtype=bool)
         for row, energy in zip(rows, energies, strict=True):
             active = np.flatnonzero(row)
-            below |= planes[:, active] @ row[active] > energy
+            below |= planes[:, active] @ row[active] > energy + ENERGY_TOLERANCE / 2
         return below
 
     def _matters(self, answer: StoredAnswer) -> bool:
@@ -135,7 +136,7 @@ class ReferenceChanges:
             if potentials is None:
                 return True
             plane = sum(potentials[el] * part for el, part in fractions.items())
-            if energy < plane:
+            if energy < plane - ENERGY_TOLERANCE:
                 return True
         return False
 

@@ -144,13 +144,6 @@ def test_excluding_an_element_leaves_it_without_reference() -> None:
         hull.decomposition("Li", exclude=["li"])
 
 
-def test_what_could_change_an_answer() -> None:
-    found = small_hull().decomposition("LiMnO2")
-    assert found.lowered_by("LiMnO2", -2.2)
-    assert not found.lowered_by("LiMnO2", -2.0)
-    assert not found.lowered_by("FeO", -9.0)
-
-
 def test_other_candidates_may_join_the_hull() -> None:
     hull = small_hull()
     joined = hull.joined_by(["Li2MnO3"], [-2.6], ids=["candidate"])
