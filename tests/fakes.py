@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jobflow import Maker, job
+from jobflow import Flow, Maker, job
 from pymongo.errors import AutoReconnect
 
 from hts_battery.schemas.reference import ReferenceEnergy
@@ -83,6 +83,18 @@ class FakeCountedRelaxMaker(FakeRelaxMaker):
         if call in self.failing:
             raise RuntimeError(f"call {call} fails")
         return FakeRelaxMaker.make.original(self, structure)  # type: ignore[attr-defined]
+
+
+@dataclass
+class FakeTwoRelaxationsMaker(Maker):
+    """A relaxation that is a flow of two jobs, as those of VASP are."""
+
+    name: str = "fake two relaxations"
+
+    def make(self, structure: Structure) -> Flow:
+        first = FakeRelaxMaker(name="first").make(structure)
+        second = FakeRelaxMaker(name="second").make(first.output["structure"])
+        return Flow([first, second], output=second.output)
 
 
 FAKE_REFERENCES = {

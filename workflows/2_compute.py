@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from hts_battery.campaign.campaign_file import load_campaign
-from hts_battery.campaign.conduct import ensure_references, hull_engines
+from hts_battery.campaign.conduct import ensure_references
 from hts_battery.campaign.local_run import run_candidates
 from hts_battery.cli.opening import opened_stores
 from hts_battery.settings import get_settings
@@ -15,8 +15,9 @@ def main(path: str) -> None:
     campaign = load_campaign(path)
     settings = get_settings()
     with opened_stores() as stores:
-        for engine in hull_engines(campaign.spec):  # the gate compares with them
-            ensure_references(engine, stores)
+        if campaign.spec.gate and campaign.spec.prerelax:
+            # What the gate compares with travels with each candidate.
+            ensure_references(campaign.spec.prerelax.engine, stores)
         computed = run_candidates(
             campaign,
             stores,

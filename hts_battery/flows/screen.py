@@ -14,6 +14,7 @@ not pass costs nothing more.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ from jobflow import (
     Response,
     job,
 )
+from monty.json import MontyDecoder, MontyEncoder
 from pymatgen.core import Structure
 
 from hts_battery.flows.engines import engine
@@ -60,7 +62,7 @@ STATIC_STEP = "static"
 @job
 def order_candidate_job(
     candidate: CandidateDoc,
-    maker: ScreenMaker,
+    maker_text: str,
     *,
     hull: HullSnapshot | None = None,
     known: Mapping[str, Any] | None = None,
@@ -75,8 +77,9 @@ def order_candidate_job(
     ----------
     candidate
         What to order; its chosen species assignment decides the sites.
-    maker
-        How it is ordered and computed.
+    maker_text
+        How it is ordered and computed: a :class:`ScreenMaker` as JSON text, because
+        jobflow and FireWorks walk several times through whatever is not a text.
     hull
         Competing phases of its elements, for the gate.
     known
@@ -90,6 +93,7 @@ def order_candidate_job(
         The ordered cells as output; their calculations as an addition.
     """
     known = known or {}
+    maker = ScreenMaker.from_text(maker_text)
     cells = candidate_orderings(candidate, maker.structure)
     finished = set(known.get("finished", ()))
     todo = [cell for cell in cells if cell.ordering_id not in finished]
@@ -112,7 +116,7 @@ def order_candidate_job(
             outcomes[cell.ordering_id] = made.output
     gate = gate_job(
         candidate,
-        maker,
+        maker_text,
         cells=[cell for cell in cells if cell.ordering_id in outcomes],
         outcomes=outcomes,
         todo=[cell.ordering_id for cell in todo],
@@ -130,7 +134,7 @@ def order_candidate_job(
 @job
 def gate_job(  # noqa: PLR0913 - each is named by its caller
     candidate: CandidateDoc,
-    maker: ScreenMaker,
+    maker_text: str,
     *,
     cells: Sequence[OrderedCell],
     outcomes: Mapping[str, Any],
@@ -145,8 +149,8 @@ def gate_job(  # noqa: PLR0913 - each is named by its caller
     ----------
     candidate
         The candidate.
-    maker
-        How it is computed.
+    maker_text
+        How it is computed: a :class:`ScreenMaker` as JSON text.
     cells
         Its ordered cells.
     outcomes
@@ -163,6 +167,7 @@ def gate_job(  # noqa: PLR0913 - each is named by its caller
     Response
         The verdict as output; the calculations as an addition.
     """
+    maker = ScreenMaker.from_text(maker_text)
     known = {
         name: outcome
         for name, output in outcomes.items()
@@ -369,6 +374,16 @@ class ScreenMaker(Maker):
             magmom=getattr(engine(spec.engine), "magmom", False),
         )
 
+    def to_text(self) -> str:
+        """Write the maker as the JSON text that travels with its jobs."""
+        return json.dumps(self, cls=MontyEncoder)
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """Read what :meth:`to_text` wrote, its makers included."""
+        maker: Self = json.loads(text, cls=MontyDecoder)
+        return maker
+
     def make(
         self,
         candidate: CandidateDoc,
@@ -411,7 +426,9 @@ class ScreenMaker(Maker):
             },
             "released": released,
         }
-        order: Job = order_candidate_job(candidate, self, hull=hull, known=known)
+        order: Job = order_candidate_job(
+            candidate, self.to_text(), hull=hull, known=known
+        )
         order.name = ORDER_STEP
         flow = Flow(
             [order], output=order.output, name=f"{self.name} {candidate.formula}"

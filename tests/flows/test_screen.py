@@ -4,12 +4,10 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
-from fakes import FakeCountedRelaxMaker, FakeRelaxMaker
-from jobflow import Flow, Maker
+from fakes import FakeCountedRelaxMaker, FakeRelaxMaker, FakeTwoRelaxationsMaker
 from monty.json import MontyDecoder, MontyEncoder
 
 from hts_battery.connections.executions import ledger, read_executions
@@ -29,8 +27,6 @@ from hts_battery.structures import order_candidate
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from pymatgen.core import Structure
 
     from hts_battery.campaign.campaign_file import Campaign
     from hts_battery.connections.stores import Stores
@@ -243,24 +239,12 @@ def test_relax_and_static_are_steps_and_the_last_one_counts(
     assert steps == {"order": None, "relax": False, "static": True}
 
 
-@dataclass
-class TwoRelaxationsMaker(Maker):
-    """A relaxation that is a flow of two jobs, as those of VASP are."""
-
-    name: str = "two relaxations"
-
-    def make(self, structure: Structure) -> Flow:
-        first = FakeRelaxMaker(name="first").make(structure)
-        second = FakeRelaxMaker(name="second").make(first.output["structure"])
-        return Flow([first, second], output=second.output)
-
-
 @pytest.mark.mongo
 @pytest.mark.usefixtures("execution_folder")
 def test_of_a_relaxation_of_several_jobs_one_energy_counts(
     maker: ScreenMaker, candidate: CandidateDoc, stores: Stores, tmp_path: Path
 ) -> None:
-    maker.relax_maker = TwoRelaxationsMaker()
+    maker.relax_maker = FakeTwoRelaxationsMaker()
     assert run_flow_locally(maker.make(candidate), stores.job_store, tmp_path / "l")
     counting = {
         doc["name"]: doc["metadata"]["final"]
