@@ -43,7 +43,6 @@ from hts_battery.flows.failures import (
     next_action,
 )
 from hts_battery.flows.vasp_documents import (
-    MOMENTS,
     bare_structure,
     changed_moments,
     electronic_and_ionic_steps,
@@ -67,6 +66,7 @@ from hts_battery.schemas.failure import (
     StartFrom,
     Verb,
 )
+from hts_battery.structures.inputs import MOMENT
 
 if TYPE_CHECKING:
     from atomate2.vasp.jobs.base import BaseVaspMaker
@@ -434,7 +434,11 @@ class _Attempt:
             start, prev_dir=self.prev_dir, past=past
         )
         if action.resources:
-            again.update_metadata({"resources": action.resources})
+            # jobflow lays the tags of this job over those of its replacement, and then
+            # its updates: only an update of this job gets through.
+            CURRENT_JOB.job.metadata_updates.append(
+                {"update": {"resources": action.resources}}
+            )
         return again
 
     def _record(
@@ -460,7 +464,7 @@ class _Attempt:
             corrections=evidence_in(self.folder).corrections,
             failures=failures,
             settings=self.past.settings,
-            start_moments=moments.get(MOMENTS),
+            start_moments=moments.get(MOMENT),
             site_order=site_order(self.structure),
             potentials=potential_titles(document) if document else (),
             potential_functional=generator.user_potcar_functional,

@@ -11,6 +11,7 @@ from pymatgen.core import Structure
 from pymatgen.io.vasp import Incar, Oszicar, Outcar, Poscar
 
 from hts_battery.flows.failures import Evidence, corrections_from_log, last_lines
+from hts_battery.structures.inputs import MOMENT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from emmet.core.tasks import TaskDoc
 
-MOMENTS = "magmom"
 LARGEST_DOCUMENT_BYTES = 8_000_000
 """Half of what MongoDB takes; a document above it loses its details."""
 
@@ -40,12 +40,12 @@ _LOG = "custodian.json"
 
 def bare_structure(structure: Structure) -> Structure:
     """Return elements and positions, and of the site properties only the moments."""
-    moments = structure.site_properties.get(MOMENTS)
+    moments = structure.site_properties.get(MOMENT)
     return Structure(
         structure.lattice,
         [site.specie.symbol for site in structure],
         structure.frac_coords,
-        site_properties={MOMENTS: list(moments)} if moments else None,
+        site_properties={MOMENT: list(moments)} if moments else None,
     )
 
 
@@ -98,10 +98,10 @@ def in_given_order(
     properties = {
         name: list(values)
         for name, values in given.site_properties.items()
-        if name != MOMENTS
+        if name != MOMENT
     }
-    if MOMENTS in final.site_properties:
-        properties[MOMENTS] = [site.properties[MOMENTS] for site in sites]
+    if MOMENT in final.site_properties:
+        properties[MOMENT] = [site.properties[MOMENT] for site in sites]
     places = [site.frac_coords for site in sites]
     return Structure(final.lattice, names, places, site_properties=properties)
 
@@ -126,8 +126,8 @@ def changed_moments(
     tuple[str, ...]
         One text a site; empty where either has no moments.
     """
-    first = start.site_properties.get(MOMENTS)
-    last = final.site_properties.get(MOMENTS)
+    first = start.site_properties.get(MOMENT)
+    last = final.site_properties.get(MOMENT)
     if not first or not last:
         return ()
     sign = -1 if sum(a * b for a, b in zip(first, last, strict=True)) < 0 else 1
@@ -224,9 +224,9 @@ def last_structure(folder: Path, given: Structure) -> Structure | None:
     moments = _final_moments(folder)
     if moments is not None and len(moments) == len(order):
         values = dict(zip(order, moments, strict=True))
-        found.add_site_property(MOMENTS, [values[n] for n in range(len(order))])
-    elif MOMENTS in given.site_properties:
-        found.add_site_property(MOMENTS, list(given.site_properties[MOMENTS]))
+        found.add_site_property(MOMENT, [values[n] for n in range(len(order))])
+    elif MOMENT in given.site_properties:
+        found.add_site_property(MOMENT, list(given.site_properties[MOMENT]))
     return found
 
 

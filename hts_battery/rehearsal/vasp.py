@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from hts_battery.rehearsal.vasp_inputs import Value
 
 _LOOPS = 6
-_PATIENCE_S = 600.0
+_PATIENCE_S = 300.0
 _DEFAULTS: dict[str, Value] = {
     "SYSTEM": "unknown",
     "PREC": "normal",
@@ -222,8 +222,11 @@ def _steps(
         yield Step(1, cell, state, last=True, reason=_STOPPED if stopped else _DONE)
         return
     reach, number, before = 0.05, 0, np.inf
+    end = time.monotonic() + _PATIENCE_S
     while True:
         number += 1
+        if time.monotonic() > end:
+            raise DiedError(Fault.NODE)
         converged = fault not in {Fault.IONIC, Fault.WALLTIME} and _converged(
             tags, before, state
         )
