@@ -20,11 +20,12 @@ from hts_battery.schemas.formula import parse_formula
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+_GPAW = ("gpaw", "gpaw-fixed-cell", "gpaw-lcao")
 _UNADJUSTED = {
     "chgnet": "none: the model was trained on energies with MP2020 corrections",
-    "gpaw": "none: MP2020 corrections are fitted to VASP energies only",
+    **dict.fromkeys(_GPAW, "none: MP2020 corrections are fitted to VASP energies only"),
 }
-_FLAGS = {"gpaw": ("redox_and_gas_reactions_uncorrected",)}
+_FLAGS = dict.fromkeys(_GPAW, ("redox_and_gas_reactions_uncorrected",))
 _OWN_FUNCTION = {
     "vasp": "hts_battery.thermo.vasp_corrections.correct_vasp_energies",
 }
