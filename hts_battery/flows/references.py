@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from hashlib import sha256
-from importlib.metadata import version
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from pymatgen.core import Structure
 from hts_battery.errors import ConfigurationError
 from hts_battery.flows.engines import engine
 from hts_battery.flows.recorded import recorded
+from hts_battery.flows.versions import installed_versions
 from hts_battery.schemas.campaign import content_key
 from hts_battery.schemas.reference import ReferenceEnergy, ReferenceEnergyFile
 from hts_battery.structures.reference_library import reference_structure
@@ -164,9 +164,16 @@ def reference_energy(
 
 
 def package_versions(engine_name: str) -> dict[str, str]:
-    """Versions of the packages that can change an energy of this engine."""
+    """
+    Versions of the packages that can change an energy of this engine.
+
+    Raises
+    ------
+    ConfigurationError
+        If one that the engine needs is not installed.
+    """
     chosen = engine(engine_name)
-    versions = {name: version(name) for name in (*chosen.packages, *_PROVENANCE)}
+    versions = {**chosen.versions(), **installed_versions(_PROVENANCE)}
     if chosen.calculator().startswith(f"{engine_name} "):
         # As documents of candidates say it, settings included where they matter.
         versions[engine_name] = chosen.calculator().removeprefix(f"{engine_name} ")
