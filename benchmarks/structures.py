@@ -23,17 +23,14 @@ import sys
 import time
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from pymatgen.analysis.ewald import EwaldSummation
-from pymatgen.core import Element, Lattice, Structure
-from pymatgen.transformations.standard_transformations import (
-    OrderDisorderedStructureTransformation,
-)
+from peers.ordering import disordered, timed, within
+from pymatgen.core import Element
 
 from hts_battery.schemas.candidate import Candidate
-from hts_battery.schemas.species import VACANCY, parse_species
+from hts_battery.schemas.species import parse_species
 from hts_battery.structures import electrostatic, ewald
 from hts_battery.structures.cells import (
     build_cell,
@@ -57,8 +54,6 @@ if TYPE_CHECKING:
     from hts_battery.structures.cells import Cell
     from hts_battery.structures.electrostatic import ElectrostaticResult
     from hts_battery.structures.sizes import SiteCounts
-
-T = TypeVar("T")
 
 PRIMITIVE = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
 PROCESSES = 2
@@ -107,7 +102,7 @@ class Extent(NamedTuple):
 
     seconds: float
     """Search time of each program on each cell."""
-    peer_limit: float
+    peer_limit: int
     """Seconds after which pymatgen's default algorithm is stopped."""
     candidates: int
     sqs_cases: int
@@ -115,14 +110,8 @@ class Extent(NamedTuple):
     """Oxyfluoride cells of the curves, in units of 40 atoms."""
 
 
-FULL = Extent(8.0, 30.0, 200, 4, (1, 2, 3, 4))
-QUICK = Extent(2.0, 5.0, 40, 2, (1, 2))
-
-
-def timed(call: Callable[[], T]) -> tuple[T, float]:
-    """Return the result of a call and its seconds of processor time."""
-    start = time.process_time()
-    return call(), time.process_time() - start
+FULL = Extent(8.0, 20, 200, 4, (1, 2, 3, 4))
+QUICK = Extent(2.0, 5, 40, 2, (1, 2))
 
 
 def compact(prototype: str, cells: int) -> Cell:
@@ -335,71 +324,13 @@ def throughput_figures(extent: Extent, _folder: Path | None) -> Iterator[Figure]
         yield Figure(f"{method}_thousand_cells", 1000 * used / len(todo), "s", note)
 
 
-def disordered(cell: Cell, counts: SiteCounts, volume: float) -> Structure:
-    """Write a cell with partial occupancies, as pymatgen's transformation wants it."""
-    lattice = Lattice(cell.lattice)
-    species = []
-    for name in cell.sublattices:
-        total = sum(counts[name].values())
-        species.append(
-            {
-                f"{p.element}{abs(p.charge)}{'+' if p.charge > 0 else '-'}": n / total
-                for s, n in counts[name].items()
-                if s != VACANCY
-                for p in (parse_species(s),)
-            }
-        )
-    structure = Structure(lattice, species, cell.coordinates)
-    structure.scale_lattice(volume)
-    return structure
-
-
-def peer_energy(
-    start: Structure, algorithm: int, results: multiprocessing.Queue[Any]
-) -> None:
-    """Order a structure by pymatgen; put its Ewald energy and shortest seconds."""
-    transformation = OrderDisorderedStructureTransformation(
-        algo=algorithm, symmetrized_structures=False
-    )
-    taken = []
-    for _ in range(9):
-        ranked, seconds = timed(
-            lambda: transformation.apply_transformation(start, return_ranked_list=1)
-        )
-        taken.append(seconds)
-        if seconds > 1:
-            break
-    energy = EwaldSummation(ranked[0]["structure"]).total_energy
-    results.put((energy, min(taken)))
-
-
-def within(
-    limit: float, start: Structure, algorithm: int
-) -> tuple[float | None, float]:
-    """Peer's energy and seconds, or nothing and the limit where it did not end."""
-    context = multiprocessing.get_context("fork")
-    results: multiprocessing.Queue[Any] = context.Queue()
-    process = context.Process(target=peer_energy, args=(start, algorithm, results))
-    before = processor_seconds()
-    process.start()
-    process.join(limit)
-    if process.is_alive():
-        process.terminate()
-        process.join()
-        return None, processor_seconds() - before
-    energy, seconds = results.get()
-    return energy, seconds
-
-
 def own_search(
-    cell: Cell, counts: SiteCounts
+    cell: Cell, counts: SiteCounts, swaps: int = DEFAULT_ITERATIONS
 ) -> tuple[ElectrostaticResult, float, float]:
     """Lowest ordering, seconds on a new cell and on one seen before."""
 
     def search() -> list[ElectrostaticResult]:
-        return lowest_electrostatic(
-            cell, counts, iterations=DEFAULT_ITERATIONS, seed=0, results=1
-        )
+        return lowest_electrostatic(cell, counts, iterations=swaps, seed=0, results=1)
 
     _, first = timed(
         search
@@ -454,6 +385,13 @@ def electrostatic_figures(extent: Extent, _folder: Path | None) -> Iterator[Figu
                 yield Figure(
                     f"electrostatic_{name}_below_peer", below, "meV/atom", peer
                 )
+            if theirs is not None and not found.exact:
+                # Descents alone: as crude as the peer's greedy algorithm.
+                crude, _, brief = own_search(cell, counts, swaps=1)
+                below = round((theirs - crude.energy) / len(ours) * 1000, 5)
+                name_of = f"electrostatic_{name}_descents"
+                yield Figure(name_of, brief, "s", peer, seconds / brief)
+                yield Figure(f"{name_of}_below_peer", below, "meV/atom", peer)
     yield swap_rate()
 
 
