@@ -8,6 +8,7 @@ cut-off, k-point density, functional, U values, convergence, pseudopotentials an
 
 from __future__ import annotations
 
+from copy import deepcopy
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from pymatgen.io.validation.common import VaspFiles
 
 _FUNCTIONAL = "pbe"
+# What a document lacks surfaces as any of these, deep inside two packages.
+_LACKING = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 _PACKAGES = ("pymatgen-io-validation", "emmet-core", "pymatgen", "pymatgen-core")
 
 
@@ -30,7 +33,7 @@ def validate_vasp_task(task: Mapping[str, Any]) -> TaskValidation:
     ----------
     task
         Document that atomate2's VASP jobs return (emmet-core's ``TaskDoc``), as
-        stored. Pseudopotentials are checked where it names them.
+        stored. Pseudopotentials are checked where it holds their statistics.
 
     Returns
     -------
@@ -42,9 +45,10 @@ def validate_vasp_task(task: Mapping[str, Any]) -> TaskValidation:
     from emmet.core.vasp.validation import ValidationDoc  # noqa: PLC0415 - likewise
 
     try:
-        files = ValidationDoc.task_doc_to_vasp_files(TaskDoc.model_validate(task))
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as err:
-        # What a document lacks surfaces as any of these deep inside two packages.
+        # TaskDoc writes into what it reads.
+        document = TaskDoc.model_validate(deepcopy(dict(task)))
+        files = ValidationDoc.task_doc_to_vasp_files(document)
+    except _LACKING as err:
         return _verdict([f"the task document cannot be checked: {err!r}"], [])
     return validate_vasp_files(files)
 
@@ -68,15 +72,19 @@ def validate_vasp_files(files: VaspFiles) -> TaskValidation:
     """
     from pymatgen.io.validation.validation import VaspValidator  # noqa: PLC0415 - slow
 
-    has_potcar = bool(files.user_input.potcar)
-    found = VaspValidator.from_vasp_input(vasp_files=files, check_potcar=has_potcar)
+    potcar = files.user_input.potcar or []
+    has_potcar = bool(potcar) and all(one.keywords and one.stats for one in potcar)
+    try:
+        found = VaspValidator.from_vasp_input(vasp_files=files, check_potcar=has_potcar)
+    except _LACKING as err:
+        return _verdict([f"the settings cannot be checked: {err!r}"], [])
     reasons, warnings = list(found.reasons), list(found.warnings)
     if files.functional != _FUNCTIONAL:
         reasons.append(
             f"functional: is {files.functional}, but should be {_FUNCTIONAL}"
         )
     if not has_potcar:
-        warnings.append("pseudopotentials were not named, so not checked")
+        warnings.append("no statistics of the pseudopotentials, so not checked")
     return _verdict(reasons, warnings)
 
 

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from emmet.core.tasks import TaskDoc
 from pymatgen.core import Lattice, Structure
 from pymatgen.io.validation.common import (
     LightElectronicStep,
@@ -96,3 +101,47 @@ def test_a_document_that_cannot_be_read_is_not_valid() -> None:
         found = validate_vasp_task(task)
         assert not found.valid
         assert "cannot be checked" in found.reasons[0]
+
+
+@pytest.fixture(scope="module")
+def task(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Task document, as stored, of a calculation by the stand-in for VASP."""
+    folder = tmp_path_factory.mktemp("vasp")
+    inputs = MPStaticSet(MGO)
+    for name, part in (
+        ("INCAR", inputs.incar),
+        ("KPOINTS", inputs.kpoints),
+        ("POSCAR", inputs.poscar),
+    ):
+        part.write_file(folder / name)
+    (folder / "POTCAR.spec").write_text("Mg_pv\nO\n")
+    run = [sys.executable, "-m", "hts_battery.rehearsal.vasp"]
+    subprocess.run(run, cwd=folder, check=True, capture_output=True)  # noqa: S603 - ours
+    with warnings.catch_warnings():
+        # What the stand-in does not write, the reader warns of.
+        warnings.simplefilter("ignore")
+        document = TaskDoc.from_directory(folder)
+    stored: dict[str, Any] = json.loads(document.model_dump_json())
+    stored["calcs_reversed"][0]["input"]["parameters"]["NBANDS"] = 16
+    return stored
+
+
+def test_a_stored_task_document_is_checked(task: dict[str, Any]) -> None:
+    found = validate_vasp_task(task)
+    assert found.valid, found.reasons
+    assert any("not checked" in warning for warning in found.warnings)
+    lower = json.loads(json.dumps(task))
+    lower["calcs_reversed"][0]["input"]["parameters"]["ENMAX"] = 400
+    lower["calcs_reversed"][0]["input"]["incar"]["ENCUT"] = 400
+    refused = validate_vasp_task(lower)
+    assert any("ENCUT" in reason for reason in refused.reasons)
+
+
+def test_a_task_document_that_lacks_a_parameter_is_not_valid(
+    task: dict[str, Any],
+) -> None:
+    lacking = json.loads(json.dumps(task))
+    del lacking["calcs_reversed"][0]["input"]["parameters"]["NBANDS"]
+    found = validate_vasp_task(lacking)
+    assert not found.valid
+    assert "cannot be checked" in found.reasons[0]
