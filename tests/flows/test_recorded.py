@@ -60,12 +60,13 @@ def test_a_job_leaves_a_start_and_an_end(
     job_store: JobStore, execution_folder: Path, tmp_path: Path
 ) -> None:
     one = add(1, 2)
-    one.update_metadata({"candidate_id": "c", "content_key": "k"})
+    tags = {"candidate_id": "c", "content_key": "k", "step": "s", "ordering_id": "o"}
+    one.update_metadata(tags)
     run(recorded(one), job_store, tmp_path / "launch")
     (execution,) = read_executions(execution_folder).executions
     assert execution.outcome is Outcome.COMPLETED
     assert execution.start.job_uuid == one.uuid
-    assert (execution.start.candidate_id, execution.start.content_key) == ("c", "k")
+    assert tags.items() <= execution.start.model_dump().items()
     assert job_store.get_output(one.uuid) == 3
 
 
@@ -78,6 +79,8 @@ def test_a_failing_job_leaves_its_error(
     assert execution.end is not None
     assert execution.end.error_class == "builtins.ValueError"
     assert execution.end.error_message == "no such luck"
+    assert str(execution.end.traceback).endswith("ValueError: no such luck\n")
+    assert "test_recorded.py" in str(execution.end.traceback)
 
 
 @pytest.mark.parametrize("kind", ["addition", "detour", "replace"])
