@@ -190,11 +190,12 @@ def _configuration(
         for s in pair_shells(cell.prototype, cell.supercell)
         if s.first == s.second
     }
-    composition, radii, weights, pairs = [], [], [], []
+    composition, radii, weights, pairs, prefactors = [], [], [], [], []
     for name, occupation in mixed.items():
         fractions = np.array([occupation[s] for s in sorted(occupation)], dtype=float)
         fractions /= fractions.sum()
-        usable = _usable_shells(cell, name, shells[name].distances)
+        seen = _pairs_seen(cell, name, shells[name].distances)
+        usable = len(seen)
         edges = shells[name].distances[:usable]
         per_shell = shell_weights(usable)
         # Weighted so that a pair counts by its probability, as in pair_errors; by
@@ -215,6 +216,10 @@ def _configuration(
         )
         weights.append({s + 1: float(w) for s, w in enumerate(per_shell)})
         pairs.append((per_shell[:, None, None] * product).tolist())
+        # Its own factors assume that every site of a shell has as many neighbours,
+        # which the two kinds of sodium site in NASICON have not.
+        random = np.outer(fractions, fractions)
+        prefactors.append([(1 / (count * random)).tolist() for count in seen])
     return {
         "iterations": iterations,
         "iteration_mode": "random",
@@ -229,6 +234,7 @@ def _configuration(
         "shell_radii": radii,
         "shell_weights": weights,
         "pair_weights": pairs,
+        "prefactors": prefactors,
         "seed": [sublattice_seed(seed, name) for name in mixed],
         "thread_config": 1,
         "chunk_size": min(_CHUNK, iterations),
@@ -236,20 +242,25 @@ def _configuration(
     }
 
 
-def _usable_shells(cell: Cell, name: str, distances: Sequence[float]) -> int:
-    """Shells that hold a pair at its shortest distance, all that sqsgenerator sees."""
+def _pairs_seen(cell: Cell, name: str, distances: Sequence[float]) -> list[int]:
+    """
+    Ordered pairs at their shortest distance in each shell: all that sqsgenerator sees.
+
+    The list ends before the first shell without any.
+    """
     sites = cell.coordinates[cell.sites_of(name)]
     difference = sites[:, None, :] - sites[None, :, :]
     difference -= np.round(difference)
     images = np.stack(np.meshgrid(*[[-1, 0, 1]] * 3, indexing="ij"), -1).reshape(-1, 3)
     vectors = (difference[:, :, None, :] + images) @ cell.lattice
     shortest = np.linalg.norm(vectors, axis=-1).min(axis=-1)
-    usable = 0
+    seen: list[int] = []
     for distance in distances:
-        if not np.any(np.abs(shortest - distance) < 0.01 * distance):
+        count = int(np.count_nonzero(np.abs(shortest - distance) < 0.01 * distance))
+        if not count:
             break
-        usable += 1
-    return max(usable, 1)
+        seen.append(count)
+    return seen or [1]
 
 
 def _search(

@@ -155,3 +155,22 @@ def test_every_mixture_is_ordered(lithium: int, fluorine: int, seed: int) -> Non
     result = generate_sqs(CELL, counts, iterations=100, seed=seed)
     assert occupation_of(CELL, result.decoration) == counts
     assert 0 <= result.objective < 3
+
+
+def test_shells_of_unlike_sites_are_searched_in_silence(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """The sodium sites of NASICON differ in neighbours; nobody is warned of it."""
+    cell = build_cell("nasicon", ((1, 0, 0), (0, 1, 0), (0, 0, 1)))
+    generate_sqs(
+        cell,
+        {
+            "alkali": {"Na+": 6, "Vac": 2},
+            "metal": {"Zr4+": 4},
+            "polyanion": {"Si4+": 4, "P5+": 2},
+            "oxygen": {"O2-": 24},
+        },
+        iterations=1000,
+        seed=0,
+    )
+    assert capfd.readouterr().err == ""
