@@ -10,7 +10,9 @@ references plus 30 meV/atom plus 40 meV/atom times (u - 1/2), u the first 32 bit
 id as a fraction of one. Each task holds a 40-atom cell, as relaxations do; orderings
 are not stored with them, so that their comparison with the relaxed cell takes no part.
 
-Prints one JSON object a line: documents touched and wall seconds of each builder.
+Prints one JSON object a line: documents touched and wall seconds of each builder, and
+for each night the processor seconds of builders and server together, which a busy
+machine changes less.
 """
 
 from __future__ import annotations
@@ -28,12 +30,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import psutil
 from pymatgen.core import Lattice, Structure
 
 from hts_battery.campaign.building import build
 from hts_battery.campaign.campaign_file import load_campaign
 from hts_battery.campaign.references import store_references
 from hts_battery.campaign.registration import register
+from hts_battery.connections import embedded
 from hts_battery.connections.database import database
 from hts_battery.connections.stores import ensure_indexes, open_stores
 from hts_battery.flows.references import shipped_energies
@@ -162,7 +166,7 @@ def campaign_of(count: int) -> Campaign:
 
 def night(name: str, campaign: Campaign, stores: Stores, printer: Printer) -> None:
     """Run every builder once and print what it did."""
-    start = time.perf_counter()
+    start, used = time.perf_counter(), processor_seconds(stores)
     reports = build(campaign.spec, stores, temperatures=TEMPERATURES)
     seconds = time.perf_counter() - start
     for builder, done in reports.items():
@@ -170,6 +174,16 @@ def night(name: str, campaign: Campaign, stores: Stores, printer: Printer) -> No
         printer(f"{name}: {builder}, documents touched", touched, "documents")
         printer(f"{name}: {builder}", done.seconds, "s")
     printer(f"{name}: whole night", seconds, "s")
+    used = processor_seconds(stores) - used
+    printer(f"{name}: whole night, processor time", used, "s")
+
+
+def processor_seconds(stores: Stores) -> float:
+    """Return what this process and the database server have used so far."""
+    server = stores.database.server
+    pid = embedded.status(server.data_dir).pid if server else None
+    times = psutil.Process(pid).cpu_times() if pid else None
+    return time.process_time() + (times.user + times.system if times else 0.0)
 
 
 def reference_energies(campaign: Campaign, path: Path | None) -> list[ReferenceEnergy]:

@@ -86,6 +86,8 @@ class EntriesBuilder(ScreeningBuilder):
             )
             if self.mine(doc["entry_id"])
         }
+        for name in known:
+            self.knows(name)
         tasks = self._task_digests()
         references = self._reference_digests()
         self.remove("entry_id", set(known) - set(tasks) - set(references))

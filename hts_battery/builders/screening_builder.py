@@ -11,7 +11,7 @@ from uuid import uuid4
 from maggma.core import Builder
 
 from hts_battery.builders.digests import input_digest, shard_of
-from hts_battery.connections.contents import query_values
+from hts_battery.connections.contents import query_values, write_documents
 from hts_battery.schemas.build import BuildReport
 
 if TYPE_CHECKING:
@@ -92,12 +92,13 @@ class ScreeningBuilder(Builder):
         self.run_id = options.run_id
         self._run_id = options.run_id or new_run_id()
         self.read = self.written = self.failed = self.unchanged = self.removed = 0
+        self.stored: set[tuple[Any, ...]] = set()
         self._digests: list[str] = []
         self.before_write: Callable[[], None] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Travel to a worker process without what only the first one needs."""
-        return {**self.__dict__, "_digests": [], "before_write": None}
+        return {**self.__dict__, "_digests": [], "stored": set(), "before_write": None}
 
     def prechunk(self, number_splits: int) -> Iterator[dict[str, Any]]:
         """Yield what differs between the workers of a distributed build."""
@@ -111,6 +112,10 @@ class ScreeningBuilder(Builder):
     def mine(self, name: str) -> bool:
         """Say whether a document is this worker's."""
         return shard_of(name, self.shard[1]) == self.shard[0]
+
+    def knows(self, *values: object) -> None:
+        """Remember that a document of the scope with these values of the key exists."""
+        self.stored.add((*self.scope.values(), *values))
 
     def saw(self, digest: str) -> None:
         """Count an input, changed or not."""
@@ -145,7 +150,8 @@ class ScreeningBuilder(Builder):
         docs = [doc for item in items for doc in item["documents"]]
         if docs:
             # Without the scope, documents of another builder would be replaced.
-            self.target.update(docs, key=[*self.scope, *self.key])
+            key = [*self.scope, *self.key]
+            write_documents(self.target, docs, key, known=self.stored)
         self.written += len(docs)
         self.failed += sum(item["failed"] for item in items)
 

@@ -92,6 +92,8 @@ class SummaryBuilder(ScreeningBuilder):
             )
             if self.mine(doc["candidate_id"])
         }
+        for name in known:
+            self.knows(name)
         digests = self._digests_of_records()
         self.remove("candidate_id", set(known) - set(digests))
         outdated = []

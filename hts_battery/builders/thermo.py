@@ -270,6 +270,7 @@ class ThermoBuilder(ScreeningBuilder):
         for doc in self.thermo.query(self.scope, properties=list(_OLD_FIELDS)):
             if self.mine(doc["candidate_id"]):
                 known[doc["candidate_id"]][doc["temperature"]] = doc
+                self.knows(doc["candidate_id"], doc["temperature"])
         return known
 
     def _outdated(

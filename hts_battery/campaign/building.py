@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from hts_battery.builders.digests import CODE_VERSION
 from hts_battery.builders.entries import EntriesBuilder
-from hts_battery.builders.screening_builder import new_run_id, run_builder
+from hts_battery.builders.screening_builder import (
+    BATCH_SIZE,
+    new_run_id,
+    run_builder,
+)
 from hts_battery.builders.summary import SummaryBuilder
 from hts_battery.builders.thermo import ThermoBuilder
 from hts_battery.connections.locks import exclusive
@@ -52,6 +56,7 @@ def build(
     temperatures: Sequence[float],
     only: str | None = None,
     retry_failed: bool = False,
+    batch_size: int = BATCH_SIZE,
 ) -> dict[str, BuildReport]:
     """
     Run the builders of one campaign: entries, then thermo, then summary.
@@ -68,6 +73,8 @@ def build(
         Name of a single builder to run.
     retry_failed
         Whether failures are tried again though nothing changed.
+    batch_size
+        Documents made and written together.
 
     Returns
     -------
@@ -79,7 +86,8 @@ def build(
     StoreError
         If another process is building.
     """
-    return _run([spec], stores, _Asked(tuple(temperatures), only, retry_failed))
+    asked = _Asked(tuple(temperatures), only, retry_failed, batch_size)
+    return _run([spec], stores, asked)
 
 
 def build_all(
@@ -88,6 +96,7 @@ def build_all(
     temperatures: Sequence[float],
     only: str | None = None,
     retry_failed: bool = False,
+    batch_size: int = BATCH_SIZE,
 ) -> dict[str, BuildReport]:
     """
     Run the builders of every campaign of the database.
@@ -95,7 +104,7 @@ def build_all(
     Entries belong to no campaign and are made once; the counts of the other builders
     are added up. Parameters are those of :func:`build`.
     """
-    asked = _Asked(tuple(temperatures), only, retry_failed)
+    asked = _Asked(tuple(temperatures), only, retry_failed, batch_size)
     return _run(stored_campaigns(stores), stores, asked)
 
 
@@ -106,6 +115,7 @@ class _Asked:
     temperatures: tuple[float, ...]
     only: str | None
     retry_failed: bool
+    batch_size: int
 
 
 @dataclass
@@ -119,7 +129,11 @@ class _Run:
     def note(self, **fields: object) -> None:
         """Change the manifest and write it."""
         self.manifest = self.manifest.model_copy(update=fields)
-        self.stores.builds.update(self.manifest.model_dump(), key="run_id")
+        # JSON types, but for the times, which the database can compare.
+        plain = self.manifest.model_dump(mode="json")
+        for name in ("started_at", "finished_at"):
+            plain[name] = getattr(self.manifest, name)
+        self.stores.builds.update(plain, key="run_id")
 
     def carry_out(self, name: str, campaign: str, builder: ScreeningBuilder) -> None:
         """Run one builder and note what it did."""
@@ -191,9 +205,11 @@ def _recorded_run(
 
 def _mark_interrupted(stores: Stores) -> None:
     """Say of runs that never ended that they did: whoever holds the lock is alone."""
-    for doc in stores.builds.query({"state": BuildState.RUNNING}):
+    for doc in stores.builds.query({"state": BuildState.RUNNING.value}):
         doc.pop("_id")
-        stores.builds.update({**doc, "state": BuildState.INTERRUPTED}, key="run_id")
+        stores.builds.update(
+            {**doc, "state": BuildState.INTERRUPTED.value}, key="run_id"
+        )
 
 
 def _options(spec: CampaignSpec, asked: _Asked) -> dict[str, Any]:
@@ -216,6 +232,7 @@ def _builders(
     stores = run.stores
     common: dict[str, Any] = {
         "retry_failed": asked.retry_failed,
+        "batch_size": asked.batch_size,
         "run_id": run.manifest.run_id,
     }
     if name == "entries":

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
+from pymongo.errors import BulkWriteError
 
 from hts_battery.connections.stores import SharedMongoStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
     from maggma.core import Store
 
@@ -22,6 +23,7 @@ _OBJECT_ID = b"\x07_id\x00"
 _OBJECT_ID_BYTES = 12
 _SCAN_ABOVE = 400
 _IN_AT_ONCE = 100
+_DUPLICATE_KEY = 11000
 _RAW = CodecOptions(document_class=RawBSONDocument)
 
 
@@ -79,6 +81,47 @@ def _without_id(raw: bytes) -> bytes:
 
 def _digest(content: bytes) -> str:
     return blake2b(content, digest_size=_DIGEST_BYTES).hexdigest()
+
+
+def write_documents(
+    store: Store,
+    docs: Sequence[dict[str, Any]],
+    key: Sequence[str],
+    *,
+    known: Container[tuple[Any, ...]],
+) -> None:
+    """
+    Insert documents that are new and replace the others.
+
+    An insertion costs the embedded server a fifth of a replacement. What somebody
+    else inserted meanwhile is replaced, too, so the result is the same.
+
+    Parameters
+    ----------
+    store
+        Connected store with a unique index on the key.
+    docs
+        Documents of JSON types.
+    key
+        Fields that identify a document.
+    known
+        Values of the key that are stored already.
+    """
+    new = [doc for doc in docs if tuple(doc[name] for name in key) not in known]
+    others = [doc for doc in docs if tuple(doc[name] for name in key) in known]
+    if new and isinstance(store, SharedMongoStore):
+        try:
+            # Copies, because the driver writes an _id into what it inserts.
+            store.collection.insert_many([dict(doc) for doc in new], ordered=False)
+        except BulkWriteError as err:
+            failed = err.details["writeErrors"]
+            if any(error["code"] != _DUPLICATE_KEY for error in failed):
+                raise
+            others += [new[error["index"]] for error in failed]
+    else:
+        others += new
+    if others:
+        store.update(others, key=list(key))
 
 
 def query_values(

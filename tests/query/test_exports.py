@@ -34,6 +34,10 @@ def summary(number: int, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - an
         "energy_per_atom": -2.4,
         "energy_above_hull": cold,
         "energy_above_hull_at": {"0K": cold, "1473K": cold - 1473 * entropy},
+        "energy_above_hull_upper_at": {"0K": cold, "1473K": cold - 1473 * entropy},
+        "label_at": {"0K": "US", "1473K": "US"},
+        "uncertainty": None,
+        "ordering_spread": None,
         "entropy": entropy,
         "entropy_by_sublattice": {"cation": 1.5e-4, "anion": 5e-5},
         "mixing_temperature": cold / entropy,
@@ -42,6 +46,8 @@ def summary(number: int, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - an
             {"formula": "TiO2", "amount": 0.75},
         ],
         "n_orderings": 1,
+        "n_random_orderings": 1,
+        "deviation": {"Mn": "1/10", "Ti": "-1/10"},
         "n_references": 12,
         "hull_version": "abc",
         "flags": ["releases gas", "contains, a comma"],
@@ -65,6 +71,10 @@ def test_rows_are_flat() -> None:
         == SUMMARIES[0]["energy_above_hull_at"]["1473K"]
     )
     assert "energy_above_hull_0K" not in rows[0]
+    assert rows[0]["energy_above_hull_upper_1473K"] < rows[0]["energy_above_hull"]
+    assert rows[0]["label_1473K"] == "US"
+    assert rows[0]["entropy_cation"] == 1.5e-4
+    assert rows[0]["deviation"] == "Mn1/10 Ti-1/10"
     assert rows[0]["decomposition"] == "0.250 LiF + 0.750 TiO2"
 
 
