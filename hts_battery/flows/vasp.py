@@ -234,14 +234,14 @@ class VaspJobMaker(Maker):
     options
         How VASP is run.
     policy
-        What is done about failures.
+        What is done about failures; none takes the policy of the node's installation.
     """
 
     name: str = "vasp"
     step: str = "relax 1"
     maker: BaseVaspMaker = field(default_factory=MPGGARelaxMaker)
     options: VaspOptions = field(default_factory=VaspOptions)
-    policy: FailurePolicy = field(default_factory=known_policy)
+    policy: FailurePolicy | None = None
 
     @vasp_job
     def make(
@@ -294,6 +294,11 @@ class _Attempt:
     folder: Path = field(default_factory=Path.cwd)
     began: float = field(default_factory=time.monotonic)
 
+    @property
+    def policy(self) -> FailurePolicy:
+        """Return what is done about failures."""
+        return self.maker.policy or known_policy()
+
     def compute(self) -> TaskDoc:
         """Write inputs, run VASP under custodian and read its outputs."""
         maker, options = self.maker.maker, self.maker.options
@@ -345,7 +350,7 @@ class _Attempt:
             if not correction.actions
         ]
         errors = document.analysis.errors if document.analysis else None
-        tolerance = self.maker.policy.moment_tolerance
+        tolerance = self.policy.moment_tolerance
         return (
             *helpless,
             *unconverged_loops(self.folder),
@@ -378,7 +383,7 @@ class _Attempt:
     ) -> Response[TaskDoc]:
         """Repeat, keep or give up, as the policy says."""
         failures = (*self.past.failures, failure)
-        action = next_action(failures, self.maker.policy)
+        action = next_action(failures, self.policy)
         if action.verb is Verb.KEEP and document is not None:
             return self.finish(document, failures)
         record = self._record(failures, document, converged=False)

@@ -119,19 +119,15 @@ def _maker(
             f"engine {name} keeps the convergence of the Materials Project: leave "
             "`relaxation` out of the campaign"
         )
-    # Takes six seconds to import and only nodes need it.
-    from hts_battery.flows.vasp import (  # noqa: PLC0415
-        VaspOptions,
-        mp24_maker,
-        mp_gga_maker,
-        rehearsal_options,
-    )
+    # jobflow takes a second to import; the registry itself starts quickly.
+    from hts_battery.flows.vasp_flow import VaspFlowMaker  # noqa: PLC0415
 
-    options = VaspOptions(engine=name, calculator=label)
-    if rehearse:
-        options = rehearsal_options(REHEARSAL_COMMAND, engine=name, calculator=label)
-    made: Maker = (mp24_maker if name.endswith(_MP24) else mp_gga_maker)(options)
-    return made
+    return VaspFlowMaker(
+        name=name,
+        calculator=label,
+        settings=name.removeprefix(REHEARSAL_PREFIX).removeprefix("vasp-"),
+        rehearse=rehearse,
+    )
 
 
 def _gga_elements() -> frozenset[str]:

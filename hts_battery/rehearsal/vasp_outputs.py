@@ -258,7 +258,7 @@ def _matrix(rows: NDArray[np.float64]) -> str:
 
 def _timing(seconds: float) -> str:
     return (
-        "\n General timing and accounting informations for this job:\n"
+        "\n General timing and accounting for this job:\n"
         f" {'=' * 56}\n\n"
         f"                  Total CPU time used (sec): {seconds:12.3f}\n"
         f"                            User time (sec): {seconds:12.3f}\n"
