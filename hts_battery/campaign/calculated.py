@@ -6,38 +6,37 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from hts_battery.connections.stores import Stores
     from hts_battery.schemas.campaign import GateSpec
 
-_STEPS = ("order", "prerelax", "gate", "relax", "static")
 _FIELDS = (
     "uuid",
     "metadata.content_key",
     "metadata.step",
     "metadata.ordering_id",
+    "metadata.n_orderings",
     "metadata.final",
-    "output.ordering_id",
-    "output.output.energy",
-)
-_VERDICT = (
-    "metadata.content_key",
     "completed_at",
     "output.verdict",
     "output.energy_above_hull_0k",
     "output.entropy",
+    "output.output.energy",
 )
+# Steps whose tasks tell whether a candidate is done. On the embedded server each task
+# that is looked at costs a millisecond or two, whatever is asked of it.
+_TELLING_STEPS = ("gate", "relax", "static")
 
 
 @dataclass
 class Calculated:
     """What is known of the calculation of one candidate."""
 
-    orderings: tuple[str, ...] | None = None
-    """Ids of its ordered cells; none before it was ordered."""
+    n_orderings: int | None = None
+    """Number of its ordered cells; none before anything of them was computed."""
     prerelaxed: dict[str, str] = field(default_factory=dict)
-    """Ordering id → job that pre-relaxed it."""
+    """Ordering id → job that pre-relaxed it; read for a single key only."""
     verdict: Mapping[str, Any] | None = None
     """The newest verdict of the gate, as stored."""
     finished: set[str] = field(default_factory=set)
@@ -61,8 +60,8 @@ class Calculated:
     def is_complete(self) -> bool:
         """Whether every ordering has an energy or a recorded failure."""
         return self.failed_as_a_whole or (
-            self.orderings is not None
-            and set(self.orderings) <= self.finished | self.failed
+            self.n_orderings is not None
+            and len(self.finished | self.failed) >= self.n_orderings
         )
 
     def is_gated(self, gate: GateSpec | None) -> bool:
@@ -104,57 +103,58 @@ class Calculated:
         return set(self.finished) if retry_failed else self.finished | self.failed
 
 
-def read_calculated(
-    stores: Stores, keys: Iterable[str] | None = None
-) -> dict[str, Calculated]:
+def read_calculated(stores: Stores) -> dict[str, Calculated]:
     """
-    Read what is known of calculations.
-
-    Parameters
-    ----------
-    stores
-        Open stores.
-    keys
-        Content keys asked for; all of the database if none are given.
+    Read what is known of every calculation in the database.
 
     Returns
     -------
     dict[str, Calculated]
         By content key; one that nothing is known of is absent.
     """
-    wanted = None if keys is None else list(keys)
-    only = {} if wanted is None else {"metadata.content_key": {"$in": wanted}}
+    return _read(stores, {"metadata.step": {"$in": list(_TELLING_STEPS)}}, {})
+
+
+def read_one(stores: Stores, key: str) -> Calculated:
+    """Read everything that is known of the calculation with one content key."""
+    # The key alone: a second condition would send the embedded server to its index.
+    found = _read(stores, {"metadata.content_key": key}, {"content_key": key})
+    return found.get(key, Calculated())
+
+
+def _read(
+    stores: Stores, tasks: Mapping[str, Any], failures: Mapping[str, Any]
+) -> dict[str, Calculated]:
     found: dict[str, Calculated] = {}
-    tasks = stores.tasks.query(
-        {"metadata.step": {"$in": list(_STEPS)}, **only}, properties=list(_FIELDS)
-    )
-    for task in tasks:
-        known = found.setdefault(task["metadata"]["content_key"], Calculated())
-        _take(task, known)
-    for task in stores.tasks.query(
-        {"metadata.step": "gate", **only}, properties=list(_VERDICT)
-    ):
-        known = found[task["metadata"]["content_key"]]
-        if known.verdict is None or known.verdict["at"] < task["completed_at"]:
-            known.verdict = {**task["output"], "at": task["completed_at"]}
-    for doc in stores.failures.query(
-        {} if wanted is None else {"content_key": {"$in": wanted}}
-    ):
+    for task in stores.tasks.query(dict(tasks), properties=list(_FIELDS)):
+        key = task["metadata"]["content_key"]
+        _take(task, found.setdefault(key, Calculated()))
+    for doc in stores.failures.query(dict(failures)):
         known = found.setdefault(doc["content_key"], Calculated())
-        known.failures = tuple(doc.get("failures") or (doc,))
+        known.failures = tuple(doc["failures"])
+        for one in known.failures:
+            _count(one, known)
     return found
 
 
 def _take(task: Mapping[str, Any], known: Calculated) -> None:
     """Note what one task says of its candidate."""
     metadata = task["metadata"]
-    ordering = metadata.get("ordering_id")
-    if metadata["step"] == "order":
-        known.orderings = tuple(cell["ordering_id"] for cell in task["output"])
-    elif metadata["step"] == "prerelax":
-        known.prerelaxed[ordering] = task["uuid"]
+    _count(metadata, known)
+    if metadata["step"] == "prerelax":
+        known.prerelaxed[metadata["ordering_id"]] = task["uuid"]
+    elif metadata["step"] == "gate":
+        at = task["completed_at"]
+        if known.verdict is None or known.verdict["at"] < at:
+            known.verdict = {**task["output"], "at": at}
     elif metadata.get("final") and _has_energy(task):
-        known.finished.add(ordering)
+        known.finished.add(metadata["ordering_id"])
+
+
+def _count(metadata: Mapping[str, Any], known: Calculated) -> None:
+    number = metadata.get("n_orderings")
+    if number is not None:
+        known.n_orderings = max(number, known.n_orderings or 0)
 
 
 def _has_energy(task: Mapping[str, Any]) -> bool:

@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hts_battery.campaign.calculated import Calculated, read_calculated
+from hts_battery.campaign.calculated import (
+    Calculated,
+    read_calculated,
+    read_one,
+)
 from hts_battery.campaign.claims import Claims
 from hts_battery.connections.clients import translated_outages
 from hts_battery.connections.executions import described_error
@@ -180,7 +184,7 @@ class _Run:
             if not ours:
                 return False
             # Another process may have finished it since the list was made.
-            known = read_calculated(self.stores, [key]).get(key, Calculated())
+            known = read_one(self.stores, key)
             if not self._needs_work(candidate, known):
                 return False
             self._compute(candidate, key, known)

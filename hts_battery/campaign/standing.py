@@ -159,4 +159,4 @@ def _failure(known: Calculated) -> str | None:
 
 def _share(known: Calculated) -> str:
     done = len(known.finished) + len(known.failed)
-    return f"{done} of {len(known.orderings or ()) or 'several'} orderings computed"
+    return f"{done} of {known.n_orderings} orderings computed"

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from jobflow import JobStore
 
-    Failure = dict[str, str | None]
-    """Step, ordering_id, error_class, error_message and traceback of a failed job;
-    failure_class and evidence where its program said more."""
+    Failure = dict[str, Any]
+    """Step, ordering_id, n_orderings, error_class, error_message and traceback of a
+    failed job; failure_class and evidence where its program said more."""
 
 
 @dataclass
@@ -120,6 +120,7 @@ class RecordedJob(Job):
         failure: Failure = {
             "step": self.metadata.get("step"),
             "ordering_id": self.metadata.get("ordering_id"),
+            "n_orderings": self.metadata.get("n_orderings"),
             **described_error(error),
         }
         if isinstance(error, CalculationError):

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from jobflow import (
     CURRENT_JOB,
@@ -59,6 +59,13 @@ RELAX_STEP = "relax"
 STATIC_STEP = "static"
 
 
+class OrderTags(TypedDict):
+    """What the job of an ordered cell says of the job that ordered it."""
+
+    order_uuid: str
+    n_orderings: int
+
+
 @job
 def order_candidate_job(
     candidate: CandidateDoc,
@@ -99,10 +106,13 @@ def order_candidate_job(
     todo = [cell for cell in cells if cell.ordering_id not in finished]
     if not todo:
         return Response(output=list(cells))
-    uuid = CURRENT_JOB.job.uuid
+    order: OrderTags = {
+        "order_uuid": CURRENT_JOB.job.uuid,
+        "n_orderings": len(cells),
+    }
     if maker.prerelax_maker is None:
         return Response(
-            output=list(cells), addition=maker.calculations(todo, {}, order_uuid=uuid)
+            output=list(cells), addition=maker.calculations(todo, {}, order=order)
         )
     outcomes: dict[str, Any] = {
         name: prerelaxed(output) for name, output in known.get("prerelaxed", {}).items()
@@ -111,7 +121,7 @@ def order_candidate_job(
     for cell in todo:
         if cell.ordering_id not in outcomes:
             made = maker.prerelax_maker.make(calculator_structure(cell, magmom=False))
-            _tag(made, PRERELAX_STEP, uuid, cell)
+            _tag(made, PRERELAX_STEP, order, cell)
             jobs.append(made)
             outcomes[cell.ordering_id] = made.output
     gate = gate_job(
@@ -125,7 +135,7 @@ def order_candidate_job(
     )
     gate.name = GATE_STEP
     # The jobs behind the gate have steps of their own.
-    gate.update_metadata({"step": GATE_STEP, "order_uuid": uuid}, dynamic=False)
+    gate.update_metadata({"step": GATE_STEP, **order}, dynamic=False)
     # An ordering whose pre-relaxation failed does not keep the others from passing.
     gate.config = JobConfig(on_missing_references=OnMissing.NONE)
     return Response(output=list(cells), addition=Flow([*jobs, gate]))
@@ -192,9 +202,13 @@ def gate_job(  # noqa: PLR0913 - each is named by its caller
     ]
     if verdict.verdict is GateAnswer.GATED or not passing:
         return Response(output=verdict)
-    uuid = CURRENT_JOB.job.metadata["order_uuid"]
+    tags = CURRENT_JOB.job.metadata
+    order: OrderTags = {
+        "order_uuid": tags["order_uuid"],
+        "n_orderings": tags["n_orderings"],
+    }
     return Response(
-        output=verdict, addition=maker.calculations(passing, known, order_uuid=uuid)
+        output=verdict, addition=maker.calculations(passing, known, order=order)
     )
 
 
@@ -264,11 +278,11 @@ def starting_structure(
     )
 
 
-def _tag(made: Job | Flow, step: str, order_uuid: str, cell: OrderedCell) -> None:
+def _tag(made: Job | Flow, step: str, order: OrderTags, cell: OrderedCell) -> None:
     made.update_metadata(
         {
             "step": step,
-            "order_uuid": order_uuid,
+            **order,
             "ordering_id": cell.ordering_id,
             "ordering_method": str(cell.method),
         },
@@ -452,7 +466,7 @@ class ScreenMaker(Maker):
         cells: Sequence[OrderedCell],
         outcomes: Mapping[str, Outcome],
         *,
-        order_uuid: str,
+        order: OrderTags,
     ) -> Flow:
         """
         Make, on the node, the jobs that compute ordered cells.
@@ -463,8 +477,8 @@ class ScreenMaker(Maker):
             The cells.
         outcomes
             Ordering id → pre-relaxation whose structure is the start instead.
-        order_uuid
-            Job that ordered them.
+        order
+            Job that ordered them, and how many it made.
         """
         flows: list[Job | Flow] = []
         for cell in cells:
@@ -474,11 +488,11 @@ class ScreenMaker(Maker):
             jobs: list[Job | Flow] = []
             if self.relax_maker is not None:
                 jobs.append(self.relax_maker.make(start))
-                _tag(jobs[-1], RELAX_STEP, order_uuid, cell)
+                _tag(jobs[-1], RELAX_STEP, order, cell)
                 start = jobs[-1].output.structure
             if self.static_maker is not None:
                 jobs.append(self.static_maker.make(start))
-                _tag(jobs[-1], STATIC_STEP, order_uuid, cell)
+                _tag(jobs[-1], STATIC_STEP, order, cell)
             _mark_final(jobs)
             flows.append(Flow(jobs, output=jobs[-1].output))
         return Flow(flows)
