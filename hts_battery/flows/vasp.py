@@ -8,7 +8,6 @@ down why and replaces itself by one that goes on from its last geometry.
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
 import time
@@ -29,8 +28,7 @@ from atomate2.vasp.flows.mp import (
 )
 from atomate2.vasp.jobs.base import get_vasp_task_document, vasp_job
 from atomate2.vasp.jobs.mp import MPGGARelaxMaker
-from atomate2.vasp.run import DEFAULT_HANDLERS, run_vasp
-from custodian.vasp.handlers import WalltimeHandler
+from atomate2.vasp.run import run_vasp
 from emmet.core.tasks import TaskDoc
 from jobflow import CURRENT_JOB, Maker, Response, job
 from pydantic import Field
@@ -54,6 +52,7 @@ from hts_battery.flows.vasp_documents import (
     slim,
     unconverged_loops,
 )
+from hts_battery.flows.vasp_run import VaspOptions, run_keywords
 from hts_battery.flows.versions import installed_versions
 from hts_battery.rehearsal import VASP_MARK
 from hts_battery.schemas.base import Document
@@ -77,8 +76,6 @@ CODE = "vasp"
 """Name of VASP in the settings of remedies."""
 _DENSITIES = ("WAVECAR", "CHGCAR")
 _RECORDED_PACKAGES = ("hts_battery", "atomate2", "custodian", "emmet-core", "pymatgen")
-_START_VARIABLE = "CUSTODIAN_WALLTIME_START"
-_START_FORMAT = "%a %b %d %H:%M:%S UTC %Y"
 _LONGEST_MESSAGE = 2000
 _ZIPPED = (
     *("INCAR", "KPOINTS", "POSCAR", "POTCAR", "INCAR.orig", "KPOINTS.orig"),
@@ -86,34 +83,6 @@ _ZIPPED = (
     *("IBZKPT", "OSZICAR", "OUTCAR", "PCDAT", "PROCAR", "REPORT", "WAVECAR"),
     *("XDATCAR", "vasprun.xml", "vaspout.h5", "vasp.out", "custodian.json"),
 )
-
-
-class VaspOptions(Document):
-    """How VASP is run, and what its energies are called."""
-
-    engine: str = Field("vasp-mp-gga", description="Name of the engine.")
-    calculator: str = Field(
-        "vasp mp-gga PBE", description="Label of the energies: one a hull."
-    )
-    command: str | None = Field(
-        None, description="Command; null takes those of atomate2's settings."
-    )
-    potcar_spec: bool = Field(
-        default=False,
-        description="Whether to write POTCAR.spec instead of POTCAR: for the stand-in.",
-    )
-    wall_time: int | None = Field(
-        None,
-        gt=0,
-        description="Time of the allocation in s; null asks Slurm or PBS on the node. "
-        "Near its end VASP is asked to stop, so that it writes its files.",
-    )
-    wall_time_buffer: int = Field(
-        300, ge=0, description="Time in s before its end at which VASP is asked."
-    )
-    custodian: dict[str, Any] = Field(
-        default_factory=dict, description="Keywords of custodian."
-    )
 
 
 class Past(Document):
@@ -175,26 +144,6 @@ def mp24_maker(options: VaspOptions | None = None) -> MP24DoubleRelaxStaticMaker
             relax_maker2=_ours("relax 2", relax.relax_maker2, options),
         ),
         static_maker=_ours("static", theirs.static_maker, options),
-    )
-
-
-def rehearsal_options(command: str, *, engine: str, calculator: str) -> VaspOptions:
-    """
-    Return options for the stand-in: no POTCARs, and custodian looks often.
-
-    Parameters
-    ----------
-    command
-        Command of the stand-in.
-    engine, calculator
-        Names that its documents carry.
-    """
-    return VaspOptions(
-        engine=engine,
-        calculator=calculator,
-        command=command,
-        potcar_spec=True,
-        custodian={"polling_time_step": 0.2, "monitor_freq": 5},
     )
 
 
@@ -313,7 +262,7 @@ class _Attempt:
             from_prev=self.prev_dir is not None,
             potcar_spec=options.potcar_spec,
         )
-        run_vasp(**_run_keywords(options, self.maker.step))
+        run_vasp(**run_keywords(options, self.maker.step))
         document: TaskDoc = get_vasp_task_document(  # type: ignore[assignment] # no NEB
             self.folder,
             store_additional_json=False,
@@ -490,38 +439,3 @@ def _is_rehearsal(folder: Path) -> bool:
     """Whether what stands in a folder was printed by a stand-in."""
     printed = folder / "vasp.out"
     return printed.is_file() and VASP_MARK in printed.read_text(errors="replace")[:200]
-
-
-def _run_keywords(options: VaspOptions, step: str) -> dict[str, Any]:
-    """Return the keywords of atomate2's function that runs VASP."""
-    keywords: dict[str, Any] = {
-        "handlers": _handlers(options, step),
-        "custodian_kwargs": dict(options.custodian),
-    }
-    if options.command is not None:
-        keywords |= {"vasp_cmd": options.command, "vasp_gamma_cmd": options.command}
-    return keywords
-
-
-def _handlers(options: VaspOptions, step: str) -> list[Any]:
-    """
-    Make custodian's handlers anew.
-
-    atomate2's own are made once a process and count what they corrected in earlier
-    calculations of the same worker.
-    """
-    allocation = os.environ.get("SLURM_JOB_START_TIME")
-    wall_time = options.wall_time
-    if allocation is not None:
-        begin = datetime.fromtimestamp(int(allocation), UTC).astimezone()
-        os.environ[_START_VARIABLE] = begin.strftime(_START_FORMAT)
-        end = os.environ.get("SLURM_JOB_END_TIME")
-        if wall_time is None and end is not None:
-            wall_time = int(end) - int(allocation)
-    walltime = WalltimeHandler(
-        wall_time=wall_time,
-        buffer_time=options.wall_time_buffer,
-        # A static calculation has one ionic step: it can only be stopped inside.
-        electronic_step_stop=step == "static",
-    )
-    return [*(type(handler)() for handler in DEFAULT_HANDLERS), walltime]

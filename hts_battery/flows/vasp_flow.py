@@ -60,14 +60,13 @@ class VaspFlowMaker(Maker):
     def flow_maker(self) -> MPGGADoubleRelaxStaticMaker | MP24DoubleRelaxStaticMaker:
         """Return the maker with everything in it: atomate2's, of our jobs."""
         # Takes six seconds to import and only nodes need it.
-        from hts_battery.flows.vasp import (  # noqa: PLC0415
-            VaspOptions,
-            mp24_maker,
-            mp_gga_maker,
-            rehearsal_options,
-        )
+        from hts_battery.flows.vasp import mp24_maker, mp_gga_maker  # noqa: PLC0415
         from hts_battery.flows.vasp_engines import (  # noqa: PLC0415 - it imports this
             REHEARSAL_COMMAND,
+        )
+        from hts_battery.flows.vasp_run import (  # noqa: PLC0415 - as above
+            VaspOptions,
+            rehearsal_options,
         )
 
         options = VaspOptions(engine=self.name, calculator=self.calculator)
