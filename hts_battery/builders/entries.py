@@ -16,6 +16,7 @@ from hts_battery.builders.screening_builder import (
     by_key,
     dumped,
 )
+from hts_battery.builders.vasp_energies import is_vasp_task, vasp_comparable_energy
 from hts_battery.connections.contents import content_digests
 from hts_battery.errors import HTSBatteryError
 from hts_battery.schemas.entry import EntryDoc, EntryKind, EntryState
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
     from maggma.core import Store
 
+    from hts_battery.builders.calculations import Calculation
+    from hts_battery.schemas.energy import ComparableEnergy
     from hts_battery.schemas.reference import ReferencePhase
     from hts_battery.schemas.relaxed import RelaxedCell
 
@@ -266,22 +269,18 @@ def _read_entry(
     ordered = None if cell is None else OrderedCell.model_validate(cell)
     relaxed = None if ordered is None else compare_relaxed(ordered, structure)
     failure = calculation.failure or _left_prototype(relaxed)
+    energy = None
+    if not failure:
+        energy, failure = _energy(task, calculation, structure, ordered)
     method = task["metadata"].get("ordering_method")
     return EntryDoc(
         **common,
         formula=formula,
         elements=tuple(sorted(el.symbol for el in composition)),
-        calculator=calculation.calculator,
+        calculator=energy.calculator if energy else calculation.calculator,
         state=EntryState.REJECTED if failure else EntryState.USED,
         reason=failure,
-        energy=None
-        if failure
-        else comparable_energy(
-            entry_id=common["entry_id"],
-            formula=formula,
-            energy=calculation.energy,
-            calculator=calculation.calculator,
-        ),
+        energy=energy,
         ordering_id=ordered.ordering_id if ordered else None,
         ordering_method=str(ordered.method) if ordered else method,
         assignment=ordered.assignment if ordered else None,
@@ -290,9 +289,33 @@ def _read_entry(
         ordering_seed=ordered.seed if ordered else None,
         relaxed=relaxed,
         volume_per_atom=structure.volume / len(structure),
-        flags=_flags(relaxed),
+        flags=(*_flags(relaxed), *(energy.flags if energy else ())),
         n_steps=calculation.n_steps,
     )
+
+
+def _energy(
+    task: Mapping[str, Any],
+    calculation: Calculation,
+    structure: Structure,
+    ordered: OrderedCell | None,
+) -> tuple[ComparableEnergy | None, str | None]:
+    """Return the energy that may enter a hull, or the reason why there is none."""
+    if is_vasp_task(task["output"]):
+        found = vasp_comparable_energy(
+            task["uuid"],
+            task["output"],
+            structure,
+            ordered.assignment if ordered else None,
+        )
+        return (None, found) if isinstance(found, str) else (found, None)
+    formula = structure.composition.element_composition.formula.replace(" ", "")
+    return comparable_energy(
+        entry_id=task["uuid"],
+        formula=formula,
+        energy=calculation.energy,
+        calculator=calculation.calculator,
+    ), None
 
 
 def _left_prototype(relaxed: RelaxedCell | None) -> str | None:

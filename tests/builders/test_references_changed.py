@@ -109,7 +109,7 @@ def test_a_removed_reference_touches_whom_it_decomposed(
     assert after[OXIDE] == before[OXIDE]
     doc = stores.summary.query_one({"formula": FLUORIDE})
     assert doc["previous_at"]["0K"]["reasons"] == ["removed reference chgnet:fake-LiF"]
-    assert "no reference in F-Li" in doc["flags"]
+    assert any("F-Li" in flag for flag in doc["flags"])
 
 
 def test_the_only_reference_of_a_small_system_refreshes_the_flags(
