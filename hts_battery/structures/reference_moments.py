@@ -7,9 +7,10 @@ from math import ceil, floor
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pymatgen.core import Element
 
 from hts_battery.schemas.species import Species
-from hts_battery.schemas.species_table import species_properties
+from hts_battery.schemas.species_table import species_table
 from hts_battery.structures.reference_geometry import SITE_OF_ATOM
 from hts_battery.structures.reference_library import (
     conventional_structure,
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
 
     from hts_battery.schemas.reference import ReferencePhase
 
-# Unpaired electrons per atom of the oxygen molecule (two), of superoxide (one on two
-# atoms) and of ions with closed shells.
+_FIRST_D_GROUP, _LAST_D_GROUP, _D_STATES = 3, 12, 10
+# Unpaired electrons per atom of the oxygen molecule (two) and of superoxide (one on
+# two atoms); ions have closed shells.
 _OXYGEN = {Fraction(0): 1.0, Fraction(-1, 2): 0.5}
 
 
@@ -85,8 +87,19 @@ def _moment(element: str, state: Fraction) -> float:
     if element == "O":
         return _OXYGEN.get(state, 0.0)
     low, high = floor(state), ceil(state)
-    below, above = (
-        species_properties(str(Species(element, charge))).unpaired_electrons
-        for charge in (low, high)
-    )
+    below, above = (_unpaired(element, charge) for charge in (low, high))
     return below + float(state - low) * (above - below)
+
+
+def _unpaired(element: str, charge: int) -> int:
+    """Unpaired electrons of an ion: the species table's, else Hund's rule."""
+    species = str(Species(element, charge))
+    if species in species_table():
+        return species_table()[species].unpaired_electrons
+    # The table holds what candidates are made of; phases know lower valences, such as
+    # Ti2+, and none of those has a choice of spin that the rule would miss.
+    group = Element(element).group
+    if not _FIRST_D_GROUP <= group <= _LAST_D_GROUP:
+        return 0
+    electrons = max(0, group - charge)
+    return min(electrons, _D_STATES - electrons) if electrons <= _D_STATES else 0
