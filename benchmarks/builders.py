@@ -190,7 +190,11 @@ def reference_energies(campaign: Campaign, path: Path | None) -> list[ReferenceE
     """Return the references inside the campaign's elements."""
     if path is None:
         shipped = shipped_energies("chgnet").energies
-        return [energy for energy in shipped if energy.rejected is None]
+        return [
+            energy.model_copy(update={"versions": {"chgnet": VERSION}})
+            for energy in shipped
+            if energy.rejected is None
+        ]
     species = campaign.spec.space["sublattices"]  # type: ignore[index]
     names = [name for part in species.values() for name in part["species"]]
     elements = {name.rstrip("+-0123456789") for name in names}
@@ -221,6 +225,7 @@ def reference(formula: str, energy: float) -> ReferenceEnergy:
 def candidate_energies(members: Sequence[CandidateDoc], hull: Hull) -> dict[str, float]:
     """Return eV/atom of each candidate, the same in every run."""
     lowest = hull.lower_energies([candidate.formula for candidate in members])
+    assert not np.isnan(lowest).any(), "a candidate's element has no reference"
     draw = [int(candidate.candidate_id[:8], 16) / 16**8 for candidate in members]
     energies = lowest + 0.030 + 0.040 * (np.array(draw) - 0.5)
     names = [candidate.candidate_id for candidate in members]

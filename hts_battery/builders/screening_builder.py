@@ -96,10 +96,6 @@ class ScreeningBuilder(Builder):
         self._digests: list[str] = []
         self.before_write: Callable[[], None] | None = None
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Travel to a worker process without what only the first one needs."""
-        return {**self.__dict__, "_digests": [], "stored": set(), "before_write": None}
-
     def prechunk(self, number_splits: int) -> Iterator[dict[str, Any]]:
         """Yield what differs between the workers of a distributed build."""
         for number in range(number_splits):
