@@ -13,9 +13,10 @@ from hts_battery.errors import (
     MixedCalculatorError,
     SubmissionError,
 )
+from hts_battery.flows.cells import candidate_orderings
 from hts_battery.flows.gate import Threshold, gate_verdict, hull_snapshot, prerelaxed
 from hts_battery.flows.local import run_flow_locally
-from hts_battery.flows.screen import ScreenMaker, candidate_orderings
+from hts_battery.flows.screen import ScreenMaker
 from hts_battery.schemas.campaign import GateSpec, PrerelaxSpec, StructureSpec
 from hts_battery.schemas.gate import GateVerdict
 from hts_battery.schemas.structure import OrderingMethod

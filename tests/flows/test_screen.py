@@ -12,6 +12,7 @@ from monty.json import MontyDecoder, MontyEncoder
 
 from hts_battery.connections.executions import ledger, read_executions
 from hts_battery.errors import DatabaseOutageError
+from hts_battery.flows.cells import starting_structure
 from hts_battery.flows.local import (
     JOB_LOG,
     _prefix,
@@ -19,7 +20,7 @@ from hts_battery.flows.local import (
     run_flow_locally,
 )
 from hts_battery.flows.recorded import RecordedJob
-from hts_battery.flows.screen import ScreenMaker, starting_structure
+from hts_battery.flows.screen import ScreenMaker
 from hts_battery.schemas.campaign import GateSpec
 from hts_battery.schemas.execution import Outcome
 from hts_battery.schemas.structure import OrderedCell, OrderingMethod
