@@ -143,3 +143,17 @@ def test_changes_of_several_runs_are_joined() -> None:
         [{"campaign": "x", "run_id": "1", "changes": [change(None, "GS", "new")]}]
     )
     assert not new.flipped
+
+
+@pytest.mark.mongo
+def test_each_temperature_of_a_summary_is_indexed(
+    ranked: Campaign, stores: Stores
+) -> None:
+    assert ranked.spec.name == "small"
+    indexes = stores.summary.collection.index_information().values()
+    fields = {field for index in indexes for field, _ in index["key"]}
+    assert {
+        "energy_above_hull_at.0K",
+        "energy_above_hull_at.1473K",
+        "energy_above_hull",
+    } <= fields
