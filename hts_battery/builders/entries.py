@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from pymatgen.core import Structure
 
-from hts_battery.builders.calculations import read_task
 from hts_battery.builders.digests import input_digest
 from hts_battery.builders.screening_builder import (
     BATCH_SIZE,
@@ -16,12 +15,13 @@ from hts_battery.builders.screening_builder import (
     by_key,
     dumped,
 )
-from hts_battery.builders.vasp_energies import is_vasp_task, vasp_comparable_energy
+from hts_battery.builders.vasp_energies import vasp_comparable_energy
 from hts_battery.connections.contents import content_digests
 from hts_battery.errors import HTSBatteryError
+from hts_battery.schemas.calculation import is_vasp_task, read_task
 from hts_battery.schemas.entry import EntryDoc, EntryKind, EntryState
 from hts_battery.schemas.formula import parse_formula
-from hts_battery.schemas.reference import ReferenceEnergy
+from hts_battery.schemas.reference import ReferenceEnergy, mean_oxidation_states
 from hts_battery.schemas.relaxed import Verdict
 from hts_battery.schemas.structure import OrderedCell
 from hts_battery.structures.reference_library import load_reference_phases
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from maggma.core import Store
 
-    from hts_battery.builders.calculations import Calculation
+    from hts_battery.schemas.calculation import Calculation
     from hts_battery.schemas.energy import ComparableEnergy
     from hts_battery.schemas.reference import ReferencePhase
     from hts_battery.schemas.relaxed import RelaxedCell
@@ -162,7 +162,8 @@ class EntriesBuilder(ScreeningBuilder):
     def _reference_batch(
         self, names: Sequence[str], digests: Mapping[str, str]
     ) -> dict[str, Any]:
-        phases = [name.partition(":")[2] for name in names]
+        # An engine's name may hold a colon (forcefield:MACE-MP-0), a phase's does not.
+        phases = [name.rpartition(":")[2] for name in names]
         docs = by_key(self.references, phases, "phase_id", criteria={})
         wanted = frozenset(names)
         return {
@@ -301,7 +302,7 @@ def _energy(
     ordered: OrderedCell | None,
 ) -> tuple[ComparableEnergy | None, str | None]:
     """Return the energy that may enter a hull, or the reason why there is none."""
-    if is_vasp_task(task["output"]):
+    if is_vasp_task(task["output"]) and not calculation.rehearsal:
         found = vasp_comparable_energy(
             task["uuid"],
             task["output"],
@@ -356,8 +357,12 @@ def reference_entry(
     engine = reference.engine
     entry_id = _reference_entry_id(reference.model_dump(include={"engine", "phase_id"}))
     amounts = parse_formula(reference.formula)
-    energy = None
-    if reference.rejected is None and reference.energy_per_atom is not None:
+    energy = reference.comparable
+    if (
+        energy is None
+        and reference.rejected is None
+        and reference.energy_per_atom is not None
+    ):
         energy = comparable_energy(
             entry_id=entry_id,
             formula=reference.formula,
@@ -373,33 +378,15 @@ def reference_entry(
         formula=reference.formula,
         elements=tuple(sorted(amounts)),
         engine=engine,
-        calculator=reference.calculator,
+        calculator=energy.calculator if energy else reference.calculator,
         calculation={"engine": engine},
         state=EntryState.USED if energy else EntryState.REJECTED,
         reason=reference.rejected,
         energy=energy,
         volume_per_atom=reference.volume_per_atom,
-        oxidation_states={} if phase is None else _mean_oxidation_states(phase),
+        oxidation_states=reference.oxidation_states
+        if phase is None
+        else mean_oxidation_states(phase),
         n_steps=reference.n_steps,
         input_digest=digest,
     )
-
-
-def _mean_oxidation_states(phase: ReferencePhase) -> dict[str, float]:
-    """
-    Mean formal charge of each element.
-
-    How often a site of the asymmetric unit occurs is not written down, so where an
-    element has several charges its mean is what makes the formula neutral.
-    """
-    found: dict[str, set[Fraction]] = {}
-    for site in phase.sites:
-        found.setdefault(site.element, set()).add(site.oxidation_state)
-    means = {name: min(states) for name, states in found.items() if len(states) == 1}
-    amounts = phase.amounts
-    open_ = found.keys() - means.keys()
-    if len(open_) == 1:
-        (name,) = open_
-        rest = sum((amounts[other] * means[other] for other in means), Fraction(0))
-        means[name] = -rest / amounts[name]
-    return {name: float(charge) for name, charge in means.items()}

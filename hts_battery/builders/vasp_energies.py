@@ -7,8 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.schemas.species import VACANCY, parse_species
-from hts_battery.thermo.vasp_corrections import VaspEnergy, correct_vasp_energies
-from hts_battery.thermo.vasp_validation import validate_vasp_task
+from hts_battery.thermo.vasp_tasks import vasp_task_energy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,18 +15,6 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
     from hts_battery.schemas.energy import ComparableEnergy
-
-
-def is_vasp_task(output: Mapping[str, Any]) -> bool:
-    """
-    Say whether the output of a job is a VASP task document.
-
-    Examples
-    --------
-    >>> is_vasp_task({"calcs_reversed": [], "output": {}})
-    True
-    """
-    return "calcs_reversed" in output
 
 
 def vasp_comparable_energy(
@@ -63,25 +50,9 @@ def vasp_comparable_energy(
     """
     if assignment is None:
         return "oxidation states unknown: the ordered cell of this task is lost"
-    last = output["calcs_reversed"][0]
-    audit = correct_vasp_energies(
-        [
-            VaspEnergy(
-                entry_id=entry_id,
-                formula=structure.composition.element_composition.formula.replace(
-                    " ", ""
-                ),
-                energy=output["output"]["energy"],
-                run_type=str(last["run_type"]),
-                hubbards=last["input"].get("hubbards") or {},
-                oxidation_states=mean_oxidation_states(assignment),
-                potcar_spec=tuple(last["input"].get("potcar_spec") or ()),
-                structure=structure,
-                validation=validate_vasp_task(output),
-            )
-        ]
+    return vasp_task_energy(
+        entry_id, output, structure, mean_oxidation_states(assignment)
     )
-    return audit.rejected[0].reason if audit.rejected else audit.used[0]
 
 
 def mean_oxidation_states(

@@ -16,10 +16,16 @@ from hts_battery.errors import ConfigurationError
 from hts_battery.flows.engines import engine
 from hts_battery.flows.recorded import recorded
 from hts_battery.flows.versions import installed_versions
+from hts_battery.schemas.calculation import is_vasp_task, read_task
 from hts_battery.schemas.campaign import content_key
-from hts_battery.schemas.reference import ReferenceEnergy, ReferenceEnergyFile
+from hts_battery.schemas.reference import (
+    ReferenceEnergy,
+    ReferenceEnergyFile,
+    mean_oxidation_states,
+)
 from hts_battery.structures.reference_library import reference_structure
 from hts_battery.structures.reference_moments import reference_moments
+from hts_battery.thermo.vasp_tasks import oxide_type_of, vasp_task_energy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -28,6 +34,7 @@ if TYPE_CHECKING:
     from jobflow import Maker
 
     from hts_battery.schemas.campaign import RelaxationSpec
+    from hts_battery.schemas.energy import ComparableEnergy
     from hts_battery.schemas.reference import ReferencePhase
 
 REFERENCE_STEP = "reference"
@@ -132,35 +139,65 @@ def reference_energy(
         "engine": engine_name,
         "n_atoms": len(start),
         "start_digest": structure_digest(start),
-        "versions": package_versions(engine_name),
     }
     if output is None:
         return ReferenceEnergy(
-            **common, energy_per_atom=None, converged=False, rejected="the job failed"
+            **common,
+            versions=package_versions(engine_name),
+            energy_per_atom=None,
+            converged=False,
+            rejected="the job failed",
         )
-    result = output["output"]
-    relaxed = Structure.from_dict(output["structure"])
-    converged = output["state"] == "successful" and bool(output["is_force_converged"])
+    found = read_task(output, engine_name)
+    relaxed = Structure.from_dict(dict(found.structure))
     growth = relaxed.volume / start.volume
-    if not converged:
-        reason = f"not converged after {result['n_steps']} steps"
-    elif not _LEAST_GROWTH < growth < _GREATEST_GROWTH:
+    reason, comparable = found.failure, None
+    if reason is None and not _LEAST_GROWTH < growth < _GREATEST_GROWTH:
         # CHGNet pulls some molecular crystals of F2 apart: that is no crystal.
         reason = f"fell apart or collapsed: volume changed by a factor of {growth:.2f}"
-    else:
-        reason = None
-    forces = result.get("forces") or [[0.0, 0.0, 0.0]]
+    elif reason is None and is_vasp_task(output) and not found.rehearsal:
+        reason, comparable = _corrected(phase, output, relaxed, engine_name)
     return ReferenceEnergy(
         **common,
-        energy_per_atom=result["energy_per_atom"],
-        converged=converged,
-        n_steps=result["n_steps"],
-        max_force=max(sum(x * x for x in force) ** 0.5 for force in forces),
+        **_labelled(found.calculator, engine_name),
+        energy_per_atom=found.energy / len(relaxed),
+        converged=found.failure is None,
+        n_steps=found.n_steps,
+        max_force=found.max_force,
         space_group_number=relaxed.get_space_group_info(symprec=_SYMPREC)[1],
         volume_per_atom=relaxed.volume / len(relaxed),
         structure=relaxed.as_dict(),
+        comparable=comparable,
         rejected=reason,
     )
+
+
+def _corrected(
+    phase: ReferencePhase,
+    output: Mapping[str, Any],
+    relaxed: Structure,
+    engine_name: str,
+) -> tuple[str | None, ComparableEnergy | None]:
+    """Return why the energy may not be used, or the energy as it enters a hull."""
+    found = vasp_task_energy(
+        f"{engine_name}:{phase.phase_id}",
+        output,
+        relaxed,
+        mean_oxidation_states(phase),
+        oxide_type=oxide_type_of(relaxed),
+    )
+    return (found, None) if isinstance(found, str) else (None, found)
+
+
+def _labelled(calculator: str, engine_name: str) -> dict[str, Any]:
+    """Write down the calculator as the node named it, as candidates do."""
+    versions, label = package_versions(engine_name), None
+    own = f"{engine_name} "
+    if calculator.startswith(own):
+        versions[engine_name] = calculator.removeprefix(own)
+    else:
+        label = calculator
+    return {"versions": versions, "label": label}
 
 
 def package_versions(engine_name: str) -> dict[str, str]:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Self
+from fractions import Fraction
+from typing import Any, Self
 
 from pydantic import Field, model_validator
 
 from hts_battery.errors import CompositionError
 from hts_battery.schemas.base import Document, Rational
+from hts_battery.schemas.energy import ComparableEnergy
 from hts_battery.schemas.formula import ELEMENTS, parse_formula
-
-if TYPE_CHECKING:
-    from fractions import Fraction
 
 
 class SourceKind(StrEnum):
@@ -143,6 +142,32 @@ class ReferencePhase(Document):
         return self
 
 
+def mean_oxidation_states(phase: ReferencePhase) -> dict[str, float]:
+    """
+    Mean formal charge of each element of a phase, in e.
+
+    How often a site of the asymmetric unit occurs is not written down, so where an
+    element has several charges its mean is what makes the formula neutral; it is left
+    out where that does not say it.
+
+    Parameters
+    ----------
+    phase
+        The phase.
+    """
+    found: dict[str, set[Fraction]] = {}
+    for site in phase.sites:
+        found.setdefault(site.element, set()).add(site.oxidation_state)
+    means = {name: min(states) for name, states in found.items() if len(states) == 1}
+    amounts = phase.amounts
+    unknown = found.keys() - means.keys()
+    if len(unknown) == 1:
+        (name,) = unknown
+        rest = sum((amounts[other] * means[other] for other in means), Fraction(0))
+        means[name] = -rest / amounts[name]
+    return {name: float(charge) for name, charge in means.items()}
+
+
 class ReferenceEnergy(Document):
     """Outcome of relaxing one reference phase with one engine."""
 
@@ -182,10 +207,30 @@ class ReferenceEnergy(Document):
     rejected: str | None = Field(
         default=None, description="Why this energy may not be used; empty if it may."
     )
+    label: str | None = Field(
+        default=None,
+        description="Name of the calculator where it is not the engine with its "
+        "version.",
+    )
+    comparable: ComparableEnergy | None = Field(
+        default=None,
+        description="The energy as it enters a hull, with every correction in eV per "
+        "cell, for engines whose energies need them; empty for the others.",
+    )
+    oxidation_states: dict[str, float] = Field(
+        default_factory=dict,
+        description="Element → mean formal charge in e, for a phase that is not in "
+        "the library.",
+    )
+    source: str | None = Field(
+        default=None, description="Where an imported energy comes from."
+    )
 
     @property
     def calculator(self) -> str:
         """Engine with the version that computed it, for example ``chgnet 0.4.2``."""
+        if self.label is not None:
+            return self.label
         return f"{self.engine} {self.versions.get(self.engine, 'unknown')}"
 
     @model_validator(mode="after")

@@ -212,6 +212,8 @@ def _charge(energy: VaspEnergy) -> float:
 def _has_short_oxygen_contact(structure: Structure) -> bool:
     """Whether two O atoms, images included, are as close as in a peroxide."""
     oxygen = [i for i, site in enumerate(structure) if site.specie.symbol == "O"]
+    if not oxygen:  # pymatgen cannot search around no site
+        return False
     _, second, _, distances = structure.get_neighbor_list(
         _SHORT_OXYGEN_CONTACT, sites=[structure[i] for i in oxygen]
     )

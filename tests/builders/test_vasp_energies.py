@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from hts_battery.builders import vasp_energies
-from hts_battery.builders.calculations import read_task
 from hts_battery.builders.vasp_energies import vasp_comparable_energy
+from hts_battery.schemas.calculation import read_task
 from hts_battery.schemas.energy import ComparableEnergy, TaskValidation
+from hts_battery.thermo import vasp_tasks
 
 ASSIGNMENT = {
     "cation": {"Li+": Fraction(1), "Mn3+": Fraction(1)},
@@ -48,7 +48,7 @@ def passed(_: object) -> TaskValidation:
 def test_a_valid_task_is_corrected_with_the_oxidation_states_of_its_cell(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(vasp_energies, "validate_vasp_task", passed)
+    monkeypatch.setattr(vasp_tasks, "validate_vasp_task", passed)
     found = vasp_comparable_energy("a", task(), cell(), ASSIGNMENT)
     assert isinstance(found, ComparableEnergy)
     total = sum(adjustment.value for adjustment in found.adjustments)

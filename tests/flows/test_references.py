@@ -7,13 +7,13 @@ import pytest
 from fakes import FakeRelaxMaker, fake_reference_energies
 from pymatgen.core import Lattice, Structure
 
+from hts_battery.builders.entries import reference_entry
 from hts_battery.errors import ConfigurationError
 from hts_battery.flows import references
 from hts_battery.flows.recorded import RecordedJob
 from hts_battery.flows.references import (
     energy_file,
     known_energies,
-    package_versions,
     read_energy_file,
     reference_energy,
     reference_flow,
@@ -22,11 +22,14 @@ from hts_battery.flows.references import (
     structure_digest,
     write_energy_file,
 )
+from hts_battery.schemas.calculation import read_task
 from hts_battery.schemas.campaign import RelaxationSpec
+from hts_battery.schemas.energy import TaskValidation
 from hts_battery.structures.reference_library import (
     reference_phase,
     reference_structure,
 )
+from hts_battery.thermo import vasp_tasks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,14 +109,15 @@ def test_a_finished_relaxation_becomes_an_energy() -> None:
     assert energy.space_group_number == 225
     assert energy.max_force == pytest.approx(0.01)
     assert energy.start_digest == structure_digest(reference_structure(PHASE))
-    assert energy.calculator == f"chgnet {package_versions('chgnet')['chgnet']}"
+    # The version that the node reported, as documents of candidates do.
+    assert energy.calculator == "chgnet fake"
 
 
 @pytest.mark.parametrize(
     ("output", "reason"),
     [
         (None, "the job failed"),
-        (finished(converged=False), "not converged after 7 steps"),
+        (finished(converged=False), "relaxation not converged after 7 steps"),
         (finished(1.7), "fell apart or collapsed: volume changed by a factor of 1.70"),
         (finished(0.4), "fell apart or collapsed: volume changed by a factor of 0.40"),
     ],
@@ -192,3 +196,77 @@ def test_the_shipped_file_is_one_line_per_phase() -> None:
     text = path.read_text("utf-8")
     lines = [line for line in text.splitlines() if line.startswith("  {")]
     assert len(lines) == len(json.loads(text)["energies"])
+
+
+def vasp_output(
+    monkeypatch: pytest.MonkeyPatch, *, rehearsal: bool = False, valid: bool = True
+) -> dict[str, Any]:
+    """Make a VASP task of the phase; its settings are checked elsewhere."""
+    verdict = TaskValidation(
+        valid=valid, reasons=() if valid else ("ENCUT",), package_versions={}
+    )
+    monkeypatch.setattr(vasp_tasks, "validate_vasp_task", lambda _: verdict)
+    structure = reference_structure(PHASE)
+    last = {
+        "vasp_version": "6.4.2",
+        "run_type": "GGA",
+        "input": {"hubbards": {}, "potcar_spec": []},
+    }
+    return {
+        "state": "successful",
+        "calcs_reversed": [last],
+        "structure": structure.as_dict(),
+        "output": {"energy": -9.7, "forces": [[0.0, 0.0, 0.0]] * 2},
+        "run": {
+            "calculator": "vasp mp-gga PBE",
+            "converged": True,
+            "n_steps": 3,
+            "rehearsal": rehearsal,
+        },
+    }
+
+
+def test_an_energy_of_vasp_is_corrected_and_keeps_what_was_added(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    output = vasp_output(monkeypatch)
+    energy = reference_energy(PHASE, output, "vasp-mp-gga")
+    assert energy.rejected is None
+    assert energy.energy_per_atom == pytest.approx(-4.85)
+    assert energy.comparable is not None
+    (correction,) = energy.comparable.adjustments
+    assert "(F)" in correction.name
+    assert energy.comparable.uncorrected_energy == -9.7
+    assert (energy.n_steps, energy.max_force) == (3, 0.0)
+    # Corrected once more it would have the correction twice.
+    entry = reference_entry(energy, "digest", phase=PHASE)
+    assert entry.energy == energy.comparable
+    assert entry.calculator == energy.comparable.calculator
+
+
+def test_an_energy_of_vasp_with_wrong_settings_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    output = vasp_output(monkeypatch, valid=False)
+    energy = reference_energy(PHASE, output, "vasp-mp-gga")
+    assert energy.rejected == "settings: ENCUT"
+    assert energy.comparable is None
+
+
+def test_an_energy_of_the_stand_in_is_not_corrected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    output = vasp_output(monkeypatch, rehearsal=True, valid=False)
+    energy = reference_energy(PHASE, output, "rehearsal:vasp-mp-gga")
+    assert (energy.rejected, energy.comparable) == (None, None)
+
+
+def test_a_force_field_has_one_name_for_phases_and_candidates(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = "forcefield:MACE-MP-0"
+    monkeypatch.setattr(references, "package_versions", lambda _: {"mace-torch": "1"})
+    output = finished()
+    energy = reference_energy(PHASE, output, engine)
+    assert energy.calculator == read_task(output, engine).calculator
+    assert energy.calculator == f"{engine} fake"

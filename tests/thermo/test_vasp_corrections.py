@@ -208,3 +208,18 @@ def test_an_audit_that_does_not_add_up_is_refused() -> None:
         CorrectionAudit(n_energies=1, used=(), rejected=())
     with pytest.raises(ValueError, match="twice"):
         correct_vasp_energies([vasp("Li2O"), vasp("Li2O")])
+
+
+def test_a_structure_without_oxygen_is_not_rejected_for_it() -> None:
+    cell = Structure(Lattice.cubic(2.85), ["Li", "F"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    energy = VaspEnergy(
+        entry_id="LiF",
+        formula="LiF",
+        energy=-9.7,
+        run_type="GGA",
+        oxidation_states={"Li": 1.0, "F": -1.0},
+        structure=cell,
+    )
+    audit = correct_vasp_energies([energy])
+    assert audit.rejected == ()
+    assert "short_oxygen_contact" not in audit.used[0].flags

@@ -1,0 +1,136 @@
+"""What a finished calculation says, read from its document in the same way for all."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_CONVERGED = "successful"
+
+
+@dataclass(frozen=True)
+class Calculation:
+    """A finished calculation, whatever the engine."""
+
+    energy: float
+    """Energy as calculated, eV per cell."""
+    structure: Mapping[str, Any]
+    """Final structure, as a dictionary."""
+    calculator: str
+    """Calculator with its version, as the node reported it."""
+    n_steps: int | None
+    """Ionic steps taken; null where the document does not say."""
+    failure: str | None
+    """Why the energy may not be used; null where it may."""
+    max_force: float | None = None
+    """Largest force on an atom, eV/angstrom; null where the document has none."""
+    rehearsal: bool = False
+    """Whether a stand-in made it, so that its energy means nothing."""
+
+
+def is_vasp_task(output: Mapping[str, Any]) -> bool:
+    """
+    Say whether the output of a job is a VASP task document.
+
+    Examples
+    --------
+    >>> is_vasp_task({"calcs_reversed": [], "output": {}})
+    True
+    """
+    return "calcs_reversed" in output
+
+
+def read_task(output: Mapping[str, Any], engine: str) -> Calculation:
+    """
+    Read the output of a job: ASE, force field, GPAW or VASP.
+
+    Candidates and competing phases are both read here, so that their calculators have
+    one name.
+
+    Parameters
+    ----------
+    output
+        A ``ForceFieldTaskDocument``, the document of GPAW, which has its form, or a
+        ``TaskDoc`` of VASP, with or without the record of its run, as stored.
+    engine
+        Name of the engine, for the calculator's name.
+
+    Raises
+    ------
+    KeyError
+        If the document is not of that kind: a programming error, not a failure of
+        the calculation.
+
+    Examples
+    --------
+    >>> found = read_task(
+    ...     {
+    ...         "state": "successful",
+    ...         "is_force_converged": True,
+    ...         "forcefield_version": "0.3.14",
+    ...         "structure": {},
+    ...         "output": {"energy": -9.7, "n_steps": 7},
+    ...     },
+    ...     "forcefield:MACE-MP-0",
+    ... )
+    >>> found.calculator, found.failure
+    ('forcefield:MACE-MP-0 0.3.14', None)
+    """
+    if is_vasp_task(output):
+        return _read_vasp(output, engine)
+    result = output["output"]
+    steps = result.get("n_steps")
+    converged = output.get("state") == _CONVERGED and output.get("is_force_converged")
+    return Calculation(
+        energy=result["energy"],
+        structure=output["structure"],
+        calculator=f"{engine} {output['forcefield_version']}",
+        n_steps=steps,
+        failure=None if converged else f"relaxation not converged after {steps} steps",
+        max_force=_largest(result.get("forces")),
+    )
+
+
+def _read_vasp(output: Mapping[str, Any], engine: str) -> Calculation:
+    """Read a VASP task; the record of its run knows what the document does not."""
+    run = output.get("run") or {}
+    state = str(output.get("state"))
+    failure = None
+    if state != _CONVERGED or run.get("converged") is False:
+        failure = "; ".join(
+            [f"VASP did not converge: {state}"]
+            + [f"{one['failure_class']}: {one['reason']}" for one in _failures(run)]
+        )
+    result = output["output"]
+    return Calculation(
+        energy=result["energy"],
+        structure=output["structure"],
+        calculator=_vasp_calculator(output, engine),
+        n_steps=run.get("n_steps"),
+        failure=failure,
+        max_force=_largest(result.get("forces")),
+        rehearsal=bool(run.get("rehearsal")),
+    )
+
+
+def _vasp_calculator(output: Mapping[str, Any], engine: str) -> str:
+    """Name engine and version; a large document may have lost its calculations."""
+    calculations = output["calcs_reversed"]
+    if not calculations:
+        return str(output["run"]["calculator"])
+    return f"{engine} {calculations[0]['vasp_version']}"
+
+
+def _failures(run: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the last failed attempt: it is the one that ended the calculation."""
+    return list(run.get("failures") or ())[-1:]
+
+
+def _largest(forces: object) -> float | None:
+    if not isinstance(forces, list | tuple) or not forces:
+        return None
+    return max(math.hypot(*force) for force in forces)

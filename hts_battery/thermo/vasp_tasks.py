@@ -1,0 +1,93 @@
+"""What a stored VASP task says of an energy: validated, corrected, or why not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hts_battery.thermo.vasp_corrections import VaspEnergy, correct_vasp_energies
+from hts_battery.thermo.vasp_validation import validate_vasp_task
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pymatgen.core import Structure
+
+    from hts_battery.schemas.energy import ComparableEnergy
+
+
+def vasp_task_energy(
+    entry_id: str,
+    output: Mapping[str, Any],
+    structure: Structure,
+    oxidation_states: Mapping[str, float],
+    *,
+    oxide_type: str = "oxide",
+) -> ComparableEnergy | str:
+    """
+    Validate and correct the energy of one VASP task, of a candidate or a phase.
+
+    Parameters
+    ----------
+    entry_id
+        Key of the entry.
+    output
+        An emmet-core ``TaskDoc`` as stored.
+    structure
+        Its final structure.
+    oxidation_states
+        Element → mean formal charge: supplied, never guessed.
+    oxide_type
+        ``oxide``, ``peroxide``, ``superoxide``, ``ozonide`` or ``hydroxide``.
+
+    Returns
+    -------
+    ComparableEnergy or str
+        The corrected energy, or the reason why there is none.
+
+    Raises
+    ------
+    KeyError
+        If the document lacks what every VASP task has.
+    """
+    if not output["calcs_reversed"]:
+        return "too large to be stored whole, so its settings cannot be checked"
+    last = output["calcs_reversed"][0]
+    audit = correct_vasp_energies(
+        [
+            VaspEnergy(
+                entry_id=entry_id,
+                formula=structure.composition.element_composition.formula.replace(
+                    " ", ""
+                ),
+                energy=output["output"]["energy"],
+                run_type=str(last["run_type"]),
+                hubbards=last["input"].get("hubbards") or {},
+                oxidation_states=oxidation_states,
+                oxide_type=oxide_type,
+                potcar_spec=tuple(last["input"].get("potcar_spec") or ()),
+                structure=structure,
+                validation=validate_vasp_task(output),
+            )
+        ]
+    )
+    return audit.rejected[0].reason if audit.rejected else audit.used[0]
+
+
+def oxide_type_of(structure: Structure) -> str:
+    """
+    Tell an oxide from a peroxide and its kin by the distances between its atoms.
+
+    Parameters
+    ----------
+    structure
+        Relaxed structure.
+
+    Returns
+    -------
+    str
+        As :func:`vasp_task_energy` takes it; ``oxide`` where there is no oxygen.
+    """
+    from pymatgen.analysis.structure_analyzer import oxide_type  # noqa: PLC0415 - slow
+
+    found = str(oxide_type(structure))
+    return "oxide" if found == "None" else found
