@@ -136,6 +136,7 @@ def nights(count: int, path: Path | None, stores: Stores, printer: Printer) -> N
     printer("references", len(references), "documents")
     night("from scratch", campaign, stores, printer)
     night("no change", campaign, stores, printer)
+    night("no change, all verified", campaign, stores, printer, verify=True)
 
     add_tasks(members[-LATE:], energies, campaign, stores)
     night(f"{LATE} new candidates", campaign, stores, printer)
@@ -147,7 +148,7 @@ def nights(count: int, path: Path | None, stores: Stores, printer: Printer) -> N
     start = time.perf_counter()
     correct_oxygen(stores)
     printer("entries corrected by hand", time.perf_counter() - start, "s")
-    night("correction change", campaign, stores, printer)
+    night("correction change", campaign, stores, printer, verify=True)
     screening = ScreeningDatabase(stores)
     start = time.perf_counter()
     found = list(screening.stable(temperature=1473.0, threshold=0.0, limit=20))
@@ -164,10 +165,17 @@ def campaign_of(count: int) -> Campaign:
         return load_campaign(path)
 
 
-def night(name: str, campaign: Campaign, stores: Stores, printer: Printer) -> None:
+def night(
+    name: str,
+    campaign: Campaign,
+    stores: Stores,
+    printer: Printer,
+    *,
+    verify: bool = False,
+) -> None:
     """Run every builder once and print what it did."""
     start, used = time.perf_counter(), processor_seconds(stores)
-    reports = build(campaign.spec, stores, temperatures=TEMPERATURES)
+    reports = build(campaign.spec, stores, temperatures=TEMPERATURES, verify=verify)
     seconds = time.perf_counter() - start
     for builder, done in reports.items():
         touched = done.written + done.removed

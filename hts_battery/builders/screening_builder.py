@@ -95,6 +95,7 @@ class ScreeningBuilder(Builder):
         self.stored: set[tuple[Any, ...]] = set()
         self._digests: list[str] = []
         self.before_write: Callable[[], None] | None = None
+        self.settled: Callable[[str], bool] | None = None
 
     def prechunk(self, number_splits: int) -> Iterator[dict[str, Any]]:
         """Yield what differs between the workers of a distributed build."""

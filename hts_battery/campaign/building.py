@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import time
 from collections import defaultdict
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +22,7 @@ from hts_battery.builders.screening_builder import (
 )
 from hts_battery.builders.summary import SummaryBuilder
 from hts_battery.builders.thermo import ThermoBuilder
+from hts_battery.campaign.unchanged import ChainInputs, LastRun, document_counts
 from hts_battery.connections.locks import exclusive
 from hts_battery.connections.processes import host_name
 from hts_battery.connections.stores import ensure_index
@@ -46,10 +50,12 @@ BUILDERS = ("entries", "thermo", "summary")
 LOCK = "build"
 """Name of the lock that a run of the builders holds."""
 
+logger = logging.getLogger(__name__)
+
 _PACKAGES = ("hts_battery", "numpy", "pymatgen", "maggma", "emmet-core")
 
 
-def build(
+def build(  # noqa: PLR0913 - each is named by its caller
     spec: CampaignSpec,
     stores: Stores,
     *,
@@ -57,6 +63,7 @@ def build(
     only: str | None = None,
     retry_failed: bool = False,
     batch_size: int = BATCH_SIZE,
+    verify: bool = False,
 ) -> dict[str, BuildReport]:
     """
     Run the builders of one campaign: entries, then thermo, then summary.
@@ -75,6 +82,9 @@ def build(
         Whether failures are tried again though nothing changed.
     batch_size
         Documents made and written together.
+    verify
+        Whether what earlier runs wrote is read again although they can be trusted:
+        finds documents of the builders that were edited by hand.
 
     Returns
     -------
@@ -86,7 +96,7 @@ def build(
     StoreError
         If another process is building.
     """
-    asked = _Asked(tuple(temperatures), only, retry_failed, batch_size)
+    asked = _Asked(tuple(temperatures), only, retry_failed, batch_size, verify)
     return _run([spec], stores, asked)
 
 
@@ -97,6 +107,7 @@ def build_all(
     only: str | None = None,
     retry_failed: bool = False,
     batch_size: int = BATCH_SIZE,
+    verify: bool = False,
 ) -> dict[str, BuildReport]:
     """
     Run the builders of every campaign of the database.
@@ -104,7 +115,7 @@ def build_all(
     Entries belong to no campaign and are made once; the counts of the other builders
     are added up. Parameters are those of :func:`build`.
     """
-    asked = _Asked(tuple(temperatures), only, retry_failed, batch_size)
+    asked = _Asked(tuple(temperatures), only, retry_failed, batch_size, verify)
     return _run(stored_campaigns(stores), stores, asked)
 
 
@@ -116,6 +127,7 @@ class _Asked:
     only: str | None
     retry_failed: bool
     batch_size: int
+    verify: bool
 
 
 @dataclass
@@ -125,6 +137,9 @@ class _Run:
     stores: Stores
     lease: Lease
     manifest: BuildManifest
+    last: LastRun
+    chain: ChainInputs
+    _digests: dict[str, str] = field(default_factory=dict)
 
     def note(self, **fields: object) -> None:
         """Change the manifest and write it."""
@@ -137,18 +152,38 @@ class _Run:
 
     def carry_out(self, name: str, campaign: str, builder: ScreeningBuilder) -> None:
         """Run one builder and note what it did."""
-        report = run_builder(builder, before_write=self.lease.check)
+        place = f"{name} {campaign}".strip()
+        start = time.perf_counter()
+        digest = self._chain_digest(campaign)
+        if digest is not None and self.last.has_seen(place, digest):
+            report = self.last.report(place, time.perf_counter() - start)
+            hulls = self.last.hulls(campaign) if name == "thermo" else ()
+        else:
+            if name == "entries":
+                builder.settled = partial(self.last.has_seen, place)
+            report = run_builder(builder, before_write=self.lease.check)
+            thermo = isinstance(builder, ThermoBuilder)
+            hulls = tuple(_hull_summaries(builder)) if thermo else ()
         known = self.manifest.reports
         total = total_report([known[name], report] if name in known else [report])
-        place = f"{name} {campaign}".strip()
-        hulls = self.manifest.hulls
-        if isinstance(builder, ThermoBuilder):
-            hulls += tuple(_hull_summaries(builder))
+        inputs = builder.inputs_digest if digest is None else digest
         self.note(
             reports={**known, name: total},
-            input_digests={**self.manifest.input_digests, place: builder.inputs_digest},
-            hulls=hulls,
+            input_digests={**self.manifest.input_digests, place: inputs},
+            input_counts={**self.manifest.input_counts, place: report.read},
+            hulls=self.manifest.hulls + hulls,
         )
+
+    def _chain_digest(self, campaign: str) -> str | None:
+        """Digest what a campaign's builders read; None where it cannot be known."""
+        entries = self.manifest.input_digests.get("entries")
+        if not campaign or entries is None:
+            return None
+        if campaign not in self._digests:
+            self._digests[campaign] = self.chain.digest(
+                campaign, entries, self.manifest.options[campaign]
+            )
+        return self._digests[campaign]
 
 
 def _run(
@@ -189,7 +224,17 @@ def _recorded_run(
             code_version=CODE_VERSION,
             options={spec.name: _options(spec, asked) for spec in specs},
         )
-        run = _Run(stores, lease, manifest)
+        run = _Run(
+            stores,
+            lease,
+            manifest,
+            LastRun(stores, manifest, verify=asked.verify),
+            ChainInputs(stores),
+        )
+        # Read before anything is written: what counts is what the last run left.
+        trusted = run.last.manifest
+        if trusted is not None:
+            logger.debug("run %s can be trusted", trusted.run_id)
         run.note()
         try:
             yield run
@@ -200,7 +245,11 @@ def _recorded_run(
                 error=f"{type(err).__name__}: {err}",
             )
             raise
-        run.note(state=BuildState.FINISHED, finished_at=datetime.now(UTC))
+        run.note(
+            state=BuildState.FINISHED,
+            finished_at=datetime.now(UTC),
+            document_counts=document_counts(stores),
+        )
 
 
 def _mark_interrupted(stores: Stores) -> None:
@@ -215,6 +264,7 @@ def _mark_interrupted(stores: Stores) -> None:
 def _options(spec: CampaignSpec, asked: _Asked) -> dict[str, Any]:
     return {
         "engine": spec.engine,
+        "relaxation": spec.relaxation.model_dump(mode="json"),
         "temperatures": _temperatures(spec, asked),
         "entropy": spec.entropy.model_dump(mode="json"),
         "stability": spec.stability.model_dump(mode="json"),

@@ -22,8 +22,19 @@ RetryFailed = Annotated[
 ]
 
 
+Verify = Annotated[
+    bool,
+    typer.Option("--verify", help="Read again what was written; trust no earlier run."),
+]
+
+
 def _build(
-    only: str | None, *, dry_run: bool, as_json: bool, retry_failed: bool
+    only: str | None,
+    *,
+    dry_run: bool,
+    as_json: bool,
+    retry_failed: bool,
+    verify: bool = False,
 ) -> None:
     from hts_battery.campaign.building import build_all, stored_campaigns
 
@@ -46,6 +57,7 @@ def _build(
             temperatures=get_settings().temperatures,
             only=only,
             retry_failed=retry_failed,
+            verify=verify,
         )
     total = {
         name: {field: getattr(report, field) for field in _COUNTS}
@@ -72,10 +84,19 @@ def _build(
 
 @app.command("all")
 def all_builders(
-    dry_run: DryRun = False, retry_failed: RetryFailed = False, as_json: AsJson = False
+    dry_run: DryRun = False,
+    retry_failed: RetryFailed = False,
+    verify: Verify = False,
+    as_json: AsJson = False,
 ) -> None:
     """Run every builder for every campaign; what is unchanged is not touched."""
-    _build(None, dry_run=dry_run, as_json=as_json, retry_failed=retry_failed)
+    _build(
+        None,
+        dry_run=dry_run,
+        as_json=as_json,
+        retry_failed=retry_failed,
+        verify=verify,
+    )
 
 
 @app.command()

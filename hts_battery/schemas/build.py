@@ -197,6 +197,14 @@ class BuildManifest(Document):
         default_factory=dict,
         description="Builder, with its campaign → digest of all its input digests.",
     )
+    input_counts: dict[str, int] = Field(
+        default_factory=dict,
+        description="Builder, with its campaign → number of its inputs.",
+    )
+    document_counts: dict[str, int] = Field(
+        default_factory=dict,
+        description="Collection → documents when the run ended; empty before.",
+    )
     reports: dict[str, BuildReport] = Field(
         default_factory=dict, description="Builder → counts over all campaigns."
     )

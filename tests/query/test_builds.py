@@ -78,7 +78,7 @@ def test_a_run_that_fails_says_so_and_gives_the_lock_back(
             lambda _: (_ for _ in ()).throw(StoreError("the server is gone")),
         )
         with pytest.raises(StoreError, match="the server is gone"):
-            build_all(stores, temperatures=TEMPERATURES)
+            build_all(stores, temperatures=TEMPERATURES, verify=True)
     latest = runs(stores)[0]
     assert latest["state"] == "failed"
     assert latest["error"] == "StoreError: the server is gone"
