@@ -88,6 +88,43 @@ def load_campaign(path: str | Path) -> Campaign:
     SpecError
         If anything in it is wrong: file, line and field, before anything is written.
     """
+    campaign, refuse = _read(path)
+    engines = _engines(campaign.spec, refuse)
+    elements = _check_members(campaign, refuse)
+    for place, one in engines.items():
+        if unsupported := sorted(one.unsupported(elements)):
+            raise refuse(
+                f"{one.name} cannot compute {', '.join(unsupported)}: choose another "
+                "engine or leave the element out of the space",
+                place,
+            )
+    return campaign
+
+
+def read_campaign(path: str | Path) -> Campaign:
+    """
+    Read a campaign file without looking at its members.
+
+    For questions about compositions alone: whether every member fits a cell takes
+    milliseconds each, which adds up.
+
+    Parameters
+    ----------
+    path
+        A YAML file.
+
+    Raises
+    ------
+    SpecError
+        If the file is wrong: file, line and field.
+    """
+    return _read(path)[0]
+
+
+def _read(
+    path: str | Path,
+) -> tuple[Campaign, Callable[[str, str], SpecError]]:
+    """Return the campaign of a file, and what makes errors that know their line."""
     data, lines = load_yaml(path)
     if not isinstance(data, dict):
         raise SpecError("a campaign is written as a mapping", file=str(path), line=1)
@@ -108,17 +145,7 @@ def load_campaign(path: str | Path) -> Campaign:
     except HTSBatteryError as err:
         raise refuse(str(err), "space") from err
     filters = load_filters(spec.filters, file=str(path), lines=lines)
-    campaign = Campaign(spec, space, Path(path), filters)
-    engines = _engines(spec, refuse)
-    elements = _check_members(campaign, refuse)
-    for place, one in engines.items():
-        if unsupported := sorted(one.unsupported(elements)):
-            raise refuse(
-                f"{one.name} cannot compute {', '.join(unsupported)}: choose another "
-                "engine or leave the element out of the space",
-                place,
-            )
-    return campaign
+    return Campaign(spec, space, Path(path), filters), refuse
 
 
 def _engines(

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from hts_battery.campaign.building import build
 from hts_battery.campaign.local_run import Progress, run_candidates
+from hts_battery.campaign.reference_gaps import campaign_elements
 from hts_battery.campaign.registration import register
 from hts_battery.errors import BusyError, ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from jobflow import Maker
@@ -67,8 +68,9 @@ def conduct(  # noqa: PLR0913 - each is named by its caller
         Number of candidates computed, and what each builder did.
     """
     spec = campaign.spec
+    elements = campaign_elements(campaign)
     for name in hull_engines(spec):
-        ensure_references(name, stores)
+        ensure_references(name, stores, elements=elements)
     register(campaign, stores)
     computed = run_candidates(
         campaign,
@@ -96,7 +98,9 @@ def hull_engines(spec: CampaignSpec) -> tuple[str, ...]:
     return tuple(dict.fromkeys((spec.engine, spec.prerelax.engine)))
 
 
-def ensure_references(engine_name: str, stores: Stores) -> None:
+def ensure_references(
+    engine_name: str, stores: Stores, *, elements: Collection[str] | None = None
+) -> None:
     """
     Import the shipped energies that the database lacks.
 
@@ -104,6 +108,15 @@ def ensure_references(engine_name: str, stores: Stores) -> None:
 
     A phase counts as lacking, too, where the library's structure has changed since its
     energy was stored; energies that a user computed from today's structure are kept.
+
+    Parameters
+    ----------
+    engine_name
+        Name of the engine.
+    stores
+        Open stores.
+    elements
+        Only phases made of these; all phases if none are given.
     """
     from hts_battery.campaign.references import store_references  # noqa: PLC0415 - slow
     from hts_battery.flows.references import shipped_energies  # noqa: PLC0415 - slow
@@ -115,7 +128,7 @@ def ensure_references(engine_name: str, stores: Stores) -> None:
         )
     }
     try:
-        shipped = shipped_energies(engine_name).energies
+        shipped = shipped_energies(engine_name, elements=elements).energies
     except ConfigurationError:
         if known:  # the user computed his own
             return

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hts_battery.cli import formatting
-from hts_battery.cli.opening import opened_stores
-from hts_battery.cli.options import AsJson, DryRun, Engine
+from hts_battery.cli.opening import database_exists, opened_stores
+from hts_battery.cli.options import AsJson, DryRun, Engine, SpecFile
 from hts_battery.errors import ConfigurationError
 from hts_battery.schemas.formula import ELEMENTS
 from hts_battery.settings import get_settings
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from hts_battery.schemas.reference import ReferencePhase
 
 app = typer.Typer(help="Competing phases.", no_args_is_help=True)
+
+_ROWS = 40
 
 Elements = Annotated[
     str | None,
@@ -189,3 +191,63 @@ def _gaps(elements: str | None, known: Container[str]) -> list[str]:
         for pair in combinations(names, 2)
         if anions & set(pair) and (system := "-".join(pair)) not in known
     ]
+
+
+@app.command()
+def gaps(
+    spec: SpecFile,
+    engine: Annotated[
+        str | None, typer.Option("--engine", help="Another engine than the campaign's.")
+    ] = None,
+    largest: Annotated[
+        int, typer.Option(min=1, max=3, help="Largest number of elements of a system.")
+    ] = 2,
+    fewer_than: Annotated[
+        int, typer.Option(min=1, help="List systems with fewer phases than this.")
+    ] = 1,
+    alloys: Annotated[
+        bool, typer.Option("--alloys", help="Systems without an anion, too.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the chemical systems of a campaign with no or few competing phases."""
+    from hts_battery.campaign.campaign_file import read_campaign
+    from hts_battery.campaign.reference_gaps import reference_gaps, usable_formulas
+    from hts_battery.flows.engines import engine as engine_of
+
+    campaign = read_campaign(spec)
+    name = engine_of(engine or campaign.spec.engine).name
+    if database_exists():
+        with opened_stores(make_indexes=False) as stores:
+            formulas = usable_formulas(name, stores)
+    else:
+        formulas = usable_formulas(name)
+    found = reference_gaps(
+        (candidate for _, candidate in campaign.kept()),
+        formulas,
+        largest=largest,
+        fewer_than=fewer_than,
+    )
+    # Alloys seldom limit an oxide or fluoride, and there are hundreds; elements do.
+    shown = [
+        gap
+        for gap in found
+        if alloys or gap.has_anion or "-" not in gap.chemical_system
+    ]
+    if as_json:
+        for gap in shown:
+            formatting.json_line(gap.model_dump(mode="json"))
+        return
+    formatting.table(
+        ("system", "candidates", f"{name} phases"),
+        (
+            (gap.chemical_system, f"{gap.n_candidates:,}", gap.n_references)
+            for gap in shown[:_ROWS]
+        ),
+        right=("candidates", f"{name} phases"),
+    )
+    formatting.line(
+        f"{len(shown):,} systems of at most {largest} elements have fewer than "
+        f"{fewer_than} phases of {name}, which has {len(formulas):,}"
+        + (f"; {_ROWS} shown, --json has all" if len(shown) > _ROWS else "")
+    )

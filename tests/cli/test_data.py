@@ -236,3 +236,19 @@ def test_a_server_of_somebody_else_is_left_alone(hts: Callable[..., Answer]) -> 
         answer = hts("db", verb)
         assert answer.status == 2
         assert "not ours" in answer.err
+
+
+def test_gaps_of_a_campaign_are_listed_without_a_database(
+    hts: Callable[..., Answer], folder: Path, campaign_file: Callable[..., Path]
+) -> None:
+    spec = campaign_file()
+    words = ("references", "gaps", spec, "--engine", "forcefield:MACE-MP-0")
+    rows = hts(*words, "--json").lines
+    assert {row["chemical_system"] for row in rows} >= {"Li", "Li-O", "Mn-O"}
+    assert "Li-Mn" not in {row["chemical_system"] for row in rows}
+    alloys = hts(*words, "--alloys", "--json").lines
+    assert "Li-Mn" in {row["chemical_system"] for row in alloys}
+    assert "Li-O" in hts(*words).out
+    assert not (folder / "hts-data").exists()
+    wrong = hts("references", "gaps", spec, "--engine", "none")
+    assert (wrong.status, wrong.err.count("\n")) == (2, 1)
