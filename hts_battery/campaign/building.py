@@ -162,8 +162,7 @@ class _Run:
             if name == "entries":
                 builder.settled = partial(self.last.has_seen, place)
             report = run_builder(builder, before_write=self.lease.check)
-            thermo = isinstance(builder, ThermoBuilder)
-            hulls = tuple(_hull_summaries(builder)) if thermo else ()
+            hulls = tuple(_hull_summaries(builder))
         known = self.manifest.reports
         total = total_report([known[name], report] if name in known else [report])
         inputs = builder.inputs_digest if digest is None else digest
@@ -339,7 +338,10 @@ def summary_builder(
     )
 
 
-def _hull_summaries(builder: ThermoBuilder) -> Iterator[HullSummary]:
+def _hull_summaries(builder: ScreeningBuilder) -> Iterator[HullSummary]:
+    """Say which hulls a builder used; none but that of stabilities uses any."""
+    if not isinstance(builder, ThermoBuilder):
+        return
     for scheme, known in builder.known_hulls.items():
         yield HullSummary(
             campaign=builder.campaign.name,
