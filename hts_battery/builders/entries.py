@@ -282,7 +282,11 @@ def _read_entry(
     composition = structure.composition.element_composition
     formula = composition.formula.replace(" ", "")
     ordered = None if cell is None else OrderedCell.model_validate(cell)
-    relaxed = None if ordered is None else compare_relaxed(ordered, structure)
+    relaxed = (
+        None
+        if ordered is None
+        else compare_relaxed(ordered, structure, moments=calculation.moments)
+    )
     failure = calculation.failure or _left_prototype(relaxed)
     energy = None
     if not failure:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from hts_battery.builders.digests import CODE_VERSION
-from hts_battery.schemas.build import Judgement
+from hts_battery.schemas.build import Change, Judgement, ThermoRecord
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -167,3 +167,42 @@ def _references(
         more = len(found) - _MOST_NAMED
         found = [*found[:_MOST_NAMED], f"{more} more references"]
     return found or [REFERENCES]
+
+
+def change_of(
+    old: Mapping[str, Any] | None,
+    record: ThermoRecord | None,
+    why: tuple[str, ...],
+) -> Change:
+    """
+    Put what stood there and what stands there now side by side.
+
+    Parameters
+    ----------
+    old
+        The stored record; None if there was none.
+    record
+        The record now; None if it is removed.
+    why
+        Reasons, as words.
+    """
+    before = judgement(old["result"]) if old and old["result"] else None
+    after = judgement(record.result) if record and record.result else None
+    place = record or old
+    result = (record and record.result) or (old and old["result"])
+    if isinstance(place, ThermoRecord):
+        name, temperature = place.candidate_id, place.temperature
+    else:
+        known = cast("Mapping[str, Any]", place)
+        name, temperature = known["candidate_id"], known["temperature"]
+    formula = None
+    if result:
+        formula = result["formula"] if isinstance(result, dict) else result.formula
+    return Change(
+        candidate_id=name,
+        formula=formula,
+        temperature=temperature,
+        before=before,
+        after=after,
+        reasons=why,
+    )

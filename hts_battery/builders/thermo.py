@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from hts_battery.builders.digests import CODE_VERSION, input_digest
 from hts_battery.builders.judging import (
@@ -16,6 +16,7 @@ from hts_battery.builders.judging import (
 from hts_battery.builders.reasons import (
     REMOVED,
     HullNews,
+    change_of,
     judgement,
     reasons,
 )
@@ -33,7 +34,6 @@ from hts_battery.builders.screening_builder import (
 )
 from hts_battery.connections.contents import content_digests, query_values
 from hts_battery.schemas.build import (
-    Change,
     ChangeSet,
     PreviousJudgement,
     ThermoRecord,
@@ -345,7 +345,7 @@ class ThermoBuilder(ScreeningBuilder):
                 self._write_changes(
                     f"removed-{temperature:g}-{number}",
                     [
-                        _change(record, None, (REMOVED,))
+                        change_of(record, None, (REMOVED,))
                         for group in old.values()
                         for record in group
                         if record["temperature"] == temperature
@@ -371,7 +371,7 @@ class ThermoBuilder(ScreeningBuilder):
             ]
             records += made
             changes += [
-                _change(
+                change_of(
                     part["old"].get(record.temperature),
                     record,
                     self._reasons(part["old"].get(record.temperature), record, item),
@@ -472,31 +472,4 @@ def _answer(result: Mapping[str, Any]) -> StoredAnswer:
         chemical_potentials=result["chemical_potentials"],
         phases=tuple(phase["reference_id"] for phase in result["decomposition"]),
         exclude=tuple(result["excluded_references"]),
-    )
-
-
-def _change(
-    old: Mapping[str, Any] | None,
-    record: ThermoRecord | None,
-    why: tuple[str, ...],
-) -> Change:
-    before = judgement(old["result"]) if old and old["result"] else None
-    after = judgement(record.result) if record and record.result else None
-    place = record or old
-    result = (record and record.result) or (old and old["result"])
-    if isinstance(place, ThermoRecord):
-        name, temperature = place.candidate_id, place.temperature
-    else:
-        known = cast("Mapping[str, Any]", place)
-        name, temperature = known["candidate_id"], known["temperature"]
-    formula = None
-    if result:
-        formula = result["formula"] if isinstance(result, dict) else result.formula
-    return Change(
-        candidate_id=name,
-        formula=formula,
-        temperature=temperature,
-        before=before,
-        after=after,
-        reasons=why,
     )
