@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,12 +42,15 @@ class Campaign:
         The file.
     filters
         Rules that remove selected members.
+    limit
+        Largest number of members; none takes all. For rehearsals.
     """
 
     spec: CampaignSpec
     space: CompositionSpace
     path: Path
     filters: tuple[Filter, ...] = ()
+    limit: int | None = None
 
     def members(self) -> Iterator[tuple[int, CandidateDoc]]:
         """Yield the candidates to screen with their index in the space, lazily."""
@@ -65,9 +69,12 @@ class Campaign:
             Told what each filter removes.
         """
         chosen = selected(self.space, self.spec.selection)
-        for one in judged(chosen, self.filters, report):
-            if one.rule is None:
-                yield one.index, one.candidate
+        kept = (
+            (one.index, one.candidate)
+            for one in judged(chosen, self.filters, report)
+            if one.rule is None
+        )
+        yield from islice(kept, self.limit)
 
     def key(self, candidate: CandidateDoc) -> str:
         """Content key of the calculation of a candidate."""

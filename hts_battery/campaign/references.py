@@ -103,8 +103,16 @@ def compute_references(  # noqa: PLR0913 - each is named by its caller
 
 def _output(key: str, stores: Stores) -> dict[str, object] | None:
     """Output of the relaxation with that key, if it finished."""
-    doc = stores.tasks.query_one(
-        {"metadata.content_key": key, "metadata.step": REFERENCE_STEP},
-        properties=["output"],
-    )
-    return None if doc is None else dict(doc["output"])
+    found = [
+        doc
+        for doc in stores.tasks.query(
+            {"metadata.content_key": key, "metadata.step": REFERENCE_STEP},
+            properties=["index", "metadata.final", "output"],
+        )
+        # Engines with several calculations mark the one whose energy counts, and an
+        # attempt that failed has no energy.
+        if doc["metadata"].get("final") is not False
+        and (doc.get("output") or {}).get("output")
+    ]
+    newest = max(found, key=lambda doc: doc.get("index") or 0, default=None)
+    return None if newest is None else dict(newest["output"])

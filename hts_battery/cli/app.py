@@ -16,6 +16,7 @@ from hts_battery.cli import (
     launchpad,
     query,
     references,
+    rehearse,
     space,
 )
 from hts_battery.errors import (
@@ -39,6 +40,7 @@ app.add_typer(build.app, name="build")
 app.add_typer(query.app, name="query")
 app.add_typer(db.app, name="db")
 app.add_typer(launchpad.app, name="launchpad")
+app.command("rehearse")(rehearse.rehearse)
 
 _FAILED = 1
 _WRONG_USAGE = 2

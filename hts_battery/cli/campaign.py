@@ -39,7 +39,7 @@ def check(spec: SpecFile, as_json: AsJson = False) -> None:
     for _, candidate in campaign.kept(report):
         candidates += 1
         elements.update(candidate.amounts)
-    missing = _missing(campaign, elements)
+    missing = missing_phases(campaign, elements)
     answer = {
         "campaign": campaign.spec.name,
         "space": campaign.space.count,
@@ -60,7 +60,7 @@ def check(spec: SpecFile, as_json: AsJson = False) -> None:
         formatting.line(problem)
 
 
-def _missing(campaign: Campaign, elements: set[str]) -> list[str]:
+def missing_phases(campaign: Campaign, elements: set[str]) -> list[str]:
     """Say which engine lacks competing phases; write nothing."""
     from hts_battery.campaign.coverage import missing_references
 

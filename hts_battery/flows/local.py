@@ -88,6 +88,8 @@ def run_flow_locally(
                 flow,
                 store=job_store,
                 root_dir=Path(folder),
+                # Codes find the files of the calculation before them by its folder.
+                create_folders=True,
                 log=False,
                 ensure_success=True,
                 allow_external_references=True,

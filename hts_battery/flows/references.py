@@ -14,7 +14,7 @@ from pymatgen.core import Structure
 
 from hts_battery.errors import ConfigurationError
 from hts_battery.flows.engines import engine
-from hts_battery.flows.recorded import recorded
+from hts_battery.flows.recorded import jobs_of, recorded
 from hts_battery.flows.versions import installed_versions
 from hts_battery.schemas.calculation import is_vasp_task, read_task
 from hts_battery.schemas.campaign import content_key
@@ -105,6 +105,9 @@ def reference_flow(
             "content_key": reference_key(phase, engine_name, relaxation),
         }
     )
+    # Not its calculations on the way, where an engine takes several.
+    for one in jobs_of(flow):
+        one.update_metadata({"final": one.uuid == flow.output.uuid}, dynamic=True)
     recorded(flow)
     return flow
 

@@ -10,6 +10,7 @@ from atomate2.vasp.run import DEFAULT_HANDLERS
 from custodian.vasp.handlers import WalltimeHandler
 from pydantic import Field
 
+from hts_battery.rehearsal.faults import WALL_TIME_VARIABLE
 from hts_battery.schemas.base import Document
 
 _START_VARIABLE = "CUSTODIAN_WALLTIME_START"
@@ -39,6 +40,11 @@ class VaspOptions(Document):
     wall_time_buffer: int = Field(
         300, ge=0, description="Time in s before its end at which VASP is asked."
     )
+    own_allocation: bool = Field(
+        default=False,
+        description="Whether the time counts from the start of each run, as if each "
+        "had an allocation of its own: for the stand-in.",
+    )
     custodian: dict[str, Any] = Field(
         default_factory=dict, description="Keywords of custodian."
     )
@@ -48,6 +54,9 @@ def rehearsal_options(command: str, *, engine: str, calculator: str) -> VaspOpti
     """
     Return options for the stand-in: no POTCARs, and custodian looks often.
 
+    Where the environment gives a rehearsal a wall time, each run has as much, and
+    half of it passes before VASP is asked to stop.
+
     Parameters
     ----------
     command
@@ -55,12 +64,19 @@ def rehearsal_options(command: str, *, engine: str, calculator: str) -> VaspOpti
     engine, calculator
         Names that its documents carry.
     """
+    limit = int(os.environ.get(WALL_TIME_VARIABLE, "0"))
+    wall_time: dict[str, Any] = (
+        {"wall_time": limit, "wall_time_buffer": limit // 2, "own_allocation": True}
+        if limit
+        else {}
+    )
     return VaspOptions(
         engine=engine,
         calculator=calculator,
         command=command,
         potcar_spec=True,
         custodian={"polling_time_step": 0.2, "monitor_freq": 5},
+        **wall_time,
     )
 
 
@@ -84,6 +100,9 @@ def _handlers(options: VaspOptions, step: str) -> list[Any]:
     """
     allocation = os.environ.get("SLURM_JOB_START_TIME")
     wall_time = options.wall_time
+    if options.own_allocation:
+        allocation = None
+        os.environ.pop(_START_VARIABLE, None)
     if allocation is not None:
         begin = datetime.fromtimestamp(int(allocation), UTC).astimezone()
         os.environ[_START_VARIABLE] = begin.strftime(_START_FORMAT)

@@ -25,6 +25,11 @@ SECONDS_VARIABLE = "HTS_REHEARSAL_SECONDS"
 """Wall time in s that every ionic step takes."""
 
 
+WALL_TIME_VARIABLE = "HTS_REHEARSAL_WALL_TIME"
+"""Allocation in s that each run of the stand-in has; half of it passes before the
+run is asked to stop."""
+
+
 class Fault(StrEnum):
     """A failure that the stand-in can show."""
 
