@@ -28,6 +28,8 @@ class Calculation:
     """Why the energy may not be used; null where it may."""
     max_force: float | None = None
     """Largest force on an atom, eV/angstrom; null where the document has none."""
+    moments: tuple[float, ...] | None = None
+    """Final moment of each site in Bohr magnetons; null where the engine gave none."""
     rehearsal: bool = False
     """Whether a stand-in made it, so that its energy means nothing."""
 
@@ -92,6 +94,7 @@ def read_task(output: Mapping[str, Any], engine: str) -> Calculation:
         n_steps=steps,
         failure=None if converged else f"relaxation not converged after {steps} steps",
         max_force=_largest(result.get("forces")),
+        moments=_moments(output["structure"], "final_magmom"),
     )
 
 
@@ -113,6 +116,8 @@ def _read_vasp(output: Mapping[str, Any], engine: str) -> Calculation:
         n_steps=run.get("n_steps"),
         failure=failure,
         max_force=_largest(result.get("forces")),
+        # emmet writes the moments of the OUTCAR here, none where it has none.
+        moments=_moments(output["structure"], "magmom"),
         rehearsal=bool(run.get("rehearsal")),
     )
 
@@ -134,3 +139,13 @@ def _largest(forces: object) -> float | None:
     if not isinstance(forces, list | tuple) or not forces:
         return None
     return max(math.hypot(*force) for force in forces)
+
+
+def _moments(structure: Mapping[str, Any], name: str) -> tuple[float, ...] | None:
+    """Read the moments that the engine wrote on the sites, if it did on every one."""
+    found = [
+        site.get("properties", {}).get(name) for site in structure.get("sites", ())
+    ]
+    if not found or any(not isinstance(one, int | float) for one in found):
+        return None
+    return tuple(float(one) for one in found)

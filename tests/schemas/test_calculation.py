@@ -76,3 +76,25 @@ def test_a_document_that_lost_its_calculations_is_still_named() -> None:
 def test_a_document_of_another_kind_is_a_programming_error() -> None:
     with pytest.raises(KeyError):
         read_task({"output": {"energy": 0.0}}, "chgnet")
+
+
+@pytest.mark.parametrize(
+    ("properties", "moments"),
+    [
+        ([{"final_magmom": 4.6}, {"final_magmom": 0.0}], (4.6, 0.0)),
+        ([{"final_magmom": 4.6}, {}], None),
+        ([{"magmom": 5.0}, {"magmom": 0.0}], None),
+    ],
+)
+def test_moments_are_those_that_the_engine_wrote(
+    properties: list[dict[str, float]], moments: tuple[float, ...] | None
+) -> None:
+    """A moment that a calculation started from is not one that it ended with."""
+    output = {
+        "state": "successful",
+        "is_force_converged": True,
+        "forcefield_version": "0.4.2",
+        "structure": {"sites": [{"properties": one} for one in properties]},
+        "output": {"energy": -9.7, "n_steps": 7},
+    }
+    assert read_task(output, "chgnet").moments == moments
