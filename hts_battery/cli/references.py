@@ -18,7 +18,8 @@ from hts_battery.settings import get_settings
 if TYPE_CHECKING:
     from collections.abc import Container
 
-    from hts_battery.schemas.reference import ReferencePhase
+    from hts_battery.schemas.reference import ReferenceEnergy, ReferencePhase
+    from hts_battery.thermo.imported_entries import Rejection
 
 app = typer.Typer(help="Competing phases.", no_args_is_help=True)
 
@@ -31,24 +32,105 @@ Elements = Annotated[
 
 
 @app.command("import")
-def import_shipped(
-    engine: Engine = "chgnet",
+def import_references(  # noqa: PLR0913, PLR0917 - options are named on the command line
     file: Annotated[
-        Path | None, typer.Option(help="A file of energies; the shipped one if none.")
+        Path | None,
+        typer.Argument(
+            metavar="[FILE]",
+            help="Energies or pymatgen entries (JSON); with --from-mp a campaign file; "
+            "the shipped energies if none.",
+        ),
     ] = None,
+    engine: Engine = "chgnet",
+    calculator: Annotated[
+        str | None,
+        typer.Option(help="Calculator of pymatgen entries, like 'vasp mp-gga PBE'."),
+    ] = None,
+    from_mp: Annotated[
+        bool, typer.Option("--from-mp", help="Fetch from the Materials Project.")
+    ] = False,
+    elements: Elements = None,
+    largest: Annotated[
+        int, typer.Option(min=1, help="Largest number of elements of a system fetched.")
+    ] = 3,
     dry_run: DryRun = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Put the shipped reference energies of an engine, or a file, into the database."""
+    """Put reference energies into the database: shipped, of a file, or fetched."""
+    from hts_battery.campaign.reference_import import read_file
     from hts_battery.campaign.references import store_references
-    from hts_battery.flows.references import read_energy_file, shipped_energies
+    from hts_battery.flows.references import shipped_energies
 
-    energies = shipped_energies(engine) if file is None else read_energy_file(file)
-    if dry_run:
-        formatting.line(f"would write up to {len(energies.energies)} references")
+    rejected: tuple[Rejection, ...] = ()
+    if from_mp:
+        energies, rejected = _fetched(file, engine, elements, largest)
+    elif elements is not None:
+        raise ConfigurationError("--elements belongs to --from-mp")
+    elif file is None:
+        energies = shipped_energies(engine).energies
+    else:
+        energies, rejected = read_file(file, engine_name=engine, calculator=calculator)
+    written = 0
+    if not dry_run:
+        with opened_stores() as stores:
+            written = store_references(energies, stores)
+    _report_import(len(energies), rejected, None if dry_run else written, as_json)
+
+
+def _report_import(
+    read: int, rejected: tuple[Rejection, ...], written: int | None, as_json: bool
+) -> None:
+    """Say what was imported; nothing was written where that is not known."""
+    if as_json:
+        for one in rejected:
+            formatting.json_line({"rejected": one.entry, "reason": one.reason})
+        formatting.json_line(
+            {"read": read, "rejected": len(rejected), "written": written or 0}
+        )
         return
-    with opened_stores() as stores:
-        written = store_references(energies.energies, stores)
-    formatting.line(f"{written} references written, {len(energies.energies)} read")
+    for one in rejected:
+        formatting.line(f"{one.entry}: rejected: {one.reason}")
+    if written is None:
+        formatting.line(f"would write up to {read} references")
+    else:
+        formatting.line(f"{written} references written, {read} read")
+
+
+def _fetched(
+    spec: Path | None, engine: str, elements: str | None, largest: int
+) -> tuple[tuple[ReferenceEnergy, ...], tuple[Rejection, ...]]:
+    """Fetch the systems of a campaign, or of some elements."""
+    from hts_battery.campaign.campaign_file import read_campaign
+    from hts_battery.campaign.reference_import import (
+        from_materials_project,
+        require_materials_project_engine,
+        subsystems,
+    )
+    from hts_battery.connections.materials_project import connect
+    from hts_battery.flows.engines import engine as engine_of
+
+    require_materials_project_engine(engine)
+    if (spec is None) == (elements is None):
+        raise ConfigurationError("--from-mp needs a campaign file or --elements")
+    if spec is not None:
+        kept = (one.amounts for _, one in read_campaign(spec).kept())
+        systems = subsystems((frozenset(one) for one in kept), largest=largest)
+    else:
+        systems = subsystems([_symbols(elements or "")], largest=largest)
+    named = {symbol for system in systems for symbol in system.split("-")}
+    if unsupported := engine_of(engine).unsupported(named):
+        raise ConfigurationError(
+            f"engine {engine} cannot compute {', '.join(sorted(unsupported))}: leave "
+            "it out"
+        )
+    return from_materials_project(systems, connect(), engine_name=engine)
+
+
+def _symbols(elements: str) -> list[str]:
+    symbols = elements.replace(" ", "").split(",")
+    if wrong := sorted(set(symbols) - ELEMENTS):
+        raise ConfigurationError(f"--elements: no element {', '.join(wrong)}")
+    return symbols
 
 
 @app.command()
@@ -112,10 +194,7 @@ def _phases(elements: str | None, names: list[str] | None) -> list[ReferencePhas
     if elements is None:
         found = load_reference_phases()
     else:
-        symbols = elements.replace(" ", "").split(",")
-        if wrong := sorted(set(symbols) - ELEMENTS):
-            raise ConfigurationError(f"--elements: no element {', '.join(wrong)}")
-        found = phases_within(symbols)
+        found = phases_within(_symbols(elements))
     if names:
         known = {phase.phase_id for phase in found}
         unknown = sorted(set(names) - known)

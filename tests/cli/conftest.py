@@ -120,8 +120,6 @@ def screened(
 ) -> Answer:
     """Return the answer to a first run of the small campaign."""
     assert on_server.is_dir()
-    imported = hts(
-        "references", "import", "--engine", "fake", "--file", fake_references
-    )
+    imported = hts("references", "import", "--engine", "fake", fake_references)
     assert imported.status == 0, imported.err
     return hts("campaign", "run", fake_file)

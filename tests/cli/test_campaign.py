@@ -62,7 +62,7 @@ def test_check_says_which_elements_have_no_competing_phase(
 def test_check_counts_the_competing_phases_of_the_database(
     hts: Callable[..., Answer], fake_file: Path, fake_references: Path
 ) -> None:
-    hts("references", "import", "--engine", "fake", "--file", fake_references)
+    hts("references", "import", "--engine", "fake", fake_references)
     (answer,) = hts("campaign", "check", fake_file, "--json").lines
     assert answer["missing"] == []
 
@@ -80,7 +80,7 @@ def test_gated_candidates_are_released_and_then_computed(
 ) -> None:
     assert fake_engine == "fake"
     path = campaign_file(("engine: chgnet", GATE % "-5"))
-    hts("references", "import", "--engine", "fake", "--file", fake_references)
+    hts("references", "import", "--engine", "fake", fake_references)
     answer = hts("campaign", "run", path)
     # Nothing failed, but there is nothing to rank either.
     assert answer.status == 1
@@ -202,7 +202,7 @@ def test_a_run_with_a_failed_candidate_ranks_the_others_and_exits_with_1(
     broken = FakeRelaxMaker(error="no licence", error_with="F")
     engine = replace(ENGINES["fake"], relax_maker=lambda _relaxation: broken)
     monkeypatch.setitem(ENGINES, "fake", engine)  # type: ignore[misc]
-    hts("references", "import", "--engine", "fake", "--file", fake_references)
+    hts("references", "import", "--engine", "fake", fake_references)
     answer = hts("campaign", "run", fake_file)
     assert answer.status == 1
     assert "failed: builtins.RuntimeError: no licence" in answer.out
@@ -253,7 +253,7 @@ def test_a_campaign_without_any_stability_fails_with_the_reason(
 ) -> None:
     text = fake_references.read_text().replace('"Mn', '"Cr').replace('"fake-Mn', '"x')
     fake_references.write_text(text)
-    hts("references", "import", "--engine", "fake", "--file", fake_references)
+    hts("references", "import", "--engine", "fake", fake_references)
     answer = hts("campaign", "run", fake_file)
     assert answer.status == 1
     assert "no candidate of small has a stability" in answer.err

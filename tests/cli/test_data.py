@@ -51,7 +51,7 @@ def test_wrong_names_of_references_are_refused(hts: Callable[..., Answer]) -> No
         ("compute", "--engine", "none", "--dry-run"),
         ("compute", "--phase", "none", "--dry-run"),
         ("list", "--elements", "Li,Xx"),
-        ("import", "--file", "none.json"),
+        ("import", "none.json"),
     ):
         answer = hts("references", *words)
         assert (answer.status, answer.out) == (2, ""), words
@@ -74,7 +74,7 @@ def test_references_are_imported_once(
     hts: Callable[..., Answer], fake_references: Path
 ) -> None:
     count = len(fake_reference_energies())
-    words = ("references", "import", "--engine", "fake", "--file", fake_references)
+    words = ("references", "import", "--engine", "fake", fake_references)
     assert hts(*words).out == f"{count} references written, {count} read\n"
     assert hts(*words).out == f"0 references written, {count} read\n"
 
@@ -252,3 +252,53 @@ def test_gaps_of_a_campaign_are_listed_without_a_database(
     assert not (folder / "hts-data").exists()
     wrong = hts("references", "gaps", spec, "--engine", "none")
     assert (wrong.status, wrong.err.count("\n")) == (2, 1)
+
+
+def test_entries_of_pymatgen_are_imported_and_rejections_are_said(
+    hts: Callable[..., Answer], on_server: Path
+) -> None:
+    entries = [
+        {"composition": {"Li": 2}, "energy": -3.8, "entry_id": "a"},
+        {"composition": {"Li": 2, "O": 1}, "energy": None, "entry_id": "b"},
+    ]
+    path = on_server / "entries.json"
+    path.write_text(json.dumps(entries))
+    words = ("references", "import", path, "--engine", "chgnet")
+    nameless = hts(*words)
+    assert (nameless.status, nameless.err.count("\n")) == (2, 1)
+    assert "--calculator is missing" in nameless.err
+    words = (*words, "--calculator", "chgnet 0.4.2")
+    assert hts(*words, "--dry-run").out == (
+        "b: rejected: no energy\nwould write up to 1 references\n"
+    )
+    assert hts(*words, "--json").lines == [
+        {"rejected": "b", "reason": "no energy"},
+        {"read": 1, "rejected": 1, "written": 1},
+    ]
+    assert hts(*words, "--json").lines[-1]["written"] == 0
+
+
+def test_energies_of_another_engine_are_refused(
+    hts: Callable[..., Answer], fake_references: Path
+) -> None:
+    answer = hts("references", "import", fake_references, "--dry-run")
+    assert answer.status == 2
+    assert "energies of the engine fake, not of chgnet" in answer.err
+
+
+def test_the_materials_project_is_asked_only_with_a_key_for_its_own_engine(
+    hts: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MP_API_KEY", raising=False)
+    monkeypatch.delenv("PMG_MAPI_KEY", raising=False)
+    words = ("references", "import", "--from-mp")
+    wrong = {
+        (): "belong to vasp-mp-gga, not to chgnet",
+        ("--engine", "vasp-mp-gga"): "needs a campaign file or --elements",
+        ("--engine", "vasp-mp-gga", "--elements", "Li,Og"): "cannot compute Og",
+        ("--engine", "vasp-mp-gga", "--elements", "Li,O"): "no key of the Materials",
+    }
+    for options, says in wrong.items():
+        answer = hts(*words, *options)
+        assert (answer.status, answer.err.count("\n")) == (2, 1), options
+        assert says in answer.err

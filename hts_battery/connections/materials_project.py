@@ -1,0 +1,136 @@
+"""The Materials Project: entries of chemical systems, through its client mp-api."""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from hts_battery.errors import ConfigurationError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+KEY_VARIABLES = ("MP_API_KEY", "PMG_MAPI_KEY")
+THERMO_TYPE = "GGA_GGA+U"
+"""PBE and PBE+U, the only energies that belong to those of the engine vasp-mp-gga."""
+
+_BATCH = 100  # systems a question: they travel in its address
+_REFUSED = re.compile(r"\b(401|403)\b|api[ _-]?key", re.IGNORECASE)
+
+
+class Rester(Protocol):
+    """What is used of mp-api's ``MPRester``."""
+
+    def get_entries(
+        self,
+        chemsys_formula_mpids: str | list[str],
+        *,
+        compatible_only: bool,
+        additional_criteria: dict[str, Any],
+    ) -> list[Any]:
+        """Return the entries of some chemical systems."""
+
+
+@dataclass(frozen=True)
+class MaterialsProject:
+    """
+    A connection to the Materials Project.
+
+    Parameters
+    ----------
+    rester
+        mp-api's client, or a stand-in.
+    errors
+        What it raises where the service does not answer as it should.
+    """
+
+    rester: Rester
+    errors: tuple[type[Exception], ...] = (OSError,)
+
+    def entries(self, chemical_systems: Sequence[str]) -> list[dict[str, Any]]:
+        """
+        Return the uncorrected entries of chemical systems, of one thermo type.
+
+        Parameters
+        ----------
+        chemical_systems
+            Like ``Li-Mn-O``.
+
+        Raises
+        ------
+        ConfigurationError
+            If the key is refused.
+        StoreError
+            If the service does not answer.
+        """
+        found: list[dict[str, Any]] = []
+        for start in range(0, len(chemical_systems), _BATCH):
+            with self._translated():
+                answer = self.rester.get_entries(
+                    list(chemical_systems[start : start + _BATCH]),
+                    compatible_only=False,
+                    additional_criteria={"thermo_types": [THERMO_TYPE]},
+                )
+            found += [
+                entry if isinstance(entry, dict) else entry.as_dict()
+                for entry in answer
+            ]
+        return found
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except self.errors as err:
+            if _REFUSED.search(str(err)):
+                # Its message may repeat the key.
+                raise ConfigurationError(_wrong_key()) from None
+            raise StoreError(
+                f"the Materials Project does not answer: {type(err).__name__}: "
+                f"{str(err).partition(chr(10))[0]}; try again later"
+            ) from err
+
+
+def _wrong_key() -> str:
+    return (
+        f"the Materials Project refuses the key in {' or '.join(KEY_VARIABLES)}: copy "
+        "the one of https://materialsproject.org/dashboard"
+    )
+
+
+def connect(environment: Mapping[str, str] | None = None) -> MaterialsProject:
+    """
+    Connect to the Materials Project with the key of the environment.
+
+    Parameters
+    ----------
+    environment
+        Instead of this process's variables.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no key, it is refused, or mp-api is not installed.
+    """
+    variables = os.environ if environment is None else environment
+    key = next((variables[name] for name in KEY_VARIABLES if variables.get(name)), None)
+    if key is None:
+        raise ConfigurationError(
+            f"no key of the Materials Project: set {' or '.join(KEY_VARIABLES)} to the "
+            "one of https://materialsproject.org/dashboard"
+        )
+    try:
+        from mp_api.client import MPRester  # noqa: PLC0415 - an optional extra
+        from mp_api.client.core.client import MPRestError  # noqa: PLC0415 - likewise
+    except ImportError as err:
+        raise ConfigurationError(
+            "the Materials Project needs mp-api: pip install 'hts_battery[mp]'"
+        ) from err
+    try:
+        return MaterialsProject(MPRester(key), (MPRestError, OSError, ValueError))
+    except ValueError:
+        # A key of the wrong length is refused at once, in words that may repeat it.
+        raise ConfigurationError(_wrong_key()) from None
