@@ -15,7 +15,8 @@ relaxations
 batches
     CHGNet on 40-atom cells, one by one and in batches, on one thread.
 processes
-    One process with two threads beside two processes with one thread each, in turn.
+    One process with two threads, as OpenMP makes them and with threads that wait
+    without spinning, beside two processes with one thread each, in turn.
 
 Prints one JSON object a line; ``ratio`` is the peer's time over ours; in the last two
 groups the time of single cells, or of the one process, over the other's.
@@ -124,7 +125,7 @@ def line(
 
 def read_campaign(text: str, folder: Path) -> Campaign:
     """Read a campaign from a text."""
-    file = folder / "hts_benchmark.yaml"
+    file = folder / f"hts_benchmark_{os.getpid()}.yaml"
     file.write_text(text, encoding="utf-8")
     campaign = load_campaign(file)
     file.unlink()
@@ -306,7 +307,8 @@ def loaded_model(threads: int) -> CHGNet:
     from chgnet.model import CHGNet  # noqa: PLC0415 - likewise
 
     torch.set_num_threads(threads)
-    return CHGNet.load(use_device="cpu", verbose=False)
+    with redirect_stdout(StringIO()):  # it greets
+        return CHGNet.load(use_device="cpu", verbose=False)
 
 
 def batches(options: argparse.Namespace) -> None:
@@ -356,11 +358,15 @@ def evaluate(options: argparse.Namespace) -> None:
 
 def processes(options: argparse.Namespace) -> None:
     """Compare one process of two threads with two processes of one, in turn."""
-    workers = [worker(threads) for threads in (2, 1, 1)]
+    workers = [worker(2), worker(2, OMP_WAIT_POLICY="passive"), worker(1), worker(1)]
     for one in workers:
         while told(one) != "ready":
             pass
-    teams = {"one process, two threads": workers[:1], "two processes": workers[1:]}
+    teams = {
+        "one process, two threads": workers[:1],
+        "one process, two threads that wait without spinning": workers[1:2],
+        "two processes": workers[2:],
+    }
     spent: dict[str, list[Seconds]] = {name: [] for name in teams}
     for _ in range(options.rounds):
         for name, team in teams.items():
@@ -389,14 +395,14 @@ def processes(options: argparse.Namespace) -> None:
         )
 
 
-def worker(threads: int) -> subprocess.Popen[str]:
+def worker(threads: int, **environment: str) -> subprocess.Popen[str]:
     """Start a process of this program that evaluates when told to."""
     return subprocess.Popen(  # noqa: S603 - this program
         [sys.executable, __file__, "--only", "evaluate", "--threads", str(threads)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "OMP_NUM_THREADS": str(threads)},
+        env={**os.environ, **environment, "OMP_NUM_THREADS": str(threads)},
         cwd=tempfile.gettempdir(),
     )
 
