@@ -285,13 +285,15 @@ def _compute_references(
     maker = engine(campaign.spec.engine).relax_maker(campaign.spec.relaxation)
     if not isinstance(maker, VaspFlowMaker):
         raise TypeError(f"{campaign.spec.engine} is no stand-in for VASP")
+    # atomate2 types the makers inside its makers as any Maker.
+    first = maker.flow_maker().relax_maker.relax_maker1  # type: ignore[attr-defined]
     energies = compute_references(
         rehearsal_phases(elements_of(campaign)),
         stores,
         engine_name=campaign.spec.engine,
         relaxation=campaign.spec.relaxation,
         launch_folder=folder / "launches",
-        relax_maker=maker.flow_maker().relax_maker.relax_maker1,
+        relax_maker=first,
         progress=progress,
     )
     store_references(energies, stores)
