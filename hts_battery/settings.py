@@ -114,6 +114,12 @@ class HTSBatterySettings(BaseSettings):
         "hts_battery/blobs/", description="Prefix of the names in the bucket."
     )
 
+    launch_quota: int | None = Field(
+        None,
+        gt=0,
+        description="Bytes that launch folders may take; above it no new job is "
+        "started. None is no limit.",
+    )
     gpaw_command: str | None = Field(
         None,
         description="How this worker starts an interpreter that has GPAW, for example "

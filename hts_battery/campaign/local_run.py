@@ -14,6 +14,7 @@ from hts_battery.campaign.claims import Claims
 from hts_battery.connections.clients import translated_outages
 from hts_battery.connections.executions import described_error
 from hts_battery.errors import MissingReferenceError
+from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -154,7 +155,7 @@ class _Run:
     ) -> None:
         """Get ready to compute, or refuse; slow, so only where there is work."""
         from hts_battery.flows.engines import engine  # noqa: PLC0415 - jobflow takes a second
-        from hts_battery.flows.local import remove_empty_launches  # noqa: PLC0415 - jobflow takes a second
+        from hts_battery.flows.local import tidy_launches  # noqa: PLC0415 - jobflow takes a second
         from hts_battery.flows.screen import ScreenMaker  # noqa: PLC0415 - likewise
 
         spec = self.campaign.spec
@@ -170,7 +171,7 @@ class _Run:
             from hts_battery.campaign.gate_hulls import GateHulls  # noqa: PLC0415 - likewise
 
             self.hulls = GateHulls.of_engine(spec.prerelax.engine, self.stores)
-        remove_empty_launches(self.launch_folder)
+        tidy_launches(self.launch_folder, self.stores.tasks)
         self.claims = Claims(self.launch_folder / CLAIMS)
 
     def close(self) -> None:
@@ -191,8 +192,12 @@ class _Run:
             return True
 
     def _compute(self, candidate: CandidateDoc, key: str, known: Calculated) -> None:
-        from hts_battery.flows.local import run_flow_locally  # noqa: PLC0415 - jobflow takes a second
+        from hts_battery.flows.local import (  # noqa: PLC0415 - jobflow takes a second
+            refuse_full,
+            run_flow_locally,
+        )
 
+        refuse_full(self.launch_folder, get_settings().launch_quota)
         kept = () if self.retry_failed else known.failures
         failures = _Failures(candidate, key, self.stores, [dict(one) for one in kept])
         failures.write()

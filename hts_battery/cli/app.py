@@ -13,6 +13,7 @@ from hts_battery.cli import (
     campaign,
     db,
     formatting,
+    launches,
     launchpad,
     query,
     references,
@@ -39,6 +40,7 @@ app.add_typer(references.app, name="references")
 app.add_typer(build.app, name="build")
 app.add_typer(query.app, name="query")
 app.add_typer(db.app, name="db")
+app.add_typer(launches.app, name="launches")
 app.add_typer(launchpad.app, name="launchpad")
 app.command("rehearse")(rehearse.rehearse)
 

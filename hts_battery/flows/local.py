@@ -6,7 +6,7 @@ import os
 import re
 import tempfile
 import warnings
-from contextlib import redirect_stderr, redirect_stdout, suppress
+from contextlib import redirect_stderr, redirect_stdout
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,14 +15,18 @@ from jobflow import run_locally
 
 from hts_battery.connections.clients import translated_outages
 from hts_battery.connections.processes import host_name, process_identity
+from hts_battery.errors import SubmissionError
+from hts_battery.flows.launch_folders import tidy
 from hts_battery.flows.recorded import Watch, watched
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from jobflow import Flow, JobStore
+    from maggma.core import Store
 
     from hts_battery.flows.recorded import Failure
+    from hts_battery.schemas.launch import LaunchAction
 
 
 JOB_LOG = "jobs.log"
@@ -38,7 +42,10 @@ def run_flow_locally(
     on_failure: Callable[[Failure], None] = lambda _failure: None,
 ) -> bool:
     """
-    Run one flow to its end in a launch folder that is removed afterwards.
+    Run one flow to its end, each job in a folder of its own.
+
+    Afterwards the folders are kept, packed or removed by the rules of
+    :mod:`hts_battery.flows.launch_folders`; after an outage they are left as they are.
 
     What jobs print, warnings included, goes to ``jobs.log`` in the folder of launches.
 
@@ -67,17 +74,23 @@ def run_flow_locally(
         If the database or the execution record failed: no job is run after that.
     """
     launch_folder.mkdir(parents=True, exist_ok=True)
-    watch = Watch(on_failure)
-    uri = str(getattr(job_store.docs_store, "uri", ""))
+    watch = Watch(on_failure, own_folders=True)
+    folder = Path(tempfile.mkdtemp(dir=launch_folder, prefix=_prefix(os.getpid())))
+    try:
+        return _run(flow, job_store, folder, watch)
+    finally:
+        if not watch.outages:
+            with translated_outages(_uri(job_store), "tidying launch folders"):
+                tidy(folder, job_store.docs_store)
+
+
+def _run(flow: Flow, job_store: JobStore, folder: Path, watch: Watch) -> bool:
     with (
-        tempfile.TemporaryDirectory(
-            dir=launch_folder, prefix=_prefix(os.getpid())
-        ) as folder,
-        (launch_folder / JOB_LOG).open("a", encoding="utf-8") as log,
+        (folder.parent / JOB_LOG).open("a", encoding="utf-8") as log,
         redirect_stdout(log),
         redirect_stderr(log),
         watched(watch),
-        translated_outages(uri, f"running {flow.name}"),
+        translated_outages(_uri(job_store), f"running {flow.name}"),
         warnings.catch_warnings(),
     ):
         # The orderings of a candidate do not depend on each other, and jobflow warns
@@ -87,7 +100,7 @@ def run_flow_locally(
             run_locally(
                 flow,
                 store=job_store,
-                root_dir=Path(folder),
+                root_dir=folder,
                 # Codes find the files of the calculation before them by its folder.
                 create_folders=True,
                 log=False,
@@ -103,33 +116,71 @@ def run_flow_locally(
     return True
 
 
-def remove_empty_launches(launch_folder: Path) -> int:
+def tidy_launches(
+    launch_folder: Path, tasks: Store, *, dry_run: bool = False
+) -> list[tuple[Path, LaunchAction]]:
     """
-    Remove the empty launch folders that killed processes of this host left behind.
+    Tidy the launch folders that ended processes of this host left behind.
 
-    A folder with files in it is left: what a killed calculation wrote may be wanted.
+    What a killed calculation wrote stays until the same calculation has succeeded.
 
     Parameters
     ----------
     launch_folder
         Folder of launches; one that does not exist holds none.
+    tasks
+        Store of outputs.
+    dry_run
+        Only say what would be done.
 
     Returns
     -------
-    int
-        Number of folders removed.
+    list
+        Launch folder and action.
     """
-    removed = 0
+    done = []
+    for folder in _ended(launch_folder):
+        done += tidy(folder, tasks, dry_run=dry_run)
+    return done
+
+
+def refuse_full(launch_folder: Path, quota: int | None) -> None:
+    """
+    Hold new jobs where launch folders take more room than they may.
+
+    Nothing is deleted for the sake of room: what the rules keep, somebody wants.
+
+    Raises
+    ------
+    SubmissionError
+        With what to do.
+    """
+    if quota is None:
+        return
+    used = sum(
+        path.lstat().st_size for path in launch_folder.rglob("*") if path.is_file()
+    )
+    if used > quota:
+        raise SubmissionError(
+            f"{launch_folder} holds {used / 1e9:.3f} GB of {quota / 1e9:.3f} allowed: "
+            "nothing new is started; run `hts launches clean`, move finished folders "
+            "away, or raise launch_quota (HTS_BATTERY_LAUNCH_QUOTA)"
+        )
+
+
+def _ended(launch_folder: Path) -> Iterator[Path]:
+    """Yield the launch folders of processes of this host that are gone."""
     for folder in launch_folder.glob("launch-*"):
         found = _LAUNCH.fullmatch(folder.name)
         if found is None or folder.name.startswith(_prefix(int(found["pid"]))):
             continue  # not ours, or of a process that is alive
         if found["host"] != _short(host_name()):
             continue  # of a host whose processes cannot be seen from here
-        with suppress(OSError):  # it holds files
-            folder.rmdir()
-            removed += 1
-    return removed
+        yield folder
+
+
+def _uri(job_store: JobStore) -> str:
+    return str(getattr(job_store.docs_store, "uri", ""))
 
 
 def _prefix(pid: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobflow import Flow, Job, Response
@@ -12,12 +13,13 @@ from jobflow import Flow, Job, Response
 from hts_battery.connections.clients import translated_outages
 from hts_battery.connections.executions import ExecutionRecord, described_error
 from hts_battery.errors import CalculationError, StoreError
+from hts_battery.flows.launch_folders import write_mark
 from hts_battery.flows.versions import refuse_other_versions
+from hts_battery.schemas.launch import LaunchMark
 from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from jobflow import JobStore
 
@@ -40,7 +42,11 @@ class Watch:
     on_failure: Callable[[Failure], None] = lambda _failure: None
     outages: list[StoreError] = field(default_factory=list)
     """Errors of the database or the record: nobody's calculation failed."""
+    own_folders: bool = False
+    """Whether each job runs in a folder of its own, to be marked as the job's."""
 
+
+PRERELAX_STEP = "prerelax"
 
 _watch: ContextVar[Watch | None] = ContextVar("watch", default=None)
 
@@ -84,6 +90,8 @@ class RecordedJob(Job):
             instead.
         """
         watch = _watch.get()
+        if watch is not None and watch.own_folders:
+            write_mark(Path.cwd(), self._mark())
         try:
             response = self._run_recorded(store, job_dir)
         except StoreError as err:
@@ -115,6 +123,21 @@ class RecordedJob(Job):
             refuse_other_versions(self.metadata.get("versions", {}))
             with translated_outages(uri, f"running {self.name}"):
                 return super().run(store, job_dir)
+
+    def _mark(self) -> LaunchMark:
+        metadata = self.metadata
+        settings = metadata.get("calculation") or metadata
+        engine = settings.get("engine")
+        if metadata.get("step") == PRERELAX_STEP:
+            engine = (settings.get("prerelax") or {}).get("engine")
+        return LaunchMark(
+            uuid=self.uuid,
+            index=self.index,
+            engine=engine,
+            step=metadata.get("step"),
+            content_key=metadata.get("content_key"),
+            ordering_id=metadata.get("ordering_id"),
+        )
 
     def _failure(self, error: Exception) -> Failure:
         failure: Failure = {

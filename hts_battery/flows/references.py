@@ -102,6 +102,7 @@ def reference_flow(
         {
             "step": REFERENCE_STEP,
             "phase_id": phase.phase_id,
+            "engine": engine_name,
             "content_key": reference_key(phase, engine_name, relaxation),
         }
     )

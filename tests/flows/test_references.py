@@ -97,6 +97,8 @@ def test_the_flow_of_a_phase_is_tagged_and_recorded() -> None:
     assert job.metadata == {
         "step": "reference",
         "phase_id": PHASE.phase_id,
+        "engine": "chgnet",
+        "final": True,
         "content_key": reference_key(PHASE, "chgnet", RelaxationSpec()),
     }
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from fakes import FakeCountedRelaxMaker, FakeRelaxMaker, FakeTwoRelaxationsMaker
+from maggma.stores import MemoryStore
 from monty.json import MontyDecoder, MontyEncoder
 
 from hts_battery.connections.executions import ledger, read_executions
@@ -16,8 +17,8 @@ from hts_battery.flows.cells import starting_structure
 from hts_battery.flows.local import (
     JOB_LOG,
     _prefix,
-    remove_empty_launches,
     run_flow_locally,
+    tidy_launches,
 )
 from hts_battery.flows.recorded import RecordedJob
 from hts_battery.flows.screen import ScreenMaker
@@ -302,9 +303,16 @@ def test_a_lost_database_stops_the_flow_and_blames_no_job(
     }
 
 
+def memory_tasks() -> MemoryStore:
+    store = MemoryStore(key="uuid")
+    store.connect()
+    return store
+
+
 def test_empty_launch_folders_of_dead_processes_are_removed(tmp_path: Path) -> None:
     launches = tmp_path / "launches"
-    assert remove_empty_launches(launches) == 0
+    tasks = memory_tasks()
+    assert tidy_launches(launches, tasks) == []
     script = (
         "import os, sys; from pathlib import Path\n"
         "from hts_battery.flows.local import _prefix\n"
@@ -318,6 +326,6 @@ def test_empty_launch_folders_of_dead_processes_are_removed(tmp_path: Path) -> N
     other_host = launches / f"launch-00000000-1-{'0' * 8}-d"
     for folder in (own, other_host):
         folder.mkdir()
-    assert remove_empty_launches(launches) == 1
+    assert tidy_launches(launches, tasks) == []
     assert not empty.exists()
     assert {full, own, other_host} == set(launches.iterdir())

@@ -1,0 +1,35 @@
+"""hts launches: the folders in which jobs ran."""
+
+from __future__ import annotations
+
+import typer
+
+from hts_battery.cli import formatting
+from hts_battery.cli.opening import opened_stores
+from hts_battery.cli.options import AsJson, DryRun
+from hts_battery.settings import get_settings
+
+app = typer.Typer(help="Folders in which jobs ran.", no_args_is_help=True)
+
+
+@app.callback()
+def _noun() -> None:
+    """Folders in which jobs ran."""
+
+
+@app.command()
+def clean(dry_run: DryRun = False, as_json: AsJson = False) -> None:
+    """Pack and delete, by the rules of each engine, what ended runs left behind."""
+    from hts_battery.flows.local import tidy_launches
+
+    folder = get_settings().data_dir / "launches"
+    with opened_stores(make_indexes=False) as stores:
+        done = tidy_launches(folder, stores.tasks, dry_run=dry_run)
+    if as_json:
+        for launch, action in done:
+            formatting.json_line({"folder": launch, **action.model_dump(mode="json")})
+        return
+    for launch, action in done:
+        formatting.line(f"{action.verb} {launch / action.name} ({action.size} bytes)")
+    verb = "would be packed or deleted" if dry_run else "packed or deleted"
+    formatting.line(f"{len(done)} files {verb}")
