@@ -22,7 +22,7 @@ def commands() -> list[str]:
     return [
         f"hts {noun} {verb}"
         for noun, verbs in sorted(group.commands.items())  # type: ignore[attr-defined]
-        for verb in sorted(verbs.commands)
+        for verb in sorted(getattr(verbs, "commands", ()))
     ]
 
 
