@@ -5,11 +5,13 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 CAMPAIGN ?= workflows/campaigns/quickstart.yaml
 
-.PHONY: screen test test-all check format bench install clean help
+.PHONY: screen test test-all test-dft check format bench install gpaw clean help
 
 help:
 	@echo "make screen    run the quickstart campaign: compositions to a stability ranking"
 	@echo "make test      the whole suite, offline (test-all is the same today)"
+	@echo "make gpaw      install GPAW, the DFT code of the dft tests (needs the packages docs/gpaw.md names)"
+	@echo "make test-dft  real DFT only: about 3 minutes"
 	@echo "make check     lint, format, types, spelling, import contracts"
 	@echo "make bench     side-by-side benchmarks"
 
@@ -24,6 +26,10 @@ $(STAMP): pyproject.toml constraints.txt
 
 install: $(STAMP)
 
+gpaw: $(STAMP)
+	@printf "fftw = True\nlibraries += ['fftw3']\n" > $(VENV)/gpaw_siteconfig.py
+	GPAW_CONFIG=$(abspath $(VENV)/gpaw_siteconfig.py) $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-binary gpaw gpaw
+
 screen: $(STAMP)
 	@$(BIN)/hts campaign run $(CAMPAIGN)
 
@@ -31,6 +37,9 @@ test: $(STAMP)
 	$(BIN)/python -m pytest
 
 test-all: test
+
+test-dft: $(STAMP)
+	$(BIN)/python -m pytest -m dft
 
 check: $(STAMP)
 	$(BIN)/ruff check .
