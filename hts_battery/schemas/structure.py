@@ -26,7 +26,7 @@ class OrderingMethod(StrEnum):
     SQS = "sqs"
     """Special quasirandom structure: pair correlations near those of a random alloy."""
     ELECTROSTATIC = "electrostatic"
-    """Lowest Ewald energy of the formal charges that annealing found."""
+    """Lowest Ewald energy of the formal charges that the search found."""
     RANDOM = "random"
     """A random shuffle."""
 
