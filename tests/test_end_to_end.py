@@ -215,7 +215,8 @@ def test_energies_of_two_calculators_never_meet_in_one_hull(
     )
     (standing,) = standings(campaign, stores, execution_folder=execution_folder)
     assert standing.state == "unjudged"
-    assert "computed with chgnet fake" in standing.reason
+    assert "chgnet fake" in standing.reason
+    assert "calculators or correction schemes in one hull" in standing.reason
 
     # Once comparable references are there, the next build judges it.
     store_references(fake_reference_energies(), stores)
