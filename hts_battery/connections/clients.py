@@ -135,9 +135,7 @@ def translated_errors(uri: str, doing: str = "") -> Iterator[None]:
     try:
         yield
     except PyMongoError as err:
-        words = redact(str(err).partition(", Timeout:")[0], uri)
-        action = f" while {doing}" if doing else ""
-        message = f"database {redact(uri)}{action}: {type(err).__name__}: {words}"
+        message = _said(err, uri, doing)
         if redact(str(err), uri) == str(err):
             raise StoreError(message) from err
         # The original repeats the password, and a traceback would show it.
@@ -171,10 +169,14 @@ def translated_outages(uri: str, doing: str) -> Iterator[None]:
             isinstance(err, OperationFailure) and err.code in _OUTAGE_CODES
         ):
             raise
-        words = redact(str(err).partition(", Timeout:")[0], uri)
-        raise DatabaseOutageError(
-            f"database {redact(uri)} while {doing}: {type(err).__name__}: {words}"
-        ) from None
+        raise DatabaseOutageError(_said(err, uri, doing)) from None
+
+
+def _said(err: PyMongoError, uri: str, doing: str) -> str:
+    """Server, action and the driver's own words, without secrets."""
+    words = redact(str(err).partition(", Timeout:")[0], uri)
+    action = f" while {doing}" if doing else ""
+    return f"database {redact(uri)}{action}: {type(err).__name__}: {words}"
 
 
 @atexit.register

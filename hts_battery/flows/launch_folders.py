@@ -194,11 +194,11 @@ def write_mark(folder: Path, mark: LaunchMark) -> None:
 def marked_folders(folder: Path) -> Iterator[tuple[Path, LaunchMark]]:
     """Yield the launch folders below a folder that say whose they are."""
     for path in sorted(folder.rglob(MARK)):
-        with suppress(ValidationError, FileNotFoundError):
-            yield (
-                path.parent,
-                LaunchMark.model_validate_json(path.read_text("utf-8")),
-            )
+        try:
+            mark = LaunchMark.model_validate_json(path.read_text("utf-8"))
+        except (ValidationError, FileNotFoundError):
+            continue  # half-written at a kill, or removed meanwhile: nobody's to touch
+        yield path.parent, mark
 
 
 def tidy(
