@@ -119,6 +119,13 @@ COLLECTIONS: dict[str, tuple[str, tuple[Index, ...]]] = {
         (Index(("run_id",), unique=True), Index(("state",))),
     ),
     "locks": ("name", (Index(("name",), unique=True),)),
+    "submissions": ("campaign", (Index(("campaign",), unique=True),)),
+    "backlog": ("block", (Index(("campaign", "block"), unique=True),)),
+    # Workflows that ended, out of FireWorks' own collections.
+    "archived_workflows": (
+        "fw_id",
+        (Index(("fw_id",), unique=True), Index(("campaign",))),
+    ),
 }
 """Name of each collection → key field and indexes."""
 
@@ -232,7 +239,13 @@ class Stores:
     builds
         One manifest per run of the builders.
     locks
-        Who may build now.
+        Who may build or send work now.
+    submissions
+        How each campaign is sent to its worker.
+    backlog
+        What was sent of each campaign and how it ended, in blocks of candidates.
+    archived_workflows
+        Workflows that ended, with their launches, one document each.
     job_store
         jobflow's store: ``tasks``, with ``blobs`` as the additional store ``data``.
     blob_store
@@ -254,6 +267,9 @@ class Stores:
     changes: SharedMongoStore
     builds: SharedMongoStore
     locks: SharedMongoStore
+    submissions: SharedMongoStore
+    backlog: SharedMongoStore
+    archived_workflows: SharedMongoStore
     job_store: JobStore
     blob_store: BlobStore = BlobStore.MONGO
 
