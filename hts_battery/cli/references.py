@@ -103,13 +103,13 @@ def _fetched(
     from hts_battery.campaign.campaign_file import read_campaign
     from hts_battery.campaign.reference_import import (
         from_materials_project,
-        require_materials_project_engine,
+        materials_project_thermo_type,
         subsystems,
     )
     from hts_battery.connections.materials_project import connect
     from hts_battery.flows.engines import engine as engine_of
 
-    require_materials_project_engine(engine)
+    materials_project_thermo_type(engine)  # refuses an engine that has none
     if (spec is None) == (elements is None):
         raise ConfigurationError("--from-mp needs a campaign file or --elements")
     if spec is not None:

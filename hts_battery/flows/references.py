@@ -26,6 +26,7 @@ from hts_battery.schemas.reference import (
 )
 from hts_battery.structures.reference_library import reference_structure
 from hts_battery.structures.reference_moments import reference_moments
+from hts_battery.thermo.vasp_schemes import vasp_scheme
 from hts_battery.thermo.vasp_tasks import oxide_type_of, vasp_task_energy
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ def reference_energy(
     if reason is None and fell_apart and not found.rehearsal:
         # CHGNet pulls some molecular crystals of F2 apart: that is no crystal.
         reason = f"fell apart or collapsed: volume changed by a factor of {growth:.2f}"
-    elif reason is None and is_vasp_task(output) and not found.rehearsal:
+    elif reason is None and is_vasp_task(output):
         reason, comparable = _corrected(phase, output, relaxed, engine_name)
     return ReferenceEnergy(
         **common,
@@ -190,7 +191,8 @@ def _corrected(
         f"{engine_name}:{phase.phase_id}",
         output,
         relaxed,
-        mean_oxidation_states(phase),
+        scheme=vasp_scheme(engine_name),
+        oxidation_states=mean_oxidation_states(phase),
         oxide_type=oxide_type_of(relaxed),
     )
     return (found, None) if isinstance(found, str) else (None, found)

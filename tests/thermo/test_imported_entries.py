@@ -11,11 +11,12 @@ from pymatgen.entries.compatibility import MaterialsProject2020Compatibility
 from pymatgen.entries.computed_entries import ComputedEntry, ComputedStructureEntry
 
 from hts_battery.thermo.imported_entries import ImportRules, imported_energies
+from hts_battery.thermo.vasp_schemes import MP24, MP_GGA
 
 VASP = ImportRules(
-    engine="vasp-mp-gga", label="vasp mp-gga PBE", source="test", corrected=True
+    engine="vasp-mp-gga", label="vasp mp-gga PBE", source="test", scheme=MP_GGA
 )
-OTHER = ImportRules(engine="own", label="own 1", source="test", corrected=False)
+OTHER = ImportRules(engine="own", label="own 1", source="test")
 SPEC = [{"titel": "PAW_PBE Li_sv 23Jan2001", "hash": "abc"}]
 
 
@@ -93,7 +94,6 @@ def test_an_element_that_the_engine_lacks_is_rejected() -> None:
         engine="own",
         label="own 1",
         source="test",
-        corrected=False,
         unsupported=lambda symbols: {"O"} & set(symbols),
     )
     _, (rejected,) = imported_energies([entry()], rules)
@@ -112,7 +112,7 @@ def test_oxidation_states_come_from_the_library_where_an_entry_has_none() -> Non
         engine="vasp-mp-gga",
         label="vasp mp-gga PBE",
         source="test",
-        corrected=True,
+        scheme=MP_GGA,
         oxidation_states={"Li2O": {"Li": 1.0, "O": -2.0}},
     )
     (found,), _ = imported_energies([entry(data={"oxide_type": "oxide"})], rules)
@@ -141,7 +141,7 @@ def test_a_structure_is_kept_and_tells_a_peroxide() -> None:
         entry_id="p",
     )
     stored = json.loads(json.dumps(found.as_dict()))
-    rules = ImportRules(engine="o", label="o 1", source="t", corrected=False)
+    rules = ImportRules(engine="o", label="o 1", source="t")
     (energy,), _ = imported_energies([stored], rules)
     assert energy.volume_per_atom == pytest.approx(16.0)
     assert energy.structure is not None
