@@ -14,6 +14,7 @@ from pymatgen.core import Structure
 
 from hts_battery.errors import ConfigurationError
 from hts_battery.flows.engines import engine
+from hts_battery.flows.gpaw_engines import GPAWEngine
 from hts_battery.flows.recorded import jobs_of, recorded
 from hts_battery.flows.versions import installed_versions
 from hts_battery.schemas.calculation import is_vasp_task, read_task
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     from jobflow import Maker
 
-    from hts_battery.schemas.campaign import RelaxationSpec
+    from hts_battery.schemas.campaign import PrerelaxSpec, RelaxationSpec
     from hts_battery.schemas.energy import ComparableEnergy
     from hts_battery.schemas.reference import ReferencePhase
 
@@ -64,13 +65,30 @@ def structure_digest(structure: Structure) -> str:
 
 
 def reference_key(
-    phase: ReferencePhase, engine_name: str, relaxation: RelaxationSpec
+    phase: ReferencePhase,
+    engine_name: str,
+    relaxation: RelaxationSpec,
+    *,
+    start: Structure | None = None,
 ) -> str:
-    """Content key of the relaxation of one phase."""
+    """
+    Content key of the relaxation of one phase.
+
+    Parameters
+    ----------
+    phase
+        The phase.
+    engine_name
+        Name of the engine.
+    relaxation
+        Settings.
+    start
+        Where it begins; the structure of the library unless another is given.
+    """
     calculation = {
         "engine": engine_name,
         "relaxation": relaxation.model_dump(mode="json"),
-        "start": structure_digest(reference_structure(phase)),
+        "start": structure_digest(start or reference_structure(phase)),
     }
     return content_key(phase.phase_id, calculation)
 
@@ -80,6 +98,7 @@ def reference_flow(
     engine_name: str,
     relaxation: RelaxationSpec,
     *,
+    start: Structure | None = None,
     relax_maker: Maker | None = None,
 ) -> Flow:
     """
@@ -93,18 +112,21 @@ def reference_flow(
         Name of the engine.
     relaxation
         Settings, the same as for candidates.
+    start
+        Where it begins: atoms in the order of the library, whose structure it is
+        unless another is given, such as one relaxed with a cheaper engine.
     relax_maker
         The engine's own maker unless another is given.
     """
     maker = relax_maker or engine(engine_name).relax_maker(relaxation)
-    job = maker.make(_start(phase, engine_name))
+    job = maker.make(_with_moments(phase, engine_name, start))
     flow = Flow([job], output=job.output, name=f"reference {phase.phase_id}")
     flow.update_metadata(
         {
             "step": REFERENCE_STEP,
             "phase_id": phase.phase_id,
             "engine": engine_name,
-            "content_key": reference_key(phase, engine_name, relaxation),
+            "content_key": reference_key(phase, engine_name, relaxation, start=start),
         }
     )
     # Not its calculations on the way, where an engine takes several.
@@ -114,9 +136,11 @@ def reference_flow(
     return flow
 
 
-def _start(phase: ReferencePhase, engine_name: str) -> Structure:
-    """Structure of the library, with moments for an engine that starts from them."""
-    start = reference_structure(phase)
+def _with_moments(
+    phase: ReferencePhase, engine_name: str, start: Structure | None
+) -> Structure:
+    """Return where it begins, with moments for an engine that starts from them."""
+    start = reference_structure(phase) if start is None else start.copy()
     moments = reference_moments(phase) if engine(engine_name).magmom else None
     if moments is not None:
         start.add_site_property("magmom", list(moments))
@@ -227,13 +251,37 @@ def package_versions(engine_name: str) -> dict[str, str]:
 
 
 def energy_file(
-    energies: Iterable[ReferenceEnergy], engine_name: str, relaxation: RelaxationSpec
+    energies: Iterable[ReferenceEnergy],
+    engine_name: str,
+    relaxation: RelaxationSpec,
+    *,
+    prerelax: PrerelaxSpec | None = None,
 ) -> ReferenceEnergyFile:
-    """Collect energies of one engine with their provenance."""
+    """
+    Collect energies of one engine with their provenance.
+
+    Parameters
+    ----------
+    energies
+        One a phase.
+    engine_name
+        Name of the engine.
+    relaxation
+        Its settings.
+    prerelax
+        The cheap relaxation whose structures it started from, if it did.
+    """
+    chosen, settings = engine(engine_name), relaxation.model_dump(mode="json")
+    versions = package_versions(engine_name)
+    if prerelax is not None:
+        settings["prerelax"] = prerelax.model_dump(mode="json")
+        versions |= engine(prerelax.engine).versions()
+    if isinstance(chosen, GPAWEngine):
+        settings["gpaw"] = chosen.settings.model_dump(mode="json")
     return ReferenceEnergyFile(
         engine=engine_name,
-        settings=relaxation.model_dump(mode="json"),
-        versions=package_versions(engine_name),
+        settings=settings,
+        versions=versions,
         created=datetime.now(UTC).replace(microsecond=0),
         energies=tuple(sorted(energies, key=lambda energy: energy.phase_id)),
     )

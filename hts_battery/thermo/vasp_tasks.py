@@ -54,6 +54,8 @@ def vasp_task_energy(
     KeyError
         If the document lacks what every VASP task has.
     """
+    if (output.get("run") or {}).get("rehearsal") and not scheme.rehearsal:
+        return "computed by a stand-in for VASP, so its energy means nothing"
     if not output["calcs_reversed"]:
         return "too large to be stored whole, so its settings cannot be checked"
     last = output["calcs_reversed"][0]

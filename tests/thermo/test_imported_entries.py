@@ -172,3 +172,27 @@ def test_an_entry_without_an_id_is_named_by_its_content() -> None:
     first, second = entry(entry_id=None), entry(entry_id=None, energy=-27.0)
     used, _ = imported_energies([first, second, first], VASP)
     assert len({one.phase_id for one in used}) == 2
+
+
+def test_an_entry_of_r2scan_is_taken_as_it_is_with_its_pseudopotentials() -> None:
+    rules = ImportRules(
+        engine="vasp-mp24", label=MP24.calculator, source="test", scheme=MP24
+    )
+    titles = ("PAW_PBE Li_sv 10Sep2004", "PAW_PBE O 08Apr2002")
+    parameters = {
+        "run_type": "R2SCAN",
+        "potcar_spec": [{"titel": title, "hash": None} for title in titles],
+    }
+    # Neither oxidation states nor the kind of oxide matter where nothing is added.
+    ready = entry(parameters=parameters, data={}, correction=-0.4)
+    (found,), rejected = imported_energies([ready], rules)
+    assert rejected == ()
+    assert found.comparable is not None
+    assert found.comparable.energy_per_atom == pytest.approx(-28.0 / 6)
+    assert found.comparable.checks["run type"] == "r2SCAN"
+    assert found.calculator == found.comparable.calculator == MP24.calculator
+    _, (bare, other) = imported_energies(
+        [entry(parameters={"run_type": "R2SCAN"}), entry(entry_id="mp-2")], rules
+    )
+    assert "no pseudopotentials are stated" in bare.reason
+    assert "run type 'GGA' is none of r2SCAN" in other.reason
