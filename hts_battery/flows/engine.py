@@ -45,6 +45,9 @@ class Engine:
         Whether it starts from the site property ``magmom`` of a structure.
     correction
         What its energies need before they stand in a hull.
+    prerelaxes
+        Whether it can relax before a gate: its energies are compared with the hull on
+        the node, as they are.
     label
         Name of the calculator where that is not name and version of the packages.
     elements
@@ -60,6 +63,7 @@ class Engine:
     steps: tuple[str, ...] = ("relax",)
     magmom: bool = False
     correction: str = NO_CORRECTION
+    prerelaxes: bool = True
     label: str | None = None
     elements: Callable[[], frozenset[str]] | None = None
     checks: tuple[Check, ...] = ()
