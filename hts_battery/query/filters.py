@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from lark import Lark, Token, Tree, v_args
+from lark import Lark, Token, v_args
 from lark.exceptions import UnexpectedInput, VisitError
 from optimade.filterparser.lark_parser import AVAILABLE_PARSERS
 from optimade.filtertransformers.base_transformer import BaseTransformer
@@ -133,7 +133,7 @@ class _Reader(BaseTransformer):
         super().__init__()
         self._temperatures = temperatures
 
-    def __default__(self, data: Token, children: list[Any], meta: object) -> Tree:
+    def __default__(self, data: Token, children: list[Any], meta: object) -> Any:
         del children, meta
         raise QueryError(f"{data.replace('_', ' ')}: not supported in a filter")
 
