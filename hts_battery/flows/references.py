@@ -24,6 +24,8 @@ from hts_battery.schemas.reference import (
     ReferenceEnergyFile,
     mean_oxidation_states,
 )
+from hts_battery.structures.inputs import CHARGE, MOMENT
+from hts_battery.structures.reference_charges import reference_charges
 from hts_battery.structures.reference_library import reference_structure
 from hts_battery.structures.reference_moments import reference_moments
 from hts_battery.thermo.vasp_tasks import oxide_type_of, vasp_task_energy
@@ -114,11 +116,13 @@ def reference_flow(
 
 
 def _start(phase: ReferencePhase, engine_name: str) -> Structure:
-    """Structure of the library, with moments for an engine that starts from them."""
-    start = reference_structure(phase)
-    moments = reference_moments(phase) if engine(engine_name).magmom else None
+    """Structure of the library, with the moments or charges that an engine takes."""
+    start, chosen = reference_structure(phase), engine(engine_name)
+    moments = reference_moments(phase) if chosen.magmom else None
     if moments is not None:
-        start.add_site_property("magmom", list(moments))
+        start.add_site_property(MOMENT, list(moments))
+    if chosen.charge:
+        start.add_site_property(CHARGE, list(reference_charges(phase)))
     return start
 
 

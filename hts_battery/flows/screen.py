@@ -119,7 +119,9 @@ def order_candidate_job(
     jobs = []
     for cell in todo:
         if cell.ordering_id not in outcomes:
-            made = maker.prerelax_maker.make(calculator_structure(cell, magmom=False))
+            made = maker.prerelax_maker.make(
+                calculator_structure(cell, magmom=False, charge=maker.prerelax_charge)
+            )
             _tag(made, PRERELAX_STEP, order, cell)
             jobs.append(made)
             outcomes[cell.ordering_id] = made.output
@@ -265,6 +267,8 @@ class ScreenMaker(Maker):
         Packages with their versions here; a node with others refuses the jobs.
     magmom
         Whether the engine takes the starting moments of the cells.
+    charge, prerelax_charge
+        Whether the engine, and that of the pre-relaxation, take formal charges.
     """
 
     name: str = "screen"
@@ -277,6 +281,8 @@ class ScreenMaker(Maker):
     entropy: EntropyOptions = field(default_factory=EntropyOptions)
     versions: dict[str, str] = field(default_factory=dict)
     magmom: bool = False
+    charge: bool = False
+    prerelax_charge: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a maker that would order candidates and compute nothing."""
@@ -318,7 +324,10 @@ class ScreenMaker(Maker):
             calculation=spec.calculation,
             entropy=spec.entropy,
             versions=installed_versions([*ORDERING_PACKAGES, *packages]),
-            magmom=getattr(engine(spec.engine), "magmom", False),
+            magmom=engine(spec.engine).magmom,
+            charge=engine(spec.engine).charge,
+            prerelax_charge=spec.prerelax is not None
+            and engine(spec.prerelax.engine).charge,
         )
 
     def to_text(self) -> str:
@@ -416,7 +425,10 @@ class ScreenMaker(Maker):
         flows: list[Job | Flow] = []
         for cell in cells:
             start: Any = starting_structure(
-                cell, outcomes.get(cell.ordering_id), magmom=self.magmom
+                cell,
+                outcomes.get(cell.ordering_id),
+                magmom=self.magmom,
+                charge=self.charge,
             )
             jobs: list[Job | Flow] = []
             if self.relax_maker is not None:
