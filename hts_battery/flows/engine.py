@@ -47,6 +47,9 @@ class Engine:
         Whether it takes the site property ``charge``: formal charges.
     correction
         What its energies need before they stand in a hull.
+    prerelaxes
+        Whether it can relax before a gate: its energies are compared with the hull on
+        the node, as they are.
     label
         Name of the calculator where that is not name and version of the packages.
     elements
@@ -63,6 +66,7 @@ class Engine:
     magmom: bool = False
     charge: bool = False
     correction: str = NO_CORRECTION
+    prerelaxes: bool = True
     label: str | None = None
     elements: Callable[[], frozenset[str]] | None = None
     checks: tuple[Check, ...] = ()
