@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hts_battery.campaign.local_run import released_ids
+from hts_battery.campaign.registered import registration_digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +55,13 @@ def register(campaign: Campaign, stores: Stores) -> int:
     kept = [member["candidate_id"] for member in members]
     stores.members.remove_docs({"campaign": spec.name, "candidate_id": {"$nin": kept}})
     stores.campaigns.update(
-        {"name": spec.name, "spec": spec.model_dump(mode="json")}, key="name"
+        {
+            "name": spec.name,
+            "spec": spec.model_dump(mode="json"),
+            "members": len(members),
+            "digest": registration_digest(spec, campaign.path, limit=campaign.limit),
+        },
+        key="name",
     )
     return new
 

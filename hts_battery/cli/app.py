@@ -15,6 +15,7 @@ from hts_battery.cli import (
     formatting,
     launches,
     launchpad,
+    planning,
     query,
     references,
     rehearse,
@@ -35,6 +36,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(space.app, name="space")
+campaign.app.command("plan")(planning.plan)
 app.add_typer(campaign.app, name="campaign")
 app.add_typer(references.app, name="references")
 app.add_typer(build.app, name="build")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import contextmanager
+from math import floor, log10
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 _OUT = Console(highlight=False, soft_wrap=True, emoji=False)
 _TABLES = Console(highlight=False, emoji=False)
 _ERR = Console(stderr=True, highlight=False, emoji=False)
+_DIGITS = 3
+_THREE_DIGITS_ABOVE = 10
 
 
 def line(text: str) -> None:
@@ -140,6 +143,22 @@ def ranking(
 def _millis(value: float | None) -> str:
     """Write an energy in eV as meV."""
     return "" if value is None else f"{1000 * value:.1f}"
+
+
+def amount(value: float) -> str:
+    """
+    Write a number with two or three significant digits.
+
+    Examples
+    --------
+    >>> [amount(value) for value in (0, 0.01234, 3.14159, 271.8, 18_810.2)]
+    ['0', '0.012', '3.1', '272', '18,800']
+    """
+    if not value:
+        return "0"
+    digits = _DIGITS - 1 if abs(value) < _THREE_DIGITS_ABOVE else _DIGITS
+    places = digits - 1 - floor(log10(abs(value)))
+    return f"{round(value, places):,.{max(0, places)}f}"
 
 
 def fields(values: Mapping[str, Any]) -> None:
