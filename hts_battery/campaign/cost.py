@@ -1,4 +1,4 @@
-"""What candidates cost: laws fitted to finished jobs, and what follows for campaigns."""
+"""What candidates cost: laws fitted to finished jobs, and prices that follow."""
 
 from __future__ import annotations
 
