@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,12 @@ from hts_battery.schemas.campaign import KEY_SCHEME
 from hts_battery.schemas.files import load_yaml
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from hts_battery.connections.stores import Stores
     from hts_battery.schemas.campaign import CampaignSpec
+
+_MODULUS = 1 << 96
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,52 @@ class Registered:
     spec: CampaignSpec
     members: int
     """Number of its candidates."""
+    key_sum: str
+    """Sum of their content keys: equal to that of the same keys in any order."""
+    gate_since: datetime
+    """When its gate was last changed, UTC."""
+
+    def gate_stood(self, campaign: str, time: datetime) -> bool:
+        """
+        Say whether a verdict was given by today's gate.
+
+        Parameters
+        ----------
+        campaign
+            Campaign for which it was given.
+        time
+            When.
+        """
+        return campaign == self.spec.name and time >= self.gate_since
+
+
+def key_sum(keys: Iterable[str]) -> str:
+    """
+    Add up content keys, so that two sets can be compared in any order.
+
+    Examples
+    --------
+    >>> key_sum(["0a", "01"]) == key_sum(["01", "0a"]) == "b"
+    True
+    """
+    return f"{sum(int(key, 16) for key in keys) % _MODULUS:x}"
+
+
+def gate_since(known: Mapping[str, Any] | None, spec: CampaignSpec) -> str:
+    """
+    Return when the gate of a campaign was last changed, as it is stored.
+
+    Parameters
+    ----------
+    known
+        The registration before, if there is one.
+    spec
+        The campaign.
+    """
+    gate = spec.model_dump(mode="json")["gate"]
+    if known is not None and "gate_since" in known and known["spec"]["gate"] == gate:
+        return str(known["gate_since"])
+    return datetime.now(UTC).isoformat()
 
 
 def registered(path: str | Path, stores: Stores) -> Registered | None:
@@ -52,7 +103,9 @@ def registered(path: str | Path, stores: Stores) -> Registered | None:
     doc = stores.campaigns.query_one({"name": spec.name})
     if doc is None or doc.get("digest") != registration_digest(spec, Path(path)):
         return None
-    return Registered(spec, doc["members"])
+    return Registered(
+        spec, doc["members"], doc["key_sum"], datetime.fromisoformat(doc["gate_since"])
+    )
 
 
 def registration_digest(

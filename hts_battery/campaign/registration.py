@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hts_battery.campaign.registered import registration_digest
+from hts_battery.campaign.registered import gate_since, key_sum, registration_digest
 from hts_battery.connections.stores import insert_new
 
 if TYPE_CHECKING:
@@ -95,6 +95,10 @@ def register_members(
             "spec": spec.model_dump(mode="json"),
             "members": len(members),
             "digest": registration_digest(spec, campaign.path, limit=campaign.limit),
+            "key_sum": key_sum(member["content_key"] for member in members),
+            "gate_since": gate_since(
+                stores.campaigns.query_one({"name": spec.name}), spec
+            ),
         },
         key="name",
     )
