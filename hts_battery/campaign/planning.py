@@ -16,12 +16,14 @@ from hts_battery.campaign.cost import (
     wall_seconds,
 )
 from hts_battery.campaign.finished_jobs import finished_jobs
-from hts_battery.campaign.standing import standings
+from hts_battery.campaign.registered import registered
+from hts_battery.campaign.status import campaign_status
 from hts_battery.flows.engines import engine
+from hts_battery.schemas.candidate import CandidateDoc
 from hts_battery.schemas.cost import CampaignWork, Overhead, PlannedStep
 from hts_battery.schemas.dispatch import EndingKind
 from hts_battery.schemas.species import VACANCY
-from hts_battery.schemas.state import CandidateState
+from hts_battery.schemas.state import NEEDS_NOTHING
 from hts_battery.structures.prototypes import prototype_of_family
 from hts_battery.structures.representation import represent
 
@@ -29,23 +31,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from hts_battery.campaign.campaign_file import Campaign
     from hts_battery.connections.stores import Stores
     from hts_battery.schemas.campaign import CampaignSpec, GateSpec
     from hts_battery.schemas.candidate import Candidate
     from hts_battery.schemas.cost import CampaignPlan, CostLaw, FinishedJob, GateShare
 
-NEEDS_NOTHING = frozenset(
-    {
-        CandidateState.FAILED,
-        CandidateState.GATED,
-        CandidateState.COMPUTED,
-        CandidateState.REJECTED,
-        CandidateState.UNJUDGED,
-        CandidateState.RANKED,
-    }
-)
-"""States in which nothing more is computed unless somebody asks for it."""
 _SAMPLE = 100
 _MOST_VERDICTS = 2000
 _SECONDS_PER_HOUR = 3600.0
@@ -100,14 +90,17 @@ def plan_campaign(
     SpecError
         If the file is wrong.
     """
-    campaign = read_campaign(path)
-    spec = campaign.spec
-    count, sample = _thinned(candidate for _, candidate in campaign.kept())
-    known = (
-        _Evidence()
-        if stores is None
-        else _evidence(campaign, stores, assumptions, execution_folder)
-    )
+    if stores is None:
+        campaign = read_campaign(path)
+        spec = campaign.spec
+        count, sample = _thinned(candidate for _, candidate in campaign.kept())
+        known = _Evidence()
+    else:
+        status = campaign_status(path, stores, execution_folder=execution_folder)
+        spec, sample = _sample(path, stores)
+        count = status.candidates
+        done = sum(status.states.get(str(state), 0) for state in NEEDS_NOTHING)
+        known = _evidence(spec, stores, assumptions, done)
     work = CampaignWork(
         campaign=spec.name,
         candidates=count,
@@ -203,11 +196,31 @@ def _thinned(candidates: Iterable[Candidate]) -> tuple[int, list[Candidate]]:
     return count, kept
 
 
+def _sample(path: Path, stores: Stores) -> tuple[CampaignSpec, list[Candidate]]:
+    """Return a campaign with some of its candidates, from the database if they are."""
+    known = registered(path, stores)
+    if known is None:
+        campaign = read_campaign(path)
+        _, sample = _thinned(candidate for _, candidate in campaign.kept())
+        return campaign.spec, sample
+    # By id, which is a digest: a random sample.
+    members = stores.members.query(
+        {"campaign": known.spec.name}, properties=["candidate_id"], limit=_SAMPLE
+    )
+    ids = [doc["candidate_id"] for doc in members]
+    docs = stores.candidates.query({"candidate_id": {"$in": ids}})
+    return known.spec, [_candidate(doc) for doc in docs]
+
+
+def _candidate(doc: dict[str, Any]) -> Candidate:
+    fields = {name: doc[name] for name in CandidateDoc.model_fields if name in doc}
+    return CandidateDoc.model_validate(fields).to_candidate()
+
+
 def _evidence(
-    campaign: Campaign, stores: Stores, assumptions: Assumptions, folder: Path
+    spec: CampaignSpec, stores: Stores, assumptions: Assumptions, done: int
 ) -> _Evidence:
     """Read what the database knows."""
-    spec = campaign.spec
     submission = stores.submissions.query_one({"campaign": spec.name}) or {}
     alike = _similar(spec, stores, assumptions.worker)
     if assumptions.worker in {None, submission.get("worker")}:
@@ -224,9 +237,8 @@ def _evidence(
             ]
         if name == spec.name:
             endings = [one for item in items for one in _endings(item)]
-    found = standings(campaign, stores, execution_folder=folder)
     return _Evidence(
-        done=sum(one.state in NEEDS_NOTHING for one in found),
+        done=done,
         endings=endings,
         submission=submission,
         jobs=finished_jobs(stores, computed, alike),

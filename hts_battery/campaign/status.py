@@ -7,7 +7,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from hts_battery.campaign.campaign_file import load_campaign, read_campaign
+from hts_battery.campaign.campaign_file import (
+    load_campaign,
+    read_campaign,
+    read_spec,
+)
 from hts_battery.campaign.dispatched import Dispatched
 from hts_battery.campaign.judged import noted_judged, read_judged
 from hts_battery.campaign.local_run import released_ids
@@ -20,6 +24,7 @@ from hts_battery.campaign.standing import (
     standings,
     state_of,
 )
+from hts_battery.connections.clients import translated_outages
 from hts_battery.connections.executions import running_keys
 from hts_battery.flows.calculated import Calculated, read_some
 from hts_battery.schemas.dispatch import EndingKind
@@ -29,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from hts_battery.campaign.campaign_file import Campaign
     from hts_battery.campaign.dispatched import Place
     from hts_battery.campaign.registered import Registered
     from hts_battery.connections.stores import Stores
@@ -83,24 +89,20 @@ def campaign_status(
         If the file is wrong.
     """
     now = now or datetime.now(UTC)
-    known = registered(path, stores)
-    if known is None:
-        campaign = load_campaign(path)
-        name = campaign.spec.name
-    else:
-        name = known.spec.name
-    dispatched = Dispatched.read(stores, name)
-    if known is not None and dispatched.submission is not None and not exact:
-        counted = count_dispatched(known, dispatched, stores, execution_folder)
-    else:
-        campaign = read_campaign(path) if known is not None else campaign
-        counted = Counted(exact=True)
-        for one in standings(campaign, stores, execution_folder=execution_folder):
-            counted.states[one.state] += 1
-            if one.reason:
-                counted.reasons[one.state, one.reason] += 1
+    with translated_outages(stores.database.uri, "looking where a campaign stands"):
+        known = registered(path, stores)
+        campaign = load_campaign(path) if known is None else None
+        spec = read_spec(path)
+        dispatched = Dispatched.read(stores, spec.name)
+        if known is not None and dispatched.submission is not None and not exact:
+            counted = count_dispatched(known, dispatched, stores, execution_folder)
+        else:
+            counted = _count_exactly(
+                campaign or read_campaign(path), stores, execution_folder
+            )
+        last_build = _last_build(stores)
     return CampaignStatus(
-        campaign=name,
+        campaign=spec.name,
         candidates=counted.states.total(),
         states={str(state): n for state, n in sorted(counted.states.items())},
         reasons={
@@ -110,8 +112,19 @@ def campaign_status(
         exact=counted.exact,
         time=now,
         dispatch=dispatch_status(dispatched, now=now),
-        last_build=_last_build(stores),
+        last_build=last_build,
     )
+
+
+def _count_exactly(
+    campaign: Campaign, stores: Stores, execution_folder: Path
+) -> Counted:
+    counted = Counted(exact=True)
+    for one in standings(campaign, stores, execution_folder=execution_folder):
+        counted.states[one.state] += 1
+        if one.reason:
+            counted.reasons[one.state, one.reason] += 1
+    return counted
 
 
 def count_dispatched(

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from hts_battery.campaign.alerts import alert_facts, alerts
 from hts_battery.campaign.dispatched import Dispatched
+from hts_battery.connections.clients import translated_outages
 from hts_battery.connections.notifications import notify
 from hts_battery.schemas.alert import AlertMemory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pydantic import SecretStr
 
@@ -46,27 +47,37 @@ def tell(
     list of Alert
         What was told.
     """
-    last_build = next(
-        iter(stores.builds.query({}, sort={"run_id": -1}, limit=1)), None
-    )
     told: list[Alert] = []
-    for report in reports:
-        facts = alert_facts(
-            Dispatched.read(stores, report.campaign),
-            node_hours=report.node_hours,
-            last_build=last_build,
+    with translated_outages(stores.database.uri, "telling what happened"):
+        last_build = next(
+            iter(stores.builds.query({}, sort={"run_id": -1}, limit=1)), None
         )
-        if facts is None:
-            continue
-        memory = _remembered(stores, report.campaign)
-        found, changed = alerts(memory, facts)
-        for alert in found:
-            logger.warning("%s. %s", alert.title, alert.body)
-        notify(found, urls)
-        if changed != memory:
-            stores.alerts.update(changed.model_dump(mode="json"), key="campaign")
-        told += found
+        for report in reports:
+            told += _tell(stores, report, last_build, urls)
     return told
+
+
+def _tell(
+    stores: Stores,
+    report: FeedReport,
+    last_build: Mapping[str, Any] | None,
+    urls: Sequence[SecretStr],
+) -> tuple[Alert, ...]:
+    facts = alert_facts(
+        Dispatched.read(stores, report.campaign),
+        node_hours=report.node_hours,
+        last_build=last_build,
+    )
+    if facts is None:
+        return ()
+    memory = _remembered(stores, report.campaign)
+    found, changed = alerts(memory, facts)
+    for alert in found:
+        logger.warning("%s. %s", alert.title, alert.body)
+    notify(found, urls)
+    if changed != memory:
+        stores.alerts.update(changed.model_dump(mode="json"), key="campaign")
+    return found
 
 
 def _remembered(stores: Stores, campaign: str) -> AlertMemory:

@@ -17,11 +17,13 @@ from hts_battery.cli import (
     formatting,
     launches,
     launchpad,
+    notifying,
     planning,
     query,
     references,
     rehearse,
     space,
+    status,
 )
 from hts_battery.errors import (
     ConfigurationError,
@@ -39,6 +41,8 @@ app = typer.Typer(
 )
 app.add_typer(space.app, name="space")
 campaign.app.command("plan")(planning.plan)
+campaign.app.command("status")(status.status)
+launchpad.app.command("notify-test")(notifying.notify_test)
 app.add_typer(campaign.app, name="campaign")
 app.add_typer(references.app, name="references")
 app.add_typer(build.app, name="build")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.live import Live
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -22,6 +24,9 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from rich.console import RenderableType
 
 # Without emoji, or :x: inside a JSON text would become a picture.
 _OUT = Console(highlight=False, soft_wrap=True, emoji=False)
@@ -180,6 +185,40 @@ def _cell(value: object) -> Any:  # noqa: ANN401 - what rich accepts
     from rich.text import Text
 
     return Text("" if value is None else str(value))
+
+
+@contextmanager
+def live(picture: Path | None = None) -> Iterator[Callable[[RenderableType], None]]:
+    """
+    Show something that changes, in its place on the terminal.
+
+    Parameters
+    ----------
+    picture
+        SVG file into which what was shown last is drawn, as wide as the terminal.
+
+    Yields
+    ------
+    callable
+        Shows its argument instead of what stands there.
+    """
+    console = Console(highlight=False, emoji=False)
+    last: list[RenderableType] = []
+    with Live(console=console, auto_refresh=False) as shown:
+
+        def show(what: RenderableType) -> None:
+            last[:] = [what]
+            shown.update(what, refresh=True)
+
+        try:
+            yield show
+        finally:
+            if picture is not None and last:
+                drawn = Console(
+                    record=True, width=console.width, file=io.StringIO(), emoji=False
+                )
+                drawn.print(last[0])
+                drawn.save_svg(str(picture), title="hts campaign status --watch")
 
 
 @contextmanager

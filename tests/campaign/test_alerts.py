@@ -95,11 +95,7 @@ def test_a_failed_build_is_told_once() -> None:
     assert told([broken, broken, later, facts()]) == [AlertKind.BUILD_FAILED] * 2
 
 
-@given(
-    st.lists(
-        st.tuples(st.booleans(), st.floats(0, 5), st.booleans()), max_size=60
-    )
-)
+@given(st.lists(st.tuples(st.booleans(), st.floats(0, 5), st.booleans()), max_size=60))
 def test_a_history_that_is_seen_twice_is_told_once(
     steps: list[tuple[bool, float, bool]],
 ) -> None:

@@ -122,9 +122,7 @@ def test_after_any_history_both_answers_agree(
         act()
         both(dispatch, execution_folder)
     dispatch.submit(chunk=2, window=2)
-    resume(
-        dispatch.stores, dispatch.launchpad, name, make_maker=dispatch.make_maker
-    )
+    resume(dispatch.stores, dispatch.launchpad, name, make_maker=dispatch.make_maker)
     dispatch.finish()
     states = both(dispatch, execution_folder)
     assert set(states) <= {str(state) for state in NEEDS_NOTHING}
@@ -217,4 +215,3 @@ def test_what_is_under_way_outweighs_what_was() -> None:
             )
         )
         assert found is CandidateState.QUEUED
-
