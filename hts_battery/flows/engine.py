@@ -43,6 +43,8 @@ class Engine:
         Calculations that its maker makes, in order; the last one gives the energy.
     magmom
         Whether it starts from the site property ``magmom`` of a structure.
+    charge
+        Whether it takes the site property ``charge``: formal charges.
     correction
         What its energies need before they stand in a hull.
     prerelaxes
@@ -62,6 +64,7 @@ class Engine:
     extra: str
     steps: tuple[str, ...] = ("relax",)
     magmom: bool = False
+    charge: bool = False
     correction: str = NO_CORRECTION
     prerelaxes: bool = True
     label: str | None = None

@@ -25,6 +25,8 @@ from hts_battery.schemas.reference import (
     ReferenceEnergyFile,
     mean_oxidation_states,
 )
+from hts_battery.structures.inputs import CHARGE, MOMENT
+from hts_battery.structures.reference_charges import reference_charges
 from hts_battery.structures.reference_library import reference_structure
 from hts_battery.structures.reference_moments import reference_moments
 from hts_battery.thermo.vasp_schemes import vasp_scheme
@@ -119,7 +121,7 @@ def reference_flow(
         The engine's own maker unless another is given.
     """
     maker = relax_maker or engine(engine_name).relax_maker(relaxation)
-    job = maker.make(_with_moments(phase, engine_name, start))
+    job = maker.make(_started(phase, engine_name, start))
     flow = Flow([job], output=job.output, name=f"reference {phase.phase_id}")
     flow.update_metadata(
         {
@@ -136,14 +138,17 @@ def reference_flow(
     return flow
 
 
-def _with_moments(
+def _started(
     phase: ReferencePhase, engine_name: str, start: Structure | None
 ) -> Structure:
-    """Return where it begins, with moments for an engine that starts from them."""
+    """Return where it begins, with the moments or charges that the engine takes."""
     start = reference_structure(phase) if start is None else start.copy()
-    moments = reference_moments(phase) if engine(engine_name).magmom else None
+    chosen = engine(engine_name)
+    moments = reference_moments(phase) if chosen.magmom else None
     if moments is not None:
-        start.add_site_property("magmom", list(moments))
+        start.add_site_property(MOMENT, list(moments))
+    if chosen.charge:
+        start.add_site_property(CHARGE, list(reference_charges(phase)))
     return start
 
 
