@@ -3,11 +3,13 @@ What it costs to hand a campaign to FireWorks, and whether that grows with the c
 
 submission
     The first candidates of the campaign of 18,810 submitted into an empty database:
-    members listed, candidates, members and backlog written. Then the same submission
-    again, which adds nothing, and one look of the feeder, which fills the window.
-    The peer writes the same small job of a candidate with jobflow's
-    ``flow_to_workflow`` and FireWorks' ``add_wf``, one by one, as their documentation
-    does; it writes no candidate documents.
+    candidates, members and backlog written. Then the same submission again, which adds
+    nothing, and one look of the feeder, which fills the window; what the look takes a
+    candidate that it sends is added to the submission, so that ours is everything until
+    a candidate can be launched. The peer writes the same small job of a candidate with
+    jobflow's ``flow_to_workflow`` and FireWorks' ``add_wf``, one by one, as their
+    documentation does; it writes no candidate documents. Both are handed the members,
+    and have loaded their packages.
 checkout
     A rocket's checkout of one Firework while the window is full, beside a launchpad
     that holds one Firework for each of some candidates, which is the peer.
@@ -23,6 +25,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import tempfile
 import time
@@ -49,11 +52,12 @@ from hts_battery.connections.stores import ensure_indexes, open_stores
 from hts_battery.flows.screen import ScreenMaker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from fireworks import LaunchPad
 
     from hts_battery.campaign.campaign_file import Campaign
+    from hts_battery.campaign.sending_order import Member
     from hts_battery.connections.stores import Stores
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -97,9 +101,7 @@ def checkout(launchpad: LaunchPad) -> float:
     launchpad.checkout_fw(worker, "nowhere")
     return (
         seconds(
-            lambda: [
-                launchpad.checkout_fw(worker, "nowhere") for _ in range(CHECKOUTS)
-            ]
+            lambda: [launchpad.checkout_fw(worker, "nowhere") for _ in range(CHECKOUTS)]
         )
         / CHECKOUTS
     )
@@ -108,10 +110,11 @@ def checkout(launchpad: LaunchPad) -> float:
 # The peers
 
 
-def one_by_one(campaign: Campaign, launchpad: LaunchPad, count: int) -> float:
+def one_by_one(
+    campaign: Campaign, launchpad: LaunchPad, members: Sequence[Member]
+) -> float:
     """Seconds a candidate, submitted as the documentation of jobflow shows it."""
     maker = ScreenMaker.from_campaign(campaign.spec)
-    members = list(replace(campaign, limit=count).members())
 
     def work() -> None:
         for _, candidate in members:
@@ -120,10 +123,11 @@ def one_by_one(campaign: Campaign, launchpad: LaunchPad, count: int) -> float:
     return seconds(work) / len(members)
 
 
-def full_launchpad(campaign: Campaign, launchpad: LaunchPad, count: int) -> float:
+def full_launchpad(
+    campaign: Campaign, launchpad: LaunchPad, members: Sequence[Member]
+) -> float:
     """Seconds of a checkout where every candidate has its Firework."""
     maker = ScreenMaker.from_campaign(campaign.spec)
-    members = replace(campaign, limit=count).members()
     submit([maker.make(candidate) for _, candidate in members], launchpad, WORKER)
     return checkout(launchpad)
 
@@ -134,35 +138,59 @@ def full_launchpad(campaign: Campaign, launchpad: LaunchPad, count: int) -> floa
 def submission(options: argparse.Namespace) -> None:
     """Submit campaigns of growing size; compare with one by one."""
     campaign = read_campaign(CAMPAIGN)
+    members: list[Member] = []
+    listing = seconds(
+        lambda: members.extend(replace(campaign, limit=max(options.sizes)).members())
+    )
+    line("listing of a member", listing / len(members), "s")
     with opened(options.folder, "peer") as (_, launchpad):
-        theirs = one_by_one(campaign, launchpad, options.peer)
+        theirs = one_by_one(campaign, launchpad, members[: options.peer])
     with opened(options.folder, "full") as (_, launchpad):
-        full = full_launchpad(campaign, launchpad, options.full)
+        full = full_launchpad(campaign, launchpad, members[: options.full])
     peer = f"jobflow {version('jobflow')} flow_to_workflow and add_wf one by one"
     everything = f"{options.full} Fireworks, one a candidate"
     line("submission of a candidate", theirs, f"s, {peer}, {options.peer} candidates")
     line("checkout", full, f"s, {everything}")
     for size in options.sizes:
         with opened(options.folder, f"size_{size}") as (stores, launchpad):
-            share = replace(campaign, limit=size)
-            plan = plan_submission(share.spec, WORKER, window=options.window)
-            submitting = partial(submit_campaign, share, stores, plan)
-            first = seconds(submitting) / size
-            again = seconds(submitting) / size
-            filling = seconds(lambda: feed(stores, launchpad))
-            idle = seconds(lambda: feed(stores, launchpad))
-            taking = checkout(launchpad)
+            found = measured(campaign, stores, launchpad, members[:size], options)
         what = f"{size} candidates"
-        line(f"submission of a candidate, {what}", first, "s", peer, theirs / first)
-        line(f"candidates submitted, {what}", 1 / first, "1/s", peer, theirs / first)
-        line(f"second submission of a candidate, {what}", again, "s")
+        for figure in ("submission of a candidate", "submission and sending of one"):
+            value = found[figure]
+            line(f"{figure}, {what}", value, "s", peer, theirs / value)
         line(
-            f"first look of the feeder, {what}",
-            filling,
-            f"s, window of {options.window} Fireworks",
+            f"candidates submitted, {what}",
+            1 / found["submission of a candidate"],
+            "1/s",
         )
-        line(f"look with nothing to do, {what}", idle, "s")
+        for figure in ("second submission of a candidate", "idle look of the feeder"):
+            line(f"{figure}, {what}", found[figure], "s")
+        taking = found["checkout"]
         line(f"checkout, {what}", taking, "s", everything, full / taking)
+
+
+def measured(
+    campaign: Campaign,
+    stores: Stores,
+    launchpad: LaunchPad,
+    members: Sequence[Member],
+    options: argparse.Namespace,
+) -> dict[str, float]:
+    """Submit some members, fill the window, and take what it holds."""
+    plan = plan_submission(campaign.spec, WORKER, window=options.window)
+    submitting = partial(submit_campaign, campaign, stores, plan, members=members)
+    written = seconds(submitting) / len(members)
+    again = seconds(submitting) / len(members)
+    start = time.perf_counter()
+    (report,) = feed(stores, launchpad)
+    sending = (time.perf_counter() - start) / report.sent
+    return {
+        "submission of a candidate": written,
+        "submission and sending of one": written + sending,
+        "second submission of a candidate": again,
+        "idle look of the feeder": seconds(lambda: feed(stores, launchpad)),
+        "checkout": checkout(launchpad),
+    }
 
 
 def launcher(options: argparse.Namespace) -> None:
@@ -200,8 +228,10 @@ def launcher(options: argparse.Namespace) -> None:
 def main() -> None:
     """Run the groups that are asked for."""
     groups = {"submission": submission, "launcher": launcher}
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="JSON lines, as always")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--json", action="store_true", help="always so; kept for make")
     parser.add_argument("--only", choices=groups, help="one group")
     parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 10_000, 18_810])
     parser.add_argument("--window", type=int, default=200)
@@ -209,12 +239,14 @@ def main() -> None:
     parser.add_argument("--full", type=int, default=2000, help="Fireworks of the peer")
     parser.add_argument("--jobs", type=int, default=30)
     options = parser.parse_args()
+    logging.disable(logging.INFO)  # FireWorks tells every step
     with tempfile.TemporaryDirectory() as name:
         options.folder = Path(name)
         # Where jobs find the folder of the execution record.
         os.environ["HTS_BATTERY_DATA_DIR"] = name
         for group, work in groups.items():
             if options.only in (None, group):
+                line("load_average", os.getloadavg()[0], f"{os.cpu_count()} cores")
                 work(options)
 
 

@@ -108,18 +108,25 @@ def sample_file(campaign_file: Callable[..., Path]) -> Callable[..., Path]:
 
 
 @pytest.fixture
+def many(request: pytest.FixtureRequest) -> int:
+    """Return the number of candidates that are dispatched."""
+    return int(getattr(request, "param", 6))
+
+
+@pytest.fixture
 def dispatch(
     stores: Stores,
     execution_folder: Path,
     tmp_path: Path,
     sample_file: Callable[..., Path],
+    many: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Dispatch]:
-    """Return a campaign of six candidates, ready to be dispatched."""
+    """Return a campaign of six candidates or more, ready to be dispatched."""
     assert execution_folder
     monkeypatch.setattr(jobflow.SETTINGS, "JOB_STORE", stores.job_store)
     folder = tmp_path / "rockets"
     folder.mkdir()
     monkeypatch.chdir(folder)
     with open_launchpad(stores.database) as launchpad:
-        yield Dispatch(load_campaign(sample_file(6)), stores, launchpad, folder)
+        yield Dispatch(load_campaign(sample_file(many)), stores, launchpad, folder)
