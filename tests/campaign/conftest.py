@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from hts_battery.connections.stores import Stores
     from hts_battery.schemas.dispatch import FeedReport
 
+MEMBERS = 44  # of the small space
+MORE = (("[Li+, Mn3+, Ti4+]", "[Li+, Mn3+, Cr3+, Fe3+, Ti4+, Nb5+]"),)
 SMALL = "formulas, formulas: [Li1.3Mn0.4Ti0.3O1.7F0.3, Li1.2Mn0.4Ti0.4O2]}"
 
 
@@ -129,4 +131,5 @@ def dispatch(
     folder.mkdir()
     monkeypatch.chdir(folder)
     with open_launchpad(stores.database) as launchpad:
-        yield Dispatch(load_campaign(sample_file(many)), stores, launchpad, folder)
+        file = sample_file(many, *(MORE if many > MEMBERS else ()))
+        yield Dispatch(load_campaign(file), stores, launchpad, folder)
