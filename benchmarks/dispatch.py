@@ -17,7 +17,8 @@ launcher
     A Firework with a trivial job from checkout to the end, beside the same job run in
     this process. The peer is the job alone; nothing of it is saved.
 
-Everything in this process, on an embedded server of its own; times by the clock.
+Everything in this process, on an embedded server of its own. Times by the clock, and
+of the processors of this process and the server, which say more on a loaded machine.
 Prints one JSON object a line; ``ratio`` is the peer's time over ours.
 """
 
@@ -34,9 +35,10 @@ from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import jobflow
+import psutil
 from fireworks import FWorker
 from fireworks.core.rocket_launcher import rapidfire
 from jobflow import JobStore, run_locally
@@ -46,6 +48,7 @@ from maggma.stores import MemoryStore
 from hts_battery.campaign.campaign_file import read_campaign
 from hts_battery.campaign.feeding import feed
 from hts_battery.campaign.submission import plan_submission, submit_campaign
+from hts_battery.connections import embedded
 from hts_battery.connections.database import database
 from hts_battery.connections.launchpad import open_launchpad, submit
 from hts_battery.connections.stores import ensure_indexes, open_stores
@@ -59,6 +62,7 @@ if TYPE_CHECKING:
     from hts_battery.campaign.campaign_file import Campaign
     from hts_battery.campaign.sending_order import Member
     from hts_battery.connections.stores import Stores
+    from hts_battery.schemas.dispatch import FeedReport
 
 PROJECT = Path(__file__).resolve().parents[1]
 CAMPAIGN = PROJECT / "workflows" / "campaigns" / "hedrx_18810.yaml"
@@ -78,58 +82,98 @@ def line(
     print(json.dumps({**found, "peer": peer, "ratio": ratio}), flush=True)
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """Time some work by the clock."""
-    start = time.perf_counter()
+class Seconds(NamedTuple):
+    """Time by the clock, and of the processors of this process and the server."""
+
+    wall: float
+    processor: float
+
+    def over(self, count: int) -> Seconds:
+        """Return the time of one of several."""
+        return Seconds(self.wall / count, self.processor / count)
+
+    def plus(self, other: Seconds) -> Seconds:
+        """Return the time of both."""
+        return Seconds(self.wall + other.wall, self.processor + other.processor)
+
+
+class Ground(NamedTuple):
+    """An empty database of the embedded server, its launchpad and its process."""
+
+    stores: Stores
+    launchpad: LaunchPad
+    server: psutil.Process | None
+
+
+def seconds(
+    work: Callable[[], object], server: psutil.Process | None = None
+) -> Seconds:
+    """Time some work."""
+
+    def processor() -> float:
+        times = server.cpu_times() if server else None
+        return time.process_time() + (times.user + times.system if times else 0.0)
+
+    wall, start = time.perf_counter(), processor()
     work()
-    return time.perf_counter() - start
+    return Seconds(time.perf_counter() - wall, processor() - start)
+
+
+def compared(figure: str, ours: Seconds, peer: str, theirs: Seconds) -> None:
+    """Print a figure by both clocks; the load of the machine spoils only one."""
+    line(figure, ours.wall, "s", peer, theirs.wall / ours.wall)
+    ratio = theirs.processor / ours.processor
+    line(f"{figure}, processor", ours.processor, "s", peer, ratio)
 
 
 @contextmanager
-def opened(folder: Path, name: str) -> Iterator[tuple[Stores, LaunchPad]]:
+def opened(folder: Path, name: str) -> Iterator[Ground]:
     """Open an empty database of the embedded server, and its launchpad."""
     with ExitStack() as stack:
-        server = stack.enter_context(database(None, name=name, data_dir=folder))
-        stores = stack.enter_context(open_stores(server))
+        found = stack.enter_context(database(None, name=name, data_dir=folder))
+        stores = stack.enter_context(open_stores(found))
         ensure_indexes(stores)
-        yield stores, stack.enter_context(open_launchpad(server))
+        pid = embedded.status(folder).pid
+        server = psutil.Process(pid) if pid else None
+        yield Ground(stores, stack.enter_context(open_launchpad(found)), server)
 
 
-def checkout(launchpad: LaunchPad) -> float:
-    """Seconds of one checkout, the first one left out."""
+def checkout(ground: Ground) -> Seconds:
+    """Time one checkout, the first one left out."""
     worker = FWorker(name=WORKER)
-    launchpad.checkout_fw(worker, "nowhere")
-    return (
-        seconds(
-            lambda: [launchpad.checkout_fw(worker, "nowhere") for _ in range(CHECKOUTS)]
-        )
-        / CHECKOUTS
-    )
+
+    def work() -> None:
+        for _ in range(CHECKOUTS):
+            ground.launchpad.checkout_fw(worker, "nowhere")
+
+    ground.launchpad.checkout_fw(worker, "nowhere")
+    return seconds(work, ground.server).over(CHECKOUTS)
 
 
 # The peers
 
 
 def one_by_one(
-    campaign: Campaign, launchpad: LaunchPad, members: Sequence[Member]
-) -> float:
-    """Seconds a candidate, submitted as the documentation of jobflow shows it."""
+    campaign: Campaign, ground: Ground, members: Sequence[Member]
+) -> Seconds:
+    """Time a candidate, submitted as the documentation of jobflow shows it."""
     maker = ScreenMaker.from_campaign(campaign.spec)
 
     def work() -> None:
         for _, candidate in members:
-            launchpad.add_wf(flow_to_workflow(maker.make(candidate)))
+            ground.launchpad.add_wf(flow_to_workflow(maker.make(candidate)))
 
-    return seconds(work) / len(members)
+    return seconds(work, ground.server).over(len(members))
 
 
 def full_launchpad(
-    campaign: Campaign, launchpad: LaunchPad, members: Sequence[Member]
-) -> float:
-    """Seconds of a checkout where every candidate has its Firework."""
+    campaign: Campaign, ground: Ground, members: Sequence[Member]
+) -> Seconds:
+    """Time a checkout where every candidate has its Firework."""
     maker = ScreenMaker.from_campaign(campaign.spec)
-    submit([maker.make(candidate) for _, candidate in members], launchpad, WORKER)
-    return checkout(launchpad)
+    flows = [maker.make(candidate) for _, candidate in members]
+    submit(flows, ground.launchpad, WORKER)
+    return checkout(ground)
 
 
 # Ours
@@ -141,62 +185,61 @@ def submission(options: argparse.Namespace) -> None:
     members: list[Member] = []
     listing = seconds(
         lambda: members.extend(replace(campaign, limit=max(options.sizes)).members())
-    )
-    line("listing of a member", listing / len(members), "s")
-    with opened(options.folder, "peer") as (_, launchpad):
-        theirs = one_by_one(campaign, launchpad, members[: options.peer])
-    with opened(options.folder, "full") as (_, launchpad):
-        full = full_launchpad(campaign, launchpad, members[: options.full])
+    ).over(max(options.sizes))
+    line("listing of a member, processor", listing.processor, "s")
+    with opened(options.folder, "peer") as ground:
+        theirs = one_by_one(campaign, ground, members[: options.peer])
+    with opened(options.folder, "full") as ground:
+        full = full_launchpad(campaign, ground, members[: options.full])
     peer = f"jobflow {version('jobflow')} flow_to_workflow and add_wf one by one"
     everything = f"{options.full} Fireworks, one a candidate"
-    line("submission of a candidate", theirs, f"s, {peer}, {options.peer} candidates")
-    line("checkout", full, f"s, {everything}")
+    for figure, time_of, what in (
+        ("submission of a candidate", theirs, peer),
+        ("checkout", full, everything),
+    ):
+        line(figure, time_of.wall, f"s, {what}")
+        line(f"{figure}, processor", time_of.processor, f"s, {what}")
     for size in options.sizes:
-        with opened(options.folder, f"size_{size}") as (stores, launchpad):
-            found = measured(campaign, stores, launchpad, members[:size], options)
+        with opened(options.folder, f"size_{size}") as ground:
+            found = measured(campaign, ground, members[:size], options)
         what = f"{size} candidates"
         for figure in ("submission of a candidate", "submission and sending of one"):
-            value = found[figure]
-            line(f"{figure}, {what}", value, "s", peer, theirs / value)
-        line(
-            f"candidates submitted, {what}",
-            1 / found["submission of a candidate"],
-            "1/s",
-        )
+            compared(f"{figure}, {what}", found[figure], peer, theirs)
+        rate = 1 / found["submission of a candidate"].wall
+        line(f"candidates submitted, {what}", rate, "1/s")
         for figure in ("second submission of a candidate", "idle look of the feeder"):
-            line(f"{figure}, {what}", found[figure], "s")
-        taking = found["checkout"]
-        line(f"checkout, {what}", taking, "s", everything, full / taking)
+            line(f"{figure}, {what}", found[figure].wall, "s")
+            line(f"{figure}, {what}, processor", found[figure].processor, "s")
+        compared(f"checkout, {what}", found["checkout"], everything, full)
 
 
 def measured(
     campaign: Campaign,
-    stores: Stores,
-    launchpad: LaunchPad,
+    ground: Ground,
     members: Sequence[Member],
     options: argparse.Namespace,
-) -> dict[str, float]:
+) -> dict[str, Seconds]:
     """Submit some members, fill the window, and take what it holds."""
+    stores, launchpad, server = ground
     plan = plan_submission(campaign.spec, WORKER, window=options.window)
     submitting = partial(submit_campaign, campaign, stores, plan, members=members)
-    written = seconds(submitting) / len(members)
-    again = seconds(submitting) / len(members)
-    start = time.perf_counter()
-    (report,) = feed(stores, launchpad)
-    sending = (time.perf_counter() - start) / report.sent
+    written = seconds(submitting, server).over(len(members))
+    again = seconds(submitting, server).over(len(members))
+    reports: list[FeedReport] = []
+    filling = seconds(lambda: reports.extend(feed(stores, launchpad)), server)
     return {
         "submission of a candidate": written,
-        "submission and sending of one": written + sending,
+        "submission and sending of one": written.plus(filling.over(reports[0].sent)),
         "second submission of a candidate": again,
-        "idle look of the feeder": seconds(lambda: feed(stores, launchpad)),
-        "checkout": checkout(launchpad),
+        "idle look of the feeder": seconds(lambda: feed(stores, launchpad), server),
+        "checkout": checkout(ground),
     }
 
 
 def launcher(options: argparse.Namespace) -> None:
     """Run trivial jobs through FireWorks and without it."""
     jobs = [jobflow.job(os.path.basename)("a/b") for _ in range(options.jobs)]
-    with opened(options.folder, "launcher") as (stores, launchpad):
+    with opened(options.folder, "launcher") as (stores, launchpad, _):
         store = JobStore(MemoryStore(), additional_stores={"data": MemoryStore()})
         alone = seconds(
             lambda: [
@@ -218,10 +261,10 @@ def launcher(options: argparse.Namespace) -> None:
         )
     line(
         "launcher overhead of a job",
-        (through - alone) / options.jobs,
+        (through.wall - alone.wall) / options.jobs,
         "s",
         "the job alone",
-        alone / through,
+        alone.wall / through.wall,
     )
 
 

@@ -14,13 +14,14 @@ from fakes import (
 
 from hts_battery.campaign.backlog import Backlog, dispatching
 from hts_battery.campaign.campaign_file import load_campaign
+from hts_battery.campaign.feeding import feed
 from hts_battery.campaign.holding import cancel, pause, resume
 from hts_battery.campaign.local_run import run_candidates
 from hts_battery.campaign.references import store_references
 from hts_battery.campaign.registration import release
 from hts_battery.connections.executions import ledger
-from hts_battery.errors import SubmissionError
-from hts_battery.schemas.campaign import GateSpec, PrerelaxSpec
+from hts_battery.errors import ConfigurationError, SubmissionError
+from hts_battery.schemas.campaign import CampaignSpec, GateSpec, PrerelaxSpec
 from hts_battery.schemas.dispatch import (
     DispatchMode,
     EndingKind,
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from conftest import Dispatch
+
+    from hts_battery.flows.screen import ScreenMaker
 
 pytestmark = [
     pytest.mark.mongo,
@@ -445,3 +448,31 @@ def test_a_changed_file_drops_what_waited(
     dispatch.finish()
     kinds = [EndingKind.COMPUTED] * 2 + [EndingKind.CANCELLED] * 4
     assert endings(dispatch) == kinds + [EndingKind.COMPUTED] * 6
+
+
+def test_a_campaign_that_cannot_be_sent_stops_no_other(
+    dispatch: Dispatch, sample_file: Callable[..., Path]
+) -> None:
+    dispatch.submit(chunk=2)
+    first = dispatch.campaign
+    dispatch.campaign = load_campaign(
+        sample_file(2, ("name: small", "name: broken"), ("seed: 3}", "seed: 4}"))
+    )
+    dispatch.submit(chunk=2)
+
+    def make_maker(spec: CampaignSpec) -> ScreenMaker:
+        if spec.name == "broken":
+            raise ConfigurationError("its engine is not installed here")
+        return dispatch.make_maker(spec)
+
+    broken, small = feed(dispatch.stores, dispatch.launchpad, make_maker=make_maker)
+    assert (broken.campaign, broken.is_done) == ("broken", False)
+    assert broken.problem == "its engine is not installed here"
+    assert (small.campaign, small.sent) == (first.spec.name, 6)
+    with pytest.raises(ConfigurationError):
+        feed(
+            dispatch.stores,
+            dispatch.launchpad,
+            campaigns=["broken"],
+            make_maker=make_maker,
+        )
