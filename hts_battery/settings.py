@@ -120,6 +120,12 @@ class HTSBatterySettings(BaseSettings):
         description="Bytes that launch folders may take; above it no new job is "
         "started. None is no limit.",
     )
+    outage_patience: float = Field(
+        300.0,
+        ge=0,
+        description="Seconds that a rocket waits for a database that went away, before "
+        "it leaves its result on disk. The end of its allocation ends it earlier.",
+    )
     gpaw_command: str | None = Field(
         None,
         description="How this worker starts an interpreter that has GPAW, for example "

@@ -191,14 +191,20 @@ def write_mark(folder: Path, mark: LaunchMark) -> None:
     (folder / MARK).write_text(mark.model_dump_json(), encoding="utf-8")
 
 
+def mark_of(folder: Path) -> LaunchMark | None:
+    """Return which job runs in a folder; none where nobody says."""
+    try:
+        return LaunchMark.model_validate_json((folder / MARK).read_text("utf-8"))
+    except (ValidationError, OSError):
+        return None  # half-written at a kill, or removed meanwhile: nobody's to touch
+
+
 def marked_folders(folder: Path) -> Iterator[tuple[Path, LaunchMark]]:
     """Yield the launch folders below a folder that say whose they are."""
     for path in sorted(folder.rglob(MARK)):
-        try:
-            mark = LaunchMark.model_validate_json(path.read_text("utf-8"))
-        except (ValidationError, FileNotFoundError):
-            continue  # half-written at a kill, or removed meanwhile: nobody's to touch
-        yield path.parent, mark
+        mark = mark_of(path.parent)
+        if mark is not None:
+            yield path.parent, mark
 
 
 def tidy(
