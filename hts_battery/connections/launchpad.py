@@ -5,18 +5,18 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
-from fireworks import LaunchPad
 from jobflow.managers.fireworks import flow_to_workflow
 from pymongo import ReturnDocument
 from pymongo.errors import PyMongoError
 
 from hts_battery.connections.clients import translated_errors
+from hts_battery.connections.patient_launchpad import PatientLaunchPad
 from hts_battery.errors import SubmissionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from fireworks import Workflow
+    from fireworks import LaunchPad, Workflow
     from jobflow import Flow, Job
     from pymongo.collection import Collection
 
@@ -60,15 +60,13 @@ class _ExactCounters:
         return getattr(self._collection, name)
 
 
-class ExactLaunchPad(LaunchPad):
+class ExactLaunchPad(PatientLaunchPad):
     """
-    A launchpad whose ids are unique on the embedded server too.
+    A launchpad whose ids are unique on the embedded server too, and that waits.
 
     Whatever launches rockets from several processes on the embedded server must use
     it: FireWorks' own would let two rockets share a launch.
     """
-
-    fw_id_assigner: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - those of LaunchPad
         super().__init__(*args, **kwargs)
