@@ -126,6 +126,13 @@ class HTSBatterySettings(BaseSettings):
         description="Seconds that a rocket waits for a database that went away, before "
         "it leaves its result on disk. The end of its allocation ends it earlier.",
     )
+    lost_after: float = Field(
+        3600.0,
+        gt=0,
+        description="Seconds without a sign of life after which a rocket is lost, where "
+        "neither its queue nor its process can be asked: four times PING_TIME_SECS of "
+        "the slowest worker.",
+    )
     gpaw_command: str | None = Field(
         None,
         description="How this worker starts an interpreter that has GPAW, for example "

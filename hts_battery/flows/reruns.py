@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from hts_battery.flows.launch_folders import mark_of
+from hts_battery.connections.launch_marks import mark_of
 from hts_battery.schemas.failure import FailureDoc
 
 if TYPE_CHECKING:

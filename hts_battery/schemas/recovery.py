@@ -124,11 +124,16 @@ class RecoveryReport(Document):
     orphans: tuple[int, ...] = Field(
         (), description="Fireworks of no workflow, half-made by a kill, removed."
     )
+    problems: tuple[str, ...] = Field(
+        (), description="What could not be done, for people; the rest was done."
+    )
 
     @property
     def found_nothing(self) -> bool:
         """Whether there was nothing to do."""
-        return not (self.runs or self.outputs or self.unlocked or self.orphans)
+        return not any(
+            (self.runs, self.outputs, self.unlocked, self.orphans, self.problems)
+        )
 
     def count(self, deed: Deed) -> int:
         """Return for how many Fireworks something was done."""
