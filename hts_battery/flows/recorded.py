@@ -14,10 +14,10 @@ from monty.json import jsanitize
 
 from hts_battery.connections.clients import translated_outages
 from hts_battery.connections.executions import ExecutionRecord, described_error
+from hts_battery.connections.launch_marks import write_mark
 from hts_battery.connections.patience import Patience, allocation_end
 from hts_battery.connections.processes import host_name, process_identity
 from hts_battery.errors import CalculationError, DatabaseOutageError, StoreError
-from hts_battery.connections.launch_marks import write_mark
 from hts_battery.flows.reruns import earlier_launches
 from hts_battery.flows.spool import (
     RESPONSE_FIELD,
