@@ -256,7 +256,7 @@ def is_cut_off(wavecar: Path) -> bool:
         return True
     kpoints, bands = struct.unpack("2d", counts)
     records = 2 + spins * kpoints * (1 + bands)
-    return wavecar.stat().st_size < length * records
+    return bool(wavecar.stat().st_size < length * records)
 
 
 def _final_moments(folder: Path) -> list[float] | None:
