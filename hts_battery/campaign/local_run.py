@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from hts_battery.campaign.backlog import keys_sent
 from hts_battery.campaign.claims import Claims
 from hts_battery.connections.clients import translated_outages
 from hts_battery.connections.executions import described_error
@@ -129,15 +130,17 @@ class _Run:
 
     def todo(self) -> list[CandidateDoc]:
         """List the candidates of which anything is still to be computed."""
-        members = [candidate for _, candidate in self.campaign.members()]
         known = read_calculated(self.stores)
-        return [
-            candidate
-            for candidate in members
-            if self._needs_work(
-                candidate, known.get(self.campaign.key(candidate), Calculated())
-            )
-        ]
+        # What waits or runs in a queue would be computed twice.
+        sent = keys_sent(self.stores)
+        found = []
+        for _, candidate in self.campaign.members():
+            key = self.campaign.key(candidate)
+            if key not in sent and self._needs_work(
+                candidate, known.get(key, Calculated())
+            ):
+                found.append(candidate)
+        return found
 
     def _needs_work(self, candidate: CandidateDoc, known: Calculated) -> bool:
         return known.needs_work(
@@ -276,8 +279,8 @@ def store_failures(
 
 def released_ids(campaign_name: str, stores: Stores) -> set[str]:
     """Ids of the candidates that the operator lets pass the gate of a campaign."""
-    return set(
-        stores.members.distinct(
-            "candidate_id", {"campaign": campaign_name, "released": True}
-        )
-    )
+    wanted = {"released": True, "campaign": campaign_name}
+    return {
+        doc["candidate_id"]
+        for doc in stores.members.query(wanted, properties=["candidate_id"])
+    }

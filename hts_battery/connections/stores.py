@@ -52,6 +52,7 @@ COLLECTIONS: dict[str, tuple[str, tuple[Index, ...]]] = {
         (
             Index(("campaign", "candidate_id"), unique=True),
             Index(("content_key",)),
+            Index(("released", "campaign")),
         ),
     ),
     "candidates": (
