@@ -11,6 +11,7 @@ from hts_battery.connections.clients import translated_outages
 from hts_battery.connections.executions import described_error
 from hts_battery.errors import MissingReferenceError
 from hts_battery.flows.calculated import Calculated, read_calculated, read_one
+from hts_battery.flows.spool import ingest
 from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
@@ -87,6 +88,8 @@ def run_candidates(  # noqa: PLR0913 - each is named by its caller
     """
     progress = progress or Progress()
     with translated_outages(stores.database.uri, "computing candidates"):
+        # What finished while the database was away is there, and not to be done.
+        ingest(launch_folder, stores.job_store)
         run = _Run(campaign, stores, launch_folder, retry_failed=retry_failed)
         todo = run.todo()
         progress.total("compute", len(todo))

@@ -20,6 +20,7 @@ from hts_battery.cli import (
     notifying,
     planning,
     query,
+    recovery,
     references,
     rehearse,
     space,
@@ -54,6 +55,7 @@ app.command("rehearse")(rehearse.rehearse)
 for verb in (dispatching.submit, feeding.pause, feeding.resume, feeding.cancel):
     campaign.app.command()(verb)
 launchpad.app.command("feed")(feeding.feed_launchpad)
+launchpad.app.add_typer(recovery.app)
 
 _FAILED = 1
 _WRONG_USAGE = 2
