@@ -39,7 +39,7 @@ BAD = {
     '{"family": {"$function": {"body": "x"}}}': "not let through",
     '{"$text": {"$search": "a"}}': "not let through",
     '{"$comment": "x"}': "not let through",
-    '{"famly": "hedrx"}': "near it: family",
+    '{"family_name": "hedrx"}': "near it: family",
     '{"password": 1}': "no field",
     '{"family.$where": 1}': "no field",
     '{"formula": {"$regex": "(a+)+$"}}': "literal text",
