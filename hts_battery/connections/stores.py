@@ -18,6 +18,7 @@ from hts_battery.connections.clients import (
     translated_errors,
 )
 from hts_battery.connections.database import Database, database
+from hts_battery.connections.layout import check_layout
 from hts_battery.errors import ConfigurationError, StoreError
 from hts_battery.settings import BlobStore
 
@@ -389,7 +390,7 @@ def open_stores(
 
 @contextmanager
 def screening_stores(
-    settings: HTSBatterySettings, *, make_indexes: bool = True
+    settings: HTSBatterySettings, *, make_indexes: bool = True, any_layout: bool = False
 ) -> Iterator[Stores]:
     """
     Open database and stores as the settings say, indexes included.
@@ -400,6 +401,9 @@ def screening_stores(
         Where the database is and where blobs go.
     make_indexes
         Whether missing indexes are made; without, nothing is written.
+    any_layout
+        Whether a database of another layout than this code's is opened all the same,
+        to copy it.
 
     Yields
     ------
@@ -409,7 +413,7 @@ def screening_stores(
     Raises
     ------
     StoreError
-        If the database cannot be used.
+        If the database cannot be used, or has another layout than this code's.
     """
     with (
         database(
@@ -423,6 +427,8 @@ def screening_stores(
             s3_prefix=settings.s3_prefix,
         ) as stores,
     ):
+        if not any_layout:
+            check_layout(opened, mark=make_indexes)
         if make_indexes:
             ensure_indexes(stores)
         yield stores
