@@ -22,31 +22,11 @@ if TYPE_CHECKING:
 
 CAMPAIGN = "synthetic"
 TEMPERATURES = (0.0, 1473.0)
-METALS = [
-    "Mg2+",
-    "Al3+",
-    "Sc3+",
-    "Ti4+",
-    "V3+",
-    "Cr3+",
-    "Mn3+",
-    "Fe3+",
-    "Co3+",
-    "Ni3+",
-    "Cu2+",
-    "Zn2+",
-    "Ga3+",
-    "Y3+",
-    "Zr4+",
-    "Nb5+",
-    "Mo4+",
-    "In3+",
-    "Sn4+",
-    "Sb5+",
-    "Hf4+",
-    "Ta5+",
-    "W6+",
-]
+METALS = (
+    *("Mg2+", "Al3+", "Sc3+", "Ti4+", "V3+", "Cr3+", "Mn3+", "Fe3+", "Co3+"),
+    *("Ni3+", "Cu2+", "Zn2+", "Ga3+", "Y3+", "Zr4+", "Nb5+", "Mo4+", "In3+"),
+    *("Sn4+", "Sb5+", "Hf4+", "Ta5+", "W6+"),
+)
 _BATCH = 250
 
 

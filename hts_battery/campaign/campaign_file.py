@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hts_battery.compositions.filters import Filter, FilterReport
     from hts_battery.flows.engine import Engine
     from hts_battery.schemas.candidate import Candidate
+    from hts_battery.schemas.files import Lines
 
 
 @dataclass(frozen=True)
@@ -136,17 +137,38 @@ def read_campaign(path: str | Path) -> Campaign:
     return _read(path)[0]
 
 
-def _read(
-    path: str | Path,
-) -> tuple[Campaign, Callable[[str, str], SpecError]]:
-    """Return the campaign of a file, and what makes errors that know their line."""
+def read_spec(path: str | Path) -> CampaignSpec:
+    """
+    Read what a campaign file says, without its composition space.
+
+    Parameters
+    ----------
+    path
+        A YAML file.
+
+    Raises
+    ------
+    SpecError
+        If the file is wrong: file, line and field.
+    """
+    return _read_spec(path)[0]
+
+
+def _read_spec(path: str | Path) -> tuple[CampaignSpec, Lines]:
     data, lines = load_yaml(path)
     if not isinstance(data, dict):
         raise SpecError("a campaign is written as a mapping", file=str(path), line=1)
     try:
-        spec = CampaignSpec.model_validate(data)
+        return CampaignSpec.model_validate(data), lines
     except ValidationError as err:
         raise spec_error(err, file=str(path), lines=lines) from err
+
+
+def _read(
+    path: str | Path,
+) -> tuple[Campaign, Callable[[str, str], SpecError]]:
+    """Return the campaign of a file, and what makes errors that know their line."""
+    spec, lines = _read_spec(path)
 
     def refuse(message: str, field: str) -> SpecError:
         return SpecError(

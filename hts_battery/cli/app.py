@@ -18,10 +18,13 @@ from hts_battery.cli import (
     formatting,
     launches,
     launchpad,
+    notifying,
+    planning,
     query,
     references,
     rehearse,
     space,
+    status,
 )
 from hts_battery.errors import (
     ConfigurationError,
@@ -38,6 +41,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(space.app, name="space")
+campaign.app.command("plan")(planning.plan)
+campaign.app.command("status")(status.status)
+launchpad.app.command("notify-test")(notifying.notify_test)
 app.add_typer(campaign.app, name="campaign")
 app.add_typer(references.app, name="references")
 app.add_typer(build.app, name="build")

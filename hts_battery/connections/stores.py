@@ -140,6 +140,9 @@ COLLECTIONS: dict[str, tuple[str, tuple[Index, ...]]] = {
     "locks": ("name", (Index(("name",), unique=True),)),
     "submissions": ("campaign", (Index(("campaign",), unique=True),)),
     "backlog": ("block", (Index(("campaign", "block"), unique=True),)),
+    # What the builders said, in few documents; which messages were sent.
+    "judged": ("block", (Index(("campaign", "block"), unique=True),)),
+    "alerts": ("campaign", (Index(("campaign",), unique=True),)),
     # Workflows that ended, out of FireWorks' own collections.
     "archived_workflows": (
         "fw_id",
@@ -267,6 +270,10 @@ class Stores:
         How each campaign is sent to its worker.
     backlog
         What was sent of each campaign and how it ended, in blocks of candidates.
+    judged
+        What the builders said of each campaign, in blocks of candidates.
+    alerts
+        Which messages were sent about each campaign.
     archived_workflows
         Workflows that ended, with their launches, one document each.
     job_store
@@ -294,6 +301,8 @@ class Stores:
     locks: SharedMongoStore
     submissions: SharedMongoStore
     backlog: SharedMongoStore
+    judged: SharedMongoStore
+    alerts: SharedMongoStore
     archived_workflows: SharedMongoStore
     job_store: JobStore
     blob_store: BlobStore = BlobStore.MONGO

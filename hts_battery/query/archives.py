@@ -114,6 +114,7 @@ def read_members(content: bytes, names: Iterable[str]) -> dict[str, bytes]:
                 name: archive.read(name) for name in wanted & set(archive.namelist())
             }
     found = {}
+    buffer.seek(0)
     with tarfile.open(fileobj=buffer, mode="r:gz") as tar:
         for member in tar:
             file = tar.extractfile(member) if member.name in wanted else None
