@@ -35,6 +35,7 @@ READING = {
     "query stable",
     "query show",
     "db status",
+    "doctor",  # writes with --fix only
 }
 
 
