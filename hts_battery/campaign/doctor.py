@@ -114,7 +114,7 @@ def examine(examined: Examined) -> list[Finding]:
     for name, check in CHECKS:
         try:
             findings += check(examined)
-        except (HTSBatteryError, OSError) as err:
+        except (HTSBatteryError, OSError, ValueError) as err:  # a document, a file
             findings.append(
                 Finding(
                     check=name,

@@ -46,7 +46,8 @@ def pins(constraints: Path | None) -> Iterable[Finding]:
         )
         return
     engines = {package for one in ENGINES.values() for package in one.packages}
-    differing, deciding = [], []
+    differing: list[str] = []
+    deciding: list[str] = []
     for line in constraints.read_text(encoding="utf-8").splitlines():
         pin = _PIN.match(line)
         here = None if pin is None else _installed(pin["name"])

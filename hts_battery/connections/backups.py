@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from hashlib import blake2b, file_digest
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from bson import decode_file_iter
 from bson.codec_options import CodecOptions
@@ -37,6 +37,7 @@ from hts_battery.schemas.backup import FORMAT, BackupManifest, CollectionBackup
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
+    from typing import BinaryIO
 
     from pymongo.collection import Collection
     from pymongo.database import Database as MongoDatabase
@@ -197,9 +198,9 @@ def _written(
 
 
 def _raw_documents(collection: Collection[dict[str, Any]]) -> Iterator[bytes]:
-    raw = collection.with_options(codec_options=_RAW)  # type: ignore[arg-type] # the stubs tie both types
+    raw = collection.with_options(codec_options=_RAW)
     for doc in raw.find({}, batch_size=_BATCH_DOCUMENTS):
-        yield doc.raw  # type: ignore[attr-defined] # see above
+        yield bytes(doc.raw)
 
 
 def _indexes(collection: Collection[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -308,11 +309,12 @@ def _put_back(
     advance: Callable[[str], None] | None,
 ) -> None:
     """Write one collection, its indexes after it, and read it again."""
-    raw = collection.with_options(codec_options=_RAW)  # type: ignore[arg-type] # the stubs tie both types
+    raw = collection.with_options(codec_options=_RAW)
     path = folder / f"{one.name}{_SUFFIX}"
     try:
-        with gzip.open(path, "rb") as file:
-            for batch in _batches(decode_file_iter(file, _RAW)):  # type: ignore[arg-type] # a file, though gzip's
+        with gzip.open(path, "rb") as opened:
+            file = cast("BinaryIO", opened)
+            for batch in _batches(decode_file_iter(file, _RAW)):
                 raw.insert_many(batch, ordered=False)
                 for _ in batch:
                     if advance is not None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from hts_battery.connections.stores import Stores
 
 _ID_INDEX = "_id_"
+# The builders index each temperature of each campaign.
+_BY_TEMPERATURE = "energy_above_hull_at."
 
 
 class LargeDocument(NamedTuple):
@@ -52,7 +54,8 @@ def unknown_indexes(stores: Stores) -> tuple[str, ...]:
                 f"{name}: {index}"
                 for index, value in sorted(present.items())
                 if index != _ID_INDEX
-                and tuple(field for field, _ in value["key"]) not in wanted
+                and (fields := tuple(field for field, _ in value["key"])) not in wanted
+                and not any(field.startswith(_BY_TEMPERATURE) for field in fields)
             ]
     return tuple(found)
 

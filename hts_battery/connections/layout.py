@@ -110,16 +110,9 @@ def layout_state(database: Database) -> LayoutState:
         return LayoutState(LAYOUT_VERSION if is_empty else _FIRST, is_empty, None)
 
 
-def check_layout(database: Database, *, mark: bool = True) -> None:
+def check_layout(database: Database) -> None:
     """
-    Refuse a database whose layout this code does not write; mark an empty one.
-
-    Parameters
-    ----------
-    database
-        The database.
-    mark
-        Whether an empty one is given this layout.
+    Refuse a database whose layout this code does not write.
 
     Raises
     ------
@@ -144,7 +137,18 @@ def check_layout(database: Database, *, mark: bool = True) -> None:
             f"hts_battery; this one writes {LAYOUT_VERSION}: run `hts db backup`, then "
             "`hts db migrate`"
         )
-    if state.is_empty and mark:
+
+
+def mark_layout(database: Database) -> None:
+    """
+    Write the newest layout into a database that is empty; leave any other alone.
+
+    Raises
+    ------
+    StoreError
+        If the database cannot be read or written.
+    """
+    if layout_state(database).is_empty:
         write_layout(database, LAYOUT_VERSION)
 
 

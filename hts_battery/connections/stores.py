@@ -18,7 +18,7 @@ from hts_battery.connections.clients import (
     translated_errors,
 )
 from hts_battery.connections.database import Database, database
-from hts_battery.connections.layout import check_layout
+from hts_battery.connections.layout import check_layout, mark_layout
 from hts_battery.errors import ConfigurationError, StoreError
 from hts_battery.settings import BlobStore
 
@@ -437,7 +437,7 @@ def screening_stores(
         ) as stores,
     ):
         if not any_layout:
-            check_layout(opened, mark=make_indexes)
+            check_layout(opened)
         if make_indexes:
             ensure_indexes(stores)
         yield stores
@@ -487,7 +487,7 @@ def expected_indexes(blob_store: BlobStore) -> Mapping[str, tuple[Index, ...]]:
 
 def ensure_indexes(stores: Stores) -> tuple[str, ...]:
     """
-    Create the indexes that are missing; quick when none is.
+    Create the indexes that are missing, and mark an empty database with its layout.
 
     Every field that is queried stands in an index, because a scan costs 200 ms at
     10,000 documents on the embedded server.
@@ -507,6 +507,7 @@ def ensure_indexes(stores: Stores) -> tuple[str, ...]:
     StoreError
         If documents contradict a unique index, or the server refuses.
     """
+    mark_layout(stores.database)
     created = []
     uri = stores.database.uri
     with translated_errors(uri, "making indexes"), shared_client(uri) as client:

@@ -62,7 +62,6 @@ def test_a_destroyed_database_comes_back(tmp_path: Path) -> None:
     with open_database(None, name="hts", data_dir=data_dir) as opened:
         with open_stores(opened) as stores:
             ensure_indexes(stores)
-            check_layout(opened)
             fill(opened)
             manifest = backup(stores, folder, locks=("build", "dispatch"))
         before = content(opened)

@@ -16,6 +16,7 @@ from hts_battery.connections.layout import (
     LAYOUT_VERSION,
     check_layout,
     layout_state,
+    mark_layout,
     migrate,
     write_layout,
 )
@@ -51,9 +52,9 @@ def thaw(database: Database) -> None:
 
 def test_an_empty_database_is_marked_once(database: Database) -> None:
     assert layout_state(database).is_empty
-    check_layout(database, mark=False)
-    assert layout_state(database).is_empty
     check_layout(database)
+    assert layout_state(database).is_empty
+    mark_layout(database)
     assert layout_state(database) == (LAYOUT_VERSION, False, None)
     assert migrate(database) == ()
 
