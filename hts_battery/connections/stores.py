@@ -18,6 +18,7 @@ from hts_battery.connections.clients import (
     translated_errors,
 )
 from hts_battery.connections.database import Database, database
+from hts_battery.connections.layout import check_layout, mark_layout
 from hts_battery.errors import ConfigurationError, StoreError
 from hts_battery.settings import BlobStore
 
@@ -401,7 +402,7 @@ def open_stores(
 
 @contextmanager
 def screening_stores(
-    settings: HTSBatterySettings, *, make_indexes: bool = True
+    settings: HTSBatterySettings, *, make_indexes: bool = True, any_layout: bool = False
 ) -> Iterator[Stores]:
     """
     Open database and stores as the settings say, indexes included.
@@ -412,6 +413,9 @@ def screening_stores(
         Where the database is and where blobs go.
     make_indexes
         Whether missing indexes are made; without, nothing is written.
+    any_layout
+        Whether a database of another layout than this code's is opened all the same,
+        to copy it.
 
     Yields
     ------
@@ -421,7 +425,7 @@ def screening_stores(
     Raises
     ------
     StoreError
-        If the database cannot be used.
+        If the database cannot be used, or has another layout than this code's.
     """
     with (
         database(
@@ -435,6 +439,8 @@ def screening_stores(
             s3_prefix=settings.s3_prefix,
         ) as stores,
     ):
+        if not any_layout:
+            check_layout(opened)
         if make_indexes:
             ensure_indexes(stores)
         yield stores
@@ -484,7 +490,7 @@ def expected_indexes(blob_store: BlobStore) -> Mapping[str, tuple[Index, ...]]:
 
 def ensure_indexes(stores: Stores) -> tuple[str, ...]:
     """
-    Create the indexes that are missing; quick when none is.
+    Create the indexes that are missing, and mark an empty database with its layout.
 
     Every field that is queried stands in an index, because a scan costs 200 ms at
     10,000 documents on the embedded server.
@@ -504,6 +510,7 @@ def ensure_indexes(stores: Stores) -> tuple[str, ...]:
     StoreError
         If documents contradict a unique index, or the server refuses.
     """
+    mark_layout(stores.database)
     created = []
     uri = stores.database.uri
     with translated_errors(uri, "making indexes"), shared_client(uri) as client:

@@ -38,6 +38,7 @@ READING = {
     "query compare",
     "query snapshot",
     "db status",
+    "doctor",  # writes with --fix only
 }
 
 
