@@ -13,6 +13,7 @@ from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from hts_battery.builders.aggregates import AggregatesBuilder
 from hts_battery.builders.digests import CODE_VERSION
 from hts_battery.builders.entries import EntriesBuilder
 from hts_battery.builders.screening_builder import (
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from hts_battery.connections.stores import Stores
     from hts_battery.schemas.build import BuildReport
 
-BUILDERS = ("entries", "thermo", "summary")
+BUILDERS = ("entries", "thermo", "summary", "aggregates")
 """Names of the builders in the order in which they are run."""
 
 LOCK = "build"
@@ -67,7 +68,7 @@ def build(  # noqa: PLR0913 - each is named by its caller
     verify: bool = False,
 ) -> dict[str, BuildReport]:
     """
-    Run the builders of one campaign: entries, then thermo, then summary.
+    Run the builders of one campaign: in the order of :data:`BUILDERS`.
 
     Parameters
     ----------
@@ -312,9 +313,13 @@ def _builders(
         if name == "thermo":
             yield spec.name, thermo_builder(spec, stores, temperatures, **common)
             continue
+        if name == "aggregates":
+            yield spec.name, aggregates_builder(spec, stores, temperatures, **common)
+            continue
         for temperature in temperatures:
-            key = temperature_key(temperature)
-            ensure_index(stores, "summary", f"energy_above_hull_at.{key}")
+            path = f"energy_above_hull_at.{temperature_key(temperature)}"
+            ensure_index(stores, "summary", path)
+            ensure_index(stores, "summary", "campaign", path)
         yield spec.name, summary_builder(spec, stores, temperatures, **common)
 
 
@@ -349,6 +354,23 @@ def summary_builder(
         stores.candidates,
         stores.thermo,
         stores.summary,
+        campaign=spec.name,
+        temperatures=temperatures,
+        **options,
+    )
+
+
+def aggregates_builder(
+    spec: CampaignSpec,
+    stores: Stores,
+    temperatures: Sequence[float],
+    **options: Any,  # noqa: ANN401 - those of the builder, by name
+) -> AggregatesBuilder:
+    """Make the builder of rankings and counts of one campaign."""
+    return AggregatesBuilder(
+        stores.summary,
+        stores.aggregates,
+        stores.rankings,
         campaign=spec.name,
         temperatures=temperatures,
         **options,
@@ -395,5 +417,11 @@ def chain_of_builders(
         kelvin = spec.temperatures or tuple(temperatures)
         grouped["thermo"].append(thermo_builder(spec, stores, kelvin))
         grouped["summary"].append(summary_builder(spec, stores, kelvin))
+        grouped["aggregates"].append(aggregates_builder(spec, stores, kelvin))
     entries = EntriesBuilder(stores.tasks, stores.references, stores.entries)
-    return [entries, *grouped["thermo"], *grouped["summary"]]
+    return [
+        entries,
+        *grouped["thermo"],
+        *grouped["summary"],
+        *grouped["aggregates"],
+    ]

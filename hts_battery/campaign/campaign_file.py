@@ -98,6 +98,14 @@ def load_campaign(path: str | Path) -> Campaign:
     """
     campaign, refuse = _read(path)
     engines = _engines(campaign.spec, refuse)
+    before = engines.get("prerelax.engine")
+    if before is not None and not before.prerelaxes:
+        raise refuse(
+            f"{before.name} cannot relax before the gate: its energies are checked and "
+            "corrected by the builders, and the gate decides on the node; choose "
+            "chgnet, a force field or gpaw-lcao",
+            "prerelax.engine",
+        )
     elements = _check_members(campaign, refuse)
     for place, one in engines.items():
         if unsupported := sorted(one.unsupported(elements)):
