@@ -114,6 +114,8 @@ def test_watching_ends_with_the_campaign_and_leaves_a_picture(
     assert answer.status == 0, answer.err
     assert "ranked" in answer.out
     assert "<svg" in picture.read_text(encoding="utf-8")
+    (whole,) = hts("campaign", "status", fake_file, "--watch", "--json").lines
+    assert CampaignStatus.model_validate(whole).states == {"ranked": 2}
 
 
 def test_a_test_message_needs_an_address(hts: Callable[..., Answer]) -> None:
