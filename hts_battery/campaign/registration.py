@@ -103,7 +103,7 @@ def register_members(
             "spec": spec.model_dump(mode="json"),
             "members": len(members),
             "digest": registration_digest(spec, campaign.path, limit=campaign.limit),
-            "key_sum": key_sum(member["content_key"] for member in members),
+            "key_sum": key_sum(str(member["content_key"]) for member in members),
             "gate_since": gate_since(
                 stores.campaigns.query_one({"name": spec.name}), spec
             ),
