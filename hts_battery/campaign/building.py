@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from hts_battery.builders.digests import CODE_VERSION
 from hts_battery.builders.entries import EntriesBuilder
+from hts_battery.builders.optimade_structures import OptimadeStructuresBuilder
 from hts_battery.builders.screening_builder import (
     BATCH_SIZE,
     new_run_id,
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from hts_battery.connections.stores import Stores
     from hts_battery.schemas.build import BuildReport
 
-BUILDERS = ("entries", "thermo", "summary")
+BUILDERS = ("entries", "thermo", "summary", "optimade")
 """Names of the builders in the order in which they are run."""
 
 LOCK = "build"
@@ -66,7 +67,7 @@ def build(  # noqa: PLR0913 - each is named by its caller
     verify: bool = False,
 ) -> dict[str, BuildReport]:
     """
-    Run the builders of one campaign: entries, then thermo, then summary.
+    Run the builders of one campaign: entries, thermo, summary, optimade.
 
     Parameters
     ----------
@@ -295,6 +296,9 @@ def _builders(
         if name == "thermo":
             yield spec.name, thermo_builder(spec, stores, temperatures, **common)
             continue
+        if name == "optimade":
+            yield spec.name, optimade_builder(spec, stores, **common)
+            continue
         for temperature in temperatures:
             key = temperature_key(temperature)
             ensure_index(stores, "summary", f"energy_above_hull_at.{key}")
@@ -334,6 +338,21 @@ def summary_builder(
         stores.summary,
         campaign=spec.name,
         temperatures=temperatures,
+        **options,
+    )
+
+
+def optimade_builder(
+    spec: CampaignSpec,
+    stores: Stores,
+    **options: Any,  # noqa: ANN401 - those of the builder, by name
+) -> OptimadeStructuresBuilder:
+    """Make the builder of one campaign's structures in OPTIMADE's words."""
+    return OptimadeStructuresBuilder(
+        stores.summary,
+        stores.entries,
+        stores.optimade_structures,
+        campaign=spec.name,
         **options,
     )
 
@@ -378,5 +397,6 @@ def chain_of_builders(
         kelvin = spec.temperatures or tuple(temperatures)
         grouped["thermo"].append(thermo_builder(spec, stores, kelvin))
         grouped["summary"].append(summary_builder(spec, stores, kelvin))
+        grouped["optimade"].append(optimade_builder(spec, stores))
     entries = EntriesBuilder(stores.tasks, stores.references, stores.entries)
-    return [entries, *grouped["thermo"], *grouped["summary"]]
+    return [entries, *(each for name in BUILDERS[1:] for each in grouped[name])]

@@ -18,6 +18,7 @@ from hts_battery.cli import (
     query,
     references,
     rehearse,
+    serve,
     space,
 )
 from hts_battery.errors import (
@@ -43,6 +44,7 @@ app.add_typer(db.app, name="db")
 app.add_typer(launches.app, name="launches")
 app.add_typer(launchpad.app, name="launchpad")
 app.command("rehearse")(rehearse.rehearse)
+app.command("serve")(serve.serve)
 
 _FAILED = 1
 _WRONG_USAGE = 2

@@ -109,6 +109,19 @@ COLLECTIONS: dict[str, tuple[str, tuple[Index, ...]]] = {
             Index(("input_digest",)),
         ),
     ),
+    # What an OPTIMADE filter may name; see schemas/optimade.py.
+    "optimade_structures": (
+        "id",
+        (
+            Index(("campaign", "candidate_id"), unique=True),
+            Index(("id",), unique=True),
+            Index(("elements",)),
+            Index(("nelements",)),
+            Index(("chemical_formula_reduced",)),
+            Index(("chemical_formula_anonymous",)),
+            Index(("e_hull",)),
+        ),
+    ),
     "hulls": ("hull_version", (Index(("hull_version",), unique=True),)),
     "changes": (
         "change_id",
@@ -232,6 +245,8 @@ class Stores:
         Stability of each candidate at each temperature.
     summary
         One flat document per candidate and campaign for analysts.
+    optimade_structures
+        The same candidates in OPTIMADE's words.
     hulls
         The references of each hull version.
     changes
@@ -263,6 +278,7 @@ class Stores:
     entries: SharedMongoStore
     thermo: SharedMongoStore
     summary: SharedMongoStore
+    optimade_structures: SharedMongoStore
     hulls: SharedMongoStore
     changes: SharedMongoStore
     builds: SharedMongoStore
