@@ -13,6 +13,7 @@ from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from hts_battery.builders.aggregates import AggregatesBuilder
 from hts_battery.builders.digests import CODE_VERSION
 from hts_battery.builders.entries import EntriesBuilder
 from hts_battery.builders.optimade_structures import OptimadeStructuresBuilder
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from hts_battery.connections.stores import Stores
     from hts_battery.schemas.build import BuildReport
 
-BUILDERS = ("entries", "thermo", "summary", "optimade")
+BUILDERS = ("entries", "thermo", "summary", "aggregates", "optimade")
 """Names of the builders in the order in which they are run."""
 
 LOCK = "build"
@@ -67,7 +68,7 @@ def build(  # noqa: PLR0913 - each is named by its caller
     verify: bool = False,
 ) -> dict[str, BuildReport]:
     """
-    Run the builders of one campaign: entries, thermo, summary, optimade.
+    Run the builders of one campaign: in the order of :data:`BUILDERS`.
 
     Parameters
     ----------
@@ -296,12 +297,16 @@ def _builders(
         if name == "thermo":
             yield spec.name, thermo_builder(spec, stores, temperatures, **common)
             continue
+        if name == "aggregates":
+            yield spec.name, aggregates_builder(spec, stores, temperatures, **common)
+            continue
         if name == "optimade":
             yield spec.name, optimade_builder(spec, stores, **common)
             continue
         for temperature in temperatures:
-            key = temperature_key(temperature)
-            ensure_index(stores, "summary", f"energy_above_hull_at.{key}")
+            path = f"energy_above_hull_at.{temperature_key(temperature)}"
+            ensure_index(stores, "summary", path)
+            ensure_index(stores, "summary", "campaign", path)
         yield spec.name, summary_builder(spec, stores, temperatures, **common)
 
 
@@ -357,6 +362,23 @@ def optimade_builder(
     )
 
 
+def aggregates_builder(
+    spec: CampaignSpec,
+    stores: Stores,
+    temperatures: Sequence[float],
+    **options: Any,  # noqa: ANN401 - those of the builder, by name
+) -> AggregatesBuilder:
+    """Make the builder of rankings and counts of one campaign."""
+    return AggregatesBuilder(
+        stores.summary,
+        stores.aggregates,
+        stores.rankings,
+        campaign=spec.name,
+        temperatures=temperatures,
+        **options,
+    )
+
+
 def _hull_summaries(builder: ScreeningBuilder) -> Iterator[HullSummary]:
     """Say which hulls a builder used; none but that of stabilities uses any."""
     if not isinstance(builder, ThermoBuilder):
@@ -397,6 +419,7 @@ def chain_of_builders(
         kelvin = spec.temperatures or tuple(temperatures)
         grouped["thermo"].append(thermo_builder(spec, stores, kelvin))
         grouped["summary"].append(summary_builder(spec, stores, kelvin))
+        grouped["aggregates"].append(aggregates_builder(spec, stores, kelvin))
         grouped["optimade"].append(optimade_builder(spec, stores))
     entries = EntriesBuilder(stores.tasks, stores.references, stores.entries)
     return [entries, *(each for name in BUILDERS[1:] for each in grouped[name])]

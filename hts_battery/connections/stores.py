@@ -104,11 +104,25 @@ COLLECTIONS: dict[str, tuple[str, tuple[Index, ...]]] = {
         (
             Index(("campaign", "candidate_id"), unique=True),
             Index(("candidate_id",)),
-            Index(("formula",)),
+            Index(("canonical_formula",)),
+            Index(("chemical_system",)),
+            Index(("element_keys",)),
             Index(("energy_above_hull",)),
+            Index(("mixing_temperature",)),
+            Index(("n_metals",)),
+            Index(("family",)),
+            Index(("flags",)),
             Index(("input_digest",)),
         ),
     ),
+    "rankings": (
+        "ranking_id",
+        (
+            Index(("ranking_id",), unique=True),
+            Index(("campaign", "temperature", "first_rank")),
+        ),
+    ),
+    "aggregates": ("campaign", (Index(("campaign",), unique=True),)),
     # What an OPTIMADE filter may name; see schemas/optimade.py.
     "optimade_structures": (
         "id",
@@ -245,6 +259,10 @@ class Stores:
         Stability of each candidate at each temperature.
     summary
         One flat document per candidate and campaign for analysts.
+    rankings
+        Blocks of each campaign's candidates in the order of E_hull.
+    aggregates
+        Counts and histograms over each campaign.
     optimade_structures
         The same candidates in OPTIMADE's words.
     hulls
@@ -278,6 +296,8 @@ class Stores:
     entries: SharedMongoStore
     thermo: SharedMongoStore
     summary: SharedMongoStore
+    rankings: SharedMongoStore
+    aggregates: SharedMongoStore
     optimade_structures: SharedMongoStore
     hulls: SharedMongoStore
     changes: SharedMongoStore

@@ -99,7 +99,7 @@ def test_references_are_computed_and_written_to_a_file(
 @pytest.mark.usefixtures("screened")
 def test_build_counts_what_it_did(hts: Callable[..., Answer]) -> None:
     (total,) = hts("build", "all", "--json").lines
-    assert list(total) == ["entries", "thermo", "summary"]
+    assert list(total) == ["entries", "thermo", "summary", "aggregates"]
     for counts in total.values():
         assert set(counts) >= COUNTS
         assert counts["read"] == counts["unchanged"] > 0
