@@ -112,6 +112,8 @@ def dashboard_app(reader: BoundedReader, cache: SnapshotCache) -> Dashboard:
         index_string=_INDEX,
         enable_mcp=False,
     )
+    # Else every page tries to open a web socket, which this server refuses.
+    app.backend.websocket_capability = False
     app.layout = lambda: _frame(sources)
     for page in PAGES:
         page.register(app, sources)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 Pair = frozenset[str]
 
+MOST_RIBBONS = 60
+
 _GAP = 0.03
 _RING = (1.0, 1.05)
 _LABEL = 1.13
@@ -52,6 +54,11 @@ class ChordPairs:
             if pair <= here and not self.predicted.get(pair)
         )
         return tuple(sorted(left, key=sorted))
+
+    @property
+    def drawn(self) -> tuple[Pair, ...]:
+        """Predicted pairs that are drawn: more would hide each other."""
+        return tuple(self._ranked[:MOST_RIBBONS])
 
     @property
     def _ranked(self) -> list[Pair]:
@@ -101,7 +108,7 @@ def chord_figure(pairs: ChordPairs) -> go.Figure:
         (pairs.both, BLUE, "predicted, and together in a known phase"),
         (pairs.new, ORANGE, "predicted only"),
     ):
-        for number, pair in enumerate(group):
+        for number, pair in enumerate(frozenset(pairs.drawn).intersection(group)):
             first, second = sorted(pair)
             words = f"{pair_name(pair)}: {pairs.predicted[pair]} stable; {name}"
             shown.add_scatter(
@@ -128,7 +135,7 @@ def _places(
     pairs: ChordPairs,
 ) -> tuple[dict[str, tuple[float, float]], dict[tuple[Pair, str], tuple[float, float]]]:
     """Share the circle among elements, and each arc among its pairs."""
-    shown = [*pairs.both, *pairs.new]
+    shown = pairs.drawn
     weights = {
         element: sum(pairs.predicted[pair] for pair in shown if element in pair)
         for element in pairs.elements

@@ -99,8 +99,9 @@ def _register(app: Dash, sources: Sources) -> None:
             chord_figure(pairs),
             f"Ribbons are as wide as the number of stable candidates with both "
             f"elements at {temperature:g} K: {len(pairs.both)} pairs also stand in a "
-            f"known phase (blue), {len(pairs.new)} do not (orange); {len(pairs.missing)} "
-            "known pairs are in no stable candidate.",
+            f"known phase (blue), {len(pairs.new)} do not (orange), the {len(pairs.drawn)} "
+            f"most frequent are drawn; {len(pairs.missing)} known pairs are in no stable "
+            "candidate.",
             _tables(pairs),
         )
 

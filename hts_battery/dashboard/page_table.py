@@ -101,19 +101,20 @@ def _layout(_sources: Sources, _rest: str) -> Component:
 
 def _columns() -> list[dict[str, Any]]:
     right = {"type": "rightAligned", "width": 120}
+    tenths = {"valueFormatter": {"function": "d3.format('.1f')(params.value)"}}
     return [
         {"field": "rank", "headerName": "#", "sortable": False, "width": 90},
         {
             "field": "formula",
             "headerName": "Candidate",
             "cellRenderer": "CandidateLink",
-            "minWidth": 220,
-            "flex": 2,
+            "minWidth": 330,
+            "flex": 3,
         },
-        {"field": "hot", "headerName": "E_hull(T)", **right},
-        {"field": "cold", "headerName": "E_hull", **right},
+        {"field": "hot", "headerName": "E_hull(T)", **right, **tenths},
+        {"field": "cold", "headerName": "E_hull", **right, **tenths},
         {"field": "mixing", "headerName": "T_mix (K)", **right},
-        {"field": "entropy", "headerName": "S (µeV/K)", **right},
+        {"field": "entropy", "headerName": "S (µeV/K)", **right, **tenths},
         {"field": "campaign", "headerName": "Campaign", "width": 150},
         {"field": "family", "headerName": "Family", "width": 120},
         {

@@ -165,6 +165,7 @@ def figure(
                     figure=shown if shown is not None else {"layout": EMPTY_LAYOUT},
                     config={"displaylogo": False, "responsive": True},
                     className="graph",
+                    style={"height": "34rem" if tall else "24rem"},
                 ),
                 role="img",
                 **{"aria-labelledby": f"{name}-words"},
