@@ -64,12 +64,12 @@ class OptimadeStructuresBuilder(ScreeningBuilder):
 
     def get_items(self) -> Iterator[dict[str, Any]]:
         """Yield batches of summaries whose document is missing or outdated."""
-        known = self._digests(self.optimade_structures)
+        known = self._stored_digests(self.optimade_structures)
         for name in known:
             self.knows(name)
         digests = {
             name: input_digest("optimade", digest)
-            for name, digest in self._digests(self.summary).items()
+            for name, digest in self._stored_digests(self.summary).items()
         }
         self.remove("candidate_id", set(known) - set(digests))
         outdated = []
@@ -96,7 +96,7 @@ class OptimadeStructuresBuilder(ScreeningBuilder):
                 ]
             }
 
-    def _digests(self, store: Store) -> dict[str, str]:
+    def _stored_digests(self, store: Store) -> dict[str, str]:
         """Read the digest that each of this worker's documents holds."""
         fields = ["candidate_id", "input_digest"]
         return {

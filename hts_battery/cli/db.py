@@ -1,6 +1,9 @@
-"""hts db: start, stop and see the embedded database."""
+"""hts db: start, stop and see the embedded database; roles of any database."""
 
 from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,7 +12,12 @@ from hts_battery.cli.options import AsJson, DryRun
 from hts_battery.errors import ConfigurationError
 from hts_battery.settings import get_settings
 
-app = typer.Typer(help="The embedded database server.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from hts_battery.connections.roles import NewUser
+
+app = typer.Typer(
+    help="The embedded database server, and roles of any.", no_args_is_help=True
+)
 
 
 def _refuse_with_uri() -> None:
@@ -53,3 +61,79 @@ def status(as_json: AsJson = False) -> None:
     from hts_battery.connections import embedded
 
     _show(embedded.status(get_settings().data_dir), as_json=as_json)
+
+
+@app.command("init-roles")
+def init_roles(
+    user: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ROLE=NAME",
+            help="Also make this user; its password is read from HTS_ROLE_PASSWORD "
+            "(like HTS_ANALYST_PASSWORD) or asked for.",
+        ),
+    ] = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make the roles worker, builder and analyst, and users that have them."""
+    from hts_battery.connections.database import database
+    from hts_battery.connections.roles import PRIVILEGES
+    from hts_battery.connections.roles import init_roles as make
+
+    settings = get_settings()
+    wanted = [_split(text) for text in user or ()]
+    if not dry_run:
+        users = tuple(_new_user(*pair) for pair in wanted)
+        with database(
+            settings.mongo_uri, name=settings.database, data_dir=settings.data_dir
+        ) as opened:
+            make(opened, users)
+    if as_json:
+        formatting.json_line(
+            {
+                "roles": {role.database_name: PRIVILEGES[role] for role in PRIVILEGES},
+                "users": {name: role for role, name in wanted},
+                "written": not dry_run,
+            }
+        )
+        return
+    formatting.table(
+        ("role", "actions", "collections"),
+        [
+            (
+                role.database_name,
+                ", ".join(actions),
+                ", ".join(
+                    name for name, allowed in found.items() if allowed == actions
+                ),
+            )
+            for role, found in PRIVILEGES.items()
+            for actions in dict.fromkeys(found.values())
+        ],
+        title=f"{'would make' if dry_run else 'made'} in {settings.database}",
+    )
+    for role, name in wanted:
+        formatting.line(f"user {name}: {role}")
+
+
+def _split(text: str) -> tuple[str, str]:
+    from hts_battery.connections.roles import Role
+
+    role, _, name = text.partition("=")
+    if role not in tuple(Role) or not name:
+        raise ConfigurationError(
+            f"--user {text}: write ROLE=NAME, where ROLE is one of {', '.join(Role)}"
+        )
+    return role, name
+
+
+def _new_user(role: str, name: str) -> NewUser:
+    from pydantic import SecretStr
+
+    from hts_battery.connections.roles import NewUser, Role
+
+    password = os.environ.get(f"HTS_{role.upper()}_PASSWORD") or typer.prompt(
+        f"password of {name}", hide_input=True, confirmation_prompt=True
+    )
+    return NewUser(name, Role(role), SecretStr(password))

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from dash import Dash, Input, Output, dcc, html
+from dash.fingerprint import check_fingerprint
 from pydantic import Field
+from starlette.responses import JSONResponse
 
 from hts_battery.dashboard import (
     page_candidate,
@@ -45,6 +47,7 @@ PAGES = (
     page_candidate.PAGE,
 )
 
+_SUITES = "/_dash-component-suites/"
 _ASSETS = Path(__file__).parent / "assets"
 _STEP = 1
 _DEFAULT_TEMPERATURE = 1473.0
@@ -81,12 +84,21 @@ class Dashboard:
 class _PagesAtTheirAddresses:
     """Answers the address of every page with the one document that Dash has."""
 
-    app: ASGIApp
+    dash: Dash
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and find_page(scope["path"]) is not None:
+        path = scope.get("path", "")
+        if find_page(path) is not None:
             scope = {**scope, "path": "/", "raw_path": b"/"}
-        await self.app(scope, receive, send)
+        if path.startswith(_SUITES) and not self._has(path):
+            # Dash takes such an address for an error of its own.
+            await JSONResponse({"error": "Not Found"}, 404)(scope, receive, send)
+            return
+        await self.dash.server(scope, receive, send)
+
+    def _has(self, path: str) -> bool:
+        package, _, rest = path.removeprefix(_SUITES).partition("/")
+        return check_fingerprint(rest)[0] in self.dash.registered_paths.get(package, ())
 
 
 def dashboard_app(reader: BoundedReader, cache: SnapshotCache) -> Dashboard:
@@ -118,7 +130,7 @@ def dashboard_app(reader: BoundedReader, cache: SnapshotCache) -> Dashboard:
     for page in PAGES:
         page.register(app, sources)
     _register_frame(app, sources)
-    return Dashboard(app, _PagesAtTheirAddresses(app.server))
+    return Dashboard(app, _PagesAtTheirAddresses(app))
 
 
 def find_page(address: str) -> tuple[Page, str] | None:

@@ -12,14 +12,18 @@ logging.getLogger("optimade").addHandler(logging.NullHandler())
 
 # ruff: noqa: E402 - nothing of the library may be imported before that
 from fastapi import HTTPException
+from fastapi.exceptions import RequestValidationError
 from optimade.exceptions import BadRequest
 from optimade.filtertransformers.mongo import MongoTransformer
 from optimade.models import StructureResource
 from optimade.server.config import ServerConfig, SupportedBackend
 from optimade.server.create_app import create_app
 from optimade.server.entry_collections import EntryCollection
+from optimade.server.exception_handlers import general_exception
 from optimade.server.mappers import StructureMapper
 from pymatgen.core import Structure
+from starlette.requests import Request
+from starlette.responses import JSONResponse
 
 from hts_battery.dashboard.limits import check_filter
 from hts_battery.dashboard.structures import final_structures
@@ -52,7 +56,7 @@ _OF_THE_CELL = (
 
 
 def optimade_app(
-    reader: BoundedReader, *, temperatures: Iterable[str], base_url: str | None
+    reader: BoundedReader, *, temperatures: Iterable[str], base_url: str
 ) -> FastAPI:
     """
     Make the application that answers below ``/v1``.
@@ -64,8 +68,7 @@ def optimade_app(
     temperatures
         Names of the temperatures of the summaries, like ``1473K``.
     base_url
-        Address under which the application is reached from outside; taken from each
-        request if not given.
+        Address under which the application is reached.
     """
     config = ServerConfig(
         debug=False,
@@ -87,8 +90,25 @@ def optimade_app(
         length_aliases={"structures": {"elements": "nelements"}},
     )
     app = create_app(config)
+    # The library calls a wrong parameter an error of the server, and tells a client
+    # what went wrong inside.
+    app.add_exception_handler(RequestValidationError, _wrong)
+    app.add_exception_handler(Exception, _broken)
     app.state.entry_collections["structures"] = SummaryStructures(reader, config)
     return app
+
+
+def _wrong(request: Request, error: Exception) -> JSONResponse:
+    """Answer for a parameter that cannot be."""
+    words = error.errors() if isinstance(error, RequestValidationError) else ()
+    detail = "; ".join(f"{one['loc'][-1]}: {one['msg']}" for one in words)
+    return general_exception(request, BadRequest(detail=detail))
+
+
+def _broken(_request: Request, _error: Exception) -> JSONResponse:
+    """Answer for an error of ours; the server writes it to its log."""
+    error = {"status": "500", "title": "Internal server error"}
+    return JSONResponse({"errors": [error]}, 500)
 
 
 class _LiteralTransformer(MongoTransformer):
@@ -165,7 +185,9 @@ class SummaryStructures(EntryCollection):
             cells = final_structures(self._reader, (doc["entry_id"] for doc in docs))
         except StoreError as err:
             raise _refused(err) from None
-        found = [{**doc, **_cell(cells.get(doc["entry_id"]))} for doc in docs]
+        found = [
+            {**_shown(doc), **_cell(cells.get(doc["entry_id"]))} for doc in docs
+        ]
         total = len(docs) if single_entry else self._count(wanted)
         return found, total, skip + len(docs) < total
 
@@ -174,6 +196,11 @@ class SummaryStructures(EntryCollection):
             return self._reader.count(COLLECTION, wanted)
         except StoreError as err:
             raise _refused(err) from None
+
+
+def _shown(doc: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what only the builder needs."""
+    return {name: doc[name] for name in doc if name != "input_digest"}
 
 
 def _refused(err: StoreError) -> Exception:
@@ -188,7 +215,7 @@ def _cell(structure: Mapping[str, Any] | None) -> dict[str, Any]:
     if structure is None:
         return dict.fromkeys(_OF_THE_CELL)
     cell = Structure.from_dict(dict(structure))
-    names = [site.specie.element.symbol for site in cell]
+    names = [site.specie.symbol for site in cell]
     return {
         "lattice_vectors": cell.lattice.matrix.tolist(),
         "cartesian_site_positions": cell.cart_coords.tolist(),

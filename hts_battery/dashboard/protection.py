@@ -104,6 +104,7 @@ class Protection:
             elif checked is None:
                 refusal = _refuse(400, "not a request of the dashboard's own pages")
             else:
+                scope = {**scope, "headers": _headers_of(scope, checked)}
                 receive = _replay(checked, receive)
         answer = self.app if refusal is None else refusal
         await answer(scope, receive, marked)
@@ -181,6 +182,18 @@ async def _read_body(receive: Receive) -> bytes:
         body += message.get("body", b"")
         more = message.get("more_body", False)
     return body
+
+
+def _headers_of(scope: Scope, body: bytes) -> list[tuple[bytes, bytes]]:
+    """Say of a rebuilt body what it is."""
+    told = (b"content-type", b"content-length")
+    kept = [(name, value) for name, value in scope["headers"] if name not in told]
+    length = str(len(body)).encode()
+    return [
+        *kept,
+        (b"content-type", b"application/json"),
+        (b"content-length", length),
+    ]
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

@@ -21,7 +21,6 @@ from hts_battery.dashboard.snapshot import SnapshotCache
 from hts_battery.schemas.summary import temperature_key
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
     from starlette.types import ASGIApp
 
     from hts_battery.connections.database import Database
@@ -53,6 +52,12 @@ class ServerOptions:
         return LOOPBACK | named
 
     @property
+    def base_url(self) -> str:
+        """Address that answers name, without a slash at the end."""
+        shown = f"[{self.host}]" if ":" in self.host else self.host
+        return (self.public_url or f"http://{shown}:{self.port}").rstrip("/")
+
+    @property
     def is_local(self) -> bool:
         """Whether only this machine can reach it."""
         return self.host in {"localhost", "127.0.0.1", "::1"}
@@ -78,11 +83,10 @@ def create_server(database: Database, options: ServerOptions) -> ASGIApp:
         BoundedReader(database, seconds=_SNAPSHOT_SECONDS, concurrency=1)
     )
     kelvin = cache.get().columns.stored
-    public = (options.public_url or "").rstrip("/")
     optimade = optimade_app(
         reader,
         temperatures=[temperature_key(value) for value in kelvin],
-        base_url=f"{public}/optimade" if public else None,
+        base_url=f"{options.base_url}/optimade",
     )
     root = FastAPI(title="hts_battery", docs_url=None, redoc_url=None, openapi_url=None)
 
@@ -90,10 +94,9 @@ def create_server(database: Database, options: ServerOptions) -> ASGIApp:
     @root.get("/optimade/")
     @root.get("/optimade/v1")
     @root.get("/optimade/v1/")
-    def landing(request: Request) -> RedirectResponse:
+    def landing() -> RedirectResponse:
         """Lead to the description: the library's own page loads from elsewhere."""
-        del request
-        return RedirectResponse(f"{public}/optimade/v1/info")
+        return RedirectResponse(f"{options.base_url}/optimade/v1/info")
 
     root.mount("/api/v1", api_app(reader, cache))
     root.mount("/optimade", optimade)

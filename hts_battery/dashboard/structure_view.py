@@ -35,7 +35,7 @@ def structure_figure(structure: Mapping[str, Any]) -> go.Figure:
         pymatgen's dictionary of a structure.
     """
     cell = Structure.from_dict(dict(structure))
-    symbols = np.array([site.specie.element.symbol for site in cell])
+    symbols = np.array([site.specie.symbol for site in cell])
     inside = np.array([site.frac_coords % 1.0 for site in cell])
     places = inside @ cell.lattice.matrix
     shown = go.Figure()
