@@ -120,6 +120,12 @@ class HTSBatterySettings(BaseSettings):
         description="Bytes that launch folders may take; above it no new job is "
         "started. None is no limit.",
     )
+    notify_urls: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (),
+        description="Addresses to which messages about campaigns go, as apprise "
+        "writes them, for example mailto://USER:PASSWORD@HOST. In a variable "
+        "separated by blanks.",
+    )
     gpaw_command: str | None = Field(
         None,
         description="How this worker starts an interpreter that has GPAW, for example "
@@ -144,6 +150,11 @@ class HTSBatterySettings(BaseSettings):
     def _make_absolute(cls, folder: Path | None) -> Path | None:
         # Jobs change the working directory; a relative folder would move with it.
         return None if folder is None else folder.expanduser().absolute()
+
+    @field_validator("notify_urls", mode="before")
+    @classmethod
+    def _split_urls(cls, value: object) -> object:
+        return value.split() if isinstance(value, str) else value
 
     @field_validator("temperatures", mode="before")
     @classmethod

@@ -24,6 +24,7 @@ from hts_battery.builders.screening_builder import (
 )
 from hts_battery.builders.summary import SummaryBuilder
 from hts_battery.builders.thermo import ThermoBuilder
+from hts_battery.campaign.judged import forget_judged, note_judged
 from hts_battery.campaign.unchanged import ChainInputs, LastRun, document_counts
 from hts_battery.connections.locks import exclusive
 from hts_battery.connections.processes import host_name
@@ -175,6 +176,21 @@ class _Run:
             hulls=self.manifest.hulls + hulls,
         )
 
+    def note_judged(self, campaigns: Sequence[str]) -> None:
+        """Leave, for whoever asks where candidates stand, what stands there now."""
+        self.lease.check()
+        entries = self.manifest.reports.get("entries")
+        if entries is not None and entries.written + entries.failed + entries.removed:
+            forget_judged(self.stores, besides=campaigns)
+        whole = self.manifest.only is None
+        for campaign in campaigns:
+            note_judged(
+                self.stores,
+                campaign,
+                run_id=self.manifest.run_id,
+                digest=self._chain_digest(campaign) if whole else None,
+            )
+
     def _chain_digest(self, campaign: str) -> str | None:
         """Digest what a campaign's builders read; None where it cannot be known."""
         entries = self.manifest.input_digests.get("entries")
@@ -203,6 +219,7 @@ def _run(
                 run.carry_out(name, campaign, builder)
             if name not in run.manifest.reports:  # no campaign in the database
                 run.note(reports={**run.manifest.reports, name: total_report([])})
+        run.note_judged([spec.name for spec in specs])
     return run.manifest.reports
 
 

@@ -12,14 +12,19 @@ from hts_battery.cli import (
     build,
     campaign,
     db,
+    dispatching,
+    feeding,
     formatting,
     launches,
     launchpad,
+    notifying,
+    planning,
     query,
     references,
     rehearse,
     serve,
     space,
+    status,
 )
 from hts_battery.errors import (
     ConfigurationError,
@@ -36,6 +41,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(space.app, name="space")
+campaign.app.command("plan")(planning.plan)
+campaign.app.command("status")(status.status)
+launchpad.app.command("notify-test")(notifying.notify_test)
 app.add_typer(campaign.app, name="campaign")
 app.add_typer(references.app, name="references")
 app.add_typer(build.app, name="build")
@@ -45,6 +53,9 @@ app.add_typer(launches.app, name="launches")
 app.add_typer(launchpad.app, name="launchpad")
 app.command("rehearse")(rehearse.rehearse)
 app.command("serve")(serve.serve)
+for verb in (dispatching.submit, feeding.pause, feeding.resume, feeding.cancel):
+    campaign.app.command()(verb)
+launchpad.app.command("feed")(feeding.feed_launchpad)
 
 _FAILED = 1
 _WRONG_USAGE = 2

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from dash.development.base_component import Component
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from hts_battery.connections.reading import BoundedReader
+    from hts_battery.connections.bounded_reader import BoundedReader
     from hts_battery.dashboard.parts import Page
     from hts_battery.dashboard.snapshot import SnapshotCache
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
         SingleEntryQueryParams,
     )
 
-    from hts_battery.connections.reading import BoundedReader
+    from hts_battery.connections.bounded_reader import BoundedReader
 
 COLLECTION = "optimade_structures"
 PAGE_LIMIT = 20

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dash import Dash
     from dash.development.base_component import Component
 
-    from hts_battery.connections.reading import BoundedReader
+    from hts_battery.connections.bounded_reader import BoundedReader
     from hts_battery.dashboard.snapshot import SnapshotCache
 
 MEV = 1000.0

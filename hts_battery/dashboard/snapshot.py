@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hts_battery.connections.reading import BoundedReader
+    from hts_battery.connections.bounded_reader import BoundedReader
 
 _FIELDS = (
     "campaign",

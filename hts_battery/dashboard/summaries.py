@@ -12,7 +12,7 @@ from hts_battery.query.filters import filter_criteria
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hts_battery.connections.reading import BoundedReader
+    from hts_battery.connections.bounded_reader import BoundedReader
     from hts_battery.dashboard.snapshot import Columns
 
 

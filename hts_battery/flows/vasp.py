@@ -74,6 +74,8 @@ if TYPE_CHECKING:
 
 CODE = "vasp"
 """Name of VASP in the settings of remedies."""
+STATIC = "static"
+"""The calculation of a flow whose energy counts."""
 _DENSITIES = ("WAVECAR", "CHGCAR")
 _RECORDED_PACKAGES = ("hts_battery", "atomate2", "custodian", "emmet-core", "pymatgen")
 _LONGEST_MESSAGE = 2000
@@ -266,7 +268,8 @@ class _Attempt:
         document: TaskDoc = get_vasp_task_document(  # type: ignore[assignment] # no NEB
             self.folder,
             store_additional_json=False,
-            store_trajectory="partial",
+            # A static calculation has one step, and the check of its settings reads it.
+            store_trajectory="no" if self.maker.step == STATIC else "partial",
             **maker.task_document_kwargs,
         )
         document.task_label = self.maker.name

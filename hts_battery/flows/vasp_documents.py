@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from emmet.core.tasks import TaskDoc
+    from emmet.core.vasp.calculation import Calculation
 
 LARGEST_DOCUMENT_BYTES = 8_000_000
 """Half of what MongoDB takes; a document above it loses its details."""
@@ -244,6 +245,8 @@ def slim(document: TaskDoc) -> tuple[TaskDoc, tuple[str, ...]]:
 
     Onsite density matrices of a calculation with Hubbard U and the steps of custodian's
     earlier attempts grow with atoms times steps; MongoDB refuses documents of 16 MB.
+    The last step of the last calculation stays: without it nobody can check whether
+    that calculation may stand in a hull.
 
     Parameters
     ----------
@@ -251,7 +254,7 @@ def slim(document: TaskDoc) -> tuple[TaskDoc, tuple[str, ...]]:
         atomate2's document of one calculation.
     """
     dropped: set[str] = set()
-    calculations = []
+    calculations: list[Calculation] = []
     for calculation in document.calcs_reversed or ():
         if calculation.output is None:
             continue
@@ -263,9 +266,11 @@ def slim(document: TaskDoc) -> tuple[TaskDoc, tuple[str, ...]]:
         }
         kept = {name: outcar[name] for name in _OUTCAR_KEPT if name in outcar}
         changes: dict[str, Any] = {"outcar": kept}
-        if calculation.output.ionic_steps:
-            changes["ionic_steps"] = None
+        steps = calculation.output.ionic_steps or []
+        last = [] if calculations else steps[-1:]
+        if len(steps) > len(last):
             dropped.add("ionic_steps")
+        changes["ionic_steps"] = last or None
         output = calculation.output.model_copy(update=changes)
         calculations.append(calculation.model_copy(update={"output": output}))
     slimmer = document.model_copy(update={"calcs_reversed": calculations})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from lark import Lark, Token, Tree, v_args
+from lark import Lark, Token, v_args
 from lark.exceptions import UnexpectedInput, VisitError
 from optimade.filterparser.lark_parser import AVAILABLE_PARSERS
 from optimade.filtertransformers.base_transformer import BaseTransformer
@@ -116,7 +116,8 @@ def _parser() -> Lark:
 
 def _unreadable(text: str, err: UnexpectedInput) -> str:
     at = err.pos_in_stream
-    if at is None or at < 0 or at >= len(text):
+    token = getattr(err, "token", None)
+    if at is None or at < 0 or (token is not None and token.type == "$END"):
         place = "it ends too early"
     else:
         place = f"character {at + 1}, at {text[at : at + _EXCERPT]!r}"
@@ -133,7 +134,7 @@ class _Reader(BaseTransformer):
         super().__init__()
         self._temperatures = temperatures
 
-    def __default__(self, data: Token, children: list[Any], meta: object) -> Tree:
+    def __default__(self, data: Token, children: list[Any], meta: object) -> Condition:
         del children, meta
         raise QueryError(f"{data.replace('_', ' ')}: not supported in a filter")
 

@@ -33,7 +33,7 @@ OPERATORS = _COMPARE | _LISTS | _JOIN | _OTHERS
 """Every operator that is let through."""
 
 # Literal characters, anchored or not: nothing that a matcher could go back over.
-_PLAIN_PATTERN = re.compile(r"\^?(?:[\w ,:/=-]|\\[^\w\s])*\$?", re.ASCII)
+_PLAIN_PATTERN = re.compile(r"\^?(?:[\w ,:/=-]|\\\W)*\$?", re.ASCII)
 _FIELD = re.compile(r"[A-Za-z0-9_+. -]{1,100}")
 
 

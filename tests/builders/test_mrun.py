@@ -75,7 +75,7 @@ def done(process: subprocess.Popen[str]) -> None:
     assert "Error" not in text, text
 
 
-def test_chained_builders_all_run(
+def test_all_chained_builders_run(
     expected: dict[str, list[Any]], stores: Stores, tmp_path: Path
 ) -> None:
     # maggma#662: with several processes only the first of a chain ran.

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from pymongo import MongoClient
 
 from hts_battery.connections.database import database
-from hts_battery.connections.reading import READABLE, BoundedReader
+from hts_battery.connections.bounded_reader import READABLE, BoundedReader
 from hts_battery.connections.roles import PRIVILEGES, NewUser, Role, init_roles
 from hts_battery.connections.stores import COLLECTIONS
 from hts_battery.errors import StoreError

@@ -12,7 +12,7 @@ pytest.importorskip("dash", reason="the extra 'dashboard' is not installed")
 
 from server_client import ServerClient
 
-from hts_battery.connections.reading import READABLE, BoundedReader
+from hts_battery.connections.bounded_reader import READABLE, BoundedReader
 from hts_battery.dashboard.protection import CALLBACK_PATH, LARGEST_BODY
 from hts_battery.dashboard.server import ServerOptions, create_server
 from hts_battery.dashboard.serving import read_token
