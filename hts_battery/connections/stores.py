@@ -51,6 +51,7 @@ COLLECTIONS: dict[str, tuple[str, tuple[Index, ...]]] = {
         "candidate_id",
         (
             Index(("campaign", "candidate_id"), unique=True),
+            Index(("campaign", "released")),
             Index(("content_key",)),
         ),
     ),
@@ -64,7 +65,7 @@ COLLECTIONS: dict[str, tuple[str, tuple[Index, ...]]] = {
             # jobflow resolves every reference by uuid and newest index.
             Index(("uuid", "index"), unique=True),
             Index(("metadata.candidate_id",)),
-            Index(("metadata.content_key",)),
+            Index(("metadata.content_key", "metadata.step")),
             Index(("metadata.phase_id",)),
             Index(("metadata.step",)),
             Index(("completed_at",)),
@@ -83,7 +84,7 @@ COLLECTIONS: dict[str, tuple[str, tuple[Index, ...]]] = {
     ),
     "references": (
         "phase_id",
-        (Index(("phase_id", "engine"), unique=True), Index(("engine",))),
+        (Index(("phase_id", "engine"), unique=True), Index(("engine", "rejected"))),
     ),
     "entries": (
         "entry_id",
@@ -91,7 +92,7 @@ COLLECTIONS: dict[str, tuple[str, tuple[Index, ...]]] = {
             Index(("entry_id",), unique=True),
             Index(("candidate_id", "engine")),
             Index(("content_key",)),
-            Index(("kind", "engine")),
+            Index(("kind", "engine", "state")),
             Index(("input_digest",)),
         ),
     ),
@@ -100,6 +101,7 @@ COLLECTIONS: dict[str, tuple[str, tuple[Index, ...]]] = {
         (
             Index(("campaign", "candidate_id", "temperature"), unique=True),
             Index(("candidate_id", "temperature")),
+            Index(("campaign", "state")),
             Index(("input_digest",)),
         ),
     ),

@@ -63,9 +63,9 @@ BAD = {
     "[1]": "JSON object",
     "{": "no JSON",
     "[" * 5000: "JSON",
-    "x" * 20001: "20000 characters",
+    "x" * 50001: "50000 characters",
     '{"$and": [' * 12 + "{}" + "]}" * 12: "10 levels",
-    json.dumps({"n_metals": {"$in": list(range(600))}}): "500 parts",
+    json.dumps({"n_metals": {"$in": list(range(5000))}}): "5000 parts",
 }
 
 
