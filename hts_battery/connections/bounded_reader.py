@@ -71,7 +71,7 @@ class BoundedReader:
         """Name of the database, without server or credentials."""
         return self._database.name
 
-    def find(  # noqa: PLR0913 - what MongoDB's find takes
+    def find(
         self,
         collection: str,
         criteria: Mapping[str, Any],
@@ -123,9 +123,7 @@ class BoundedReader:
         found = self.find(collection, criteria, fields=fields, sort=sort, limit=1)
         return found[0] if found else None
 
-    def count(
-        self, collection: str, criteria: Mapping[str, Any] | None = None
-    ) -> int:
+    def count(self, collection: str, criteria: Mapping[str, Any] | None = None) -> int:
         """Count documents; all of them by metadata, which costs nothing."""
         with self._reading(collection) as found:
             if not criteria:

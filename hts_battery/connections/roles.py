@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from pymongo.errors import OperationFailure
 
-from hts_battery.connections.clients import shared_client, translated_errors
 from hts_battery.connections.bounded_reader import READABLE
+from hts_battery.connections.clients import shared_client, translated_errors
 from hts_battery.connections.stores import BLOBS
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from hts_battery.dashboard import api_documents as docs
 from hts_battery.dashboard.aggregates import pair_counts
 from hts_battery.dashboard.candidate_data import read_candidate
 from hts_battery.dashboard.changes_data import read_builds, read_changes
-from hts_battery.dashboard.summaries import find_summaries
 from hts_battery.dashboard.structures import final_structures
+from hts_battery.dashboard.summaries import find_summaries
 from hts_battery.errors import ConfigurationError, QueryLimitError, StoreError
 
 if TYPE_CHECKING:
@@ -49,7 +49,10 @@ Offset = Annotated[int, Query(ge=0, le=10_000_000, description="First row.")]
 Limit = Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="Rows of a page.")]
 
 _ERRORS: dict[int | str, dict[str, Any]] = {
-    400: {"model": docs.ErrorDoc, "description": "The request asks for what cannot be."},
+    400: {
+        "model": docs.ErrorDoc,
+        "description": "The request asks for what cannot be.",
+    },
     503: {"model": docs.ErrorDoc, "description": "The database does not answer."},
 }
 _NOT_FOUND: dict[int | str, dict[str, Any]] = {
@@ -135,7 +138,7 @@ def _answer_errors(app: FastAPI) -> None:
 
 def _add_summaries(app: FastAPI, reader: BoundedReader, cache: SnapshotCache) -> None:
     @app.get("/summaries", responses={200: {"model": docs.SummaryPage}})
-    def summaries(  # noqa: PLR0913 - each is a parameter of the query
+    def summaries(
         campaign: Campaign = None,
         temperature: Temperature = 0.0,
         filter_text: Annotated[
@@ -209,9 +212,7 @@ def _add_campaigns(app: FastAPI, reader: BoundedReader, cache: SnapshotCache) ->
         return _json(
             {
                 "run_id": snapshot.run_id,
-                "data": [
-                    {**vars(one), "open": one.open} for one in snapshot.progress
-                ],
+                "data": [{**vars(one), "open": one.open} for one in snapshot.progress],
             }
         )
 
@@ -235,9 +236,7 @@ def _add_builds(app: FastAPI, reader: BoundedReader) -> None:
         """List the runs of the builders, the latest first."""
         return _json({"data": read_builds(reader, limit=page_limit)})
 
-    @app.get(
-        "/changes", responses={200: {"model": docs.ChangesAnswer}, **_NOT_FOUND}
-    )
+    @app.get("/changes", responses={200: {"model": docs.ChangesAnswer}, **_NOT_FOUND})
     def changes(
         since: Annotated[
             str | None,

@@ -242,9 +242,7 @@ def _register_frame(app: Dash, sources: Sources) -> None:
     def show_page(address: Address) -> Component:
         found = find_page(address)
         if found is None:
-            return html.Div(
-                [html.H1("No such page", tabIndex=-1), html.P(address)]
-            )
+            return html.Div([html.H1("No such page", tabIndex=-1), html.P(address)])
         page, rest = found
         try:
             return page.layout(sources, rest)

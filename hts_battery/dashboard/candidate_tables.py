@@ -170,7 +170,9 @@ def provenance(data: CandidateData) -> Component:
     """Show the jobs that the numbers come from."""
     rows = []
     for task in data.tasks:
-        output = task.get("output") or {}
+        output = task.get("output")
+        if not isinstance(output, dict):  # the orderings of a candidate are a list
+            output = {}
         metadata = task.get("metadata") or {}
         engine = (metadata.get("calculation") or {}).get("engine", "")
         rows.append(

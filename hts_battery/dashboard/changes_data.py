@@ -54,9 +54,7 @@ def _start(reader: BoundedReader, since: str | None) -> str | None:
     if since:
         found = reader.find_one("builds", {"run_id": since}, fields=["run_id"])
         return None if found is None else since
-    latest = reader.find(
-        "builds", {}, fields=["run_id"], sort={"run_id": -1}, limit=2
-    )
+    latest = reader.find("builds", {}, fields=["run_id"], sort={"run_id": -1}, limit=2)
     if not latest:
         return None
     if since == "":

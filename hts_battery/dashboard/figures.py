@@ -70,7 +70,9 @@ def distribution_figure(
             name=name,
             marker={"color": colour, "line": {"width": 0}},
             opacity=0.65,
-            hovertemplate="%{x:.0f} meV/atom: %{y} candidates<extra>" + name + "</extra>",
+            hovertemplate="%{x:.0f} meV/atom: %{y} candidates<extra>"
+            + name
+            + "</extra>",
         )
     _mark_hull(shown, vertical=True)
     return styled(

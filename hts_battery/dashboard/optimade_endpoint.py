@@ -185,9 +185,7 @@ class SummaryStructures(EntryCollection):
             cells = final_structures(self._reader, (doc["entry_id"] for doc in docs))
         except StoreError as err:
             raise _refused(err) from None
-        found = [
-            {**_shown(doc), **_cell(cells.get(doc["entry_id"]))} for doc in docs
-        ]
+        found = [{**_shown(doc), **_cell(cells.get(doc["entry_id"]))} for doc in docs]
         total = len(docs) if single_entry else self._count(wanted)
         return found, total, skip + len(docs) < total
 

@@ -183,9 +183,7 @@ def _register(app: Dash, sources: Sources) -> None:
         )
 
 
-def _cards(
-    summary: Mapping[str, Any], temperature: float, hot: float
-) -> Component:
+def _cards(summary: Mapping[str, Any], temperature: float, hot: float) -> Component:
     mixing = summary["mixing_temperature"]
     unsure = summary["uncertainty"]
     labels = ", ".join(

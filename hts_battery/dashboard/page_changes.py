@@ -94,9 +94,7 @@ def _register(app: Dash, sources: Sources) -> None:
     )
     @in_thread
     def show(since: RunId, campaign: CampaignChoice) -> Component:
-        found = read_changes(
-            sources.reader, since=since, campaign=chosen(campaign)
-        )
+        found = read_changes(sources.reader, since=since, campaign=chosen(campaign))
         if found is None:
             return html.P("The builders have not run yet.", className="headline")
         headings = ("candidate", "T (K)", "label", "E_hull", "change", "why")

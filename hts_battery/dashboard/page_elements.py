@@ -106,9 +106,7 @@ def _register(app: Dash, sources: Sources) -> None:
         )
 
 
-def chord_pairs(
-    counts: PairCounts, reported: frozenset[frozenset[str]]
-) -> ChordPairs:
+def chord_pairs(counts: PairCounts, reported: frozenset[frozenset[str]]) -> ChordPairs:
     """
     Compare predicted pairs with reported ones.
 

@@ -73,9 +73,7 @@ def overview(
     mine = columns.of_campaign(campaign)
     cold, hot = columns.energies[mine], columns.at(temperature)[mine]
     members = sum(
-        one.candidates
-        for one in snapshot.progress
-        if campaign in (None, one.campaign)
+        one.candidates for one in snapshot.progress if campaign in (None, one.campaign)
     )
     stable, always = int((hot <= 0).sum()), int((cold <= 0).sum())
     share = f"{100 * stable / len(hot):.1f} % of the ranked" if len(hot) else ""
@@ -91,9 +89,7 @@ def overview(
         ),
         _progress(snapshot, campaign),
         _first(columns, campaign, temperature),
-        html.P(
-            f"Latest build: {snapshot.run_id or 'none yet'}", className="note"
-        ),
+        html.P(f"Latest build: {snapshot.run_id or 'none yet'}", className="note"),
     ]
 
 

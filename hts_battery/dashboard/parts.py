@@ -126,10 +126,7 @@ def table(
                     )
                 ),
                 html.Tbody(
-                    [
-                        html.Tr([cell(*item) for item in enumerate(row)])
-                        for row in rows
-                    ]
+                    [html.Tr([cell(*item) for item in enumerate(row)]) for row in rows]
                 ),
             ]
         ),
@@ -188,9 +185,7 @@ def labelled(label: str, control: Component, note: str = "") -> Component:
     """Name a control; a click on the name is one on the control."""
     name = str(control.id)
     words = [html.Label(label, htmlFor=name, id=f"{name}-label"), control]
-    return html.Div(
-        [*words, html.Small(note)] if note else words, className="control"
-    )
+    return html.Div([*words, html.Small(note)] if note else words, className="control")
 
 
 def millis(value: float | None, *, sign: bool = False) -> str:

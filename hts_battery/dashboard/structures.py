@@ -35,7 +35,8 @@ def final_structures(
     )
     cells = {}
     for task in sorted(found, key=lambda doc: doc["index"]):
-        structure = (task.get("output") or {}).get("structure")
+        output = task.get("output")
+        structure = output.get("structure") if isinstance(output, dict) else None
         if structure is not None:
             cells[task["uuid"]] = structure
     return cells

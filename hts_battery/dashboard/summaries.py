@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hts_battery.dashboard.snapshot import Columns
 
 
-def find_summaries(  # noqa: PLR0913 - what a reader may ask for, each by name
+def find_summaries(
     reader: BoundedReader,
     columns: Columns,
     *,

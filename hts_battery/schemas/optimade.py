@@ -129,7 +129,9 @@ def structure_properties(
     """
     parts = parse_formula(cell_formula)
     total = sum(parts.values())
-    counts = {symbol: round(n_atoms * parts[symbol] / total) for symbol in sorted(parts)}
+    counts = {
+        symbol: round(n_atoms * parts[symbol] / total) for symbol in sorted(parts)
+    }
     divisor = gcd(*counts.values())
     reduced = {symbol: count // divisor for symbol, count in counts.items()}
     return {

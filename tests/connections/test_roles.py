@@ -14,8 +14,8 @@ import pytest
 from pydantic import SecretStr
 from pymongo import MongoClient
 
-from hts_battery.connections.database import database
 from hts_battery.connections.bounded_reader import READABLE, BoundedReader
+from hts_battery.connections.database import database
 from hts_battery.connections.roles import PRIVILEGES, NewUser, Role, init_roles
 from hts_battery.connections.stores import COLLECTIONS
 from hts_battery.errors import StoreError
@@ -50,7 +50,9 @@ def start(folder: Path, *options: str) -> tuple[subprocess.Popen[bytes], int]:
         )
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
-        listening = re.search(r"listening on 127\.0\.0\.1:(\d+)", log.read_text("utf-8"))
+        listening = re.search(
+            r"listening on 127\.0\.0\.1:(\d+)", log.read_text("utf-8")
+        )
         if listening:
             return process, int(listening[1])
         time.sleep(0.05)
@@ -118,7 +120,9 @@ def test_each_role_has_what_it_needs_and_no_more() -> None:
     assert set(READABLE) <= set(analyst)
     assert not any(WRITES & set(actions) for actions in analyst.values())
     worker = {
-        name for name, actions in PRIVILEGES[Role.WORKER].items() if WRITES & set(actions)
+        name
+        for name, actions in PRIVILEGES[Role.WORKER].items()
+        if WRITES & set(actions)
     }
     assert {"tasks", "blobs", "failures", "launches"} <= worker
     assert not worker & {"summary", "thermo", "entries", "campaigns", "references"}
@@ -133,4 +137,6 @@ def test_each_role_has_what_it_needs_and_no_more() -> None:
     launchpad = {"fireworks", "fw_id_assigner", "launches", "workflows"}
     for found in PRIVILEGES.values():
         for name in found:
-            assert name in known | launchpad or name.startswith(("blobs.", "fw_gridfs."))
+            assert name in known | launchpad or name.startswith(
+                ("blobs.", "fw_gridfs.")
+            )

@@ -48,9 +48,7 @@ temperatures: [0, 1473]
 
 
 @pytest.fixture(scope="module")
-def shown(
-    mongo_uri: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Stores]:
+def shown(mongo_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stores]:
     """Return the stores of three candidates, judged twice with other references."""
     folder = tmp_path_factory.mktemp("shown")
     file = folder / "shown.yaml"

@@ -26,7 +26,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::optimade.warnings.OptimadeWarning"),
 ]
 
-BASE = "http://127.0.0.1/optimade"
+BASE = "http://127.0.0.1:8050/optimade"
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,9 @@ def guarded(shown: Stores) -> ASGIApp:
     return create_server(shown.database, ServerOptions(token=TOKEN))
 
 
-@pytest.mark.parametrize("path", ["/", HEALTH, "/optimade/v1/info", "/nothing", "/api/x"])
+@pytest.mark.parametrize(
+    "path", ["/", HEALTH, "/optimade/v1/info", "/nothing", "/api/x"]
+)
 def test_every_answer_carries_the_headers(client: ServerClient, path: str) -> None:
     headers = client.get(path).headers
     policy = headers["content-security-policy"]
