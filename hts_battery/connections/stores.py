@@ -131,6 +131,19 @@ COLLECTIONS: dict[str, tuple[str, tuple[Index, ...]]] = {
         ),
     ),
     "aggregates": ("campaign", (Index(("campaign",), unique=True),)),
+    # What an OPTIMADE filter may name; see schemas/optimade.py.
+    "optimade_structures": (
+        "id",
+        (
+            Index(("campaign", "candidate_id"), unique=True),
+            Index(("id",), unique=True),
+            Index(("elements",)),
+            Index(("nelements",)),
+            Index(("chemical_formula_reduced",)),
+            Index(("chemical_formula_anonymous",)),
+            Index(("e_hull",)),
+        ),
+    ),
     "hulls": ("hull_version", (Index(("hull_version",), unique=True),)),
     "changes": (
         "change_id",
@@ -261,6 +274,8 @@ class Stores:
         Blocks of each campaign's candidates in the order of E_hull.
     aggregates
         Counts and histograms over each campaign.
+    optimade_structures
+        The same candidates in OPTIMADE's words.
     hulls
         The references of each hull version.
     changes
@@ -298,6 +313,7 @@ class Stores:
     summary: SharedMongoStore
     rankings: SharedMongoStore
     aggregates: SharedMongoStore
+    optimade_structures: SharedMongoStore
     hulls: SharedMongoStore
     changes: SharedMongoStore
     builds: SharedMongoStore
