@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,8 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from slurm.one_node_slurm import OneNodeSlurm
 
     from hts_battery.campaign.campaign_file import Campaign
     from hts_battery.connections.database import Database
@@ -150,3 +153,19 @@ def ranked(computed: Campaign, stores: Stores) -> Campaign:
 
     build(computed.spec, stores, temperatures=(0.0,))
     return computed
+
+
+@pytest.fixture(scope="session")
+def slurm() -> Iterator[OneNodeSlurm]:
+    """Start a real Slurm of one node for this run; skip where there is none."""
+    from slurm.one_node_slurm import OneNodeSlurm, missing_parts  # noqa: PLC0415 - as above
+
+    if (reason := missing_parts()) is not None:
+        pytest.skip(f"no Slurm: {reason}")
+    # Not pytest's folder, whose path is too long for a socket.
+    with tempfile.TemporaryDirectory(prefix="slurm-") as home:
+        started = OneNodeSlurm(Path(home), cpus=4)
+        try:
+            yield started.start()
+        finally:
+            started.stop()

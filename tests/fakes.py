@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fireworks import FiretaskBase, explicit_serialize
 from jobflow import Flow, Maker, job
 from pymongo.errors import AutoReconnect
 
@@ -130,3 +131,15 @@ def fake_reference_energies(engine: str = "chgnet") -> list[ReferenceEnergy]:
         )
         for formula, energy in FAKE_REFERENCES.items()
     ]
+
+
+@explicit_serialize
+class FakeTask(FiretaskBase):  # type: ignore[misc] # untyped there
+    """Does nothing, or raises what it is told."""
+
+    required_params = ("error",)
+    optional_params = ()
+
+    def run_task(self, _spec: dict[str, Any]) -> None:
+        if self["error"]:
+            raise RuntimeError(self["error"])
