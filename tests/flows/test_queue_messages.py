@@ -10,19 +10,27 @@ from hts_battery.schemas.failure import FailureClass
 # As slurm 22.05.8 wrote them on one node, 2026-11-25 (tests/slurm/test_messages.py).
 SLURM_LINES = {
     FailureClass.WALLTIME: [
-        "slurmstepd-vm: error: *** JOB 1 ON vm CANCELLED AT 2026-11-25T20:09:39 "
-        "DUE TO TIME LIMIT ***",
-        "slurmstepd-vm: error: *** STEP 1.0 ON vm CANCELLED AT 2026-11-25T20:09:39 "
-        "DUE TO TIME LIMIT ***",
+        (
+            "slurmstepd-vm: error: *** JOB 1 ON vm CANCELLED AT 2026-11-25T20:09:39 "
+            "DUE TO TIME LIMIT ***"
+        ),
+        (
+            "slurmstepd-vm: error: *** STEP 1.0 ON vm CANCELLED AT 2026-11-25T20:09:39 "
+            "DUE TO TIME LIMIT ***"
+        ),
     ],
     FailureClass.OUT_OF_MEMORY: [
-        "slurmstepd-vm: error: StepId=2.batch exceeded memory limit "
-        "(308281344 > 209715200), being killed",
+        (
+            "slurmstepd-vm: error: StepId=2.batch exceeded memory limit "
+            "(308281344 > 209715200), being killed"
+        ),
         "slurmstepd-vm: error: Exceeded job memory limit",
     ],
     FailureClass.NODE: [
-        "slurmstepd-vm: error: *** JOB 3 ON vm CANCELLED AT 2026-11-25T20:10:13 "
-        "DUE TO NODE FAILURE, SEE SLURMCTLD LOG FOR DETAILS ***",
+        (
+            "slurmstepd-vm: error: *** JOB 3 ON vm CANCELLED AT 2026-11-25T20:10:13 "
+            "DUE TO NODE FAILURE, SEE SLURMCTLD LOG FOR DETAILS ***"
+        ),
         "srun: error: Node failure on vm",
         "slurmstepd-vm: error: *** JOB 3 ON vm CANCELLED AT 2026-11-25T20:07:33 ***",
     ],
