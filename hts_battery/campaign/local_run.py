@@ -5,15 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hts_battery.campaign.calculated import (
-    Calculated,
-    read_calculated,
-    read_one,
-)
 from hts_battery.campaign.claims import Claims
 from hts_battery.connections.clients import translated_outages
 from hts_battery.connections.executions import described_error
 from hts_battery.errors import MissingReferenceError
+from hts_battery.flows.calculated import Calculated, read_calculated, read_one
 from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
@@ -194,7 +190,7 @@ class _Run:
     def _compute(self, candidate: CandidateDoc, key: str, known: Calculated) -> None:
         from hts_battery.flows.local import (  # noqa: PLC0415 - jobflow takes a second
             refuse_full,
-            run_flow_locally,
+            run_candidate,
         )
 
         refuse_full(self.launch_folder, get_settings().launch_quota)
@@ -208,26 +204,17 @@ class _Run:
         except MissingReferenceError as err:
             failures.add({"step": "gate", "ordering_id": None, **described_error(err)})
             return
-        flow = self.maker.make(
+        run_candidate(
+            self.maker,
             candidate,
+            known,
+            self.stores.job_store,
+            self.launch_folder,
             hull=hull,
-            finished=known.done(retry_failed=self.retry_failed),
-            prerelax_uuids=known.prerelaxed,
             released=candidate.candidate_id in self.released,
+            retry_failed=self.retry_failed,
+            on_failure=failures.add,
         )
-        finished = run_flow_locally(
-            flow, self.stores.job_store, self.launch_folder, on_failure=failures.add
-        )
-        if not finished and not failures.found:
-            failures.add(
-                {
-                    "step": None,
-                    "ordering_id": None,
-                    "error_class": None,
-                    "error_message": "ended without an error",
-                    "traceback": None,
-                }
-            )
 
 
 @dataclass
@@ -246,22 +233,42 @@ class _Failures:
 
     def write(self) -> None:
         """Replace what the database says."""
-        if not self.found:
-            self.stores.failures.remove_docs({"content_key": self.key})
-            return
-        first = {
-            name: self.found[0].get(name)
-            for name in ("error_class", "error_message", "traceback")
-        }
-        self.stores.failures.update(
-            {
-                "content_key": self.key,
-                "candidate_id": self.candidate.candidate_id,
-                **first,
-                "failures": self.found,
-            },
-            key="content_key",
-        )
+        store_failures(self.stores, self.key, self.candidate.candidate_id, self.found)
+
+
+def store_failures(
+    stores: Stores, key: str, candidate_id: str, failures: Sequence[Mapping[str, Any]]
+) -> None:
+    """
+    Write down everything that failed of one calculation, in place of what stood there.
+
+    Parameters
+    ----------
+    stores
+        Open stores.
+    key
+        Content key of the calculation.
+    candidate_id
+        Its candidate.
+    failures
+        Step, ordering and error of each; without any, nothing is kept.
+    """
+    if not failures:
+        stores.failures.remove_docs({"content_key": key})
+        return
+    first = {
+        name: failures[0].get(name)
+        for name in ("error_class", "error_message", "traceback")
+    }
+    stores.failures.update(
+        {
+            "content_key": key,
+            "candidate_id": candidate_id,
+            **first,
+            "failures": [dict(one) for one in failures],
+        },
+        key="content_key",
+    )
 
 
 def released_ids(campaign_name: str, stores: Stores) -> set[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hts_battery.campaign.local_run import released_ids
+from hts_battery.connections.stores import insert_new
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hts_battery.schemas.candidate import CandidateDoc
 
 _BATCH = 1000
+_MEMBER = ["candidate_id", "content_key", "space_index", "released"]
 
 
 def register(campaign: Campaign, stores: Stores) -> int:
@@ -32,10 +33,30 @@ def register(campaign: Campaign, stores: Stores) -> int:
     int
         Number of candidates that were new to the database.
     """
+    return register_members(campaign, stores, list(campaign.members()))
+
+
+def register_members(
+    campaign: Campaign, stores: Stores, chosen: Sequence[tuple[int, CandidateDoc]]
+) -> int:
+    """
+    As :func:`register`, with the members of the campaign listed already.
+
+    Parameters
+    ----------
+    campaign
+        The campaign.
+    stores
+        Open stores.
+    chosen
+        Its members, all of them, with their index in the space.
+    """
     spec = campaign.spec
-    chosen = list(campaign.members())
     new = _add_candidates([candidate for _, candidate in chosen], stores)
-    released = released_ids(spec.name, stores)
+    known = {
+        doc["candidate_id"]: doc
+        for doc in stores.members.query({"campaign": spec.name}, properties=_MEMBER)
+    }
     # An index may exceed the 64 bits of a BSON integer, so it is stored as text.
     members = [
         {
@@ -43,16 +64,30 @@ def register(campaign: Campaign, stores: Stores) -> int:
             "candidate_id": candidate.candidate_id,
             "content_key": campaign.key(candidate),
             "space_index": str(index),
-            "released": candidate.candidate_id in released,
+            "released": bool(
+                known.get(candidate.candidate_id, {}).get("released", False)
+            ),
         }
         for index, candidate in chosen
     ]
-    for start in range(0, len(members), _BATCH):
+    insert_new(
+        stores.members,
+        (one for one in members if one["candidate_id"] not in known),
+    )
+    changed = [
+        one
+        for one in members
+        if one["candidate_id"] in known
+        and any(known[one["candidate_id"]].get(name) != one[name] for name in _MEMBER)
+    ]
+    for start in range(0, len(changed), _BATCH):
         stores.members.update(
-            members[start : start + _BATCH], key=["campaign", "candidate_id"]
+            changed[start : start + _BATCH], key=["campaign", "candidate_id"]
         )
-    kept = [member["candidate_id"] for member in members]
-    stores.members.remove_docs({"campaign": spec.name, "candidate_id": {"$nin": kept}})
+    gone = sorted(set(known) - {one["candidate_id"] for one in members})
+    for start in range(0, len(gone), _BATCH):
+        ids = {"$in": gone[start : start + _BATCH]}
+        stores.members.remove_docs({"campaign": spec.name, "candidate_id": ids})
     stores.campaigns.update(
         {"name": spec.name, "spec": spec.model_dump(mode="json")}, key="name"
     )
@@ -96,14 +131,15 @@ def release(campaign: Campaign, stores: Stores, candidate_ids: Sequence[str]) ->
 
 def _add_candidates(candidates: Sequence[CandidateDoc], stores: Stores) -> int:
     ids = [candidate.candidate_id for candidate in candidates]
-    known = set(
-        stores.candidates.distinct("candidate_id", {"candidate_id": {"$in": ids}})
+    known: set[str] = set()
+    for start in range(0, len(ids), _BATCH):
+        wanted = {"candidate_id": {"$in": ids[start : start + _BATCH]}}
+        known.update(stores.candidates.distinct("candidate_id", wanted))
+    return insert_new(
+        stores.candidates,
+        (
+            candidate.model_dump(mode="json")
+            for candidate in candidates
+            if candidate.candidate_id not in known
+        ),
     )
-    docs = [
-        candidate.model_dump(mode="json")
-        for candidate in candidates
-        if candidate.candidate_id not in known
-    ]
-    for start in range(0, len(docs), _BATCH):
-        stores.candidates.update(docs[start : start + _BATCH], key="candidate_id")
-    return len(docs)

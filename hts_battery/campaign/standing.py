@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hts_battery.campaign.calculated import Calculated, read_calculated
+from hts_battery.flows.calculated import Calculated, read_calculated
 from hts_battery.campaign.local_run import released_ids
 from hts_battery.connections.executions import read_executions
 from hts_battery.schemas.execution import Outcome

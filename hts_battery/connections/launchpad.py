@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Self
+from itertools import count
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from fireworks import LaunchPad
 from jobflow.managers.fireworks import flow_to_workflow
@@ -11,10 +12,11 @@ from pymongo import ReturnDocument
 from pymongo.errors import PyMongoError
 
 from hts_battery.connections.clients import translated_errors
+from hts_battery.connections.retries import retried
 from hts_battery.errors import SubmissionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from fireworks import Workflow
     from jobflow import Flow, Job
@@ -22,6 +24,13 @@ if TYPE_CHECKING:
 
     from hts_battery.connections.database import Database
 
+DISPATCH_ID, CAMPAIGN = "hts_dispatch_id", "hts_campaign"
+"""Fields in the spec of every Firework that we send, and in its workflow's metadata."""
+
+_INDEXES = {
+    "fireworks": ((f"spec.{DISPATCH_ID}",), (f"spec.{CAMPAIGN}", "state")),
+    "workflows": ((f"metadata.{CAMPAIGN}",), (f"metadata.{DISPATCH_ID}",)),
+}
 _COUNTERS_ID = -1  # the one FireWorks' own reset uses
 _COUNTERS = {"next_fw_id": 1, "next_launch_id": 1}
 
@@ -73,6 +82,32 @@ class ExactLaunchPad(LaunchPad):
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - those of LaunchPad
         super().__init__(*args, **kwargs)
         self.fw_id_assigner = _ExactCounters(self.fw_id_assigner)
+
+    def bulk_add_wfs(self, wfs: Sequence[Workflow]) -> None:
+        """Insert workflows, all at once; as FireWorks does, without its progress bar."""
+        first = self.get_new_fw_id(quantity=sum(len(workflow) for workflow in wfs))
+        for workflow in wfs:
+            new = dict(zip(workflow.id_fw, count(first), strict=False))
+            first += len(new)
+            for firework in workflow:
+                firework.fw_id = new[firework.fw_id]
+            workflow._reassign_ids(new)  # noqa: SLF001 - FireWorks' own way to do it
+            for root in workflow.root_fw_ids:
+                workflow.id_fw[root].state = "READY"
+                workflow.fw_states[root] = "READY"
+        # Workflows first: a Firework that is there may be checked out at once. There is
+        # no transaction, see launchpad_contents.remove_orphans.
+        self.workflows.insert_many([workflow.to_db_dict() for workflow in wfs])
+        self.fireworks.insert_many(
+            [firework.to_db_dict() for workflow in wfs for firework in workflow]
+        )
+
+    def complete_launch(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as there
+        """Finish a launch, again if the database was away for a moment."""
+        return retried(
+            lambda: super(ExactLaunchPad, self).complete_launch(*args, **kwargs),
+            "finishing a launch",
+        )
 
     @classmethod
     def from_dict(cls, d: dict[str, Any]) -> Self:  # type: ignore[override] # untyped there
@@ -176,18 +211,97 @@ def submit(
     return [_firework_ids(workflow) for workflow in workflows]
 
 
+class Parcel(NamedTuple):
+    """One workflow to be sent, and what FireWorks is told of it."""
+
+    dispatch_id: str
+    """Its key, by which it is found again."""
+    flow: Flow | Job
+    """Its first job; the others are made on the node."""
+    name: str
+    """Name of the workflow."""
+    config: Mapping[str, Any]
+    """``_fworker``, ``_priority``, ``_queueadapter``."""
+
+
+def send(
+    parcels: Sequence[Parcel], launchpad: LaunchPad, campaign: str
+) -> dict[str, int]:
+    """
+    Insert parcels as workflows, all at once.
+
+    Not repeated after an outage, because nobody knows what was inserted: what is there
+    is found by :func:`hts_battery.connections.launchpad_contents.read_workflows`.
+
+    Parameters
+    ----------
+    parcels
+        What is sent.
+    launchpad
+        An open launchpad.
+    campaign
+        Name of the campaign.
+
+    Returns
+    -------
+    dict[str, int]
+        Dispatch id → first Firework.
+
+    Raises
+    ------
+    SubmissionError
+        If the insertion fails. Some workflows may then stand in the launchpad.
+    """
+    if not parcels:
+        return {}
+    workflows = []
+    for parcel in parcels:
+        tags = {DISPATCH_ID: parcel.dispatch_id, CAMPAIGN: campaign}
+        # Not dynamic: jobflow hands it on to the jobs made on the node by itself.
+        parcel.flow.update_config(
+            {"manager_config": {**parcel.config, **tags}}, dynamic=False
+        )
+        workflows.append(
+            flow_to_workflow(
+                parcel.flow,
+                allow_external_references=True,
+                name=parcel.name,
+                metadata=tags,
+            )
+        )
+    try:
+        launchpad.bulk_add_wfs(workflows)
+    except PyMongoError as err:
+        raise SubmissionError(
+            f"{len(workflows)} workflows of {campaign} could not be inserted: "
+            f"{type(err).__name__}; `hts launchpad feed` completes it"
+        ) from err
+    return {
+        parcel.dispatch_id: min(workflow.id_fw)
+        for parcel, workflow in zip(parcels, workflows, strict=True)
+    }
+
+
 def _firework_ids(workflow: Workflow) -> dict[str, int]:
     """Map the jobs of an inserted workflow to its Fireworks."""
     return {firework.tasks[0]["job"].uuid: firework.fw_id for firework in workflow.fws}
 
 
 def _set_up(launchpad: LaunchPad) -> None:
-    """Start the counters of a new launchpad and make FireWorks' indexes."""
-    if launchpad.fw_id_assigner.find_one({}) is not None:
-        return
-    launchpad.tuneup()
-    # FireWorks' own reset deletes everything first. This upsert on a fixed key is one
-    # atomic step, so two operators who begin at once share the counters.
-    launchpad.fw_id_assigner.update_one(
-        {"_id": _COUNTERS_ID}, {"$setOnInsert": _COUNTERS}, upsert=True
-    )
+    """Start the counters of a new launchpad; make FireWorks' indexes and ours."""
+    if launchpad.fw_id_assigner.find_one({}) is None:
+        launchpad.tuneup()
+        # FireWorks' own reset deletes everything first. This upsert on a fixed key is
+        # one atomic step, so two operators who begin at once share the counters.
+        launchpad.fw_id_assigner.update_one(
+            {"_id": _COUNTERS_ID}, {"$setOnInsert": _COUNTERS}, upsert=True
+        )
+    for name, indexes in _INDEXES.items():
+        collection = getattr(launchpad, name)
+        present = {
+            tuple(field for field, _ in found["key"])
+            for found in collection.index_information().values()
+        }
+        for fields in indexes:
+            if fields not in present:
+                collection.create_index([(field, 1) for field in fields])

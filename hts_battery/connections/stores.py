@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from jobflow import JobStore
 from maggma.stores import GridFSStore, MongoStore, S3Store
+from pymongo.errors import BulkWriteError
 
 from hts_battery.connections.clients import (
     acquire_client,
@@ -21,7 +22,7 @@ from hts_battery.errors import ConfigurationError, StoreError
 from hts_battery.settings import BlobStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from types import TracebackType
 
     from maggma.core import Store
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from pymongo.database import Database as MongoDatabase
 
     from hts_battery.settings import HTSBatterySettings
+
+_INSERT_BATCH = 1000
+_DUPLICATE = 11000
 
 BLOBS = "blobs"
 """Collection of large outputs, or of their index when a bucket holds them."""
@@ -407,6 +411,36 @@ def screening_stores(
 def _job_store(tasks: Store, blobs: Store) -> JobStore:
     """Join outputs and blobs; force-field jobs ask for a store named ``data``."""
     return JobStore(tasks, additional_stores={"data": blobs}, load=False)
+
+
+def insert_new(store: SharedMongoStore, docs: Iterable[dict[str, Any]]) -> int:
+    """
+    Insert documents that are probably new; several times faster than updating.
+
+    Parameters
+    ----------
+    store
+        A store with a unique index.
+    docs
+        Documents; one that stands there already, by that index, is left as it is.
+
+    Returns
+    -------
+    int
+        Number of documents that were inserted.
+    """
+    inserted, every = 0, list(docs)
+    for start in range(0, len(every), _INSERT_BATCH):
+        batch = every[start : start + _INSERT_BATCH]
+        try:
+            done = store.collection.insert_many(batch, ordered=False)
+            inserted += len(done.inserted_ids)
+        except BulkWriteError as err:
+            details = err.details or {}
+            if any(one["code"] != _DUPLICATE for one in details["writeErrors"]):
+                raise
+            inserted += details["nInserted"]
+    return inserted
 
 
 def expected_indexes(blob_store: BlobStore) -> Mapping[str, tuple[Index, ...]]:

@@ -46,6 +46,8 @@ class Evidence:
     ----------
     error
         The exception that ended it, if one did.
+    messages
+        Class and message of exceptions of which only the text is left.
     corrections
         What custodian noticed and changed, in order.
     last_lines
@@ -55,6 +57,7 @@ class Evidence:
     """
 
     error: BaseException | None = None
+    messages: tuple[str, ...] = ()
     corrections: tuple[Correction, ...] = ()
     last_lines: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
@@ -101,7 +104,7 @@ reason='slurmstepd: Detected 1 oom_kill event', handler=None)
     """
     texts = {
         Source.CUSTODIAN: [_correction_text(one) for one in evidence.decisive],
-        Source.EXCEPTION: _exception_texts(evidence.error),
+        Source.EXCEPTION: [*_exception_texts(evidence.error), *evidence.messages],
         Source.OUTPUT: list(evidence.last_lines),
         Source.RESULT: list(evidence.problems),
     }

@@ -25,13 +25,84 @@ if TYPE_CHECKING:
     from jobflow import Flow, JobStore
     from maggma.core import Store
 
+    from hts_battery.flows.calculated import Calculated
     from hts_battery.flows.recorded import Failure
+    from hts_battery.flows.screen import ScreenMaker
+    from hts_battery.schemas.candidate import CandidateDoc
+    from hts_battery.schemas.gate import HullSnapshot
     from hts_battery.schemas.launch import LaunchAction
 
 
 JOB_LOG = "jobs.log"
 _UNFINISHED = "Flow did not finish running successfully"  # jobflow has no class for it
 _LAUNCH = re.compile(r"launch-(?P<host>[0-9a-f]{8})-(?P<pid>[0-9]+)-.*")
+
+
+WITHOUT_ERROR: Failure = {
+    "step": None,
+    "ordering_id": None,
+    "error_class": None,
+    "error_message": "ended without an error",
+    "traceback": None,
+}
+"""What is noted of a candidate that did not finish and raised nothing."""
+
+
+def run_candidate(  # noqa: PLR0913 - each is named by its caller
+    maker: ScreenMaker,
+    candidate: CandidateDoc,
+    known: Calculated,
+    job_store: JobStore,
+    launch_folder: Path,
+    *,
+    hull: HullSnapshot | None = None,
+    released: bool = False,
+    retry_failed: bool = False,
+    on_failure: Callable[[Failure], None],
+) -> None:
+    """
+    Compute in this process what a candidate lacks.
+
+    Parameters
+    ----------
+    maker
+        How it is ordered and computed.
+    candidate
+        The candidate.
+    known
+        What is known of its calculation: what finished is not repeated.
+    job_store, launch_folder
+        As for :func:`run_flow_locally`.
+    hull
+        Competing phases of its elements, where there is a gate.
+    released
+        Whether the operator lets it pass the gate.
+    retry_failed
+        Whether orderings that failed before are tried again.
+    on_failure
+        Told of each failure, the moment it happens.
+
+    Raises
+    ------
+    StoreError
+        If the database or the execution record failed: the candidate did not.
+    """
+    flow = maker.make(
+        candidate,
+        hull=hull,
+        finished=known.done(retry_failed=retry_failed),
+        prerelax_uuids=known.prerelaxed,
+        released=released,
+    )
+    failures: list[Failure] = []
+
+    def note(failure: Failure) -> None:
+        failures.append(failure)
+        on_failure(failure)
+
+    finished = run_flow_locally(flow, job_store, launch_folder, on_failure=note)
+    if not finished and not failures:
+        on_failure(dict(WITHOUT_ERROR))
 
 
 def run_flow_locally(

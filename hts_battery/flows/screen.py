@@ -121,6 +121,7 @@ def order_candidate_job(
         if cell.ordering_id not in outcomes:
             made = maker.prerelax_maker.make(calculator_structure(cell, magmom=False))
             _tag(made, PRERELAX_STEP, order, cell)
+            maker.route(made, PRERELAX_STEP)
             jobs.append(made)
             outcomes[cell.ordering_id] = made.output
     gate = gate_job(
@@ -137,6 +138,9 @@ def order_candidate_job(
     gate.update_metadata({"step": GATE_STEP, **order}, dynamic=False)
     # An ordering whose pre-relaxation failed does not keep the others from passing.
     gate.config = JobConfig(on_missing_references=OnMissing.NONE)
+    maker.route(gate, GATE_STEP)
+    # What stands behind the gate goes its own ways.
+    gate.config.pass_manager_config = not maker.routing
     return Response(output=list(cells), addition=Flow([*jobs, gate]))
 
 
@@ -265,6 +269,9 @@ class ScreenMaker(Maker):
         Packages with their versions here; a node with others refuses the jobs.
     magmom
         Whether the engine takes the starting moments of the cells.
+    routing
+        Step → what FireWorks is told of its jobs besides what the order job was told:
+        ``_fworker``, ``_queueadapter``. Empty where jobs go the way of the order job.
     """
 
     name: str = "screen"
@@ -277,6 +284,7 @@ class ScreenMaker(Maker):
     entropy: EntropyOptions = field(default_factory=EntropyOptions)
     versions: dict[str, str] = field(default_factory=dict)
     magmom: bool = False
+    routing: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse a maker that would order candidates and compute nothing."""
@@ -321,6 +329,14 @@ class ScreenMaker(Maker):
             magmom=getattr(engine(spec.engine), "magmom", False),
         )
 
+    def route(self, made: Job | Flow, step: str) -> None:
+        """Send a job that is made on the node where its step belongs."""
+        if self.routing:
+            # The current job hands nothing on by itself, see make().
+            inherited = CURRENT_JOB.job.config.manager_config
+            for one in jobs_of(made):
+                one.config.manager_config = {**inherited, **self.routing.get(step, {})}
+
     def to_text(self) -> str:
         """Write the maker as the JSON text that travels with its jobs."""
         return json.dumps(self, cls=MontyEncoder)
@@ -331,7 +347,7 @@ class ScreenMaker(Maker):
         maker: Self = json.loads(text, cls=MontyDecoder)
         return maker
 
-    def make(
+    def make(  # noqa: PLR0913 - each is named by its caller
         self,
         candidate: CandidateDoc,
         *,
@@ -339,6 +355,8 @@ class ScreenMaker(Maker):
         finished: Iterable[str] = (),
         prerelax_uuids: Mapping[str, str] | None = None,
         released: bool = False,
+        uuid: str | None = None,
+        maker_text: str | None = None,
     ) -> Flow:
         """
         Make the flow of one candidate, every job tagged and recorded.
@@ -355,6 +373,10 @@ class ScreenMaker(Maker):
             Ordering id → job whose stored output is its pre-relaxation.
         released
             Whether the operator lets it pass the gate.
+        uuid
+            Uuid of the order job; a new one by default.
+        maker_text
+            What :meth:`to_text` returns, where it is written once for many candidates.
 
         Returns
         -------
@@ -374,9 +396,12 @@ class ScreenMaker(Maker):
             "released": released,
         }
         order: Job = order_candidate_job(
-            candidate, self.to_text(), hull=hull, known=known
+            candidate, maker_text or self.to_text(), hull=hull, known=known
         )
+        if uuid is not None:
+            order.set_uuid(uuid)
         order.name = ORDER_STEP
+        order.config.pass_manager_config = not self.routing
         flow = Flow(
             [order], output=order.output, name=f"{self.name} {candidate.formula}"
         )
@@ -422,10 +447,12 @@ class ScreenMaker(Maker):
             if self.relax_maker is not None:
                 jobs.append(self.relax_maker.make(start))
                 _tag(jobs[-1], RELAX_STEP, order, cell)
+                self.route(jobs[-1], RELAX_STEP)
                 start = jobs[-1].output.structure
             if self.static_maker is not None:
                 jobs.append(self.static_maker.make(start))
                 _tag(jobs[-1], STATIC_STEP, order, cell)
+                self.route(jobs[-1], STATIC_STEP)
             _mark_final(jobs)
             flows.append(Flow(jobs, output=jobs[-1].output))
         return Flow(flows)

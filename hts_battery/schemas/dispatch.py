@@ -10,11 +10,14 @@ the state of a candidate, which is derived.
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any
 
 from pydantic import AwareDatetime, Field
 
 from hts_battery.schemas.base import Document
+from hts_battery.schemas.candidate import CandidateDoc
 from hts_battery.schemas.failure import FailureClass
+from hts_battery.schemas.gate import HullSnapshot
 
 BLOCK_SIZE = 100
 """Candidates of one block of the backlog."""
@@ -72,8 +75,14 @@ class Submission(Document):
         None, description="Priority in FireWorks: the larger, the earlier."
     )
     nodes: int = Field(1, ge=1, description="Nodes of one queue job of the worker.")
+    max_walltime: float = Field(
+        24.0, gt=0, description="Longest time in h that a queue job may ask for."
+    )
     budget: float | None = Field(
         None, ge=0, description="Node-hours that may be spent; none is no limit."
+    )
+    max_candidates: int | None = Field(
+        None, ge=0, description="Most candidates that are sent; none is no limit."
     )
     hold: Hold | None = Field(None, description="Why nothing more is sent, if so.")
     time: AwareDatetime = Field(description="When it was last submitted, UTC.")
@@ -125,6 +134,9 @@ class BacklogItem(Document):
     fw_id: int | None = Field(
         None, description="First Firework of its workflow, once it was made."
     )
+    retry: bool = Field(
+        default=False, description="Whether what failed before is tried again."
+    )
     ending: Ending | None = Field(None, description="How its dispatch ended, if so.")
     earlier: tuple[Ending, ...] = Field(
         (), description="Endings of earlier dispatches, the first one first."
@@ -136,6 +148,108 @@ class BacklogBlock(Document):
 
     campaign: str = Field(description="Name of the campaign.")
     block: int = Field(ge=0, description="Number of the block, from 0.")
+    revision: int = Field(
+        0, ge=0, description="Times it was replaced: no stale block replaces a new one."
+    )
     items: tuple[BacklogItem, ...] = Field(
         max_length=BLOCK_SIZE, description="Candidates, in order."
     )
+
+
+class ChunkRequest(Document):
+    """One candidate of a chunk, and what was known of it when it was sent."""
+
+    candidate: CandidateDoc = Field(description="The candidate.")
+    hull: str | None = Field(
+        None, description="Digest of its competing phases, where there is a gate."
+    )
+    released: bool = Field(
+        default=False, description="Whether the operator lets it pass the gate."
+    )
+    retry: bool = Field(
+        default=False, description="Whether what failed before is tried again."
+    )
+    failures: tuple[dict[str, Any], ...] = Field(
+        (), description="What failed before: step, ordering_id, error."
+    )
+
+
+class ChunkWork(Document):
+    """Everything that one chunk needs on a node, beside how it is computed."""
+
+    hulls: dict[str, HullSnapshot] = Field(
+        default_factory=dict, description="Digest → competing phases, each set once."
+    )
+    requests: tuple[ChunkRequest, ...] = Field(description="Candidates, in order.")
+
+
+class ChunkEntry(Document):
+    """What a chunk found out about one candidate."""
+
+    kind: EndingKind = Field(description="How it ended.")
+    failures: tuple[dict[str, Any], ...] = Field(
+        (), description="Everything that failed and has no energy since."
+    )
+    seconds: float = Field(ge=0, description="Wall time it took in s; 0 if known.")
+
+
+class ChunkReport(Document):
+    """What came of every candidate of a chunk: the output of its job."""
+
+    entries: dict[str, ChunkEntry] = Field(description="Content key → what came of it.")
+    seconds: float = Field(ge=0, description="Wall time of the chunk in s.")
+    folder: str = Field(description="Launch folder, host:path.")
+
+
+class CellTime(Document):
+    """How long a calculation of a cell takes at most."""
+
+    atoms: int | None = Field(
+        None, gt=0, description="Largest number of atoms it holds for; null is any."
+    )
+    hours: float = Field(
+        gt=0, description="Wall time in h of one candidate (chunks) or one step."
+    )
+
+
+class QueueRule(Document):
+    """How an engine is sent to a queue unless the operator says otherwise."""
+
+    engine: str = Field(description="Name of the engine, with * and ? as wildcards.")
+    mode: DispatchMode = Field(description="How its candidates become Fireworks.")
+    chunk: int = Field(ge=1, description="Candidates of one Firework.")
+    window: int = Field(ge=1, description="Fireworks of unfinished work at once.")
+    times: tuple[CellTime, ...] = Field(
+        min_length=1, description="By size of the cell, smallest first."
+    )
+    memory: float | None = Field(
+        None, gt=0, description="Memory in GB of a node's job; null leaves it open."
+    )
+
+    def hours(self, atoms: int | None) -> float:
+        """Return the wall time in h for a cell; the longest where it is unknown."""
+        for row in self.times:
+            if row.atoms is None or (atoms is not None and atoms <= row.atoms):
+                return row.hours
+        return self.times[-1].hours
+
+
+class FeedReport(Document):
+    """What one look of the feeder at one campaign did."""
+
+    campaign: str = Field(description="Name of the campaign.")
+    sent: int = Field(0, description="Candidates that were sent.")
+    repaired: int = Field(0, description="Chunks whose sending was completed.")
+    ended: int = Field(0, description="Candidates that ended.")
+    again: int = Field(0, description="Candidates put back to be sent again.")
+    archived: int = Field(0, description="Workflows moved to the archive.")
+    waiting: int = Field(0, description="Candidates that wait to be sent.")
+    in_hand: int = Field(0, description="Candidates sent and not ended.")
+    fireworks: int = Field(0, description="Fireworks of unfinished work.")
+    node_hours: float = Field(0.0, description="Node-hours spent, running ones too.")
+    hold: Hold | None = Field(None, description="Why nothing more is sent, if so.")
+
+    @property
+    def is_done(self) -> bool:
+        """Whether there is nothing more to do, or nothing that may be done."""
+        return self.in_hand == 0 and (self.waiting == 0 or self.hold is not None)

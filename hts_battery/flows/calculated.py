@@ -1,4 +1,4 @@
-"""What the job store and the failures say of each calculation of a campaign."""
+"""What a job store and the recorded failures say of each calculation."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from maggma.core import Store
 
     from hts_battery.connections.stores import Stores
     from hts_battery.schemas.campaign import GateSpec
@@ -27,6 +29,7 @@ _FIELDS = (
 # Steps whose tasks tell whether a candidate is done. On the embedded server each task
 # that is looked at costs a millisecond or two, whatever is asked of it.
 _TELLING_STEPS = ("gate", "relax", "static")
+_BATCH = 200
 
 
 @dataclass
@@ -112,29 +115,82 @@ def read_calculated(stores: Stores) -> dict[str, Calculated]:
     dict[str, Calculated]
         By content key; one that nothing is known of is absent.
     """
-    return _read(stores, {"metadata.step": {"$in": list(_TELLING_STEPS)}}, {})
+    found: dict[str, Calculated] = {}
+    steps = {"metadata.step": {"$in": list(_TELLING_STEPS)}}
+    for task in stores.tasks.query(steps, properties=list(_FIELDS)):
+        key = task["metadata"]["content_key"]
+        _take(task, found.setdefault(key, Calculated()))
+    for doc in stores.failures.query():
+        known = found.setdefault(doc["content_key"], Calculated())
+        _add_failures(doc["failures"], known)
+    return found
 
 
 def read_one(stores: Stores, key: str) -> Calculated:
     """Read everything that is known of the calculation with one content key."""
-    # The key alone: a second condition would send the embedded server to its index.
-    found = _read(stores, {"metadata.content_key": key}, {"content_key": key})
-    return found.get(key, Calculated())
-
-
-def _read(
-    stores: Stores, tasks: Mapping[str, Any], failures: Mapping[str, Any]
-) -> dict[str, Calculated]:
-    found: dict[str, Calculated] = {}
-    for task in stores.tasks.query(dict(tasks), properties=list(_FIELDS)):
-        key = task["metadata"]["content_key"]
-        _take(task, found.setdefault(key, Calculated()))
-    for doc in stores.failures.query(dict(failures)):
-        known = found.setdefault(doc["content_key"], Calculated())
-        known.failures = tuple(doc["failures"])
-        for one in known.failures:
-            _count(one, known)
+    found = read_outputs(stores.tasks, key)
+    for doc in stores.failures.query({"content_key": key}):
+        _add_failures(doc["failures"], found)
     return found
+
+
+def read_some(stores: Stores, keys: Sequence[str]) -> dict[str, Calculated]:
+    """
+    Read everything that is known of some calculations.
+
+    Parameters
+    ----------
+    stores
+        Open stores.
+    keys
+        Their content keys.
+
+    Returns
+    -------
+    dict[str, Calculated]
+        By content key; one that nothing is known of is absent.
+    """
+    found: dict[str, Calculated] = {}
+    for start in range(0, len(keys), _BATCH):
+        wanted = {"$in": list(keys[start : start + _BATCH])}
+        for task in stores.tasks.query(
+            {"metadata.content_key": wanted}, properties=list(_FIELDS)
+        ):
+            key = task["metadata"]["content_key"]
+            _take(task, found.setdefault(key, Calculated()))
+        for doc in stores.failures.query({"content_key": wanted}):
+            known = found.setdefault(doc["content_key"], Calculated())
+            _add_failures(doc["failures"], known)
+    return found
+
+
+def read_outputs(
+    tasks: Store, key: str, failures: Sequence[Mapping[str, Any]] = ()
+) -> Calculated:
+    """
+    Read what a store of outputs says of the calculation with one content key.
+
+    Parameters
+    ----------
+    tasks
+        Any store of outputs, that of a node without a database too.
+    key
+        The content key.
+    failures
+        What is known to have failed.
+    """
+    known = Calculated()
+    # The key alone: a second condition would send the embedded server to its index.
+    for task in tasks.query({"metadata.content_key": key}, properties=list(_FIELDS)):
+        _take(task, known)
+    _add_failures(failures, known)
+    return known
+
+
+def _add_failures(failures: Sequence[Mapping[str, Any]], known: Calculated) -> None:
+    known.failures = tuple(failures)
+    for one in failures:
+        _count(one, known)
 
 
 def _take(task: Mapping[str, Any], known: Calculated) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from hts_battery.campaign.calculated import Calculated
+from hts_battery.flows.calculated import Calculated
 from hts_battery.schemas.campaign import GateSpec
 
 WHOLE = {"step": "order", "ordering_id": None}

@@ -1,0 +1,284 @@
+"""What came of workflows that ended: an ending for each candidate, or once more."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from hts_battery.flows.calculated import Calculated, read_some
+from hts_battery.flows.chunk import CHUNK_STEP, ending_kind
+from hts_battery.flows.failures import Evidence, classify
+from hts_battery.flows.local import WITHOUT_ERROR
+from hts_battery.flows.queue_requests import is_tried_again
+from hts_battery.schemas.dispatch import (
+    ChunkEntry,
+    ChunkReport,
+    Ending,
+    EndingKind,
+    Hold,
+)
+from hts_battery.schemas.failure import FailureClass
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from hts_battery.connections.stores import Stores
+    from hts_battery.flows.recorded import Failure
+    from hts_battery.schemas.archive import ArchivedWorkflow
+    from hts_battery.schemas.campaign import GateSpec
+    from hts_battery.schemas.dispatch import BacklogItem
+
+_LAST_LINES = 30
+_SECONDS_PER_HOUR = 3600
+_GIVEN_UP = "CalculationError"
+"""What the policy of an engine raises when its own remedies are used up."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What is written about one candidate whose workflow ended."""
+
+    ending: Ending
+    """How this dispatch ended."""
+    again: bool = False
+    """Whether the candidate is sent again, so that this is not its last ending."""
+    failures: tuple[Failure, ...] | None = None
+    """What is stored as its failures; none leaves what is stored."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What judging needs to know of a campaign."""
+
+    gate: GateSpec | None
+    nodes: int
+    hold: Hold | None
+    now: datetime
+    released: frozenset[str] = field(default=frozenset())
+
+
+def read_reports(
+    stores: Stores, workflows: Sequence[ArchivedWorkflow]
+) -> dict[str, ChunkReport]:
+    """Read what chunks reported, by dispatch id."""
+    ids = [one.dispatch_id for one in workflows if one.fireworks[0].step == CHUNK_STEP]
+    if not ids:
+        return {}
+    docs = stores.tasks.query({"uuid": {"$in": ids}}, properties=["uuid", "output"])
+    return {doc["uuid"]: ChunkReport.model_validate(doc["output"]) for doc in docs}
+
+
+def judge(
+    workflow: ArchivedWorkflow,
+    items: Sequence[BacklogItem],
+    report: ChunkReport | None,
+    stores: Stores,
+    context: Context,
+) -> dict[str, Outcome]:
+    """
+    Say what came of the candidates of one workflow.
+
+    Parameters
+    ----------
+    workflow
+        A workflow that is over.
+    items
+        Its candidates, as they stand in the backlog.
+    report
+        What its chunk reported, if it was one and came to its end.
+    stores
+        Open stores, for outputs.
+    context
+        Gate, costs and hold of the campaign.
+
+    Returns
+    -------
+    dict[str, Outcome]
+        By content key.
+    """
+    entries = {} if report is None else report.entries
+    shares = _shares(items, entries)
+    known = read_some(
+        stores, [one.content_key for one in items if one.content_key not in entries]
+    )
+    found = {}
+    for item in items:
+        key = item.content_key
+        seconds = workflow.seconds * shares[key]
+        cost = {
+            "seconds": seconds,
+            "node_hours": seconds * context.nodes / _SECONDS_PER_HOUR,
+            "launches": len(workflow.launches),
+            "time": context.now,
+        }
+        if key in entries:
+            found[key] = _reported(entries[key], cost)
+        else:
+            found[key] = _judged(
+                item, workflow, known.get(key, Calculated()), context, cost
+            )
+    return found
+
+
+def _shares(
+    items: Sequence[BacklogItem], entries: Mapping[str, ChunkEntry]
+) -> dict[str, float]:
+    """Share the cost of a chunk by the time its candidates took, else evenly."""
+    seconds = {
+        item.content_key: entries[item.content_key].seconds
+        if item.content_key in entries
+        else 0.0
+        for item in items
+    }
+    total = sum(seconds.values())
+    if not total:
+        return dict.fromkeys(seconds, 1.0 / max(1, len(seconds)))
+    return {key: value / total for key, value in seconds.items()}
+
+
+def _reported(entry: ChunkEntry, cost: Mapping[str, Any]) -> Outcome:
+    return Outcome(
+        ending=_ending(entry.kind, entry.failures, cost),
+        failures=tuple(dict(one) for one in entry.failures),
+    )
+
+
+def _judged(
+    item: BacklogItem,
+    workflow: ArchivedWorkflow,
+    known: Calculated,
+    context: Context,
+    cost: Mapping[str, Any],
+) -> Outcome:
+    """Judge a candidate by the Fireworks and by what is stored of it."""
+    released = item.candidate_id in context.released
+    new = failures_of(workflow)
+    if item.retry:
+        known.failures = ()
+    before = len(known.failures)
+    # What finished before its chunk was lost has not failed with it.
+    whole = [one for one in new if one["step"] == CHUNK_STEP]
+    if whole and not known.needs_work(
+        context.gate, released=released, retry_failed=False
+    ):
+        return Outcome(
+            ending=_ending(
+                ending_kind(known, context.gate, released=released),
+                known.failures,
+                cost,
+            )
+        )
+    known.failures = (*known.failures, *new)
+    if new:
+        classes = [one.failure_class for one in item.earlier if one.failure_class]
+        last = failure_class(new[0])
+        given_up = str(new[0]["error_class"]).endswith(_GIVEN_UP)
+        if not given_up and is_tried_again([*classes, last]):
+            return Outcome(ending=_ending(EndingKind.FAILED, new, cost), again=True)
+    elif known.needs_work(context.gate, released=released, retry_failed=False):
+        if any(one.state == "DEFUSED" for one in workflow.fireworks):
+            # Taken back, or stopped between two steps.
+            return Outcome(
+                ending=_ending(EndingKind.CANCELLED, (), cost),
+                again=context.hold is not Hold.CANCELLED,
+            )
+        known.failures = (dict(WITHOUT_ERROR),)
+    kind = ending_kind(known, context.gate, released=released)
+    changed = item.retry or len(known.failures) > before
+    return Outcome(
+        ending=_ending(kind, known.failures, cost),
+        failures=tuple(dict(one) for one in known.failures) if changed else None,
+    )
+
+
+def _ending(
+    kind: EndingKind, failures: Sequence[Mapping[str, Any]], cost: Mapping[str, Any]
+) -> Ending:
+    if not failures:
+        return Ending(kind=kind, **cost)
+    first = failures[0]
+    return Ending(
+        kind=kind,
+        failure_class=failure_class(first),
+        reason=f"{first.get('error_class')}: {first.get('error_message')}",
+        **cost,
+    )
+
+
+def failure_class(failure: Mapping[str, Any]) -> FailureClass:
+    """
+    Return the class of a failure as the engine said it, or by its error.
+
+    Examples
+    --------
+    >>> failure_class({"error_class": "builtins.MemoryError", "error_message": ""})
+    <FailureClass.OUT_OF_MEMORY: 'out of memory'>
+    """
+    said = failure.get("failure_class")
+    if said in set(FailureClass):
+        return FailureClass(said)
+    message = f"{failure.get('error_class')}: {failure.get('error_message')}"
+    evidence = str(failure.get("evidence") or "").splitlines()[-_LAST_LINES:]
+    return classify(
+        Evidence(messages=(message,), last_lines=tuple(evidence))
+    ).failure_class
+
+
+def failures_of(workflow: ArchivedWorkflow) -> list[Failure]:
+    """Describe every failed Firework of a workflow as failures of jobs are described."""
+    launches = {launch.fw_id: launch for launch in workflow.launches if launch.error}
+    found = []
+    for firework in workflow.fireworks:
+        if firework.state != "FIZZLED":
+            continue
+        launch = launches.get(firework.fw_id)
+        found.append(
+            {
+                "step": firework.step,
+                "ordering_id": firework.ordering_id,
+                "n_orderings": firework.n_orderings,
+                **described_trace(None if launch is None else launch.error),
+            }
+        )
+    return found
+
+
+def described_trace(trace: str | None) -> dict[str, str | None]:
+    """
+    Read class and message of an error from the text of its traceback.
+
+    Parameters
+    ----------
+    trace
+        What Python prints of an error; none if nothing was kept.
+
+    Examples
+    --------
+    >>> text = 'Traceback (most recent call last):\\n  File "a.py", line 1\\nOSError: no'
+    >>> described_trace(text)["error_class"], described_trace(text)["error_message"]
+    ('builtins.OSError', 'no')
+    """
+    if not trace:
+        return {
+            "error_class": None,
+            "error_message": "the Firework failed and left no error: its process is gone",
+            "traceback": None,
+            "failure_class": str(FailureClass.NODE),
+        }
+    lines = trace.rstrip().splitlines()
+    begins = [
+        number
+        for number, line in enumerate(lines)
+        if number
+        and lines[number - 1].startswith("  ")
+        and re.match(r"[\w.]+(:|$)", line)
+    ]
+    words = "\n".join(lines[begins[-1] :]) if begins else lines[-1]
+    name, _, message = words.partition(": ")
+    return {
+        "error_class": name if "." in name else f"builtins.{name}",
+        "error_message": message[:2000],
+        "traceback": "\n".join(lines[-_LAST_LINES:]),
+    }

@@ -1,0 +1,271 @@
+"""Making what is sent of waiting candidates: chunks of them, or one order job each."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from hts_battery.campaign.gate_hulls import GateHulls
+from hts_battery.campaign.local_run import released_ids
+from hts_battery.connections.executions import described_error
+from hts_battery.connections.launchpad import Parcel
+from hts_battery.errors import MissingReferenceError, StoreError
+from hts_battery.flows.calculated import Calculated, read_some
+from hts_battery.flows.chunk import chunk_job
+from hts_battery.flows.queue_requests import policy_factors, queue_request, queue_rule
+from hts_battery.flows.screen import (
+    GATE_STEP,
+    PRERELAX_STEP,
+    RELAX_STEP,
+    STATIC_STEP,
+    ScreenMaker,
+)
+from hts_battery.schemas.campaign import CampaignSpec
+from hts_battery.schemas.candidate import CandidateDoc
+from hts_battery.schemas.dispatch import ChunkRequest, ChunkWork, DispatchMode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from jobflow import Flow, Job
+
+    from hts_battery.connections.stores import Stores
+    from hts_battery.flows.recorded import Failure
+    from hts_battery.schemas.dispatch import BacklogItem, Submission
+    from hts_battery.schemas.gate import HullSnapshot
+
+_BATCH = 1000
+
+
+def stored_spec(stores: Stores, campaign: str) -> CampaignSpec:
+    """
+    Read the file of a campaign as it was last registered.
+
+    Raises
+    ------
+    StoreError
+        If it is not in the database.
+    """
+    doc = stores.campaigns.query_one({"name": campaign})
+    if doc is None:
+        raise StoreError(
+            f"there is no campaign {campaign} in the database: submit its file"
+        )
+    return CampaignSpec.model_validate(doc["spec"])
+
+
+class Prepared:
+    """
+    What is known of some waiting candidates before they are sent.
+
+    Parameters
+    ----------
+    documents
+        Candidate id → candidate.
+    known
+        Content key → what is known of its calculation.
+    released
+        Candidates that pass the gate.
+    """
+
+    def __init__(
+        self,
+        documents: dict[str, CandidateDoc],
+        known: dict[str, Calculated],
+        released: set[str],
+    ) -> None:
+        self.documents = documents
+        self.known = known
+        self.released = released
+
+    @classmethod
+    def read(
+        cls, stores: Stores, campaign: str, items: Sequence[BacklogItem]
+    ) -> Prepared:
+        """Read them in a few queries."""
+        ids = [item.candidate_id for item in items]
+        documents = {}
+        for start in range(0, len(ids), _BATCH):
+            wanted = {"candidate_id": {"$in": ids[start : start + _BATCH]}}
+            for doc in stores.candidates.query(wanted):
+                doc.pop("_id", None)
+                documents[doc["candidate_id"]] = CandidateDoc.model_validate(doc)
+        known = read_some(stores, [item.content_key for item in items])
+        return cls(documents, known, released_ids(campaign, stores))
+
+    def calculated(self, item: BacklogItem) -> Calculated:
+        """Return what is known of the calculation of a candidate."""
+        return self.known.get(item.content_key, Calculated())
+
+
+class ParcelMaker:
+    """
+    Make what is sent of one campaign.
+
+    Parameters
+    ----------
+    submission
+        How it is sent.
+    spec
+        The campaign.
+    maker
+        How its candidates are ordered and computed.
+    stores
+        Open stores, for the competing phases of its gate.
+    """
+
+    def __init__(
+        self,
+        submission: Submission,
+        spec: CampaignSpec,
+        maker: ScreenMaker,
+        stores: Stores,
+    ) -> None:
+        self._submission = submission
+        self._spec = spec
+        self._maker = maker
+        self._hulls: GateHulls | None = None
+        if spec.gate is not None and spec.prerelax is not None:
+            self._hulls = GateHulls.of_engine(spec.prerelax.engine, stores)
+        if submission.mode is DispatchMode.STEPS:
+            # What is made here must know that its children go their own ways.
+            self._maker = replace(maker, routing=self._routing({}))
+        self._texts: dict[tuple[tuple[str, float], ...], str] = {}
+
+    def missing_hull(self, candidate: CandidateDoc) -> Failure | None:
+        """Say why a candidate cannot be judged at the gate, if so."""
+        try:
+            self._hull(candidate)
+        except MissingReferenceError as err:
+            return {"step": GATE_STEP, "ordering_id": None, **described_error(err)}
+        return None
+
+    def make(
+        self,
+        dispatch_id: str,
+        number: int,
+        items: Sequence[BacklogItem],
+        prepared: Prepared,
+    ) -> Parcel:
+        """
+        Make one parcel.
+
+        Parameters
+        ----------
+        dispatch_id
+            Its key, and the uuid of its first job: made again, it is the same job.
+        number
+            Number in the name of its workflow.
+        items
+            Its candidates: one in steps, several in a chunk.
+        prepared
+            What is known of them.
+        """
+        by_chunks = self._submission.mode is DispatchMode.CHUNKS
+        flow: Flow | Job
+        if by_chunks:
+            flow = self._chunk(dispatch_id, items, prepared)
+        else:
+            flow = self._order(dispatch_id, items[0], prepared)
+        config: dict[str, Any] = {
+            "_fworker": self._submission.worker,
+            "_queueadapter": self._request(
+                self._spec.engine, len(items) if by_chunks else 0, _factors(items)
+            ),
+        }
+        if self._submission.priority is not None:
+            config["_priority"] = self._submission.priority
+        name = f"hts {self._submission.campaign} {number}"
+        return Parcel(dispatch_id, flow, name, config)
+
+    def _chunk(
+        self, dispatch_id: str, items: Sequence[BacklogItem], prepared: Prepared
+    ) -> Job:
+        hulls, requests = {}, []
+        for item in items:
+            candidate = prepared.documents[item.candidate_id]
+            hull = self._hull(candidate)
+            if hull is not None:
+                hulls[hull.digest] = hull
+            requests.append(
+                ChunkRequest(
+                    candidate=candidate,
+                    hull=None if hull is None else hull.digest,
+                    released=item.candidate_id in prepared.released,
+                    retry=item.retry,
+                    failures=tuple(
+                        dict(one) for one in prepared.calculated(item).failures
+                    ),
+                )
+            )
+        return chunk_job(
+            ChunkWork(hulls=hulls, requests=tuple(requests)),
+            self._maker,
+            self._written({}),
+            uuid=dispatch_id,
+            campaign=self._submission.campaign,
+        )
+
+    def _order(self, dispatch_id: str, item: BacklogItem, prepared: Prepared) -> Flow:
+        candidate = prepared.documents[item.candidate_id]
+        known = prepared.calculated(item)
+        return self._maker.make(
+            candidate,
+            hull=self._hull(candidate),
+            finished=known.done(retry_failed=item.retry),
+            prerelax_uuids=known.prerelaxed,
+            released=item.candidate_id in prepared.released,
+            uuid=dispatch_id,
+            maker_text=self._written(_factors([item])),
+        )
+
+    def _hull(self, candidate: CandidateDoc) -> HullSnapshot | None:
+        return None if self._hulls is None else self._hulls.snapshot(candidate.elements)
+
+    def _request(
+        self, engine: str, calculations: int, factors: Mapping[str, float]
+    ) -> dict[str, Any]:
+        return queue_request(
+            queue_rule(engine),
+            atoms=self._spec.structure.atoms,
+            calculations=calculations,
+            max_hours=self._submission.max_walltime,
+            factors=factors,
+        )
+
+    def _written(self, factors: Mapping[str, float]) -> str:
+        """Write the maker as text, with queue requests that grew by some factors."""
+        wanted = tuple(sorted(factors.items()))
+        if wanted not in self._texts:
+            routing = {}
+            if self._submission.mode is DispatchMode.STEPS:
+                routing = self._routing(factors)
+            self._texts[wanted] = replace(self._maker, routing=routing).to_text()
+        return self._texts[wanted]
+
+    def _routing(self, factors: Mapping[str, float]) -> dict[str, dict[str, Any]]:
+        """Say for each step which worker takes it and what its queue job asks for."""
+        engine, prerelax = self._spec.engine, self._spec.prerelax
+        steps = {
+            GATE_STEP: (engine, 0),
+            PRERELAX_STEP: (engine if prerelax is None else prerelax.engine, 1),
+            RELAX_STEP: (engine, 1),
+            STATIC_STEP: (engine, 1),
+        }
+        return {
+            step: {
+                "_fworker": self._submission.routes.get(step, self._submission.worker),
+                "_queueadapter": self._request(name, calculations, factors),
+            }
+            for step, (name, calculations) in steps.items()
+        }
+
+
+def _factors(items: Iterable[BacklogItem]) -> dict[str, float]:
+    """By how much more is asked after what failed of some candidates before."""
+    return policy_factors(
+        one.failure_class
+        for item in items
+        for one in item.earlier
+        if one.failure_class is not None
+    )

@@ -1,0 +1,352 @@
+"""Submitting a campaign: each of its calculations into the backlog, exactly once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from hts_battery.campaign.backlog import (
+    Backlog,
+    dispatching,
+    keys_in_hand,
+    read_submission,
+    reopened,
+    write_submission,
+)
+from hts_battery.campaign.local_run import Progress, released_ids
+from hts_battery.campaign.registration import register_members
+from hts_battery.connections.clients import translated_outages
+from hts_battery.connections.processes import host_name
+from hts_battery.errors import ConfigurationError
+from hts_battery.flows.calculated import Calculated, read_calculated
+from hts_battery.flows.queue_requests import queue_rule
+from hts_battery.schemas.dispatch import (
+    BacklogItem,
+    DispatchMode,
+    EndingKind,
+    Hold,
+    PriorityRule,
+    Submission,
+)
+from hts_battery.thermo.entropy import candidate_entropy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from hts_battery.campaign.campaign_file import Campaign
+    from hts_battery.connections.stores import Stores
+    from hts_battery.schemas.campaign import CampaignSpec
+    from hts_battery.schemas.candidate import CandidateDoc
+
+Member = tuple[int, "CandidateDoc"]
+
+
+@dataclass(frozen=True)
+class Share:
+    """
+    Which members of a campaign are submitted: all unless limited.
+
+    Parameters
+    ----------
+    start, stop
+        Positions among the members of the file, from 0; ``stop`` is left out.
+    shard, shards
+        Every ``shards``-th member, beginning with number ``shard`` (from 1).
+    """
+
+    start: int = 0
+    stop: int | None = None
+    shard: int = 1
+    shards: int = 1
+
+    @classmethod
+    def parse(cls, span: str | None, shard: str | None) -> Share:
+        """
+        Read what the command line says.
+
+        Raises
+        ------
+        ConfigurationError
+            If it is not ``A:B`` or ``I/N``.
+
+        Examples
+        --------
+        >>> Share.parse("100:", "1/4")
+        Share(start=100, stop=None, shard=1, shards=4)
+        """
+        try:
+            first, _, last = (span or ":").partition(":")
+            number, _, shards = (shard or "1/1").partition("/")
+            share = cls(
+                int(first or 0), int(last) if last else None, int(number), int(shards)
+            )
+        except ValueError:
+            raise ConfigurationError(
+                "a range is written A:B (members A to B-1, from 0), a shard I/N (from 1)"
+            ) from None
+        if share.start < 0 or (share.stop is not None and share.stop <= share.start):
+            raise ConfigurationError(f"the range {span} holds no member")
+        if not 1 <= share.shard <= share.shards:
+            raise ConfigurationError(f"the shard {shard} is not one of 1 to N")
+        return share
+
+    def of(self, members: Sequence[Member]) -> Sequence[Member]:
+        """Return the members that belong to it, in their order."""
+        return members[self.start : self.stop][self.shard - 1 :: self.shards]
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """What a submission came to."""
+
+    submission: Submission
+    candidates: int
+    """Members that were chosen."""
+    new: int
+    """Members that are put into the backlog, or back into it."""
+    known: int
+    """Members that are in a backlog already or computed."""
+
+
+def plan_submission(  # noqa: PLR0913 - each is an option of the command
+    spec: CampaignSpec,
+    worker: str,
+    *,
+    mode: DispatchMode | None = None,
+    chunk: int | None = None,
+    window: int | None = None,
+    **options: Any,  # noqa: ANN401 - other fields of Submission
+) -> Submission:
+    """
+    Complete what the operator says by what the engine's rule says.
+
+    Parameters
+    ----------
+    spec
+        The campaign.
+    worker
+        Worker that computes it.
+    mode, chunk, window
+        Where they differ from the rule of the engine.
+    options
+        Other fields of :class:`Submission`.
+
+    Raises
+    ------
+    ConfigurationError
+        If they do not go together.
+    """
+    rule = queue_rule(spec.engine)
+    mode = mode or rule.mode
+    by_steps = mode is DispatchMode.STEPS
+    if by_steps and chunk not in (None, 1):
+        raise ConfigurationError(
+            "with --mode steps each calculation is a Firework of its own: leave --chunk "
+            "out, or choose --mode chunks"
+        )
+    routes = options.get("routes") or {}
+    if routes and not by_steps:
+        raise ConfigurationError(
+            "a chunk computes everything of its candidates on one worker: another "
+            "worker for the pre-relaxation needs --mode steps"
+        )
+    if routes and spec.prerelax is None:
+        raise ConfigurationError(
+            f"the campaign {spec.name} has no prerelax step for another worker"
+        )
+    default = rule.chunk if rule.mode is DispatchMode.CHUNKS else 1
+    return Submission(
+        campaign=spec.name,
+        worker=worker,
+        mode=mode,
+        chunk=1 if by_steps else chunk or default,
+        window=window or rule.window,
+        time=datetime.now(UTC),
+        host=host_name(),
+        **options,
+    )
+
+
+def submit_campaign(
+    campaign: Campaign,
+    stores: Stores,
+    submission: Submission,
+    *,
+    share: Share | None = None,
+    retry_failed: bool = False,
+    progress: Progress | None = None,
+) -> Submitted:
+    """
+    Register a campaign and put what is not computed yet into its backlog.
+
+    Called again, by anybody and after a kill at any moment, it adds what is missing and
+    nothing else. Nothing is sent: the feeder does that.
+
+    Parameters
+    ----------
+    campaign
+        The campaign.
+    stores
+        Open stores.
+    submission
+        How it is sent.
+    share
+        Which of its members.
+    retry_failed
+        Whether what failed is sent again.
+    progress
+        Told what happens.
+
+    Raises
+    ------
+    StoreError
+        If the database went away: submit again.
+    """
+    progress = progress or Progress()
+    with (
+        translated_outages(stores.database.uri, "submitting a campaign"),
+        dispatching(stores, f"hts campaign submit {submission.campaign}") as lease,
+    ):
+        members = read_members(campaign, progress)
+        register_members(campaign, stores, members)
+        known = read_submission(stores, submission.campaign)
+        if known is not None and known.hold is Hold.PAUSED:
+            submission = submission.model_copy(update={"hold": Hold.PAUSED})
+        write_submission(stores, submission, lease)
+        backlog = Backlog.read(stores, submission.campaign)
+        sorting = _Sorting(campaign, stores, backlog, retry_failed=retry_failed)
+        chosen = (share or Share()).of(members)
+        new = [one for one in chosen if sorting.is_to_be_sent(one[1])]
+        for _, candidate in new:
+            key = campaign.key(candidate)
+            if key in backlog:
+                again = reopened(backlog[key], retry=retry_failed)
+                backlog.change(key, **again)
+        fresh = [one for one in new if campaign.key(one[1]) not in backlog]
+        backlog.append(
+            BacklogItem(
+                content_key=campaign.key(candidate),
+                candidate_id=candidate.candidate_id,
+                formula=candidate.formula,
+                retry=retry_failed,
+            )
+            for _, candidate in in_order(fresh, submission.rule, campaign.spec, stores)
+        )
+        backlog.save(lease)
+    return Submitted(submission, len(chosen), len(new), len(chosen) - len(new))
+
+
+def preview(
+    campaign: Campaign,
+    stores: Stores,
+    submission: Submission,
+    *,
+    share: Share | None = None,
+    retry_failed: bool = False,
+) -> Submitted:
+    """Say what :func:`submit_campaign` would do; write nothing."""
+    members = read_members(campaign, Progress())
+    backlog = Backlog.read(stores, submission.campaign)
+    sorting = _Sorting(campaign, stores, backlog, retry_failed=retry_failed)
+    chosen = (share or Share()).of(members)
+    new = sum(sorting.is_to_be_sent(candidate) for _, candidate in chosen)
+    return Submitted(submission, len(chosen), new, len(chosen) - new)
+
+
+def read_members(campaign: Campaign, progress: Progress) -> list[Member]:
+    """List the members of a campaign."""
+    progress.total("members", campaign.spec.selection.count or 0)
+    found = []
+    for index, candidate in campaign.members():
+        found.append((index, candidate))
+        progress.advance("members", candidate.formula)
+    return found
+
+
+class _Sorting:
+    """Who of the members is to be sent; reads what was computed only where it matters."""
+
+    def __init__(
+        self,
+        campaign: Campaign,
+        stores: Stores,
+        backlog: Backlog,
+        *,
+        retry_failed: bool,
+    ) -> None:
+        self._campaign = campaign
+        self._stores = stores
+        self._backlog = backlog
+        self._retry = retry_failed
+        self._elsewhere = keys_in_hand(stores, besides=campaign.spec.name)
+        self._released = released_ids(campaign.spec.name, stores)
+        self._calculated: dict[str, Calculated] | None = None
+
+    def is_to_be_sent(self, candidate: CandidateDoc) -> bool:
+        """Say whether a candidate is missing from every backlog and not computed."""
+        key = self._campaign.key(candidate)
+        if key in self._elsewhere:
+            return False
+        if key in self._backlog:
+            ending = self._backlog[key].ending
+            if ending is None:
+                return False
+            if ending.kind is EndingKind.COMPUTED and (
+                ending.failure_class is None or not self._retry
+            ):
+                return False
+        return self._known(key).needs_work(
+            self._campaign.spec.gate,
+            released=candidate.candidate_id in self._released,
+            retry_failed=self._retry,
+        )
+
+    def _known(self, key: str) -> Calculated:
+        if self._calculated is None:
+            self._calculated = read_calculated(self._stores)
+        return self._calculated.get(key, Calculated())
+
+
+def in_order(
+    members: Sequence[Member], rule: PriorityRule, spec: CampaignSpec, stores: Stores
+) -> list[Member]:
+    """
+    Put members into the order in which they are sent.
+
+    Parameters
+    ----------
+    members
+        In the order of the campaign file, which decides between equals.
+    rule
+        What comes first.
+    spec
+        The campaign.
+    stores
+        Open stores, for what other campaigns found.
+    """
+    if rule is PriorityRule.FILE or not members:
+        return list(members)
+    if rule is PriorityRule.ENTROPY:
+        return sorted(
+            members,
+            key=lambda one: (
+                -candidate_entropy(one[1].to_candidate(), spec.entropy).entropy
+            ),
+        )
+    found = _prescreened(spec.name, stores)
+    return sorted(members, key=lambda one: found.get(one[1].candidate_id, float("inf")))
+
+
+def _prescreened(campaign: str, stores: Stores) -> dict[str, float]:
+    """Return the lowest E_hull of each candidate in other campaigns, in eV/atom."""
+    found: dict[str, float] = {}
+    for doc in stores.summary.query(
+        {"campaign": {"$ne": campaign}},
+        properties=["candidate_id", "energy_above_hull"],
+    ):
+        above = doc.get("energy_above_hull")
+        if above is not None:
+            name = doc["candidate_id"]
+            found[name] = min(above, found.get(name, float("inf")))
+    return found

@@ -1,0 +1,304 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from fakes import FakeCountedRelaxMaker, FakeRelaxMaker, FakeTwoRelaxationsMaker
+
+from hts_battery.campaign.backlog import Backlog, dispatching
+from hts_battery.campaign.holding import cancel, pause, resume
+from hts_battery.campaign.local_run import run_candidates
+from hts_battery.connections.executions import ledger
+from hts_battery.errors import SubmissionError
+from hts_battery.schemas.campaign import PrerelaxSpec
+from hts_battery.schemas.dispatch import DispatchMode, EndingKind, Hold
+from hts_battery.schemas.failure import FailureClass
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Dispatch
+
+pytestmark = [
+    pytest.mark.mongo,
+    # The orderings of a candidate do not depend on each other, and jobflow says so.
+    pytest.mark.filterwarnings("ignore:Some jobs are not connected:UserWarning"),
+]
+
+
+def endings(dispatch: Dispatch) -> list[EndingKind | None]:
+    backlog = Backlog.read(dispatch.stores, dispatch.campaign.spec.name)
+    return [item.ending and item.ending.kind for item in backlog.items]
+
+
+def test_chunks_from_submission_to_archive(
+    dispatch: Dispatch, execution_folder: Path
+) -> None:
+    submitted = dispatch.submit(chunk=2)
+    assert (submitted.candidates, submitted.new, submitted.known) == (6, 6, 0)
+    report = dispatch.feed()
+    assert (report.sent, report.fireworks, report.waiting) == (6, 3, 0)
+    assert dispatch.states() == {"READY": 3}
+    dispatch.launch()
+    assert dispatch.states() == {"COMPLETED": 3}
+    report = dispatch.feed()
+    assert (report.ended, report.archived, report.fireworks) == (6, 3, 0)
+    assert report.is_done
+    assert endings(dispatch) == [EndingKind.COMPUTED] * 6
+    assert dispatch.states() == {}
+    for name in ("workflows", "launches"):
+        assert getattr(dispatch.launchpad, name).count_documents({}) == 0
+    assert dispatch.stores.archived_workflows.count() == 3
+    backlog = Backlog.read(dispatch.stores, dispatch.campaign.spec.name)
+    spent = sum(item.ending.node_hours for item in backlog.items if item.ending)
+    assert report.node_hours == pytest.approx(spent) != 0
+    counted = ledger(execution_folder)
+    assert counted.computed_twice == ()
+    assert len(counted.by_content_key) == 6
+
+
+def test_a_second_submission_sends_nothing(dispatch: Dispatch) -> None:
+    dispatch.submit(chunk=2)
+    assert dispatch.submit(chunk=2).new == 0
+    dispatch.finish()
+    assert dispatch.submit(chunk=2).new == 0
+    assert dispatch.feed().sent == 0
+
+
+def test_steps_are_fireworks_of_their_own(
+    dispatch: Dispatch, execution_folder: Path
+) -> None:
+    dispatch.relax_maker = FakeTwoRelaxationsMaker()
+    dispatch.submit(mode=DispatchMode.STEPS)
+    report = dispatch.feed()
+    assert (report.sent, report.fireworks) == (6, 6)
+    order = dispatch.launchpad.fireworks.find_one({})
+    assert order["spec"]["_queueadapter"]["walltime"] == "00:15:00"
+    dispatch.launch()
+    assert dispatch.states() == {"COMPLETED": 18}
+    relaxed = dispatch.launchpad.fireworks.find_one({"spec.step": "relax"})["spec"]
+    assert relaxed["hts_campaign"] == "small"
+    assert relaxed["_fworker"] == "here"
+    report = dispatch.feed()
+    assert (report.ended, report.archived) == (6, 6)
+    assert endings(dispatch) == [EndingKind.COMPUTED] * 6
+    archived = dispatch.stores.archived_workflows.query_one()
+    assert [one["step"] for one in archived["fireworks"]] == ["order", "relax", "relax"]
+    assert ledger(execution_folder).computed_twice == ()
+
+
+def test_the_window_is_never_exceeded(dispatch: Dispatch) -> None:
+    dispatch.submit(chunk=1, window=2)
+    fed = [dispatch.feed()]
+    assert dispatch.feed().sent == 0
+    while not fed[-1].is_done:
+        assert dispatch.launchpad.fireworks.count_documents({}) <= 2
+        dispatch.launch(rockets=1)
+        fed.append(dispatch.feed())
+    assert [report.sent for report in fed] == [2, 1, 1, 1, 1, 0, 0]
+
+
+def test_what_failed_has_a_class_and_waits_for_the_operator(dispatch: Dispatch) -> None:
+    dispatch.relax_maker = FakeRelaxMaker(error="No space left on device")
+    dispatch.submit(chunk=3)
+    dispatch.finish()
+    assert endings(dispatch) == [EndingKind.FAILED] * 6
+    backlog = Backlog.read(dispatch.stores, "small")
+    assert {item.ending.failure_class for item in backlog.items if item.ending} == {
+        FailureClass.NODE
+    }
+    stored = list(dispatch.stores.failures.query())
+    assert [doc["error_message"] for doc in stored] == ["No space left on device"] * 6
+    assert dispatch.submit(chunk=3).new == 0
+    dispatch.relax_maker = FakeRelaxMaker()
+    assert dispatch.submit(chunk=3, retry_failed=True).new == 6
+    report = dispatch.finish()
+    assert endings(dispatch) == [EndingKind.COMPUTED] * 6
+    assert dispatch.stores.failures.count() == 0
+    item = next(Backlog.read(dispatch.stores, "small").items)
+    assert [one.kind for one in item.earlier] == [EndingKind.FAILED]
+    assert report.node_hours > sum(one.node_hours for one in item.earlier)
+
+
+def test_a_failed_step_is_read_from_its_launch(dispatch: Dispatch) -> None:
+    dispatch.relax_maker = FakeRelaxMaker(error="it broke")
+    dispatch.submit(mode=DispatchMode.STEPS)
+    dispatch.finish()
+    assert endings(dispatch) == [EndingKind.FAILED] * 6
+    failure = dispatch.stores.failures.query_one()["failures"][0]
+    assert failure["step"] == "relax"
+    assert failure["error_class"] == "builtins.RuntimeError"
+    assert failure["error_message"] == "it broke"
+    assert failure["ordering_id"]
+    assert "raise RuntimeError" in failure["traceback"]
+
+
+def test_an_outage_fails_nobody(dispatch: Dispatch, tmp_path: Path) -> None:
+    counter = str(tmp_path / "calls")
+    dispatch.relax_maker = FakeCountedRelaxMaker(counter=counter, outages=(2,))
+    dispatch.submit(chunk=3)
+    dispatch.feed()
+    dispatch.launch(rockets=1)
+    assert dispatch.states() == {"FIZZLED": 1, "READY": 1}
+    report = dispatch.feed()
+    # The one that was done is done; the two others are sent again.
+    assert (report.ended, report.again, report.sent) == (1, 2, 2)
+    dispatch.finish()
+    assert endings(dispatch) == [EndingKind.COMPUTED] * 6
+    assert dispatch.stores.failures.count() == 0
+    assert len((tmp_path / "calls").read_text().splitlines()) == 7
+
+
+def test_paused_and_resumed(dispatch: Dispatch) -> None:
+    dispatch.submit(chunk=2, window=2)
+    dispatch.feed()
+    dispatch.launch(rockets=1)
+    report = pause(dispatch.stores, dispatch.launchpad, "small")
+    assert (report.hold, report.ended, report.again) == (Hold.PAUSED, 2, 2)
+    assert (report.fireworks, report.waiting) == (0, 4)
+    assert dispatch.feed().sent == 0
+    # Submitting it again does not end the pause.
+    assert dispatch.submit(chunk=2).submission.hold is Hold.PAUSED
+    resume(
+        dispatch.stores, dispatch.launchpad, "small", make_maker=dispatch.make_maker
+    )
+    dispatch.finish()
+    assert endings(dispatch) == [EndingKind.COMPUTED] * 6
+
+
+def test_cancelled_and_submitted_again(dispatch: Dispatch) -> None:
+    dispatch.submit(chunk=2, window=2)
+    dispatch.feed()
+    dispatch.launch(rockets=1)
+    report = cancel(dispatch.stores, dispatch.launchpad, "small")
+    assert (report.hold, report.fireworks, report.waiting) == (Hold.CANCELLED, 0, 0)
+    kinds = endings(dispatch)
+    assert sorted(map(str, kinds)) == ["cancelled"] * 4 + ["computed"] * 2
+    with pytest.raises(SubmissionError, match="submit it again"):
+        resume(dispatch.stores, dispatch.launchpad, "small")
+    assert dispatch.submit(chunk=2).new == 4
+    dispatch.finish()
+    assert endings(dispatch) == [EndingKind.COMPUTED] * 6
+
+
+def test_steps_that_have_begun_are_paused_and_go_on(dispatch: Dispatch) -> None:
+    dispatch.submit(mode=DispatchMode.STEPS, window=3)
+    dispatch.feed()
+    dispatch.launch(rockets=1)
+    report = pause(dispatch.stores, dispatch.launchpad, "small")
+    assert dispatch.states() == {"COMPLETED": 1, "PAUSED": 1}
+    assert (report.in_hand, report.waiting) == (1, 5)
+    dispatch.launch()
+    assert dispatch.states() == {"COMPLETED": 1, "PAUSED": 1}
+    resume(
+        dispatch.stores, dispatch.launchpad, "small", make_maker=dispatch.make_maker
+    )
+    dispatch.finish()
+    assert endings(dispatch) == [EndingKind.COMPUTED] * 6
+
+
+def test_steps_that_have_begun_are_cancelled(dispatch: Dispatch) -> None:
+    dispatch.submit(mode=DispatchMode.STEPS, window=3)
+    dispatch.feed()
+    dispatch.launch(rockets=1)
+    cancel(dispatch.stores, dispatch.launchpad, "small")
+    assert endings(dispatch) == [EndingKind.CANCELLED] * 6
+    assert dispatch.states() == {}
+
+
+def test_the_budget_stops_everything_that_has_not_begun(
+    dispatch: Dispatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    dispatch.submit(chunk=1, window=4, budget=1e-9)
+    assert dispatch.feed().hold is None
+    dispatch.launch(rockets=1)
+    report = dispatch.feed()
+    assert (report.hold, report.ended, report.sent) == (Hold.BUDGET, 1, 0)
+    assert (report.fireworks, report.waiting) == (0, 5)
+    assert "nothing more is sent" in caplog.text
+    assert dispatch.feed().sent == 0
+    assert dispatch.submit(chunk=1, budget=10.0).new == 0
+    dispatch.finish()
+    assert endings(dispatch) == [EndingKind.COMPUTED] * 6
+
+
+def test_no_more_candidates_than_the_quota(dispatch: Dispatch) -> None:
+    dispatch.submit(chunk=2, max_candidates=3)
+    assert dispatch.feed().sent == 3
+    dispatch.launch()
+    assert dispatch.feed().sent == 0
+    assert endings(dispatch).count(EndingKind.COMPUTED) == 3
+
+
+def test_what_was_computed_elsewhere_is_not_sent(
+    dispatch: Dispatch, tmp_path: Path, execution_folder: Path
+) -> None:
+    dispatch.submit(chunk=2)
+    run_candidates(
+        dispatch.campaign,
+        dispatch.stores,
+        launch_folder=tmp_path / "launches",
+        execution_folder=execution_folder,
+        relax_maker=FakeRelaxMaker(),
+    )
+    report = dispatch.feed()
+    assert (report.sent, report.ended, report.is_done) == (0, 6, True)
+    assert endings(dispatch) == [EndingKind.COMPUTED] * 6
+
+
+def test_half_a_submission_is_completed(dispatch: Dispatch) -> None:
+    dispatch.submit(chunk=2)
+    dispatch.feed()
+    # As if the feeder had been killed between the two insertions, and before it wrote
+    # down where the Fireworks are.
+    backlog = Backlog.read(dispatch.stores, "small")
+    lost = [item.fw_id for item in backlog.items]
+    for item in list(backlog.items):
+        backlog.change(item.content_key, fw_id=None)
+    with dispatching(dispatch.stores, "test") as lease:
+        backlog.save(lease)
+    dispatch.launchpad.fireworks.delete_one({"fw_id": lost[0]})
+    dispatch.launchpad.workflows.delete_one({"nodes": lost[2]})
+    report = dispatch.feed()
+    assert (report.repaired, report.sent, report.fireworks) == (3, 0, 3)
+    assert dispatch.states() == {"READY": 3}
+    dispatch.finish()
+    assert endings(dispatch) == [EndingKind.COMPUTED] * 6
+
+
+def test_an_archive_that_was_killed_is_completed(dispatch: Dispatch) -> None:
+    dispatch.submit(chunk=2)
+    dispatch.feed()
+    dispatch.launch()
+    workflows = list(dispatch.launchpad.workflows.find())
+    dispatch.feed()
+    archived = [doc["launches"] for doc in dispatch.stores.archived_workflows.query()]
+    # As if it had been killed before the last deletion.
+    dispatch.launchpad.workflows.insert_many(workflows)
+    assert dispatch.feed().archived == 3
+    assert dispatch.launchpad.workflows.count_documents({}) == 0
+    again = [doc["launches"] for doc in dispatch.stores.archived_workflows.query()]
+    assert again == archived
+    assert all(again)
+
+
+def test_the_prerelaxation_goes_to_another_worker(dispatch: Dispatch) -> None:
+    spec = dispatch.campaign.spec.model_copy(update={"prerelax": PrerelaxSpec()})
+    dispatch.campaign = replace(dispatch.campaign, spec=spec)
+    dispatch.prerelax_maker = FakeRelaxMaker()
+    dispatch.submit(mode=DispatchMode.STEPS, routes={"prerelax": "gpu"})
+    dispatch.feed()
+    dispatch.launch()
+    assert dispatch.states() == {"COMPLETED": 6, "READY": 6, "WAITING": 6}
+    waiting = dispatch.launchpad.fireworks.find({"state": {"$ne": "COMPLETED"}})
+    assert {(doc["spec"]["step"], doc["spec"]["_fworker"]) for doc in waiting} == {
+        ("prerelax", "gpu"),
+        ("gate", "here"),
+    }
+    dispatch.launch("gpu")
+    dispatch.launch()
+    workers = dispatch.launchpad.fireworks.find({"spec.step": "relax"})
+    assert {doc["spec"]["_fworker"] for doc in workers} == {"here"}
+    dispatch.feed()
+    assert endings(dispatch) == [EndingKind.COMPUTED] * 6
