@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,11 +137,12 @@ def fake_reference_energies(engine: str = "chgnet") -> list[ReferenceEnergy]:
 
 @explicit_serialize
 class FakeTask(FiretaskBase):  # type: ignore[misc] # untyped there
-    """Does nothing, or raises what it is told."""
+    """Raises what it is told, or writes its environment down."""
 
     required_params = ("error",)
     optional_params = ()
 
     def run_task(self, _spec: dict[str, Any]) -> None:
+        Path("told.json").write_text(json.dumps(dict(os.environ)), encoding="utf-8")
         if self["error"]:
             raise RuntimeError(self["error"])

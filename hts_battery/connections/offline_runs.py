@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -69,22 +70,23 @@ def complete_offline_runs(
             (found.refused if refused else ended).append(run["fw_id"])
         elif "started_on" in left:
             if not dry_run:
-                _note_running(launchpad, run["launch_id"], folder)
+                seen = _read(folder / _PING).get("ping_time", left["started_on"])
+                _note_running(launchpad, run["launch_id"], seen)
             found.running.append(run["fw_id"])
         else:
             found.waiting.append(run["fw_id"])
     return found
 
 
-def _note_running(launchpad: LaunchPad, launch_id: int, folder: Path) -> None:
-    """Take over the last sign of life of a launch, if there is one."""
-    ping = _read(folder / _PING).get("ping_time")
-    if ping is None:
-        return
-    launchpad.recover_offline(launch_id, ignore_errors=True)
+def _note_running(launchpad: LaunchPad, launch_id: int, seen: str) -> None:
+    """Take over the last sign of life of a launch."""
+    with warnings.catch_warnings():
+        # It warns of a launch that began less than a ping ago; its beginning will do.
+        warnings.filterwarnings("ignore", "Unable to find FW_ping", UserWarning)
+        launchpad.recover_offline(launch_id, ignore_errors=True)
     # FireWorks notes the time at which it looked instead of the ping it has read, and a
     # launch that died would never count as lost.
-    launchpad.ping_launch(launch_id, ptime=datetime.fromisoformat(ping))
+    launchpad.ping_launch(launch_id, ptime=datetime.fromisoformat(seen))
 
 
 def ended_fireworks(launchpad: LaunchPad, fw_ids: Collection[int]) -> set[int]:

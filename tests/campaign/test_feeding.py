@@ -160,9 +160,7 @@ def test_paused_and_resumed(dispatch: Dispatch) -> None:
     assert dispatch.feed().sent == 0
     # Submitting it again does not end the pause.
     assert dispatch.submit(chunk=2).submission.hold is Hold.PAUSED
-    resume(
-        dispatch.stores, dispatch.launchpad, "small", make_maker=dispatch.make_maker
-    )
+    resume(dispatch.stores, dispatch.launchpad, "small", make_maker=dispatch.make_maker)
     dispatch.finish()
     assert endings(dispatch) == [EndingKind.COMPUTED] * 6
 
@@ -191,9 +189,7 @@ def test_steps_that_have_begun_are_paused_and_go_on(dispatch: Dispatch) -> None:
     assert (report.in_hand, report.waiting) == (1, 5)
     dispatch.launch()
     assert dispatch.states() == {"COMPLETED": 1, "PAUSED": 1}
-    resume(
-        dispatch.stores, dispatch.launchpad, "small", make_maker=dispatch.make_maker
-    )
+    resume(dispatch.stores, dispatch.launchpad, "small", make_maker=dispatch.make_maker)
     dispatch.finish()
     assert endings(dispatch) == [EndingKind.COMPUTED] * 6
 

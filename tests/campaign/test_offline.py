@@ -150,7 +150,10 @@ def test_a_failed_launch_fails_its_firework(
     assert launchpad.get_fw_by_id(fw_id).state == "FIZZLED"
 
 
+@pytest.mark.parametrize("ping", [True, False])
 def test_a_running_launch_is_seen_and_a_killed_one_can_be_put_back(
+    *,
+    ping: bool,
     launchpad: ExactLaunchPad,
     reserve: Callable[..., tuple[int, int]],
     stores: Stores,
@@ -160,7 +163,9 @@ def test_a_running_launch_is_seen_and_a_killed_one_can_be_put_back(
     begun = {"launch_id": launch_id, "started_on": "2026-03-01T00:00:00+00:00"}
     folder = tmp_path / "launch-1"
     (folder / "FW_offline.json").write_text(json.dumps(begun))
-    (folder / "FW_ping.json").write_text('{"ping_time": "2026-03-01T00:01:00+00:00"}')
+    if ping:
+        seen = {"ping_time": "2026-03-01T00:01:00+00:00"}
+        (folder / "FW_ping.json").write_text(json.dumps(seen))
     journal(tmp_path).update([output("a")], key=["uuid", "index"])
     report = ingest(tmp_path, stores, launchpad)
     assert (report.running, report.outputs, report.put_away) == (1, 1, 0)

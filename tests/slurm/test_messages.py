@@ -32,6 +32,14 @@ def wait_until_begun(folder: Path, *jobs: str) -> None:
         time.sleep(0.1)
 
 
+def lines_of(path: Path) -> tuple[str, ...]:
+    """Read what a job printed, once Slurm has said why it ended it."""
+    deadline = time.monotonic() + 30
+    while len(lines := last_lines([path])) < 2 and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return lines
+
+
 def test_ended_jobs_are_recognised(slurm: OneNodeSlurm, tmp_path: Path) -> None:
     walltime = submit(slurm, tmp_path, "sleep 300", "--time=1")
     memory = submit(slurm, tmp_path, GREEDY, "--mem=200M")
@@ -59,6 +67,6 @@ def test_ended_jobs_are_recognised(slurm: OneNodeSlurm, tmp_path: Path) -> None:
         node: FailureClass.NODE,
     }
     for job, kind in expected.items():
-        lines = last_lines([tmp_path / f"slurm-{job}.out"])
+        lines = lines_of(tmp_path / f"slurm-{job}.out")
         assert lines[0] == "began"
         assert classify(Evidence(last_lines=lines)).failure_class is kind, lines

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
-from fakes import FakeRelaxMaker
-from fireworks import Firework, ScriptTask, Workflow
+from fakes import FakeRelaxMaker, FakeTask
+from fireworks import Firework, Workflow
 from slurm.rendered_worker import RenderedWorker
 
 from hts_battery.connections.executions import ledger
@@ -30,21 +31,23 @@ def test_a_trivial_firework_completes(
 ) -> None:
     database = stores.database
     worker = RenderedWorker(name, slurm, tmp_path, database.uri, database.name)
-    told = "echo $SLURM_JOB_GPUS:$OMP_NUM_THREADS:$HTS_BATTERY_EXECUTION_RECORD > told"
     with open_launchpad(database) as launchpad:
         for number in range(3):
-            task = ScriptTask.from_str(told)
-            launchpad.add_wf(
-                Workflow([Firework(task, name=f"n{number}", spec={"_fworker": name})])
+            firework = Firework(
+                FakeTask(error=""), name=f"n{number}", spec={"_fworker": name}
             )
-        elsewhere = Firework(ScriptTask.from_str(told), spec={"_fworker": "moon"})
+            launchpad.add_wf(Workflow([firework]))
+        elsewhere = Firework(FakeTask(error=""), spec={"_fworker": "moon"})
         launchpad.add_wf(Workflow([elsewhere]))
         worker.run_all(launchpad, jobs=2)
         assert len(launchpad.get_fw_ids({"state": "COMPLETED"})) == 3
         assert launchpad.get_fw_ids({"state": "READY"}) == [4]
-    gpu = "0" if name == "slurm_gpu" else ""
-    found = [path.read_text().strip() for path in worker.launches.rglob("told")]
-    assert found == [f"{gpu}:1:{worker.executions}"] * 3
+    told = [json.loads(path.read_text()) for path in worker.launches.rglob("told.json")]
+    gpu = "0" if name == "slurm_gpu" else None
+    assert [one.get("SLURM_JOB_GPUS") for one in told] == [gpu] * 3
+    assert {one["OMP_NUM_THREADS"] for one in told} == {"1"}
+    record = str(worker.executions)
+    assert {one["HTS_BATTERY_EXECUTION_RECORD"] for one in told} == {record}
 
 
 def test_a_candidate_with_jobs_made_on_the_node(
