@@ -120,6 +120,19 @@ class HTSBatterySettings(BaseSettings):
         description="Bytes that launch folders may take; above it no new job is "
         "started. None is no limit.",
     )
+    outage_patience: float = Field(
+        300.0,
+        ge=0,
+        description="Seconds that a rocket waits for a database that went away, before "
+        "it leaves its result on disk. The end of its allocation ends it earlier.",
+    )
+    lost_after: float = Field(
+        3600.0,
+        gt=0,
+        description="Seconds without a sign of life after which a rocket is lost, where "
+        "neither its queue nor its process can be asked: four times PING_TIME_SECS of "
+        "the slowest worker.",
+    )
     gpaw_command: str | None = Field(
         None,
         description="How this worker starts an interpreter that has GPAW, for example "

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from hts_battery.connections.durable import sync_folder
 from hts_battery.connections.processes import host_name, process_identity
 from hts_battery.errors import StoreError
 from hts_battery.schemas.execution import (
@@ -69,6 +70,7 @@ class ExecutionRecord:
         step: str | None = None,
         ordering_id: str | None = None,
         attempt: int | None = None,
+        reused: bool = False,
     ) -> Iterator[ExecutionStart]:
         """
         Record a start, run the body, record how it ended.
@@ -89,6 +91,8 @@ class ExecutionRecord:
             Ordered cell it computes, where it computes one.
         attempt
             Number of this run of the job, where it is known.
+        reused
+            Whether the body computes nothing and only finds an output again.
 
         Yields
         ------
@@ -125,7 +129,7 @@ class ExecutionRecord:
             except StoreError as unwritten:
                 err.add_note(str(unwritten))
             raise
-        self._append(_end(start, began, None))
+        self._append(_end(start, began, None, reused=reused))
 
     def _append(self, line: ExecutionStart | ExecutionEnd) -> None:
         """Write one line at the end of this process's file, onto the disk."""
@@ -255,24 +259,19 @@ def append_durably(path: Path, line: bytes) -> None:
     finally:
         os.close(file)
     if is_new:
-        _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the name of a new file as durable as its content."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync_folder(path.parent)
 
 
 def _end(
-    start: ExecutionStart, began: float, error: BaseException | None
+    start: ExecutionStart,
+    began: float,
+    error: BaseException | None,
+    *,
+    reused: bool = False,
 ) -> ExecutionEnd:
     """Describe how an execution ended."""
     if error is None:
-        outcome = Outcome.COMPLETED
+        outcome = Outcome.REUSED if reused else Outcome.COMPLETED
     elif isinstance(error, Exception):
         outcome = Outcome.FAILED
     else:  # KeyboardInterrupt, SystemExit: somebody asked it to stop

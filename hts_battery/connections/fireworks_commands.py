@@ -1,5 +1,5 @@
 """
-FireWorks' own ``rlaunch`` and ``qlaunch``, with ids that are never given out twice.
+FireWorks' own ``rlaunch`` and ``qlaunch``, on a launchpad that outlives its database.
 
 Used as ``python -m hts_battery.connections.fireworks_commands rlaunch ARGUMENTS``;
 the arguments are those of the command. See
@@ -16,6 +16,7 @@ from fireworks.scripts import qlaunch_run, rlaunch_run
 from monty.io import zopen
 
 from hts_battery.connections.launchpad import ExactLaunchPad
+from hts_battery.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: that of the command, 2 if there is no such command.
+        Exit status: that of the command, 1 if the database stayed away, 2 if there is
+        no such command.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or given[0] not in _COMMANDS:
@@ -49,7 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # The commands take the class from their own module and offer no other way in.
     vars(module)["LaunchPad"] = ExactLaunchPad
     vars(rocket)["zopen"] = _open
-    return int(getattr(module, name)(given[1:]) or 0)
+    try:
+        return int(getattr(module, name)(given[1:]) or 0)
+    except StoreError as err:
+        # The rocket has said on disk what it could not tell: nothing is lost.
+        sys.stderr.write(f"{err}\n")
+        return 1
 
 
 def _open(path: str, mode: str = "rt") -> IO[Any]:
