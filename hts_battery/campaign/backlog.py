@@ -1,4 +1,4 @@
-"""The backlog of a campaign: read whole, changed in memory, written back block by block."""
+"""The backlog of a campaign: read whole, changed in memory, written block by block."""
 
 from __future__ import annotations
 

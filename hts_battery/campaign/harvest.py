@@ -6,6 +6,10 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from hts_battery.campaign.backlog import reopened
+from hts_battery.campaign.local_run import store_failures
+from hts_battery.connections.launchpad_changes import archive
+from hts_battery.connections.launchpad_contents import read_ended
 from hts_battery.flows.calculated import Calculated, read_some
 from hts_battery.flows.chunk import CHUNK_STEP, ending_kind
 from hts_battery.flows.failures import Evidence, classify
@@ -24,12 +28,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from hts_battery.campaign.look import Look
     from hts_battery.connections.stores import Stores
     from hts_battery.flows.recorded import Failure
     from hts_battery.schemas.archive import ArchivedWorkflow
     from hts_battery.schemas.campaign import GateSpec
     from hts_battery.schemas.dispatch import BacklogItem
 
+_BATCH = 50
 _LAST_LINES = 30
 _SECONDS_PER_HOUR = 3600
 _GIVEN_UP = "CalculationError"
@@ -57,6 +63,56 @@ class Context:
     hold: Hold | None
     now: datetime
     released: frozenset[str] = field(default=frozenset())
+
+
+def harvest(look: Look) -> None:
+    """
+    Write down how candidates ended, then move their workflows to the archive.
+
+    Parameters
+    ----------
+    look
+        The look at the campaign.
+    """
+    over = [one for one in look.workflows.values() if one.is_over]
+    for start in range(0, len(over), _BATCH):
+        _harvest(look, read_ended(look.launchpad, over[start : start + _BATCH]))
+
+
+def _harvest(look: Look, ended: Sequence[ArchivedWorkflow]) -> None:
+    in_hand = look.backlog.in_hand()
+    reports = read_reports(look.stores, [one for one in ended if one.fireworks])
+    context = Context(
+        gate=look.spec.gate,
+        nodes=look.submission.nodes,
+        hold=look.submission.hold,
+        now=look.now,
+        released=look.released,
+    )
+    for workflow in ended:
+        # Without any, its endings were written before, and the feeder was killed.
+        items = in_hand.get(workflow.dispatch_id, [])
+        report = reports.get(workflow.dispatch_id)
+        outcomes = judge(workflow, items, report, look.stores, context)
+        for item in items:
+            _write(look, item, outcomes[item.content_key])
+    look.backlog.save(look.lease)
+    look.lease.check()
+    archive(look.launchpad, look.stores.archived_workflows, ended)
+    for workflow in ended:
+        del look.workflows[workflow.dispatch_id]
+    look.counts["archived"] += len(ended)
+
+
+def _write(look: Look, item: BacklogItem, outcome: Outcome) -> None:
+    key = item.content_key
+    if outcome.failures is not None:
+        look.lease.check()
+        store_failures(look.stores, key, item.candidate_id, outcome.failures)
+    look.backlog.change(key, ending=outcome.ending)
+    if outcome.again:
+        look.backlog.change(key, **reopened(look.backlog[key], retry=item.retry))
+    look.counts["again" if outcome.again else "ended"] += 1
 
 
 def read_reports(
@@ -140,7 +196,7 @@ def _shares(
 
 def _reported(entry: ChunkEntry, cost: Mapping[str, Any]) -> Outcome:
     return Outcome(
-        ending=_ending(entry.kind, entry.failures, cost),
+        ending=ending_of(entry.kind, entry.failures, cost),
         failures=tuple(dict(one) for one in entry.failures),
     )
 
@@ -164,7 +220,7 @@ def _judged(
         context.gate, released=released, retry_failed=False
     ):
         return Outcome(
-            ending=_ending(
+            ending=ending_of(
                 ending_kind(known, context.gate, released=released),
                 known.failures,
                 cost,
@@ -176,26 +232,38 @@ def _judged(
         last = failure_class(new[0])
         given_up = str(new[0]["error_class"]).endswith(_GIVEN_UP)
         if not given_up and is_tried_again([*classes, last]):
-            return Outcome(ending=_ending(EndingKind.FAILED, new, cost), again=True)
+            return Outcome(ending=ending_of(EndingKind.FAILED, new, cost), again=True)
     elif known.needs_work(context.gate, released=released, retry_failed=False):
         if any(one.state == "DEFUSED" for one in workflow.fireworks):
             # Taken back, or stopped between two steps.
             return Outcome(
-                ending=_ending(EndingKind.CANCELLED, (), cost),
+                ending=ending_of(EndingKind.CANCELLED, (), cost),
                 again=context.hold is not Hold.CANCELLED,
             )
         known.failures = (dict(WITHOUT_ERROR),)
     kind = ending_kind(known, context.gate, released=released)
     changed = item.retry or len(known.failures) > before
     return Outcome(
-        ending=_ending(kind, known.failures, cost),
+        ending=ending_of(kind, known.failures, cost),
         failures=tuple(dict(one) for one in known.failures) if changed else None,
     )
 
 
-def _ending(
+def ending_of(
     kind: EndingKind, failures: Sequence[Mapping[str, Any]], cost: Mapping[str, Any]
 ) -> Ending:
+    """
+    Write down how a dispatch ended; the first failure says why.
+
+    Parameters
+    ----------
+    kind
+        How it ended.
+    failures
+        What failed, in order.
+    cost
+        Time it was noticed, seconds, node-hours, launches.
+    """
     if not failures:
         return Ending(kind=kind, **cost)
     first = failures[0]
@@ -227,7 +295,7 @@ def failure_class(failure: Mapping[str, Any]) -> FailureClass:
 
 
 def failures_of(workflow: ArchivedWorkflow) -> list[Failure]:
-    """Describe every failed Firework of a workflow as failures of jobs are described."""
+    """Describe each failed Firework of a workflow as failures of jobs are."""
     launches = {launch.fw_id: launch for launch in workflow.launches if launch.error}
     found = []
     for firework in workflow.fireworks:
@@ -246,7 +314,7 @@ def failures_of(workflow: ArchivedWorkflow) -> list[Failure]:
 
 
 def described_trace(trace: str | None) -> dict[str, str | None]:
-    """
+    r"""
     Read class and message of an error from the text of its traceback.
 
     Parameters
@@ -256,14 +324,14 @@ def described_trace(trace: str | None) -> dict[str, str | None]:
 
     Examples
     --------
-    >>> text = 'Traceback (most recent call last):\\n  File "a.py", line 1\\nOSError: no'
+    >>> text = 'Traceback:\n  File "a.py", line 1\nOSError: no'
     >>> described_trace(text)["error_class"], described_trace(text)["error_message"]
     ('builtins.OSError', 'no')
     """
     if not trace:
         return {
             "error_class": None,
-            "error_message": "the Firework failed and left no error: its process is gone",
+            "error_message": "it left no error: its process is gone",
             "traceback": None,
             "failure_class": str(FailureClass.NODE),
         }

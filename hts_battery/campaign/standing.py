@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hts_battery.flows.calculated import Calculated, read_calculated
 from hts_battery.campaign.local_run import released_ids
 from hts_battery.connections.executions import read_executions
+from hts_battery.flows.calculated import Calculated, read_calculated
 from hts_battery.schemas.execution import Outcome
 from hts_battery.schemas.state import CandidateState
 

@@ -16,6 +16,7 @@ from hts_battery.campaign.backlog import (
 )
 from hts_battery.campaign.local_run import Progress, released_ids
 from hts_battery.campaign.registration import register_members
+from hts_battery.campaign.sending_order import Share, in_order
 from hts_battery.connections.clients import translated_outages
 from hts_battery.connections.processes import host_name
 from hts_battery.errors import ConfigurationError
@@ -26,74 +27,17 @@ from hts_battery.schemas.dispatch import (
     DispatchMode,
     EndingKind,
     Hold,
-    PriorityRule,
     Submission,
 )
-from hts_battery.thermo.entropy import candidate_entropy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
 
     from hts_battery.campaign.campaign_file import Campaign
+    from hts_battery.campaign.sending_order import Member
     from hts_battery.connections.stores import Stores
     from hts_battery.schemas.campaign import CampaignSpec
     from hts_battery.schemas.candidate import CandidateDoc
-
-Member = tuple[int, "CandidateDoc"]
-
-
-@dataclass(frozen=True)
-class Share:
-    """
-    Which members of a campaign are submitted: all unless limited.
-
-    Parameters
-    ----------
-    start, stop
-        Positions among the members of the file, from 0; ``stop`` is left out.
-    shard, shards
-        Every ``shards``-th member, beginning with number ``shard`` (from 1).
-    """
-
-    start: int = 0
-    stop: int | None = None
-    shard: int = 1
-    shards: int = 1
-
-    @classmethod
-    def parse(cls, span: str | None, shard: str | None) -> Share:
-        """
-        Read what the command line says.
-
-        Raises
-        ------
-        ConfigurationError
-            If it is not ``A:B`` or ``I/N``.
-
-        Examples
-        --------
-        >>> Share.parse("100:", "1/4")
-        Share(start=100, stop=None, shard=1, shards=4)
-        """
-        try:
-            first, _, last = (span or ":").partition(":")
-            number, _, shards = (shard or "1/1").partition("/")
-            share = cls(
-                int(first or 0), int(last) if last else None, int(number), int(shards)
-            )
-        except ValueError:
-            raise ConfigurationError(
-                "a range is written A:B (members A to B-1, from 0), a shard I/N (from 1)"
-            ) from None
-        if share.start < 0 or (share.stop is not None and share.stop <= share.start):
-            raise ConfigurationError(f"the range {span} holds no member")
-        if not 1 <= share.shard <= share.shards:
-            raise ConfigurationError(f"the shard {shard} is not one of 1 to N")
-        return share
-
-    def of(self, members: Sequence[Member]) -> Sequence[Member]:
-        """Return the members that belong to it, in their order."""
-        return members[self.start : self.stop][self.shard - 1 :: self.shards]
 
 
 @dataclass(frozen=True)
@@ -109,7 +53,7 @@ class Submitted:
     """Members that are in a backlog already or computed."""
 
 
-def plan_submission(  # noqa: PLR0913 - each is an option of the command
+def plan_submission(
     spec: CampaignSpec,
     worker: str,
     *,
@@ -142,8 +86,8 @@ def plan_submission(  # noqa: PLR0913 - each is an option of the command
     by_steps = mode is DispatchMode.STEPS
     if by_steps and chunk not in (None, 1):
         raise ConfigurationError(
-            "with --mode steps each calculation is a Firework of its own: leave --chunk "
-            "out, or choose --mode chunks"
+            "with --mode steps each calculation is a Firework of its own: leave "
+            "--chunk out, or choose --mode chunks"
         )
     routes = options.get("routes") or {}
     if routes and not by_steps:
@@ -168,11 +112,12 @@ def plan_submission(  # noqa: PLR0913 - each is an option of the command
     )
 
 
-def submit_campaign(
+def submit_campaign(  # noqa: PLR0913 - each is named by its caller
     campaign: Campaign,
     stores: Stores,
     submission: Submission,
     *,
+    members: Sequence[Member] | None = None,
     share: Share | None = None,
     retry_failed: bool = False,
     progress: Progress | None = None,
@@ -191,8 +136,10 @@ def submit_campaign(
         Open stores.
     submission
         How it is sent.
+    members
+        All members of the campaign, where they are listed already.
     share
-        Which of its members.
+        Which of them are submitted.
     retry_failed
         Whether what failed is sent again.
     progress
@@ -208,7 +155,8 @@ def submit_campaign(
         translated_outages(stores.database.uri, "submitting a campaign"),
         dispatching(stores, f"hts campaign submit {submission.campaign}") as lease,
     ):
-        members = read_members(campaign, progress)
+        if members is None:
+            members = read_members(campaign, progress)
         register_members(campaign, stores, members)
         known = read_submission(stores, submission.campaign)
         if known is not None and known.hold is Hold.PAUSED:
@@ -242,11 +190,11 @@ def preview(
     stores: Stores,
     submission: Submission,
     *,
+    members: Sequence[Member],
     share: Share | None = None,
     retry_failed: bool = False,
 ) -> Submitted:
     """Say what :func:`submit_campaign` would do; write nothing."""
-    members = read_members(campaign, Progress())
     backlog = Backlog.read(stores, submission.campaign)
     sorting = _Sorting(campaign, stores, backlog, retry_failed=retry_failed)
     chosen = (share or Share()).of(members)
@@ -256,7 +204,7 @@ def preview(
 
 def read_members(campaign: Campaign, progress: Progress) -> list[Member]:
     """List the members of a campaign."""
-    progress.total("members", campaign.spec.selection.count or 0)
+    progress.total("members", _selected(campaign))
     found = []
     for index, candidate in campaign.members():
         found.append((index, candidate))
@@ -264,8 +212,20 @@ def read_members(campaign: Campaign, progress: Progress) -> list[Member]:
     return found
 
 
+def _selected(campaign: Campaign) -> int:
+    """Count the members that a campaign file selects, before its filters."""
+    selection = campaign.spec.selection
+    if selection.formulas is not None:
+        return len(selection.formulas)
+    if selection.count is not None:
+        return selection.count
+    if selection.stop is not None:
+        return selection.stop - (selection.start or 0)
+    return campaign.space.count
+
+
 class _Sorting:
-    """Who of the members is to be sent; reads what was computed only where it matters."""
+    """Who of the members is to be sent; reads what was computed where it matters."""
 
     def __init__(
         self,
@@ -306,47 +266,3 @@ class _Sorting:
         if self._calculated is None:
             self._calculated = read_calculated(self._stores)
         return self._calculated.get(key, Calculated())
-
-
-def in_order(
-    members: Sequence[Member], rule: PriorityRule, spec: CampaignSpec, stores: Stores
-) -> list[Member]:
-    """
-    Put members into the order in which they are sent.
-
-    Parameters
-    ----------
-    members
-        In the order of the campaign file, which decides between equals.
-    rule
-        What comes first.
-    spec
-        The campaign.
-    stores
-        Open stores, for what other campaigns found.
-    """
-    if rule is PriorityRule.FILE or not members:
-        return list(members)
-    if rule is PriorityRule.ENTROPY:
-        return sorted(
-            members,
-            key=lambda one: (
-                -candidate_entropy(one[1].to_candidate(), spec.entropy).entropy
-            ),
-        )
-    found = _prescreened(spec.name, stores)
-    return sorted(members, key=lambda one: found.get(one[1].candidate_id, float("inf")))
-
-
-def _prescreened(campaign: str, stores: Stores) -> dict[str, float]:
-    """Return the lowest E_hull of each candidate in other campaigns, in eV/atom."""
-    found: dict[str, float] = {}
-    for doc in stores.summary.query(
-        {"campaign": {"$ne": campaign}},
-        properties=["candidate_id", "energy_above_hull"],
-    ):
-        above = doc.get("energy_above_hull")
-        if above is not None:
-            name = doc["candidate_id"]
-            found[name] = min(above, found.get(name, float("inf")))
-    return found

@@ -12,6 +12,8 @@ from hts_battery.cli import (
     build,
     campaign,
     db,
+    dispatching,
+    feeding,
     formatting,
     launches,
     launchpad,
@@ -43,6 +45,9 @@ app.add_typer(db.app, name="db")
 app.add_typer(launches.app, name="launches")
 app.add_typer(launchpad.app, name="launchpad")
 app.command("rehearse")(rehearse.rehearse)
+for verb in (dispatching.submit, feeding.pause, feeding.resume, feeding.cancel):
+    campaign.app.command()(verb)
+launchpad.app.command("feed")(feeding.feed_launchpad)
 
 _FAILED = 1
 _WRONG_USAGE = 2

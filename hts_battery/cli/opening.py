@@ -10,6 +10,8 @@ from hts_battery.settings import get_settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from fireworks import LaunchPad
+
     from hts_battery.connections.stores import Stores
 
 
@@ -20,6 +22,15 @@ def opened_stores(*, make_indexes: bool = True) -> Iterator[Stores]:
 
     with screening_stores(get_settings(), make_indexes=make_indexes) as stores:
         yield stores
+
+
+@contextmanager
+def opened_launchpad() -> Iterator[tuple[Stores, LaunchPad]]:
+    """Open the stores of the settings' database, and the launchpad beside them."""
+    from hts_battery.connections.launchpad import open_launchpad
+
+    with opened_stores() as stores, open_launchpad(stores.database) as launchpad:
+        yield stores, launchpad
 
 
 def database_exists() -> bool:

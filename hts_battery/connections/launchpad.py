@@ -81,8 +81,9 @@ class ExactLaunchPad(PatientLaunchPad):
         self.fw_id_assigner = _ExactCounters(self.fw_id_assigner)
 
     def bulk_add_wfs(self, wfs: Sequence[Workflow]) -> None:
-        """Insert workflows, all at once; as FireWorks does, without its progress bar."""
-        first = self.get_new_fw_id(quantity=sum(len(workflow) for workflow in wfs))
+        """Insert workflows at once; as FireWorks does, without its progress bar."""
+        total = sum(len(workflow) for workflow in wfs)
+        first = self.get_new_fw_id(quantity=total)  # type: ignore[no-untyped-call]
         for workflow in wfs:
             new = dict(zip(workflow.id_fw, count(first), strict=False))
             first += len(new)
@@ -93,7 +94,7 @@ class ExactLaunchPad(PatientLaunchPad):
                 workflow.id_fw[root].state = "READY"
                 workflow.fw_states[root] = "READY"
         # Workflows first: a Firework that is there may be checked out at once. There is
-        # no transaction, see launchpad_contents.remove_orphans.
+        # no transaction, see launchpad_changes.remove_orphans.
         self.workflows.insert_many([workflow.to_db_dict() for workflow in wfs])
         self.fireworks.insert_many(
             [firework.to_db_dict() for workflow in wfs for firework in workflow]

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from hts_battery.connections.stores import Stores
     from hts_battery.schemas.dispatch import FeedReport
 
-SMALL = "selection: {method: formulas, formulas: [Li1.3Mn0.4Ti0.3O1.7F0.3, Li1.2Mn0.4Ti0.4O2]}"
+SMALL = "formulas, formulas: [Li1.3Mn0.4Ti0.3O1.7F0.3, Li1.2Mn0.4Ti0.4O2]}"
 
 
 @dataclass
@@ -43,7 +43,7 @@ class Dispatch:
     relax_maker: Any = field(default_factory=FakeRelaxMaker)
     prerelax_maker: Any = None
 
-    def submit(self, **options: Any) -> Submitted:
+    def submit(self, **options: Any) -> Submitted:  # noqa: ANN401 - those of the command
         share = options.pop("share", None)
         retry = options.pop("retry_failed", False)
         worker = options.pop("worker", "here")
@@ -52,7 +52,7 @@ class Dispatch:
             self.campaign, self.stores, submission, share=share, retry_failed=retry
         )
 
-    def feed(self, **options: Any) -> FeedReport:
+    def feed(self, **options: Any) -> FeedReport:  # noqa: ANN401 - those of feed()
         (report,) = feed(
             self.stores, self.launchpad, make_maker=self.make_maker, **options
         )
@@ -98,7 +98,7 @@ def sample_file(campaign_file: Callable[..., Path]) -> Callable[..., Path]:
 
     def write(count: int, *changes: tuple[str, str], name: str = "sample.yaml") -> Path:
         return campaign_file(
-            (SMALL, f"selection: {{method: sample, count: {count}, seed: 1}}"),
+            (SMALL, f"sample, count: {count}, seed: 1}}"),
             ("iterations: 500, seed: 3", "n_orderings: {random: 1}, seed: 3"),
             *changes,
             name=name,

@@ -1,0 +1,179 @@
+"""Sending candidates: completing what was half sent, and topping the launchpad up."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from hts_battery.campaign.backlog import reopened
+from hts_battery.campaign.harvest import ending_of
+from hts_battery.campaign.local_run import store_failures
+from hts_battery.campaign.parcels import Prepared
+from hts_battery.connections.launchpad import send
+from hts_battery.connections.launchpad_changes import remove_orphans
+from hts_battery.flows.chunk import ending_kind
+from hts_battery.schemas.dispatch import EndingKind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hts_battery.campaign.look import Look
+    from hts_battery.schemas.dispatch import BacklogItem
+
+logger = logging.getLogger(__name__)
+
+BATCH = 50
+"""Workflows that are made and inserted at once: what a kill can leave half done."""
+
+
+def repair(look: Look) -> None:
+    """
+    Complete what is written down as sent and is not known to be in the launchpad.
+
+    Parameters
+    ----------
+    look
+        The look at the campaign.
+    """
+    chunks = {
+        dispatch_id: items
+        for dispatch_id, items in look.backlog.in_hand().items()
+        if items[0].fw_id is None or dispatch_id not in look.workflows
+    }
+    if not chunks:
+        return
+    look.lease.check()
+    removed = remove_orphans(look.launchpad, list(chunks))
+    if removed:
+        logger.warning("removed %d remains of a submission that was killed", removed)
+        look.read_workflows()
+    missing = []
+    for dispatch_id, items in chunks.items():
+        if dispatch_id in look.workflows:
+            _write_place(look, items, look.workflows[dispatch_id].fw_id)
+        elif items[0].fw_id is None and look.submission.hold is None:
+            missing.append(items)
+        else:
+            _put_back(look, items)
+    look.backlog.save(look.lease)
+    _insert(look, missing)
+    look.counts["repaired"] += len(chunks)
+
+
+def _write_place(look: Look, items: Sequence[BacklogItem], fw_id: int) -> None:
+    for item in items:
+        look.backlog.change(item.content_key, fw_id=fw_id)
+
+
+def _put_back(look: Look, items: Sequence[BacklogItem]) -> None:
+    if items[0].fw_id is not None:
+        logger.warning(
+            "workflow %s of %s is gone from the launchpad, not by this engine: its "
+            "candidates wait again",
+            items[0].fw_id,
+            look.name,
+        )
+    for item in items:
+        look.backlog.change(item.content_key, **reopened(item, retry=item.retry))
+
+
+def top_up(look: Look) -> None:
+    """
+    Send as much as the window and the quota of candidates leave room for.
+
+    Parameters
+    ----------
+    look
+        The look at the campaign.
+    """
+    waiting = look.waiting()[: room(look)]
+    step = BATCH * look.submission.chunk
+    for start in range(0, len(waiting), step):
+        _send(look, waiting[start : start + step])
+
+
+def room(look: Look) -> int:
+    """
+    Count the candidates that may be sent now.
+
+    Parameters
+    ----------
+    look
+        The look at the campaign.
+    """
+    submission = look.submission
+    if submission.hold is not None:
+        return 0
+    count = max(0, submission.window - look.fireworks()) * submission.chunk
+    if submission.max_candidates is None:
+        return count
+    used = sum(
+        item.dispatch_id is not None
+        and (item.ending is None or item.ending.kind is not EndingKind.CANCELLED)
+        for item in look.backlog.items
+    )
+    return min(count, max(0, submission.max_candidates - used))
+
+
+def _send(look: Look, waiting: Sequence[BacklogItem]) -> None:
+    """Send some waiting candidates: written down first, then inserted."""
+    prepared = Prepared.read(look.stores, look.name, waiting)
+    todo = [item for item in waiting if not _is_settled(look, item, prepared)]
+    chunks = []
+    for start in range(0, len(todo), look.submission.chunk):
+        dispatch_id = str(uuid4())
+        chunk = todo[start : start + look.submission.chunk]
+        for item in chunk:
+            look.backlog.change(item.content_key, dispatch_id=dispatch_id)
+        chunks.append([look.backlog[item.content_key] for item in chunk])
+    look.backlog.save(look.lease)
+    _insert(look, chunks, prepared)
+    look.counts["sent"] += len(todo)
+
+
+def _is_settled(look: Look, item: BacklogItem, prepared: Prepared) -> bool:
+    """End a candidate that needs no computing, or cannot be computed."""
+    known = prepared.calculated(item)
+    gate = look.spec.gate
+    released = item.candidate_id in look.released
+    if known.needs_work(gate, released=released, retry_failed=item.retry):
+        failure = look.parcels.missing_hull(prepared.documents[item.candidate_id])
+        if failure is None:
+            return False
+        known.failures = (*known.failures, failure)
+        look.lease.check()
+        store_failures(look.stores, item.content_key, item.candidate_id, known.failures)
+    kind = ending_kind(known, gate, released=released)
+    ending = ending_of(kind, known.failures, {"time": look.now})
+    look.backlog.change(item.content_key, ending=ending)
+    look.counts["ended"] += 1
+    return True
+
+
+def _insert(
+    look: Look,
+    chunks: Sequence[Sequence[BacklogItem]],
+    prepared: Prepared | None = None,
+) -> None:
+    """Insert chunks that are written down, and write down where they are."""
+    if not chunks:
+        return
+    if prepared is None:
+        every = [item for chunk in chunks for item in chunk]
+        prepared = Prepared.read(look.stores, look.name, every)
+    parcels = [
+        look.parcels.make(
+            str(chunk[0].dispatch_id),
+            look.backlog.position(chunk[0].content_key),
+            chunk,
+            prepared,
+        )
+        for chunk in chunks
+    ]
+    look.lease.check()
+    ids = send(parcels, look.launchpad, look.name)
+    for chunk in chunks:
+        _write_place(look, chunk, ids[str(chunk[0].dispatch_id)])
+    look.backlog.save(look.lease)
+    look.inserted += len(chunks)

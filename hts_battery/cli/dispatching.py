@@ -1,0 +1,234 @@
+"""hts campaign submit: hand a campaign to a worker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hts_battery.cli import formatting
+from hts_battery.cli.feeding import tell_report
+from hts_battery.cli.opening import (
+    database_exists,
+    opened_launchpad,
+    opened_stores,
+)
+from hts_battery.cli.options import AsJson, DryRun, SpecFile
+from hts_battery.errors import ConfigurationError
+from hts_battery.schemas.dispatch import BLOCK_SIZE, DispatchMode, PriorityRule
+
+if TYPE_CHECKING:
+    from hts_battery.campaign.campaign_file import Campaign
+    from hts_battery.campaign.sending_order import Share
+    from hts_battery.campaign.submission import Submitted
+    from hts_battery.connections.stores import Stores
+    from hts_battery.schemas.dispatch import FeedReport, Submission
+
+
+def submit(  # noqa: PLR0913, PLR0917 - each is an option of the command
+    spec: SpecFile,
+    worker: Annotated[str, typer.Option(help="Worker that computes it.")],
+    mode: Annotated[
+        DispatchMode | None,
+        typer.Option(help="chunks: whole candidates; steps: each calculation alone."),
+    ] = None,
+    chunk: Annotated[
+        int | None, typer.Option(min=1, help="Candidates of one Firework.")
+    ] = None,
+    window: Annotated[
+        int | None, typer.Option(min=1, help="Fireworks of unfinished work at once.")
+    ] = None,
+    rule: Annotated[
+        PriorityRule, typer.Option(help="In which order candidates are sent.")
+    ] = PriorityRule.FILE,
+    priority: Annotated[
+        int | None, typer.Option(help="Priority in FireWorks: the larger, the earlier.")
+    ] = None,
+    nodes: Annotated[int, typer.Option(min=1, help="Nodes of one queue job.")] = 1,
+    budget: Annotated[
+        float | None, typer.Option(min=0, help="Node-hours that may be spent.")
+    ] = None,
+    max_walltime: Annotated[
+        float, typer.Option(min=0.1, help="Longest time in h that a job may ask for.")
+    ] = 24.0,
+    span: Annotated[
+        str | None,
+        typer.Option("--range", metavar="A:B", help="Only members A to B-1, from 0."),
+    ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="I/N", help="Only every N-th member, I from 1."),
+    ] = None,
+    max_candidates: Annotated[
+        int | None, typer.Option(min=0, help="Most candidates that are sent.")
+    ] = None,
+    prerelax_worker: Annotated[
+        str | None, typer.Option(help="Other worker for the pre-relaxation.")
+    ] = None,
+    any_worker: Annotated[
+        bool, typer.Option(help="Allow a worker without a folder of configuration.")
+    ] = False,
+    templates: Annotated[Path, typer.Option(help="Folder of the workers.")] = Path(
+        "launchpad_configs"
+    ),
+    retry_failed: Annotated[
+        bool, typer.Option(help="Send candidates again whose calculation failed.")
+    ] = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Hand a campaign to a worker; a second time it adds what is missing."""
+    from hts_battery.campaign.campaign_file import read_campaign
+    from hts_battery.campaign.sending_order import Share
+    from hts_battery.campaign.submission import plan_submission
+
+    routes = {} if prerelax_worker is None else {"prerelax": prerelax_worker}
+    if not any_worker:
+        _refuse_unknown({worker, *routes.values()}, templates)
+    share = Share.parse(span, shard)
+    campaign = read_campaign(spec)
+    submission = plan_submission(
+        campaign.spec,
+        worker,
+        mode=mode,
+        chunk=chunk,
+        window=window,
+        routes=routes,
+        rule=rule,
+        priority=priority,
+        nodes=nodes,
+        budget=budget,
+        max_walltime=max_walltime,
+        max_candidates=max_candidates,
+    )
+    answer = _preview if dry_run else _submit
+    answer(campaign, submission, share, retry_failed=retry_failed, as_json=as_json)
+
+
+def _refuse_unknown(workers: set[str], templates: Path) -> None:
+    from hts_battery.connections.worker_configs import worker_names
+
+    known = worker_names(templates) if templates.is_dir() else ()
+    if unknown := sorted(workers - set(known)):
+        raise ConfigurationError(
+            f"there is no worker {', '.join(unknown)} in {templates} (there are: "
+            f"{', '.join(known) or 'none'}): jobs routed to it would wait for ever; "
+            "--any-worker sends them all the same"
+        )
+
+
+def _preview(
+    campaign: Campaign,
+    submission: Submission,
+    share: Share,
+    *,
+    retry_failed: bool,
+    as_json: bool,
+) -> None:
+    from hts_battery.campaign.campaign_file import load_campaign
+    from hts_battery.campaign.local_run import Progress
+    from hts_battery.campaign.submission import preview, read_members
+
+    members = read_members(load_campaign(campaign.path), Progress())
+    if database_exists():
+        with opened_stores(make_indexes=False) as stores:
+            found = preview(
+                campaign,
+                stores,
+                submission,
+                members=members,
+                share=share,
+                retry_failed=retry_failed,
+            )
+        candidates, new = found.candidates, found.new
+    else:
+        candidates = new = len(share.of(members))
+    limit = submission.max_candidates
+    sent = min(
+        new, submission.window * submission.chunk, new if limit is None else limit
+    )
+    fireworks = -(-sent // submission.chunk)
+    blocks = -(-new // BLOCK_SIZE)
+    if as_json:
+        formatting.json_line(
+            {
+                "campaign": submission.campaign,
+                "candidates": candidates,
+                "new": new,
+                "known": candidates - new,
+                "sent": sent,
+                "written": False,
+            }
+        )
+        return
+    formatting.line(
+        f"would submit {new:,} of {candidates:,} candidates to {submission.worker}: up "
+        f"to {2 * len(members):,} documents of candidates and members, {blocks:,} "
+        f"blocks of the backlog; and send {sent:,} of them in {fireworks:,} Fireworks"
+    )
+
+
+def _submit(
+    campaign: Campaign,
+    submission: Submission,
+    share: Share,
+    *,
+    retry_failed: bool,
+    as_json: bool,
+) -> None:
+    from hts_battery.campaign.feeding import feed
+    from hts_battery.campaign.local_run import Progress
+    from hts_battery.campaign.readiness import readiness
+    from hts_battery.campaign.submission import read_members, submit_campaign
+
+    with opened_launchpad() as (stores, launchpad), formatting.progress() as reporting:
+        progress = Progress(*reporting)
+        campaign = _checked(campaign, stores)
+        members = read_members(campaign, progress)
+        for problem in readiness(campaign.spec, submission, members, stores):
+            formatting.note(problem)
+        found = submit_campaign(
+            campaign,
+            stores,
+            submission,
+            members=members,
+            share=share,
+            retry_failed=retry_failed,
+            progress=progress,
+        )
+        (report,) = feed(stores, launchpad, campaigns=[submission.campaign])
+    _tell(found, report, as_json=as_json)
+
+
+def _tell(found: Submitted, report: FeedReport, *, as_json: bool) -> None:
+    if as_json:
+        formatting.json_line(
+            {
+                "campaign": report.campaign,
+                "candidates": found.candidates,
+                "new": found.new,
+                "known": found.known,
+                "sent": report.sent,
+            }
+        )
+        return
+    submission = found.submission
+    formatting.line(
+        f"{found.candidates:,} candidates: {found.new:,} new in the backlog, "
+        f"{found.known:,} known; {submission.mode} of {submission.chunk} to "
+        f"{submission.worker}, at most {submission.window:,} Fireworks at once"
+    )
+    tell_report(report)
+    if report.waiting or report.in_hand:
+        formatting.line("`hts launchpad feed --watch` sends the rest as work ends")
+
+
+def _checked(campaign: Campaign, stores: Stores) -> Campaign:
+    """Check every member, unless this file was registered, and so checked, before."""
+    from hts_battery.campaign.campaign_file import load_campaign
+
+    doc = stores.campaigns.query_one({"name": campaign.spec.name})
+    if doc is not None and doc["spec"] == campaign.spec.model_dump(mode="json"):
+        return campaign
+    return load_campaign(campaign.path)

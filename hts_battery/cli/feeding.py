@@ -1,0 +1,155 @@
+"""hts launchpad feed; hts campaign pause, resume, cancel."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hts_battery.cli import formatting
+from hts_battery.cli.opening import opened_launchpad
+from hts_battery.cli.options import AsJson, DryRun
+from hts_battery.errors import StoreError, SubmissionError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from fireworks import LaunchPad
+
+    from hts_battery.connections.stores import Stores
+    from hts_battery.schemas.dispatch import FeedReport
+
+NameOrSpec = Annotated[
+    str, typer.Argument(metavar="CAMPAIGN", help="Name of a campaign, or its file.")
+]
+
+
+def pause(name: NameOrSpec, dry_run: DryRun = False, as_json: AsJson = False) -> None:
+    """Take back what has not begun; what runs runs to its end."""
+    from hts_battery.campaign.holding import pause as hold
+
+    _hold(name, hold, dry_run=dry_run, as_json=as_json)
+
+
+def resume(name: NameOrSpec, dry_run: DryRun = False, as_json: AsJson = False) -> None:
+    """Go on with a campaign that was paused."""
+    from hts_battery.campaign.holding import resume as go_on
+
+    _hold(name, go_on, dry_run=dry_run, as_json=as_json)
+
+
+def cancel(name: NameOrSpec, dry_run: DryRun = False, as_json: AsJson = False) -> None:
+    """Take back what has not begun, until the campaign is submitted again."""
+    from hts_battery.campaign.holding import cancel as give_up
+
+    _hold(name, give_up, dry_run=dry_run, as_json=as_json)
+
+
+def _hold(
+    name: str,
+    change: Callable[[Stores, LaunchPad, str], FeedReport],
+    *,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    from hts_battery.campaign.feeding import preview
+
+    campaign = _name(name)
+    with opened_launchpad() as (stores, launchpad):
+        if dry_run:
+            found = [
+                one for one in preview(stores, launchpad) if one.campaign == campaign
+            ]
+            if not found:
+                raise SubmissionError(f"the campaign {campaign} was never submitted")
+            report = found[0]
+        else:
+            report = change(stores, launchpad, campaign)
+    if as_json:
+        formatting.json_line({**report.model_dump(mode="json"), "written": not dry_run})
+    elif dry_run:
+        formatting.line(
+            f"{campaign}: {report.waiting:,} candidates wait and {report.in_hand:,} "
+            f"are in {report.fireworks:,} Fireworks; those that have not begun would "
+            "be changed"
+        )
+    else:
+        tell_report(report)
+
+
+def _name(name_or_spec: str) -> str:
+    """Return the name of a campaign that is named by itself or by its file."""
+    path = Path(name_or_spec)
+    if path.suffix not in (".yaml", ".yml") and not path.is_file():
+        return name_or_spec
+    from hts_battery.campaign.campaign_file import read_campaign
+
+    return read_campaign(path).spec.name
+
+
+def feed_launchpad(
+    watch: Annotated[
+        bool, typer.Option(help="Go on until every campaign is done or held.")
+    ] = False,
+    every: Annotated[
+        float, typer.Option(min=0.1, help="Seconds between looks.")
+    ] = 30.0,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take in what ended, and send what the windows of the campaigns leave room for."""
+    with opened_launchpad() as (stores, launchpad):
+        while True:
+            reports = _look(stores, launchpad, every, watch=watch, dry_run=dry_run)
+            if reports is not None:
+                _tell_all(reports, dry_run=dry_run, as_json=as_json)
+                if dry_run or not watch or all(one.is_done for one in reports):
+                    break
+            time.sleep(every)
+
+
+def _look(
+    stores: Stores, launchpad: LaunchPad, every: float, *, watch: bool, dry_run: bool
+) -> list[FeedReport] | None:
+    """Look once; none where it did not work and there is another look."""
+    from hts_battery.campaign.feeding import feed, preview
+
+    if dry_run:
+        return preview(stores, launchpad)
+    try:
+        return feed(stores, launchpad, wait=watch)
+    except (StoreError, SubmissionError) as err:
+        if not watch:
+            raise
+        formatting.note(f"{err}; looking again in {every:g} s")
+        return None
+
+
+def _tell_all(reports: Sequence[FeedReport], *, dry_run: bool, as_json: bool) -> None:
+    for report in reports:
+        if as_json:
+            line = {**report.model_dump(mode="json"), "written": not dry_run}
+            formatting.json_line(line)
+        else:
+            tell_report(report)
+    if not reports and not as_json:
+        formatting.line("no campaign was submitted: `hts campaign submit`")
+
+
+def tell_report(report: FeedReport) -> None:
+    """Print one line about one look at one campaign."""
+    done = {
+        "sent": report.sent,
+        "sent again": report.again,
+        "ended": report.ended,
+        "completed sendings": report.repaired,
+    }
+    did = ", ".join(f"{count:,} {what}" for what, count in done.items() if count)
+    hold = "" if report.hold is None else f"; held: {report.hold}"
+    formatting.line(
+        f"{report.campaign}: {did or 'nothing to do'}; {report.waiting:,} waiting, "
+        f"{report.in_hand:,} in {report.fireworks:,} Fireworks, "
+        f"{report.node_hours:.3g} node-hours spent{hold}"
+    )
