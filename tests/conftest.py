@@ -36,6 +36,10 @@ engine: chgnet
 temperatures: [0, 1473]
 """
 """Two candidates whose cells are ordered in a moment."""
+_TWO_FORMULAS = (
+    "selection: {method: formulas, "
+    "formulas: [Li1.3Mn0.4Ti0.3O1.7F0.3, Li1.2Mn0.4Ti0.4O2]}"
+)
 
 
 @pytest.fixture(scope="session")
@@ -111,6 +115,22 @@ def campaign_file(tmp_path: Path) -> Callable[..., Path]:
         path = tmp_path / name
         path.write_text(text, encoding="utf-8")
         return path
+
+    return write
+
+
+@pytest.fixture
+def sampled_campaign_file(campaign_file: Callable[..., Path]) -> Callable[..., Path]:
+    """Write a campaign of some sampled candidates in small random cells."""
+
+    def write(count: int, *changes: tuple[str, str], name: str = "sample.yaml") -> Path:
+        return campaign_file(
+            (_TWO_FORMULAS, f"selection: {{method: sample, count: {count}, seed: 1}}"),
+            ("[Li+, Mn3+, Ti4+]", "[Li+, Mn3+, Cr3+, Ti4+, Nb5+]"),
+            ("iterations: 500", "n_orderings: {random: 1}"),
+            *changes,
+            name=name,
+        )
 
     return write
 

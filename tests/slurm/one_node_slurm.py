@@ -141,6 +141,16 @@ class OneNodeSlurm:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
+    def rockets(self) -> list[int]:
+        """Find the processes of jobs that run a rocket."""
+        found = []
+        for pid in self._left_behind():
+            with suppress(OSError):
+                words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+                if b"rlaunch" in words:
+                    found.append(pid)
+        return sorted(found)
+
     def wait_for_node(self, *states: str) -> None:
         """Wait until the node is in one of some states."""
 

@@ -19,7 +19,6 @@ from hts_battery.campaign.feeding import feed
 from hts_battery.campaign.recovery import recover
 from hts_battery.campaign.submission import plan_submission, submit_campaign
 from hts_battery.connections.executions import read_executions
-from hts_battery.connections.queues import QueueKind
 from hts_battery.flows.screen import ScreenMaker
 from hts_battery.schemas.dispatch import EndingKind
 from hts_battery.schemas.execution import Outcome
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from hts_battery.campaign.campaign_file import Campaign
     from hts_battery.campaign.submission import Submitted
     from hts_battery.connections.launchpad import ExactLaunchPad
+    from hts_battery.connections.queues import QueueKind
     from hts_battery.connections.stores import Stores
     from hts_battery.schemas.dispatch import FeedReport
     from hts_battery.schemas.recovery import RecoveryReport
@@ -156,8 +156,7 @@ class QueuedCampaign:
                 continue
             key = one.start.content_key, one.start.ordering_id
             begun[key] += 1
-            reused = one.end is not None and one.end.reused
-            marks[key] += one.outcome is Outcome.COMPLETED and not reused
+            marks[key] += one.outcome is Outcome.COMPLETED
         twice = [key for key, number in marks.items() if number > 1]
         assert not twice, "nobody has two completion marks"
         stored: Counter[tuple[str, str]] = Counter(

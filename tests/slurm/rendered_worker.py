@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).resolve().parents[2]
 TEMPLATES = PROJECT / "launchpad_configs"
-_MODEST = {
+MODEST = {
     "HTS_SLURM_NODES": "1",
     "HTS_SLURM_NTASKS": "1",
     "HTS_SLURM_CPUS_PER_TASK": "1",
@@ -72,7 +72,7 @@ class RenderedWorker:
     def __post_init__(self) -> None:
         self.launches.mkdir(parents=True, exist_ok=True)
         given = {
-            **_MODEST,
+            **MODEST,
             "HTS_BATTERY_MONGO_URI": self.uri,
             "HTS_BATTERY_DATABASE": self.database,
             "HTS_BATTERY_EXECUTION_RECORD": str(self.executions),
