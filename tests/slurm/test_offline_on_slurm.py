@@ -15,6 +15,7 @@ from hts_battery.campaign.backlog import Backlog
 from hts_battery.campaign.campaign_file import load_campaign
 from hts_battery.campaign.feeding import feed
 from hts_battery.campaign.offline import ingest
+from hts_battery.campaign.recovery import recover
 from hts_battery.campaign.submission import plan_submission, submit_campaign
 from hts_battery.connections.database import database
 from hts_battery.connections.embedded import status
@@ -23,6 +24,7 @@ from hts_battery.connections.launchpad import ExactLaunchPad, open_launchpad
 from hts_battery.connections.stores import Stores, ensure_indexes, open_stores
 from hts_battery.flows.screen import ScreenMaker
 from hts_battery.schemas.dispatch import DispatchMode, EndingKind
+from hts_battery.schemas.recovery import Deed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -117,8 +119,8 @@ def test_a_campaign_without_the_database(  # noqa: PLR0915 - one story
         # Three candidates are done, and the report of the chunk that ended.
         assert (report_in.completed, report_in.running) == (1, 1)
         assert stores.tasks.count({"metadata.final": True}) == 3
-        lost, _, _ = launchpad.detect_lostruns(expiration_secs=1, rerun=True)
-        assert len(lost) == 1
+        found = recover(stores, launchpad, listed=lambda _kind: frozenset(slurm.jobs()))
+        assert [run.deed for run in found.runs] == [Deed.PUT_BACK]
         look(stores, launchpad)
         assert kinds(stores).count(EndingKind.COMPUTED) == 2
         with closed(slurm):
