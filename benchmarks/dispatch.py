@@ -97,9 +97,7 @@ def checkout(launchpad: LaunchPad) -> float:
     launchpad.checkout_fw(worker, "nowhere")
     return (
         seconds(
-            lambda: [
-                launchpad.checkout_fw(worker, "nowhere") for _ in range(CHECKOUTS)
-            ]
+            lambda: [launchpad.checkout_fw(worker, "nowhere") for _ in range(CHECKOUTS)]
         )
         / CHECKOUTS
     )

@@ -3,7 +3,8 @@ Every exception hts_battery raises on purpose.
 
 HTSBatteryError
 ├── ConfigurationError       settings, launchpad_configs, campaign and space files
-│   └── SpecError            a campaign, space or table file: knows file, line, field
+│   ├── SpecError            a campaign, space or table file: knows file, line, field
+│   └── QueryError           a filter, sort or field of a query
 ├── CompositionError         compositions
 │   ├── EmptySpaceError      no member satisfies every constraint
 │   └── StateLimitError      exact counting would need too many states
@@ -78,6 +79,10 @@ class SpecError(ConfigurationError):
             line=self.line or line,
             field=self.field,
         )
+
+
+class QueryError(ConfigurationError):
+    """A query asks for what cannot be: filter, field, order or format."""
 
 
 class CompositionError(HTSBatteryError):

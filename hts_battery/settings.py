@@ -129,9 +129,15 @@ class HTSBatterySettings(BaseSettings):
     lost_after: float = Field(
         3600.0,
         gt=0,
-        description="Seconds without a sign of life after which a rocket is lost, where "
+        description="Seconds without a sign of life after which a rocket is lost, if "
         "neither its queue nor its process can be asked: four times PING_TIME_SECS of "
         "the slowest worker.",
+    )
+    notify_urls: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (),
+        description="Addresses to which messages about campaigns go, as apprise "
+        "writes them, for example mailto://USER:PASSWORD@HOST. In a variable "
+        "separated by blanks.",
     )
     gpaw_command: str | None = Field(
         None,
@@ -157,6 +163,11 @@ class HTSBatterySettings(BaseSettings):
     def _make_absolute(cls, folder: Path | None) -> Path | None:
         # Jobs change the working directory; a relative folder would move with it.
         return None if folder is None else folder.expanduser().absolute()
+
+    @field_validator("notify_urls", mode="before")
+    @classmethod
+    def _split_urls(cls, value: object) -> object:
+        return value.split() if isinstance(value, str) else value
 
     @field_validator("temperatures", mode="before")
     @classmethod

@@ -36,6 +36,7 @@ class FakeRelaxMaker(Maker):
     error: str | None = None
     error_with: str | None = None
     seconds: float = 0.0
+    elapsed_time: float = 1.0
 
     @job
     def make(self, structure: Structure) -> dict[str, Any]:
@@ -48,7 +49,9 @@ class FakeRelaxMaker(Maker):
             "is_force_converged": self.converged,
             "forcefield_version": FAKE_VERSION,
             "structure": structure.as_dict(),
+            "nsites": len(structure),
             "output": {
+                "elapsed_time": self.elapsed_time,
                 "energy": self.energy_per_atom * len(structure),
                 "energy_per_atom": self.energy_per_atom,
                 "n_steps": 7,

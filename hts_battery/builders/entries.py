@@ -320,12 +320,13 @@ def _energy(
     ordered: OrderedCell | None,
 ) -> tuple[ComparableEnergy | None, str | None]:
     """Return the energy that may enter a hull, or the reason why there is none."""
-    if is_vasp_task(task["output"]) and not calculation.rehearsal:
+    if is_vasp_task(task["output"]):
         found = vasp_comparable_energy(
             task["uuid"],
             task["output"],
             structure,
             ordered.assignment if ordered else None,
+            engine=task["metadata"]["calculation"]["engine"],
         )
         return (None, found) if isinstance(found, str) else (found, None)
     formula = structure.composition.element_composition.formula.replace(" ", "")

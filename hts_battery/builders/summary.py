@@ -15,8 +15,9 @@ from hts_battery.builders.screening_builder import (
 )
 from hts_battery.schemas.build import ThermoRecord
 from hts_battery.schemas.candidate import CandidateDoc
-from hts_battery.schemas.species import parse_species
-from hts_battery.schemas.summary import SummaryDoc, temperature_key
+from hts_battery.schemas.species import VACANCY, parse_species
+from hts_battery.schemas.species_table import METAL_ROLES, species_properties
+from hts_battery.schemas.summary import SummaryDoc, element_pairs, temperature_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -189,6 +190,7 @@ def candidate_summary(
     record = records[0]
     first = next(iter(judged.values()))
     estimates = first.orderings
+    roles = _roles(candidate)
     return SummaryDoc(
         campaign=record.campaign,
         candidate_id=candidate.candidate_id,
@@ -197,6 +199,14 @@ def candidate_summary(
         family=candidate.family,
         elements=candidate.elements,
         n_elements=candidate.n_elements,
+        chemical_system="-".join(sorted(candidate.elements)),
+        element_keys=(
+            *sorted(candidate.elements),
+            *element_pairs(candidate.elements),
+        ),
+        n_metals=len({el for role in METAL_ROLES for el in roles.get(role, ())}),
+        species=_species(candidate),
+        roles={role.replace(" ", "_"): symbols for role, symbols in roles.items()},
         engine=record.engine,
         calculator=first.calculator,
         energy_per_atom=first.energy_per_atom,
@@ -236,6 +246,22 @@ def candidate_summary(
         flags=_flags(candidate, first, record.flags),
         input_digest=digest,
     )
+
+
+def _species(candidate: CandidateDoc) -> tuple[str, ...]:
+    """Species of the chosen assignment; a vacancy is none."""
+    found = {name for here in candidate.assignments[0].values() for name in here}
+    return tuple(sorted(found - {VACANCY}))
+
+
+def _roles(candidate: CandidateDoc) -> dict[str, tuple[str, ...]]:
+    """Role in the species table → symbols of the chosen assignment."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for name in _species(candidate):
+        role = species_properties(name).role
+        if role is not None:
+            found[role].add(parse_species(name).element)
+    return {role: tuple(sorted(symbols)) for role, symbols in sorted(found.items())}
 
 
 def _flags(

@@ -1,4 +1,4 @@
-"""What a stored VASP task says, validated and corrected, or why it may not be used."""
+"""What a VASP task of a candidate says: comparable, or why it may not be used."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.schemas.species import VACANCY, parse_species
+from hts_battery.thermo.vasp_schemes import vasp_scheme
 from hts_battery.thermo.vasp_tasks import vasp_task_energy
 
 if TYPE_CHECKING:
@@ -22,9 +23,11 @@ def vasp_comparable_energy(
     output: Mapping[str, Any],
     structure: Structure,
     assignment: Mapping[str, Mapping[str, Fraction]] | None,
+    *,
+    engine: str,
 ) -> ComparableEnergy | str:
     """
-    Validate and correct the energy of one VASP task.
+    Validate the energy of one VASP task, and correct it where its scheme does.
 
     Parameters
     ----------
@@ -37,21 +40,28 @@ def vasp_comparable_energy(
     assignment
         Species on the sublattices of the calculated cell: oxidation states are
         supplied, never guessed.
+    engine
+        Name of the engine that computed it.
 
     Returns
     -------
     ComparableEnergy or str
-        The corrected energy, or the reason why there is none.
+        The energy as it enters a hull, or the reason why there is none.
 
     Raises
     ------
     KeyError
         If the document lacks what every VASP task has.
     """
-    if assignment is None:
+    scheme = vasp_scheme(engine)
+    if assignment is None and scheme.corrected:
         return "oxidation states unknown: the ordered cell of this task is lost"
     return vasp_task_energy(
-        entry_id, output, structure, mean_oxidation_states(assignment)
+        entry_id,
+        output,
+        structure,
+        scheme=scheme,
+        oxidation_states=mean_oxidation_states(assignment or {}),
     )
 
 

@@ -13,6 +13,7 @@ from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from hts_battery.builders.aggregates import AggregatesBuilder
 from hts_battery.builders.digests import CODE_VERSION
 from hts_battery.builders.entries import EntriesBuilder
 from hts_battery.builders.screening_builder import (
@@ -22,6 +23,7 @@ from hts_battery.builders.screening_builder import (
 )
 from hts_battery.builders.summary import SummaryBuilder
 from hts_battery.builders.thermo import ThermoBuilder
+from hts_battery.campaign.judged import forget_judged, note_judged
 from hts_battery.campaign.unchanged import ChainInputs, LastRun, document_counts
 from hts_battery.connections.locks import exclusive
 from hts_battery.connections.processes import host_name
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
     from hts_battery.connections.stores import Stores
     from hts_battery.schemas.build import BuildReport
 
-BUILDERS = ("entries", "thermo", "summary")
+BUILDERS = ("entries", "thermo", "summary", "aggregates")
 """Names of the builders in the order in which they are run."""
 
 LOCK = "build"
@@ -66,7 +68,7 @@ def build(  # noqa: PLR0913 - each is named by its caller
     verify: bool = False,
 ) -> dict[str, BuildReport]:
     """
-    Run the builders of one campaign: entries, then thermo, then summary.
+    Run the builders of one campaign: in the order of :data:`BUILDERS`.
 
     Parameters
     ----------
@@ -173,6 +175,21 @@ class _Run:
             hulls=self.manifest.hulls + hulls,
         )
 
+    def note_judged(self, campaigns: Sequence[str]) -> None:
+        """Leave, for whoever asks where candidates stand, what stands there now."""
+        self.lease.check()
+        entries = self.manifest.reports.get("entries")
+        if entries is not None and entries.written + entries.failed + entries.removed:
+            forget_judged(self.stores, besides=campaigns)
+        whole = self.manifest.only is None
+        for campaign in campaigns:
+            note_judged(
+                self.stores,
+                campaign,
+                run_id=self.manifest.run_id,
+                digest=self._chain_digest(campaign) if whole else None,
+            )
+
     def _chain_digest(self, campaign: str) -> str | None:
         """Digest what a campaign's builders read; None where it cannot be known."""
         entries = self.manifest.input_digests.get("entries")
@@ -201,6 +218,7 @@ def _run(
                 run.carry_out(name, campaign, builder)
             if name not in run.manifest.reports:  # no campaign in the database
                 run.note(reports={**run.manifest.reports, name: total_report([])})
+        run.note_judged([spec.name for spec in specs])
     return run.manifest.reports
 
 
@@ -295,9 +313,13 @@ def _builders(
         if name == "thermo":
             yield spec.name, thermo_builder(spec, stores, temperatures, **common)
             continue
+        if name == "aggregates":
+            yield spec.name, aggregates_builder(spec, stores, temperatures, **common)
+            continue
         for temperature in temperatures:
-            key = temperature_key(temperature)
-            ensure_index(stores, "summary", f"energy_above_hull_at.{key}")
+            path = f"energy_above_hull_at.{temperature_key(temperature)}"
+            ensure_index(stores, "summary", path)
+            ensure_index(stores, "summary", "campaign", path)
         yield spec.name, summary_builder(spec, stores, temperatures, **common)
 
 
@@ -332,6 +354,23 @@ def summary_builder(
         stores.candidates,
         stores.thermo,
         stores.summary,
+        campaign=spec.name,
+        temperatures=temperatures,
+        **options,
+    )
+
+
+def aggregates_builder(
+    spec: CampaignSpec,
+    stores: Stores,
+    temperatures: Sequence[float],
+    **options: Any,  # noqa: ANN401 - those of the builder, by name
+) -> AggregatesBuilder:
+    """Make the builder of rankings and counts of one campaign."""
+    return AggregatesBuilder(
+        stores.summary,
+        stores.aggregates,
+        stores.rankings,
         campaign=spec.name,
         temperatures=temperatures,
         **options,
@@ -378,5 +417,11 @@ def chain_of_builders(
         kelvin = spec.temperatures or tuple(temperatures)
         grouped["thermo"].append(thermo_builder(spec, stores, kelvin))
         grouped["summary"].append(summary_builder(spec, stores, kelvin))
+        grouped["aggregates"].append(aggregates_builder(spec, stores, kelvin))
     entries = EntriesBuilder(stores.tasks, stores.references, stores.entries)
-    return [entries, *grouped["thermo"], *grouped["summary"]]
+    return [
+        entries,
+        *grouped["thermo"],
+        *grouped["summary"],
+        *grouped["aggregates"],
+    ]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hts_battery.compositions.filters import Filter, FilterReport
     from hts_battery.flows.engine import Engine
     from hts_battery.schemas.candidate import Candidate
+    from hts_battery.schemas.files import Lines
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,14 @@ def load_campaign(path: str | Path) -> Campaign:
     """
     campaign, refuse = _read(path)
     engines = _engines(campaign.spec, refuse)
+    before = engines.get("prerelax.engine")
+    if before is not None and not before.prerelaxes:
+        raise refuse(
+            f"{before.name} cannot relax before the gate: its energies are checked and "
+            "corrected by the builders, and the gate decides on the node; choose "
+            "chgnet, a force field or gpaw-lcao",
+            "prerelax.engine",
+        )
     elements = _check_members(campaign, refuse)
     for place, one in engines.items():
         if unsupported := sorted(one.unsupported(elements)):
@@ -128,17 +137,38 @@ def read_campaign(path: str | Path) -> Campaign:
     return _read(path)[0]
 
 
-def _read(
-    path: str | Path,
-) -> tuple[Campaign, Callable[[str, str], SpecError]]:
-    """Return the campaign of a file, and what makes errors that know their line."""
+def read_spec(path: str | Path) -> CampaignSpec:
+    """
+    Read what a campaign file says, without its composition space.
+
+    Parameters
+    ----------
+    path
+        A YAML file.
+
+    Raises
+    ------
+    SpecError
+        If the file is wrong: file, line and field.
+    """
+    return _read_spec(path)[0]
+
+
+def _read_spec(path: str | Path) -> tuple[CampaignSpec, Lines]:
     data, lines = load_yaml(path)
     if not isinstance(data, dict):
         raise SpecError("a campaign is written as a mapping", file=str(path), line=1)
     try:
-        spec = CampaignSpec.model_validate(data)
+        return CampaignSpec.model_validate(data), lines
     except ValidationError as err:
         raise spec_error(err, file=str(path), lines=lines) from err
+
+
+def _read(
+    path: str | Path,
+) -> tuple[Campaign, Callable[[str, str], SpecError]]:
+    """Return the campaign of a file, and what makes errors that know their line."""
+    spec, lines = _read_spec(path)
 
     def refuse(message: str, field: str) -> SpecError:
         return SpecError(

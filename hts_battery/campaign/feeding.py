@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from hts_battery.campaign.backlog import dispatching, read_submissions
 from hts_battery.campaign.harvest import harvest
 from hts_battery.campaign.look import Look
+from hts_battery.campaign.recovery import recover
 from hts_battery.campaign.sending import repair, room, top_up
 from hts_battery.connections.clients import translated_outages
 from hts_battery.connections.launchpad_changes import (
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from hts_battery.connections.stores import Stores
     from hts_battery.schemas.campaign import CampaignSpec
+    from hts_battery.schemas.recovery import RecoveryReport
 
 logger = logging.getLogger(__name__)
 
@@ -77,11 +79,23 @@ def feed(
         translated_outages(stores.database.uri, "feeding the launchpad"),
         dispatching(stores, "hts launchpad feed", wait=wait) as lease,
     ):
+        # Before the harvest, which would call failed what an outage has stopped.
+        tell_recovery(recover(stores, launchpad))
         return [
             _look(Look(stores, launchpad, lease, submission, make_maker))
             for submission in read_submissions(stores)
             if wanted is None or submission.campaign in wanted
         ]
+
+
+def tell_recovery(report: RecoveryReport) -> None:
+    """Log what was put right."""
+    for one in report.runs:
+        logger.warning("Firework %d %s: %s", one.fw_id, one.deed, one.reason)
+    if report.outputs:
+        logger.warning("%d outputs were found on disk", len(report.outputs))
+    for problem in report.problems:
+        logger.warning("%s", problem)
 
 
 def preview(stores: Stores, launchpad: LaunchPad) -> list[FeedReport]:

@@ -31,7 +31,7 @@ from hts_battery.flows.failures import next_action
 from hts_battery.flows.lost_evidence import is_here, larger_request, loss
 from hts_battery.flows.reruns import LOST_FIELD, loss_of
 from hts_battery.flows.spool import ingest
-from hts_battery.schemas.failure import FailureClass, Verb
+from hts_battery.schemas.failure import Verb
 from hts_battery.schemas.recovery import Deed, RecoveredRun, RecoveryReport
 from hts_battery.settings import get_settings
 

@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING
 
 from monty.serialization import loadfn
 
+from hts_battery.connections.materials_project import (
+    THERMO_TYPE_GGA,
+    THERMO_TYPE_R2SCAN,
+)
 from hts_battery.errors import ConfigurationError
-from hts_battery.flows.engine import MP2020
 from hts_battery.flows.engines import engine
 from hts_battery.flows.references import read_energy_file
 from hts_battery.schemas.formula import display_formula
 from hts_battery.schemas.reference import mean_oxidation_states
 from hts_battery.structures.reference_library import load_reference_phases
 from hts_battery.thermo.imported_entries import ImportRules, imported_energies
+from hts_battery.thermo.vasp_schemes import vasp_scheme
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -26,7 +30,8 @@ if TYPE_CHECKING:
 
     Imported = tuple[tuple[ReferenceEnergy, ...], tuple[Rejection, ...]]
 
-_MP_ENGINE = "vasp-mp-gga"
+_THERMO_TYPES = {"vasp-mp-gga": THERMO_TYPE_GGA, "vasp-mp24": THERMO_TYPE_R2SCAN}
+"""Engine → kind of the Materials Project's energies that belong to its own."""
 
 
 def read_file(path: Path, *, engine_name: str, calculator: str | None) -> Imported:
@@ -92,14 +97,14 @@ def import_rules(
         If the calculator is not named, or is another than the engine's.
     """
     chosen = engine(engine_name)
-    corrected = chosen.correction == MP2020
-    if chosen.label is not None and (
-        not corrected or chosen.name.startswith("rehearsal:")
-    ):
-        raise ConfigurationError(
-            f"energies of the engine {chosen.name} cannot be imported: no hull is made "
-            "of them"
-        )
+    scheme = None
+    if chosen.label is not None:
+        scheme = vasp_scheme(chosen.name)
+        if scheme.rehearsal:
+            raise ConfigurationError(
+                f"energies of the engine {chosen.name} cannot be imported: they mean "
+                "nothing outside their rehearsal"
+            )
     wanted = chosen.label or f"{chosen.name} VERSION"
     if calculator is None:
         raise ConfigurationError(
@@ -120,7 +125,7 @@ def import_rules(
         engine=chosen.name,
         label=calculator,
         source=source,
-        corrected=corrected,
+        scheme=scheme,
         unsupported=chosen.unsupported,
         oxidation_states=library_oxidation_states(),
     )
@@ -147,36 +152,39 @@ def from_materials_project(
     systems: Iterable[str], connection: MaterialsProject, *, engine_name: str
 ) -> Imported:
     """
-    Fetch the entries of chemical systems, PBE and PBE+U only.
+    Fetch the entries of chemical systems, of the kind that belongs to an engine.
 
     Raises
     ------
     ConfigurationError
         If the engine's energies are not those of the Materials Project.
     """
-    require_materials_project_engine(engine_name)
+    thermo_type = materials_project_thermo_type(engine_name)
     label = engine(engine_name).label
-    source = "Materials Project, thermo type GGA_GGA+U"
+    source = f"Materials Project, thermo type {thermo_type}"
     rules = import_rules(engine_name, label, source=source)
-    return imported_energies(connection.entries(list(systems)), rules)
+    found = connection.entries(list(systems), thermo_type=thermo_type)
+    return imported_energies(found, rules)
 
 
-def require_materials_project_engine(engine_name: str) -> None:
+def materials_project_thermo_type(engine_name: str) -> str:
     """
-    Refuse an engine whose energies do not compare with the Materials Project's.
+    Return the kind of the Materials Project's energies that belongs to an engine.
 
     Raises
     ------
     ConfigurationError
-        Says what to do instead.
+        If none does; says what to do instead.
     """
     name = engine(engine_name).name
-    if name != _MP_ENGINE:
+    if name not in _THERMO_TYPES:
+        others = " or ".join(_THERMO_TYPES)
         raise ConfigurationError(
-            f"energies of the Materials Project belong to {_MP_ENGINE}, not to {name}: "
+            f"energies of the Materials Project belong to {others}, not to {name}: "
             f"`hts references compute --engine {name}` computes competing phases, or "
-            f"choose --engine {_MP_ENGINE}"
+            f"choose --engine {others}"
         )
+    return _THERMO_TYPES[name]
 
 
 def subsystems(

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pymatgen.core import Structure
+
 from hts_battery.campaign.local_run import Progress
+from hts_battery.errors import ConfigurationError
 from hts_battery.flows.engines import engine
-from hts_battery.flows.local import run_flow_locally
+from hts_battery.flows.local import refuse_full, run_flow_locally, tidy_launches
 from hts_battery.flows.references import (
     REFERENCE_STEP,
     reference_energy,
     reference_flow,
     reference_key,
 )
+from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from jobflow import Maker
@@ -56,6 +60,7 @@ def compute_references(  # noqa: PLR0913 - each is named by its caller
     engine_name: str,
     relaxation: RelaxationSpec,
     launch_folder: Path,
+    starts: Mapping[str, Structure] | None = None,
     relax_maker: Maker | None = None,
     progress: Progress | None = None,
 ) -> list[ReferenceEnergy]:
@@ -73,7 +78,9 @@ def compute_references(  # noqa: PLR0913 - each is named by its caller
     relaxation
         Settings, the same as for candidates.
     launch_folder
-        Where jobs run.
+        Where jobs run; what it may hold is a setting, ``launch_quota``.
+    starts
+        Phase id → where its relaxation begins, instead of the library's structures.
     relax_maker
         Injected instead of the engine's own maker.
     progress
@@ -83,22 +90,99 @@ def compute_references(  # noqa: PLR0913 - each is named by its caller
     -------
     list[ReferenceEnergy]
         One per phase; an unusable one carries its reason.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is something to compute and the engine lacks anything here for it.
+    SubmissionError
+        If the launch folders hold as much as they may.
     """
     progress = progress or Progress()
     progress.total("references", len(phases))
-    maker = relax_maker or engine(engine_name).relax_maker(relaxation)
+    starts = starts or {}
+    keys = {
+        phase.phase_id: reference_key(
+            phase, engine_name, relaxation, start=starts.get(phase.phase_id)
+        )
+        for phase in phases
+    }
+    outputs = {name: _output(key, stores) for name, key in keys.items()}
+    todo = [phase for phase in phases if outputs[phase.phase_id] is None]
+    maker = relax_maker or _maker(todo, engine_name, relaxation)
+    if todo:
+        tidy_launches(launch_folder, stores.tasks)
     energies = []
     for phase in phases:
-        progress.begin("references", phase.phase_id)
-        key = reference_key(phase, engine_name, relaxation)
-        output = _output(key, stores)
-        if output is None:
-            flow = reference_flow(phase, engine_name, relaxation, relax_maker=maker)
+        name = phase.phase_id
+        progress.begin("references", name)
+        if outputs[name] is None:
+            refuse_full(launch_folder, get_settings().launch_quota)
+            flow = reference_flow(
+                phase,
+                engine_name,
+                relaxation,
+                start=starts.get(name),
+                relax_maker=maker,
+            )
             run_flow_locally(flow, stores.job_store, launch_folder)
-            output = _output(key, stores)
-        energies.append(reference_energy(phase, output, engine_name))
-        progress.advance("references", phase.phase_id)
+            outputs[name] = _output(keys[name], stores)
+        energies.append(reference_energy(phase, outputs[name], engine_name))
+        progress.advance("references", name)
     return energies
+
+
+def _maker(
+    todo: Sequence[ReferencePhase], engine_name: str, relaxation: RelaxationSpec
+) -> Maker:
+    """Make the engine's own maker, or refuse before anything is computed."""
+    chosen = engine(engine_name)
+    if todo:
+        chosen.require(frozenset().union(*(phase.elements for phase in todo)))
+    return chosen.relax_maker(relaxation)
+
+
+def prerelaxed_starts(
+    phases: Iterable[ReferencePhase], stores: Stores, engine_name: str
+) -> dict[str, Structure]:
+    """
+    Find the structures that an engine relaxed competing phases to.
+
+    Parameters
+    ----------
+    phases
+        The phases.
+    stores
+        Open stores.
+    engine_name
+        Engine of the pre-relaxation.
+
+    Returns
+    -------
+    dict
+        Phase id → structure.
+
+    Raises
+    ------
+    ConfigurationError
+        Names the phases that the engine has not relaxed in this database.
+    """
+    known = {
+        doc["phase_id"]: doc["structure"]
+        for doc in stores.references.query(
+            {"engine": engine_name, "rejected": None},
+            properties=["phase_id", "structure"],
+        )
+        if doc.get("structure")
+    }
+    names = [phase.phase_id for phase in phases]
+    if missing := [name for name in names if name not in known]:
+        raise ConfigurationError(
+            f"{len(missing)} phases have no structure relaxed with {engine_name}, the "
+            f"first is {missing[0]}: `hts references compute --engine {engine_name}` "
+            "makes them, or name others with --phase"
+        )
+    return {name: Structure.from_dict(known[name]) for name in names}
 
 
 def _output(key: str, stores: Stores) -> dict[str, object] | None:

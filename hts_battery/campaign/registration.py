@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hts_battery.campaign.registered import gate_since, key_sum, registration_digest
 from hts_battery.connections.stores import insert_new
 
 if TYPE_CHECKING:
@@ -89,7 +90,17 @@ def register_members(
         ids = {"$in": gone[start : start + _BATCH]}
         stores.members.remove_docs({"campaign": spec.name, "candidate_id": ids})
     stores.campaigns.update(
-        {"name": spec.name, "spec": spec.model_dump(mode="json")}, key="name"
+        {
+            "name": spec.name,
+            "spec": spec.model_dump(mode="json"),
+            "members": len(members),
+            "digest": registration_digest(spec, campaign.path, limit=campaign.limit),
+            "key_sum": key_sum(member["content_key"] for member in members),
+            "gate_since": gate_since(
+                stores.campaigns.query_one({"name": spec.name}), spec
+            ),
+        },
+        key="name",
     )
     return new
 

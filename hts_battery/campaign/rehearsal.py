@@ -287,30 +287,18 @@ def rehearse(
 def _compute_references(
     campaign: Campaign, stores: Stores, folder: Path, progress: Progress | None
 ) -> int:
-    """
-    Compute the competing phases with the stand-in, without failures.
-
-    Only the first calculation of the flow: the candidates try the whole of it.
-    """
+    """Compute the competing phases with the stand-in, without failures."""
     from hts_battery.campaign.references import (  # noqa: PLC0415 - slow
         compute_references,
         store_references,
     )
-    from hts_battery.flows.engines import engine  # noqa: PLC0415 - likewise
-    from hts_battery.flows.vasp_flow import VaspFlowMaker  # noqa: PLC0415 - likewise
 
-    maker = engine(campaign.spec.engine).relax_maker(campaign.spec.relaxation)
-    if not isinstance(maker, VaspFlowMaker):
-        raise TypeError(f"{campaign.spec.engine} is no stand-in for VASP")
-    # atomate2 types the makers inside its makers as any Maker.
-    first = maker.flow_maker().relax_maker.relax_maker1  # type: ignore[attr-defined]
     energies = compute_references(
         rehearsal_phases(elements_of(campaign)),
         stores,
         engine_name=campaign.spec.engine,
         relaxation=campaign.spec.relaxation,
         launch_folder=folder / "launches",
-        relax_maker=first,
         progress=progress,
     )
     store_references(energies, stores)

@@ -3,21 +3,110 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING
 
+from hts_battery.campaign.dispatched import Dispatched
+from hts_battery.campaign.judged import read_judged
 from hts_battery.campaign.local_run import released_ids
-from hts_battery.connections.executions import read_executions
+from hts_battery.connections.executions import running_keys
 from hts_battery.flows.calculated import Calculated, read_calculated
-from hts_battery.schemas.execution import Outcome
 from hts_battery.schemas.state import CandidateState
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from hts_battery.campaign.campaign_file import Campaign
+    from hts_battery.campaign.dispatched import Place
     from hts_battery.connections.stores import Stores
     from hts_battery.schemas.campaign import GateSpec
     from hts_battery.schemas.candidate import CandidateDoc
+
+Answer = tuple[CandidateState, str | None]
+"""A state, and why."""
+_UNDER_WAY = frozenset(
+    {CandidateState.QUEUED, CandidateState.RUNNING, CandidateState.RETURNED}
+)
+
+
+class Outcome(Enum):
+    """What has come of a calculation, whoever made it."""
+
+    NOTHING = "nothing"
+    """Nothing is known of it."""
+    PARTLY = "partly"
+    """Some of its orderings have an energy or a failure, others nothing."""
+    COMPUTED = "computed"
+    """Every ordering has an energy or a recorded failure, one at least an energy."""
+    FAILED = "failed"
+    """Nothing has an energy, and something failed."""
+    GATED = "gated"
+    """It did not pass the gate and was not released."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything that decides where one candidate stands."""
+
+    is_member: bool = True
+    """Whether the database has it as a member of the campaign."""
+    runs_here: bool = False
+    """Whether a process of this host computes it now."""
+    sent: CandidateState | None = None
+    """Where its dispatch stands; none where it has none, or one that ended."""
+    sent_reason: str | None = None
+    outcome: Outcome = Outcome.NOTHING
+    outcome_reason: str | None = None
+    judged: CandidateState | None = None
+    """What the builders said; none where nothing."""
+    judged_reason: str | None = None
+
+
+def state_of(facts: Facts) -> Answer:
+    """
+    Say where a candidate stands: the first that applies.
+
+    The one function that does so. What is under way outweighs what was, because it
+    will change it; what the builders said outweighs what they said it of.
+
+    Parameters
+    ----------
+    facts
+        What is known of the candidate.
+
+    Examples
+    --------
+    >>> state_of(Facts(outcome=Outcome.FAILED, outcome_reason="no licence"))
+    (<CandidateState.FAILED: 'failed'>, 'no licence')
+    >>> state_of(Facts(outcome=Outcome.FAILED, sent=CandidateState.QUEUED))[0]
+    <CandidateState.QUEUED: 'queued'>
+    """
+    sent = facts.sent or CandidateState.WAITING, facts.sent_reason
+    outcome = facts.outcome
+    is_open = facts.sent not in {None, CandidateState.CANCELLED}
+    answers: tuple[tuple[bool, CandidateState, str | None], ...] = (
+        (not facts.is_member, CandidateState.DECLARED, None),
+        (facts.runs_here, CandidateState.RUNNING, None),
+        (facts.sent in _UNDER_WAY, *sent),
+        (outcome is Outcome.PARTLY, sent[0], facts.outcome_reason),
+        (
+            facts.judged is not None,
+            facts.judged or CandidateState.RANKED,
+            facts.judged_reason or facts.outcome_reason,
+        ),
+        (
+            outcome is Outcome.COMPUTED,
+            CandidateState.COMPUTED,
+            facts.outcome_reason,
+        ),
+        (is_open, *sent),
+        (outcome is Outcome.FAILED, CandidateState.FAILED, facts.outcome_reason),
+        (outcome is Outcome.GATED, CandidateState.GATED, facts.outcome_reason),
+    )
+    for applies, state, reason in answers:
+        if applies:
+            return state, reason
+    return sent
 
 
 @dataclass(frozen=True)
@@ -35,10 +124,10 @@ def standings(
     campaign: Campaign, stores: Stores, *, execution_folder: Path
 ) -> list[Standing]:
     """
-    Derive the state of every candidate of a campaign.
+    Derive the state of every candidate of a campaign from every output there is.
 
-    The one function that does so, from candidates, the execution record, tasks,
-    entries and thermo.
+    :func:`hts_battery.campaign.status.count_states` answers sooner for a campaign that
+    was submitted.
 
     Parameters
     ----------
@@ -49,100 +138,67 @@ def standings(
     execution_folder
         Folder of the execution record.
     """
-    known = _Known.read(campaign, stores, execution_folder)
+    name, gate = campaign.spec.name, campaign.spec.gate
+    members = set(stores.members.distinct("candidate_id", {"campaign": name}))
+    released = released_ids(name, stores)
+    judged = read_judged(stores, name)
+    # Before the outputs: what ends in between is then seen to have ended.
+    running = running_keys(execution_folder)
+    dispatched = Dispatched.read(stores, name, everywhere=True)
+    calculated = read_calculated(stores)
     found = []
     for _, candidate in campaign.members():
+        one = candidate.candidate_id
         key = campaign.key(candidate)
-        state, reason = known.state(candidate.candidate_id, key)
-        failed = len(known.calculated.get(key, _NOTHING).failed)
-        found.append(
-            Standing(
-                candidate,
-                state,
-                reason,
-                0 if state is CandidateState.FAILED else failed,
+        known = calculated.get(key, _NOTHING)
+        outcome, why = outcome_of(known, None if one in released else gate)
+        sent, sent_reason = sent_of(dispatched.place(key))
+        said, said_reason = judged.state(one, key)
+        state, reason = state_of(
+            Facts(
+                is_member=one in members,
+                runs_here=key in running,
+                sent=sent,
+                sent_reason=sent_reason,
+                outcome=outcome,
+                outcome_reason=why,
+                judged=said,
+                judged_reason=said_reason,
             )
         )
+        failed = 0 if state is CandidateState.FAILED else len(known.failed)
+        found.append(Standing(candidate, state, reason, failed))
     return found
 
 
 _NOTHING = Calculated()
 
 
-@dataclass(frozen=True)
-class _Known:
-    """What the database and the record say of every candidate of a campaign."""
+def sent_of(place: Place | None) -> tuple[CandidateState | None, str | None]:
+    """Say where the dispatch of a candidate stands; no state where it has none."""
+    return (None, None) if place is None else place.state
 
-    gate: GateSpec | None
-    members: set[str]
-    released: set[str]
-    ranked: set[str]
-    unjudged: dict[str, str]
-    entries: dict[str, list[str | None]]
-    calculated: dict[str, Calculated]
-    running: set[str]
 
-    @classmethod
-    def read(cls, campaign: Campaign, stores: Stores, execution_folder: Path) -> _Known:
-        name = campaign.spec.name
-        scope = {"campaign": name}
-        entries: dict[str, list[str | None]] = {}
-        for doc in stores.entries.query(
-            {"kind": "candidate"}, properties=["content_key", "reason"]
-        ):
-            entries.setdefault(doc["content_key"], []).append(doc["reason"])
-        return cls(
-            gate=campaign.spec.gate,
-            members=set(stores.members.distinct("candidate_id", scope)),
-            released=released_ids(name, stores),
-            ranked=set(stores.summary.distinct("candidate_id", scope)),
-            unjudged={
-                doc["candidate_id"]: doc["error"]
-                for doc in stores.thermo.query(
-                    {**scope, "state": "failed"}, properties=["candidate_id", "error"]
-                )
-            },
-            entries=entries,
-            calculated=read_calculated(stores),
-            running={
-                execution.start.content_key
-                for execution in read_executions(execution_folder).executions
-                if execution.outcome is Outcome.RUNNING and execution.start.content_key
-            },
-        )
+def outcome_of(known: Calculated, gate: GateSpec | None) -> tuple[Outcome, str | None]:
+    """
+    Say what has come of a calculation by its outputs and failures.
 
-    def state(self, candidate_id: str, key: str) -> tuple[CandidateState, str | None]:
-        """Say where a candidate stands; the first that applies."""
-        known = self.calculated.get(key, _NOTHING)
-        entries = self.entries.get(key, [])
-        incomplete = bool(known.finished) and not known.is_complete
-        rejected = bool(entries) and None not in entries
-        failed = _failure(known)
-        answers = (
-            (candidate_id not in self.members, CandidateState.DECLARED, None),
-            (key in self.running, CandidateState.RUNNING, None),
-            (incomplete, CandidateState.WAITING, _share(known)),
-            (rejected, CandidateState.REJECTED, next(iter(entries), None)),
-            (
-                candidate_id in self.unjudged,
-                CandidateState.UNJUDGED,
-                self.unjudged.get(candidate_id),
-            ),
-            (
-                bool(entries) and candidate_id in self.ranked,
-                CandidateState.RANKED,
-                failed,
-            ),
-            (bool(known.finished), CandidateState.COMPUTED, failed),
-            (bool(known.failures), CandidateState.FAILED, failed),
-        )
-        for applies, state, reason in answers:
-            if applies:
-                return state, reason
-        gate = None if candidate_id in self.released else self.gate
-        if gate is not None and known.is_gated(gate):
-            return CandidateState.GATED, known.gate_reason(gate)
-        return CandidateState.WAITING, None
+    Parameters
+    ----------
+    known
+        What is stored of it.
+    gate
+        The gate that it must pass; none where there is none or it was released.
+    """
+    if known.finished:
+        if not known.is_complete:
+            return Outcome.PARTLY, _share(known)
+        return Outcome.COMPUTED, _failure(known)
+    if known.failures:
+        return Outcome.FAILED, _failure(known)
+    if gate is not None and known.is_gated(gate):
+        return Outcome.GATED, known.gate_reason(gate)
+    return Outcome.NOTHING, None
 
 
 def _failure(known: Calculated) -> str | None:

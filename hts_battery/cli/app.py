@@ -17,10 +17,14 @@ from hts_battery.cli import (
     formatting,
     launches,
     launchpad,
+    notifying,
+    planning,
     query,
+    recovery,
     references,
     rehearse,
     space,
+    status,
 )
 from hts_battery.errors import (
     ConfigurationError,
@@ -37,6 +41,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(space.app, name="space")
+campaign.app.command("plan")(planning.plan)
+campaign.app.command("status")(status.status)
+launchpad.app.command("notify-test")(notifying.notify_test)
 app.add_typer(campaign.app, name="campaign")
 app.add_typer(references.app, name="references")
 app.add_typer(build.app, name="build")
@@ -48,6 +55,7 @@ app.command("rehearse")(rehearse.rehearse)
 for verb in (dispatching.submit, feeding.pause, feeding.resume, feeding.cancel):
     campaign.app.command()(verb)
 launchpad.app.command("feed")(feeding.feed_launchpad)
+launchpad.app.add_typer(recovery.app)
 
 _FAILED = 1
 _WRONG_USAGE = 2

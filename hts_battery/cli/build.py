@@ -11,7 +11,9 @@ from hts_battery.cli.opening import database_exists, opened_stores
 from hts_battery.cli.options import AsJson, DryRun
 from hts_battery.settings import get_settings
 
-app = typer.Typer(help="Builders: entries, thermo, summary.", no_args_is_help=True)
+app = typer.Typer(
+    help="Builders: entries, thermo, summary, aggregates.", no_args_is_help=True
+)
 
 _COUNTS = ("read", "written", "failed", "unchanged", "removed", "seconds")
 
@@ -121,6 +123,14 @@ def summary(
 ) -> None:
     """Flatten stabilities for analysts."""
     _build("summary", dry_run=dry_run, as_json=as_json, retry_failed=retry_failed)
+
+
+@app.command()
+def aggregates(
+    dry_run: DryRun = False, retry_failed: RetryFailed = False, as_json: AsJson = False
+) -> None:
+    """Rank and count what each campaign adds up to."""
+    _build("aggregates", dry_run=dry_run, as_json=as_json, retry_failed=retry_failed)
 
 
 @app.command("list")

@@ -1,4 +1,4 @@
-"""hts campaign: check a campaign file, run it, see where it stands."""
+"""hts campaign: check a campaign file, run it, let candidates by."""
 
 from __future__ import annotations
 
@@ -204,29 +204,6 @@ def _what_next(spec: Path, data_dir: Path, found: list[Standing]) -> None:
         ("hts references list", "the competing phases"),
     ):
         formatting.line(f"  .venv/bin/{command:<60} {purpose}")
-
-
-@app.command()
-def status(spec: SpecFile, as_json: AsJson = False) -> None:
-    """Say where every candidate of a campaign stands."""
-    from hts_battery.campaign.campaign_file import load_campaign
-    from hts_battery.campaign.standing import standings
-
-    campaign = load_campaign(spec)
-    with opened_stores() as stores:
-        found = standings(
-            campaign, stores, execution_folder=get_settings().execution_folder
-        )
-    states = Counter(str(item.state) for item in found)
-    if as_json:
-        formatting.json_line({"candidates": len(found), "states": dict(states)})
-        return
-    formatting.table(
-        ("state", "candidates"), sorted(states.items()), right=("candidates",)
-    )
-    for item in found:
-        if item.reason:
-            formatting.line(f"{item.candidate.formula}: {item.state}: {item.reason}")
 
 
 @app.command()

@@ -12,6 +12,7 @@ from hts_battery.cli import formatting
 from hts_battery.cli.opening import opened_launchpad
 from hts_battery.cli.options import AsJson, DryRun
 from hts_battery.errors import StoreError, SubmissionError
+from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -100,6 +101,10 @@ def feed_launchpad(
     as_json: AsJson = False,
 ) -> None:
     """Take in what ended, and send what the windows of the campaigns leave room for."""
+    from hts_battery.connections.notifications import check_urls
+
+    # Better now than when there is something to tell.
+    check_urls(get_settings().notify_urls)
     with opened_launchpad() as (stores, launchpad):
         while True:
             reports = _look(stores, launchpad, every, watch=watch, dry_run=dry_run)
@@ -115,16 +120,19 @@ def _look(
 ) -> list[FeedReport] | None:
     """Look once; none where it did not work and there is another look."""
     from hts_battery.campaign.feeding import feed, preview
+    from hts_battery.campaign.telling import tell
 
     if dry_run:
         return preview(stores, launchpad)
     try:
-        return feed(stores, launchpad, wait=watch)
+        reports = feed(stores, launchpad, wait=watch)
+        tell(stores, reports, get_settings().notify_urls)
     except (StoreError, SubmissionError) as err:
         if not watch:
             raise
         formatting.note(f"{err}; looking again in {every:g} s")
         return None
+    return reports
 
 
 def _tell_all(reports: Sequence[FeedReport], *, dry_run: bool, as_json: bool) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from contextlib import contextmanager
+from math import floor, log10
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.live import Live
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -21,11 +24,16 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from rich.console import RenderableType
 
 # Without emoji, or :x: inside a JSON text would become a picture.
 _OUT = Console(highlight=False, soft_wrap=True, emoji=False)
 _TABLES = Console(highlight=False, emoji=False)
 _ERR = Console(stderr=True, highlight=False, emoji=False)
+_DIGITS = 3
+_THREE_DIGITS_ABOVE = 10
 
 
 def line(text: str) -> None:
@@ -142,6 +150,22 @@ def _millis(value: float | None) -> str:
     return "" if value is None else f"{1000 * value:.1f}"
 
 
+def amount(value: float) -> str:
+    """
+    Write a number with two or three significant digits.
+
+    Examples
+    --------
+    >>> [amount(value) for value in (0, 0.01234, 3.14159, 271.8, 18_810.2)]
+    ['0', '0.012', '3.1', '272', '18,800']
+    """
+    if not value:
+        return "0"
+    digits = _DIGITS - 1 if abs(value) < _THREE_DIGITS_ABOVE else _DIGITS
+    places = digits - 1 - floor(log10(abs(value)))
+    return f"{round(value, places):,.{max(0, places)}f}"
+
+
 def fields(values: Mapping[str, Any]) -> None:
     """Print a document, one field a line."""
     width = max(len(name) for name in values)
@@ -161,6 +185,40 @@ def _cell(value: object) -> Any:  # noqa: ANN401 - what rich accepts
     from rich.text import Text
 
     return Text("" if value is None else str(value))
+
+
+@contextmanager
+def live(picture: Path | None = None) -> Iterator[Callable[[RenderableType], None]]:
+    """
+    Show something that changes, in its place on the terminal.
+
+    Parameters
+    ----------
+    picture
+        SVG file into which what was shown last is drawn, as wide as the terminal.
+
+    Yields
+    ------
+    callable
+        Shows its argument instead of what stands there.
+    """
+    console = Console(highlight=False, emoji=False)
+    last: list[RenderableType] = []
+    with Live(console=console, auto_refresh=False) as shown:
+
+        def show(what: RenderableType) -> None:
+            last[:] = [what]
+            shown.update(what, refresh=True)
+
+        try:
+            yield show
+        finally:
+            if picture is not None and last:
+                drawn = Console(
+                    record=True, width=console.width, file=io.StringIO(), emoji=False
+                )
+                drawn.print(last[0])
+                drawn.save_svg(str(picture), title="hts campaign status --watch")
 
 
 @contextmanager

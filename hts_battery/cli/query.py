@@ -1,65 +1,204 @@
-"""hts query: what is stable, why, and as a file."""
+"""hts query: what is stable, why, compared with what, and as a file."""
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hts_battery.cli import formatting
 from hts_battery.cli.opening import opened_stores
 from hts_battery.cli.options import AsJson, DryRun
-from hts_battery.errors import CompositionError, ConfigurationError
+from hts_battery.errors import CompositionError, ConfigurationError, QueryError
+from hts_battery.query.exports import ExportFormat
+from hts_battery.query.groups import GroupBy
 from hts_battery.settings import get_settings
+
+if TYPE_CHECKING:
+    from hts_battery.query import ScreeningDatabase
 
 app = typer.Typer(help="Ask the database.", no_args_is_help=True)
 
 Campaign = Annotated[str | None, typer.Option(help="Only this campaign.")]
+Filter = Annotated[
+    str | None,
+    typer.Option(
+        "--filter",
+        help='Filter in OPTIMADE\'s language: elements HAS "Mn" AND e_hull_1473 <= 0.',
+    ),
+]
+Mongo = Annotated[
+    str | None, typer.Option("--mongo", help="MongoDB filter on summaries, as JSON.")
+]
+Sort = Annotated[
+    str | None,
+    typer.Option("--sort", help="Fields, comma between them; -t_mix is falling."),
+]
+Fields = Annotated[
+    str | None, typer.Option("--fields", help="Fields to show, comma between them.")
+]
+Limit = Annotated[int, typer.Option(min=0, help="How many; 0 is all.")]
+Temperature = Annotated[
+    float | None,
+    typer.Option(help="In K, one that the builders used; the highest if none."),
+]
+
+_SHOWN = ("formula", "campaign", "n_metals", "e_hull", "t_mix", "flags")
 
 
-class ExportFormat(StrEnum):
-    """Formats of an export."""
+def _criteria(
+    screening: ScreeningDatabase,
+    *,
+    words: str | None,
+    mongo: str | None,
+    campaign: str | None = None,
+) -> dict[str, Any]:
+    """Join what the options of a command ask for."""
+    from hts_battery.query.filters import filter_criteria
+    from hts_battery.query.mongo_filters import mongo_criteria
+    from hts_battery.query.selection import joined
 
-    CSV = "csv"
-    JSON = "json"
-    PARQUET = "parquet"
+    known = screening.temperatures() or None
+    return joined(
+        {} if campaign is None else {"campaign": campaign},
+        filter_criteria(words or "", temperatures=known),
+        mongo_criteria(mongo) if mongo else {},
+    )
 
 
 @app.command()
-def stable(
-    temperature: Annotated[
-        float | None,
-        typer.Option(help="In K, one that the builders used; the highest if none."),
+def find(  # noqa: PLR0913, PLR0917 - one parameter per option
+    words: Filter = None,
+    mongo: Mongo = None,
+    campaign: Campaign = None,
+    sort: Sort = None,
+    fields: Fields = None,
+    limit: Limit = 20,
+    distinct: Annotated[
+        str | None, typer.Option(help="Count the values of this field instead.")
     ] = None,
+    group_by: Annotated[
+        GroupBy | None, typer.Option("--group-by", help="Count groups instead.")
+    ] = None,
+    temperature: Temperature = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find candidates by a filter, as a table, values or groups."""
+    from hts_battery.cli import query_tables
+    from hts_battery.query import ScreeningDatabase
+    from hts_battery.query.selection import split_names
+
+    with opened_stores() as stores:
+        screening = ScreeningDatabase(stores)
+        criteria = _criteria(screening, words=words, mongo=mongo, campaign=campaign)
+        if distinct is not None:
+            _show_values(screening.distinct(distinct, criteria), distinct, as_json)
+            return
+        if group_by is not None:
+            _show_groups(screening, group_by, criteria, temperature, as_json)
+            return
+        names = split_names(fields)
+        if not names and not as_json:
+            hot = [f"e_hull_{t:g}".replace(".", "_") for t in screening.temperatures()]
+            names = [*_SHOWN[:4], *hot[-1:], *_SHOWN[4:]]
+        found = list(
+            screening.find(
+                criteria,
+                limit=limit,
+                sort=split_names(sort) or None,
+                fields=names or None,
+            )
+        )
+    if as_json:
+        for row in found:
+            formatting.json_line(row)
+        return
+    query_tables.selection(found, names, title=f"{len(found)} found")
+
+
+def _show_values(pairs: list[tuple[Any, int]], field: str, as_json: bool) -> None:
+    if as_json:
+        for value, number in pairs:
+            formatting.json_line({"value": value, "n": number})
+        return
+    formatting.table(
+        (field, "candidates"),
+        pairs,
+        title=f"{len(pairs)} values",
+        right=("candidates",),
+    )
+
+
+def _show_groups(
+    screening: ScreeningDatabase,
+    by: GroupBy,
+    criteria: dict[str, Any],
+    temperature: float | None,
+    as_json: bool,
+) -> None:
+    kelvin = _temperature(screening, temperature)
+    groups = screening.group(by, criteria, temperature=kelvin)
+    if as_json:
+        for group in groups:
+            formatting.json_line(group._asdict())
+        return
+    best = f"lowest E_hull({kelvin:g} K)\nmeV/atom"
+    formatting.table(
+        (str(by), "candidates", f"stable at\n{kelvin:g} K", best, "formula of it"),
+        (
+            (
+                group.name,
+                group.n_candidates,
+                group.n_stable,
+                f"{1000 * group.lowest:.1f}",
+                group.best,
+            )
+            for group in groups
+        ),
+        right=("candidates", f"stable at\n{kelvin:g} K", best),
+    )
+
+
+def _temperature(screening: ScreeningDatabase, asked: float | None) -> float:
+    """Return the temperature asked for, or the highest; it must be stored."""
+    stored = screening.temperatures()
+    kelvin = max(stored or get_settings().temperatures) if asked is None else asked
+    if stored and kelvin not in stored:
+        raise ConfigurationError(
+            f"no builder has judged anything at {kelvin:g} K; name temperatures "
+            "in the campaign or in HTS_BATTERY_TEMPERATURES, then `hts build all`"
+        )
+    return kelvin
+
+
+@app.command()
+def stable(  # noqa: PLR0913, PLR0917 - one parameter per option
+    temperature: Temperature = None,
     threshold: Annotated[
         float, typer.Option(help="Largest E_hull(T) in meV/atom.")
     ] = 0.0,
     campaign: Campaign = None,
-    limit: Annotated[int, typer.Option(min=0, help="How many; 0 is all.")] = 0,
+    words: Filter = None,
+    mongo: Mongo = None,
+    limit: Limit = 0,
     as_json: AsJson = False,
 ) -> None:
     """List candidates at or below the hull at a temperature."""
     from hts_battery.query import ScreeningDatabase
 
-    kelvin = max(get_settings().temperatures) if temperature is None else temperature
     with opened_stores() as stores:
         screening = ScreeningDatabase(stores)
+        kelvin = _temperature(screening, temperature)
         found = list(
             screening.stable(
                 temperature=kelvin,
                 threshold=threshold / 1000,
                 campaign=campaign,
                 limit=limit,
+                criteria=_criteria(screening, words=words, mongo=mongo),
             )
         )
-        judged = next(screening.find(limit=1), None) is not None
-        if judged and not screening.has_temperature(kelvin):
-            raise ConfigurationError(
-                f"no builder has judged anything at {kelvin:g} K; name temperatures "
-                "in the campaign or in HTS_BATTERY_TEMPERATURES, then `hts build all`"
-            )
     if as_json:
         for summary in found:
             formatting.json_line(summary)
@@ -74,48 +213,131 @@ def stable(
 @app.command()
 def show(
     candidate_id: Annotated[str, typer.Argument(metavar="ID", help="Candidate id.")],
+    why: Annotated[
+        bool, typer.Option("--why", help="How each E_hull was made, term by term.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show one candidate with every term, once per campaign that screened it."""
+    from hts_battery.cli import query_tables
     from hts_battery.query import ScreeningDatabase
 
     with opened_stores() as stores:
-        found = ScreeningDatabase(stores).get(candidate_id)
+        screening = ScreeningDatabase(stores)
+        found = screening.why(candidate_id) if why else screening.get(candidate_id)
     if not found:
         raise CompositionError(
             f"no candidate {candidate_id} has been judged; `hts campaign status SPEC` "
             "says where it stands"
         )
-    for summary in found:
+    for document in found:
         if as_json:
-            formatting.json_line(summary)
+            formatting.json_line(document)
+        elif why:
+            query_tables.explanation(document)
         else:
-            formatting.fields(summary)
+            formatting.fields(document)
 
 
 @app.command()
-def export(
+def compare(
+    first: Annotated[str, typer.Argument(help="Campaign or engine.")],
+    second: Annotated[str, typer.Argument(help="Campaign or engine.")],
+    temperature: Temperature = None,
+    limit: Limit = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Compare two campaigns or engines for the candidates that both judged."""
+    from hts_battery.cli import query_tables
+    from hts_battery.query import ScreeningDatabase
+
+    with opened_stores() as stores:
+        screening = ScreeningDatabase(stores)
+        kelvin = _temperature(screening, temperature)
+        found = screening.compare(first, second, temperature=kelvin)
+        pairs = found.pairs[: limit or None]
+        if as_json:
+            formatting.json_line(
+                {**found.as_dict(), "pairs": [pair._asdict() for pair in pairs]}
+            )
+            return
+        formulas = {
+            doc["candidate_id"]: doc["formula"]
+            for pair in pairs
+            for doc in screening.get(pair.candidate_id)
+        }
+    query_tables.comparison(found, pairs, formulas)
+
+
+@app.command()
+def export(  # noqa: PLR0913, PLR0917 - one parameter per option
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File; printed if none.")
     ] = None,
     file_format: Annotated[
         ExportFormat, typer.Option("--format", help="Format of the file.")
     ] = ExportFormat.CSV,
+    words: Filter = None,
+    mongo: Mongo = None,
     campaign: Campaign = None,
+    sort: Sort = None,
+    fields: Fields = None,
+    limit: Limit = 0,
     dry_run: DryRun = False,
 ) -> None:
-    """Export summaries as a table, one row each, energies in eV/atom."""
+    """Export summaries, one row each, with a manifest that can be cited."""
     from hts_battery.query import ScreeningDatabase
-    from hts_battery.query.exports import export_text, write_export
+    from hts_battery.query.exporting import exported
+    from hts_battery.query.exports import printed
+    from hts_battery.query.selection import split_names
+    from hts_battery.query.snapshots import Asked
 
-    criteria = {} if campaign is None else {"campaign": campaign}
     with opened_stores() as stores:
-        summaries = list(ScreeningDatabase(stores).find(criteria))
-    if dry_run:
-        place = "printed" if output is None else f"written to {output}"
-        formatting.line(f"{len(summaries)} summaries would be {place}")
-    elif output is None:
-        formatting.raw(export_text(summaries, file_format))
-    else:
-        write_export(summaries, output, file_format)
-        formatting.line(f"{len(summaries)} summaries written to {output}")
+        screening = ScreeningDatabase(stores)
+        criteria = _criteria(screening, words=words, mongo=mongo, campaign=campaign)
+        if dry_run:
+            place = "printed" if output is None else f"written to {output}"
+            formatting.line(f"{screening.count(criteria)} summaries would be {place}")
+            return
+        asked = Asked(_written(words, mongo, campaign), tuple(split_names(sort)), limit)
+        content, save = exported(
+            stores,
+            criteria,
+            file_format=file_format,
+            asked=asked,
+            fields=split_names(fields),
+        )
+        if output is None:
+            formatting.raw(printed(content, file_format))
+            return
+        manifest = save(output)
+    formatting.line(f"{len(content.rows)} summaries written to {output}")
+    formatting.line(manifest.citation)
+
+
+def _written(words: str | None, mongo: str | None, campaign: str | None) -> str | None:
+    """Write down how rows were chosen, for the manifest."""
+    parts = [words, mongo, campaign and f'campaign = "{campaign}"']
+    return " AND ".join(f"({part})" for part in parts if part) or None
+
+
+@app.command()
+def snapshot(
+    file: Annotated[Path, typer.Argument(help="An export.")],
+    as_json: AsJson = False,
+) -> None:
+    """Read an export again: its manifest, and whether its digest is right."""
+    from hts_battery.query.snapshots import read_snapshot
+
+    found = read_snapshot(file)
+    if not found.verified:
+        raise QueryError(
+            f"{file} was changed: its {len(found.rows)} rows do not have the digest "
+            f"of its manifest, {found.manifest.digest}"
+        )
+    manifest = found.manifest.model_dump(mode="json")
+    if as_json:
+        formatting.json_line(manifest)
+        return
+    formatting.line(found.manifest.citation)
+    formatting.fields(manifest)

@@ -18,6 +18,7 @@ from hts_battery.settings import get_settings
 if TYPE_CHECKING:
     from collections.abc import Container
 
+    from hts_battery.schemas.campaign import PrerelaxSpec, RelaxationSpec
     from hts_battery.schemas.reference import ReferenceEnergy, ReferencePhase
     from hts_battery.thermo.imported_entries import Rejection
 
@@ -103,13 +104,13 @@ def _fetched(
     from hts_battery.campaign.campaign_file import read_campaign
     from hts_battery.campaign.reference_import import (
         from_materials_project,
-        require_materials_project_engine,
+        materials_project_thermo_type,
         subsystems,
     )
     from hts_battery.connections.materials_project import connect
     from hts_battery.flows.engines import engine as engine_of
 
-    require_materials_project_engine(engine)
+    materials_project_thermo_type(engine)  # refuses an engine that has none
     if (spec is None) == (elements is None):
         raise ConfigurationError("--from-mp needs a campaign file or --elements")
     if spec is not None:
@@ -134,8 +135,16 @@ def _symbols(elements: str) -> list[str]:
 
 
 @app.command()
-def compute(
+def compute(  # noqa: PLR0913, PLR0917 - options are named on the command line
     engine: Engine = "chgnet",
+    like: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="SPEC",
+            help="Compute as this campaign does: its engine, relaxation, pre-relaxed "
+            "structures.",
+        ),
+    ] = None,
     elements: Elements = None,
     phase: Annotated[
         list[str] | None, typer.Option(help="Only this phase; may be repeated.")
@@ -147,8 +156,14 @@ def compute(
     as_json: AsJson = False,
 ) -> None:
     """Relax competing phases with an engine; what is in the job store is not redone."""
+    from hts_battery.campaign.campaign_file import read_campaign
     from hts_battery.flows.engines import engine as engine_of
+    from hts_battery.schemas.campaign import RelaxationSpec
 
+    relaxation, prerelax = RelaxationSpec(), None
+    if like is not None:
+        spec = read_campaign(like).spec
+        engine, relaxation, prerelax = spec.engine, spec.relaxation, spec.prerelax
     engine_of(engine)  # refuses an unknown one
     phases = _phases(elements, phase)
     if dry_run:
@@ -157,24 +172,13 @@ def compute(
         else:
             formatting.line(f"would relax up to {len(phases)} phases with {engine}")
         return
-    from hts_battery.campaign.local_run import Progress
-    from hts_battery.campaign.references import compute_references, store_references
     from hts_battery.flows.references import energy_file, write_energy_file
-    from hts_battery.schemas.campaign import RelaxationSpec
 
-    relaxation = RelaxationSpec()
-    with opened_stores() as stores, formatting.progress() as reporting:
-        energies = compute_references(
-            phases,
-            stores,
-            engine_name=engine,
-            relaxation=relaxation,
-            launch_folder=get_settings().data_dir / "launches",
-            progress=Progress(*reporting),
-        )
-        store_references(energies, stores)
+    energies = _computed(phases, engine, relaxation, prerelax)
     if write is not None:
-        write_energy_file(write, energy_file(energies, engine, relaxation))
+        write_energy_file(
+            write, energy_file(energies, engine, relaxation, prerelax=prerelax)
+        )
     if as_json:
         for energy in energies:
             formatting.json_line(energy.model_dump(mode="json", exclude={"structure"}))
@@ -183,6 +187,40 @@ def compute(
     for energy in rejected:
         formatting.line(f"{energy.phase_id}: rejected: {energy.rejected}")
     formatting.line(f"{len(energies)} phases, {len(rejected)} rejected")
+
+
+def _computed(
+    phases: list[ReferencePhase],
+    engine: str,
+    relaxation: RelaxationSpec,
+    prerelax: PrerelaxSpec | None,
+) -> list[ReferenceEnergy]:
+    """Compute phases and put their energies into the database."""
+    from hts_battery.campaign.conduct import ensure_references
+    from hts_battery.campaign.local_run import Progress
+    from hts_battery.campaign.references import (
+        compute_references,
+        prerelaxed_starts,
+        store_references,
+    )
+
+    with opened_stores() as stores, formatting.progress() as reporting:
+        starts = None
+        if prerelax is not None:
+            names = {element for one in phases for element in one.elements}
+            ensure_references(prerelax.engine, stores, elements=names)
+            starts = prerelaxed_starts(phases, stores, prerelax.engine)
+        energies = compute_references(
+            phases,
+            stores,
+            engine_name=engine,
+            relaxation=relaxation,
+            launch_folder=get_settings().data_dir / "launches",
+            starts=starts,
+            progress=Progress(*reporting),
+        )
+        store_references(energies, stores)
+    return energies
 
 
 def _phases(elements: str | None, names: list[str] | None) -> list[ReferencePhase]:

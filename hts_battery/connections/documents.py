@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from datetime import UTC
 from typing import Any
 
 from bson import json_util
 from bson.errors import BSONError
 
 from hts_battery.errors import StoreError
+
+# The driver would read times without their zone.
+_AWARE = json_util.JSONOptions(tz_aware=True, tzinfo=UTC)
 
 
 def pack_document(document: dict[str, Any]) -> bytes:
@@ -39,7 +43,7 @@ def unpack_document(content: bytes, name: str) -> dict[str, Any]:
     {'a': [1, 0.5, None]}
     """
     try:
-        document = json_util.loads(gzip.decompress(content))
+        document = json_util.loads(gzip.decompress(content), json_options=_AWARE)
     except (OSError, EOFError, zlib.error, ValueError, TypeError, BSONError) as err:
         raise StoreError(f"{name}: not a packed document: {err}") from err
     if not isinstance(document, dict):

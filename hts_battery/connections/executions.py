@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 _MESSAGE_LENGTH = 2000
 _TRACEBACK_LENGTH = 4000
+_TAIL_BYTES = 1 << 18
 _write_lock = Lock()
 
 
@@ -135,7 +136,7 @@ class ExecutionRecord:
         """Write one line at the end of this process's file, onto the disk."""
         identity = process_identity(os.getpid()) or f"{os.getpid()}:0"
         owner = "-".join((host_name(), *identity.split(":")[:2]))
-        path = self.folder / (re.sub(r"[^A-Za-z0-9.-]", "_", owner) + ".jsonl")
+        path = self.folder / f"{_owner(owner)}.jsonl"
         text = line.model_dump_json(exclude_none=True) + "\n"
         try:
             with _write_lock:
@@ -197,6 +198,53 @@ def read_executions(folder: Path) -> RecordedExecutions:
         for key, start in starts.items()
     )
     return RecordedExecutions(executions, torn)
+
+
+def running_keys(folder: Path) -> set[str]:
+    """
+    Return the content keys that processes of this host compute now.
+
+    Only the ends of the files of processes that are alive are read: quick, however
+    long the record.
+
+    Parameters
+    ----------
+    folder
+        Folder of the record.
+
+    Raises
+    ------
+    StoreError
+        As :func:`read_executions`.
+    """
+    found = set()
+    for path in folder.glob(f"{_owner(host_name())}-*.jsonl"):
+        pid, _, began = path.stem.removeprefix(f"{_owner(host_name())}-").partition("-")
+        identity = process_identity(int(pid)) if pid.isdigit() else None
+        if identity is None or identity.split(":")[1] != began:
+            continue
+        open_starts: dict[str, str | None] = {}
+        for number, line in enumerate(_last_lines(path), start=1):
+            event = _read_line(line, place=f"{path}, last lines:{number}")
+            if isinstance(event, ExecutionStart):
+                open_starts[event.execution_id] = event.content_key
+            elif event is not None:
+                open_starts.pop(event.execution_id, None)
+        found |= {key for key in open_starts.values() if key}
+    return found
+
+
+def _last_lines(path: Path) -> list[bytes]:
+    """Read the whole lines at the end of a file."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - _TAIL_BYTES))
+        lines = file.read().splitlines()
+    return lines if size <= _TAIL_BYTES else lines[1:]
+
+
+def _owner(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.-]", "_", text)
 
 
 def ledger(folder: Path) -> Ledger:

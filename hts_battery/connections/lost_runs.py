@@ -373,6 +373,14 @@ def is_locked(launchpad: LaunchPad, fw_id: int) -> bool:
     return found is not None
 
 
+def has_ended(launchpad: LaunchPad, fw_id: int) -> bool:
+    """Say whether nothing of the workflow of a Firework is left to run."""
+    workflow = launchpad.workflows.find_one({"nodes": fw_id}, ["fw_states"])
+    if workflow is None:
+        return True  # it was archived, which comes after the end
+    return {"COMPLETED"}.issuperset(workflow["fw_states"].values())
+
+
 def children_have_not_run(launchpad: LaunchPad, fw_id: int) -> bool:
     """Say whether nothing that follows a Firework has begun."""
     workflow = launchpad.workflows.find_one({"nodes": fw_id}, ["links", "fw_states"])

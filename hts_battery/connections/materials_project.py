@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 KEY_VARIABLES = ("MP_API_KEY", "PMG_MAPI_KEY")
-THERMO_TYPE = "GGA_GGA+U"
-"""PBE and PBE+U, the only energies that belong to those of the engine vasp-mp-gga."""
+THERMO_TYPE_GGA = "GGA_GGA+U"
+"""PBE and PBE+U, the energies that belong to those of the engine vasp-mp-gga."""
+THERMO_TYPE_R2SCAN = "R2SCAN"
+"""r2SCAN alone, the energies that belong to those of the engine vasp-mp24."""
 
 _BATCH = 100  # systems a question: they travel in its address
 _REFUSED = re.compile(r"\b(401|403)\b|api[ _-]?key", re.IGNORECASE)
@@ -50,7 +52,9 @@ class MaterialsProject:
     rester: Rester
     errors: tuple[type[Exception], ...] = (OSError,)
 
-    def entries(self, chemical_systems: Sequence[str]) -> list[dict[str, Any]]:
+    def entries(
+        self, chemical_systems: Sequence[str], *, thermo_type: str
+    ) -> list[dict[str, Any]]:
         """
         Return the uncorrected entries of chemical systems, of one thermo type.
 
@@ -58,6 +62,8 @@ class MaterialsProject:
         ----------
         chemical_systems
             Like ``Li-Mn-O``.
+        thermo_type
+            Which kind of energies; no hull mixes two.
 
         Raises
         ------
@@ -68,11 +74,11 @@ class MaterialsProject:
         """
         found: list[dict[str, Any]] = []
         for start in range(0, len(chemical_systems), _BATCH):
-            with self._translated():
+            with _translated(self.errors):
                 answer = self.rester.get_entries(
                     list(chemical_systems[start : start + _BATCH]),
                     compatible_only=False,
-                    additional_criteria={"thermo_types": [THERMO_TYPE]},
+                    additional_criteria={"thermo_types": [thermo_type]},
                 )
             found += [
                 entry if isinstance(entry, dict) else entry.as_dict()
@@ -80,18 +86,20 @@ class MaterialsProject:
             ]
         return found
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except self.errors as err:
-            if _REFUSED.search(str(err)):
-                # Its message may repeat the key.
-                raise ConfigurationError(_wrong_key()) from None
-            raise StoreError(
-                f"the Materials Project does not answer: {type(err).__name__}: "
-                f"{str(err).partition(chr(10))[0]}; try again later"
-            ) from err
+
+@contextmanager
+def _translated(errors: tuple[type[Exception], ...]) -> Iterator[None]:
+    """Say in our words what the client raises."""
+    try:
+        yield
+    except errors as err:
+        if _REFUSED.search(str(err)):
+            # Its message may repeat the key.
+            raise ConfigurationError(_wrong_key()) from None
+        raise StoreError(
+            f"the Materials Project does not answer: {type(err).__name__}: "
+            f"{str(err).partition(chr(10))[0]}; try again later"
+        ) from err
 
 
 def _wrong_key() -> str:
@@ -101,7 +109,9 @@ def _wrong_key() -> str:
     )
 
 
-def connect(environment: Mapping[str, str] | None = None) -> MaterialsProject:
+def connect(
+    environment: Mapping[str, str] | None = None, *, endpoint: str | None = None
+) -> MaterialsProject:
     """
     Connect to the Materials Project with the key of the environment.
 
@@ -109,11 +119,15 @@ def connect(environment: Mapping[str, str] | None = None) -> MaterialsProject:
     ----------
     environment
         Instead of this process's variables.
+    endpoint
+        Address of a mirror instead of the service's own.
 
     Raises
     ------
     ConfigurationError
         If there is no key, it is refused, or mp-api is not installed.
+    StoreError
+        If the service does not answer.
     """
     variables = os.environ if environment is None else environment
     key = next((variables[name] for name in KEY_VARIABLES if variables.get(name)), None)
@@ -124,13 +138,14 @@ def connect(environment: Mapping[str, str] | None = None) -> MaterialsProject:
         )
     try:
         from mp_api.client import MPRester  # noqa: PLC0415 - an optional extra
-        from mp_api.client.core.client import MPRestError  # noqa: PLC0415 - likewise
+        from mp_api.client.core import MPRestError  # noqa: PLC0415 - likewise
     except ImportError as err:
         raise ConfigurationError(
             "the Materials Project needs mp-api: pip install 'hts_battery[mp]'"
         ) from err
-    try:
-        return MaterialsProject(MPRester(key), (MPRestError, OSError, ValueError))
-    except ValueError:
-        # A key of the wrong length is refused at once, in words that may repeat it.
-        raise ConfigurationError(_wrong_key()) from None
+    errors = (MPRestError, OSError, ValueError)
+    # A key of the wrong length is refused here, and the service is asked for its
+    # release: requests' errors are OSErrors.
+    with _translated(errors):
+        rester = MPRester(key, endpoint=endpoint, mute_progress_bars=True)
+    return MaterialsProject(rester, errors)

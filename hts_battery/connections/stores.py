@@ -108,11 +108,25 @@ COLLECTIONS: dict[str, tuple[str, tuple[Index, ...]]] = {
         (
             Index(("campaign", "candidate_id"), unique=True),
             Index(("candidate_id",)),
-            Index(("formula",)),
+            Index(("canonical_formula",)),
+            Index(("chemical_system",)),
+            Index(("element_keys",)),
             Index(("energy_above_hull",)),
+            Index(("mixing_temperature",)),
+            Index(("n_metals",)),
+            Index(("family",)),
+            Index(("flags",)),
             Index(("input_digest",)),
         ),
     ),
+    "rankings": (
+        "ranking_id",
+        (
+            Index(("ranking_id",), unique=True),
+            Index(("campaign", "temperature", "first_rank")),
+        ),
+    ),
+    "aggregates": ("campaign", (Index(("campaign",), unique=True),)),
     "hulls": ("hull_version", (Index(("hull_version",), unique=True),)),
     "changes": (
         "change_id",
@@ -125,6 +139,9 @@ COLLECTIONS: dict[str, tuple[str, tuple[Index, ...]]] = {
     "locks": ("name", (Index(("name",), unique=True),)),
     "submissions": ("campaign", (Index(("campaign",), unique=True),)),
     "backlog": ("block", (Index(("campaign", "block"), unique=True),)),
+    # What the builders said, in few documents; which messages were sent.
+    "judged": ("block", (Index(("campaign", "block"), unique=True),)),
+    "alerts": ("campaign", (Index(("campaign",), unique=True),)),
     # Workflows that ended, out of FireWorks' own collections.
     "archived_workflows": (
         "fw_id",
@@ -236,6 +253,10 @@ class Stores:
         Stability of each candidate at each temperature.
     summary
         One flat document per candidate and campaign for analysts.
+    rankings
+        Blocks of each campaign's candidates in the order of E_hull.
+    aggregates
+        Counts and histograms over each campaign.
     hulls
         The references of each hull version.
     changes
@@ -248,6 +269,10 @@ class Stores:
         How each campaign is sent to its worker.
     backlog
         What was sent of each campaign and how it ended, in blocks of candidates.
+    judged
+        What the builders said of each campaign, in blocks of candidates.
+    alerts
+        Which messages were sent about each campaign.
     archived_workflows
         Workflows that ended, with their launches, one document each.
     job_store
@@ -267,12 +292,16 @@ class Stores:
     entries: SharedMongoStore
     thermo: SharedMongoStore
     summary: SharedMongoStore
+    rankings: SharedMongoStore
+    aggregates: SharedMongoStore
     hulls: SharedMongoStore
     changes: SharedMongoStore
     builds: SharedMongoStore
     locks: SharedMongoStore
     submissions: SharedMongoStore
     backlog: SharedMongoStore
+    judged: SharedMongoStore
+    alerts: SharedMongoStore
     archived_workflows: SharedMongoStore
     job_store: JobStore
     blob_store: BlobStore = BlobStore.MONGO

@@ -46,7 +46,11 @@ def candidate_orderings(
 
 
 def starting_structure(
-    cell: OrderedCell, outcome: Outcome | None, *, magmom: bool
+    cell: OrderedCell,
+    outcome: Outcome | None,
+    *,
+    magmom: bool,
+    charge: bool = False,
 ) -> Structure:
     """
     Return the structure that a calculation of an ordered cell starts from.
@@ -59,13 +63,15 @@ def starting_structure(
         Pre-relaxation whose lattice and positions are taken instead, if there is one.
     magmom
         Whether the engine takes starting moments.
+    charge
+        Whether the engine takes formal charges.
 
     Raises
     ------
     ValueError
         If the pre-relaxation is of other atoms.
     """
-    start = calculator_structure(cell, magmom=magmom)
+    start = calculator_structure(cell, magmom=magmom, charge=charge)
     if outcome is None:
         return start
     relaxed = outcome["structure"]

@@ -43,8 +43,13 @@ class Engine:
         Calculations that its maker makes, in order; the last one gives the energy.
     magmom
         Whether it starts from the site property ``magmom`` of a structure.
+    charge
+        Whether it takes the site property ``charge``: formal charges.
     correction
         What its energies need before they stand in a hull.
+    prerelaxes
+        Whether it can relax before a gate: its energies are compared with the hull on
+        the node, as they are.
     label
         Name of the calculator where that is not name and version of the packages.
     elements
@@ -59,7 +64,9 @@ class Engine:
     extra: str
     steps: tuple[str, ...] = ("relax",)
     magmom: bool = False
+    charge: bool = False
     correction: str = NO_CORRECTION
+    prerelaxes: bool = True
     label: str | None = None
     elements: Callable[[], frozenset[str]] | None = None
     checks: tuple[Check, ...] = ()

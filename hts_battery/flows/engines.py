@@ -8,6 +8,7 @@ from hts_battery.errors import ConfigurationError
 from hts_battery.flows.engine import Engine
 from hts_battery.flows.forcefields import PREFIX, chgnet_engine, force_field_engine
 from hts_battery.flows.gpaw_engines import gpaw_engines
+from hts_battery.flows.ionic_engine import ionic_engine
 from hts_battery.flows.vasp_engines import (
     REHEARSAL_PREFIX,
     rehearsal,
@@ -24,6 +25,7 @@ ENGINES: Mapping[str, Engine] = {
     one.name: one
     for one in (
         chgnet_engine(),
+        ionic_engine(),
         *gpaw_engines(),
         vasp_mp_gga_engine(),
         vasp_mp24_engine(),

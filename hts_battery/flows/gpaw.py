@@ -345,7 +345,9 @@ def gpaw_maker(
     if moves and not settings.moves_cells:
         raise ConfigurationError(
             f"the engine {name} ({settings.label}) cannot move cells: set "
-            "relaxation.relax_cell to false, or choose the engine gpaw"
+            "relaxation.relax_cell to false, or choose the engine gpaw; competing "
+            "phases are computed as a campaign does with `hts references compute "
+            "--like CAMPAIGN`"
         )
     return GPAWRelaxMaker(
         name=f"{name} relax",

@@ -214,11 +214,13 @@ def tidy(
         Launch folder and action, in the order in which they are done.
     """
     done = []
-    for launch, mark in list(marked_folders(folder)):
+    marked = list(marked_folders(folder))
+    for launch, mark in marked:
+        inner = {one for one, _ in marked if launch in one.parents}
         found = [
             LaunchFile(name=str(path.relative_to(launch)), size=path.lstat().st_size)
             for path in sorted(launch.rglob("*"))
-            if path.is_file() or path.is_symlink()
+            if (path.is_file() or path.is_symlink()) and inner.isdisjoint(path.parents)
         ]
         state = state_of(mark, tasks)
         if [one.name for one in found] == [MARK]:

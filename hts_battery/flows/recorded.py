@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobflow import Flow, Job, Response
+from monty.json import jsanitize
 
 from hts_battery.connections.clients import translated_outages
 from hts_battery.connections.executions import ExecutionRecord, described_error
+from hts_battery.connections.launch_marks import write_mark
 from hts_battery.connections.patience import Patience, allocation_end
 from hts_battery.connections.processes import host_name, process_identity
 from hts_battery.errors import CalculationError, DatabaseOutageError, StoreError
-from hts_battery.connections.launch_marks import write_mark
 from hts_battery.flows.reruns import earlier_launches
 from hts_battery.flows.spool import (
     RESPONSE_FIELD,
@@ -135,6 +136,18 @@ class RecordedJob(Job):
             raise
         _record_made(response)
         return response
+
+    def as_dict(self) -> dict[str, Any]:
+        """
+        Return the job as plain values, the options of its maker too.
+
+        FireWorks makes a text of whatever is left that is none, and the node could not
+        make a maker of that.
+        """
+        found: dict[str, Any] = jsanitize(
+            super().as_dict(), strict=True, enum_values=True
+        )
+        return found
 
     def resolve_args(self, store: JobStore, *args: Any, **kwargs: Any) -> Job:  # noqa: ANN401 - jobflow's own
         """Fetch the outputs that the job refers to; a rocket waits for the database."""

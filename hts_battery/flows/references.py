@@ -14,6 +14,7 @@ from pymatgen.core import Structure
 
 from hts_battery.errors import ConfigurationError
 from hts_battery.flows.engines import engine
+from hts_battery.flows.gpaw_engines import GPAWEngine
 from hts_battery.flows.recorded import jobs_of, recorded
 from hts_battery.flows.versions import installed_versions
 from hts_battery.schemas.calculation import is_vasp_task, read_task
@@ -24,8 +25,11 @@ from hts_battery.schemas.reference import (
     ReferenceEnergyFile,
     mean_oxidation_states,
 )
+from hts_battery.structures.inputs import CHARGE, MOMENT
+from hts_battery.structures.reference_charges import reference_charges
 from hts_battery.structures.reference_library import reference_structure
 from hts_battery.structures.reference_moments import reference_moments
+from hts_battery.thermo.vasp_schemes import vasp_scheme
 from hts_battery.thermo.vasp_tasks import oxide_type_of, vasp_task_energy
 
 if TYPE_CHECKING:
@@ -34,7 +38,7 @@ if TYPE_CHECKING:
 
     from jobflow import Maker
 
-    from hts_battery.schemas.campaign import RelaxationSpec
+    from hts_battery.schemas.campaign import PrerelaxSpec, RelaxationSpec
     from hts_battery.schemas.energy import ComparableEnergy
     from hts_battery.schemas.reference import ReferencePhase
 
@@ -63,13 +67,30 @@ def structure_digest(structure: Structure) -> str:
 
 
 def reference_key(
-    phase: ReferencePhase, engine_name: str, relaxation: RelaxationSpec
+    phase: ReferencePhase,
+    engine_name: str,
+    relaxation: RelaxationSpec,
+    *,
+    start: Structure | None = None,
 ) -> str:
-    """Content key of the relaxation of one phase."""
+    """
+    Content key of the relaxation of one phase.
+
+    Parameters
+    ----------
+    phase
+        The phase.
+    engine_name
+        Name of the engine.
+    relaxation
+        Settings.
+    start
+        Where it begins; the structure of the library unless another is given.
+    """
     calculation = {
         "engine": engine_name,
         "relaxation": relaxation.model_dump(mode="json"),
-        "start": structure_digest(reference_structure(phase)),
+        "start": structure_digest(start or reference_structure(phase)),
     }
     return content_key(phase.phase_id, calculation)
 
@@ -79,6 +100,7 @@ def reference_flow(
     engine_name: str,
     relaxation: RelaxationSpec,
     *,
+    start: Structure | None = None,
     relax_maker: Maker | None = None,
 ) -> Flow:
     """
@@ -92,18 +114,21 @@ def reference_flow(
         Name of the engine.
     relaxation
         Settings, the same as for candidates.
+    start
+        Where it begins: atoms in the order of the library, whose structure it is
+        unless another is given, such as one relaxed with a cheaper engine.
     relax_maker
         The engine's own maker unless another is given.
     """
     maker = relax_maker or engine(engine_name).relax_maker(relaxation)
-    job = maker.make(_start(phase, engine_name))
+    job = maker.make(_started(phase, engine_name, start))
     flow = Flow([job], output=job.output, name=f"reference {phase.phase_id}")
     flow.update_metadata(
         {
             "step": REFERENCE_STEP,
             "phase_id": phase.phase_id,
             "engine": engine_name,
-            "content_key": reference_key(phase, engine_name, relaxation),
+            "content_key": reference_key(phase, engine_name, relaxation, start=start),
         }
     )
     # Not its calculations on the way, where an engine takes several.
@@ -113,12 +138,17 @@ def reference_flow(
     return flow
 
 
-def _start(phase: ReferencePhase, engine_name: str) -> Structure:
-    """Structure of the library, with moments for an engine that starts from them."""
-    start = reference_structure(phase)
-    moments = reference_moments(phase) if engine(engine_name).magmom else None
+def _started(
+    phase: ReferencePhase, engine_name: str, start: Structure | None
+) -> Structure:
+    """Return where it begins, with the moments or charges that the engine takes."""
+    start = reference_structure(phase) if start is None else start.copy()
+    chosen = engine(engine_name)
+    moments = reference_moments(phase) if chosen.magmom else None
     if moments is not None:
-        start.add_site_property("magmom", list(moments))
+        start.add_site_property(MOMENT, list(moments))
+    if chosen.charge:
+        start.add_site_property(CHARGE, list(reference_charges(phase)))
     return start
 
 
@@ -162,7 +192,7 @@ def reference_energy(
     if reason is None and fell_apart and not found.rehearsal:
         # CHGNet pulls some molecular crystals of F2 apart: that is no crystal.
         reason = f"fell apart or collapsed: volume changed by a factor of {growth:.2f}"
-    elif reason is None and is_vasp_task(output) and not found.rehearsal:
+    elif reason is None and is_vasp_task(output):
         reason, comparable = _corrected(phase, output, relaxed, engine_name)
     return ReferenceEnergy(
         **common,
@@ -190,7 +220,8 @@ def _corrected(
         f"{engine_name}:{phase.phase_id}",
         output,
         relaxed,
-        mean_oxidation_states(phase),
+        scheme=vasp_scheme(engine_name),
+        oxidation_states=mean_oxidation_states(phase),
         oxide_type=oxide_type_of(relaxed),
     )
     return (found, None) if isinstance(found, str) else (None, found)
@@ -225,13 +256,37 @@ def package_versions(engine_name: str) -> dict[str, str]:
 
 
 def energy_file(
-    energies: Iterable[ReferenceEnergy], engine_name: str, relaxation: RelaxationSpec
+    energies: Iterable[ReferenceEnergy],
+    engine_name: str,
+    relaxation: RelaxationSpec,
+    *,
+    prerelax: PrerelaxSpec | None = None,
 ) -> ReferenceEnergyFile:
-    """Collect energies of one engine with their provenance."""
+    """
+    Collect energies of one engine with their provenance.
+
+    Parameters
+    ----------
+    energies
+        One a phase.
+    engine_name
+        Name of the engine.
+    relaxation
+        Its settings.
+    prerelax
+        The cheap relaxation whose structures it started from, if it did.
+    """
+    chosen, settings = engine(engine_name), relaxation.model_dump(mode="json")
+    versions = package_versions(engine_name)
+    if prerelax is not None:
+        settings["prerelax"] = prerelax.model_dump(mode="json")
+        versions |= engine(prerelax.engine).versions()
+    if isinstance(chosen, GPAWEngine):
+        settings["gpaw"] = chosen.settings.model_dump(mode="json")
     return ReferenceEnergyFile(
         engine=engine_name,
-        settings=relaxation.model_dump(mode="json"),
-        versions=package_versions(engine_name),
+        settings=settings,
+        versions=versions,
         created=datetime.now(UTC).replace(microsecond=0),
         energies=tuple(sorted(energies, key=lambda energy: energy.phase_id)),
     )

@@ -119,7 +119,9 @@ def order_candidate_job(
     jobs = []
     for cell in todo:
         if cell.ordering_id not in outcomes:
-            made = maker.prerelax_maker.make(calculator_structure(cell, magmom=False))
+            made = maker.prerelax_maker.make(
+                calculator_structure(cell, magmom=False, charge=maker.prerelax_charge)
+            )
             _tag(made, PRERELAX_STEP, order, cell)
             maker.route(made, PRERELAX_STEP)
             jobs.append(made)
@@ -269,6 +271,8 @@ class ScreenMaker(Maker):
         Packages with their versions here; a node with others refuses the jobs.
     magmom
         Whether the engine takes the starting moments of the cells.
+    charge, prerelax_charge
+        Whether the engine, and that of the pre-relaxation, take formal charges.
     routing
         Step → what FireWorks is told of its jobs besides what the order job was told:
         ``_fworker``, ``_queueadapter``. Empty where jobs go the way of the order job.
@@ -284,6 +288,8 @@ class ScreenMaker(Maker):
     entropy: EntropyOptions = field(default_factory=EntropyOptions)
     versions: dict[str, str] = field(default_factory=dict)
     magmom: bool = False
+    charge: bool = False
+    prerelax_charge: bool = False
     routing: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -326,7 +332,10 @@ class ScreenMaker(Maker):
             calculation=spec.calculation,
             entropy=spec.entropy,
             versions=installed_versions([*ORDERING_PACKAGES, *packages]),
-            magmom=getattr(engine(spec.engine), "magmom", False),
+            magmom=engine(spec.engine).magmom,
+            charge=engine(spec.engine).charge,
+            prerelax_charge=spec.prerelax is not None
+            and engine(spec.prerelax.engine).charge,
         )
 
     def route(self, made: Job | Flow, step: str) -> None:
@@ -441,7 +450,10 @@ class ScreenMaker(Maker):
         flows: list[Job | Flow] = []
         for cell in cells:
             start: Any = starting_structure(
-                cell, outcomes.get(cell.ordering_id), magmom=self.magmom
+                cell,
+                outcomes.get(cell.ordering_id),
+                magmom=self.magmom,
+                charge=self.charge,
             )
             jobs: list[Job | Flow] = []
             if self.relax_maker is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from typing import TYPE_CHECKING, Any
 
 from monty.json import jsanitize
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from emmet.core.tasks import TaskDoc
+    from emmet.core.vasp.calculation import Calculation
 
 LARGEST_DOCUMENT_BYTES = 8_000_000
 """Half of what MongoDB takes; a document above it loses its details."""
@@ -36,6 +38,8 @@ _OUTCAR_KEPT = (
 )
 _PRINTED = ("vasp.out", "std_err.txt")
 _LOG = "custodian.json"
+_NUMBER = 8  # bytes of a number in the header of a WAVECAR
+_LONGEST_RECORD = 2.0**40
 
 
 def bare_structure(structure: Structure) -> Structure:
@@ -230,6 +234,31 @@ def last_structure(folder: Path, given: Structure) -> Structure | None:
     return found
 
 
+def is_cut_off(wavecar: Path) -> bool:
+    """
+    Say whether wave functions end before their header says: VASP would stop on them.
+
+    Parameters
+    ----------
+    wavecar
+        A file that holds something; one that is no WAVECAR of VASP is not cut off.
+    """
+    with wavecar.open("rb") as file:
+        header = file.read(2 * _NUMBER)
+        if len(header) < 2 * _NUMBER:
+            return True
+        length, spins = struct.unpack("2d", header)
+        if not (length.is_integer() and 0 < length < _LONGEST_RECORD):
+            return False
+        file.seek(int(length))
+        counts = file.read(2 * _NUMBER)
+    if len(counts) < 2 * _NUMBER:
+        return True
+    kpoints, bands = struct.unpack("2d", counts)
+    records = 2 + spins * kpoints * (1 + bands)
+    return bool(wavecar.stat().st_size < length * records)
+
+
 def _final_moments(folder: Path) -> list[float] | None:
     try:
         table = Outcar(folder / "OUTCAR").magnetization
@@ -244,6 +273,8 @@ def slim(document: TaskDoc) -> tuple[TaskDoc, tuple[str, ...]]:
 
     Onsite density matrices of a calculation with Hubbard U and the steps of custodian's
     earlier attempts grow with atoms times steps; MongoDB refuses documents of 16 MB.
+    The last step of the last calculation stays: without it nobody can check whether
+    that calculation may stand in a hull.
 
     Parameters
     ----------
@@ -251,7 +282,7 @@ def slim(document: TaskDoc) -> tuple[TaskDoc, tuple[str, ...]]:
         atomate2's document of one calculation.
     """
     dropped: set[str] = set()
-    calculations = []
+    calculations: list[Calculation] = []
     for calculation in document.calcs_reversed or ():
         if calculation.output is None:
             continue
@@ -263,9 +294,11 @@ def slim(document: TaskDoc) -> tuple[TaskDoc, tuple[str, ...]]:
         }
         kept = {name: outcar[name] for name in _OUTCAR_KEPT if name in outcar}
         changes: dict[str, Any] = {"outcar": kept}
-        if calculation.output.ionic_steps:
-            changes["ionic_steps"] = None
+        steps = calculation.output.ionic_steps or []
+        last = [] if calculations else steps[-1:]
+        if len(steps) > len(last):
             dropped.add("ionic_steps")
+        changes["ionic_steps"] = last or None
         output = calculation.output.model_copy(update=changes)
         calculations.append(calculation.model_copy(update={"output": output}))
     slimmer = document.model_copy(update={"calcs_reversed": calculations})

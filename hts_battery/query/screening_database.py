@@ -3,46 +3,77 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 
+from hts_battery.connections.reading import aggregated
 from hts_battery.connections.stores import screening_stores
+from hts_battery.errors import QueryError
+from hts_battery.query.comparison import Comparison, compared
+from hts_battery.query.explanation import explanation
+from hts_battery.query.groups import NEEDED, Group, GroupBy, grouped
+from hts_battery.query.planning import planned
+from hts_battery.query.query_fields import Kind
+from hts_battery.query.rankings import ranked
+from hts_battery.query.reading import COLD, ENERGY_AT, SummaryReader
+from hts_battery.query.selection import (
+    criteria_of,
+    fields_of,
+    joined,
+    order_of,
+    selected_rows,
+)
+from hts_battery.query.structures import computed_entry, structures
 from hts_battery.query.tables import summary_rows
 from hts_battery.schemas.summary import temperature_key
 from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pandas as pd
+    from pymatgen.core import Structure
+    from pymatgen.entries.computed_entries import ComputedStructureEntry
 
     from hts_battery.connections.stores import Stores
+    from hts_battery.query.conditions import Criteria
+    from hts_battery.query.selection import Filter
 
-_ORDER = {"energy_above_hull": 1, "candidate_id": 1}
+_ORDER = {COLD: 1, "candidate_id": 1}
 
 
 class ScreeningDatabase:
     """
     Read-only view of what the builders wrote.
 
+    Filters are texts in OPTIMADE's language (``elements HAS ALL "Mn","Ti" AND
+    e_hull_1473 <= 0``) or MongoDB filters on the fields of
+    :class:`~hts_battery.schemas.summary.SummaryDoc`.
+
     Parameters
     ----------
     stores
         Open stores; if not given, those of the settings are opened and closed again
         by :meth:`close` or at the end of a ``with`` block.
+    time_limit
+        Seconds that the server may take for one query; none if not given.
 
     Examples
     --------
     Not run here, since it needs a database::
 
         with ScreeningDatabase() as screening:
-            screening.to_frame({"energy_above_hull_at.1473K": {"$lte": 0}})
+            screening.to_frame('elements HAS "Mn" AND e_hull_1473 <= 0')
     """
 
-    def __init__(self, stores: Stores | None = None) -> None:
+    def __init__(
+        self, stores: Stores | None = None, *, time_limit: float | None = None
+    ) -> None:
         self._stack = ExitStack()
         if stores is None:
             stores = self._stack.enter_context(screening_stores(get_settings()))
         self._stores = stores
+        self._reader = SummaryReader(stores, time_limit=time_limit)
 
     def close(self) -> None:
         """Close what was opened here."""
@@ -56,10 +87,11 @@ class ScreeningDatabase:
 
     def find(
         self,
-        criteria: Mapping[str, Any] | None = None,
+        criteria: Filter | None = None,
         *,
         limit: int = 0,
-        sort: Mapping[str, int] | None = None,
+        sort: Mapping[str, int] | Sequence[str] | None = None,
+        fields: Sequence[str] | None = None,
     ) -> Iterator[dict[str, Any]]:
         """
         Yield summaries, the most stable first.
@@ -67,18 +99,42 @@ class ScreeningDatabase:
         Parameters
         ----------
         criteria
-            MongoDB filter on the fields of
-            :class:`~hts_battery.schemas.summary.SummaryDoc`; all if not given.
+            Filter of either language; all if not given.
         limit
             Number of documents; 0 is no limit.
         sort
-            Field → 1 or -1; by E_hull if not given.
+            Names of fields, falling ones with a minus before them; or path → 1 or -1.
+            By E_hull if not given.
+        fields
+            Names of the fields to return; whole documents if not given.
+
+        Raises
+        ------
+        QueryError
+            If filter, order or fields are refused, or the server takes too long.
         """
-        for doc in self._stores.summary.query(
-            dict(criteria or {}), sort=dict(sort or _ORDER), limit=limit
-        ):
-            doc.pop("_id", None)
-            yield doc
+        found = criteria_of(criteria, temperatures=self._known(criteria))
+        if sort is None:
+            order = dict(_ORDER)
+        elif isinstance(sort, dict):
+            order = dict(sort)
+        else:
+            order = order_of(list(sort), temperatures=self.temperatures())
+        docs = self._reader.in_order(found, order, limit)
+        if fields is None:
+            yield from docs
+            return
+        chosen = fields_of(fields, temperatures=self.temperatures())
+        for doc in docs:
+            yield from selected_rows([doc], chosen)
+
+    def _known(self, criteria: object) -> tuple[float, ...] | None:
+        """Return stored temperatures for a filter in words; None before any build."""
+        return (
+            self.temperatures() or None
+            if isinstance(criteria, str) and criteria.strip()
+            else None
+        )
 
     def stable(
         self,
@@ -87,6 +143,7 @@ class ScreeningDatabase:
         threshold: float = 0.0,
         campaign: str | None = None,
         limit: int = 0,
+        criteria: Filter | None = None,
     ) -> Iterator[dict[str, Any]]:
         """
         Yield summaries at or below a threshold at a stored temperature.
@@ -101,12 +158,21 @@ class ScreeningDatabase:
             Name of a campaign; all if not given.
         limit
             Number of documents; 0 is no limit.
+        criteria
+            A further filter of either language.
         """
-        field = f"energy_above_hull_at.{temperature_key(temperature)}"
-        criteria: dict[str, Any] = {field: {"$lte": threshold}}
+        field = f"{ENERGY_AT}{temperature_key(temperature)}"
+        bound: Criteria = {field: {"$lte": threshold}}
         if campaign is not None:
-            criteria["campaign"] = campaign
-        return self.find(criteria, limit=limit, sort={field: 1, "candidate_id": 1})
+            bound = {"campaign": campaign, **bound}
+        found = joined(bound, criteria_of(criteria, temperatures=self._known(criteria)))
+        return self._reader.in_order(found, {field: 1, "candidate_id": 1}, limit)
+
+    def temperatures(self) -> tuple[float, ...]:
+        """Return every temperature in K at which a campaign was judged."""
+        return tuple(
+            sorted({value for at in self._reader.judged().values() for value in at})
+        )
 
     def has_temperature(self, temperature: float) -> bool:
         """
@@ -117,12 +183,17 @@ class ScreeningDatabase:
         temperature
             In K.
         """
-        field = f"energy_above_hull_at.{temperature_key(temperature)}"
-        return next(self.find({field: {"$exists": True}}, limit=1), None) is not None
+        return temperature in self.temperatures()
 
-    def ranking(self, *, campaign: str, temperature: float) -> Iterator[dict[str, Any]]:
+    def aggregates(self) -> list[dict[str, Any]]:
+        """Return what each campaign adds up to, by its name; few documents."""
+        return list(aggregated(self._stores.aggregates, [{"$sort": {"campaign": 1}}]))
+
+    def ranking(
+        self, *, campaign: str, temperature: float, first: int = 1, limit: int = 0
+    ) -> Iterator[dict[str, Any]]:
         """
-        Yield every summary of a campaign, the most stable at a temperature first.
+        Yield the summaries of a campaign, the most stable at a temperature first.
 
         Parameters
         ----------
@@ -130,9 +201,13 @@ class ScreeningDatabase:
             Name of the campaign.
         temperature
             In K; one that the builders used.
+        first
+            Rank to begin with: the next page begins where the last one ended.
+        limit
+            Number of documents; 0 is no limit.
         """
-        field = f"energy_above_hull_at.{temperature_key(temperature)}"
-        return self.find({"campaign": campaign}, sort={field: 1, "candidate_id": 1})
+        places = ranked(self._stores, campaign, temperature, first=first)
+        return self._reader.at(islice(places, limit or None))
 
     def get(self, candidate_id: str) -> list[dict[str, Any]]:
         """
@@ -150,20 +225,157 @@ class ScreeningDatabase:
         """
         return list(self.find({"candidate_id": candidate_id}))
 
-    def to_frame(self, criteria: Mapping[str, Any] | None = None) -> pd.DataFrame:
+    def count(self, criteria: Filter | None = None) -> int:
+        """Return how many summaries match a filter."""
+        found = criteria_of(criteria, temperatures=self._known(criteria))
+        stages = [*planned(found).stages(), {"$count": "n"}]
+        return next((doc["n"] for doc in self._reader.aggregated(stages)), 0)
+
+    def distinct(
+        self, field: str, criteria: Filter | None = None
+    ) -> list[tuple[Any, int]]:
+        """
+        Return the values of a field and how many summaries have each.
+
+        Parameters
+        ----------
+        field
+            Name of a field; the items of a list count one by one.
+        criteria
+            Filter of either language; all if not given.
+
+        Returns
+        -------
+        list of tuple
+            Value and number, the commonest first.
+        """
+        found = criteria_of(criteria, temperatures=self._known(criteria))
+        (chosen,) = fields_of([field], temperatures=self.temperatures())
+        stages = planned(found).stages()
+        if chosen.kind is Kind.LIST:
+            stages.append({"$unwind": f"${chosen.path.partition('.formula')[0]}"})
+        stages.append({"$group": {"_id": f"${chosen.path}", "n": {"$sum": 1}}})
+        stages.append({"$project": {"value": "$_id", "n": 1}})
+        pairs = [
+            (doc.get("value"), doc["n"]) for doc in self._reader.aggregated(stages)
+        ]
+        return sorted(pairs, key=lambda pair: (-pair[1], str(pair[0])))
+
+    def group(
+        self,
+        by: GroupBy | str,
+        criteria: Filter | None = None,
+        *,
+        temperature: float | None = None,
+    ) -> list[Group]:
+        """
+        Group summaries by element, element set or number of metals.
+
+        Parameters
+        ----------
+        by
+            One of :class:`~hts_battery.query.groups.GroupBy`.
+        criteria
+            Filter of either language; all if not given.
+        temperature
+            In K, at which stable ones are counted; 0 K if not given.
+        """
+        found = criteria_of(criteria, temperatures=self._known(criteria))
+        stages = planned(found).stages()
+        stages.append({"$project": dict.fromkeys(NEEDED, 1)})
+        key = None if temperature is None else temperature_key(temperature)
+        return grouped(self._reader.aggregated(stages), GroupBy(by), key=key)
+
+    def compare(self, first: str, second: str, *, temperature: float) -> Comparison:
+        """
+        Compare what two campaigns, or two engines, say of the same candidates.
+
+        Parameters
+        ----------
+        first, second
+            Names of campaigns or of engines.
+        temperature
+            In K; one that the builders used.
+        """
+        return compared(self._stores, first, second, temperature=temperature)
+
+    def why(
+        self, candidate_id: str, *, campaign: str | None = None
+    ) -> list[dict[str, Any]]:
+        """
+        Say how each E_hull of a candidate was made, term by term.
+
+        Parameters
+        ----------
+        candidate_id
+            Key of the candidate.
+        campaign
+            Name of a campaign; all if not given.
+        """
+        return explanation(self._stores, candidate_id, campaign=campaign)
+
+    def structure(self, candidate_id: str, *, campaign: str | None = None) -> Structure:
+        """
+        Return the relaxed structure of a candidate's lowest ordering.
+
+        Raises
+        ------
+        QueryError
+            If no builder has judged the candidate, or its calculation is gone.
+        """
+        ((_, found),) = structures(self._stores, [self._one(candidate_id, campaign)])
+        return found
+
+    def entry(
+        self, candidate_id: str, *, campaign: str | None = None
+    ) -> ComputedStructureEntry:
+        """
+        Return a candidate's lowest ordering as pymatgen's computed entry.
+
+        Raises
+        ------
+        QueryError
+            As for :meth:`structure`.
+        """
+        return computed_entry(self._stores, self._one(candidate_id, campaign))
+
+    def structures(
+        self, summaries: Sequence[Mapping[str, Any]]
+    ) -> Iterator[tuple[Mapping[str, Any], Structure]]:
+        """Yield each summary with the relaxed structure of its lowest ordering."""
+        return structures(self._stores, summaries)
+
+    def _one(self, candidate_id: str, campaign: str | None) -> dict[str, Any]:
+        for doc in self.get(candidate_id):
+            if campaign in (None, doc["campaign"]):
+                return doc
+        place = "" if campaign is None else f" in campaign {campaign}"
+        raise QueryError(f"no builder has judged candidate {candidate_id}{place}")
+
+    def to_frame(
+        self,
+        criteria: Filter | None = None,
+        *,
+        limit: int = 0,
+        sort: Sequence[str] | None = None,
+        fields: Sequence[str] | None = None,
+    ) -> pd.DataFrame:
         """
         Return summaries as a frame, one row each, the most stable first.
 
         Parameters
         ----------
-        criteria
+        criteria, limit, sort, fields
             As for :meth:`find`.
 
         Returns
         -------
         pandas.DataFrame
-            Flat columns; energies in eV/atom.
+            Flat columns, or the chosen ones; energies in eV/atom.
         """
         import pandas as pd  # noqa: PLC0415 - half a second that documents do not need
 
-        return pd.DataFrame(summary_rows(self.find(criteria)))
+        found = self.find(criteria, limit=limit, sort=sort, fields=fields)
+        if fields is not None:
+            return pd.DataFrame(list(found), columns=list(fields))
+        return pd.DataFrame(summary_rows(found))

@@ -50,6 +50,8 @@ def summary_rows(summaries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]
                 "candidate_id",
                 "campaign",
                 "family",
+                "chemical_system",
+                "n_metals",
                 "engine",
                 "calculator",
                 "energy_per_atom",

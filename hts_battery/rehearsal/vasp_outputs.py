@@ -56,7 +56,7 @@ class Outputs:
         self._spins = 2 if parameters["ISPIN"] == 2 else 1  # noqa: PLR2004 - VASP's
         self._bands = electrons // 2 + 6
         self._hubbard = bool(parameters["LDAU"])
-        self._parameters = parameters
+        self._parameters = {**parameters, "NBANDS": self._bands}
         self._start = time.monotonic()
         self._last_energy = 0.0
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from hts_battery.schemas.candidate import CandidateDoc
 
-_KEY_SCHEME = "hts_battery content key 2"
+KEY_SCHEME = "hts_battery content key 2"
+"""First part of what a content key digests; another scheme, other keys."""
 
 Temperature = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -203,7 +204,7 @@ def content_key(
         sublattice: {name: str(amount) for name, amount in occupation.items()}
         for sublattice, occupation in (assignment or {}).items()
     }
-    text = json.dumps([_KEY_SCHEME, candidate_id, calculation, species], sort_keys=True)
+    text = json.dumps([KEY_SCHEME, candidate_id, calculation, species], sort_keys=True)
     return sha256(text.encode()).hexdigest()[:24]
 
 

@@ -65,6 +65,11 @@ class ComparableEnergy(Document):
         description="Title of each pseudopotential → its hash, empty where not known; "
         "in one hull every element has one.",
     )
+    checks: dict[str, str] = Field(
+        default_factory=dict,
+        description="What was checked before a VASP energy was taken → what was found: "
+        "run type, pseudopotentials, settings.",
+    )
     flags: tuple[str, ...] = Field(
         default=(), description="Warnings about the energy, as words."
     )

@@ -138,3 +138,20 @@ class RecoveryReport(Document):
     def count(self, deed: Deed) -> int:
         """Return for how many Fireworks something was done."""
         return sum(one.deed is deed for one in self.runs)
+
+
+class FailureGroup(Document):
+    """Candidates that failed in the same way, with one of them as an example."""
+
+    failure_class: FailureClass = Field(description="Kind of the failure.")
+    candidates: int = Field(ge=1, description="Candidates whose dispatch it ended.")
+    campaigns: tuple[str, ...] = Field(description="Campaigns they belong to.")
+    node_hours: float = Field(
+        ge=0, description="Node-hours that these dispatches took."
+    )
+    formula: str = Field(description="Formula of the example.")
+    reason: str | None = Field(None, description="Why the example failed.")
+    fw_id: int | None = Field(None, description="First Firework of the example.")
+    folder: str | None = Field(None, description="A launch folder of the example.")
+    has_remedies: bool = Field(description="Whether the policy tries such a one again.")
+    policy: str = Field(description="What the policy does about it, for people.")

@@ -9,11 +9,19 @@ class CandidateState(StrEnum):
     """Where a candidate of a campaign stands; derived, never stored."""
 
     DECLARED = "declared"
-    """Named by the campaign file, not yet in the database: run the campaign."""
+    """Named by the campaign file, not yet in the database: run or submit it."""
     WAITING = "waiting"
-    """In the database, nothing computed yet: run or resume the campaign."""
+    """In the database, nothing or not everything computed, not sent: run or feed."""
+    QUEUED = "queued"
+    """Sent, in the launchpad, nothing of it runs now: look at the queue."""
     RUNNING = "running"
-    """A process of this machine is computing it now: wait."""
+    """A process of this machine or a queue job computes it now: wait."""
+    RETURNED = "returned"
+    """Its queue job has ended and nobody collected it: `hts launchpad feed`."""
+    HELD = "held"
+    """Waits in a campaign that is paused or has spent its budget: resume or submit."""
+    CANCELLED = "cancelled"
+    """Taken back by an operator: submit the campaign again to go on."""
     FAILED = "failed"
     """Its last execution raised an error: read the reason, then `--retry-failed`."""
     GATED = "gated"
@@ -26,3 +34,16 @@ class CandidateState(StrEnum):
     """Has an energy but no stability, the record says why: add references."""
     RANKED = "ranked"
     """Has a summary: nothing left to do."""
+
+
+NEEDS_NOTHING = frozenset(
+    {
+        CandidateState.FAILED,
+        CandidateState.GATED,
+        CandidateState.COMPUTED,
+        CandidateState.REJECTED,
+        CandidateState.UNJUDGED,
+        CandidateState.RANKED,
+    }
+)
+"""States in which nothing more is computed unless somebody asks for it."""

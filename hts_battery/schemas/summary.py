@@ -2,11 +2,35 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+from typing import TYPE_CHECKING
+
 from pydantic import Field
 
 from hts_battery.schemas.base import Document, Rational
 from hts_battery.schemas.build import PreviousJudgement
 from hts_battery.schemas.thermo import DecompositionPhase, OrderingKind, StabilityLabel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+UNPAIRED_ELEMENTS = frozenset({"Li", "Na", "K", "O", "F"})
+"""Charge carriers and anions: in nearly every candidate, so a pair tells nothing."""
+
+
+def element_pairs(elements: Iterable[str]) -> tuple[str, ...]:
+    """
+    Name the pairs of elements by which candidates can be looked up.
+
+    Carriers and anions (:data:`UNPAIRED_ELEMENTS`) form no pairs.
+
+    Examples
+    --------
+    >>> element_pairs(["O", "Ti", "Mn", "Li"])
+    ('Mn-Ti',)
+    """
+    paired = sorted(set(elements) - UNPAIRED_ELEMENTS)
+    return tuple("-".join(pair) for pair in combinations(paired, 2))
 
 
 def temperature_key(temperature: float) -> str:
@@ -33,6 +57,24 @@ class SummaryDoc(Document):
     family: str = Field(description="Family whose sublattices it fills.")
     elements: tuple[str, ...] = Field(description="Symbols, alphabetical.")
     n_elements: int = Field(description="Number of elements.")
+    chemical_system: str = Field(
+        description="Symbols, alphabetical, joined by hyphens."
+    )
+    element_keys: tuple[str, ...] = Field(
+        description="What a set of elements is looked up by: every symbol, and every "
+        "pair (like Mn-Ti) without Li, Na, K, O and F."
+    )
+    n_metals: int = Field(
+        description="Number of different metals: elements of redox centres and charge "
+        "compensators."
+    )
+    species: tuple[str, ...] = Field(
+        description="Species of the chosen assignment, alphabetical; no vacancies."
+    )
+    roles: dict[str, tuple[str, ...]] = Field(
+        description="Role (charge_carrier, redox_centre, charge_compensator, "
+        "polyanion_centre, anion) → symbols of the chosen assignment."
+    )
     engine: str = Field(description="Engine of every energy in this document.")
     calculator: str = Field(description="Calculator with versions.")
     energy_per_atom: float = Field(

@@ -137,7 +137,7 @@ def _near(
     """Sum the screened charges in real space; a charge does not see itself."""
     reach = _REACH / s
     longest = float(np.linalg.norm(vectors, axis=1).max())
-    images = _lattice_vectors(lattice, reach + longest)
+    images = lattice_vectors(lattice, reach + longest)
     # |r + L|^2 multiplied out: a matrix product and no array of vectors.
     squares = 2 * (vectors @ images.T)
     squares += np.einsum("ij,ij->i", vectors, vectors)[:, None]
@@ -155,14 +155,14 @@ def _far(
 ) -> NDArray[np.float64]:
     """Sum the smooth rest over reciprocal vectors, one of each pair G and -G."""
     reciprocal = np.asarray(2 * np.pi * np.linalg.inv(lattice).T, dtype=np.float64)
-    waves = _lattice_vectors(reciprocal, 2 * s * _REACH)
+    waves = lattice_vectors(reciprocal, 2 * s * _REACH)
     waves = waves[: len(waves) // 2]
     squares = np.einsum("ij,ij->i", waves, waves)
     weights = 2 * np.exp(-squares / (4 * s**2)) / squares
     return np.asarray(np.cos(vectors @ waves.T) @ weights)
 
 
-def _lattice_vectors(basis: NDArray[np.float64], radius: float) -> NDArray[np.float64]:
+def lattice_vectors(basis: NDArray[np.float64], radius: float) -> NDArray[np.float64]:
     """List lattice vectors up to a length; the k-th and k-th last are opposite."""
     heights = 1 / np.linalg.norm(np.linalg.inv(basis), axis=0)
     ranges = [np.arange(-int(radius / h), int(radius / h) + 1) for h in heights]

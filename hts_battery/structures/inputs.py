@@ -12,20 +12,25 @@ if TYPE_CHECKING:
 MOMENT = "magmom"
 """Site property of the starting moments; the name that pymatgen's VASP input sets and
 its ASE adaptor read."""
+CHARGE = "charge"
+"""Site property of formal charges; the name that pymatgen's ASE adaptor reads."""
 
 
-def calculator_structure(cell: OrderedCell, *, magmom: bool) -> Structure:
+def calculator_structure(
+    cell: OrderedCell, *, magmom: bool, charge: bool = False
+) -> Structure:
     """
     Return an ordered cell as engines take it: elements, in the cell's order of sites.
 
-    ========  ======  ==============================================================
-    engine    magmom  what else follows from it
-    ========  ======  ==============================================================
-    VASP      yes     MAGMOM is the site property; LDAUU, LDAUJ, LDAUL and POTCAR go by
-                      element, so two valences of an element share them
-    GPAW      yes     pymatgen's ASE adaptor makes it the initial magnetic moments
-    CHGNet    no      takes elements and positions alone
-    ========  ======  ==============================================================
+    ======  ======  ======  ========================================================
+    engine  magmom  charge  what else follows from it
+    ======  ======  ======  ========================================================
+    VASP    yes     no      MAGMOM is the site property; LDAUU, LDAUJ, LDAUL and POTCAR
+                            go by element, so two valences of an element share them
+    GPAW    yes     no      pymatgen's ASE adaptor makes it the initial magnetic moments
+    CHGNet  no      no      takes elements and positions alone
+    ionic   no      yes     pymatgen's ASE adaptor makes it the initial charges
+    ======  ======  ======  ========================================================
 
     Parameters
     ----------
@@ -34,6 +39,9 @@ def calculator_structure(cell: OrderedCell, *, magmom: bool) -> Structure:
     magmom
         Whether starting moments (Bohr magnetons) stay as the site property
         ``magmom``.
+    charge
+        Whether formal charges (elementary charges) become the site property
+        ``charge``.
 
     Returns
     -------
@@ -55,9 +63,15 @@ def calculator_structure(cell: OrderedCell, *, magmom: bool) -> Structure:
     {'magmom': [2.0, 2.0, 0.0, 0.0]}
     >>> calculator_structure(cell, magmom=False).site_properties
     {}
+    >>> calculator_structure(cell, magmom=False, charge=True).site_properties
+    {'charge': [2.0, 2.0, -2.0, -2.0]}
     """
-    structure = cell.to_structure().remove_oxidation_states()
+    structure = cell.to_structure()
+    charges = [float(site.specie.oxi_state) for site in structure]
+    structure.remove_oxidation_states()
     for name in tuple(structure.site_properties):
         if name != MOMENT or not magmom:
             structure.remove_site_property(name)
+    if charge:
+        structure.add_site_property(CHARGE, charges)
     return structure

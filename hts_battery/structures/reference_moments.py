@@ -65,11 +65,22 @@ def reference_moments(phase: ReferencePhase) -> tuple[float, ...] | None:
         return None
     moments = [_moment(element, state) for element, state in states]
     atoms = reference_structure(phase)
-    return tuple(moments[site] for site in _sites(atoms, conventional_structure(phase)))
+    return tuple(
+        moments[site] for site in sites_of_atoms(atoms, conventional_structure(phase))
+    )
 
 
-def _sites(atoms: Structure, conventional: Structure) -> Sequence[int]:
-    """Asymmetric site of each atom of the primitive cell."""
+def sites_of_atoms(atoms: Structure, conventional: Structure) -> Sequence[int]:
+    """
+    Find the asymmetric site of each atom of the primitive cell.
+
+    Parameters
+    ----------
+    atoms
+        The primitive cell.
+    conventional
+        The conventional cell, whose atoms name their sites.
+    """
     positions = atoms.lattice.get_fractional_coords(conventional.cart_coords)
     numbers = np.array([site.specie.Z for site in conventional])
     found = []

@@ -26,9 +26,8 @@ _UNADJUSTED = {
     **dict.fromkeys(_GPAW, "none: MP2020 corrections are fitted to VASP energies only"),
 }
 _FLAGS = dict.fromkeys(_GPAW, ("redox_and_gas_reactions_uncorrected",))
-_OWN_FUNCTION = {
-    "vasp": "hts_battery.thermo.vasp_corrections.correct_vasp_energies",
-}
+_VASP = "vasp"
+_FUNCTION_FOR_VASP = "hts_battery.thermo.vasp_corrections.correct_vasp_energies"
 
 
 def comparable_energy(
@@ -57,7 +56,7 @@ def comparable_energy(
     ------
     ValueError
         If the energy is not finite, the formula has no whole number of atoms, or
-        the calculator's energies do need correcting.
+        the calculator is VASP, whose energies are checked and mostly corrected first.
 
     Examples
     --------
@@ -68,9 +67,10 @@ def comparable_energy(
     (-4.7, ())
     """
     engine = calculator.partition(" ")[0].lower()
-    if engine in _OWN_FUNCTION:
+    if engine.rpartition(":")[2].startswith(_VASP):
         raise ValueError(
-            f"energies of {calculator!r} need corrections: use {_OWN_FUNCTION[engine]}"
+            f"energies of {calculator!r} are checked and corrected first: use "
+            f"{_FUNCTION_FOR_VASP}"
         )
     n_atoms = sum(parse_formula(formula).values())
     if n_atoms.denominator != 1:

@@ -18,6 +18,7 @@ from hts_battery.thermo.vasp_tasks import oxide_type_of
 
 if TYPE_CHECKING:
     from hts_battery.schemas.energy import ComparableEnergy
+    from hts_battery.thermo.vasp_schemes import VaspScheme
 
 _SYMPREC = 0.1
 _WHOLE = 1e-6
@@ -35,8 +36,8 @@ class ImportRules:
     """Calculator that made them."""
     source: str
     """Where they come from, for people."""
-    corrected: bool
-    """Whether they get the MP2020 corrections; otherwise they are taken as they are."""
+    scheme: VaspScheme | None = None
+    """What energies of VASP have to be; none takes energies as they are."""
     unsupported: Callable[[Iterable[str]], Iterable[str]] = field(
         default=lambda _: frozenset()
     )
@@ -113,9 +114,9 @@ def _read(entry: object, rules: ImportRules) -> ReferenceEnergy:
     states = _oxidation_states(entry, composition, rules)
     phase_id = _phase_id(entry, composition)
     comparable = None
-    if rules.corrected:
-        comparable = _corrected(
-            f"{rules.engine}:{phase_id}", entry, composition, structure, states
+    if rules.scheme is not None:
+        comparable = _comparable(
+            f"{rules.engine}:{phase_id}", entry, structure, states, rules.scheme
         )
     elif abs(float(entry.get("correction") or 0.0)) > _SMALL_CORRECTION_EV:
         raise ValueError(
@@ -206,15 +207,21 @@ def _oxidation_states(
     return dict(rules.oxidation_states.get(composition.reduced_formula, {}))
 
 
-def _corrected(
+def _comparable(
     entry_id: str,
     entry: Mapping[str, Any],
-    composition: Composition,
     structure: Structure | None,
     states: Mapping[str, float],
+    scheme: VaspScheme,
 ) -> ComparableEnergy:
-    """Correct the energy of VASP anew; a rejection is a ValueError."""
-    parameters, data = entry.get("parameters") or {}, entry.get("data") or {}
+    """Make the energy of VASP comparable anew; a rejection is a ValueError."""
+    parameters, composition = (
+        entry.get("parameters") or {},
+        _composition(entry["composition"]),
+    )
+    oxide_type = "oxide"
+    if scheme.corrected:
+        oxide_type = _oxide_type(entry.get("data") or {}, composition, structure)
     audit = correct_vasp_energies(
         [
             VaspEnergy(
@@ -224,11 +231,12 @@ def _corrected(
                 run_type=str(parameters.get("run_type")),
                 hubbards=parameters.get("hubbards") or {},
                 oxidation_states=states,
-                oxide_type=_oxide_type(data, composition, structure),
+                oxide_type=oxide_type,
                 potcar_spec=tuple(parameters.get("potcar_spec") or ()),
                 structure=structure,
             )
-        ]
+        ],
+        scheme,
     )
     if audit.rejected:
         raise ValueError(audit.rejected[0].reason)

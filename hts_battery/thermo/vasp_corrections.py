@@ -1,9 +1,10 @@
 """
-MP2020 corrections of VASP energies, with nothing guessed and nothing dropped.
+VASP energies as they enter a hull, with nothing guessed and nothing dropped.
 
-The scheme: Wang et al., Sci. Rep. 11, 15496 (2021), 10.1038/s41598-021-94550-5, as
-implemented in the installed pymatgen, whose version is stored with each energy because
-its values have changed between releases.
+PBE and PBE+U get the MP2020 corrections; r2SCAN gets none, and has a hull of its own.
+The MP2020 scheme: Wang et al., Sci. Rep. 11, 15496 (2021),
+10.1038/s41598-021-94550-5, as implemented in the installed pymatgen, whose version is
+stored with each energy because its values have changed between releases.
 """
 
 from __future__ import annotations
@@ -27,6 +28,11 @@ from hts_battery.schemas.energy import (
     EnergyAdjustment,
     RejectedEnergy,
 )
+from hts_battery.thermo.pseudopotentials import (
+    contents_known,
+    pseudopotential_problem,
+)
+from hts_battery.thermo.vasp_schemes import MP_GGA, VaspScheme
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,10 +41,8 @@ if TYPE_CHECKING:
 
     from hts_battery.schemas.energy import TaskValidation
 
-CALCULATOR = "vasp PBE+U, Materials Project settings"
-SCHEME = "MaterialsProject2020Compatibility"
 _PACKAGES = ("pymatgen", "pymatgen-core")
-_RUN_TYPES = ("GGA", "GGA+U")
+_VALIDATOR = "pymatgen-io-validation"
 _NEUTRAL = 1e-3  # e per atom: mean oxidation states arrive rounded
 _SHORT_OXYGEN_CONTACT = 1.6  # in Å; peroxides have about 1.5, oxides above 2.2
 
@@ -54,11 +58,12 @@ class VaspEnergy:
     energy: float
     """Energy as calculated, eV per cell."""
     run_type: str
-    """Exactly ``GGA`` or ``GGA+U``."""
+    """As emmet-core names it: ``GGA``, ``GGA+U``, ``r2SCAN``."""
     hubbards: Mapping[str, float] = field(default_factory=dict)
     """Element → U in eV, as used."""
-    oxidation_states: Mapping[str, float]
-    """Every element → its mean oxidation state; never guessed."""
+    oxidation_states: Mapping[str, float] = field(default_factory=dict)
+    """Element → its mean oxidation state; never guessed, and of every element where
+    the energy is corrected."""
     oxide_type: str = "oxide"
     """``oxide``, ``peroxide``, ``superoxide``, ``ozonide`` or ``hydroxide``."""
     potcar_spec: tuple[Mapping[str, str], ...] = ()
@@ -69,19 +74,23 @@ class VaspEnergy:
     """Verdict on its settings, of :mod:`hts_battery.thermo.vasp_validation`."""
 
 
-def correct_vasp_energies(energies: Sequence[VaspEnergy]) -> CorrectionAudit:
+def correct_vasp_energies(
+    energies: Sequence[VaspEnergy], scheme: VaspScheme = MP_GGA
+) -> CorrectionAudit:
     """
-    Apply the MP2020 corrections and account for every energy.
+    Make energies of one scheme comparable and account for every one.
 
     Parameters
     ----------
     energies
         Calculations with the Materials Project's settings.
+    scheme
+        What they have to be, and what is added to them.
 
     Returns
     -------
     CorrectionAudit
-        Corrected energies with each adjustment in eV per cell, and what was
+        Comparable energies with each adjustment in eV per cell, and what was
         rejected with the reason: as many as went in.
 
     Raises
@@ -94,10 +103,10 @@ def correct_vasp_energies(energies: Sequence[VaspEnergy]) -> CorrectionAudit:
     used: list[ComparableEnergy] = []
     rejected: list[RejectedEnergy] = []
     for energy in energies:
-        reason = _objection(energy)
+        reason = _objection(energy, scheme)
         try:
             if reason is None:
-                used.append(_corrected(energy))
+                used.append(_comparable(energy, scheme))
         except (CompatibilityError, ValueError) as err:
             # pymatgen says no in both ways; its sentence is the reason.
             reason = str(err)
@@ -112,27 +121,59 @@ def correct_vasp_energies(energies: Sequence[VaspEnergy]) -> CorrectionAudit:
     )
 
 
-def _objection(energy: VaspEnergy) -> str | None:
-    """Say why an energy may not be corrected at all."""
+def _objection(energy: VaspEnergy, scheme: VaspScheme) -> str | None:
+    """Say why an energy may not be used at all."""
     if not isfinite(energy.energy):
         return f"energy {energy.energy} is not a finite number of eV"
-    if energy.run_type not in _RUN_TYPES:
+    if scheme.run_type(energy.run_type) is None:
         return (
-            f"run type {energy.run_type!r} is none of {', '.join(_RUN_TYPES)}: such "
-            "energies do not compare with PBE+U"
+            f"run type {energy.run_type!r} is none of {', '.join(scheme.run_types)}: "
+            f"such energies do not compare with those of {scheme.calculator}"
         )
     if energy.validation is not None and not energy.validation.valid:
         return f"settings: {'; '.join(energy.validation.reasons)}"
     elements = {el.symbol for el in Composition(energy.formula).elements}
+    if not scheme.corrected:
+        return pseudopotential_problem(
+            energy.potcar_spec,
+            elements,
+            release=scheme.potentials,
+            names_only=scheme.rehearsal,
+        )
     missing = sorted(elements - set(energy.oxidation_states))
     if missing:
         return f"no oxidation state supplied for {', '.join(missing)}"
     return None
 
 
-def _corrected(energy: VaspEnergy) -> ComparableEnergy:
-    """Correct one energy, the guesses of the scheme replaced by what is known."""
-    composition = Composition(energy.formula)
+def _comparable(energy: VaspEnergy, scheme: VaspScheme) -> ComparableEnergy:
+    """Take one energy with what its scheme adds."""
+    adjustments = _mp2020(energy) if scheme.corrected else ()
+    n_atoms = round(Composition(energy.formula).num_atoms)
+    total = energy.energy + sum(adjustment.value for adjustment in adjustments)
+    return ComparableEnergy(
+        entry_id=energy.entry_id,
+        formula=energy.formula,
+        calculator=scheme.calculator,
+        uncorrected_energy=energy.energy,
+        n_atoms=n_atoms,
+        energy_per_atom=total / n_atoms,
+        adjustments=adjustments,
+        correction_scheme=scheme.corrections,
+        package_versions={package: version(package) for package in _PACKAGES}
+        if scheme.corrected
+        else {},
+        pseudopotentials={
+            str(spec.get("titel")): str(spec.get("hash") or "")
+            for spec in energy.potcar_spec
+        },
+        checks=_checks(energy, scheme),
+        flags=_flags(energy),
+    )
+
+
+def _mp2020(energy: VaspEnergy) -> tuple[EnergyAdjustment, ...]:
+    """Return the corrections of the scheme, its guesses replaced by what is known."""
     data: dict[str, object] = {
         "oxidation_states": dict(energy.oxidation_states),
         "oxide_type": energy.oxide_type,
@@ -142,7 +183,7 @@ def _corrected(energy: VaspEnergy) -> ComparableEnergy:
         # its oxidation state: -0.503 eV per S too low.
         data["sulfide_type"] = "sulfate"
     entry = ComputedEntry(
-        composition,
+        Composition(energy.formula),
         energy.energy,
         parameters={
             "run_type": energy.run_type,
@@ -153,7 +194,7 @@ def _corrected(energy: VaspEnergy) -> ComparableEnergy:
         entry_id=energy.entry_id,
     )
     scheme = MaterialsProject2020Compatibility(check_potcar=bool(energy.potcar_spec))
-    adjustments = tuple(
+    return tuple(
         EnergyAdjustment(
             name=adjustment.name,
             value=float(adjustment.value),
@@ -162,24 +203,24 @@ def _corrected(energy: VaspEnergy) -> ComparableEnergy:
         )
         for adjustment in scheme.get_adjustments(entry)
     )
-    n_atoms = round(composition.num_atoms)
-    total = energy.energy + sum(adjustment.value for adjustment in adjustments)
-    return ComparableEnergy(
-        entry_id=energy.entry_id,
-        formula=energy.formula,
-        calculator=CALCULATOR,
-        uncorrected_energy=energy.energy,
-        n_atoms=n_atoms,
-        energy_per_atom=total / n_atoms,
-        adjustments=adjustments,
-        correction_scheme=SCHEME,
-        package_versions={package: version(package) for package in _PACKAGES},
-        pseudopotentials={
-            str(spec.get("titel")): str(spec.get("hash") or "")
-            for spec in energy.potcar_spec
-        },
-        flags=_flags(energy),
-    )
+
+
+def _checks(energy: VaspEnergy, scheme: VaspScheme) -> dict[str, str]:
+    """Say what was compared before the energy was taken, and with what."""
+    if not energy.potcar_spec:
+        potentials = "not known"
+    else:
+        means = "contents" if contents_known(energy.potcar_spec) else "titles"
+        potentials = f"{scheme.potentials} by {means}"
+    settings = "not validated"
+    if energy.validation is not None:
+        release = energy.validation.package_versions.get(_VALIDATOR, "")
+        settings = f"valid by {_VALIDATOR} {release}".rstrip()
+    return {
+        "run type": scheme.run_type(energy.run_type) or energy.run_type,
+        "pseudopotentials": potentials,
+        "settings": settings,
+    }
 
 
 def _known(uncertainty: float) -> float | None:
@@ -192,7 +233,7 @@ def _flags(energy: VaspEnergy) -> tuple[str, ...]:
         flags.append("pseudopotentials_not_checked")
     if energy.validation is None:
         flags.append("settings_not_validated")
-    if abs(_charge(energy)) > _NEUTRAL:
+    if energy.oxidation_states and abs(_charge(energy)) > _NEUTRAL:
         flags.append("oxidation_states_not_neutral")
     if energy.structure is not None and _has_short_oxygen_contact(energy.structure):
         flags.append("short_oxygen_contact")
@@ -203,7 +244,7 @@ def _charge(energy: VaspEnergy) -> float:
     """Charge of the cell by its oxidation states, in e per atom."""
     composition = Composition(energy.formula)
     total = sum(
-        float(amount) * energy.oxidation_states[element.symbol]
+        float(amount) * energy.oxidation_states.get(element.symbol, 0.0)
         for element, amount in composition.items()
     )
     return total / float(composition.num_atoms)

@@ -1,4 +1,4 @@
-"""What a stored VASP task says of an energy: validated, corrected, or why not."""
+"""What a stored VASP task says of an energy: validated, comparable, or why not."""
 
 from __future__ import annotations
 
@@ -13,18 +13,20 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
     from hts_battery.schemas.energy import ComparableEnergy
+    from hts_battery.thermo.vasp_schemes import VaspScheme
 
 
 def vasp_task_energy(
     entry_id: str,
     output: Mapping[str, Any],
     structure: Structure,
-    oxidation_states: Mapping[str, float],
     *,
+    scheme: VaspScheme,
+    oxidation_states: Mapping[str, float],
     oxide_type: str = "oxide",
 ) -> ComparableEnergy | str:
     """
-    Validate and correct the energy of one VASP task, of a candidate or a phase.
+    Validate the energy of one VASP task, of a candidate or a phase, and correct it.
 
     Parameters
     ----------
@@ -34,21 +36,26 @@ def vasp_task_energy(
         An emmet-core ``TaskDoc`` as stored.
     structure
         Its final structure.
+    scheme
+        What the energies of its engine have to be, and what is added to them.
     oxidation_states
-        Element → mean formal charge: supplied, never guessed.
+        Element → mean formal charge: supplied, never guessed. Not asked for where
+        nothing is added.
     oxide_type
         ``oxide``, ``peroxide``, ``superoxide``, ``ozonide`` or ``hydroxide``.
 
     Returns
     -------
     ComparableEnergy or str
-        The corrected energy, or the reason why there is none.
+        The energy as it enters a hull, or the reason why there is none.
 
     Raises
     ------
     KeyError
         If the document lacks what every VASP task has.
     """
+    if (output.get("run") or {}).get("rehearsal") and not scheme.rehearsal:
+        return "computed by a stand-in for VASP, so its energy means nothing"
     if not output["calcs_reversed"]:
         return "too large to be stored whole, so its settings cannot be checked"
     last = output["calcs_reversed"][0]
@@ -66,9 +73,10 @@ def vasp_task_energy(
                 oxide_type=oxide_type,
                 potcar_spec=tuple(last["input"].get("potcar_spec") or ()),
                 structure=structure,
-                validation=validate_vasp_task(output),
+                validation=validate_vasp_task(output, scheme.functional),
             )
-        ]
+        ],
+        scheme,
     )
     return audit.rejected[0].reason if audit.rejected else audit.used[0]
 

@@ -13,19 +13,21 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.schemas.energy import TaskValidation
+from hts_battery.thermo.vasp_schemes import MP_GGA
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pymatgen.io.validation.common import VaspFiles
 
-_FUNCTIONAL = "pbe"
 # What a document lacks surfaces as any of these, deep inside two packages.
 _LACKING = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 _PACKAGES = ("pymatgen-io-validation", "emmet-core", "pymatgen", "pymatgen-core")
 
 
-def validate_vasp_task(task: Mapping[str, Any]) -> TaskValidation:
+def validate_vasp_task(
+    task: Mapping[str, Any], functional: str = MP_GGA.functional
+) -> TaskValidation:
     """
     Check a VASP task document against the Materials Project's settings.
 
@@ -34,6 +36,8 @@ def validate_vasp_task(task: Mapping[str, Any]) -> TaskValidation:
     task
         Document that atomate2's VASP jobs return (emmet-core's ``TaskDoc``), as
         stored. Pseudopotentials are checked where it holds their statistics.
+    functional
+        Functional of the hull, as pymatgen-io-validation calls it.
 
     Returns
     -------
@@ -50,20 +54,24 @@ def validate_vasp_task(task: Mapping[str, Any]) -> TaskValidation:
         files = ValidationDoc.task_doc_to_vasp_files(document)
     except _LACKING as err:
         return _verdict([f"the task document cannot be checked: {err!r}"], [])
-    return validate_vasp_files(files)
+    return validate_vasp_files(files, functional)
 
 
-def validate_vasp_files(files: VaspFiles) -> TaskValidation:
+def validate_vasp_files(
+    files: VaspFiles, functional: str = MP_GGA.functional
+) -> TaskValidation:
     """
     Check inputs and outputs of one calculation.
 
-    The package admits several functionals, each with its own settings; the hull of
-    corrected energies is one of PBE, so any other is a reason here.
+    The package admits several functionals, each with its own settings; a hull is of
+    one, so any other is a reason here.
 
     Parameters
     ----------
     files
         As pymatgen-io-validation reads them.
+    functional
+        Functional of the hull, as that package calls it.
 
     Returns
     -------
@@ -79,10 +87,8 @@ def validate_vasp_files(files: VaspFiles) -> TaskValidation:
     except _LACKING as err:
         return _verdict([f"the settings cannot be checked: {err!r}"], [])
     reasons, warnings = list(found.reasons), list(found.warnings)
-    if files.functional != _FUNCTIONAL:
-        reasons.append(
-            f"functional: is {files.functional}, but should be {_FUNCTIONAL}"
-        )
+    if files.functional != functional:
+        reasons.append(f"functional: is {files.functional}, but should be {functional}")
     if not has_potcar:
         warnings.append("no statistics of the pseudopotentials, so not checked")
     return _verdict(reasons, warnings)

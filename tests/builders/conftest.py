@@ -1,4 +1,4 @@
-"""The three builders on the stores of one test."""
+"""The builders on the stores of one test."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ import pytest
 
 from hts_battery.builders.entries import EntriesBuilder
 from hts_battery.builders.screening_builder import run_builder
-from hts_battery.campaign.building import summary_builder, thermo_builder
+from hts_battery.campaign.building import (
+    aggregates_builder,
+    summary_builder,
+    thermo_builder,
+)
 
 if TYPE_CHECKING:
     from hts_battery.builders.screening_builder import ScreeningBuilder
@@ -33,11 +37,15 @@ class Chain:
             return EntriesBuilder(
                 stores.tasks, stores.references, stores.entries, **options
             )
-        maker = thermo_builder if name == "thermo" else summary_builder
-        return maker(self.spec, stores, temperatures, **options)
+        makers = {
+            "thermo": thermo_builder,
+            "summary": summary_builder,
+            "aggregates": aggregates_builder,
+        }
+        return makers[name](self.spec, stores, temperatures, **options)
 
     def run(self, **options: object) -> dict[str, BuildReport]:
-        names = ("entries", "thermo", "summary")
+        names = ("entries", "thermo", "summary", "aggregates")
         return {name: run_builder(self.make(name, **options)) for name in names}
 
 

@@ -41,7 +41,7 @@ def task(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any field
     } | changes
 
 
-def passed(_: object) -> TaskValidation:
+def passed(*_: object) -> TaskValidation:
     return TaskValidation(valid=True, reasons=(), warnings=(), package_versions={})
 
 
@@ -49,7 +49,9 @@ def test_a_valid_task_is_corrected_with_the_oxidation_states_of_its_cell(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(vasp_tasks, "validate_vasp_task", passed)
-    found = vasp_comparable_energy("a", task(), cell(), ASSIGNMENT)
+    found = vasp_comparable_energy(
+        "a", task(), cell(), ASSIGNMENT, engine="vasp-mp-gga"
+    )
     assert isinstance(found, ComparableEnergy)
     total = sum(adjustment.value for adjustment in found.adjustments)
     # MP2020: -0.687 eV for each O of an oxide, -1.668 for each Mn with U.
@@ -58,14 +60,47 @@ def test_a_valid_task_is_corrected_with_the_oxidation_states_of_its_cell(
 
 
 def test_a_task_that_cannot_be_checked_is_rejected() -> None:
-    found = vasp_comparable_energy("a", task(), cell(), ASSIGNMENT)
+    found = vasp_comparable_energy(
+        "a", task(), cell(), ASSIGNMENT, engine="vasp-mp-gga"
+    )
     assert isinstance(found, str)
     assert "cannot be checked" in found
 
 
 def test_without_its_cell_no_oxidation_state_is_guessed() -> None:
-    found = vasp_comparable_energy("a", task(), cell(), None)
+    found = vasp_comparable_energy("a", task(), cell(), None, engine="vasp-mp-gga")
     assert found == "oxidation states unknown: the ordered cell of this task is lost"
+
+
+def test_an_r2scan_task_needs_no_oxidation_states_and_gets_no_correction(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[object] = []
+
+    def valid(_: object, functional: str) -> TaskValidation:
+        asked.append(functional)
+        return passed()
+
+    monkeypatch.setattr(vasp_tasks, "validate_vasp_task", valid)
+    titles = ("Li_sv 10Sep2004", "Mn_pv 02Aug2007", "O 08Apr2002")
+    last = {
+        "vasp_version": "6.4.2",
+        "run_type": "r2SCAN",
+        "input": {"potcar_spec": [{"titel": f"PAW_PBE {one}"} for one in titles]},
+    }
+    document = task(calcs_reversed=[last])
+    found = vasp_comparable_energy("a", document, cell(), None, engine="vasp-mp24")
+    assert isinstance(found, ComparableEnergy)
+    assert found.energy_per_atom == -26.0 / 4
+    assert found.adjustments == ()
+    assert found.checks["run type"] == "r2SCAN"
+    assert found.checks["pseudopotentials"] == "PBE_64 by titles"
+    assert asked == ["r2scan"]
+    mixed = vasp_comparable_energy(
+        "a", document, cell(), ASSIGNMENT, engine="vasp-mp-gga"
+    )
+    assert isinstance(mixed, str)
+    assert "run type 'r2SCAN' is none of GGA, GGA+U" in mixed
 
 
 def test_reading_a_vasp_task() -> None:

@@ -50,6 +50,10 @@ REFUSED = {
         ("engine: chgnet", "engine: chgnot"),
         (11, "engine", "there is no engine 'chgnot'; choose one of chgnet"),
     ),
+    "a gate whose energies are not corrected yet": (
+        ("engine: chgnet", "engine: vasp-mp24\nprerelax: {engine: vasp-mp-gga}"),
+        (12, "prerelax.engine", "vasp-mp-gga cannot relax before the gate"),
+    ),
     "a sample larger than the space": (
         (FORMULAS, "selection: {method: sample, count: 100000, seed: 1}"),
         (9, "selection", "100000"),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hts_battery.connections.stores import Stores
 
 LABEL = "vasp mp-gga PBE"
+R2SCAN_LABEL = "vasp mp24 r2SCAN PBE_64"
 
 
 def entries() -> list[dict[str, Any]]:
@@ -38,7 +39,11 @@ def entries() -> list[dict[str, Any]]:
 class FakeRester:
     """Answers with the same entries, whatever it is asked."""
 
-    def get_entries(self, _systems: object, **_options: object) -> list[Any]:
+    def __init__(self) -> None:
+        self.asked: list[object] = []
+
+    def get_entries(self, _systems: object, **options: object) -> list[Any]:
+        self.asked.append(options["additional_criteria"])
         return entries()
 
 
@@ -76,8 +81,10 @@ def test_importing_twice_writes_once(tmp_path: Path, stores: Stores) -> None:
         ("vasp-mp-gga", None, "--calculator is missing"),
         ("chgnet", LABEL, "are none of the engine chgnet"),
         ("vasp-mp-gga", "chgnet 0.4.2", "are none of the engine vasp-mp-gga"),
-        ("vasp-mp24", "vasp mp24 r2SCAN PBE_64", "no hull is made of them"),
-        ("rehearsal:vasp-mp-gga", "vasp mp-gga PBE rehearsal", "no hull is made"),
+        ("vasp-mp24", LABEL, "are none of the engine vasp-mp24"),
+        ("vasp-mp-gga", R2SCAN_LABEL, "are none of the engine vasp-mp-gga"),
+        ("rehearsal:vasp-mp-gga", "vasp mp-gga PBE rehearsal", "mean nothing outside"),
+        ("rehearsal:vasp-mp24", f"{R2SCAN_LABEL} rehearsal", "mean nothing outside"),
     ],
 )
 def test_another_calculator_is_refused(
@@ -91,7 +98,7 @@ def test_the_calculator_of_a_force_field_is_its_engine_with_a_version() -> None:
     rules = import_rules(
         "forcefield:MACE-MP-0", "forcefield:MACE-MP-0 0.3.14", source="test"
     )
-    assert not rules.corrected
+    assert rules.scheme is None
 
 
 @pytest.mark.parametrize(
@@ -113,7 +120,19 @@ def test_a_wrong_file_is_refused(
         read_file(tmp_path / "b.json", engine_name="vasp-mp-gga", calculator=LABEL)
 
 
-def test_the_materials_project_is_for_its_own_engine_only() -> None:
+def test_an_engine_is_given_its_own_kind_of_energies() -> None:
+    rester = FakeRester()
+    connection = MaterialsProject(rester)
+    used, rejected = from_materials_project(
+        ["F-Li"], connection, engine_name="vasp-mp24"
+    )
+    assert rester.asked == [{"thermo_types": ["R2SCAN"]}]
+    # Whatever the service answers: PBE stands in no hull of r2SCAN.
+    assert used == ()
+    assert "run type 'GGA' is none of r2SCAN" in rejected[0].reason
+
+
+def test_the_materials_project_is_for_its_own_engines_only() -> None:
     connection = MaterialsProject(FakeRester())
     used, rejected = from_materials_project(
         ["F-Li"], connection, engine_name="vasp-mp-gga"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -7,14 +8,26 @@ from fakes import FakeRelaxMaker, fake_reference_energies
 
 from hts_battery.campaign.conduct import ensure_references
 from hts_battery.campaign.local_run import Progress
-from hts_battery.campaign.references import compute_references, store_references
+from hts_battery.campaign.references import (
+    compute_references,
+    prerelaxed_starts,
+    store_references,
+)
 from hts_battery.connections.executions import ledger
+from hts_battery.errors import ConfigurationError, SubmissionError
+from hts_battery.flows.engines import ENGINES
 from hts_battery.flows.references import shipped_energies
 from hts_battery.schemas.campaign import RelaxationSpec
-from hts_battery.structures.reference_library import reference_phase
+from hts_battery.settings import get_settings
+from hts_battery.structures.reference_library import (
+    reference_phase,
+    reference_structure,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from pymatgen.core import Structure
 
     from hts_battery.connections.stores import Stores
     from hts_battery.schemas.reference import ReferenceEnergy
@@ -111,3 +124,80 @@ def test_a_failed_reference_says_so_and_is_tried_again(
     assert compute(FakeRelaxMaker(error="no licence")).rejected == "the job failed"
     assert compute(FakeRelaxMaker()).rejected is None
     assert ledger(execution_folder).total.failed == 1
+
+
+def compute(
+    stores: Stores,
+    folder: Path,
+    maker: FakeRelaxMaker | None = None,
+    *,
+    starts: dict[str, Structure] | None = None,
+) -> list[ReferenceEnergy]:
+    return compute_references(
+        PHASES,
+        stores,
+        engine_name="chgnet",
+        relaxation=RelaxationSpec(),
+        launch_folder=folder,
+        starts=starts,
+        relax_maker=maker,
+    )
+
+
+@pytest.mark.usefixtures("execution_folder")
+def test_no_phase_is_started_where_launches_hold_too_much(
+    stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("chgnet")
+    folder = tmp_path / "launches"
+    folder.mkdir()
+    (folder / "left").write_bytes(b"x" * 200)
+    monkeypatch.setenv("HTS_BATTERY_LAUNCH_QUOTA", "100")
+    get_settings.cache_clear()
+    try:
+        with pytest.raises(SubmissionError, match="nothing new is started"):
+            compute(stores, folder, FakeRelaxMaker())
+        assert stores.tasks.count() == 0
+        (folder / "left").unlink()
+        found = compute(stores, folder, FakeRelaxMaker())
+        # What is computed is known whatever the launches hold.
+        (folder / "left").write_bytes(b"x" * 200)
+        assert compute(stores, folder, FakeRelaxMaker(error="not called")) == found
+    finally:
+        monkeypatch.undo()
+        get_settings.cache_clear()
+
+
+def test_an_engine_that_cannot_run_here_is_refused_before_anything_runs(
+    stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lacking = replace(ENGINES["chgnet"], checks=(lambda _: ("no program here",),))
+    monkeypatch.setitem(ENGINES, "chgnet", lacking)  # type: ignore[misc]
+    with pytest.raises(ConfigurationError, match="no program here"):
+        compute(stores, tmp_path / "launches")
+    assert stores.tasks.count() == 0
+
+
+@pytest.mark.usefixtures("execution_folder")
+def test_phases_begin_where_a_cheaper_engine_left_them(
+    stores: Stores, tmp_path: Path
+) -> None:
+    pytest.importorskip("chgnet")
+    folder = tmp_path / "launches"
+    with pytest.raises(ConfigurationError, match="2 phases have no structure relaxed"):
+        prerelaxed_starts(PHASES, stores, "chgnet")
+    store_references(compute(stores, folder, FakeRelaxMaker()), stores)
+    starts = prerelaxed_starts(PHASES, stores, "chgnet")
+    for start in starts.values():
+        start.scale_lattice(1.1 * start.volume)
+    again = compute(stores, folder, FakeRelaxMaker(), starts=starts)
+    # Another start is another calculation, and the library's structure stays known.
+    assert stores.tasks.count() == 2 * len(PHASES)
+    for phase, energy in zip(PHASES, again, strict=True):
+        library = reference_structure(phase)
+        assert energy.volume_per_atom == pytest.approx(
+            1.1 * library.volume / len(library)
+        )
+    assert {one.start_digest for one in again} == {
+        one.start_digest for one in compute(stores, folder, FakeRelaxMaker())
+    }

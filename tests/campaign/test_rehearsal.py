@@ -203,8 +203,8 @@ class TestTwoCandidates:
         (failure,) = report.failures
         assert failure.failure_class == "node or filesystem failure"
         assert failure.attempts == failure.repeated > 0
-        # Two orderings and three calculations each, five references, repetitions.
-        assert report.jobs == 2 + 6 + 5 + failure.repeated
+        # Three calculations of two orderings and five references, repetitions.
+        assert report.jobs == 2 + 6 + 15 + failure.repeated
         assert report.seconds < 120
         assert report.lacking
         assert not (on_server / REHEARSALS).exists()

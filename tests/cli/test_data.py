@@ -13,6 +13,7 @@ from fakes import fake_reference_energies
 
 from hts_battery.connections import embedded
 from hts_battery.connections.stores import open_stores
+from hts_battery.flows.references import shipped_energies
 from hts_battery.schemas.summary import SummaryDoc
 
 if TYPE_CHECKING:
@@ -96,10 +97,31 @@ def test_references_are_computed_and_written_to_a_file(
 
 
 @pytest.mark.mongo
+@pytest.mark.usefixtures("on_server", "fake_engine")
+def test_references_are_computed_as_a_campaign_computes_its_candidates(
+    hts: Callable[..., Answer], campaign_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    settings = "relaxation: {steps: 1, fmax: 10, relax_cell: false}"
+    both = f"engine: fake\nprerelax: {{engine: chgnet}}\n{settings}"
+    file = campaign_file(("engine: chgnet", both))
+    target = tmp_path / "own.json"
+    words = ("references", "compute", "--like", file, "--phase", "LiF-rocksalt")
+    (row,) = hts(*words, "--write", target, "--json").lines
+    assert (row["phase_id"], row["engine"]) == ("LiF-rocksalt", "fake")
+    written = json.loads(target.read_text())
+    assert written["settings"]["steps"] == 1
+    assert written["settings"]["prerelax"]["engine"] == "chgnet"
+    # The fake moves nothing: it began where the shipped relaxation with CHGNet ended.
+    shipped = shipped_energies("chgnet", elements=["Li", "F"]).energies
+    (began,) = (one for one in shipped if one.phase_id == "LiF-rocksalt")
+    assert row["volume_per_atom"] == pytest.approx(began.volume_per_atom, abs=1e-5)
+
+
+@pytest.mark.mongo
 @pytest.mark.usefixtures("screened")
 def test_build_counts_what_it_did(hts: Callable[..., Answer]) -> None:
     (total,) = hts("build", "all", "--json").lines
-    assert list(total) == ["entries", "thermo", "summary"]
+    assert list(total) == ["entries", "thermo", "summary", "aggregates"]
     for counts in total.values():
         assert set(counts) >= COUNTS
         assert counts["read"] == counts["unchanged"] > 0
@@ -293,7 +315,7 @@ def test_the_materials_project_is_asked_only_with_a_key_for_its_own_engine(
     monkeypatch.delenv("PMG_MAPI_KEY", raising=False)
     words = ("references", "import", "--from-mp")
     wrong = {
-        (): "belong to vasp-mp-gga, not to chgnet",
+        (): "belong to vasp-mp-gga or vasp-mp24, not to chgnet",
         ("--engine", "vasp-mp-gga"): "needs a campaign file or --elements",
         ("--engine", "vasp-mp-gga", "--elements", "Li,Og"): "cannot compute Og",
         ("--engine", "vasp-mp-gga", "--elements", "Li,O"): "no key of the Materials",

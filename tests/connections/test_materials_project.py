@@ -37,7 +37,7 @@ class FakeRester:
 def test_uncorrected_entries_of_one_thermo_type_are_asked_for_in_batches() -> None:
     rester = FakeRester()
     systems = [f"system {number}" for number in range(250)]
-    found = MaterialsProject(rester).entries(systems)
+    found = MaterialsProject(rester).entries(systems, thermo_type="GGA_GGA+U")
     assert [one["entry_id"] for one in found] == [f"mp-{one}" for one in systems]
     assert [len(asked) for asked, _ in rester.asked] == [100, 100, 50]
     assert {str(options) for _, options in rester.asked} == {
@@ -57,7 +57,7 @@ def test_a_refused_key_is_said_in_one_sentence(status: int) -> None:
     )
     connection = MaterialsProject(FakeRester(error), (FakeRestError,))
     with pytest.raises(ConfigurationError, match="refuses the key") as caught:
-        connection.entries(["Li-O"])
+        connection.entries(["Li-O"], thermo_type="R2SCAN")
     assert "SECRET" not in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -66,7 +66,7 @@ def test_a_service_that_is_away_is_no_wrong_key() -> None:
     error = FakeRestError("REST query returned with error status code 503\ntrace")
     connection = MaterialsProject(FakeRester(error), (FakeRestError,))
     with pytest.raises(StoreError, match="503; try again later"):
-        connection.entries(["Li-O"])
+        connection.entries(["Li-O"], thermo_type="R2SCAN")
 
 
 def test_without_a_key_it_says_where_to_get_one() -> None:

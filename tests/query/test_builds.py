@@ -59,8 +59,13 @@ def test_a_manifest_says_what_went_in(ranked: Campaign, stores: Stores) -> None:
     (hull,) = manifest.hulls
     assert hull.n_references == len(fake_reference_energies())
     assert hull.hull_version == stores.summary.query_one({})["hull_version"]
-    assert set(manifest.reports) == {"entries", "thermo", "summary"}
-    assert set(manifest.input_digests) == {"entries", "thermo small", "summary small"}
+    assert set(manifest.reports) == {"entries", "thermo", "summary", "aggregates"}
+    assert set(manifest.input_digests) == {
+        "entries",
+        "thermo small",
+        "summary small",
+        "aggregates small",
+    }
     assert "pymatgen" in manifest.versions
     build_all(stores, temperatures=TEMPERATURES)
     again = runs(stores, limit=1)[0]

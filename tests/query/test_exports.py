@@ -8,7 +8,13 @@ import pandas as pd
 import pytest
 
 from hts_battery.errors import ConfigurationError
-from hts_battery.query.exports import csv_text, export_text, write_csv, write_export
+from hts_battery.query.exports import (
+    Content,
+    ExportFormat,
+    csv_text,
+    printed,
+    write_csv,
+)
 from hts_battery.query.figures import formula_label, ranking_figure
 from hts_battery.query.tables import decomposition_text, summary_rows
 
@@ -29,6 +35,8 @@ def summary(number: int, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - an
         "family": "hedrx",
         "elements": ["F", "Li", "Mn", "O", "Ti"],
         "n_elements": 5,
+        "chemical_system": "F-Li-Mn-O-Ti",
+        "n_metals": 2,
         "engine": "chgnet",
         "calculator": "chgnet fake",
         "energy_per_atom": -2.4,
@@ -100,37 +108,25 @@ def test_csv_holds_every_temperature_that_any_summary_has() -> None:
     assert frame["energy_above_hull_1473K"].isna().tolist() == [False, False, True]
 
 
+def content() -> Content:
+    return Content(summary_rows(SUMMARIES), SUMMARIES)
+
+
 def test_json_lines_are_the_documents() -> None:
-    lines = export_text(SUMMARIES, "json").splitlines()
+    lines = printed(content(), ExportFormat.JSON).splitlines()
     assert [json.loads(line) for line in lines] == SUMMARIES
 
 
-def test_parquet_is_read_back_equal(tmp_path: Path) -> None:
-    path = tmp_path / "summaries.parquet"
-    write_export(SUMMARIES, path, "parquet")
-    back = pd.read_parquet(path)
-    pd.testing.assert_frame_equal(back, pd.DataFrame(summary_rows(SUMMARIES)))
-    assert [entry.name for entry in tmp_path.iterdir()] == ["summaries.parquet"]
-
-
-def test_parquet_cannot_be_printed() -> None:
+@pytest.mark.parametrize("file_format", ["parquet", "optimade", "cif", "poscar"])
+def test_binary_formats_cannot_be_printed(file_format: str) -> None:
     with pytest.raises(ConfigurationError, match="give a file"):
-        export_text(SUMMARIES, "parquet")
-
-
-@pytest.mark.parametrize("file_format", ["csv", "json", "parquet"])
-def test_nothing_can_be_exported(tmp_path: Path, file_format: str) -> None:
-    path = tmp_path / "empty"
-    write_export([], path, file_format)
-    assert path.exists()
+        printed(content(), ExportFormat(file_format))
 
 
 def test_a_file_that_stands_there_is_replaced_whole(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_text("old\n" * 10_000)
     write_csv(SUMMARIES, path)
-    assert path.read_text() == csv_text(SUMMARIES)
-    write_export(SUMMARIES, path, "csv")
     assert path.read_text() == csv_text(SUMMARIES)
     assert [entry.name for entry in tmp_path.iterdir()] == ["table.csv"]
 

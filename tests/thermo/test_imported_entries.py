@@ -11,11 +11,12 @@ from pymatgen.entries.compatibility import MaterialsProject2020Compatibility
 from pymatgen.entries.computed_entries import ComputedEntry, ComputedStructureEntry
 
 from hts_battery.thermo.imported_entries import ImportRules, imported_energies
+from hts_battery.thermo.vasp_schemes import MP24, MP_GGA
 
 VASP = ImportRules(
-    engine="vasp-mp-gga", label="vasp mp-gga PBE", source="test", corrected=True
+    engine="vasp-mp-gga", label="vasp mp-gga PBE", source="test", scheme=MP_GGA
 )
-OTHER = ImportRules(engine="own", label="own 1", source="test", corrected=False)
+OTHER = ImportRules(engine="own", label="own 1", source="test")
 SPEC = [{"titel": "PAW_PBE Li_sv 23Jan2001", "hash": "abc"}]
 
 
@@ -93,7 +94,6 @@ def test_an_element_that_the_engine_lacks_is_rejected() -> None:
         engine="own",
         label="own 1",
         source="test",
-        corrected=False,
         unsupported=lambda symbols: {"O"} & set(symbols),
     )
     _, (rejected,) = imported_energies([entry()], rules)
@@ -112,7 +112,7 @@ def test_oxidation_states_come_from_the_library_where_an_entry_has_none() -> Non
         engine="vasp-mp-gga",
         label="vasp mp-gga PBE",
         source="test",
-        corrected=True,
+        scheme=MP_GGA,
         oxidation_states={"Li2O": {"Li": 1.0, "O": -2.0}},
     )
     (found,), _ = imported_energies([entry(data={"oxide_type": "oxide"})], rules)
@@ -141,7 +141,7 @@ def test_a_structure_is_kept_and_tells_a_peroxide() -> None:
         entry_id="p",
     )
     stored = json.loads(json.dumps(found.as_dict()))
-    rules = ImportRules(engine="o", label="o 1", source="t", corrected=False)
+    rules = ImportRules(engine="o", label="o 1", source="t")
     (energy,), _ = imported_energies([stored], rules)
     assert energy.volume_per_atom == pytest.approx(16.0)
     assert energy.structure is not None
@@ -172,3 +172,27 @@ def test_an_entry_without_an_id_is_named_by_its_content() -> None:
     first, second = entry(entry_id=None), entry(entry_id=None, energy=-27.0)
     used, _ = imported_energies([first, second, first], VASP)
     assert len({one.phase_id for one in used}) == 2
+
+
+def test_an_entry_of_r2scan_is_taken_as_it_is_with_its_pseudopotentials() -> None:
+    rules = ImportRules(
+        engine="vasp-mp24", label=MP24.calculator, source="test", scheme=MP24
+    )
+    titles = ("PAW_PBE Li_sv 10Sep2004", "PAW_PBE O 08Apr2002")
+    parameters = {
+        "run_type": "R2SCAN",
+        "potcar_spec": [{"titel": title, "hash": None} for title in titles],
+    }
+    # Neither oxidation states nor the kind of oxide matter where nothing is added.
+    ready = entry(parameters=parameters, data={}, correction=-0.4)
+    (found,), rejected = imported_energies([ready], rules)
+    assert rejected == ()
+    assert found.comparable is not None
+    assert found.comparable.energy_per_atom == pytest.approx(-28.0 / 6)
+    assert found.comparable.checks["run type"] == "r2SCAN"
+    assert found.calculator == found.comparable.calculator == MP24.calculator
+    _, (bare, other) = imported_energies(
+        [entry(parameters={"run_type": "R2SCAN"}), entry(entry_id="mp-2")], rules
+    )
+    assert "no pseudopotentials are stated" in bare.reason
+    assert "run type 'GGA' is none of r2SCAN" in other.reason

@@ -10,6 +10,7 @@ from hts_battery.errors import MixedCalculatorError
 from hts_battery.schemas.energy import CorrectionAudit, TaskValidation
 from hts_battery.thermo.corrections import require_one_calculator
 from hts_battery.thermo.vasp_corrections import VaspEnergy, correct_vasp_energies
+from hts_battery.thermo.vasp_schemes import MP24, vasp_scheme
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -223,3 +224,67 @@ def test_a_structure_without_oxygen_is_not_rejected_for_it() -> None:
     audit = correct_vasp_energies([energy])
     assert audit.rejected == ()
     assert "short_oxygen_contact" not in audit.used[0].flags
+
+
+R2SCAN_SPEC = (
+    {"titel": "PAW_PBE Mg_pv 13Apr2007", "hash": ""},
+    {"titel": "PAW_PBE O 08Apr2002", "hash": ""},
+)
+
+
+def r2scan(**changes: object) -> VaspEnergy:
+    given = {"run_type": "r2SCAN", "states": {}, "potcar_spec": R2SCAN_SPEC} | changes
+    return vasp("Mg2O2", **given)  # type: ignore[arg-type]
+
+
+def test_r2scan_is_compared_as_it_is_and_says_what_was_checked() -> None:
+    (found,) = correct_vasp_energies([r2scan(run_type="R2SCAN")], MP24).used
+    assert found.calculator == "vasp mp24 r2SCAN PBE_64"
+    assert found.correction_scheme.startswith("none")
+    assert found.adjustments == ()
+    assert found.energy_per_atom == -2.5
+    assert found.checks == {
+        "run type": "r2SCAN",
+        "pseudopotentials": "PBE_64 by titles",
+        "settings": "not validated",
+    }
+    # No package supplied a correction, so a release of one changes no hull.
+    assert found.package_versions == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"run_type": "GGA"}, "run type 'GGA' is none of r2SCAN"),
+        ({"run_type": "GGA+U"}, "do not compare with those of vasp mp24"),
+        ({"run_type": "r2SCAN+U"}, "run type 'r2SCAN+U'"),
+        ({"potcar_spec": ()}, "no pseudopotentials are stated"),
+        ({"energy": float("inf")}, "is not a finite number"),
+    ],
+)
+def test_what_is_no_r2scan_of_that_kind_is_rejected(
+    changes: dict[str, object], reason: str
+) -> None:
+    audit = correct_vasp_energies([r2scan(**changes)], MP24)
+    assert reason in audit.rejected[0].reason
+
+
+def test_r2scan_never_stands_beside_pbe() -> None:
+    (new,) = correct_vasp_energies([r2scan()], MP24).used
+    (old,) = correct_vasp_energies([vasp("Mg2O2")]).used
+    assert require_one_calculator([new]) == MP24.calculator
+    with pytest.raises(MixedCalculatorError, match="2 calculators or correction sch"):
+        require_one_calculator([new, old])
+    (rejected,) = correct_vasp_energies([r2scan()]).rejected
+    assert "run type 'r2SCAN' is none of GGA, GGA+U" in rejected.reason
+
+
+def test_a_stand_in_has_a_scheme_of_its_own() -> None:
+    rehearsal = vasp_scheme("rehearsal:vasp-mp24")
+    titles = ("PAW_PBE Mg_pv placeholder", "PAW_PBE O placeholder")
+    stand_in = r2scan(potcar_spec=tuple({"titel": title} for title in titles))
+    (found,) = correct_vasp_energies([stand_in], rehearsal).used
+    assert found.calculator == "vasp mp24 r2SCAN PBE_64 rehearsal"
+    assert correct_vasp_energies([stand_in], MP24).used == ()
+    with pytest.raises(ValueError, match="no scheme of VASP energies"):
+        vasp_scheme("chgnet")

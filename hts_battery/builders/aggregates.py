@@ -1,0 +1,322 @@
+"""Summaries become what a whole campaign adds up to: rankings, counts, histograms."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from math import floor
+from typing import TYPE_CHECKING, Any
+
+from hts_battery.builders.digests import input_digest
+from hts_battery.builders.screening_builder import (
+    BATCH_SIZE,
+    Options,
+    ScreeningBuilder,
+    dumped,
+)
+from hts_battery.connections.contents import write_documents
+from hts_battery.schemas.aggregate import (
+    BLOCK_SIZE,
+    HISTOGRAM_WIDTH,
+    AggregateDoc,
+    GroupCount,
+    Histogram,
+    RankingBlock,
+)
+from hts_battery.schemas.summary import temperature_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from maggma.core import Store
+
+    Row = Mapping[str, Any]
+    """The fields of a summary that are counted."""
+
+_FIELDS = (
+    "candidate_id",
+    "energy_above_hull",
+    "entropy",
+    "energy_above_hull_at",
+    "label_at",
+    "elements",
+    "element_keys",
+    "n_metals",
+    "family",
+    "flags",
+    "hull_version",
+    "input_digest",
+)
+_GRID_STEP = 25
+_GRID_END = 2500
+
+
+class AggregatesBuilder(ScreeningBuilder):
+    """
+    Count one campaign, and put its candidates in order at every temperature.
+
+    A ranking is kept in blocks, so that one candidate that moves rewrites the blocks
+    between its two places and no summary. The aggregate is written last: it holds the
+    digest by which the next run sees that all is done.
+
+    Parameters
+    ----------
+    summary
+        Summaries.
+    aggregates
+        Store that is written, keyed by campaign.
+    rankings
+        Store that is written, keyed by campaign, temperature and first rank.
+    campaign
+        Name of the campaign.
+    temperatures
+        In K: those at which there are rankings.
+    batch_size, shard, retry_failed, run_id
+        As in :class:`~hts_battery.builders.screening_builder.Options`; one worker does
+        a whole campaign.
+    """
+
+    def __init__(  # noqa: PLR0913 - maggma hands every argument over by name
+        self,
+        summary: Store,
+        aggregates: Store,
+        rankings: Store,
+        *,
+        campaign: str,
+        temperatures: Sequence[float],
+        batch_size: int = BATCH_SIZE,
+        shard: Sequence[int] = (0, 1),
+        retry_failed: bool = False,
+        run_id: str | None = None,
+    ) -> None:
+        self.summary = summary
+        self.aggregates = aggregates
+        self.rankings = rankings
+        self.campaign = campaign
+        self.temperatures = tuple(temperatures)
+        super().__init__(
+            [summary],
+            [aggregates, rankings],
+            key=[],
+            scope={"campaign": campaign},
+            options=Options(batch_size, shard, retry_failed, run_id),
+        )
+        self._blocks: dict[str, str] = {}
+
+    def get_items(self) -> Iterator[dict[str, Any]]:
+        """Yield the summaries of the campaign, if any has changed."""
+        if not self.mine(self.campaign):
+            return
+        rows = list(self.summary.query(self.scope, properties=list(_FIELDS)))
+        for row in rows:
+            row.pop("_id", None)
+            self.saw(row["input_digest"])
+        stored = self.aggregates.query_one(self.scope, properties=["input_digest"])
+        self._blocks = {
+            doc["ranking_id"]: doc["input_digest"]
+            for doc in self.rankings.query(
+                self.scope, properties=["ranking_id", "input_digest"]
+            )
+        }
+        if stored is not None:
+            self.knows()
+        if not rows:
+            self._remove_all(stored is not None)
+            return
+        digest = input_digest(
+            sorted((row["candidate_id"], row["input_digest"]) for row in rows),
+            sorted(self.temperatures),
+        )
+        n_blocks = -(-len(rows) // BLOCK_SIZE) * len(set(self.temperatures))
+        if (
+            stored is not None
+            and stored["input_digest"] == digest
+            and len(self._blocks) == n_blocks
+        ):
+            self.unchanged += len(rows)
+            return
+        yield {"rows": rows, "input_digest": digest}
+
+    def _remove_all(self, stored: bool) -> None:
+        """Remove what was counted of candidates that are all gone."""
+        if stored or self._blocks:
+            self._about_to_write()
+            self.rankings.remove_docs(self.scope)
+            self.aggregates.remove_docs(self.scope)
+            self.removed += stored + len(self._blocks)
+
+    def process_item(self, item: dict[str, Any]) -> dict[str, Any]:
+        """Count and rank the campaign."""
+        rows = item["rows"]
+        aggregate = campaign_aggregate(
+            self.campaign,
+            rows,
+            temperatures=self.temperatures,
+            digest=item["input_digest"],
+        )
+        blocks = [
+            block
+            for temperature in sorted(set(self.temperatures))
+            for block in ranking_blocks(self.campaign, rows, temperature=temperature)
+        ]
+        return {
+            "documents": dumped([aggregate]),
+            "rankings": dumped(blocks),
+            "failed": 0,
+        }
+
+    def write_history(self, items: list[dict[str, Any]]) -> None:
+        """Write the blocks that changed, before the aggregate that vouches for them."""
+        for item in items:
+            blocks = item["rankings"]
+            changed = [
+                block
+                for block in blocks
+                if self._blocks.get(block["ranking_id"]) != block["input_digest"]
+            ]
+            known = {(name,) for name in self._blocks}
+            write_documents(self.rankings, changed, ["ranking_id"], known=known)
+            gone = set(self._blocks) - {block["ranking_id"] for block in blocks}
+            if gone:
+                self.rankings.remove_docs({"ranking_id": {"$in": sorted(gone)}})
+            self.written += len(changed)
+            self.removed += len(gone)
+
+
+def ranking_blocks(
+    campaign: str, rows: Iterable[Row], *, temperature: float
+) -> list[RankingBlock]:
+    """
+    Put candidates in the order of E_hull at a temperature and cut them into blocks.
+
+    Parameters
+    ----------
+    campaign
+        Name of the campaign.
+    rows
+        Summaries, or those of their fields that are counted.
+    temperature
+        In K; summaries without it are left out.
+    """
+    key = temperature_key(temperature)
+    ranked = sorted(
+        (row["energy_above_hull_at"][key], row["candidate_id"])
+        for row in rows
+        if key in row["energy_above_hull_at"]
+    )
+    return [
+        _block(campaign, temperature, start + 1, ranked[start : start + BLOCK_SIZE])
+        for start in range(0, len(ranked), BLOCK_SIZE)
+    ]
+
+
+def _block(
+    campaign: str,
+    temperature: float,
+    first_rank: int,
+    part: Sequence[tuple[float, str]],
+) -> RankingBlock:
+    energies = tuple(energy for energy, _ in part)
+    names = tuple(name for _, name in part)
+    return RankingBlock(
+        ranking_id=f"{campaign} {temperature_key(temperature)} {first_rank:07d}",
+        campaign=campaign,
+        temperature=temperature,
+        first_rank=first_rank,
+        lowest=energies[0],
+        highest=energies[-1],
+        candidate_ids=names,
+        energies=energies,
+        input_digest=input_digest(names, energies),
+    )
+
+
+def campaign_aggregate(
+    campaign: str,
+    rows: Sequence[Row],
+    *,
+    temperatures: Sequence[float],
+    digest: str,
+) -> AggregateDoc:
+    """
+    Count the summaries of a campaign.
+
+    Parameters
+    ----------
+    campaign
+        Name of the campaign.
+    rows
+        Summaries, or those of their fields that are counted.
+    temperatures
+        In K.
+    digest
+        Digest of the inputs.
+    """
+    kelvin = tuple(sorted(set(temperatures)))
+    keys = tuple(temperature_key(value) for value in kelvin)
+    grid = tuple(float(value) for value in range(0, _GRID_END + 1, _GRID_STEP))
+    return AggregateDoc(
+        campaign=campaign,
+        n_candidates=len(rows),
+        temperatures=kelvin,
+        labels={
+            key: dict(
+                Counter(row["label_at"][key] for row in rows if key in row["label_at"])
+            )
+            for key in keys
+        },
+        histograms={
+            key: _histogram([row["energy_above_hull_at"].get(key) for row in rows])
+            for key in keys
+        },
+        grid_temperatures=grid,
+        grid_stable=tuple(
+            sum(row["energy_above_hull"] <= value * row["entropy"] for row in rows)
+            for value in grid
+        ),
+        n_metals=_groups(rows, keys, lambda row: [str(row["n_metals"])]),
+        elements=_groups(rows, keys, lambda row: row["elements"]),
+        pairs=_groups(
+            rows,
+            keys,
+            lambda row: [name for name in row["element_keys"] if "-" in name],
+        ),
+        families=dict(Counter(row["family"] for row in rows)),
+        flags=dict(Counter(flag for row in rows for flag in row["flags"])),
+        hull_versions=dict(Counter(row["hull_version"] for row in rows)),
+        input_digest=digest,
+    )
+
+
+def _histogram(energies: Sequence[float | None]) -> Histogram:
+    """Count energies in bins whose edges are whole multiples of the width."""
+    bins = Counter(
+        floor(energy / HISTOGRAM_WIDTH) for energy in energies if energy is not None
+    )
+    first, last = (min(bins), max(bins)) if bins else (0, -1)
+    return Histogram(
+        first_edge=first * HISTOGRAM_WIDTH,
+        width=HISTOGRAM_WIDTH,
+        counts=tuple(bins[number] for number in range(first, last + 1)),
+    )
+
+
+def _groups(
+    rows: Sequence[Row], keys: Sequence[str], names: Callable[[Row], Iterable[str]]
+) -> dict[str, GroupCount]:
+    """Count candidates by each of the names that a row belongs to."""
+    members: dict[str, list[Mapping[str, float]]] = defaultdict(list)
+    for row in rows:
+        for name in names(row):
+            members[name].append(row["energy_above_hull_at"])
+    return {
+        name: GroupCount(
+            n_candidates=len(found),
+            n_stable={key: sum(at.get(key, 1) <= 0 for at in found) for key in keys},
+            lowest={
+                key: min(at[key] for at in found if key in at)
+                for key in keys
+                if any(key in at for at in found)
+            },
+        )
+        for name, found in sorted(members.items())
+    }

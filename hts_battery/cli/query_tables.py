@@ -1,0 +1,179 @@
+"""Tables of hts query: chosen fields, the terms of a candidate, comparisons."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hts_battery.cli import formatting
+from hts_battery.query.query_fields import Kind, query_field
+from hts_battery.query.tables import MEV_PER_EV, decomposition_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from hts_battery.query.comparison import Comparison, Pair
+
+_WHOLE_ABOVE = 1000
+
+
+def selection(
+    rows: Sequence[Mapping[str, Any]], names: Sequence[str], *, title: str
+) -> None:
+    """
+    Print chosen fields of summaries as a table, units in the headings.
+
+    Parameters
+    ----------
+    rows
+        Name of a field → value.
+    names
+        Names of the fields, in order.
+    title
+        Line above the table.
+    """
+    headings, right = [], []
+    for name in names:
+        field = query_field(name)
+        headings.append(f"{name}\n{field.unit}" if field.unit else name)
+        if field.kind in (Kind.NUMBER, Kind.INTEGER):
+            right.append(headings[-1])
+    formatting.table(
+        headings,
+        ([_short(row[name]) for name in names] for row in rows),
+        title=title,
+        right=right,
+        least={
+            heading: max((len(str(row[name])) for row in rows), default=0)
+            for heading, name in zip(headings, names, strict=True)
+            if name in {"formula", "candidate_id"}
+        },
+    )
+
+
+def _short(value: object) -> object:
+    """Write a value for a table: numbers short, lists in one line."""
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < _WHOLE_ABOVE else f"{value:.0f}"
+    if isinstance(value, list):
+        return " ".join(map(str, value))
+    return value
+
+
+def explanation(found: Mapping[str, Any]) -> None:
+    """
+    Print how a candidate's E_hull was made.
+
+    Parameters
+    ----------
+    found
+        What :func:`~hts_battery.query.explanation.explanation` says of one campaign.
+    """
+    formatting.line(
+        f"{found['formula']}  {found['candidate_id']}  campaign {found['campaign']}"
+    )
+    formatting.line(f"calculator  {found['calculator']}")
+    formatting.line(f"decomposes into  {decomposition_text(found['decomposition'])}")
+    competes = any(terms["competition_term"] for terms in found["terms"])
+    names = ["energy", "hull", "-T·S", *(["others"] if competes else []), "E_hull(T)"]
+    keys = ["energy_per_atom", "hull_energy", "entropy_term", "energy_above_hull"]
+    if competes:
+        keys.insert(3, "competition_term")
+    formatting.table(
+        ("T in K", *names, "label", "rank"),
+        (
+            (
+                f"{terms['temperature']:g}",
+                *(f"{terms[key]:.4f}" for key in keys),
+                terms["label"],
+                found["rank"][f"{terms['temperature']:g}"],
+            )
+            for terms in found["terms"]
+        ),
+        title="eV/atom: E_hull(T) = energy - hull - T·S"
+        + (" + what others' entropy takes" if competes else ""),
+        right=("T in K", *names, "rank"),
+    )
+    formatting.table(
+        ("sublattice", "S in 1e-5 eV/K\nper formula unit", "counted", "fractions"),
+        (
+            (
+                term["sublattice"],
+                f"{1e5 * term['entropy_per_formula_unit']:.3f}",
+                "yes" if term["counted"] else "no",
+                ", ".join(f"{name} {n}" for name, n in term["fractions"].items()),
+            )
+            for term in found["entropy_terms"]
+        ),
+        right=("S in 1e-5 eV/K\nper formula unit",),
+    )
+    cell = found["energy_per_cell"]
+    named = [f"{one['name']} {one['value']:.4f}" for one in cell["corrections"]]
+    rest = {
+        "energy of the cell in eV": cell["uncorrected_energy"],
+        "atoms of the cell": cell["n_atoms"],
+        "corrections in eV": ", ".join(named) or f"none ({cell['scheme']})",
+        "orderings": len(found["orderings"]),
+        "uncertainty in eV/atom": found["uncertainty"],
+        "references": found["references"]["n_references"],
+        "hull version": found["references"]["hull_version"],
+        "flags": "; ".join(found["flags"]) or "none",
+    }
+    formatting.fields(rest)
+
+
+def comparison(
+    found: Comparison, pairs: Sequence[Pair], formulas: Mapping[str, str]
+) -> None:
+    """
+    Print what two campaigns or engines say of the same candidates.
+
+    Parameters
+    ----------
+    found
+        The comparison.
+    pairs
+        Those to list.
+    formulas
+        Candidate → formula.
+    """
+    kelvin = f"{found.temperature:g} K"
+    formatting.line(
+        f"{found.n_common} candidates judged by both at {kelvin}, "
+        f"{found.n_disagree} stable for one only"
+    )
+    if found.mean_difference is not None and found.mean_absolute_difference is not None:
+        formatting.line(
+            f"{found.second} minus {found.first}: mean "
+            f"{1000 * found.mean_difference:.1f}, mean absolute "
+            f"{1000 * found.mean_absolute_difference:.1f} meV/atom"
+        )
+    if found.rank_correlation is not None:
+        formatting.line(f"rank correlation {found.rank_correlation:.3f}")
+    numbers = (found.first, found.second, "difference", "rank", "rank there")
+    formatting.table(
+        ("candidate", *numbers, "stable for"),
+        (
+            (
+                formulas.get(pair.candidate_id, pair.candidate_id),
+                _in_millis(pair.first),
+                _in_millis(pair.second),
+                _in_millis(pair.difference),
+                pair.first_rank,
+                pair.second_rank,
+                _stable_for(found, pair),
+            )
+            for pair in pairs
+        ),
+        title=f"E_hull({kelvin}) in meV/atom, largest difference first",
+        right=numbers,
+        least={"candidate": max((len(text) for text in formulas.values()), default=0)},
+    )
+
+
+def _stable_for(found: Comparison, pair: Pair) -> str:
+    names = [found.first] * (pair.first <= 0) + [found.second] * (pair.second <= 0)
+    return "both" if len(names) > 1 else "".join(names) or "none"
+
+
+def _in_millis(value: float) -> str:
+    return f"{MEV_PER_EV * value:.1f}"

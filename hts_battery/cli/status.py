@@ -1,0 +1,141 @@
+"""hts campaign status: where every candidate stands, once or as it changes."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hts_battery.cli import formatting
+from hts_battery.cli.opening import database_exists, opened_stores
+from hts_battery.cli.options import AsJson, SpecFile
+from hts_battery.errors import StoreError
+from hts_battery.settings import get_settings
+
+if TYPE_CHECKING:
+    from hts_battery.connections.stores import Stores
+    from hts_battery.schemas.cost import CampaignPlan
+    from hts_battery.schemas.status import CampaignStatus
+
+
+def status(
+    spec: SpecFile,
+    watch: Annotated[
+        bool, typer.Option(help="Show it again and again until everything ended.")
+    ] = False,
+    every: Annotated[float, typer.Option(min=0.1, help="Seconds between looks.")] = 5.0,
+    exact: Annotated[
+        bool,
+        typer.Option(
+            help="Read every output of a submitted campaign, and list every reason."
+        ),
+    ] = False,
+    picture: Annotated[
+        Path | None,
+        typer.Option(help="With --watch: SVG file of what is shown last."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say where every candidate of a campaign stands."""
+    if not database_exists():
+        # Refuses a wrong file before a database is made.
+        from hts_battery.campaign.campaign_file import load_campaign
+
+        load_campaign(spec)
+    with opened_stores(make_indexes=False) as stores:
+        if watch:
+            _watch(spec, stores, every, picture)
+            return
+        found = _look(spec, stores, exact=exact)
+        if as_json:
+            formatting.json_line(_plain(found))
+            return
+        _show(found)
+        if exact or found.dispatch is None:
+            _list(spec, stores)
+
+
+def _look(spec: Path, stores: Stores, *, exact: bool = False) -> CampaignStatus:
+    from hts_battery.campaign.status import campaign_status
+
+    return campaign_status(
+        spec, stores, execution_folder=get_settings().execution_folder, exact=exact
+    )
+
+
+def _plain(found: CampaignStatus) -> dict[str, object]:
+    """Return what --json prints: the dispatch only where there is one."""
+    answer: dict[str, object] = {
+        "candidates": found.candidates,
+        "states": found.states,
+    }
+    if found.dispatch is not None:
+        answer["dispatch"] = found.dispatch.model_dump(mode="json")
+    return answer
+
+
+def _show(found: CampaignStatus) -> None:
+    from hts_battery.cli.status_view import advice, lines
+
+    formatting.table(
+        ("state", "candidates", "what to do"),
+        ((state, f"{count:,}", advice(state)) for state, count in found.states.items()),
+        right=("candidates",),
+    )
+    for name, text in lines(found, None):
+        formatting.line(f"{name:<12} {text}")
+    if found.dispatch is not None:
+        for reason, count in found.reasons.items():
+            formatting.line(f"{count:>7,} {reason}")
+
+
+def _list(spec: Path, stores: Stores) -> None:
+    """Print every candidate that has a reason."""
+    from hts_battery.campaign.campaign_file import read_campaign
+    from hts_battery.campaign.standing import standings
+
+    found = standings(
+        read_campaign(spec),
+        stores,
+        execution_folder=get_settings().execution_folder,
+    )
+    for item in found:
+        if item.reason:
+            formatting.line(f"{item.candidate.formula}: {item.state}: {item.reason}")
+
+
+def _watch(spec: Path, stores: Stores, every: float, picture: Path | None) -> None:
+    from hts_battery.cli.status_view import panel
+
+    plan = _plan(spec, stores)
+    with formatting.live(picture) as show:
+        while True:
+            try:
+                found = _look(spec, stores)
+            except StoreError as err:
+                formatting.note(f"{err}; looking again in {every:g} s")
+            else:
+                show(panel(found, plan))
+                if _is_over(found):
+                    return
+            time.sleep(every)
+
+
+def _plan(spec: Path, stores: Stores) -> CampaignPlan:
+    from hts_battery.campaign.planning import Assumptions, plan_campaign
+
+    return plan_campaign(
+        spec,
+        stores,
+        Assumptions(),
+        execution_folder=get_settings().execution_folder,
+    )
+
+
+def _is_over(found: CampaignStatus) -> bool:
+    from hts_battery.schemas.state import NEEDS_NOTHING
+
+    done = {str(state) for state in NEEDS_NOTHING}
+    return set(found.states) <= done

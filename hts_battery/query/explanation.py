@@ -1,0 +1,113 @@
+"""Why a candidate is where it is: every term of its E_hull, and where it came from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hts_battery.query.rankings import place_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hts_battery.connections.stores import Stores
+
+_TERMS = (
+    "energy_per_atom",
+    "hull_energy",
+    "energy_above_hull_0k",
+    "entropy_term",
+    "competition_term",
+    "energy_above_hull",
+    "energy_above_hull_lowest",
+    "energy_above_hull_random",
+    "energy_above_hull_gibbs",
+    "label",
+)
+
+
+def explanation(
+    stores: Stores, candidate_id: str, *, campaign: str | None = None
+) -> list[dict[str, Any]]:
+    """
+    Say how each E_hull of a candidate was made.
+
+    Parameters
+    ----------
+    stores
+        Open stores.
+    candidate_id
+        Key of the candidate.
+    campaign
+        Name of a campaign; all that screened it if not given.
+
+    Returns
+    -------
+    list[dict]
+        One per campaign: ``terms`` (one per temperature; energy_above_hull is
+        energy_per_atom - hull_energy + entropy_term + competition_term, eV/atom),
+        ``entropy`` (each sublattice's), ``decomposition``, ``corrections`` (eV per
+        cell), ``orderings``, ``uncertainty``, ``references`` and ``rank``.
+    """
+    criteria: dict[str, Any] = {"candidate_id": candidate_id}
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for record in stores.thermo.query(criteria, sort={"temperature": 1}):
+        if record["result"] and campaign in (None, record["campaign"]):
+            groups.setdefault(record["campaign"], []).append(record)
+    return [_explained(stores, name, found) for name, found in sorted(groups.items())]
+
+
+def _explained(
+    stores: Stores, campaign: str, records: list[dict[str, Any]]
+) -> dict[str, Any]:
+    first = records[0]
+    result = first["result"]
+    entry = stores.entries.query_one({"entry_id": first["entry_id"]}) or {}
+    energy = entry.get("energy") or {}
+    return {
+        "candidate_id": first["candidate_id"],
+        "formula": result["formula"],
+        "campaign": campaign,
+        "calculator": result["calculator"],
+        "entry_id": first["entry_id"],
+        "terms": [_terms(record) for record in records],
+        "rank": {
+            f"{record['temperature']:g}": place_of(
+                stores,
+                campaign=campaign,
+                temperature=record["temperature"],
+                candidate_id=record["candidate_id"],
+                energy=record["result"]["energy_above_hull"],
+            )
+            for record in records
+        },
+        "entropy": result["entropy"],
+        "entropy_terms": result["entropy_terms"]["terms"],
+        "mixing_temperature": result["mixing_temperature"],
+        "decomposition": result["decomposition"],
+        "chemical_potentials": result["chemical_potentials"],
+        "energy_per_cell": {
+            "uncorrected_energy": energy.get("uncorrected_energy"),
+            "n_atoms": energy.get("n_atoms"),
+            "corrections": energy.get("adjustments", []),
+            "scheme": energy.get("correction_scheme"),
+        },
+        "orderings": first["orderings"],
+        "deviation": first["deviation"],
+        "uncertainty": result["uncertainty"],
+        "uncertainty_terms": result["uncertainty_terms"],
+        "references": {
+            "hull_version": result["hull_version"],
+            "n_references": result["n_references"],
+            "excluded": result["excluded_references"],
+            "systems_without_reference": result["systems_without_reference"],
+        },
+        "flags": [*result["flags"], *first["flags"]],
+    }
+
+
+def _terms(record: Mapping[str, Any]) -> dict[str, Any]:
+    result = record["result"]
+    return {
+        "temperature": record["temperature"],
+        **{name: result[name] for name in _TERMS},
+    }

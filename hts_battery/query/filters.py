@@ -1,0 +1,244 @@
+"""Filters in OPTIMADE's language, read into MongoDB filters that cannot do harm."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from lark import Lark, Token, v_args
+from lark.exceptions import UnexpectedInput, VisitError
+from optimade.filterparser.lark_parser import AVAILABLE_PARSERS
+from optimade.filtertransformers.base_transformer import BaseTransformer
+
+from hts_battery.errors import QueryError
+from hts_battery.query.conditions import (
+    Condition,
+    Criteria,
+    all_of,
+    any_of,
+    comparison,
+    has,
+    known,
+    list_length,
+    text_part,
+)
+from hts_battery.query.query_fields import QueryField, query_field
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from pathlib import Path
+
+LONGEST = 2000
+"""Characters of a filter."""
+DEEPEST = 20
+"""Brackets inside brackets."""
+
+_GRAMMAR = (1, 2, 0)
+_EXCERPT = 20
+_REVERSED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "!=": "!="}
+
+
+def filter_criteria(
+    text: str, *, temperatures: Collection[float] | None = None
+) -> Criteria:
+    """
+    Read a filter in OPTIMADE's language.
+
+    Parameters
+    ----------
+    text
+        For example ``elements HAS ALL "Mn","Ti" AND e_hull_1473 <= 0``; the names
+        are those of :data:`~hts_battery.query.query_fields.FIELDS`. Nothing but
+        spaces is no condition.
+    temperatures
+        Stored temperatures in K; naming another one is then an error.
+
+    Returns
+    -------
+    dict
+        Filter on the ``summary`` collection: flat where it can be, so that an index
+        serves it; patterns are literal text.
+
+    Raises
+    ------
+    QueryError
+        If the text is too long, too deep, no filter, names an unknown field or
+        compares a field with what it cannot be.
+
+    Examples
+    --------
+    >>> filter_criteria('elements HAS ALL "Mn","Ti" AND e_hull_1473 <= 0.025')
+    ... # doctest: +NORMALIZE_WHITESPACE
+    {'element_keys': 'Mn-Ti', 'elements': {'$all': ['Mn', 'Ti']},
+     'energy_above_hull_at.1473K': {'$lte': 0.025}}
+    """
+    _check_size(text)
+    if not text.strip():
+        return {}
+    try:
+        tree = _parser().parse(text)
+    except UnexpectedInput as err:
+        raise QueryError(_unreadable(text, err)) from None
+    try:
+        found: Condition = _Reader(temperatures).transform(tree)
+    except VisitError as err:
+        if isinstance(err.orig_exc, QueryError):
+            raise err.orig_exc from None
+        raise
+    return found.positive
+
+
+def _check_size(text: str) -> None:
+    if len(text) > LONGEST:
+        raise QueryError(f"a filter has at most {LONGEST} characters, not {len(text)}")
+    if not text.isprintable():
+        bad = next(char for char in text if not char.isprintable())
+        raise QueryError(f"a filter is one line of plain text, without {bad!r}")
+    depth = 0
+    quoted = escaped = False
+    for char in text:
+        if char == '"' and not escaped:
+            quoted = not quoted
+        elif not quoted:
+            depth += (char == "(") - (char == ")")
+        escaped = char == "\\" and not escaped
+        if depth > DEEPEST:
+            raise QueryError(f"a filter has at most {DEEPEST} brackets in brackets")
+
+
+@cache
+def _parser() -> Lark:
+    # The library's own parser takes time by the square of the length; its grammar is
+    # LALR(1), which takes none worth naming.
+    path: Path = AVAILABLE_PARSERS[_GRAMMAR]["default"]
+    return Lark(path.read_text("utf-8"), parser="lalr", maybe_placeholders=False)
+
+
+def _unreadable(text: str, err: UnexpectedInput) -> str:
+    at = err.pos_in_stream
+    token = getattr(err, "token", None)
+    if at is None or at < 0 or (token is not None and token.type == "$END"):
+        place = "it ends too early"
+    else:
+        place = f"character {at + 1}, at {text[at : at + _EXCERPT]!r}"
+    return (
+        f"cannot read the filter: {place}. Names are in lower case, text in double "
+        'quotes, words in capitals: e_hull_1473 <= 0 AND elements HAS ALL "Mn","Ti"'
+    )
+
+
+class _Reader(BaseTransformer):
+    """Turns the tree of a filter into a condition; one method per rule."""
+
+    def __init__(self, temperatures: Collection[float] | None) -> None:
+        super().__init__()
+        self._temperatures = temperatures
+
+    def __default__(self, data: Token, children: list[Any], meta: object) -> Condition:
+        del children, meta
+        raise QueryError(f"{data.replace('_', ' ')}: not supported in a filter")
+
+    @v_args(inline=True)
+    def filter(self, found: Condition) -> Condition:
+        return found
+
+    def expression(self, parts: list[Condition]) -> Condition:
+        return any_of(parts) if len(parts) > 1 else parts[0]
+
+    def expression_clause(self, parts: list[Condition]) -> Condition:
+        return all_of(parts) if len(parts) > 1 else parts[0]
+
+    def expression_phrase(self, parts: list[Any]) -> Condition:
+        found: Condition = parts[-1]
+        if len(parts) == 1:
+            return found
+        return Condition(found.negative, found.positive)
+
+    def property(self, parts: list[Token]) -> QueryField:
+        return query_field(".".join(parts), temperatures=self._temperatures)
+
+    @v_args(inline=True)
+    def string(self, text: Token) -> str:
+        return text[1:-1].replace('\\"', '"').replace("\\\\", "\\")
+
+    @v_args(inline=True)
+    def number(self, text: Token) -> float:
+        return _number(text)
+
+    @v_args(inline=True)
+    def signed_int(self, text: Token) -> float:
+        return _number(text)
+
+    @v_args(inline=True)
+    def not_implemented_string(self, text: str) -> str:
+        return text
+
+    def bool(self, parts: list[Any]) -> Condition:
+        del parts
+        raise QueryError("no field is TRUE or FALSE")
+
+    def value_zip(self, parts: list[Any]) -> Condition:
+        del parts
+        raise QueryError("lists cannot be compared side by side (with colons)")
+
+    value_zip_list = set_zip_op_rhs = property_zip_addon = value_zip
+
+    @v_args(inline=True)
+    def property_first_comparison(
+        self, field: QueryField, right: tuple[Any, ...]
+    ) -> Condition:
+        make, *arguments = right
+        found: Condition = make(field, *arguments)
+        return found
+
+    def constant_first_comparison(self, parts: list[Any]) -> Condition:
+        value, operator, field = parts
+        if not isinstance(field, QueryField):
+            raise QueryError("a comparison needs the name of a field on one side")
+        return comparison(field, _REVERSED[operator], value)
+
+    def value_op_rhs(self, parts: list[Any]) -> tuple[Any, ...]:
+        operator, value = parts
+        return comparison, str(operator), _constant(value)
+
+    def known_op_rhs(self, parts: list[Token]) -> tuple[Any, ...]:
+        return (known if parts[1] == "KNOWN" else _unknown,)
+
+    def fuzzy_string_op_rhs(self, parts: list[Any]) -> tuple[Any, ...]:
+        return text_part, str(parts[0]), _constant(parts[-1])
+
+    def set_op_rhs(self, parts: list[Any]) -> tuple[Any, ...]:
+        if isinstance(parts[1], Token) and parts[1].type == "OPERATOR":
+            raise QueryError("HAS takes values, no comparisons")
+        if isinstance(parts[1], Token):
+            return has, str(parts[1]), parts[2]
+        return has, "ANY", [_constant(parts[1])]
+
+    def value_list(self, parts: list[Any]) -> Sequence[Any]:
+        if any(isinstance(part, Token) for part in parts):
+            raise QueryError("HAS takes values, no comparisons")
+        return [_constant(part) for part in parts]
+
+    def length_op_rhs(self, parts: list[Any]) -> tuple[Any, ...]:
+        operator = str(parts[1]) if isinstance(parts[1], Token) else "="
+        return list_length, operator, parts[-1]
+
+
+def _number(text: Token) -> float:
+    value = float(text)
+    return int(value) if text.type == "SIGNED_INT" and abs(value) < 2**53 else value
+
+
+def _unknown(field: QueryField) -> Condition:
+    found = known(field)
+    return Condition(found.negative, found.positive)
+
+
+def _constant(value: object) -> object:
+    """Refuse another field where a value must stand."""
+    if isinstance(value, QueryField):
+        raise QueryError(
+            f"two fields cannot be compared; {value.name} stands where a value must: "
+            "text is written in double quotes"
+        )
+    return value

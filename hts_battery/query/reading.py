@@ -1,0 +1,126 @@
+"""Reading summaries so that an index serves it: in two steps, or from a ranking."""
+
+from __future__ import annotations
+
+from itertools import islice, takewhile
+from typing import TYPE_CHECKING, Any
+
+from hts_battery.connections.reading import aggregated
+from hts_battery.query.planning import planned
+from hts_battery.query.rankings import Place, ranked_together
+from hts_battery.schemas.summary import temperature_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from hts_battery.connections.stores import Stores
+    from hts_battery.query.conditions import Criteria
+
+COLD = "energy_above_hull"
+ENERGY_AT = "energy_above_hull_at."
+_IDS_AT_ONCE = 100
+
+
+class SummaryReader:
+    """
+    Answers checked filters from summaries and rankings.
+
+    Parameters
+    ----------
+    stores
+        Open stores.
+    time_limit
+        Seconds that the server may take for one query; none if not given.
+    """
+
+    def __init__(self, stores: Stores, *, time_limit: float | None = None) -> None:
+        self._stores = stores
+        self._time_limit = time_limit
+
+    def in_order(
+        self, criteria: Criteria, order: Mapping[str, int], limit: int
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the first summaries in an order, from a ranking where one is kept."""
+        bound = _bound_of_ranking(criteria, order) if limit else None
+        if bound is not None:
+            path, most = bound
+            places = self._places(path, criteria.get("campaign"))
+            if places is not None:
+                kept = places if most is None else takewhile(most, places)
+                yield from self.at(islice(kept, limit))
+                return
+        stages = planned(criteria).stages()
+        stages.append({"$sort": dict(order)})
+        if limit:
+            stages.append({"$limit": limit})
+        yield from self.aggregated(stages)
+
+    def aggregated(
+        self, stages: Sequence[Mapping[str, Any]]
+    ) -> Iterator[dict[str, Any]]:
+        """Yield what stages of an aggregation find among the summaries."""
+        return aggregated(self._stores.summary, stages, time_limit=self._time_limit)
+
+    def _places(self, path: str, campaign: object) -> Iterator[Place] | None:
+        """Return ranked candidates; None unless every campaign asked of has them."""
+        key = path.removeprefix(ENERGY_AT) if path != COLD else temperature_key(0)
+        kelvin = {
+            name: value
+            for name, stored in self.judged().items()
+            if campaign in (None, name)
+            for value in stored
+            if temperature_key(value) == key
+        }
+        everywhere = set(self.judged()) if campaign is None else {campaign}
+        if not kelvin or set(kelvin) != everywhere:
+            return None
+        return ranked_together(self._stores, list(kelvin), next(iter(kelvin.values())))
+
+    def judged(self) -> dict[str, tuple[float, ...]]:
+        """Return the stored temperatures in K of each campaign."""
+        stages = [{"$project": {"campaign": 1, "temperatures": 1}}]
+        found = aggregated(self._stores.aggregates, stages)
+        return {doc["campaign"]: tuple(doc["temperatures"]) for doc in found}
+
+    def at(self, places: Iterable[Place]) -> Iterator[dict[str, Any]]:
+        """Yield the summaries of ranked candidates, in their order."""
+        pending = iter(places)
+        while part := list(islice(pending, _IDS_AT_ONCE)):
+            found = {}
+            for campaign in dict.fromkeys(place.campaign for place in part):
+                names = [p.candidate_id for p in part if p.campaign == campaign]
+                criteria = {"campaign": campaign, "candidate_id": {"$in": names}}
+                for doc in self.aggregated([{"$match": criteria}]):
+                    found[campaign, doc["candidate_id"]] = doc
+            for place in part:
+                # One that was removed since the last build is not there any more.
+                if (place.campaign, place.candidate_id) in found:
+                    yield found[place.campaign, place.candidate_id]
+
+
+def _bound_of_ranking(
+    criteria: Criteria, order: Mapping[str, int]
+) -> tuple[str, Any] | None:
+    """
+    Say whether a kept ranking answers: rising E_hull, no other condition.
+
+    Returns
+    -------
+    tuple or None
+        Path of the energy, and a test of a place where there is an upper bound.
+    """
+    path = next(iter(order), "")
+    kept = path == COLD or path.startswith(ENERGY_AT)
+    rising = list(order.items()) == [(path, 1), ("candidate_id", 1)]
+    alone = criteria.keys() <= {"campaign", path}
+    bound = criteria.get(path, {})
+    bounded = isinstance(bound, dict) and list(bound) in ([], ["$lte"], ["$lt"])
+    named = isinstance(criteria.get("campaign", ""), str)
+    if not (kept and rising and alone and bounded and named):
+        return None
+    if not bound:
+        return path, None
+    ((operator, most),) = bound.items()
+    if operator == "$lte":
+        return path, lambda place: place.energy <= most
+    return path, lambda place: place.energy < most

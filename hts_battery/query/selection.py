@@ -1,0 +1,138 @@
+"""What is asked for besides the filter: order, fields, number."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hts_battery.errors import QueryError
+from hts_battery.query.conditions import Criteria, conjunction
+from hts_battery.query.filters import filter_criteria
+from hts_battery.query.mongo_filters import mongo_criteria
+from hts_battery.query.query_fields import Kind, QueryField, query_field, value_at
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    Filter = str | Mapping[str, Any]
+    """Text in OPTIMADE's language, or a MongoDB filter."""
+
+_MOST_FIELDS = 40
+
+
+def criteria_of(
+    asked: Filter | None, *, temperatures: Collection[float] | None = None
+) -> Criteria:
+    """
+    Read a filter of either language.
+
+    Parameters
+    ----------
+    asked
+        Text in OPTIMADE's language, a MongoDB filter, or nothing.
+    temperatures
+        Stored temperatures in K, as for
+        :func:`~hts_battery.query.filters.filter_criteria`.
+
+    Raises
+    ------
+    QueryError
+        If it is refused.
+    """
+    if asked is None:
+        return {}
+    if isinstance(asked, str):
+        return filter_criteria(asked, temperatures=temperatures)
+    return mongo_criteria(asked)
+
+
+def joined(*parts: Criteria) -> Criteria:
+    """Join filters by AND."""
+    return conjunction([part for part in parts if part])
+
+
+def fields_of(
+    names: Sequence[str], *, temperatures: Collection[float] | None = None
+) -> list[QueryField]:
+    """
+    Find the fields of a list of names.
+
+    Raises
+    ------
+    QueryError
+        If one is unknown, or there are too many.
+
+    Examples
+    --------
+    >>> [field.path for field in fields_of(["formula", "e_hull_0"])]
+    ['formula', 'energy_above_hull_at.0K']
+    """
+    if len(names) > _MOST_FIELDS:
+        raise QueryError(f"at most {_MOST_FIELDS} fields, not {len(names)}")
+    return [query_field(name, temperatures=temperatures) for name in names]
+
+
+def order_of(
+    names: Sequence[str], *, temperatures: Collection[float] | None = None
+) -> dict[str, int]:
+    """
+    Read an order: names of fields, falling ones with a minus before them.
+
+    The key of the candidate comes last, so that an order is complete.
+
+    Raises
+    ------
+    QueryError
+        If a field is unknown, or a list, which has no order.
+
+    Examples
+    --------
+    >>> order_of(["-t_mix"])
+    {'mixing_temperature': -1, 'candidate_id': 1}
+    """
+    order: dict[str, int] = {}
+    for field in fields_of(
+        [name.removeprefix("-") for name in names], temperatures=temperatures
+    ):
+        if field.kind is Kind.LIST:
+            raise QueryError(f"{field.name} is a list and has no order")
+        order[field.path] = -1 if f"-{field.name}" in names else 1
+    return {**order, "candidate_id": order.get("candidate_id", 1)}
+
+
+def split_names(text: str | None) -> list[str]:
+    """
+    Split names at commas.
+
+    Examples
+    --------
+    >>> split_names("formula, -e_hull")
+    ['formula', '-e_hull']
+    """
+    return [part.strip() for part in (text or "").split(",") if part.strip()]
+
+
+def selected_rows(
+    summaries: Iterable[Mapping[str, Any]], fields: Sequence[QueryField]
+) -> list[dict[str, Any]]:
+    """Return the chosen fields of summaries, by the names that were asked for."""
+    return [
+        {field.name: value_at(doc, field.path) for field in fields} for doc in summaries
+    ]
+
+
+def flat_rows(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """
+    Write lists as text, so that a row fits into a table.
+
+    Examples
+    --------
+    >>> flat_rows([{"elements": ["Li", "O"], "e_hull": 0.1}])
+    [{'elements': 'Li; O', 'e_hull': 0.1}]
+    """
+    return [
+        {
+            name: "; ".join(map(str, value)) if isinstance(value, list) else value
+            for name, value in row.items()
+        }
+        for row in rows
+    ]

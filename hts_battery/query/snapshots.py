@@ -1,0 +1,223 @@
+"""Snapshots: what is exported with its digest, and how a file is read again."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import tarfile
+import zipfile
+from collections import Counter
+from datetime import UTC, datetime
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from hts_battery.errors import QueryError
+from hts_battery.query.archives import MANIFEST, TABLE, read_members
+from hts_battery.query.exports import (
+    MANIFEST_KEY,
+    ExportFormat,
+    columns_of,
+    manifest_path,
+)
+from hts_battery.query.optimade_structures import column_name
+from hts_battery.query.query_fields import PREFIX
+from hts_battery.query.tables import summary_rows
+from hts_battery.schemas.export import ExportManifest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from hts_battery.connections.stores import Stores
+
+    Rows = Sequence[Mapping[str, Any]]
+
+_PACKAGES = ("hts_battery", "pymatgen", "optimade", "pyarrow")
+
+
+class Asked(NamedTuple):
+    """How the rows of an export were chosen."""
+
+    filter: str | None = None
+    sort: tuple[str, ...] = ()
+    limit: int = 0
+
+
+class Snapshot(NamedTuple):
+    """A file that was read again."""
+
+    manifest: ExportManifest
+    rows: list[dict[str, Any]]
+    """As exported; from CSV and archives every value is text, empty for none."""
+    verified: bool
+    """Whether the rows have the digest that the manifest names."""
+
+
+def rows_digest(rows: Rows, columns: Sequence[str]) -> str:
+    """
+    Digest rows as text, the same whatever format they were read from.
+
+    Parameters
+    ----------
+    rows
+        Flat rows.
+    columns
+        Names of the columns, in order.
+
+    Examples
+    --------
+    >>> first = rows_digest([{"a": 0.1, "b": None}], ["a", "b"])
+    >>> first == rows_digest([{"a": "0.1", "b": ""}], ["a", "b"])
+    True
+    """
+    digest = sha256(json.dumps(list(columns)).encode())
+    for row in rows:
+        cells = [cell_text(row.get(name)) for name in columns]
+        digest.update(json.dumps(cells).encode())
+    return digest.hexdigest()
+
+
+def cell_text(value: object) -> str:
+    """
+    Write a value as a CSV file holds it.
+
+    Examples
+    --------
+    >>> cell_text(None), cell_text(0.1), cell_text(3)
+    ('', '0.1', '3')
+    """
+    return "" if value is None else str(value)
+
+
+def manifest_of(
+    stores: Stores,
+    rows: Rows,
+    *,
+    file_format: ExportFormat,
+    asked: Asked,
+    summaries: Rows = (),
+) -> ExportManifest:
+    """
+    Describe rows that are about to be exported.
+
+    Parameters
+    ----------
+    stores
+        Open stores.
+    rows
+        What is exported.
+    file_format
+        Format of the file.
+    asked
+        How the rows were chosen.
+    summaries
+        The documents they were made from: calculators, hulls and campaigns are
+        counted in them.
+    """
+    runs = stores.builds.query({"state": "finished"}, sort={"run_id": -1}, limit=1)
+    run: Mapping[str, Any] = next(iter(runs), {})
+    columns = columns_of(rows)
+    names = sorted({doc["campaign"] for doc in summaries})
+    options = run.get("options", {})
+    return ExportManifest(
+        digest=rows_digest(rows, columns),
+        n_rows=len(rows),
+        n_structures=len(summaries) if file_format.has_structures else 0,
+        columns=columns,
+        file_format=str(file_format),
+        created_at=datetime.now(UTC),
+        filter=asked.filter,
+        sort=asked.sort,
+        limit=asked.limit,
+        campaigns={name: options.get(name, {}) for name in names},
+        calculators=dict(Counter(doc["calculator"] for doc in summaries)),
+        hull_versions=dict(Counter(doc["hull_version"] for doc in summaries)),
+        run_id=run.get("run_id"),
+        code_version=run.get("code_version"),
+        package_versions={**run.get("versions", {}), **_versions()},
+    )
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:  # pragma: no cover - depends on the installation
+            continue
+    return found
+
+
+def read_snapshot(path: Path) -> Snapshot:
+    """
+    Read an export again and compare it with its digest.
+
+    Parameters
+    ----------
+    path
+        The file; its manifest is inside, or beside it.
+
+    Raises
+    ------
+    QueryError
+        If file or manifest cannot be read.
+    """
+    try:
+        manifest, rows = _read(path)
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        tarfile.TarError,
+        zipfile.BadZipFile,
+    ) as err:
+        reason = err.strerror if isinstance(err, OSError) and err.strerror else err
+        raise QueryError(f"{path} is no export with a manifest: {reason}") from err
+    digest = rows_digest(rows, manifest.columns)
+    whole = len(rows) == manifest.n_rows and digest == manifest.digest
+    return Snapshot(manifest, rows, whole)
+
+
+def _read(path: Path) -> tuple[ExportManifest, list[dict[str, Any]]]:
+    content = path.read_bytes()
+    if content.startswith(b"PAR1"):
+        return _read_parquet(content)
+    if content.startswith((b"PK", b"\x1f\x8b")):
+        members = read_members(content, (MANIFEST, TABLE))
+        manifest = ExportManifest.model_validate_json(members[MANIFEST])
+        return manifest, list(csv.DictReader(io.StringIO(members[TABLE].decode())))
+    manifest = ExportManifest.model_validate_json(manifest_path(path).read_bytes())
+    text = content.decode("utf-8")
+    if manifest.file_format == ExportFormat.CSV:
+        return manifest, list(csv.DictReader(io.StringIO(text)))
+    lines = [json.loads(line) for line in text.splitlines()]
+    if manifest.file_format == ExportFormat.OPTIMADE:
+        return manifest, [_optimade_row(line, manifest) for line in lines[2:]]
+    return manifest, _json_rows(lines, manifest)
+
+
+def _read_parquet(content: bytes) -> tuple[ExportManifest, list[dict[str, Any]]]:
+    import pyarrow.parquet as pq  # noqa: PLC0415 - half a second others do not need
+
+    table = pq.read_table(io.BytesIO(content))
+    metadata = table.schema.metadata or {}
+    manifest = ExportManifest.model_validate_json(metadata[MANIFEST_KEY])
+    return manifest, table.to_pylist()
+
+
+def _json_rows(
+    lines: Sequence[dict[str, Any]], manifest: ExportManifest
+) -> list[dict[str, Any]]:
+    """Flatten whole summaries as they were when they were exported."""
+    if lines and "energy_above_hull_at" in lines[0]:
+        return summary_rows(lines)
+    return [{name: line.get(name) for name in manifest.columns} for line in lines]
+
+
+def _optimade_row(line: Mapping[str, Any], manifest: ExportManifest) -> dict[str, Any]:
+    found = line["attributes"]
+    return {
+        name: found.get(f"{PREFIX}{column_name(name)}") for name in manifest.columns
+    }

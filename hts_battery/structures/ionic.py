@@ -1,0 +1,278 @@
+r"""
+An analytic potential of ions: point charges, Born-Mayer repulsion, species energies.
+
+.. math::
+
+    E = \frac{e^2}{4 \pi \epsilon_0} \zeta^2 \sum_{i<j} \frac{q_i q_j}{r_{ij}}
+        + \sum_{c, a} A_{ca} e^{-r_{ca} / \rho} + \sum_i \epsilon(s_i)
+
+with formal charges q, all scaled by one factor, over cations c, anions a and species
+s. The first sum is Ewald's. :mod:`hts_battery.structures.ionic_species` holds the
+parameters and their rules. Forces and stress are the exact derivatives.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.special import erfc
+
+from hts_battery.structures.ewald import COULOMB_EV_ANGSTROM, lattice_vectors
+from hts_battery.structures.ionic_species import SOFTNESS_ANGSTROM
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hts_battery.structures.ionic_species import Ions
+
+# Both sums end where erfc(x) and exp(-x^2) have fallen to 1e-8.
+_REACH = 4.0
+# Cube of the splitting times the volume at which both sums take about as long.
+_SPLITTING = 140.0
+_LEAST_SPLITTING, _GREATEST_SPLITTING = 0.55, 0.75
+# Repulsion ends where it has fallen to e^-20 of that of a bond.
+_DECAY_LENGTHS = 35.0
+_LEAST_SCALE, _GREATEST_SCALE = 0.6, 1.6
+_SKIN_ANGSTROM = 1.0
+_SAME_SITE_ANGSTROM = 1e-3
+
+
+@dataclass(frozen=True)
+class IonicState:
+    """Energy of the cell in eV, forces in eV/angstrom, stress in eV/angstrom^3."""
+
+    energy: float
+    forces: NDArray[np.float64]
+    stress: NDArray[np.float64]
+    """Derivative of the energy by strain over the volume, 3 by 3; positive pulls
+    together."""
+
+
+class IonicPotential:
+    """
+    The potential of the ions of one cell, evaluated at many geometries.
+
+    Lists of pairs and waves are kept from one geometry to the next and made anew when
+    atoms or cell have moved far enough.
+
+    Parameters
+    ----------
+    parameters
+        Of every ion.
+
+    Examples
+    --------
+    >>> from hts_battery.structures.ionic_species import ions
+    >>> cell = 4.0 * (1 - np.eye(3)) / 2
+    >>> state = IonicPotential(ions(["Li", "F"], [1, -1])).evaluate(
+    ...     cell, np.array([[0.0, 0, 0], [2.0, 2.0, 2.0]])
+    ... )
+    >>> bool(abs(state.forces).max() < 1e-9)
+    True
+    """
+
+    def __init__(self, parameters: Ions) -> None:
+        self._ions = parameters
+        self._lists: _Lists | None = None
+
+    def evaluate(
+        self, cell: NDArray[np.float64], positions: NDArray[np.float64]
+    ) -> IonicState:
+        """
+        Energy, forces and stress at one geometry.
+
+        Parameters
+        ----------
+        cell
+            Vectors in angstrom, one a row.
+        positions
+            Cartesian positions in angstrom, one a row.
+        """
+        lists, charges = self._lists_of(cell, positions), self._ions.charges
+        volume = float(abs(np.linalg.det(cell)))
+        vectors = lists.vectors(cell, positions)
+        lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+        energy, slopes = self._pairs(lists, lengths)
+        pulls = (slopes / lengths)[:, None] * vectors
+        forces = _summed(lists.first, pulls, len(charges))
+        # Every pair is listed from both ends, so each end counts half its energy.
+        virial = 0.5 * vectors.T @ pulls
+        far, far_forces, far_virial = _far(lists, charges, cell, positions)
+        own = -lists.splitting / np.sqrt(np.pi) * float(charges @ charges)
+        total = energy + far + COULOMB_EV_ANGSTROM * own + self._ions.energy
+        return IonicState(total, forces + far_forces, (virial + far_virial) / volume)
+
+    def breathed(
+        self, cell: NDArray[np.float64], positions: NDArray[np.float64]
+    ) -> float:
+        """
+        Find the factor of all lengths at which the cell has no pressure.
+
+        Charges scale as one over the length and the repulsion of every pair is known,
+        so one evaluation is enough.
+
+        Parameters
+        ----------
+        cell, positions
+            As in :meth:`evaluate`.
+
+        Returns
+        -------
+        float
+            Dimensionless; 1 where there are no charges, or where the pressure vanishes
+            nowhere near.
+        """
+        state = self.evaluate(cell, positions)
+        lists = self._lists_of(cell, positions)
+        lengths = lists.lengths(cell, positions)
+        prefactor = self._ions.repulsion[lists.first, lists.second]
+        repelling = prefactor > 0
+        decays = lengths[repelling] / SOFTNESS_ANGSTROM
+        strength = 0.5 * prefactor[repelling]
+        coulomb = state.energy - self._ions.energy - float(np.exp(-decays) @ strength)
+
+        def slope(scale: float) -> float:
+            return -coulomb / scale**2 - float(
+                np.exp(-scale * decays) @ (strength * decays)
+            )
+
+        if slope(_LEAST_SCALE) >= 0 or slope(_GREATEST_SCALE) <= 0:
+            return 1.0
+        return float(brentq(slope, _LEAST_SCALE, _GREATEST_SCALE))
+
+    def _lists_of(
+        self, cell: NDArray[np.float64], positions: NDArray[np.float64]
+    ) -> _Lists:
+        if self._lists is None or self._lists.outdated(cell, positions):
+            self._lists = _Lists(cell, positions, self._ions.charges)
+        return self._lists
+
+    def _pairs(
+        self, lists: _Lists, lengths: NDArray[np.float64]
+    ) -> tuple[float, NDArray[np.float64]]:
+        """Screened charges and repulsion: their energy, and slopes of both ends."""
+        s = lists.splitting
+        strength = COULOMB_EV_ANGSTROM * lists.products
+        screened = strength * erfc(s * lengths) / lengths
+        slope = -screened / lengths - strength * (
+            2 * s / np.sqrt(np.pi) * np.exp(-((s * lengths) ** 2)) / lengths
+        )
+        prefactor = self._ions.repulsion[lists.first, lists.second]
+        repulsion = prefactor * np.exp(-lengths / SOFTNESS_ANGSTROM)
+        energy = 0.5 * float(np.sum(screened) + np.sum(repulsion))
+        return energy, slope - repulsion / SOFTNESS_ANGSTROM
+
+
+class _Lists:
+    """Pairs of ions and waves of a cell, good until something has moved."""
+
+    def __init__(
+        self,
+        cell: NDArray[np.float64],
+        positions: NDArray[np.float64],
+        charges: NDArray[np.float64],
+    ) -> None:
+        self.cell, self.positions = cell.copy(), positions.copy()
+        volume = float(abs(np.linalg.det(cell)))
+        self.splitting = float(
+            np.clip(
+                (_SPLITTING / volume) ** (1 / 3), _LEAST_SPLITTING, _GREATEST_SPLITTING
+            )
+        )
+        self.reach = max(_REACH / self.splitting, _DECAY_LENGTHS * SOFTNESS_ANGSTROM)
+        self.first, self.second, self.shifts = _neighbours(
+            cell, positions, self.reach + _SKIN_ANGSTROM
+        )
+        self.products = charges[self.first] * charges[self.second]
+        reciprocal = np.asarray(2 * np.pi * np.linalg.inv(cell).T)
+        waves = lattice_vectors(reciprocal, 2 * self.splitting * _REACH)
+        # One of each pair of opposite waves, as whole multiples of the vectors.
+        half = waves[: len(waves) // 2]
+        self.waves = np.round(half @ cell.T / (2 * np.pi))
+
+    def vectors(
+        self, cell: NDArray[np.float64], positions: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return the vector of every pair, in angstrom."""
+        return np.asarray(
+            positions[self.second] - positions[self.first] + self.shifts @ cell
+        )
+
+    def lengths(
+        self, cell: NDArray[np.float64], positions: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return the length of every pair, in angstrom."""
+        return np.asarray(np.linalg.norm(self.vectors(cell, positions), axis=1))
+
+    def outdated(
+        self, cell: NDArray[np.float64], positions: NDArray[np.float64]
+    ) -> bool:
+        """Say whether a pair that is not listed may have come within reach."""
+        strain = np.linalg.solve(self.cell, cell)
+        moved = positions - self.positions @ strain
+        farthest = float(np.sqrt(np.einsum("ij,ij->i", moved, moved).max()))
+        stretch = float(np.abs(np.linalg.svd(strain, compute_uv=False) - 1).max())
+        return 2 * farthest + stretch * self.reach > _SKIN_ANGSTROM
+
+
+def _neighbours(
+    cell: NDArray[np.float64], positions: NDArray[np.float64], reach: float
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
+    """List all pairs within a distance from both ends: indices and cells between."""
+    fractions = positions @ np.linalg.inv(cell)
+    between = fractions[None, :, :] - fractions[:, None, :]
+    wraps = -np.round(between)
+    nearest = (between + wraps) @ cell
+    longest = float(np.sqrt(np.einsum("ijk,ijk->ij", nearest, nearest).max()))
+    images = lattice_vectors(cell, reach + longest)
+    flat = nearest.reshape(-1, 3)
+    # |r + L|^2 multiplied out: a matrix product and no array of vectors.
+    squares = 2 * (flat @ images.T)
+    squares += np.einsum("ij,ij->i", flat, flat)[:, None]
+    squares += np.einsum("ij,ij->i", images, images)
+    pair, image = np.nonzero((squares < reach**2) & (squares > _SAME_SITE_ANGSTROM**2))
+    first, second = np.divmod(pair, len(positions))
+    shifts = np.round(images @ np.linalg.inv(cell))[image] + wraps[first, second]
+    return first, second, shifts
+
+
+def _far(
+    lists: _Lists,
+    charges: NDArray[np.float64],
+    cell: NDArray[np.float64],
+    positions: NDArray[np.float64],
+) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+    """Sum the smooth rest of the charges over waves: energy, forces and virial."""
+    volume = float(abs(np.linalg.det(cell)))
+    waves = lists.waves @ np.asarray(2 * np.pi * np.linalg.inv(cell).T)
+    squares = np.einsum("ij,ij->i", waves, waves)
+    damping = 1 / (4 * lists.splitting**2)
+    # Both waves of a pair; the factor two of one half goes with it.
+    weights = (4 * np.pi / volume * COULOMB_EV_ANGSTROM) * (
+        np.exp(-damping * squares) / squares
+    )
+    phases = positions @ waves.T
+    cosines, sines = np.cos(phases), np.sin(phases)
+    real, imaginary = charges @ cosines, charges @ sines
+    terms = weights * (real**2 + imaginary**2)
+    forces = (
+        2
+        * charges[:, None]
+        * ((sines * (weights * real) - cosines * (weights * imaginary)) @ waves)
+    )
+    energy = float(np.sum(terms))
+    virial = (waves.T * (terms * 2 * (1 / squares + damping))) @ waves
+    return energy, forces, virial - energy * np.eye(3)
+
+
+def _summed(
+    owners: NDArray[np.intp], vectors: NDArray[np.float64], n: int
+) -> NDArray[np.float64]:
+    """Sum vectors by the ion they belong to."""
+    return np.stack(
+        [np.bincount(owners, vectors[:, axis], minlength=n) for axis in range(3)],
+        axis=1,
+    )

@@ -1,0 +1,214 @@
+"""Filters in OPTIMADE's language: what they mean, and what is refused."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from optimade.filterparser import LarkParser
+from synthetic_summaries import METALS, fill, synthetic_summaries
+
+from hts_battery.errors import QueryError
+from hts_battery.query import ScreeningDatabase
+from hts_battery.query.filters import _parser, filter_criteria
+from hts_battery.query.mongo_filters import mongo_criteria
+from hts_battery.query.query_fields import FIELDS, query_field
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hts_battery.connections.stores import Stores
+
+    Summary = dict[str, Any]
+
+LIGHT = {"Li", "O", "F", "Mg", "Al", "Sc", "Ti", "V", "Cr", "Mn", "Fe"}
+SAME: dict[str, Callable[[Summary], bool]] = {
+    "e_hull <= 0.05": lambda d: d["energy_above_hull"] <= 0.05,
+    "0.05 >= e_hull": lambda d: d["energy_above_hull"] <= 0.05,
+    "e_hull_1473 < 0 AND e_hull > 0.05": lambda d: (
+        d["energy_above_hull_at"]["1473K"] < 0 and d["energy_above_hull"] > 0.05
+    ),
+    "t_mix IS KNOWN": lambda d: d["mixing_temperature"] is not None,
+    "t_mix IS UNKNOWN": lambda d: d["mixing_temperature"] is None,
+    "NOT t_mix > 900": lambda d: (
+        d["mixing_temperature"] is not None and d["mixing_temperature"] <= 900
+    ),
+    "n_metals = 5": lambda d: d["n_metals"] == 5,
+    "n_metals != 5": lambda d: d["n_metals"] != 5,
+    "nelements >= 8": lambda d: d["n_elements"] >= 8,
+    "elements LENGTH 7": lambda d: d["n_elements"] == 7,
+    'elements HAS "Mn"': lambda d: "Mn" in d["elements"],
+    'NOT elements HAS "Mn"': lambda d: "Mn" not in d["elements"],
+    'elements HAS ALL "Mn","Ti"': lambda d: {"Mn", "Ti"} <= set(d["elements"]),
+    'elements HAS ALL "Li","F"': lambda d: "F" in d["elements"],
+    'elements HAS ALL "Mn","Ti","Fe","F"': lambda d: (
+        {"Mn", "Ti", "Fe", "F"} <= set(d["elements"])
+    ),
+    'NOT elements HAS ALL "Mn","Ti"': lambda d: not {"Mn", "Ti"} <= set(d["elements"]),
+    'elements HAS ANY "Mn","W"': lambda d: bool({"Mn", "W"} & set(d["elements"])),
+    'elements HAS ONLY "Li","O","F","Mg","Al","Sc","Ti","V","Cr","Mn","Fe","Co"': (
+        lambda d: set(d["elements"]) <= {*LIGHT, "Co"}
+    ),
+    'NOT elements HAS ONLY "Li","O","F","Mg","Al","Sc","Ti","V","Cr","Mn","Fe"': (
+        lambda d: not set(d["elements"]) <= LIGHT
+    ),
+    'redox_centres HAS "Mn"': lambda d: "Mn" in d["roles"].get("redox_centre", ()),
+    'redox_centres HAS ALL "Mn","Fe"': lambda d: (
+        {"Mn", "Fe"} <= set(d["roles"].get("redox_centre", ()))
+    ),
+    'charge_compensators HAS ANY "Ti","Nb"': lambda d: bool(
+        {"Ti", "Nb"} & set(d["roles"].get("charge_compensator", ()))
+    ),
+    'anions HAS ONLY "O"': lambda d: d["roles"]["anion"] == ["O"],
+    'species HAS "Mn3+"': lambda d: "Mn3+" in d["species"],
+    'species HAS ALL "Mn3+","Ti4+"': lambda d: {"Mn3+", "Ti4+"} <= set(d["species"]),
+    'flags HAS "releases gas"': lambda d: "releases gas" in d["flags"],
+    'decomposition HAS "LiF"': lambda d: (
+        "LiF" in [phase["formula"] for phase in d["decomposition"]]
+    ),
+    'label_1473 = "LS"': lambda d: d["label_at"]["1473K"] == "LS",
+    'label_1473 != "US"': lambda d: d["label_at"]["1473K"] != "US",
+    'family = "hedrx" AND campaign = "synthetic"': lambda _: True,
+    'family = "nasicon" OR family = "layered"': lambda _: False,
+    'formula STARTS WITH "Li1.2"': lambda _: True,
+    'formula CONTAINS "."': lambda _: True,
+    'NOT formula CONTAINS "F0"': lambda d: "F0" not in d["formula"],
+    'formula ENDS WITH "O2"': lambda d: d["formula"].endswith("O2"),
+    "n_metals = 4 OR (n_metals = 5 AND e_hull_1473 <= 0)": lambda d: (
+        d["n_metals"] == 4
+        or (d["n_metals"] == 5 and d["energy_above_hull_at"]["1473K"] <= 0)
+    ),
+    'NOT (n_metals = 4 OR elements HAS "Mn")': lambda d: (
+        d["n_metals"] != 4 and "Mn" not in d["elements"]
+    ),
+    'NOT (n_metals = 4 AND elements HAS "Mn")': lambda d: (
+        d["n_metals"] != 4 or "Mn" not in d["elements"]
+    ),
+    "e_hull > 0.02 AND e_hull > 0.06 AND e_hull < 0.1": lambda d: (
+        0.06 < d["energy_above_hull"] < 0.1
+    ),
+    "": lambda _: True,
+}
+
+
+@pytest.mark.mongo
+def test_filters_mean_what_they_say(stores: Stores) -> None:
+    fill(stores, 300)
+    docs = list(synthetic_summaries(300))
+    screening = ScreeningDatabase(stores)
+    for text, meaning in SAME.items():
+        expected = {doc["candidate_id"] for doc in docs if meaning(doc)}
+        found = {doc["candidate_id"] for doc in screening.find(text)}
+        assert found == expected, text
+        assert screening.count(text) == len(expected), text
+        # What one language makes the other lets through.
+        assert mongo_criteria(filter_criteria(text)) == filter_criteria(text), text
+
+
+def test_a_formula_is_found_in_any_spelling() -> None:
+    assert filter_criteria('formula = "Li2TiO3"') == filter_criteria(
+        'chemical_formula_reduced = "TiO3Li2"'
+    )
+    assert filter_criteria('chemical_system = "Ti-O-Li"') == {
+        "chemical_system": "Li-O-Ti"
+    }
+
+
+REFUSED = {
+    "ehul < 1": "near it: e_hull",
+    'e_hull = "a"': "number in eV/atom",
+    'elements = "Mn"': "HAS",
+    'elements HAS "Xx"': "not an element",
+    'species HAS "Mn"': "not a species",
+    "e_hull <": "cannot read the filter",
+    "e_hull < 1 AND": "ends too early",
+    "e_hull < 1e999": "too large",
+    "n_metals = 5.5": "whole number",
+    'label_1473 = "XX"': "GS, LS, US",
+    "e_hull < t_mix": "cannot be compared",
+    f"{'(' * 21}e_hull < 1{')' * 21}": "brackets",
+    'elements:species HAS "Mn":"Ti"': "side by side",
+    "e_hull = TRUE": "TRUE or FALSE",
+    'elements HAS < "Mn"': "no comparisons",
+    'elements HAS ALL < "Mn"': "no comparisons",
+    'structures.id = "a"': "no field",
+    '"a" = "b"': "name of a field",
+    "1 = 1": "name of a field",
+    "family > 1": "is text",
+    'family = "a" AND family = 1': "quotes",
+    "e_hull HAS 1": "no list",
+    "e_hull STARTS WITH 1": "not text",
+    "family CONTAINS 1": "quotes",
+    "flags LENGTH 1": "elements",
+    'formula = "Qq2"': "not an element",
+    'id = "x\n"': "one line",
+    "a" * 2001: "2000 characters",
+    "$where = 1": "cannot read",
+    "e_hull_999 < 1": "stored temperatures in K: 0, 1473",
+}
+
+
+@pytest.mark.parametrize("text", sorted(REFUSED), ids=lambda text: text[:30])
+def test_what_cannot_be_is_refused_with_a_reason(text: str) -> None:
+    with pytest.raises(QueryError) as err:
+        filter_criteria(text, temperatures=(0.0, 1473.0))
+    assert REFUSED[text] in str(err.value)
+
+
+WORDS = st.sampled_from(
+    [
+        *FIELDS,
+        *("e_hull_1473", "label_0", "AND", "OR", "NOT", "HAS", "HAS ALL", "HAS ONLY"),
+        *("IS KNOWN", "STARTS WITH", "LENGTH", "(", ")", "<", "<=", "=", "!=", ","),
+        *('"Mn"', '"Ti"', '"a.*(b+)+$"', '"\\""', "0.1", "-3", "1e308", "7", "$where"),
+        *(":", "TRUE", "\\", '"', "{", "[", "9" * 400, "é", "\x00", "\ud800"),
+    ]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(WORDS, max_size=25).map(" ".join))
+def test_any_words_are_read_or_refused(text: str) -> None:
+    start = time.process_time()
+    with suppress(QueryError):
+        criteria = filter_criteria(text)
+        assert mongo_criteria(criteria) == criteria
+    assert time.process_time() - start < 2
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=60))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    with suppress(QueryError):
+        filter_criteria(text)
+
+
+def test_the_longest_filters_are_read_at_once() -> None:
+    for text in (
+        "(" * 20 + "e_hull < 1" + ")" * 20,
+        " AND ".join(["e_hull < 1"] * 130),
+        " OR ".join(['elements HAS ALL "Mn","Ti"'] * 65),
+        "elements HAS ALL " + ",".join(['"Mn"'] * 300),
+        'family = "' + "x" * 1900 + '"',
+    ):
+        start = time.process_time()
+        filter_criteria(text)
+        assert time.process_time() - start < 2
+
+
+@pytest.mark.parametrize("text", sorted(text for text in SAME if text))
+def test_our_parser_reads_their_grammar_as_theirs_does(text: str) -> None:
+    assert _parser().parse(text) == LarkParser().parse(text)
+
+
+def test_every_field_says_what_it_is() -> None:
+    for name, field in FIELDS.items():
+        assert query_field(name) is field
+        assert query_field(f"_hts_{name}") is field
+        assert field.meaning
+    assert query_field("e_hull_1273_15").path == "energy_above_hull_at.1273_15K"
+    assert len(METALS) == len(set(METALS))
