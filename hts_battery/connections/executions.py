@@ -140,7 +140,7 @@ class ExecutionRecord:
         text = line.model_dump_json(exclude_none=True) + "\n"
         try:
             with _write_lock:
-                _append_durably(path, text.encode())
+                append_durably(path, text.encode())
         except OSError as err:
             raise StoreError(
                 f"execution record {path} cannot be written: {err.strerror}; free "
@@ -286,8 +286,12 @@ def ledger(folder: Path) -> Ledger:
     )
 
 
-def _append_durably(path: Path, line: bytes) -> None:
-    """Append a line and wait until it is on the disk."""
+def append_durably(path: Path, line: bytes) -> None:
+    """
+    Append a line to a file, made with its folder if need be, and wait for the disk.
+
+    A line that an earlier writer left unfinished is ended first.
+    """
     is_new = not path.exists()
     if is_new:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,9 +9,11 @@ the arguments are those of the command. See
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
+from fireworks.core import rocket
 from fireworks.scripts import qlaunch_run, rlaunch_run
+from monty.io import zopen
 
 from hts_battery.connections.launchpad import ExactLaunchPad
 from hts_battery.errors import StoreError
@@ -48,12 +50,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     module, name = _COMMANDS[given[0]]
     # The commands take the class from their own module and offer no other way in.
     vars(module)["LaunchPad"] = ExactLaunchPad
+    vars(rocket)["zopen"] = _open
     try:
         return int(getattr(module, name)(given[1:]) or 0)
     except StoreError as err:
         # The rocket has said on disk what it could not tell: nothing is lost.
         sys.stderr.write(f"{err}\n")
         return 1
+
+
+def _open(path: str, mode: str = "rt") -> IO[Any]:
+    """
+    Open a file as FireWorks expects.
+
+    Its offline rocket leaves the mode out (fireworks 2.1.4, rocket.py), which monty's
+    function has not allowed since 2026: without this no offline launch would start.
+    """
+    return zopen(path, mode)
 
 
 if __name__ == "__main__":
