@@ -154,7 +154,7 @@ def test_error_of_the_job_outlives_a_full_disk(
 
     def job() -> None:
         with record.execution(job_uuid="j", name="relax"):
-            monkeypatch.setattr(executions_module, "_append_durably", full)
+            monkeypatch.setattr(executions_module, "append_durably", full)
             raise KeyError
 
     with pytest.raises(KeyError) as caught:
