@@ -51,7 +51,11 @@ def pins(constraints: Path | None) -> Iterable[Finding]:
     for line in constraints.read_text(encoding="utf-8").splitlines():
         pin = _PIN.match(line)
         here = None if pin is None else _installed(pin["name"])
-        if pin is not None and here is not None and here != pin["version"]:
+        if (
+            pin is not None
+            and here is not None
+            and here != pin["version"].partition("+")[0]
+        ):
             text = f"{pin['name']} {here} (tested: {pin['version']})"
             decides = pin["name"] in engines or pin["name"] in {"pymatgen", "atomate2"}
             (deciding if decides else differing).append(text)
@@ -68,7 +72,8 @@ def pins(constraints: Path | None) -> Iterable[Finding]:
 
 def _installed(name: str) -> str | None:
     try:
-        return version(name)
+        # Without the mark of a build, as in 2.13.0+cpu: pins do not name it.
+        return version(name).partition("+")[0]
     except PackageNotFoundError:
         return None
 
