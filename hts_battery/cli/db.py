@@ -1,7 +1,8 @@
-"""hts db: the embedded server; backups, their return, and new layouts."""
+"""hts db: the embedded server; backups, their return, layouts, and roles."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,9 +15,12 @@ from hts_battery.errors import ConfigurationError
 from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
+    from hts_battery.connections.roles import NewUser
     from hts_battery.schemas.backup import BackupManifest
 
-app = typer.Typer(help="The database: server, backups, layout.", no_args_is_help=True)
+app = typer.Typer(
+    help="The database: server, backups, layout, roles.", no_args_is_help=True
+)
 
 Backup = Annotated[Path, typer.Argument(help="Folder of the backup.")]
 
@@ -173,3 +177,79 @@ def _show_backup(manifest: BackupManifest, *, as_json: bool) -> None:
         f"{manifest.documents:,} documents of {manifest.database}, layout "
         f"{manifest.layout}, {manifest.created:%Y-%m-%d %H:%M} UTC"
     )
+
+
+@app.command("init-roles")
+def init_roles(
+    user: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ROLE=NAME",
+            help="Also make this user; its password is read from HTS_ROLE_PASSWORD "
+            "(like HTS_ANALYST_PASSWORD) or asked for.",
+        ),
+    ] = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make the roles worker, builder and analyst, and users that have them."""
+    from hts_battery.connections.database import database
+    from hts_battery.connections.roles import PRIVILEGES
+    from hts_battery.connections.roles import init_roles as make
+
+    settings = get_settings()
+    wanted = [_split(text) for text in user or ()]
+    if not dry_run:
+        users = tuple(_new_user(*pair) for pair in wanted)
+        with database(
+            settings.mongo_uri, name=settings.database, data_dir=settings.data_dir
+        ) as opened:
+            make(opened, users)
+    if as_json:
+        formatting.json_line(
+            {
+                "roles": {role.database_name: PRIVILEGES[role] for role in PRIVILEGES},
+                "users": {name: role for role, name in wanted},
+                "written": not dry_run,
+            }
+        )
+        return
+    formatting.table(
+        ("role", "actions", "collections"),
+        [
+            (
+                role.database_name,
+                ", ".join(actions),
+                ", ".join(
+                    name for name, allowed in found.items() if allowed == actions
+                ),
+            )
+            for role, found in PRIVILEGES.items()
+            for actions in dict.fromkeys(found.values())
+        ],
+        title=f"{'would make' if dry_run else 'made'} in {settings.database}",
+    )
+    for role, name in wanted:
+        formatting.line(f"user {name}: {role}")
+
+
+def _split(text: str) -> tuple[str, str]:
+    from hts_battery.connections.roles import Role
+
+    role, _, name = text.partition("=")
+    if role not in tuple(Role) or not name:
+        raise ConfigurationError(
+            f"--user {text}: write ROLE=NAME, where ROLE is one of {', '.join(Role)}"
+        )
+    return role, name
+
+
+def _new_user(role: str, name: str) -> NewUser:
+    from pydantic import SecretStr
+
+    from hts_battery.connections.roles import NewUser, Role
+
+    password = os.environ.get(f"HTS_{role.upper()}_PASSWORD") or typer.prompt(
+        f"password of {name}", hide_input=True, confirmation_prompt=True
+    )
+    return NewUser(name, Role(role), SecretStr(password))

@@ -52,7 +52,9 @@ COLLECTIONS: dict[str, tuple[str, tuple[Index, ...]]] = {
         "candidate_id",
         (
             Index(("campaign", "candidate_id"), unique=True),
+            Index(("campaign", "released")),
             Index(("content_key",)),
+            Index(("released", "campaign")),
         ),
     ),
     "candidates": (
@@ -65,7 +67,7 @@ COLLECTIONS: dict[str, tuple[str, tuple[Index, ...]]] = {
             # jobflow resolves every reference by uuid and newest index.
             Index(("uuid", "index"), unique=True),
             Index(("metadata.candidate_id",)),
-            Index(("metadata.content_key",)),
+            Index(("metadata.content_key", "metadata.step")),
             Index(("metadata.phase_id",)),
             Index(("metadata.step",)),
             Index(("completed_at",)),
@@ -84,7 +86,7 @@ COLLECTIONS: dict[str, tuple[str, tuple[Index, ...]]] = {
     ),
     "references": (
         "phase_id",
-        (Index(("phase_id", "engine"), unique=True), Index(("engine",))),
+        (Index(("phase_id", "engine"), unique=True), Index(("engine", "rejected"))),
     ),
     "entries": (
         "entry_id",
@@ -92,7 +94,7 @@ COLLECTIONS: dict[str, tuple[str, tuple[Index, ...]]] = {
             Index(("entry_id",), unique=True),
             Index(("candidate_id", "engine")),
             Index(("content_key",)),
-            Index(("kind", "engine")),
+            Index(("kind", "engine", "state")),
             Index(("input_digest",)),
         ),
     ),
@@ -101,6 +103,7 @@ COLLECTIONS: dict[str, tuple[str, tuple[Index, ...]]] = {
         (
             Index(("campaign", "candidate_id", "temperature"), unique=True),
             Index(("candidate_id", "temperature")),
+            Index(("campaign", "state")),
             Index(("input_digest",)),
         ),
     ),
@@ -128,6 +131,19 @@ COLLECTIONS: dict[str, tuple[str, tuple[Index, ...]]] = {
         ),
     ),
     "aggregates": ("campaign", (Index(("campaign",), unique=True),)),
+    # What an OPTIMADE filter may name; see schemas/optimade.py.
+    "optimade_structures": (
+        "id",
+        (
+            Index(("campaign", "candidate_id"), unique=True),
+            Index(("id",), unique=True),
+            Index(("elements",)),
+            Index(("nelements",)),
+            Index(("chemical_formula_reduced",)),
+            Index(("chemical_formula_anonymous",)),
+            Index(("e_hull",)),
+        ),
+    ),
     "hulls": ("hull_version", (Index(("hull_version",), unique=True),)),
     "changes": (
         "change_id",
@@ -258,6 +274,8 @@ class Stores:
         Blocks of each campaign's candidates in the order of E_hull.
     aggregates
         Counts and histograms over each campaign.
+    optimade_structures
+        The same candidates in OPTIMADE's words.
     hulls
         The references of each hull version.
     changes
@@ -295,6 +313,7 @@ class Stores:
     summary: SharedMongoStore
     rankings: SharedMongoStore
     aggregates: SharedMongoStore
+    optimade_structures: SharedMongoStore
     hulls: SharedMongoStore
     changes: SharedMongoStore
     builds: SharedMongoStore

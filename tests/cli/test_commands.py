@@ -34,6 +34,9 @@ READING = {
     "references list",
     "query stable",
     "query show",
+    "query find",
+    "query compare",
+    "query snapshot",
     "db status",
     "doctor",  # writes with --fix only
 }
