@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from hts_battery.settings import HTSBatterySettings
 
-_PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^\s;#]+)")
+_PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^\s;#+]+)")
 _FREE_WARNING_BYTES, _FREE_PROBLEM_BYTES = 10 * 1024**3, 1024**3
 _SECRETS = ("mongo_uri", "notify_urls", "token")
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -51,11 +51,7 @@ def pins(constraints: Path | None) -> Iterable[Finding]:
     for line in constraints.read_text(encoding="utf-8").splitlines():
         pin = _PIN.match(line)
         here = None if pin is None else _installed(pin["name"])
-        if (
-            pin is not None
-            and here is not None
-            and here != pin["version"].partition("+")[0]
-        ):
+        if pin is not None and here is not None and here != pin["version"]:
             text = f"{pin['name']} {here} (tested: {pin['version']})"
             decides = pin["name"] in engines or pin["name"] in {"pymatgen", "atomate2"}
             (deciding if decides else differing).append(text)
