@@ -15,7 +15,9 @@ from hts_battery.connections.health import (
     unknown_indexes,
     uri_options,
 )
+from hts_battery.connections.layout import check_layout
 from hts_battery.connections.stores import ensure_indexes, missing_indexes
+from hts_battery.errors import StoreError
 from hts_battery.schemas.finding import Finding, Level
 
 if TYPE_CHECKING:
@@ -27,6 +29,19 @@ LIMIT_BYTES = 16 * 1024**2
 _LARGE_BYTES = 12 * 1024**2
 _SKEW_SECONDS, _SKEW_PROBLEM_SECONDS = 5.0, 60.0
 _SHOWN = 5
+
+
+def layout(stores: Stores) -> Iterable[Finding]:
+    """Find a layout that is not this version's, or a restoration that was killed."""
+    try:
+        check_layout(stores.database)
+    except StoreError as err:
+        yield Finding(
+            check="layout",
+            level=Level.PROBLEM,
+            what=str(err),
+            action="until then every other command refuses the database",
+        )
 
 
 def indexes(stores: Stores, *, fix: bool) -> Iterable[Finding]:

@@ -71,6 +71,7 @@ def _fixing(
 
 
 CHECKS: tuple[tuple[str, type_check], ...] = (
+    ("layout", _of_database(database_checks.layout)),
     ("indexes", _fixing(database_checks.indexes)),
     ("locks", _fixing(database_checks.locks)),
     ("document sizes", _of_database(database_checks.document_sizes)),

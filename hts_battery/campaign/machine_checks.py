@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from hts_battery.settings import HTSBatterySettings
 
-_PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^\s;#]+)")
+_PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^\s;#+]+)")
 _FREE_WARNING_BYTES, _FREE_PROBLEM_BYTES = 10 * 1024**3, 1024**3
 _SECRETS = ("mongo_uri", "notify_urls", "token")
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -68,7 +68,8 @@ def pins(constraints: Path | None) -> Iterable[Finding]:
 
 def _installed(name: str) -> str | None:
     try:
-        return version(name)
+        # Without the mark of a build, as in 2.13.0+cpu: pins do not name it.
+        return version(name).partition("+")[0]
     except PackageNotFoundError:
         return None
 

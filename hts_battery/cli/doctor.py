@@ -34,7 +34,9 @@ def doctor(
 
     with ExitStack() as stack:
         stores = (
-            stack.enter_context(screening_stores(get_settings(), make_indexes=False))
+            stack.enter_context(
+                screening_stores(get_settings(), make_indexes=False, any_layout=True)
+            )
             if database_exists()
             else None
         )

@@ -12,6 +12,7 @@ import pytest
 from hts_battery.campaign import database_checks, machine_checks
 from hts_battery.campaign.doctor import CHECKS, Examined, examine
 from hts_battery.connections.clients import shared_client
+from hts_battery.connections.layout import write_layout
 from hts_battery.connections.stores import missing_indexes
 from hts_battery.schemas.finding import Level
 from hts_battery.settings import HTSBatterySettings
@@ -35,6 +36,14 @@ def test_a_sound_installation_has_no_problem(
     assert {one.check for one in found} == {name for name, _ in CHECKS}
     problems = [one for one in found if one.level is Level.PROBLEM]
     assert [one for one in problems if one.check != "disk"] == []
+
+
+@pytest.mark.mongo
+def test_a_layout_of_another_version(stores: Stores) -> None:
+    assert list(database_checks.layout(stores)) == []
+    write_layout(stores.database, 1)
+    (found,) = database_checks.layout(stores)
+    assert "hts db migrate" in found.what
 
 
 @pytest.mark.mongo
