@@ -128,7 +128,13 @@ class _Recovery:
         now, dry = self.watcher.now, self.dry_run
         for folder in folders:
             self._ingest(folder)
-        unlocked = release_locks(self.launchpad, age, now=now, dry_run=dry)
+        orphans: tuple[int, ...] = ()
+        unlocked = release_locks(
+            self.launchpad, age, now=now, dry_run=True, stamp=not dry
+        )
+        if unlocked:  # its holder was killed, in the middle of adding jobs perhaps
+            orphans = remove_strays(self.launchpad, age, now=now, dry_run=dry)
+            unlocked = release_locks(self.launchpad, age, now=now, dry_run=dry)
         runs = [*self._refreshed()]
         for lost in self.watcher.lost():
             runs += self._settled(lost)
@@ -138,7 +144,7 @@ class _Recovery:
             runs=tuple(runs),
             outputs=tuple(self.outputs),
             unlocked=unlocked,
-            orphans=remove_strays(self.launchpad, age, now=now, dry_run=dry),
+            orphans=orphans,
             problems=tuple(self.problems),
         )
 

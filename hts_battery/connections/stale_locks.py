@@ -22,6 +22,7 @@ def release_locks(
     *,
     now: datetime | None = None,
     dry_run: bool = False,
+    stamp: bool = True,
 ) -> tuple[int, ...]:
     """
     Take away the locks of workflows that nobody can hold any more.
@@ -41,6 +42,8 @@ def release_locks(
         Time of the look.
     dry_run
         Only say what would be done.
+    stamp
+        Whether locks without a time get that of this look.
 
     Returns
     -------
@@ -55,9 +58,9 @@ def release_locks(
         lock = workflow[_LOCKED]
         mine = {"_id": workflow["_id"], _LOCKED: lock}
         if not isinstance(lock, dict):
-            stamp = {"$set": {_LOCKED: {"by": _UNKNOWN, "since": now}}}
-            if not dry_run:
-                launchpad.workflows.update_one(mine, stamp)
+            if stamp:
+                noted = {"$set": {_LOCKED: {"by": _UNKNOWN, "since": now}}}
+                launchpad.workflows.update_one(mine, noted)
             continue
         if now - utc(lock["since"]) <= timedelta(seconds=age):
             continue
