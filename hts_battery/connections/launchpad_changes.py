@@ -54,12 +54,11 @@ def _change(
     """Change the state of a Firework in one step; say whether it was an allowed one."""
     return retried(
         lambda: (
-            launchpad.fireworks.find_one_and_update(
+            launchpad.fireworks.update_one(
                 {"fw_id": fw_id, "state": {"$in": list(allowed)}},
                 {"$set": {"state": state, "updated_on": datetime.now(UTC)}},
-                projection=["fw_id"],
-            )
-            is not None
+            ).matched_count
+            > 0
         ),
         "changing the state of a Firework",
     )
