@@ -46,6 +46,7 @@ from hts_battery.query.exports import ExportFormat  # noqa: E402 - likewise
 from hts_battery.query.filters import filter_criteria  # noqa: E402 - likewise
 from hts_battery.query.planning import planned  # noqa: E402 - likewise
 from hts_battery.query.snapshots import read_snapshot  # noqa: E402 - likewise
+from hts_battery.query.statistics import Statistics  # noqa: E402 - likewise
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -150,7 +151,8 @@ def filters(stores: Stores, printer: Printer) -> None:
     screening = ScreeningDatabase(stores)
     collection = stores.summary.collection
     for words in dict.fromkeys(question.words for question in questions()):
-        stages = [*planned(filter_criteria(words)).stages(), {"$sort": ORDER}]
+        plan = planned(filter_criteria(words), Statistics(screening.aggregates()))
+        stages = [*plan.stages(), {"$sort": ORDER}]
         count = screening.count(words)
         if not 0 < count <= MOST:
             printer(f"not measured, {count} match: {words}", count, "summaries")
