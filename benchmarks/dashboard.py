@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
     from selenium.webdriver.remote.webdriver import WebDriver
 
+    from hts_battery.connections.database import Database
+
 REPEATS = 5
 SECONDS = 120
 
@@ -106,50 +108,53 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="the only format")
     arguments = parser.parse_args()
     with database(None, name="hts_battery", data_dir=arguments.data_dir) as opened:
-        reader = BoundedReader(opened, seconds=600)
-        start = time.perf_counter()
-        plain = reader.find("summary", {})
-        plain_seconds = time.perf_counter() - start
-        start = time.perf_counter()
-        columns = read_snapshot(reader).columns
-        loading = time.perf_counter() - start
-        count = f"{len(plain):,} summaries"
-        report(
-            f"columns of {count} read at the start",
-            loading,
-            "s",
-            "plain read of the same documents",
-            plain_seconds / loading,
-        )
-        slider = timed(lambda: np.count_nonzero(columns.at(1234.5) <= 0))
-        pairs = timed(lambda: pair_counts(columns, campaign=None, temperature=1234.5))
-        report(f"stable set of {count} at any temperature", slider, "s", None, None)
-        report(f"pairs of elements of {count}", pairs, "s", None, None)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            options = ServerOptions(port=free.getsockname()[1])
-        server = server_of(create_server(opened, options), options)
-        thread = Thread(target=server.run, daemon=True)
-        thread.start()
-        driver = chromium()
-        try:
-            for name, (path, ready) in VIEWS.items():
-                times = [
-                    view(driver, f"http://127.0.0.1:{options.port}{path}", ready)
-                    for _ in range(REPEATS)
-                ]
-                report(f"{name}, empty cache", times[0], "s", None, None)
-                report(
-                    f"{name}, later",
-                    statistics.median(times[1:]),
-                    "s",
-                    "the same with an empty cache",
-                    times[0] / statistics.median(times[1:]),
-                )
-        finally:
-            driver.quit()
-            server.should_exit = True
-            thread.join(SECONDS)
+        in_memory(BoundedReader(opened, seconds=600))
+        in_browser(opened)
+
+
+def in_memory(reader: BoundedReader) -> None:
+    """Measure what happens without a browser."""
+    start = time.perf_counter()
+    plain = reader.find("summary", {})
+    plain_seconds = time.perf_counter() - start
+    start = time.perf_counter()
+    columns = read_snapshot(reader).columns
+    loading = time.perf_counter() - start
+    count = f"{len(plain):,} summaries"
+    report(
+        f"columns of {count} read at the start",
+        loading,
+        "s",
+        "plain read of the same documents",
+        plain_seconds / loading,
+    )
+    slider = timed(lambda: np.count_nonzero(columns.at(1234.5) <= 0))
+    pairs = timed(lambda: pair_counts(columns, campaign=None, temperature=1234.5))
+    report(f"stable set of {count} at any temperature", slider, "s", None, None)
+    report(f"pairs of elements of {count}", pairs, "s", None, None)
+
+
+def in_browser(opened: Database) -> None:
+    """Measure pages from the address to what they show."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        options = ServerOptions(port=free.getsockname()[1])
+    server = server_of(create_server(opened, options), options)
+    thread = Thread(target=server.run, daemon=True)
+    thread.start()
+    driver = chromium()
+    try:
+        for name, (path, ready) in VIEWS.items():
+            address = f"http://127.0.0.1:{options.port}{path}"
+            times = [view(driver, address, ready) for _ in range(REPEATS)]
+            later = statistics.median(times[1:])
+            report(f"{name}, empty cache", times[0], "s", None, None)
+            peer = "the same with an empty cache"
+            report(f"{name}, later", later, "s", peer, times[0] / later)
+    finally:
+        driver.quit()
+        server.should_exit = True
+        thread.join(SECONDS)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def terms(data: CandidateData) -> Component:
         ("energy of the candidate", "energy_per_atom", 1.0, "eV/atom"),
         ("energy of the competing phases", "hull_energy", 1.0, "eV/atom"),
         ("E_hull without entropy", "energy_above_hull_0k", MEV, "meV/atom"),
-        ("−T·S", "entropy_term", MEV, "meV/atom"),
+        ("-T·S", "entropy_term", MEV, "meV/atom"),
         ("competition of other candidates", "competition_term", MEV, "meV/atom"),
         ("E_hull(T)", "energy_above_hull", MEV, "meV/atom"),
         ("with the lowest ordering", "energy_above_hull_lowest", MEV, "meV/atom"),
@@ -55,7 +55,7 @@ def terms(data: CandidateData) -> Component:
 
 def _number(value: float | None, scale: float) -> str:
     if value is None:
-        return "–"
+        return "-"
     return f"{value:.4f}" if scale == 1.0 else f"{scale * value:+.1f}"
 
 
@@ -150,18 +150,18 @@ def orderings(data: CandidateData) -> Component:
         rows.append(
             (
                 _short(entry["entry_id"]),
-                entry["ordering_method"] or "–",
-                "–" if entry["ordering_seed"] is None else str(entry["ordering_seed"]),
+                entry["ordering_method"] or "-",
+                "-" if entry["ordering_seed"] is None else str(entry["ordering_seed"]),
                 millis(above),
-                "–" if volume is None else f"{volume:.2f}",
-                (entry["relaxed"] or {}).get("verdict", "–"),
+                "-" if volume is None else f"{volume:.2f}",
+                (entry["relaxed"] or {}).get("verdict", "-"),
                 entry["reason"] or "used",
             )
         )
     return table(
         ("entry", "method", "seed", "meV/atom", "Å³/atom", "relaxed cell", "state"),
         rows,
-        caption="Orderings: energy above the lowest one, volume, what became of the cell",
+        caption="Orderings: energy above the lowest, volume, what became of the cell",
         numbers=("seed", "meV/atom", "Å³/atom"),
     )
 
@@ -177,12 +177,12 @@ def provenance(data: CandidateData) -> Component:
         engine = (metadata.get("calculation") or {}).get("engine", "")
         rows.append(
             (
-                metadata.get("step", "–"),
+                metadata.get("step", "-"),
                 engine,
-                output.get("forcefield_version") or "–",
-                str(task.get("completed_at") or "–")[:19],
+                output.get("forcefield_version") or "-",
+                str(task.get("completed_at") or "-")[:19],
                 _short(task["uuid"]),
-                output.get("dir_name") or "–",
+                output.get("dir_name") or "-",
             )
         )
     return table(

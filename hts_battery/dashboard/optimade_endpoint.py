@@ -22,7 +22,6 @@ from optimade.server.entry_collections import EntryCollection
 from optimade.server.exception_handlers import general_exception
 from optimade.server.mappers import StructureMapper
 from pymatgen.core import Structure
-from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from hts_battery.dashboard.limits import check_filter
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
         EntryListingQueryParams,
         SingleEntryQueryParams,
     )
+    from starlette.requests import Request
 
     from hts_battery.connections.bounded_reader import BoundedReader
 

@@ -178,8 +178,10 @@ def _register(app: Dash, sources: Sources) -> None:
         return (
             _cards(summary, temperature, hot),
             lines_figure([float(kelvin) for kelvin in _GRID], shown, temperature),
-            f"E_hull falls by the mixing entropy times T; at {temperature:g} K it is "
-            f"{millis(hot)} meV/atom, {verdict} the hull.",
+            (
+                f"E_hull falls by the mixing entropy times T; at {temperature:g} K it "
+                f"is {millis(hot)} meV/atom, {verdict} the hull."
+            ),
         )
 
 
@@ -194,7 +196,7 @@ def _cards(summary: Mapping[str, Any], temperature: float, hot: float) -> Compon
         [
             card("E_hull", f"{millis(summary['energy_above_hull'])}", "meV/atom"),
             card(f"E_hull({temperature:g} K)", millis(hot), "meV/atom"),
-            card("T_mix", "–" if mixing is None else f"{mixing:.0f}", "K"),
+            card("T_mix", "-" if mixing is None else f"{mixing:.0f}", "K"),
             card("entropy", f"{1e6 * summary['entropy']:.1f}", "µeV/K per atom"),
             card("uncertainty", millis(unsure), "meV/atom"),
             card("label", labels.split(",")[-1].split(" at ")[0], labels),

@@ -99,8 +99,10 @@ def _register(app: Dash, sources: Sources) -> None:
             composition_figure(
                 x, y, hot, (across, up), f"E_hull({temperature:g} K)<br>meV/atom"
             ),
-            f"{len(hot):,} candidates in {squares} squares of {across} and {up}; the "
-            f"lowest E_hull at {temperature:g} K is {lowest}.",
+            (
+                f"{len(hot):,} candidates in {squares} squares of {across} and {up}; "
+                f"the lowest E_hull at {temperature:g} K is {lowest}."
+            ),
         )
 
 

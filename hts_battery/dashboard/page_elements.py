@@ -92,18 +92,30 @@ def _register(app: Dash, sources: Sources) -> None:
         pairs = chord_pairs(counts, snapshot.reported)
         return (
             pair_figure(counts, shares=colour == "share"),
-            f"{len(counts.elements)} elements; colour: "
-            f"{'share' if colour == 'share' else 'number'} of the candidates with both "
-            f"elements{' that is stable' if colour == 'share' else ''} at "
-            f"{temperature:g} K. On the diagonal, the element itself.",
+            _map_words(counts, temperature, shares=colour == "share"),
             chord_figure(pairs),
-            f"Ribbons are as wide as the number of stable candidates with both "
-            f"elements at {temperature:g} K: {len(pairs.both)} pairs also stand in a "
-            f"known phase (blue), {len(pairs.new)} do not (orange), the {len(pairs.drawn)} "
-            f"most frequent are drawn; {len(pairs.missing)} known pairs are in no stable "
-            "candidate.",
+            _chord_words(pairs, temperature),
             _tables(pairs),
         )
+
+
+def _map_words(counts: PairCounts, temperature: float, *, shares: bool) -> str:
+    what = "share" if shares else "number"
+    which = f" that is stable at {temperature:g} K" if shares else ""
+    return (
+        f"{len(counts.elements)} elements; colour: {what} of the candidates with both "
+        f"elements{which}. On the diagonal, the element itself."
+    )
+
+
+def _chord_words(pairs: ChordPairs, temperature: float) -> str:
+    return (
+        "Ribbons are as wide as the number of stable candidates with both elements at "
+        f"{temperature:g} K: {len(pairs.both)} pairs also stand in a known phase "
+        f"(blue), {len(pairs.new)} do not (orange), the {len(pairs.drawn)} most "
+        f"frequent are drawn; {len(pairs.missing)} known pairs are in no stable "
+        "candidate."
+    )
 
 
 def chord_pairs(counts: PairCounts, reported: frozenset[frozenset[str]]) -> ChordPairs:

@@ -134,7 +134,7 @@ def _first(columns: Columns, campaign: str | None, temperature: float) -> Compon
                 doc["campaign"],
                 millis(float(columns.energies[row])),
                 millis(float(hot[row])),
-                "–" if mixing is None else f"{mixing:.0f}",
+                "-" if mixing is None else f"{mixing:.0f}",
             )
         )
     headings = ("", "candidate", "campaign", "E_hull", f"at {temperature:g} K", "T_mix")

@@ -37,8 +37,8 @@ def _layout(_sources: Sources, _rest: str) -> Component:
         [
             *heading(
                 "Stability",
-                "E_hull(T) = E_hull − T·S from the stored terms, so any temperature can "
-                "be asked for: move the slider.",
+                "E_hull(T) = E_hull - T·S from the stored terms, so any temperature "
+                "can be asked for: move the slider.",
             ),
             html.P(id="stable-count", className="headline", **{"aria-live": "polite"}),
             html.Div(
@@ -47,7 +47,7 @@ def _layout(_sources: Sources, _rest: str) -> Component:
                     figure("entropy-map", "E_hull over mixing entropy."),
                     figure(
                         "stable-curve",
-                        "Number of stable candidates at each temperature.",
+                        "Number of stable candidates over temperature.",
                     ),
                 ],
                 className="grid",
@@ -88,11 +88,15 @@ def _register(app: Dash, sources: Sources) -> None:
         return (
             headline,
             distribution_figure(cold, hot, temperature),
-            f"Distribution of E_hull without entropy (grey) and at {temperature:g} K "
-            f"(blue). {middle}",
+            (
+                "Distribution of E_hull without entropy (grey) and at "
+                f"{temperature:g} K (blue). {middle}"
+            ),
             entropy_figure(cold, columns.entropies[mine], temperature),
-            f"Candidates by mixing entropy and E_hull without entropy. The line has the "
-            f"slope {temperature:g} K; the {stable:,} below it are stable there.",
+            (
+                "Candidates by mixing entropy and E_hull without entropy. The line has "
+                f"the slope {temperature:g} K; the {stable:,} below it are stable."
+            ),
             stable_figure(_GRID, counts, temperature),
         )
 

@@ -195,10 +195,10 @@ def millis(value: float | None, *, sign: bool = False) -> str:
     Examples
     --------
     >>> millis(0.0123), millis(-0.5, sign=True), millis(None)
-    ('12.3', '-500.0', '–')
+    ('12.3', '-500.0', '-')
     """
     if value is None:
-        return "–"
+        return "-"
     return f"{MEV * value:+.1f}" if sign else f"{MEV * value:.1f}"
 
 

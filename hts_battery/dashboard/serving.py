@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import stat
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -11,6 +10,8 @@ import uvicorn
 from hts_battery.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from starlette.types import ASGIApp
 
     from hts_battery.dashboard.server import ServerOptions

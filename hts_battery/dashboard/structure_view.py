@@ -76,7 +76,7 @@ def structure_figure(structure: Mapping[str, Any]) -> go.Figure:
 def structure_words(structure: Mapping[str, Any]) -> str:
     """Say what a cell is: formula, atoms, lattice."""
     cell = Structure.from_dict(dict(structure))
-    lengths = " × ".join(f"{value:.2f}" for value in cell.lattice.abc)
+    lengths = " x ".join(f"{value:.2f}" for value in cell.lattice.abc)
     angles = ", ".join(f"{value:.1f}°" for value in cell.lattice.angles)
     return (
         f"Relaxed cell {cell.composition.formula.replace(' ', '')}, {len(cell)} atoms, "

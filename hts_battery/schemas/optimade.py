@@ -1,4 +1,4 @@
-"""Summaries in OPTIMADE's words: https://specs.optimade.org/v1.2.0, entry structures."""
+"""Summaries in OPTIMADE's words: entry structures of specification 1.2."""
 
 from __future__ import annotations
 

@@ -142,7 +142,8 @@ def test_every_page_has_a_name_landmarks_and_no_error(
         assert reader.find(landmark)
     assert reader.text('nav a[aria-current="page"]')
     unnamed = reader.browser.execute_script(
-        "return [...document.querySelectorAll('figure, [role=img], table, input')].filter("
+        "return [...document.querySelectorAll('figure, [role=img], table, input')]"
+        ".filter("
         "e => e.offsetParent !== null && !e.closest('.ag-root-wrapper') &&"
         " !(e.getAttribute('aria-label') || e.getAttribute('aria-labelledby') ||"
         " e.querySelector('figcaption, caption') || e.labels?.length ||"
@@ -212,7 +213,8 @@ def test_the_table_filters_sorts_and_leads_to_a_candidate(reader: Reader) -> Non
     reader.find(".ag-header-cell[col-id=hot]").click()
     reader.find(".ag-header-cell[col-id=hot]").click()
     reader.until(
-        f"document.querySelector('.ag-row[row-index=\"0\"] a')?.textContent !== '{before}'"
+        "document.querySelector('.ag-row[row-index=\"0\"] a')?.textContent"
+        f" !== '{before}'"
         " && document.querySelectorAll('.ag-row a').length === 3"
     )
     reader.find(".ag-row[row-index='0'] a").click()
@@ -232,7 +234,7 @@ def test_a_candidate_has_its_cell_terms_orderings_and_query(
         " && document.querySelector('#structure-words').textContent"
     )
     page = reader.text("#page")
-    for words in ("−T·S", "sublattice", "Decomposition", "sqs", "relax"):
+    for words in ("-T·S", "sublattice", "Decomposition", "sqs", "relax"):
         assert words in page
     assert f"hts query show {summary['candidate_id']}" in page
     assert f"/api/v1/candidates/{summary['candidate_id']}" in page
