@@ -23,6 +23,7 @@ from hts_battery.connections.launchpad_changes import (
     take_back,
 )
 from hts_battery.connections.locks import Lease
+from hts_battery.errors import ConfigurationError, SubmissionError
 from hts_battery.flows.screen import ScreenMaker
 from hts_battery.schemas.dispatch import Ending, EndingKind, FeedReport, Hold
 
@@ -73,6 +74,9 @@ def feed(
         If another process feeds, and one does not wait.
     StoreError
         If the database went away: the next look goes on.
+    ConfigurationError, SubmissionError
+        If one of the named campaigns cannot be sent. Where none is named, the report
+        of that campaign says so, and the others are looked at.
     """
     wanted = None if campaigns is None else set(campaigns)
     with (
@@ -81,11 +85,26 @@ def feed(
     ):
         # Before the harvest, which would call failed what an outage has stopped.
         tell_recovery(recover(stores, launchpad))
-        return [
-            _look(Look(stores, launchpad, lease, submission, make_maker))
-            for submission in read_submissions(stores)
-            if wanted is None or submission.campaign in wanted
-        ]
+        reports = []
+        for submission in read_submissions(stores):
+            if wanted is not None and submission.campaign not in wanted:
+                continue
+            try:
+                look = Look(stores, launchpad, lease, submission, make_maker)
+                reports.append(_look(look))
+            except (ConfigurationError, SubmissionError) as err:
+                if wanted is not None:
+                    raise
+                # An engine that is not installed here stops its campaign, no other.
+                logger.error("campaign %s: %s", submission.campaign, err)  # noqa: TRY400 - the message says it all
+                reports.append(
+                    FeedReport(
+                        campaign=submission.campaign,
+                        hold=submission.hold,
+                        problem=str(err),
+                    )
+                )
+        return reports
 
 
 def tell_recovery(report: RecoveryReport) -> None:

@@ -38,7 +38,8 @@ from hts_battery.settings import get_settings
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from hts_battery.connections.launchpad import ExactLaunchPad
+    from fireworks import LaunchPad
+
     from hts_battery.connections.stores import Stores
     from hts_battery.schemas.failure import FailureDoc, FailurePolicy
     from hts_battery.schemas.recovery import LeftAction, LostRun
@@ -50,7 +51,7 @@ _OUTAGE = "DatabaseOutageError"
 
 def recover(  # noqa: PLR0913 - each is named by its caller
     stores: Stores,
-    launchpad: ExactLaunchPad,
+    launchpad: LaunchPad,
     *,
     launch_folders: Sequence[Path] = (),
     now: datetime | None = None,
@@ -115,7 +116,7 @@ class _Recovery:
     """One look."""
 
     stores: Stores
-    launchpad: ExactLaunchPad
+    launchpad: LaunchPad
     watcher: Watcher
     policy: FailurePolicy | None
     dry_run: bool
@@ -160,7 +161,7 @@ class _Recovery:
             if not self.dry_run:
                 # Both go through FireWorks' own lock and rules.
                 if deed is Deed.PUT_BACK:
-                    self.launchpad.rerun_fw(fw_id)
+                    self.launchpad.rerun_fw(fw_id)  # type: ignore[no-untyped-call]
                 else:
                     self.launchpad._refresh_wf(fw_id)  # noqa: SLF001 - no public name
             yield RecoveredRun(

@@ -206,4 +206,7 @@ def _archive(
     launchpad.launches.delete_many({"launch_id": {"$in": launches}})
     launchpad.offline_runs.delete_many({"launch_id": {"$in": launches}})
     launchpad.fireworks.delete_many({"fw_id": {"$in": nodes}})
+    # What a repeated end of a launch made twice belongs to no workflow.
+    ids = [workflow.dispatch_id for workflow in workflows]
+    launchpad.fireworks.delete_many({f"spec.{DISPATCH_ID}": {"$in": ids}})
     launchpad.workflows.delete_many({"nodes": {"$in": roots}})

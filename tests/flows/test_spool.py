@@ -13,6 +13,7 @@ from pymongo.errors import AutoReconnect
 from hts_battery.connections.executions import read_executions
 from hts_battery.connections.patience import Patience
 from hts_battery.errors import DatabaseOutageError, StoreError
+from hts_battery.flows.local import run_flow_locally
 from hts_battery.flows.recorded import recorded
 from hts_battery.flows.reruns import FIREWORK_FILE
 from hts_battery.flows.spool import (
@@ -177,6 +178,19 @@ def test_without_a_folder_of_its_own_nothing_is_written_and_nothing_reused(
     one.run(stores.job_store)
     one.run(stores.job_store)
     assert (launch / "computed").read_text() == "..."
+
+
+@pytest.mark.usefixtures("execution_folder")
+def test_a_local_run_keeps_the_output_and_does_not_wait(
+    stores: Stores, launch: Path
+) -> None:
+    one = compute(str(launch), 3)
+    flow = recorded(Flow([one]))
+    assert isinstance(flow, Flow)
+    with pytest.raises(StoreError, match="hts launchpad recover"):
+        run_flow_locally(flow, breaking(stores, 9), launch / "runs")
+    assert ingest(launch / "runs", stores.job_store) == (one.uuid,)
+    assert stores.job_store.get_output(one.uuid, load=True)["number"] == 3
 
 
 @pytest.mark.usefixtures("execution_folder")
