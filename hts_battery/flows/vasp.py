@@ -31,7 +31,7 @@ from atomate2.vasp.jobs.mp import MPGGARelaxMaker
 from atomate2.vasp.run import run_vasp
 from emmet.core.tasks import TaskDoc
 from jobflow import CURRENT_JOB, Maker, Response, job
-from pydantic import Field
+from pydantic import Field, field_validator
 from pymatgen.core import Structure
 
 from hts_battery.errors import CalculationError
@@ -103,6 +103,12 @@ class Past(Document):
     folder: str | None = Field(
         None, description="Launch folder whose densities the attempt starts from."
     )
+
+    @field_validator("start", mode="before")
+    @classmethod
+    def _as_dictionary(cls, value: object) -> object:
+        # FireWorks reads a job through monty, which makes a structure of it at once.
+        return value.as_dict() if isinstance(value, Structure) else value
 
     @property
     def seconds(self) -> float:

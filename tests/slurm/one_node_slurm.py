@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol")
 _SYSTEM_FOLDERS = "/usr/sbin:/sbin"  # where Debian keeps daemons
-_WAIT_SECONDS = 60.0
+_WAIT_SECONDS = 180.0
 _POLL_SECONDS = 0.1
 
 _CONFIGURATION = """\

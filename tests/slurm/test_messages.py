@@ -34,7 +34,7 @@ def wait_until_begun(folder: Path, *jobs: str) -> None:
 
 def lines_of(path: Path) -> tuple[str, ...]:
     """Read what a job printed, once Slurm has said why it ended it."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while len(lines := last_lines([path])) < 2 and time.monotonic() < deadline:
         time.sleep(0.2)
     return lines
@@ -46,7 +46,7 @@ def test_ended_jobs_are_recognised(slurm: OneNodeSlurm, tmp_path: Path) -> None:
     cancelled = submit(slurm, tmp_path, "sleep 300")
     wait_until_begun(tmp_path, walltime, memory, cancelled)
     slurm.run("scancel", cancelled)
-    slurm.wait_for_jobs(timeout=240)
+    slurm.wait_for_jobs(timeout=600)
     # The node is lost while a job of its own goes on, and comes back.
     node = submit(slurm, tmp_path, "sleep 300")
     wait_until_begun(tmp_path, node)
