@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from hts_battery.errors import MissingReferenceError
@@ -7,10 +9,14 @@ from hts_battery.flows.gpaw_settings import GPAWSettings
 from hts_battery.flows.references import shipped_energies, structure_digest
 from hts_battery.schemas.formula import parse_formula
 from hts_battery.structures.reference_library import (
+    phases_within,
     reference_phase,
     reference_structure,
 )
 from hts_battery.thermo import Hull
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ENGINE = "gpaw-fixed-cell"
 ENERGIES = shipped_energies(ENGINE)
@@ -54,6 +60,43 @@ def test_metals_that_carry_a_u_in_oxides_are_left_out() -> None:
     assert hull.decomposition("LiMn0.5Ti0.5O2").energy < 0
     with pytest.raises(MissingReferenceError):
         hull.decomposition("LiNiO2")
+
+
+@pytest.mark.parametrize(
+    ("formula", "products"),
+    [
+        ("Li1.25Mn0.25Ti0.5O2", {"Li2TiO3": 0.75, "LiMnO2": 0.25}),
+        (
+            "Li1.25Mn0.5Ti0.25O2",
+            {"Li2TiO3": 0.375, "Li2MnO3": 0.375, "LiMnO2": 0.25},
+        ),
+        ("LiMn0.5Ti0.5O2", {"Li2TiO3": 0.75, "MnO": 0.25}),
+    ],
+)
+def test_the_candidates_of_the_documentation_decompose_as_it_says(
+    formula: str, products: dict[str, float]
+) -> None:
+    hull = Hull(
+        [one.formula for one in ENERGIES.energies],
+        [one.energy_per_atom for one in ENERGIES.energies],
+    )
+    assert hull.decomposition(formula).amounts == pytest.approx(products)
+
+
+def test_the_phases_that_are_missing_are_those_that_the_documentation_names(
+    project_root: Path,
+) -> None:
+    small = [
+        phase
+        for phase in phases_within(["Li", "Mn", "Ti", "O"])
+        if len(reference_structure(phase)) <= 16
+    ]
+    text = (project_root / "docs" / "gpaw.md").read_text(encoding="utf-8")
+    assert f"Shipped are {len(BY_PHASE)} of the {len(small)} phases" in text
+    said = text.partition("### Which phases")[2]
+    for phase in small:
+        if phase.phase_id not in BY_PHASE and phase.formula != "Mn":
+            assert phase.formula in said, phase.phase_id
 
 
 def test_known_compounds_form_and_known_polymorphs_are_near() -> None:

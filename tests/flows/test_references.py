@@ -207,7 +207,7 @@ def vasp_output(
     verdict = TaskValidation(
         valid=valid, reasons=() if valid else ("ENCUT",), package_versions={}
     )
-    monkeypatch.setattr(vasp_tasks, "validate_vasp_task", lambda _: verdict)
+    monkeypatch.setattr(vasp_tasks, "validate_vasp_task", lambda *_: verdict)
     structure = reference_structure(PHASE)
     last = {
         "vasp_version": "6.4.2",
@@ -255,12 +255,18 @@ def test_an_energy_of_vasp_with_wrong_settings_says_so(
     assert energy.comparable is None
 
 
-def test_an_energy_of_the_stand_in_is_not_corrected(
+def test_an_energy_of_the_stand_in_is_treated_as_vasps_and_named_otherwise(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    output = vasp_output(monkeypatch, rehearsal=True, valid=False)
+    output = vasp_output(monkeypatch, rehearsal=True)
     energy = reference_energy(PHASE, output, "rehearsal:vasp-mp-gga")
-    assert (energy.rejected, energy.comparable) == (None, None)
+    assert energy.rejected is None
+    assert energy.comparable is not None
+    assert energy.comparable.calculator.endswith(" rehearsal")
+    assert len(energy.comparable.adjustments) == 1
+    real = reference_energy(PHASE, output, "vasp-mp-gga")
+    assert real.rejected is not None
+    assert "stand-in for VASP" in real.rejected
 
 
 def test_a_force_field_has_one_name_for_phases_and_candidates(
