@@ -3,11 +3,13 @@ What it costs to hand a campaign to FireWorks, and whether that grows with the c
 
 submission
     The first candidates of the campaign of 18,810 submitted into an empty database:
-    members listed, candidates, members and backlog written. Then the same submission
-    again, which adds nothing, and one look of the feeder, which fills the window.
-    The peer writes the same small job of a candidate with jobflow's
-    ``flow_to_workflow`` and FireWorks' ``add_wf``, one by one, as their documentation
-    does; it writes no candidate documents.
+    candidates, members and backlog written. Then the same submission again, which adds
+    nothing, and one look of the feeder, which fills the window; what the look takes a
+    candidate that it sends is added to the submission, so that ours is everything until
+    a candidate can be launched. The peer writes the same small job of a candidate with
+    jobflow's ``flow_to_workflow`` and FireWorks' ``add_wf``, one by one, as their
+    documentation does; it writes no candidate documents. Both are handed the members,
+    and have loaded their packages.
 checkout
     A rocket's checkout of one Firework while the window is full, beside a launchpad
     that holds one Firework for each of some candidates, which is the peer.
@@ -15,7 +17,8 @@ launcher
     A Firework with a trivial job from checkout to the end, beside the same job run in
     this process. The peer is the job alone; nothing of it is saved.
 
-Everything in this process, on an embedded server of its own; times by the clock.
+Everything in this process, on an embedded server of its own. Times by the clock, and
+of the processors of this process and the server, which say more on a loaded machine.
 Prints one JSON object a line; ``ratio`` is the peer's time over ours.
 """
 
@@ -23,6 +26,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import tempfile
 import time
@@ -31,9 +35,10 @@ from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import jobflow
+import psutil
 from fireworks import FWorker
 from fireworks.core.rocket_launcher import rapidfire
 from jobflow import JobStore, run_locally
@@ -43,18 +48,21 @@ from maggma.stores import MemoryStore
 from hts_battery.campaign.campaign_file import read_campaign
 from hts_battery.campaign.feeding import feed
 from hts_battery.campaign.submission import plan_submission, submit_campaign
+from hts_battery.connections import embedded
 from hts_battery.connections.database import database
 from hts_battery.connections.launchpad import open_launchpad, submit
 from hts_battery.connections.stores import ensure_indexes, open_stores
 from hts_battery.flows.screen import ScreenMaker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from fireworks import LaunchPad
 
     from hts_battery.campaign.campaign_file import Campaign
+    from hts_battery.campaign.sending_order import Member
     from hts_battery.connections.stores import Stores
+    from hts_battery.schemas.dispatch import FeedReport
 
 PROJECT = Path(__file__).resolve().parents[1]
 CAMPAIGN = PROJECT / "workflows" / "campaigns" / "hedrx_18810.yaml"
@@ -74,58 +82,98 @@ def line(
     print(json.dumps({**found, "peer": peer, "ratio": ratio}), flush=True)
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """Time some work by the clock."""
-    start = time.perf_counter()
+class Seconds(NamedTuple):
+    """Time by the clock, and of the processors of this process and the server."""
+
+    wall: float
+    processor: float
+
+    def over(self, count: int) -> Seconds:
+        """Return the time of one of several."""
+        return Seconds(self.wall / count, self.processor / count)
+
+    def plus(self, other: Seconds) -> Seconds:
+        """Return the time of both."""
+        return Seconds(self.wall + other.wall, self.processor + other.processor)
+
+
+class Ground(NamedTuple):
+    """An empty database of the embedded server, its launchpad and its process."""
+
+    stores: Stores
+    launchpad: LaunchPad
+    server: psutil.Process | None
+
+
+def seconds(
+    work: Callable[[], object], server: psutil.Process | None = None
+) -> Seconds:
+    """Time some work."""
+
+    def processor() -> float:
+        times = server.cpu_times() if server else None
+        return time.process_time() + (times.user + times.system if times else 0.0)
+
+    wall, start = time.perf_counter(), processor()
     work()
-    return time.perf_counter() - start
+    return Seconds(time.perf_counter() - wall, processor() - start)
+
+
+def compared(figure: str, ours: Seconds, peer: str, theirs: Seconds) -> None:
+    """Print a figure by both clocks; the load of the machine spoils only one."""
+    line(figure, ours.wall, "s", peer, theirs.wall / ours.wall)
+    ratio = theirs.processor / ours.processor
+    line(f"{figure}, processor", ours.processor, "s", peer, ratio)
 
 
 @contextmanager
-def opened(folder: Path, name: str) -> Iterator[tuple[Stores, LaunchPad]]:
+def opened(folder: Path, name: str) -> Iterator[Ground]:
     """Open an empty database of the embedded server, and its launchpad."""
     with ExitStack() as stack:
-        server = stack.enter_context(database(None, name=name, data_dir=folder))
-        stores = stack.enter_context(open_stores(server))
+        found = stack.enter_context(database(None, name=name, data_dir=folder))
+        stores = stack.enter_context(open_stores(found))
         ensure_indexes(stores)
-        yield stores, stack.enter_context(open_launchpad(server))
+        pid = embedded.status(folder).pid
+        server = psutil.Process(pid) if pid else None
+        yield Ground(stores, stack.enter_context(open_launchpad(found)), server)
 
 
-def checkout(launchpad: LaunchPad) -> float:
-    """Seconds of one checkout, the first one left out."""
+def checkout(ground: Ground) -> Seconds:
+    """Time one checkout, the first one left out."""
     worker = FWorker(name=WORKER)
-    launchpad.checkout_fw(worker, "nowhere")
-    return (
-        seconds(
-            lambda: [
-                launchpad.checkout_fw(worker, "nowhere") for _ in range(CHECKOUTS)
-            ]
-        )
-        / CHECKOUTS
-    )
+
+    def work() -> None:
+        for _ in range(CHECKOUTS):
+            ground.launchpad.checkout_fw(worker, "nowhere")
+
+    ground.launchpad.checkout_fw(worker, "nowhere")
+    return seconds(work, ground.server).over(CHECKOUTS)
 
 
 # The peers
 
 
-def one_by_one(campaign: Campaign, launchpad: LaunchPad, count: int) -> float:
-    """Seconds a candidate, submitted as the documentation of jobflow shows it."""
+def one_by_one(
+    campaign: Campaign, ground: Ground, members: Sequence[Member]
+) -> Seconds:
+    """Time a candidate, submitted as the documentation of jobflow shows it."""
     maker = ScreenMaker.from_campaign(campaign.spec)
-    members = list(replace(campaign, limit=count).members())
 
     def work() -> None:
         for _, candidate in members:
-            launchpad.add_wf(flow_to_workflow(maker.make(candidate)))
+            ground.launchpad.add_wf(flow_to_workflow(maker.make(candidate)))
 
-    return seconds(work) / len(members)
+    return seconds(work, ground.server).over(len(members))
 
 
-def full_launchpad(campaign: Campaign, launchpad: LaunchPad, count: int) -> float:
-    """Seconds of a checkout where every candidate has its Firework."""
+def full_launchpad(
+    campaign: Campaign, ground: Ground, members: Sequence[Member]
+) -> Seconds:
+    """Time a checkout where every candidate has its Firework."""
     maker = ScreenMaker.from_campaign(campaign.spec)
-    members = replace(campaign, limit=count).members()
-    submit([maker.make(candidate) for _, candidate in members], launchpad, WORKER)
-    return checkout(launchpad)
+    flows = [maker.make(candidate) for _, candidate in members]
+    submit(flows, ground.launchpad, WORKER)
+    return checkout(ground)
 
 
 # Ours
@@ -134,41 +182,64 @@ def full_launchpad(campaign: Campaign, launchpad: LaunchPad, count: int) -> floa
 def submission(options: argparse.Namespace) -> None:
     """Submit campaigns of growing size; compare with one by one."""
     campaign = read_campaign(CAMPAIGN)
-    with opened(options.folder, "peer") as (_, launchpad):
-        theirs = one_by_one(campaign, launchpad, options.peer)
-    with opened(options.folder, "full") as (_, launchpad):
-        full = full_launchpad(campaign, launchpad, options.full)
+    members: list[Member] = []
+    listing = seconds(
+        lambda: members.extend(replace(campaign, limit=max(options.sizes)).members())
+    ).over(max(options.sizes))
+    line("listing of a member, processor", listing.processor, "s")
+    with opened(options.folder, "peer") as ground:
+        theirs = one_by_one(campaign, ground, members[: options.peer])
+    with opened(options.folder, "full") as ground:
+        full = full_launchpad(campaign, ground, members[: options.full])
     peer = f"jobflow {version('jobflow')} flow_to_workflow and add_wf one by one"
     everything = f"{options.full} Fireworks, one a candidate"
-    line("submission of a candidate", theirs, f"s, {peer}, {options.peer} candidates")
-    line("checkout", full, f"s, {everything}")
+    for figure, time_of, what in (
+        ("submission of a candidate", theirs, peer),
+        ("checkout", full, everything),
+    ):
+        line(figure, time_of.wall, f"s, {what}")
+        line(f"{figure}, processor", time_of.processor, f"s, {what}")
     for size in options.sizes:
-        with opened(options.folder, f"size_{size}") as (stores, launchpad):
-            share = replace(campaign, limit=size)
-            plan = plan_submission(share.spec, WORKER, window=options.window)
-            submitting = partial(submit_campaign, share, stores, plan)
-            first = seconds(submitting) / size
-            again = seconds(submitting) / size
-            filling = seconds(lambda: feed(stores, launchpad))
-            idle = seconds(lambda: feed(stores, launchpad))
-            taking = checkout(launchpad)
+        with opened(options.folder, f"size_{size}") as ground:
+            found = measured(campaign, ground, members[:size], options)
         what = f"{size} candidates"
-        line(f"submission of a candidate, {what}", first, "s", peer, theirs / first)
-        line(f"candidates submitted, {what}", 1 / first, "1/s", peer, theirs / first)
-        line(f"second submission of a candidate, {what}", again, "s")
-        line(
-            f"first look of the feeder, {what}",
-            filling,
-            f"s, window of {options.window} Fireworks",
-        )
-        line(f"look with nothing to do, {what}", idle, "s")
-        line(f"checkout, {what}", taking, "s", everything, full / taking)
+        for figure in ("submission of a candidate", "submission and sending of one"):
+            compared(f"{figure}, {what}", found[figure], peer, theirs)
+        rate = 1 / found["submission of a candidate"].wall
+        line(f"candidates submitted, {what}", rate, "1/s")
+        for figure in ("second submission of a candidate", "idle look of the feeder"):
+            line(f"{figure}, {what}", found[figure].wall, "s")
+            line(f"{figure}, {what}, processor", found[figure].processor, "s")
+        compared(f"checkout, {what}", found["checkout"], everything, full)
+
+
+def measured(
+    campaign: Campaign,
+    ground: Ground,
+    members: Sequence[Member],
+    options: argparse.Namespace,
+) -> dict[str, Seconds]:
+    """Submit some members, fill the window, and take what it holds."""
+    stores, launchpad, server = ground
+    plan = plan_submission(campaign.spec, WORKER, window=options.window)
+    submitting = partial(submit_campaign, campaign, stores, plan, members=members)
+    written = seconds(submitting, server).over(len(members))
+    again = seconds(submitting, server).over(len(members))
+    reports: list[FeedReport] = []
+    filling = seconds(lambda: reports.extend(feed(stores, launchpad)), server)
+    return {
+        "submission of a candidate": written,
+        "submission and sending of one": written.plus(filling.over(reports[0].sent)),
+        "second submission of a candidate": again,
+        "idle look of the feeder": seconds(lambda: feed(stores, launchpad), server),
+        "checkout": checkout(ground),
+    }
 
 
 def launcher(options: argparse.Namespace) -> None:
     """Run trivial jobs through FireWorks and without it."""
     jobs = [jobflow.job(os.path.basename)("a/b") for _ in range(options.jobs)]
-    with opened(options.folder, "launcher") as (stores, launchpad):
+    with opened(options.folder, "launcher") as (stores, launchpad, _):
         store = JobStore(MemoryStore(), additional_stores={"data": MemoryStore()})
         alone = seconds(
             lambda: [
@@ -190,18 +261,20 @@ def launcher(options: argparse.Namespace) -> None:
         )
     line(
         "launcher overhead of a job",
-        (through - alone) / options.jobs,
+        (through.wall - alone.wall) / options.jobs,
         "s",
         "the job alone",
-        alone / through,
+        alone.wall / through.wall,
     )
 
 
 def main() -> None:
     """Run the groups that are asked for."""
     groups = {"submission": submission, "launcher": launcher}
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="JSON lines, as always")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--json", action="store_true", help="always so; kept for make")
     parser.add_argument("--only", choices=groups, help="one group")
     parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 10_000, 18_810])
     parser.add_argument("--window", type=int, default=200)
@@ -209,12 +282,14 @@ def main() -> None:
     parser.add_argument("--full", type=int, default=2000, help="Fireworks of the peer")
     parser.add_argument("--jobs", type=int, default=30)
     options = parser.parse_args()
+    logging.disable(logging.INFO)  # FireWorks tells every step
     with tempfile.TemporaryDirectory() as name:
         options.folder = Path(name)
         # Where jobs find the folder of the execution record.
         os.environ["HTS_BATTERY_DATA_DIR"] = name
         for group, work in groups.items():
             if options.only in (None, group):
+                line("load_average", os.getloadavg()[0], f"{os.cpu_count()} cores")
                 work(options)
 
 

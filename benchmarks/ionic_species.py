@@ -37,8 +37,8 @@ HEAD = """\
 # compounds when charges and repulsion are taken away: least squares over {compounds}
 # compounds of the reference library, each at its lowest phase and with its cell scaled
 # to no pressure; oxides of alkali metals alone left out. O2- is zero by choice:
-# charges cancel, so one energy is free. What is left: root mean square {rms:.0f}, median
-# {median:.0f} meV/atom. compounds: how many have the species.
+# charges cancel, so one energy is free. What is left: root mean square {rms:.0f},
+# median {median:.0f} meV/atom. compounds: how many have the species.
 # Made by benchmarks/ionic_species.py.
 species,energy_ev,compounds"""
 ANIONS = {"O": -2.0, "F": -1.0}

@@ -13,7 +13,8 @@ HTSBatteryError
 ├── MixedCalculatorError     thermo: energies of two calculators in one hull
 ├── StoreError               connections: a database or server is not usable
 │   ├── DatabaseOutageError  it went away, or refuses, while it was used
-│   └── BusyError            another process does this now: wait and try again
+│   ├── BusyError            another process does this now: wait and try again
+│   └── QueryLimitError      a reader asked for more than it may: ask for less
 ├── CalculationError         flows: an engine's program ended without an energy
 ├── VersionSkewError         flows: a node has other packages than the submitter
 └── SubmissionError          connections, campaign
@@ -136,6 +137,10 @@ class DatabaseOutageError(StoreError):
 
 class BusyError(StoreError):
     """Another process holds the lock of what was asked for."""
+
+
+class QueryLimitError(StoreError):
+    """A query took longer, or asked for more, than a reader may."""
 
 
 class CalculationError(HTSBatteryError):

@@ -120,6 +120,19 @@ class HTSBatterySettings(BaseSettings):
         description="Bytes that launch folders may take; above it no new job is "
         "started. None is no limit.",
     )
+    outage_patience: float = Field(
+        300.0,
+        ge=0,
+        description="Seconds that a rocket waits for a database that went away, before "
+        "it leaves its result on disk. The end of its allocation ends it earlier.",
+    )
+    lost_after: float = Field(
+        3600.0,
+        gt=0,
+        description="Seconds without a sign of life after which a rocket is lost, if "
+        "neither its queue nor its process can be asked: four times PING_TIME_SECS of "
+        "the slowest worker.",
+    )
     notify_urls: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         (),
         description="Addresses to which messages about campaigns go, as apprise "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,8 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from slurm.one_node_slurm import OneNodeSlurm
 
     from hts_battery.campaign.campaign_file import Campaign
     from hts_battery.connections.database import Database
@@ -33,6 +36,10 @@ engine: chgnet
 temperatures: [0, 1473]
 """
 """Two candidates whose cells are ordered in a moment."""
+_TWO_FORMULAS = (
+    "selection: {method: formulas, "
+    "formulas: [Li1.3Mn0.4Ti0.3O1.7F0.3, Li1.2Mn0.4Ti0.4O2]}"
+)
 
 
 @pytest.fixture(scope="session")
@@ -113,6 +120,22 @@ def campaign_file(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
+def sampled_campaign_file(campaign_file: Callable[..., Path]) -> Callable[..., Path]:
+    """Write a campaign of some sampled candidates in small random cells."""
+
+    def write(count: int, *changes: tuple[str, str], name: str = "sample.yaml") -> Path:
+        return campaign_file(
+            (_TWO_FORMULAS, f"selection: {{method: sample, count: {count}, seed: 1}}"),
+            ("[Li+, Mn3+, Ti4+]", "[Li+, Mn3+, Cr3+, Ti4+, Nb5+]"),
+            ("iterations: 500", "n_orderings: {random: 1}"),
+            *changes,
+            name=name,
+        )
+
+    return write
+
+
+@pytest.fixture
 def small_campaign(campaign_file: Callable[..., Path]) -> Campaign:
     """Return the small campaign, read from its file."""
     from hts_battery.campaign.campaign_file import load_campaign  # noqa: PLC0415 - as above
@@ -150,3 +173,19 @@ def ranked(computed: Campaign, stores: Stores) -> Campaign:
 
     build(computed.spec, stores, temperatures=(0.0,))
     return computed
+
+
+@pytest.fixture(scope="session")
+def slurm() -> Iterator[OneNodeSlurm]:
+    """Start a real Slurm of one node for this run; skip where there is none."""
+    from slurm.one_node_slurm import OneNodeSlurm, missing_parts  # noqa: PLC0415 - as above
+
+    if (reason := missing_parts()) is not None:
+        pytest.skip(f"no Slurm: {reason}")
+    # Not pytest's folder, whose path is too long for a socket.
+    with tempfile.TemporaryDirectory(prefix="slurm-") as home:
+        started = OneNodeSlurm(Path(home), cpus=4)
+        try:
+            yield started.start()
+        finally:
+            started.stop()

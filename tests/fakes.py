@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fireworks import FiretaskBase, explicit_serialize
 from jobflow import Flow, Maker, job
 from pymongo.errors import AutoReconnect
 
@@ -133,3 +136,16 @@ def fake_reference_energies(engine: str = "chgnet") -> list[ReferenceEnergy]:
         )
         for formula, energy in FAKE_REFERENCES.items()
     ]
+
+
+@explicit_serialize
+class FakeTask(FiretaskBase):  # type: ignore[misc] # untyped there
+    """Raises what it is told, or writes its environment down."""
+
+    required_params = ("error",)
+    optional_params = ()
+
+    def run_task(self, _spec: dict[str, Any]) -> None:
+        Path("told.json").write_text(json.dumps(dict(os.environ)), encoding="utf-8")
+        if self["error"]:
+            raise RuntimeError(self["error"])

@@ -16,7 +16,7 @@ from hts_battery.schemas.species_table import species_properties
 from hts_battery.schemas.summary import SummaryDoc, element_pairs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from hts_battery.connections.stores import Stores
 
@@ -31,23 +31,40 @@ _BATCH = 250
 
 
 def synthetic_summaries(
-    count: int, *, campaign: str = CAMPAIGN, engine: str = "chgnet", shift: float = 0.0
+    count: int,
+    *,
+    campaign: str = CAMPAIGN,
+    engine: str = "chgnet",
+    shift: float = 0.0,
+    metals: Sequence[str] = METALS,
 ) -> Iterator[dict[str, Any]]:
-    """Yield summaries with 4 to 8 metals; the same ones every time."""
+    """Yield summaries with 4 to 8 metals; the same candidates every time."""
     draw = random.Random(20252)  # noqa: S311 - no secret
     noise = random.Random(campaign)  # noqa: S311 - no secret
     seen: set[str] = set()
     while len(seen) < count:
-        doc = _summary(draw, len(seen), campaign, engine, shift * noise.random())
+        species = sorted(draw.sample(metals, 4 + len(seen) % 5))
+        doc = _summary(draw, species, len(seen))
+        cold = shift * noise.random()
+        doc |= {
+            "campaign": campaign,
+            "engine": engine,
+            "calculator": f"{engine} synthetic",
+            "entry_id": f"entry-{campaign}-{len(seen)}",
+            "input_digest": f"{campaign}-{len(seen)}-{shift}",
+            "energy_above_hull": doc["energy_above_hull"] + cold,
+            "energy_above_hull_at": {
+                key: value + cold for key, value in doc["energy_above_hull_at"].items()
+            },
+        }
         if doc["candidate_id"] not in seen:
             seen.add(doc["candidate_id"])
             yield doc
 
 
 def _summary(
-    draw: random.Random, number: int, campaign: str, engine: str, shift: float
+    draw: random.Random, species: Sequence[str], number: int
 ) -> dict[str, Any]:
-    species = sorted(draw.sample(METALS, 4 + number % 5))
     fluorine = draw.choice((0, 1, 2, 3))
     parts = [draw.randint(1, 9) for _ in species]
     symbols = [name.rstrip("+0123456789") for name in species]
@@ -59,7 +76,7 @@ def _summary(
     amounts = parse_formula(formula)
     elements = tuple(sorted(amounts))
     canonical = canonical_formula(amounts)
-    cold = draw.uniform(-0.01, 0.13) + shift
+    cold = draw.uniform(-0.01, 0.13)
     entropy = draw.uniform(2e-5, 9e-5)
     at = {"0K": cold, "1473K": cold - 1473 * entropy}
     roles: dict[str, set[str]] = {"charge_carrier": {"Li"}, "anion": {"O"}}
@@ -74,7 +91,7 @@ def _summary(
     }
     phases = ("Li2O", "LiF", "MgO", "TiO2", "Mn2O3", "Fe2O3")
     return SummaryDoc(
-        campaign=campaign,
+        campaign=CAMPAIGN,
         candidate_id=candidate_id("hedrx", canonical),
         formula=formula,
         canonical_formula=canonical,
@@ -86,8 +103,8 @@ def _summary(
         n_metals=len(species),
         species=tuple(sorted(["Li+", "O2-", *(["F-"] if fluorine else []), *species])),
         roles={role: tuple(sorted(found)) for role, found in sorted(roles.items())},
-        engine=engine,
-        calculator=f"{engine} synthetic",
+        engine="chgnet",
+        calculator="chgnet synthetic",
         energy_per_atom=-6 + cold,
         energy_above_hull=cold,
         energy_above_hull_at=at,
@@ -100,7 +117,7 @@ def _summary(
         decomposition=[
             {
                 "formula": phase,
-                "reference_id": f"{engine}:{phase}",
+                "reference_id": f"chgnet:{phase}",
                 "amount": 1 / 3,
                 "gas": False,
             }
@@ -110,13 +127,13 @@ def _summary(
         n_random_orderings=1,
         lowest_ordering_kind="random",
         ordering_spread=None,
-        entry_id=f"entry-{campaign}-{number}",
+        entry_id=f"entry-{number}",
         deviation={},
         n_references=400,
         excluded_references=(),
         hull_version="synthetic-hull",
         flags=("releases gas",) if number % 11 == 0 else (),
-        input_digest=f"{campaign}-{number}-{shift}",
+        input_digest=str(number),
     ).model_dump(mode="json")
 
 
@@ -138,6 +155,7 @@ def fill(
     campaign: str = CAMPAIGN,
     engine: str = "chgnet",
     shift: float = 0.0,
+    metals: Sequence[str] = METALS,
 ) -> None:
     """Write a campaign of synthetic summaries, its indexes and its aggregates."""
     spec = campaign_spec(campaign, engine)
@@ -149,7 +167,7 @@ def fill(
     )
     batch: list[dict[str, Any]] = []
     for doc in synthetic_summaries(
-        count, campaign=campaign, engine=engine, shift=shift
+        count, campaign=campaign, engine=engine, shift=shift, metals=metals
     ):
         batch.append(doc)
         if len(batch) == _BATCH:

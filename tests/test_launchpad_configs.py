@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -14,13 +16,16 @@ from fireworks import FWorker, LaunchPad, fw_config
 from fireworks.utilities.fw_serializers import load_object_from_file
 from jobflow.settings import JobflowSettings
 
+from hts_battery.connections.journal_store import JournalStore
 from hts_battery.connections.stores import COLLECTIONS
 from hts_battery.connections.worker_configs import (
+    SCRIPT_NAME,
     TEMPLATE_NAMES,
     render_worker,
     worker_names,
     worker_variables,
 )
+from hts_battery.connections.worker_keys import adapter_keys
 from hts_battery.errors import ConfigurationError
 from hts_battery.settings import refuse_unknown_variables
 
@@ -41,6 +46,28 @@ ENVIRONMENT = {
     "HTS_SLURM_PARTITION": "standard",
     "HTS_SLURM_ACCOUNT": "",
     "HTS_SLURM_QOS": "",
+    "HTS_SLURM_GPU_CPUS": "4",
+    "HTS_SLURM_GPU_GRES": "gpu:a100:1",
+    "HTS_SLURM_GPU_WALLTIME": "02:00:00",
+    "HTS_SLURM_GPU_PARTITION": "gpu",
+    "HTS_SLURM_GPU_ACCOUNT": "",
+    "HTS_SLURM_GPU_QOS": "",
+    "HTS_PBS_NODES": "2",
+    "HTS_PBS_CORES_PER_NODE": "32",
+    "HTS_PBS_WALLTIME": "04:00:00",
+    "HTS_PBS_QUEUE": "standard",
+    "HTS_PBS_ACCOUNT": "",
+    "HTS_SGE_PARALLEL_ENVIRONMENT": "mpi",
+    "HTS_SGE_SLOTS": "64",
+    "HTS_SGE_WALLTIME": "04:00:00",
+    "HTS_SGE_QUEUE": "",
+    "HTS_SGE_PROJECT": "batteries",
+    "HTS_LSF_SLOTS": "64",
+    "HTS_LSF_WALLTIME": "04:00",
+    "HTS_LSF_QUEUE": "standard",
+    "HTS_LSF_PROJECT": "batteries",
+    "HTS_OFFLINE_FOLDER": "/shared/offline",
+    "HTS_PYTHON": "/env/bin/python",
     "HTS_WORKER_SETUP": "module load vasp",
     "HTS_VASP_CMD": "srun vasp_std",
     "HTS_VASP_GAMMA_CMD": "srun vasp_gam",
@@ -64,14 +91,26 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def test_there_are_workers() -> None:
-    assert {"local", "slurm"} <= set(WORKERS)
+    assert set(WORKERS) == {
+        *("local", "pbs", "sge", "lsf"),
+        *("slurm", "slurm_cpu", "slurm_gpu", "slurm_offline"),
+    }
 
 
-def test_every_file_is_there_for_its_owner_alone(rendered: Path) -> None:
-    assert sorted(path.name for path in rendered.iterdir()) == sorted(TEMPLATE_NAMES)
+def test_every_file_is_there_for_its_owner_alone(rendered: Path, worker: str) -> None:
+    names = list(TEMPLATE_NAMES)
+    if (TEMPLATES / worker / SCRIPT_NAME).exists():
+        names.append(SCRIPT_NAME)
+    assert sorted(path.name for path in rendered.iterdir()) == sorted(names)
     for path in rendered.iterdir():
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
-        assert "$" not in path.read_text()
+        assert not re.search(r"(?<!\$)\$\{?(HTS|CONFIG|WORKER)", path.read_text())
+
+
+@pytest.mark.parametrize("name", ["my_launchpad.yaml", "my_fworker.yaml"])
+def test_what_workers_share_is_the_same_everywhere(name: str, worker: str) -> None:
+    mine = (TEMPLATES / worker / name).read_text()
+    assert mine == (TEMPLATES / "slurm" / name).read_text()
 
 
 def test_launchpad_is_accepted(rendered: Path) -> None:
@@ -96,17 +135,79 @@ def test_fworker_is_named_after_its_folder(worker: str, rendered: Path) -> None:
     assert {"spec._fworker": worker} in fworker.query["$or"]
 
 
+QUEUE_LINES = {
+    "local": ["#SBATCH --time=00:30:00"],
+    "slurm": ["#SBATCH --ntasks=64", "#SBATCH --time=04:00:00", "module load vasp"],
+    "slurm_cpu": ["#SBATCH --ntasks=64", "#SBATCH --no-requeue"],
+    "slurm_gpu": ["#SBATCH --gres=gpu:a100:1", "#SBATCH --time=02:00:00"],
+    "slurm_offline": ["#SBATCH --no-requeue", "singleshot --offline"],
+    "pbs": ["#PBS -l nodes=2:ppn=32", "#PBS -l walltime=04:00:00"],
+    "sge": ["#$ -pe mpi 64", "#$ -l h_rt=04:00:00", "#$ -P batteries"],
+    "lsf": ["#BSUB -n 64", "#BSUB -W 04:00", "#BSUB -P batteries"],
+}
+
+
+@pytest.mark.filterwarnings("error")  # FireWorks warns of a key without a place
 def test_queue_script(worker: str, rendered: Path) -> None:
     adapter = load_object_from_file(str(rendered / "my_qadapter.yaml"))
     script = adapter.get_script_str("/launch")
-    assert f"fireworks_commands rlaunch -c {rendered} singleshot" in script
+    python = ENVIRONMENT["HTS_PYTHON"]
+    assert f"{python} -m hts_battery.connections.fireworks_commands rlaunch" in script
+    assert f"-c {rendered} singleshot" in script
     assert f'export JOBFLOW_CONFIG_FILE="{rendered}/jobflow.yaml"' in script
     assert 'HTS_BATTERY_EXECUTION_RECORD="/shared/record"' in script
-    if worker == "slurm":
-        assert "#SBATCH --ntasks=64" in script
-        assert "#SBATCH --time=04:00:00" in script
-        assert "--account" not in script
-        assert "module load vasp" in script
+    for line in QUEUE_LINES[worker]:
+        assert line in script
+    for word in ("--account", "-A ", "#$ -q", "--qos"):
+        assert word not in script
+    # What stands after the first command is no longer read by sbatch.
+    before, _, after = script.partition("module load vasp\n")
+    assert "#SBATCH" not in after or not before
+    subprocess.run(["/bin/bash", "-n"], input=script, text=True, check=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "message"),
+    [
+        ("my_launchpad.yaml", "strm_lvl", "strm_level", "did you mean strm_lvl?"),
+        ("my_fworker.yaml", "category", "categories", "did you mean category?"),
+        ("my_qadapter.yaml", "walltime:", "wall_time:", "did you mean walltime?"),
+        ("my_qadapter.yaml", "SLURM", "SLURN", "FireWorks knows no queue SLURN"),
+        ("FW_config.yaml", "SORT_FWS", "SORT_FW", "did you mean SORT_FWS?"),
+        ("jobflow.yaml", "JOB_STORE", "JOBSTORE", "did you mean JOB_STORE?"),
+        ("jobflow.yaml", "docs_store", "doc_store", "did you mean docs_store?"),
+        (
+            "jobflow.yaml",
+            "collection_name",
+            "collection",
+            "JOB_STORE.docs_store: collection is not accepted; did you",
+        ),
+        ("jobflow.yaml", "MongoStore", "MongStore", "did you mean MongoStore?"),
+        ("atomate2.yaml", "VASP_CMD", "VASP_COMMAND", "did you mean VASP_CMD?"),
+        ("my_fworker.yaml", "${WORKER}", "other", "the name must be"),
+        ("my_fworker.yaml", "name: ${WORKER}", "- name", "key: value"),
+    ],
+)
+def test_unknown_key_is_refused(
+    name: str, old: str, new: str, message: str, tmp_path: Path
+) -> None:
+    templates = tmp_path / "repository" / "templates"
+    shutil.copytree(TEMPLATES / "slurm", templates / "slurm")
+    path = templates / "slurm" / name
+    text = path.read_text()
+    assert old in text
+    text = new + "\n" if new.startswith("- ") else text.replace(old, new)
+    path.write_text(text)
+    with pytest.raises(ConfigurationError, match=re.escape(message)) as caught:
+        render_worker(templates, "slurm", tmp_path / "out", ENVIRONMENT)
+    assert f"slurm/{name}" in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_gpu_bind_cannot_be_set() -> None:
+    # The template of FireWorks has a place for it that its own reader never fills.
+    assert "gpu-bind" not in adapter_keys({"_fw_q_type": "SLURM"})
+    assert "walltime" not in adapter_keys({"_fw_q_type": "SGE"})
 
 
 def test_fireworks_configuration_has_known_keys(rendered: Path) -> None:
@@ -123,15 +224,19 @@ def test_fireworks_configuration_has_known_keys(rendered: Path) -> None:
     )
 
 
-def test_jobflow_store_is_ours(rendered: Path) -> None:
+def test_jobflow_store_is_ours(rendered: Path, worker: str) -> None:
     settings = JobflowSettings(CONFIG_FILE=str(rendered / "jobflow.yaml"))
     store = settings.JOB_STORE
     blobs = store.additional_stores["data"]
     for part, name in ((store.docs_store, "tasks"), (blobs, "blobs")):
-        assert part.uri == URI
-        assert part.database == "hts_test"
         assert part.collection_name == name
         assert part.key == COLLECTIONS[name][0]
+        if worker == "slurm_offline":
+            assert isinstance(part, JournalStore)
+            assert part.folder == "/shared/offline"
+        else:
+            assert part.uri == URI
+            assert part.database == "hts_test"
 
 
 def test_atomate2_keys_are_known(rendered: Path) -> None:
@@ -146,15 +251,17 @@ def test_readme_explains_every_variable_and_file(worker: str) -> None:
     text = (TEMPLATES / worker / "README.md").read_text()
     for name in (*worker_variables(TEMPLATES, worker), *TEMPLATE_NAMES):
         assert f"`{name}`" in text, name
+    assert f"`{worker}/`" in (TEMPLATES / "README.md").read_text()
 
 
 def test_variables_of_ours_are_settings(worker: str) -> None:
     refuse_unknown_variables(worker_variables(TEMPLATES, worker))
+    assert set(worker_variables(TEMPLATES, worker)) <= set(ENVIRONMENT)
 
 
 def test_no_secret_in_a_template(worker: str) -> None:
-    for name in TEMPLATE_NAMES:
-        text = (TEMPLATES / worker / name).read_text().lower()
+    for path in (TEMPLATES / worker).iterdir():
+        text = path.read_text().lower()
         assert "password" not in text
         assert "mongodb://" not in text
 
@@ -199,9 +306,18 @@ def test_template_that_is_not_yaml(tmp_path: Path) -> None:
     (folder / "my_fworker.yaml").write_text("name: [\n")
     with pytest.raises(ConfigurationError, match=r"lacks .*my_launchpad\.yaml"):
         worker_variables(tmp_path / "templates", "broken")
-    (folder / "my_launchpad.yaml").write_text("a: 1\n")
+    (folder / "my_launchpad.yaml").write_text("name: a\n")
     with pytest.raises(ConfigurationError, match=r"my_fworker\.yaml"):
         worker_variables(tmp_path / "templates", "broken")
+
+
+def test_empty_value_leaves_its_key_out(tmp_path: Path) -> None:
+    environment = {**ENVIRONMENT, "HTS_VASP_CMD": "", "HTS_VASP_GAMMA_CMD": ""}
+    render_worker(TEMPLATES, "slurm", tmp_path / "config", environment)
+    assert load(tmp_path / "config" / "atomate2.yaml") == {
+        "VASP_HANDLE_UNSUCCESSFUL": "error"
+    }
+    assert load(tmp_path / "config" / "my_launchpad.yaml")["logdir"] is None
 
 
 def test_value_cannot_add_a_key(tmp_path: Path) -> None:
@@ -216,4 +332,4 @@ def test_rendering_again_replaces(rendered: Path, worker: str) -> None:
     environment = {**ENVIRONMENT, "HTS_BATTERY_DATABASE": "other"}
     render_worker(TEMPLATES, worker, rendered, environment)
     assert load(rendered / "my_launchpad.yaml")["name"] == "other"
-    assert len(list(rendered.iterdir())) == len(TEMPLATE_NAMES)
+    assert not list(rendered.glob("*.new"))

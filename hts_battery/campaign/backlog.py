@@ -194,6 +194,16 @@ def keys_in_hand(stores: Stores, *, besides: str) -> set[str]:
     }
 
 
+def keys_sent(stores: Stores) -> set[str]:
+    """Return the content keys that are in the launchpad, or in a queue, now."""
+    return {
+        item.content_key
+        for block in map(_block, stores.backlog.query())
+        for item in block.items
+        if item.dispatch_id is not None and item.ending is None
+    }
+
+
 def read_submissions(stores: Stores) -> list[Submission]:
     """Read every submission, in the order of their names."""
     found = (

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from hts_battery.builders.aggregates import AggregatesBuilder
 from hts_battery.builders.digests import CODE_VERSION
 from hts_battery.builders.entries import EntriesBuilder
+from hts_battery.builders.optimade_structures import OptimadeStructuresBuilder
 from hts_battery.builders.screening_builder import (
     BATCH_SIZE,
     new_run_id,
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from hts_battery.connections.stores import Stores
     from hts_battery.schemas.build import BuildReport
 
-BUILDERS = ("entries", "thermo", "summary", "aggregates")
+BUILDERS = ("entries", "thermo", "summary", "aggregates", "optimade")
 """Names of the builders in the order in which they are run."""
 
 LOCK = "build"
@@ -316,6 +317,9 @@ def _builders(
         if name == "aggregates":
             yield spec.name, aggregates_builder(spec, stores, temperatures, **common)
             continue
+        if name == "optimade":
+            yield spec.name, optimade_builder(spec, stores, **common)
+            continue
         for temperature in temperatures:
             path = f"energy_above_hull_at.{temperature_key(temperature)}"
             ensure_index(stores, "summary", path)
@@ -356,6 +360,21 @@ def summary_builder(
         stores.summary,
         campaign=spec.name,
         temperatures=temperatures,
+        **options,
+    )
+
+
+def optimade_builder(
+    spec: CampaignSpec,
+    stores: Stores,
+    **options: Any,  # noqa: ANN401 - those of the builder, by name
+) -> OptimadeStructuresBuilder:
+    """Make the builder of one campaign's structures in OPTIMADE's words."""
+    return OptimadeStructuresBuilder(
+        stores.summary,
+        stores.entries,
+        stores.optimade_structures,
+        campaign=spec.name,
         **options,
     )
 
@@ -418,10 +437,6 @@ def chain_of_builders(
         grouped["thermo"].append(thermo_builder(spec, stores, kelvin))
         grouped["summary"].append(summary_builder(spec, stores, kelvin))
         grouped["aggregates"].append(aggregates_builder(spec, stores, kelvin))
+        grouped["optimade"].append(optimade_builder(spec, stores))
     entries = EntriesBuilder(stores.tasks, stores.references, stores.entries)
-    return [
-        entries,
-        *grouped["thermo"],
-        *grouped["summary"],
-        *grouped["aggregates"],
-    ]
+    return [entries, *(each for name in BUILDERS[1:] for each in grouped[name])]

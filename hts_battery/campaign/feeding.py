@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from hts_battery.campaign.backlog import dispatching, read_submissions
 from hts_battery.campaign.harvest import harvest
 from hts_battery.campaign.look import Look
+from hts_battery.campaign.recovery import recover
 from hts_battery.campaign.sending import repair, room, top_up
 from hts_battery.connections.clients import translated_outages
 from hts_battery.connections.launchpad_changes import (
@@ -22,6 +23,7 @@ from hts_battery.connections.launchpad_changes import (
     take_back,
 )
 from hts_battery.connections.locks import Lease
+from hts_battery.errors import ConfigurationError, SubmissionError
 from hts_battery.flows.screen import ScreenMaker
 from hts_battery.schemas.dispatch import Ending, EndingKind, FeedReport, Hold
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
     from hts_battery.connections.stores import Stores
     from hts_battery.schemas.campaign import CampaignSpec
+    from hts_battery.schemas.recovery import RecoveryReport
 
 logger = logging.getLogger(__name__)
 
@@ -71,17 +74,47 @@ def feed(
         If another process feeds, and one does not wait.
     StoreError
         If the database went away: the next look goes on.
+    ConfigurationError, SubmissionError
+        If one of the named campaigns cannot be sent. Where none is named, the report
+        of that campaign says so, and the others are looked at.
     """
     wanted = None if campaigns is None else set(campaigns)
     with (
         translated_outages(stores.database.uri, "feeding the launchpad"),
         dispatching(stores, "hts launchpad feed", wait=wait) as lease,
     ):
-        return [
-            _look(Look(stores, launchpad, lease, submission, make_maker))
-            for submission in read_submissions(stores)
-            if wanted is None or submission.campaign in wanted
-        ]
+        # Before the harvest, which would call failed what an outage has stopped.
+        tell_recovery(recover(stores, launchpad))
+        reports = []
+        for submission in read_submissions(stores):
+            if wanted is not None and submission.campaign not in wanted:
+                continue
+            try:
+                look = Look(stores, launchpad, lease, submission, make_maker)
+                reports.append(_look(look))
+            except (ConfigurationError, SubmissionError) as err:
+                if wanted is not None:
+                    raise
+                # An engine that is not installed here stops its campaign, no other.
+                logger.error("campaign %s: %s", submission.campaign, err)  # noqa: TRY400 - the message says it all
+                reports.append(
+                    FeedReport(
+                        campaign=submission.campaign,
+                        hold=submission.hold,
+                        problem=str(err),
+                    )
+                )
+        return reports
+
+
+def tell_recovery(report: RecoveryReport) -> None:
+    """Log what was put right."""
+    for one in report.runs:
+        logger.warning("Firework %d %s: %s", one.fw_id, one.deed, one.reason)
+    if report.outputs:
+        logger.warning("%d outputs were found on disk", len(report.outputs))
+    for problem in report.problems:
+        logger.warning("%s", problem)
 
 
 def preview(stores: Stores, launchpad: LaunchPad) -> list[FeedReport]:

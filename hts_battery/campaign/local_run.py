@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from hts_battery.campaign.backlog import keys_sent
 from hts_battery.campaign.claims import Claims
 from hts_battery.connections.clients import translated_outages
 from hts_battery.connections.executions import described_error
 from hts_battery.errors import MissingReferenceError
 from hts_battery.flows.calculated import Calculated, read_calculated, read_one
+from hts_battery.flows.spool import ingest
 from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
@@ -86,6 +88,8 @@ def run_candidates(  # noqa: PLR0913 - each is named by its caller
     """
     progress = progress or Progress()
     with translated_outages(stores.database.uri, "computing candidates"):
+        # What finished while the database was away is there, and not to be done.
+        ingest(launch_folder, stores.job_store)
         run = _Run(campaign, stores, launch_folder, retry_failed=retry_failed)
         todo = run.todo()
         progress.total("compute", len(todo))
@@ -126,15 +130,17 @@ class _Run:
 
     def todo(self) -> list[CandidateDoc]:
         """List the candidates of which anything is still to be computed."""
-        members = [candidate for _, candidate in self.campaign.members()]
         known = read_calculated(self.stores)
-        return [
-            candidate
-            for candidate in members
-            if self._needs_work(
-                candidate, known.get(self.campaign.key(candidate), Calculated())
-            )
-        ]
+        # What waits or runs in a queue would be computed twice.
+        sent = keys_sent(self.stores)
+        found = []
+        for _, candidate in self.campaign.members():
+            key = self.campaign.key(candidate)
+            if key not in sent and self._needs_work(
+                candidate, known.get(key, Calculated())
+            ):
+                found.append(candidate)
+        return found
 
     def _needs_work(self, candidate: CandidateDoc, known: Calculated) -> bool:
         return known.needs_work(
@@ -273,8 +279,8 @@ def store_failures(
 
 def released_ids(campaign_name: str, stores: Stores) -> set[str]:
     """Ids of the candidates that the operator lets pass the gate of a campaign."""
-    return set(
-        stores.members.distinct(
-            "candidate_id", {"campaign": campaign_name, "released": True}
-        )
-    )
+    wanted = {"released": True, "campaign": campaign_name}
+    return {
+        doc["candidate_id"]
+        for doc in stores.members.query(wanted, properties=["candidate_id"])
+    }

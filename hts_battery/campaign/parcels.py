@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from hts_battery.schemas.dispatch import BacklogItem, Submission
     from hts_battery.schemas.gate import HullSnapshot
 
-_BATCH = 1000
+_BATCH = 100  # the embedded server compares every document with every key
 
 
 def stored_spec(stores: Stores, campaign: str) -> CampaignSpec:

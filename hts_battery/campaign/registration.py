@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hts_battery.connections.stores import Stores
     from hts_battery.schemas.candidate import CandidateDoc
 
-_BATCH = 1000
+_BATCH = 100
 _MEMBER = ["candidate_id", "content_key", "space_index", "released"]
 
 
@@ -53,11 +53,19 @@ def register_members(
         Its members, all of them, with their index in the space.
     """
     spec = campaign.spec
-    new = _add_candidates([candidate for _, candidate in chosen], stores)
     known = {
         doc["candidate_id"]: doc
         for doc in stores.members.query({"campaign": spec.name}, properties=_MEMBER)
     }
+    # A member's candidate is there; one of another campaign is left as it is.
+    new = insert_new(
+        stores.candidates,
+        (
+            candidate.model_dump(mode="json")
+            for _, candidate in chosen
+            if candidate.candidate_id not in known
+        ),
+    )
     # An index may exceed the 64 bits of a BSON integer, so it is stored as text.
     members = [
         {
@@ -95,7 +103,7 @@ def register_members(
             "spec": spec.model_dump(mode="json"),
             "members": len(members),
             "digest": registration_digest(spec, campaign.path, limit=campaign.limit),
-            "key_sum": key_sum(member["content_key"] for member in members),
+            "key_sum": key_sum(str(member["content_key"]) for member in members),
             "gate_since": gate_since(
                 stores.campaigns.query_one({"name": spec.name}), spec
             ),
@@ -138,19 +146,3 @@ def release(campaign: Campaign, stores: Stores, candidate_ids: Sequence[str]) ->
     if docs:
         stores.members.update(docs, key=["campaign", "candidate_id"])
     return len(docs)
-
-
-def _add_candidates(candidates: Sequence[CandidateDoc], stores: Stores) -> int:
-    ids = [candidate.candidate_id for candidate in candidates]
-    known: set[str] = set()
-    for start in range(0, len(ids), _BATCH):
-        wanted = {"candidate_id": {"$in": ids[start : start + _BATCH]}}
-        known.update(stores.candidates.distinct("candidate_id", wanted))
-    return insert_new(
-        stores.candidates,
-        (
-            candidate.model_dump(mode="json")
-            for candidate in candidates
-            if candidate.candidate_id not in known
-        ),
-    )

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.campaign.conduct import conduct
+from hts_battery.campaign.queued_run import conduct_through_queue
 from hts_battery.campaign.standing import standings
 from hts_battery.connections.executions import ledger
 from hts_battery.connections.stores import screening_stores
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
     from hts_battery.campaign.campaign_file import Campaign
     from hts_battery.campaign.local_run import Progress
+    from hts_battery.campaign.queued_run import Route
     from hts_battery.campaign.standing import Standing
     from hts_battery.connections.stores import Stores
     from hts_battery.schemas.reference import ReferencePhase
@@ -202,10 +204,11 @@ def rehearse(
     injection: Injection | None = None,
     limit: int | None = None,
     keep: bool = False,
+    route: Route | None = None,
     progress: Progress | None = None,
 ) -> RehearsalReport:
     """
-    Run a campaign with the stand-in, and clean up.
+    Run a campaign with the stand-in, here or through a queue, and clean up.
 
     Parameters
     ----------
@@ -217,6 +220,8 @@ def rehearse(
         Largest number of candidates.
     keep
         Whether database and folder stay.
+    route
+        Worker through whose queue it goes; without, everything runs in this process.
     progress
         Told what happens.
 
@@ -235,15 +240,27 @@ def rehearse(
     began = time.monotonic()
     with _place(stand_in.spec.name, keep=keep) as (folder, stores):
         n_references = _compute_references(stand_in, stores, folder, progress)
-        with _environment(injection.environment(folder)):
-            conduct(
-                stand_in,
-                stores,
-                data_dir=folder,
-                execution_folder=get_settings().execution_folder,
-                temperatures=get_settings().temperatures,
-                progress=progress,
-            )
+        variables = injection.environment(folder)
+        with _environment(variables):
+            if route is None:
+                conduct(
+                    stand_in,
+                    stores,
+                    data_dir=folder,
+                    execution_folder=get_settings().execution_folder,
+                    temperatures=get_settings().temperatures,
+                    progress=progress,
+                )
+            else:
+                conduct_through_queue(
+                    stand_in,
+                    stores,
+                    route,
+                    folder=folder,
+                    temperatures=get_settings().temperatures,
+                    variables=variables,
+                    progress=progress,
+                )
         found = standings(
             stand_in, stores, execution_folder=get_settings().execution_folder
         )

@@ -13,7 +13,8 @@ from hts_battery.campaign.parcels import Prepared
 from hts_battery.connections.launchpad import send
 from hts_battery.connections.launchpad_changes import remove_orphans
 from hts_battery.flows.chunk import ending_kind
-from hts_battery.schemas.dispatch import EndingKind
+from hts_battery.schemas.campaign import candidate_key
+from hts_battery.schemas.dispatch import Ending, EndingKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +49,7 @@ def repair(look: Look) -> None:
     if removed:
         logger.warning("removed %d remains of a submission that was killed", removed)
         look.read_workflows()
-    missing = []
+    missing: list[list[BacklogItem]] = []
     for dispatch_id, items in chunks.items():
         if dispatch_id in look.workflows:
             _write_place(look, items, look.workflows[dispatch_id].fw_id)
@@ -56,8 +57,18 @@ def repair(look: Look) -> None:
             missing.append(items)
         else:
             _put_back(look, items)
+    prepared = Prepared.read(
+        look.stores, look.name, [item for items in missing for item in items]
+    )
+    whole = []
+    for items in missing:
+        # The campaign file may have been changed meanwhile.
+        if any(_is_stranger(look, item, prepared) for item in items):
+            _put_back(look, items)
+        else:
+            whole.append(items)
     look.backlog.save(look.lease)
-    _insert(look, missing)
+    _insert(look, whole, prepared)
     look.counts["repaired"] += len(chunks)
 
 
@@ -132,8 +143,22 @@ def _send(look: Look, waiting: Sequence[BacklogItem]) -> None:
     look.counts["sent"] += len(todo)
 
 
+def _is_stranger(look: Look, item: BacklogItem, prepared: Prepared) -> bool:
+    """Say whether a candidate is computed in another way by today's campaign file."""
+    candidate = prepared.documents[item.candidate_id]
+    return candidate_key(candidate, look.spec.calculation) != item.content_key
+
+
 def _is_settled(look: Look, item: BacklogItem, prepared: Prepared) -> bool:
     """End a candidate that needs no computing, or cannot be computed."""
+    if _is_stranger(look, item, prepared):
+        ending = Ending(
+            kind=EndingKind.CANCELLED,
+            reason="the campaign file has changed",
+            time=look.now,
+        )
+        look.backlog.change(item.content_key, ending=ending)
+        return True
     known = prepared.calculated(item)
     gate = look.spec.gate
     released = item.candidate_id in look.released
@@ -152,16 +177,11 @@ def _is_settled(look: Look, item: BacklogItem, prepared: Prepared) -> bool:
 
 
 def _insert(
-    look: Look,
-    chunks: Sequence[Sequence[BacklogItem]],
-    prepared: Prepared | None = None,
+    look: Look, chunks: Sequence[Sequence[BacklogItem]], prepared: Prepared
 ) -> None:
     """Insert chunks that are written down, and write down where they are."""
     if not chunks:
         return
-    if prepared is None:
-        every = [item for chunk in chunks for item in chunk]
-        prepared = Prepared.read(look.stores, look.name, every)
     parcels = [
         look.parcels.make(
             str(chunk[0].dispatch_id),

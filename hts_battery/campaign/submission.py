@@ -25,13 +25,14 @@ from hts_battery.flows.queue_requests import queue_rule
 from hts_battery.schemas.dispatch import (
     BacklogItem,
     DispatchMode,
+    Ending,
     EndingKind,
     Hold,
     Submission,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from hts_battery.campaign.campaign_file import Campaign
     from hts_battery.campaign.sending_order import Member
@@ -165,6 +166,7 @@ def submit_campaign(  # noqa: PLR0913 - each is named by its caller
         backlog = Backlog.read(stores, submission.campaign)
         sorting = _Sorting(campaign, stores, backlog, retry_failed=retry_failed)
         chosen = (share or Share()).of(members)
+        _drop_strangers(backlog, {campaign.key(one) for _, one in members})
         new = [one for one in chosen if sorting.is_to_be_sent(one[1])]
         for _, candidate in new:
             key = campaign.key(candidate)
@@ -183,6 +185,19 @@ def submit_campaign(  # noqa: PLR0913 - each is named by its caller
         )
         backlog.save(lease)
     return Submitted(submission, len(chosen), len(new), len(chosen) - len(new))
+
+
+def _drop_strangers(backlog: Backlog, keys: Collection[str]) -> None:
+    """End what waits and is no calculation of the campaign's file any more."""
+    ending = Ending(
+        kind=EndingKind.CANCELLED,
+        reason="the campaign file has changed",
+        time=datetime.now(UTC),
+    )
+    for item in list(backlog.items):
+        waits = item.dispatch_id is None and item.ending is None
+        if waits and item.content_key not in keys:
+            backlog.change(item.content_key, ending=ending)
 
 
 def preview(

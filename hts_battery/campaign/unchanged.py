@@ -18,7 +18,14 @@ from hts_battery.schemas.build import (
 if TYPE_CHECKING:
     from hts_battery.connections.stores import Stores
 
-_COUNTED = ("entries", "thermo", "summary", "rankings", "aggregates")
+_COUNTED = (
+    "entries",
+    "thermo",
+    "summary",
+    "rankings",
+    "aggregates",
+    "optimade_structures",
+)
 
 
 def document_counts(stores: Stores) -> dict[str, int]:

@@ -13,6 +13,7 @@ from hts_battery.cli import (
     campaign,
     db,
     dispatching,
+    doctor,
     feeding,
     formatting,
     launches,
@@ -20,8 +21,10 @@ from hts_battery.cli import (
     notifying,
     planning,
     query,
+    recovery,
     references,
     rehearse,
+    serve,
     space,
     status,
 )
@@ -50,10 +53,13 @@ app.add_typer(query.app, name="query")
 app.add_typer(db.app, name="db")
 app.add_typer(launches.app, name="launches")
 app.add_typer(launchpad.app, name="launchpad")
+app.command("doctor")(doctor.doctor)
 app.command("rehearse")(rehearse.rehearse)
+app.command("serve")(serve.serve)
 for verb in (dispatching.submit, feeding.pause, feeding.resume, feeding.cancel):
     campaign.app.command()(verb)
 launchpad.app.command("feed")(feeding.feed_launchpad)
+launchpad.app.add_typer(recovery.app)
 
 _FAILED = 1
 _WRONG_USAGE = 2

@@ -12,7 +12,8 @@ from hts_battery.cli.options import AsJson, DryRun
 from hts_battery.settings import get_settings
 
 app = typer.Typer(
-    help="Builders: entries, thermo, summary, aggregates.", no_args_is_help=True
+    help="Builders: entries, thermo, summary, aggregates, optimade.",
+    no_args_is_help=True,
 )
 
 _COUNTS = ("read", "written", "failed", "unchanged", "removed", "seconds")
@@ -131,6 +132,14 @@ def aggregates(
 ) -> None:
     """Rank and count what each campaign adds up to."""
     _build("aggregates", dry_run=dry_run, as_json=as_json, retry_failed=retry_failed)
+
+
+@app.command()
+def optimade(
+    dry_run: DryRun = False, retry_failed: RetryFailed = False, as_json: AsJson = False
+) -> None:
+    """Describe structures in OPTIMADE's words, for `hts serve`."""
+    _build("optimade", dry_run=dry_run, as_json=as_json, retry_failed=retry_failed)
 
 
 @app.command("list")

@@ -1,15 +1,28 @@
-"""hts db: start, stop and see the embedded database."""
+"""hts db: the embedded server; backups, their return, layouts, and roles."""
 
 from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hts_battery.cli import formatting
+from hts_battery.cli.opening import database_exists
 from hts_battery.cli.options import AsJson, DryRun
 from hts_battery.errors import ConfigurationError
 from hts_battery.settings import get_settings
 
-app = typer.Typer(help="The embedded database server.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from hts_battery.connections.roles import NewUser
+    from hts_battery.schemas.backup import BackupManifest
+
+app = typer.Typer(
+    help="The database: server, backups, layout, roles.", no_args_is_help=True
+)
+
+Backup = Annotated[Path, typer.Argument(help="Folder of the backup.")]
 
 
 def _refuse_with_uri() -> None:
@@ -53,3 +66,190 @@ def status(as_json: AsJson = False) -> None:
     from hts_battery.connections import embedded
 
     _show(embedded.status(get_settings().data_dir), as_json=as_json)
+
+
+@app.command()
+def backup(folder: Backup, dry_run: DryRun = False, as_json: AsJson = False) -> None:
+    """Write every collection into a new folder; nobody builds meanwhile."""
+    from hts_battery.campaign.backlog import LEASE
+    from hts_battery.campaign.building import LOCK
+    from hts_battery.connections import backups
+    from hts_battery.connections.stores import ensure_indexes, screening_stores
+
+    if not database_exists():
+        raise ConfigurationError("there is no database to make a backup of")
+    # An older layout must be kept before it is changed, so none is refused here.
+    with screening_stores(
+        get_settings(), make_indexes=False, any_layout=True
+    ) as stores:
+        sizes = backups.collection_sizes(stores.database)
+        if dry_run:
+            _show_sizes(sizes, as_json=as_json)
+            return
+        ensure_indexes(stores)
+        with formatting.progress() as (total, begin, advance):
+            total("documents", sum(sizes.values()))
+            begin("documents", "")
+            made = backups.backup(
+                stores,
+                folder.expanduser().absolute(),
+                locks=(LOCK, LEASE),
+                advance=lambda name: advance("documents", name),
+            )
+    _show_backup(made, as_json=as_json)
+
+
+@app.command()
+def restore(folder: Backup, dry_run: DryRun = False, as_json: AsJson = False) -> None:
+    """Put a backup into an empty database and compare every document with it."""
+    from hts_battery.connections import backups
+    from hts_battery.connections.database import database
+
+    settings = get_settings()
+    manifest = backups.read_backup(folder)
+    if dry_run:
+        _show_backup(manifest, as_json=as_json)
+        return
+    with (
+        database(
+            settings.mongo_uri, name=settings.database, data_dir=settings.data_dir
+        ) as opened,
+        formatting.progress() as (total, begin, advance),
+    ):
+        total("documents", manifest.documents)
+        begin("documents", "")
+        backups.restore(
+            opened,
+            folder,
+            advance=lambda name: advance("documents", name),
+        )
+    _show_backup(manifest, as_json=as_json)
+
+
+@app.command()
+def migrate(dry_run: DryRun = False, as_json: AsJson = False) -> None:
+    """Bring a database that an earlier version wrote to the layout of this one."""
+    from hts_battery.connections.database import database
+    from hts_battery.connections.layout import LAYOUT_VERSION
+    from hts_battery.connections.layout import migrate as run
+
+    if not database_exists():
+        raise ConfigurationError("there is no database to migrate")
+    settings = get_settings()
+    with database(
+        settings.mongo_uri, name=settings.database, data_dir=settings.data_dir
+    ) as opened:
+        done = run(opened, dry_run=dry_run)
+    if as_json:
+        for step, changed in done:
+            formatting.json_line(
+                {"version": step.version, "what": step.what, "documents": changed}
+            )
+        return
+    for step, changed in done:
+        formatting.line(f"{step.version}: {step.what}: {changed} documents")
+    if not done:
+        formatting.line(f"the layout is {LAYOUT_VERSION} already: nothing to do")
+    elif not dry_run:
+        formatting.line("now run `hts build all`")
+
+
+def _show_sizes(sizes: dict[str, int], *, as_json: bool) -> None:
+    if as_json:
+        formatting.json_line(sizes)
+    else:
+        formatting.fields(sizes)
+
+
+def _show_backup(manifest: BackupManifest, *, as_json: bool) -> None:
+    if as_json:
+        formatting.json_line(manifest.model_dump(mode="json"))
+        return
+    formatting.table(
+        ("collection", "documents", "MB"),
+        (
+            (one.name, f"{one.documents:,}", f"{one.bytes / 1e6:.1f}")
+            for one in manifest.collections
+        ),
+        right=("documents", "MB"),
+    )
+    formatting.line(
+        f"{manifest.documents:,} documents of {manifest.database}, layout "
+        f"{manifest.layout}, {manifest.created:%Y-%m-%d %H:%M} UTC"
+    )
+
+
+@app.command("init-roles")
+def init_roles(
+    user: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ROLE=NAME",
+            help="Also make this user; its password is read from HTS_ROLE_PASSWORD "
+            "(like HTS_ANALYST_PASSWORD) or asked for.",
+        ),
+    ] = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make the roles worker, builder and analyst, and users that have them."""
+    from hts_battery.connections.database import database
+    from hts_battery.connections.roles import PRIVILEGES
+    from hts_battery.connections.roles import init_roles as make
+
+    settings = get_settings()
+    wanted = [_split(text) for text in user or ()]
+    if not dry_run:
+        users = tuple(_new_user(*pair) for pair in wanted)
+        with database(
+            settings.mongo_uri, name=settings.database, data_dir=settings.data_dir
+        ) as opened:
+            make(opened, users)
+    if as_json:
+        formatting.json_line(
+            {
+                "roles": {role.database_name: PRIVILEGES[role] for role in PRIVILEGES},
+                "users": {name: role for role, name in wanted},
+                "written": not dry_run,
+            }
+        )
+        return
+    formatting.table(
+        ("role", "actions", "collections"),
+        [
+            (
+                role.database_name,
+                ", ".join(actions),
+                ", ".join(
+                    name for name, allowed in found.items() if allowed == actions
+                ),
+            )
+            for role, found in PRIVILEGES.items()
+            for actions in dict.fromkeys(found.values())
+        ],
+        title=f"{'would make' if dry_run else 'made'} in {settings.database}",
+    )
+    for role, name in wanted:
+        formatting.line(f"user {name}: {role}")
+
+
+def _split(text: str) -> tuple[str, str]:
+    from hts_battery.connections.roles import Role
+
+    role, _, name = text.partition("=")
+    if role not in tuple(Role) or not name:
+        raise ConfigurationError(
+            f"--user {text}: write ROLE=NAME, where ROLE is one of {', '.join(Role)}"
+        )
+    return role, name
+
+
+def _new_user(role: str, name: str) -> NewUser:
+    from pydantic import SecretStr
+
+    from hts_battery.connections.roles import NewUser, Role
+
+    password = os.environ.get(f"HTS_{role.upper()}_PASSWORD") or typer.prompt(
+        f"password of {name}", hide_input=True, confirmation_prompt=True
+    )
+    return NewUser(name, Role(role), SecretStr(password))

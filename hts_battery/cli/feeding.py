@@ -110,9 +110,20 @@ def feed_launchpad(
             reports = _look(stores, launchpad, every, watch=watch, dry_run=dry_run)
             if reports is not None:
                 _tell_all(reports, dry_run=dry_run, as_json=as_json)
+                if not watch:
+                    _complain(reports)
                 if dry_run or not watch or all(one.is_done for one in reports):
                     break
             time.sleep(every)
+
+
+def _complain(reports: Sequence[FeedReport]) -> None:
+    """Leave with status 1 where a look was broken off."""
+    broken = [one.campaign for one in reports if one.problem is not None]
+    if broken:
+        raise SubmissionError(
+            f"could not look after {', '.join(broken)}: the reasons stand above"
+        )
 
 
 def _look(
@@ -148,6 +159,9 @@ def _tell_all(reports: Sequence[FeedReport], *, dry_run: bool, as_json: bool) ->
 
 def tell_report(report: FeedReport) -> None:
     """Print one line about one look at one campaign."""
+    if report.problem is not None:
+        formatting.line(f"{report.campaign}: {report.problem}")
+        return
     done = {
         "sent": report.sent,
         "sent again": report.again,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 from contextlib import contextmanager
 from math import floor, log10
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 _OUT = Console(highlight=False, soft_wrap=True, emoji=False)
 _TABLES = Console(highlight=False, emoji=False)
 _ERR = Console(stderr=True, highlight=False, emoji=False)
+_FONT_FACE = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 _DIGITS = 3
 _THREE_DIGITS_ABOVE = 10
 
@@ -218,7 +220,9 @@ def live(picture: Path | None = None) -> Iterator[Callable[[RenderableType], Non
                     record=True, width=console.width, file=io.StringIO(), emoji=False
                 )
                 drawn.print(last[0])
-                drawn.save_svg(str(picture), title="hts campaign status --watch")
+                text = drawn.export_svg(title="hts campaign status --watch")
+                # No fonts from elsewhere: any monospaced one will do.
+                picture.write_text(_FONT_FACE.sub("", text), encoding="utf-8")
 
 
 @contextmanager

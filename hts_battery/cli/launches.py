@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 from hts_battery.cli import formatting
-from hts_battery.cli.opening import opened_stores
+from hts_battery.cli.opening import opened_launchpad, opened_stores
 from hts_battery.cli.options import AsJson, DryRun
 from hts_battery.settings import get_settings
 
@@ -18,13 +21,25 @@ def _noun() -> None:
 
 
 @app.command()
-def clean(dry_run: DryRun = False, as_json: AsJson = False) -> None:
+def clean(
+    folder: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a queue's launches, instead of the local ones."),
+    ] = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
     """Pack and delete, by the rules of each engine, what ended runs left behind."""
+    from hts_battery.campaign.queue_folders import tidy_queue
     from hts_battery.flows.local import tidy_launches
 
-    folder = get_settings().data_dir / "launches"
-    with opened_stores(make_indexes=False) as stores:
-        done = tidy_launches(folder, stores.tasks, dry_run=dry_run)
+    if folder is None:
+        local = get_settings().data_dir / "launches"
+        with opened_stores(make_indexes=False) as stores:
+            done = tidy_launches(local, stores.tasks, dry_run=dry_run)
+    else:
+        with opened_launchpad() as (stores, launchpad):
+            done = tidy_queue(folder, stores, launchpad, dry_run=dry_run)
     if as_json:
         for launch, action in done:
             formatting.json_line({"folder": launch, **action.model_dump(mode="json")})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,9 @@ import typer
 from hts_battery.cli import formatting
 from hts_battery.cli.options import AsJson, DryRun
 from hts_battery.settings import get_settings
+
+OFFLINE = "offline"
+"""Folder in the data folder that holds the journals of offline workers."""
 
 app = typer.Typer(help="Workers of a cluster.", no_args_is_help=True)
 
@@ -30,22 +34,64 @@ def render(
     """Fill a worker's configuration files from the environment."""
     from hts_battery.connections.worker_configs import render_worker, worker_variables
 
+    given = _given()
     if dry_run:
         for name in worker_variables(templates, worker):
-            known = name in os.environ
+            known = name in given
             if as_json:
                 formatting.json_line({"variable": name, "set": known})
             else:
                 formatting.line(f"{name}: {'set' if known else 'missing'}")
         return
-    settings = get_settings()
-    given = {
-        "HTS_BATTERY_DATABASE": settings.database,
-        "HTS_BATTERY_EXECUTION_RECORD": str(settings.execution_folder),
-    }
-    written = render_worker(templates, worker, target, {**given, **os.environ})
+    written = render_worker(templates, worker, target, given)
     for path in written:
         if as_json:
             formatting.json_line({"file": str(path)})
         else:
             formatting.line(str(path))
+
+
+@app.command()
+def ingest(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(help="HTS_OFFLINE_FOLDER of the worker; offline/ if not given."),
+    ] = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take in what workers without the database have computed."""
+    from hts_battery.campaign.offline import ingest as take_in
+    from hts_battery.connections.launchpad import open_launchpad
+    from hts_battery.connections.stores import screening_stores
+
+    settings = get_settings()
+    place = folder or settings.data_dir / OFFLINE
+    with (
+        screening_stores(settings, make_indexes=not dry_run) as stores,
+        open_launchpad(stores.database) as launchpad,
+    ):
+        report = take_in(place.absolute(), stores, launchpad, dry_run=dry_run)
+    if as_json:
+        formatting.json_line(report.model_dump(mode="json"))
+        return
+    would = "would be " if dry_run else ""
+    formatting.table(
+        (f"{would}ingested from", str(place)),
+        (
+            (name.replace("_", " "), count)
+            for name, count in report.model_dump(exclude={"folder"}).items()
+        ),
+    )
+
+
+def _given() -> dict[str, str]:
+    """Join what the settings know with the environment, which wins."""
+    settings = get_settings()
+    known = {
+        "HTS_BATTERY_DATABASE": settings.database,
+        "HTS_BATTERY_EXECUTION_RECORD": str(settings.execution_folder),
+        "HTS_PYTHON": sys.executable,
+        "HTS_OFFLINE_FOLDER": str(settings.data_dir / OFFLINE),
+    }
+    return {**known, **os.environ}

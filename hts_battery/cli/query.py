@@ -44,8 +44,6 @@ Temperature = Annotated[
     typer.Option(help="In K, one that the builders used; the highest if none."),
 ]
 
-_SHOWN = ("formula", "campaign", "n_metals", "e_hull", "t_mix", "flags")
-
 
 def _criteria(
     screening: ScreeningDatabase,
@@ -100,8 +98,7 @@ def find(  # noqa: PLR0913, PLR0917 - one parameter per option
             return
         names = split_names(fields)
         if not names and not as_json:
-            hot = [f"e_hull_{t:g}".replace(".", "_") for t in screening.temperatures()]
-            names = [*_SHOWN[:4], *hot[-1:], *_SHOWN[4:]]
+            names = _columns(screening, campaign)
         found = list(
             screening.find(
                 criteria,
@@ -115,6 +112,14 @@ def find(  # noqa: PLR0913, PLR0917 - one parameter per option
             formatting.json_line(row)
         return
     query_tables.selection(found, names, title=f"{len(found)} found")
+
+
+def _columns(screening: ScreeningDatabase, campaign: str | None) -> list[str]:
+    """Return the fields that a table shows unless others are asked for."""
+    hot = [f"e_hull_{t:g}".replace(".", "_") for t in screening.temperatures()]
+    several = campaign is None and len(screening.aggregates()) > 1
+    names = ["formula", *(["campaign"] if several else []), "e_hull", *hot[-1:]]
+    return [*names, "t_mix", "flags"]
 
 
 def _show_values(pairs: list[tuple[Any, int]], field: str, as_json: bool) -> None:

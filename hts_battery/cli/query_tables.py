@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from hts_battery.query.comparison import Comparison, Pair
 
 _WHOLE_ABOVE = 1000
+_NARROWEST = 8
+_WIDEST = 26
 
 
 def selection(
@@ -43,9 +45,12 @@ def selection(
         title=title,
         right=right,
         least={
-            heading: max((len(str(row[name])) for row in rows), default=0)
+            heading: min(
+                max((len(str(_short(row[name]))) for row in rows), default=0),
+                _WIDEST if name in {"formula", "candidate_id"} else _NARROWEST,
+            )
             for heading, name in zip(headings, names, strict=True)
-            if name in {"formula", "candidate_id"}
+            if heading not in right
         },
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -34,12 +35,19 @@ def rehearse(  # noqa: PLR0913, PLR0917 - each is an option
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave database and folder behind.")
     ] = False,
+    worker: Annotated[
+        str | None, typer.Option(help="Go through the queue of this worker.")
+    ] = None,
+    templates: Annotated[Path, typer.Option(help="Folder of the workers.")] = Path(
+        "launchpad_configs"
+    ),
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a VASP campaign with a stand-in for VASP; say what the real run lacks."""
     from hts_battery.campaign.campaign_file import load_campaign
     from hts_battery.campaign.local_run import Progress
+    from hts_battery.campaign.queued_run import Route
     from hts_battery.campaign.rehearsal import (
         REHEARSALS,
         Injection,
@@ -72,6 +80,7 @@ def rehearse(  # noqa: PLR0913, PLR0917 - each is an option
             injection=injection,
             limit=limit,
             keep=keep,
+            route=None if worker is None else Route(worker, templates),
             progress=Progress(*reporting),
         )
     report = report.model_copy(update={"lacking": report.lacking + phases})

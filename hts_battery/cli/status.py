@@ -15,6 +15,8 @@ from hts_battery.errors import StoreError
 from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from hts_battery.connections.stores import Stores
     from hts_battery.schemas.cost import CampaignPlan
     from hts_battery.schemas.status import CampaignStatus
@@ -46,11 +48,13 @@ def status(
         load_campaign(spec)
     with opened_stores(make_indexes=False) as stores:
         if watch:
-            _watch(spec, stores, every, picture)
+            _watch(spec, stores, every, picture, as_json=as_json)
             return
         found = _look(spec, stores, exact=exact)
         if as_json:
-            formatting.json_line(_plain(found))
+            formatting.json_line(
+                {"candidates": found.candidates, "states": found.states}
+            )
             return
         _show(found)
         if exact or found.dispatch is None:
@@ -63,17 +67,6 @@ def _look(spec: Path, stores: Stores, *, exact: bool = False) -> CampaignStatus:
     return campaign_status(
         spec, stores, execution_folder=get_settings().execution_folder, exact=exact
     )
-
-
-def _plain(found: CampaignStatus) -> dict[str, object]:
-    """Return what --json prints: the dispatch only where there is one."""
-    answer: dict[str, object] = {
-        "candidates": found.candidates,
-        "states": found.states,
-    }
-    if found.dispatch is not None:
-        answer["dispatch"] = found.dispatch.model_dump(mode="json")
-    return answer
 
 
 def _show(found: CampaignStatus) -> None:
@@ -106,21 +99,34 @@ def _list(spec: Path, stores: Stores) -> None:
             formatting.line(f"{item.candidate.formula}: {item.state}: {item.reason}")
 
 
-def _watch(spec: Path, stores: Stores, every: float, picture: Path | None) -> None:
+def _watch(
+    spec: Path, stores: Stores, every: float, picture: Path | None, *, as_json: bool
+) -> None:
+    """Look until everything ended; as JSON one whole status a line."""
     from hts_battery.cli.status_view import panel
 
+    if as_json:
+        for found in _looks(spec, stores, every):
+            formatting.json_line(found.model_dump(mode="json"))
+        return
     plan = _plan(spec, stores)
     with formatting.live(picture) as show:
-        while True:
-            try:
-                found = _look(spec, stores)
-            except StoreError as err:
-                formatting.note(f"{err}; looking again in {every:g} s")
-            else:
-                show(panel(found, plan))
-                if _is_over(found):
-                    return
-            time.sleep(every)
+        for found in _looks(spec, stores, every):
+            show(panel(found, plan))
+
+
+def _looks(spec: Path, stores: Stores, every: float) -> Iterator[CampaignStatus]:
+    """Yield what each look finds, until nothing is left to wait for."""
+    while True:
+        try:
+            found = _look(spec, stores)
+        except StoreError as err:
+            formatting.note(f"{err}; looking again in {every:g} s")
+        else:
+            yield found
+            if _is_over(found):
+                return
+        time.sleep(every)
 
 
 def _plan(spec: Path, stores: Stores) -> CampaignPlan:

@@ -105,7 +105,7 @@ def _of_dispatch(
         yield (
             "rate",
             f"{amount(dispatch.candidates_per_hour)} candidates/h"
-            + (f", {_duration(left)} left" if left else ""),
+            + (f", {_duration(left)} left" if left and not dispatch.hold else ""),
         )
     spent = dispatch.node_hours + dispatch.node_hours_running
     text = f"{amount(spent)} spent"

@@ -10,8 +10,17 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
+from botocore.exceptions import (  # type: ignore[import-untyped]
+    ConnectionError as BucketUnreachableError,
+)
+from botocore.exceptions import HTTPClientError
 from pymongo import MongoClient
-from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
+from pymongo.errors import (
+    BulkWriteError,
+    ConnectionFailure,
+    OperationFailure,
+    PyMongoError,
+)
 
 from hts_battery.errors import DatabaseOutageError, StoreError
 
@@ -23,7 +32,12 @@ _PASSWORD_QUERY = re.compile(r"(?i)((?:password|token)[^=&\s]*=)[^&\s]+")
 
 # Codes by which a server says that the fault is its own or its operator's: not
 # authorised, authentication failed, shutting down, disk full, out of space.
-_OUTAGE_CODES = frozenset((13, 18, 91, 11600, 11602, 12501, 14031))
+_REFUSALS = frozenset((13, 18))
+_OUTAGE_CODES = _REFUSALS | frozenset((91, 11600, 11602, 12501, 14031))
+_UNREACHABLE = (ConnectionFailure, BucketUnreachableError, HTTPClientError)
+
+OUTAGES = (DatabaseOutageError, OperationFailure, *_UNREACHABLE)
+"""Errors among which :func:`may_pass` finds those that are worth waiting for."""
 
 type_client = MongoClient[dict[str, Any]]
 
@@ -148,7 +162,8 @@ def translated_outages(uri: str, doing: str) -> Iterator[None]:
     Turn a lost or refusing server into a DatabaseOutageError; leave other errors.
 
     An error of what is stored, such as a document that is too large, belongs to the
-    one who stores it; an outage belongs to nobody's calculation.
+    one who stores it; an outage belongs to nobody's calculation. The service of a
+    bucket counts as the database that its blobs belong to.
 
     Parameters
     ----------
@@ -164,15 +179,50 @@ def translated_outages(uri: str, doing: str) -> Iterator[None]:
     """
     try:
         yield
-    except PyMongoError as err:
-        if not isinstance(err, ConnectionFailure) and not (
-            isinstance(err, OperationFailure) and err.code in _OUTAGE_CODES
-        ):
+    except (PyMongoError, *_UNREACHABLE) as err:
+        if not isinstance(err, _UNREACHABLE) and not _codes(err) & _OUTAGE_CODES:
             raise
         raise DatabaseOutageError(_said(err, uri, doing)) from None
 
 
-def _said(err: PyMongoError, uri: str, doing: str) -> str:
+def may_pass(error: BaseException) -> bool:
+    """
+    Say whether the same operation may succeed when the server is back.
+
+    Parameters
+    ----------
+    error
+        An error of the driver, or our own word for an outage. What the error was
+        raised in the middle of counts too: FireWorks hides the driver's behind its
+        own.
+
+    Examples
+    --------
+    >>> from pymongo.errors import AutoReconnect, OperationFailure
+    >>> may_pass(AutoReconnect("closed")), may_pass(OperationFailure("no", code=18))
+    (True, False)
+    """
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, (DatabaseOutageError, *_UNREACHABLE)):
+            return True
+        if _codes(found) & (_OUTAGE_CODES - _REFUSALS):
+            return True
+        found = found.__cause__ or found.__context__
+    return False
+
+
+def _codes(error: BaseException) -> frozenset[int]:
+    """Return the server's codes in an error, those of each write of many included."""
+    if not isinstance(error, OperationFailure):
+        return frozenset()
+    codes = {error.code}
+    if isinstance(error, BulkWriteError):
+        codes |= {one.get("code") for one in error.details.get("writeErrors", ())}
+    return frozenset(code for code in codes if code is not None)
+
+
+def _said(err: Exception, uri: str, doing: str) -> str:
     """Server, action and the driver's own words, without secrets."""
     words = redact(str(err).partition(", Timeout:")[0], uri)
     action = f" while {doing}" if doing else ""

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from hts_battery.connections.durable import sync_folder
 from hts_battery.connections.processes import host_name, process_identity
 from hts_battery.errors import StoreError
 from hts_battery.schemas.execution import (
@@ -70,6 +71,7 @@ class ExecutionRecord:
         step: str | None = None,
         ordering_id: str | None = None,
         attempt: int | None = None,
+        reused: bool = False,
     ) -> Iterator[ExecutionStart]:
         """
         Record a start, run the body, record how it ended.
@@ -90,6 +92,8 @@ class ExecutionRecord:
             Ordered cell it computes, where it computes one.
         attempt
             Number of this run of the job, where it is known.
+        reused
+            Whether the body computes nothing and only finds an output again.
 
         Yields
         ------
@@ -126,7 +130,7 @@ class ExecutionRecord:
             except StoreError as unwritten:
                 err.add_note(str(unwritten))
             raise
-        self._append(_end(start, began, None))
+        self._append(_end(start, began, None, reused=reused))
 
     def _append(self, line: ExecutionStart | ExecutionEnd) -> None:
         """Write one line at the end of this process's file, onto the disk."""
@@ -136,7 +140,7 @@ class ExecutionRecord:
         text = line.model_dump_json(exclude_none=True) + "\n"
         try:
             with _write_lock:
-                _append_durably(path, text.encode())
+                append_durably(path, text.encode())
         except OSError as err:
             raise StoreError(
                 f"execution record {path} cannot be written: {err.strerror}; free "
@@ -282,8 +286,12 @@ def ledger(folder: Path) -> Ledger:
     )
 
 
-def _append_durably(path: Path, line: bytes) -> None:
-    """Append a line and wait until it is on the disk."""
+def append_durably(path: Path, line: bytes) -> None:
+    """
+    Append a line to a file, made with its folder if need be, and wait for the disk.
+
+    A line that an earlier writer left unfinished is ended first.
+    """
     is_new = not path.exists()
     if is_new:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -299,24 +307,19 @@ def _append_durably(path: Path, line: bytes) -> None:
     finally:
         os.close(file)
     if is_new:
-        _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the name of a new file as durable as its content."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync_folder(path.parent)
 
 
 def _end(
-    start: ExecutionStart, began: float, error: BaseException | None
+    start: ExecutionStart,
+    began: float,
+    error: BaseException | None,
+    *,
+    reused: bool = False,
 ) -> ExecutionEnd:
     """Describe how an execution ended."""
     if error is None:
-        outcome = Outcome.COMPLETED
+        outcome = Outcome.REUSED if reused else Outcome.COMPLETED
     elif isinstance(error, Exception):
         outcome = Outcome.FAILED
     else:  # KeyboardInterrupt, SystemExit: somebody asked it to stop

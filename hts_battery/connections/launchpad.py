@@ -6,19 +6,18 @@ from contextlib import contextmanager
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from fireworks import LaunchPad
 from jobflow.managers.fireworks import flow_to_workflow
 from pymongo import ReturnDocument
 from pymongo.errors import PyMongoError
 
 from hts_battery.connections.clients import translated_errors
-from hts_battery.connections.retries import retried
+from hts_battery.connections.patient_launchpad import PatientLaunchPad
 from hts_battery.errors import SubmissionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from fireworks import Workflow
+    from fireworks import LaunchPad, Workflow
     from jobflow import Flow, Job
     from pymongo.collection import Collection
 
@@ -69,15 +68,13 @@ class _ExactCounters:
         return getattr(self._collection, name)
 
 
-class ExactLaunchPad(LaunchPad):
+class ExactLaunchPad(PatientLaunchPad):
     """
-    A launchpad whose ids are unique on the embedded server too.
+    A launchpad whose ids are unique on the embedded server too, and that waits.
 
     Whatever launches rockets from several processes on the embedded server must use
     it: FireWorks' own would let two rockets share a launch.
     """
-
-    fw_id_assigner: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - those of LaunchPad
         super().__init__(*args, **kwargs)
@@ -101,13 +98,6 @@ class ExactLaunchPad(LaunchPad):
         self.workflows.insert_many([workflow.to_db_dict() for workflow in wfs])
         self.fireworks.insert_many(
             [firework.to_db_dict() for workflow in wfs for firework in workflow]
-        )
-
-    def complete_launch(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as there
-        """Finish a launch, again if the database was away for a moment."""
-        return retried(
-            lambda: super(ExactLaunchPad, self).complete_launch(*args, **kwargs),  # type: ignore[no-untyped-call]
-            "finishing a launch",
         )
 
     @classmethod

@@ -54,12 +54,11 @@ def _change(
     """Change the state of a Firework in one step; say whether it was an allowed one."""
     return retried(
         lambda: (
-            launchpad.fireworks.find_one_and_update(
+            launchpad.fireworks.update_one(
                 {"fw_id": fw_id, "state": {"$in": list(allowed)}},
                 {"$set": {"state": state, "updated_on": datetime.now(UTC)}},
-                projection=["fw_id"],
-            )
-            is not None
+            ).matched_count
+            > 0
         ),
         "changing the state of a Firework",
     )
@@ -206,4 +205,7 @@ def _archive(
     launchpad.launches.delete_many({"launch_id": {"$in": launches}})
     launchpad.offline_runs.delete_many({"launch_id": {"$in": launches}})
     launchpad.fireworks.delete_many({"fw_id": {"$in": nodes}})
+    # What a repeated end of a launch made twice belongs to no workflow.
+    ids = [workflow.dispatch_id for workflow in workflows]
+    launchpad.fireworks.delete_many({f"spec.{DISPATCH_ID}": {"$in": ids}})
     launchpad.workflows.delete_many({"nodes": {"$in": roots}})

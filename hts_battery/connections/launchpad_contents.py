@@ -26,7 +26,9 @@ ACTIVE = frozenset({"READY", "RESERVED", "RUNNING", "PAUSED"})
 _IDLE = frozenset({"READY", "WAITING", "DEFUSED", "PAUSED"})
 TAKEN_BACK = "DEFUSED"
 """State of a Firework that we took back or stopped for good."""
+_BATCH = 100  # the embedded server compares every document with every key
 _LOCK_AGE = timedelta(minutes=2)
+_SLOWEST_PING = timedelta(hours=1)  # FireWorks' own; ours are more frequent
 _LAUNCH_FIELDS = (
     "launch_id",
     "fw_id",
@@ -152,8 +154,8 @@ def _launches(
 ) -> dict[int, list[dict[str, Any]]]:
     """Read the launches of some Fireworks, those that were lost or repeated too."""
     found: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    if fw_ids:
-        query = {"fw_id": {"$in": list(fw_ids)}}
+    for start in range(0, len(fw_ids), _BATCH):
+        query = {"fw_id": {"$in": list(fw_ids[start : start + _BATCH])}}
         for doc in launchpad.launches.find(query, list(_LAUNCH_FIELDS)):
             found[doc["fw_id"]].append(doc)
     return found
@@ -168,8 +170,9 @@ def _launch(doc: Mapping[str, Any], now: datetime) -> ArchivedLaunch:
         for name in ("created_on", "updated_on")
         if one.get(name)
     ]
-    if doc["state"] == "RUNNING":
-        signs.append(now)
+    if doc["state"] == "RUNNING" and signs:
+        # One that was lost runs no longer than to the ping that did not come.
+        signs.append(min(now, max(signs) + _SLOWEST_PING))
     stored = (doc.get("action") or {}).get("stored_data") or {}
     return ArchivedLaunch(
         launch_id=doc["launch_id"],

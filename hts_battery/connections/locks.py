@@ -17,7 +17,7 @@ from hts_battery.connections.processes import host_name, process_identity
 from hts_battery.errors import BusyError, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from pymongo.collection import Collection
 
@@ -142,7 +142,7 @@ def _take(
         if held is None:  # given back in the meantime
             _take(locks, lease, holder, expiry)
             return
-        why = _death(held, now, expiry)
+        why = holder_death(held, now, expiry)
         if why is None:
             raise BusyError(
                 f"{held['holder']} is running on {held['host']} (process "
@@ -166,8 +166,23 @@ def _take(
         )
 
 
-def _death(held: dict[str, Any], now: datetime, expiry: timedelta) -> str | None:
-    """Say how one knows that a holder is dead; None if it is not."""
+def holder_death(
+    held: Mapping[str, Any],
+    now: datetime,
+    expiry: timedelta = timedelta(seconds=EXPIRY_SECONDS),
+) -> str | None:
+    """
+    Say how one knows that the holder of a lock is dead; None if it is not.
+
+    Parameters
+    ----------
+    held
+        Document of the lock.
+    now
+        Time on this host, UTC.
+    expiry
+        Age of the last heartbeat at which a holder of another host counts as dead.
+    """
     if held["host"] == host_name():
         # A process on this host is asked, however long it was stopped.
         if process_identity(held["pid"]) == held["process"]:

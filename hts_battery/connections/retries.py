@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from typing import TYPE_CHECKING, TypeVar
 
@@ -17,7 +18,11 @@ logger = logging.getLogger(__name__)
 
 ATTEMPTS = 6
 FIRST_WAIT = 0.25  # s; doubled each time: 8 s in all
-_REFRESH = "Error refreshing workflow"  # FireWorks has no class for it
+# FireWorks puts the trace of whatever happened into an error without a class.
+_REFRESH = re.compile(
+    r"(?s)Error refreshing workflow.*pymongo\.errors\."
+    r"(AutoReconnect|NetworkTimeout|NotPrimaryError|ServerSelectionTimeoutError)"
+)
 
 T = TypeVar("T")
 
@@ -57,7 +62,7 @@ def retried(
         try:
             return call()
         except (AutoReconnect, RuntimeError) as err:
-            if isinstance(err, RuntimeError) and not str(err).startswith(_REFRESH):
+            if isinstance(err, RuntimeError) and not _REFRESH.match(str(err)):
                 raise
             words = f"{type(err).__name__}: {str(err).strip().splitlines()[-1]}"
             if attempt == attempts:

@@ -18,6 +18,7 @@ from hts_battery.connections.clients import (
     translated_errors,
 )
 from hts_battery.connections.database import Database, database
+from hts_battery.connections.layout import check_layout, mark_layout
 from hts_battery.errors import ConfigurationError, StoreError
 from hts_battery.settings import BlobStore
 
@@ -51,7 +52,9 @@ COLLECTIONS: dict[str, tuple[str, tuple[Index, ...]]] = {
         "candidate_id",
         (
             Index(("campaign", "candidate_id"), unique=True),
+            Index(("campaign", "released")),
             Index(("content_key",)),
+            Index(("released", "campaign")),
         ),
     ),
     "candidates": (
@@ -64,7 +67,7 @@ COLLECTIONS: dict[str, tuple[str, tuple[Index, ...]]] = {
             # jobflow resolves every reference by uuid and newest index.
             Index(("uuid", "index"), unique=True),
             Index(("metadata.candidate_id",)),
-            Index(("metadata.content_key",)),
+            Index(("metadata.content_key", "metadata.step")),
             Index(("metadata.phase_id",)),
             Index(("metadata.step",)),
             Index(("completed_at",)),
@@ -83,7 +86,7 @@ COLLECTIONS: dict[str, tuple[str, tuple[Index, ...]]] = {
     ),
     "references": (
         "phase_id",
-        (Index(("phase_id", "engine"), unique=True), Index(("engine",))),
+        (Index(("phase_id", "engine"), unique=True), Index(("engine", "rejected"))),
     ),
     "entries": (
         "entry_id",
@@ -91,7 +94,7 @@ COLLECTIONS: dict[str, tuple[str, tuple[Index, ...]]] = {
             Index(("entry_id",), unique=True),
             Index(("candidate_id", "engine")),
             Index(("content_key",)),
-            Index(("kind", "engine")),
+            Index(("kind", "engine", "state")),
             Index(("input_digest",)),
         ),
     ),
@@ -100,6 +103,7 @@ COLLECTIONS: dict[str, tuple[str, tuple[Index, ...]]] = {
         (
             Index(("campaign", "candidate_id", "temperature"), unique=True),
             Index(("candidate_id", "temperature")),
+            Index(("campaign", "state")),
             Index(("input_digest",)),
         ),
     ),
@@ -127,6 +131,19 @@ COLLECTIONS: dict[str, tuple[str, tuple[Index, ...]]] = {
         ),
     ),
     "aggregates": ("campaign", (Index(("campaign",), unique=True),)),
+    # What an OPTIMADE filter may name; see schemas/optimade.py.
+    "optimade_structures": (
+        "id",
+        (
+            Index(("campaign", "candidate_id"), unique=True),
+            Index(("id",), unique=True),
+            Index(("elements",)),
+            Index(("nelements",)),
+            Index(("chemical_formula_reduced",)),
+            Index(("chemical_formula_anonymous",)),
+            Index(("e_hull",)),
+        ),
+    ),
     "hulls": ("hull_version", (Index(("hull_version",), unique=True),)),
     "changes": (
         "change_id",
@@ -257,6 +274,8 @@ class Stores:
         Blocks of each campaign's candidates in the order of E_hull.
     aggregates
         Counts and histograms over each campaign.
+    optimade_structures
+        The same candidates in OPTIMADE's words.
     hulls
         The references of each hull version.
     changes
@@ -294,6 +313,7 @@ class Stores:
     summary: SharedMongoStore
     rankings: SharedMongoStore
     aggregates: SharedMongoStore
+    optimade_structures: SharedMongoStore
     hulls: SharedMongoStore
     changes: SharedMongoStore
     builds: SharedMongoStore
@@ -398,7 +418,7 @@ def open_stores(
 
 @contextmanager
 def screening_stores(
-    settings: HTSBatterySettings, *, make_indexes: bool = True
+    settings: HTSBatterySettings, *, make_indexes: bool = True, any_layout: bool = False
 ) -> Iterator[Stores]:
     """
     Open database and stores as the settings say, indexes included.
@@ -409,6 +429,9 @@ def screening_stores(
         Where the database is and where blobs go.
     make_indexes
         Whether missing indexes are made; without, nothing is written.
+    any_layout
+        Whether a database of another layout than this code's is opened all the same,
+        to copy it.
 
     Yields
     ------
@@ -418,7 +441,7 @@ def screening_stores(
     Raises
     ------
     StoreError
-        If the database cannot be used.
+        If the database cannot be used, or has another layout than this code's.
     """
     with (
         database(
@@ -432,6 +455,8 @@ def screening_stores(
             s3_prefix=settings.s3_prefix,
         ) as stores,
     ):
+        if not any_layout:
+            check_layout(opened)
         if make_indexes:
             ensure_indexes(stores)
         yield stores
@@ -481,7 +506,7 @@ def expected_indexes(blob_store: BlobStore) -> Mapping[str, tuple[Index, ...]]:
 
 def ensure_indexes(stores: Stores) -> tuple[str, ...]:
     """
-    Create the indexes that are missing; quick when none is.
+    Create the indexes that are missing, and mark an empty database with its layout.
 
     Every field that is queried stands in an index, because a scan costs 200 ms at
     10,000 documents on the embedded server.
@@ -501,6 +526,7 @@ def ensure_indexes(stores: Stores) -> tuple[str, ...]:
     StoreError
         If documents contradict a unique index, or the server refuses.
     """
+    mark_layout(stores.database)
     created = []
     uri = stores.database.uri
     with translated_errors(uri, "making indexes"), shared_client(uri) as client:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from hts_battery.connections.worker_keys import refuse_unknown_keys
 from hts_battery.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -23,9 +24,12 @@ TEMPLATE_NAMES = (
     "atomate2.yaml",
 )
 """Files of every worker."""
+SCRIPT_NAME = "queue_script.txt"
+"""Template of the queue script, where FireWorks' own lacks something."""
 
 _GIVEN = frozenset({"CONFIG_DIR", "WORKER"})
 _NEVER_EMPTY = "HTS_BATTERY_"
+_NAME = "${WORKER}"
 
 type_tree = dict[str, "type_tree"] | list["type_tree"] | str | int | float | bool | None
 
@@ -56,8 +60,8 @@ def render_worker(
     Fill the templates of a worker and write them where only the user can read them.
 
     Variables stand in the values of the templates, never in their structure, so no
-    value can add a key. A value that is nothing but a variable set to nothing becomes
-    null, which leaves the line out of a queue script. ``${CONFIG_DIR}`` and
+    value can add a key. A key whose value is nothing but a variable set to nothing is
+    left out, and with it its line of a queue script. ``${CONFIG_DIR}`` and
     ``${WORKER}`` are given: the target folder and the name of the worker.
 
     Parameters
@@ -79,22 +83,25 @@ def render_worker(
     Raises
     ------
     ConfigurationError
-        If the worker is unknown, variables are missing, or the target lies inside a
-        repository.
+        If the worker is unknown, a template holds a key that nobody accepts,
+        variables are missing, or the target lies inside a repository.
     """
     target = target.expanduser().absolute()
     _refuse_repository(target, templates)
     trees = _read_templates(templates, worker)
     given = {**environment, "CONFIG_DIR": str(target), "WORKER": worker}
     _refuse_missing(_variables(trees), given, worker)
+    texts = {
+        name: f"# Made from launchpad_configs/{worker}/{name}\n"
+        + yaml.safe_dump(_fill(tree, given), sort_keys=False, width=1000)
+        for name, tree in trees.items()
+    }
+    if script := _own_script(templates, worker):
+        texts[SCRIPT_NAME] = script
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
-    written = []
-    for name, tree in trees.items():
-        text = yaml.safe_dump(_fill(tree, given), sort_keys=False, width=1000)
-        path = target / name
-        _write_privately(path, f"# Made from launchpad_configs/{worker}/{name}\n{text}")
-        written.append(path)
-    return tuple(written)
+    for name, text in texts.items():
+        _write_privately(target / name, text)
+    return tuple(target / name for name in texts)
 
 
 def _read_templates(templates: Path, worker: str) -> dict[str, type_tree]:
@@ -113,7 +120,33 @@ def _read_templates(templates: Path, worker: str) -> dict[str, type_tree]:
             raise ConfigurationError(f"worker {worker} lacks {path}") from None
         except yaml.YAMLError as err:
             raise ConfigurationError(f"{path}: {err}") from err
+    _check_keys(templates, worker, trees)
     return trees
+
+
+def _check_keys(templates: Path, worker: str, trees: Mapping[str, type_tree]) -> None:
+    """Refuse a template with a key that nobody reads."""
+    for name, tree in trees.items():
+        if not isinstance(tree, dict):
+            raise ConfigurationError(
+                f"{templates / worker / name}: write 'key: value' lines"
+            )
+        try:
+            refuse_unknown_keys(name, tree, script=_own_script(templates, worker))
+        except ConfigurationError as err:
+            raise ConfigurationError(f"{templates / worker}/{err}") from None
+    routed = trees["my_fworker.yaml"]
+    if isinstance(routed, dict) and routed.get("name") not in (_NAME, worker):
+        raise ConfigurationError(
+            f"{templates / worker / 'my_fworker.yaml'}: the name must be {_NAME}, "
+            "because jobs are routed by the name of the folder"
+        )
+
+
+def _own_script(templates: Path, worker: str) -> str:
+    """Read the template of the queue script that a worker brings; often none."""
+    path = templates / worker / SCRIPT_NAME
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
 def _variables(tree: type_tree) -> set[str]:
@@ -128,13 +161,15 @@ def _variables(tree: type_tree) -> set[str]:
 def _fill(tree: type_tree, given: Mapping[str, str]) -> type_tree:
     """Replace the variables in every value of a tree."""
     if isinstance(tree, dict):
-        return {key: _fill(value, given) for key, value in tree.items()}
+        filled = {key: _fill(value, given) for key, value in tree.items()}
+        return {
+            key: value for key, value in filled.items() if value != "" or not tree[key]
+        }
     if isinstance(tree, list):
         return [_fill(value, given) for value in tree]
     if not isinstance(tree, str):
         return tree
-    filled = Template(tree).substitute(given)
-    return None if tree and not filled else filled
+    return Template(tree).substitute(given)
 
 
 def _refuse_missing(names: set[str], given: Mapping[str, str], worker: str) -> None:

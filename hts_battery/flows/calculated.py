@@ -29,7 +29,7 @@ _FIELDS = (
 # Steps whose tasks tell whether a candidate is done. On the embedded server each task
 # that is looked at costs a millisecond or two, whatever is asked of it.
 _TELLING_STEPS = ("gate", "relax", "static")
-_BATCH = 200
+_BATCH = 100  # the embedded server compares every document with every key
 
 
 @dataclass

@@ -18,8 +18,8 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from pydantic import ValidationError
 
+from hts_battery.connections.launch_marks import MARK, mark_of
 from hts_battery.rehearsal import VASP_MARK
 from hts_battery.schemas.launch import (
     LaunchAction,
@@ -35,9 +35,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from maggma.core import Store
-
-MARK = "hts_launch.json"
-"""File in a launch folder that says which job ran there."""
 
 _PACKED, _PART = ".gz", ".part"
 _SUCCEEDED = "successful"
@@ -186,19 +183,12 @@ def _run_step(task: Mapping[str, Any]) -> str | None:
     return (run or {}).get("step")
 
 
-def write_mark(folder: Path, mark: LaunchMark) -> None:
-    """Write down which job runs in a folder."""
-    (folder / MARK).write_text(mark.model_dump_json(), encoding="utf-8")
-
-
 def marked_folders(folder: Path) -> Iterator[tuple[Path, LaunchMark]]:
     """Yield the launch folders below a folder that say whose they are."""
     for path in sorted(folder.rglob(MARK)):
-        try:
-            mark = LaunchMark.model_validate_json(path.read_text("utf-8"))
-        except (ValidationError, FileNotFoundError):
-            continue  # half-written at a kill, or removed meanwhile: nobody's to touch
-        yield path.parent, mark
+        mark = mark_of(path.parent)
+        if mark is not None:
+            yield path.parent, mark
 
 
 def tidy(
@@ -224,11 +214,13 @@ def tidy(
         Launch folder and action, in the order in which they are done.
     """
     done = []
-    for launch, mark in list(marked_folders(folder)):
+    marked = list(marked_folders(folder))
+    for launch, mark in marked:
+        inner = {one for one, _ in marked if launch in one.parents}
         found = [
             LaunchFile(name=str(path.relative_to(launch)), size=path.lstat().st_size)
             for path in sorted(launch.rglob("*"))
-            if path.is_file() or path.is_symlink()
+            if (path.is_file() or path.is_symlink()) and inner.isdisjoint(path.parents)
         ]
         state = state_of(mark, tasks)
         if [one.name for one in found] == [MARK]:

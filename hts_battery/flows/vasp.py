@@ -12,7 +12,7 @@ import shutil
 import socket
 import time
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +31,7 @@ from atomate2.vasp.jobs.mp import MPGGARelaxMaker
 from atomate2.vasp.run import run_vasp
 from emmet.core.tasks import TaskDoc
 from jobflow import CURRENT_JOB, Maker, Response, job
-from pydantic import Field
+from pydantic import Field, field_validator
 from pymatgen.core import Structure
 
 from hts_battery.errors import CalculationError
@@ -40,12 +40,14 @@ from hts_battery.flows.failures import (
     known_policy,
     next_action,
 )
+from hts_battery.flows.reruns import earlier_launches
 from hts_battery.flows.vasp_documents import (
     bare_structure,
     changed_moments,
     electronic_and_ionic_steps,
     evidence_in,
     in_given_order,
+    is_cut_off,
     last_structure,
     potential_titles,
     site_order,
@@ -76,7 +78,8 @@ CODE = "vasp"
 """Name of VASP in the settings of remedies."""
 STATIC = "static"
 """The calculation of a flow whose energy counts."""
-_DENSITIES = ("WAVECAR", "CHGCAR")
+_WAVES = "WAVECAR"
+_DENSITIES = (_WAVES, "CHGCAR")
 _RECORDED_PACKAGES = ("hts_battery", "atomate2", "custodian", "emmet-core", "pymatgen")
 _LONGEST_MESSAGE = 2000
 _ZIPPED = (
@@ -100,6 +103,12 @@ class Past(Document):
     folder: str | None = Field(
         None, description="Launch folder whose densities the attempt starts from."
     )
+
+    @field_validator("start", mode="before")
+    @classmethod
+    def _as_dictionary(cls, value: object) -> object:
+        # FireWorks reads a job through monty, which makes a structure of it at once.
+        return value.as_dict() if isinstance(value, Structure) else value
 
     @property
     def seconds(self) -> float:
@@ -219,7 +228,7 @@ class VaspJobMaker(Maker):
             atomate2's document with what happened under ``run``, see
             :class:`hts_battery.schemas.failure.RunRecord`.
         """
-        attempt = _Attempt(self, structure, prev_dir, past or Past())
+        attempt = _Attempt(self, structure, prev_dir, past or Past()).resumed()
         try:
             document = attempt.compute()
         except Exception as err:
@@ -249,6 +258,36 @@ class _Attempt:
     def policy(self) -> FailurePolicy:
         """Return what is done about failures."""
         return self.maker.policy or known_policy()
+
+    def resumed(self) -> _Attempt:
+        """Go on where an earlier launch of the same job was lost, if one was."""
+        uuid = CURRENT_JOB.job.uuid
+        launches = [one for one in earlier_launches(self.folder) if one.ran(uuid)]
+        losses = tuple(
+            one.failure.model_copy(update={"step": self.maker.step})
+            for one in launches
+            if one.failure is not None
+        )
+        if not launches:
+            return self
+        start = self.past.start or self.structure.as_dict()
+        failures = (*self.past.failures, *losses)
+        past = self.past.model_copy(update={"failures": failures, "start": start})
+        if losses:
+            action = next_action(failures, self.policy)
+            past = past.model_copy(update={"settings": action.settings.get(CODE, {})})
+            if action.start is StartFrom.BEGINNING:
+                given = Structure.from_dict(start)
+                past = past.model_copy(update={"folder": None})
+                return replace(self, structure=given, past=past)
+        for launch in reversed(launches):
+            last = last_structure(launch.folder, self.structure)
+            if last is not None:
+                past = past.model_copy(
+                    update={"folder": f"{socket.gethostname()}:{launch.folder}"}
+                )
+                return replace(self, structure=last, past=past)
+        return replace(self, past=past)
 
     def compute(self) -> TaskDoc:
         """Write inputs, run VASP under custodian and read its outputs."""
@@ -282,8 +321,11 @@ class _Attempt:
         fetched = set()
         for name in _DENSITIES:
             there = Path(self.past.folder.rpartition(":")[2]) / name
-            # VASP leaves an empty WAVECAR where it is told to write none.
-            if there.is_file() and there.stat().st_size > 0:
+            # VASP leaves an empty WAVECAR where it is told to write none, and a part
+            # of one where it is killed.
+            if not there.is_file() or there.stat().st_size == 0:
+                continue
+            if name != _WAVES or not is_cut_off(there):
                 shutil.copyfile(there, self.folder / name)
                 fetched.add(name)
         # Without wave functions VASP starts from atoms unless it is told otherwise.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from typing import TYPE_CHECKING, Any
 
 from monty.json import jsanitize
@@ -37,6 +38,8 @@ _OUTCAR_KEPT = (
 )
 _PRINTED = ("vasp.out", "std_err.txt")
 _LOG = "custodian.json"
+_NUMBER = 8  # bytes of a number in the header of a WAVECAR
+_LONGEST_RECORD = 2.0**40
 
 
 def bare_structure(structure: Structure) -> Structure:
@@ -229,6 +232,31 @@ def last_structure(folder: Path, given: Structure) -> Structure | None:
     elif MOMENT in given.site_properties:
         found.add_site_property(MOMENT, list(given.site_properties[MOMENT]))
     return found
+
+
+def is_cut_off(wavecar: Path) -> bool:
+    """
+    Say whether wave functions end before their header says: VASP would stop on them.
+
+    Parameters
+    ----------
+    wavecar
+        A file that holds something; one that is no WAVECAR of VASP is not cut off.
+    """
+    with wavecar.open("rb") as file:
+        header = file.read(2 * _NUMBER)
+        if len(header) < 2 * _NUMBER:
+            return True
+        length, spins = struct.unpack("2d", header)
+        if not (length.is_integer() and 0 < length < _LONGEST_RECORD):
+            return False
+        file.seek(int(length))
+        counts = file.read(2 * _NUMBER)
+    if len(counts) < 2 * _NUMBER:
+        return True
+    kpoints, bands = struct.unpack("2d", counts)
+    records = 2 + spins * kpoints * (1 + bands)
+    return bool(wavecar.stat().st_size < length * records)
 
 
 def _final_moments(folder: Path) -> list[float] | None:

@@ -22,8 +22,8 @@ Criteria = dict[str, Any]
 _OPERATORS = {"<": "$lt", "<=": "$lte", ">": "$gt", ">=": "$gte"}
 _OPPOSITE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}
 _LARGEST_INTEGER = 2**53
-# All subsets of more elements are more values than a lookup is worth.
-_MOST_SYSTEMS_OF = 6
+# A thousand subsets are looked up at once; more elements are tested one by one.
+_MOST_SYSTEMS_OF = 10
 
 
 class Condition(NamedTuple):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from hts_battery.query.conditions import Criteria
+    from hts_battery.query.statistics import Statistics
 
 _RANGES = frozenset({"$gt", "$gte", "$lt", "$lte", "$in", "$eq"})
 _AT_TEMPERATURE = "energy_above_hull_at."
@@ -45,7 +47,7 @@ class Plan(NamedTuple):
         return [{"$match": part} for part in (self.served, self.tested) if part]
 
 
-def planned(criteria: Criteria) -> Plan:
+def planned(criteria: Criteria, statistics: Statistics | None = None) -> Plan:
     """
     Split a filter so that an index is used for certain.
 
@@ -56,6 +58,8 @@ def planned(criteria: Criteria) -> Plan:
     ----------
     criteria
         A flat filter, as :func:`~hts_battery.query.filters.filter_criteria` makes it.
+    statistics
+        What the last build counted; without, a fixed order decides.
 
     Examples
     --------
@@ -71,7 +75,13 @@ def planned(criteria: Criteria) -> Plan:
     }
     if not usable:
         return Plan({}, dict(criteria))
-    best = min(usable, key=lambda path: _cost(path, usable[path]))
+    best = min(
+        usable,
+        key=lambda path: (
+            _expected(path, usable[path], statistics),
+            _cost(path, usable[path]),
+        ),
+    )
     names = [best]
     if _joined_with_campaign(best) and _is_equality(usable.get("campaign", {})):
         names.insert(0, "campaign")
@@ -89,6 +99,16 @@ def _rank(path: str) -> int | None:
     if path.startswith(_AT_TEMPERATURE):
         path = _AT_TEMPERATURE
     return _BY_SELECTIVITY.index(path) if path in _BY_SELECTIVITY else None
+
+
+def _expected(path: str, value: object, statistics: Statistics | None) -> float:
+    """Documents that are looked up; few where the field is nearly unique."""
+    found = None if statistics is None else statistics.expected(path, value)
+    if found is not None:
+        return found
+    nearly_unique = _BY_SELECTIVITY.index("element_keys")
+    known_order = statistics is None or (_rank(path) or 0) < nearly_unique
+    return 0.0 if known_order else inf
 
 
 def _cost(path: str, value: object) -> float:

@@ -6,8 +6,9 @@ from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.connections.reading import aggregated
-from hts_battery.query.planning import planned
+from hts_battery.query.planning import Plan, planned
 from hts_battery.query.rankings import Place, ranked_together
+from hts_battery.query.statistics import COUNTED, Statistics
 from hts_battery.schemas.summary import temperature_key
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class SummaryReader:
     def __init__(self, stores: Stores, *, time_limit: float | None = None) -> None:
         self._stores = stores
         self._time_limit = time_limit
+        self._statistics: Statistics | None = None
 
     def in_order(
         self, criteria: Criteria, order: Mapping[str, int], limit: int
@@ -49,11 +51,20 @@ class SummaryReader:
                 kept = places if most is None else takewhile(most, places)
                 yield from self.at(islice(kept, limit))
                 return
-        stages = planned(criteria).stages()
+        stages = self.plan(criteria).stages()
         stages.append({"$sort": dict(order)})
         if limit:
             stages.append({"$limit": limit})
         yield from self.aggregated(stages)
+
+    def plan(self, criteria: Criteria) -> Plan:
+        """Split a filter; what the last build counted decides what is looked up."""
+        if len(criteria) > 1 and self._statistics is None:
+            stages = [{"$project": dict.fromkeys(COUNTED, 1)}]
+            self._statistics = Statistics(
+                list(aggregated(self._stores.aggregates, stages))
+            )
+        return planned(criteria, self._statistics)
 
     def aggregated(
         self, stages: Sequence[Mapping[str, Any]]

@@ -12,7 +12,6 @@ from hts_battery.errors import QueryError
 from hts_battery.query.comparison import Comparison, compared
 from hts_battery.query.explanation import explanation
 from hts_battery.query.groups import NEEDED, Group, GroupBy, grouped
-from hts_battery.query.planning import planned
 from hts_battery.query.query_fields import Kind
 from hts_battery.query.rankings import ranked
 from hts_battery.query.reading import COLD, ENERGY_AT, SummaryReader
@@ -228,7 +227,7 @@ class ScreeningDatabase:
     def count(self, criteria: Filter | None = None) -> int:
         """Return how many summaries match a filter."""
         found = criteria_of(criteria, temperatures=self._known(criteria))
-        stages = [*planned(found).stages(), {"$count": "n"}]
+        stages = [*self._reader.plan(found).stages(), {"$count": "n"}]
         return next((doc["n"] for doc in self._reader.aggregated(stages)), 0)
 
     def distinct(
@@ -251,7 +250,7 @@ class ScreeningDatabase:
         """
         found = criteria_of(criteria, temperatures=self._known(criteria))
         (chosen,) = fields_of([field], temperatures=self.temperatures())
-        stages = planned(found).stages()
+        stages = self._reader.plan(found).stages()
         if chosen.kind is Kind.LIST:
             stages.append({"$unwind": f"${chosen.path.partition('.formula')[0]}"})
         stages.append({"$group": {"_id": f"${chosen.path}", "n": {"$sum": 1}}})
@@ -281,7 +280,7 @@ class ScreeningDatabase:
             In K, at which stable ones are counted; 0 K if not given.
         """
         found = criteria_of(criteria, temperatures=self._known(criteria))
-        stages = planned(found).stages()
+        stages = self._reader.plan(found).stages()
         stages.append({"$project": dict.fromkeys(NEEDED, 1)})
         key = None if temperature is None else temperature_key(temperature)
         return grouped(self._reader.aggregated(stages), GroupBy(by), key=key)

@@ -22,6 +22,8 @@ class AlertKind(StrEnum):
     """Everything that was sent has ended, and nothing waits."""
     BUILD_FAILED = "build failed"
     """A run of the builders failed or was interrupted."""
+    NIGHT = "night"
+    """What a night did, or that it did not end."""
     TEST = "test"
     """Somebody tries whether messages arrive."""
 

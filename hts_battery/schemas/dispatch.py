@@ -248,8 +248,13 @@ class FeedReport(Document):
     fireworks: int = Field(0, description="Fireworks of unfinished work.")
     node_hours: float = Field(0.0, description="Node-hours spent, running ones too.")
     hold: Hold | None = Field(None, description="Why nothing more is sent, if so.")
+    problem: str | None = Field(
+        None, description="Why the look was broken off; the next one goes on."
+    )
 
     @property
     def is_done(self) -> bool:
         """Whether there is nothing more to do, or nothing that may be done."""
+        if self.problem is not None:
+            return False
         return self.in_hand == 0 and (self.waiting == 0 or self.hold is not None)

@@ -29,7 +29,9 @@ class Outcome(StrEnum):
     """How an execution ended, as far as the record tells."""
 
     COMPLETED = "completed"
-    """The job returned."""
+    """The job returned, and its output is in the store or whole on disk."""
+    REUSED = "reused"
+    """Nothing was computed: an earlier execution had left the output."""
     FAILED = "failed"
     """The job raised an error."""
     INTERRUPTED = "interrupted"
@@ -71,7 +73,7 @@ class ExecutionEnd(Document):
     schema_version: Literal[1] = Field(SCHEMA_VERSION, description="Line format.")
     event: Literal["end"] = Field("end", description="Kind of line.")
     execution_id: str = Field(description="The same as in its start.")
-    outcome: Outcome = Field(description="Completed, failed or interrupted.")
+    outcome: Outcome = Field(description="Completed, reused, failed or interrupted.")
     error_class: str | None = Field(
         None, description="Full name of the class of the error."
     )
@@ -95,6 +97,7 @@ class Tally(Document):
     """How often something was executed, by outcome."""
 
     completed: int = Field(0, description="Executions that returned.")
+    reused: int = Field(0, description="Executions that found their output there.")
     failed: int = Field(0, description="Executions that raised an error.")
     interrupted: int = Field(0, description="Executions that were ended or killed.")
     running: int = Field(0, description="Executions that run on this host now.")

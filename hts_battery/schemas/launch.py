@@ -20,6 +20,15 @@ class LaunchMark(Document):
     step: str | None = Field(None, description="Step of the job.")
     content_key: str | None = Field(None, description="What is computed.")
     ordering_id: str | None = Field(None, description="Of which ordered cell.")
+    fw_id: int | None = Field(
+        None, description="Firework that runs it; null outside a launchpad."
+    )
+    host: str | None = Field(None, description="Host it runs on.")
+    pid: int | None = Field(None, description="Process on that host.")
+    process: str | None = Field(
+        None, description="Start and boot: tells a recycled pid."
+    )
+    queue_id: str | None = Field(None, description="Job of the queue, where in one.")
 
 
 class LaunchState(StrEnum):

@@ -67,7 +67,7 @@ def calculator_structure(
     {'charge': [2.0, 2.0, -2.0, -2.0]}
     """
     structure = cell.to_structure()
-    charges = [float(site.specie.oxi_state) for site in structure]
+    charges = [float(site.specie.oxi_state or 0) for site in structure]
     structure.remove_oxidation_states()
     for name in tuple(structure.site_properties):
         if name != MOMENT or not magmom:

@@ -236,7 +236,7 @@ def _neighbours(
     pair, image = np.nonzero((squares < reach**2) & (squares > _SAME_SITE_ANGSTROM**2))
     first, second = np.divmod(pair, len(positions))
     shifts = np.round(images @ np.linalg.inv(cell))[image] + wraps[first, second]
-    return first, second, shifts
+    return first, second, np.asarray(shifts, dtype=np.float64)
 
 
 def _far(

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from hts_battery.connections.stores import Stores
     from hts_battery.schemas.dispatch import FeedReport
 
+MEMBERS = 44  # of the small space
+MORE = (("[Li+, Mn3+, Ti4+]", "[Li+, Mn3+, Cr3+, Fe3+, Ti4+, Nb5+]"),)
 SMALL = "formulas, formulas: [Li1.3Mn0.4Ti0.3O1.7F0.3, Li1.2Mn0.4Ti0.4O2]}"
 
 
@@ -108,18 +110,26 @@ def sample_file(campaign_file: Callable[..., Path]) -> Callable[..., Path]:
 
 
 @pytest.fixture
+def many(request: pytest.FixtureRequest) -> int:
+    """Return the number of candidates that are dispatched."""
+    return int(getattr(request, "param", 6))
+
+
+@pytest.fixture
 def dispatch(
     stores: Stores,
     execution_folder: Path,
     tmp_path: Path,
     sample_file: Callable[..., Path],
+    many: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Dispatch]:
-    """Return a campaign of six candidates, ready to be dispatched."""
+    """Return a campaign of six candidates or more, ready to be dispatched."""
     assert execution_folder
     monkeypatch.setattr(jobflow.SETTINGS, "JOB_STORE", stores.job_store)
     folder = tmp_path / "rockets"
     folder.mkdir()
     monkeypatch.chdir(folder)
     with open_launchpad(stores.database) as launchpad:
-        yield Dispatch(load_campaign(sample_file(6)), stores, launchpad, folder)
+        file = sample_file(many, *(MORE if many > MEMBERS else ()))
+        yield Dispatch(load_campaign(file), stores, launchpad, folder)

@@ -1,24 +1,43 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from fakes import FakeCountedRelaxMaker, FakeRelaxMaker, FakeTwoRelaxationsMaker
+from fakes import (
+    FakeCountedRelaxMaker,
+    FakeRelaxMaker,
+    FakeTwoRelaxationsMaker,
+    fake_reference_energies,
+)
 
 from hts_battery.campaign.backlog import Backlog, dispatching
+from hts_battery.campaign.campaign_file import load_campaign
+from hts_battery.campaign.feeding import feed
 from hts_battery.campaign.holding import cancel, pause, resume
 from hts_battery.campaign.local_run import run_candidates
+from hts_battery.campaign.references import store_references
+from hts_battery.campaign.registration import release
 from hts_battery.connections.executions import ledger
-from hts_battery.errors import SubmissionError
-from hts_battery.schemas.campaign import PrerelaxSpec
-from hts_battery.schemas.dispatch import DispatchMode, EndingKind, Hold
+from hts_battery.errors import ConfigurationError, SubmissionError
+from hts_battery.schemas.campaign import CampaignSpec, GateSpec, PrerelaxSpec
+from hts_battery.schemas.dispatch import (
+    DispatchMode,
+    EndingKind,
+    Hold,
+    PriorityRule,
+)
 from hts_battery.schemas.failure import FailureClass
+from hts_battery.thermo.entropy import candidate_entropy
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from conftest import Dispatch
+
+    from hts_battery.flows.screen import ScreenMaker
 
 pytestmark = [
     pytest.mark.mongo,
@@ -298,3 +317,162 @@ def test_the_prerelaxation_goes_to_another_worker(dispatch: Dispatch) -> None:
     assert {doc["spec"]["_fworker"] for doc in workers} == {"here"}
     dispatch.feed()
     assert endings(dispatch) == [EndingKind.COMPUTED] * 6
+
+
+@pytest.mark.parametrize("mode", list(DispatchMode))
+def test_a_gated_candidate_is_released_and_sent_again(
+    dispatch: Dispatch, mode: DispatchMode, tmp_path: Path
+) -> None:
+    gate = GateSpec(energy_above_hull=-10.0)
+    changes = {"prerelax": PrerelaxSpec(), "gate": gate}
+    spec = dispatch.campaign.spec.model_copy(update=changes)
+    dispatch.campaign = replace(dispatch.campaign, spec=spec)
+    counter = tmp_path / "calls"
+    dispatch.prerelax_maker = FakeCountedRelaxMaker(counter=str(counter))
+    store_references(fake_reference_energies(), dispatch.stores)
+    dispatch.submit(mode=mode)
+    dispatch.finish()
+    assert endings(dispatch) == [EndingKind.GATED] * 6
+    assert dispatch.submit(mode=mode).new == 0
+    item = next(Backlog.read(dispatch.stores, "small").items)
+    release(dispatch.campaign, dispatch.stores, [item.candidate_id])
+    assert dispatch.submit(mode=mode).new == 1
+    dispatch.finish()
+    assert endings(dispatch) == [EndingKind.COMPUTED] + [EndingKind.GATED] * 5
+    # Its pre-relaxation was taken from the store.
+    assert len(counter.read_text().splitlines()) == 6
+
+
+def test_operators_at_once_add_each_candidate_once(dispatch: Dispatch) -> None:
+    with ThreadPoolExecutor(3) as pool:
+        found = [pool.submit(dispatch.submit, chunk=2) for _ in range(3)]
+        assert sorted(one.result().new for one in found) == [0, 0, 6]
+        fed = [pool.submit(dispatch.feed) for _ in range(3)]
+        assert sorted(one.result().sent for one in fed) == [0, 0, 6]
+    assert dispatch.states() == {"READY": 3}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("many", [500], indirect=True)
+def test_five_hundred_workflows_cancelled_while_rockets_start(
+    dispatch: Dispatch,
+) -> None:
+    dispatch.submit(chunk=1, window=500)
+    assert dispatch.feed().fireworks == 500
+    with ThreadPoolExecutor(1) as pool:
+        rockets = pool.submit(dispatch.launch, rockets=3)
+        cancel(dispatch.stores, dispatch.launchpad, "small")
+        rockets.result()
+    dispatch.feed()
+    workflows = dispatch.launchpad.workflows
+    assert workflows.count_documents({"locked": {"$exists": True}}) == 0
+    assert dispatch.states() == {}
+    kinds = endings(dispatch)
+    computed = kinds.count(EndingKind.COMPUTED)
+    assert computed <= 3
+    assert kinds.count(EndingKind.CANCELLED) == 500 - computed
+    done = dispatch.stores.tasks.count({"metadata.step": "relax"})
+    assert done == computed
+
+
+def test_a_campaign_leaves_to_another_what_that_one_sends(
+    dispatch: Dispatch, sample_file: Callable[..., Path]
+) -> None:
+    dispatch.submit(chunk=2)
+    other = load_campaign(sample_file(6, ("name: small", "name: other")))
+    first, dispatch.campaign = dispatch.campaign, other
+    assert dispatch.submit(chunk=2).new == 0
+    cancel(dispatch.stores, dispatch.launchpad, first.spec.name)
+    assert dispatch.submit(chunk=2).new == 6
+    dispatch.campaign = first
+    # Now it is the other one's turn.
+    assert dispatch.submit(chunk=2).new == 0
+
+
+def test_highest_entropy_first(dispatch: Dispatch) -> None:
+    dispatch.submit(rule=PriorityRule.ENTROPY)
+    by_id = {one.candidate_id: one for _, one in dispatch.campaign.members()}
+    entropies = [
+        candidate_entropy(by_id[item.candidate_id].to_candidate()).entropy
+        for item in Backlog.read(dispatch.stores, "small").items
+    ]
+    assert entropies == sorted(entropies, reverse=True)
+
+
+def test_lowest_known_energy_first(dispatch: Dispatch) -> None:
+    members = [one for _, one in dispatch.campaign.members()]
+    rows = [(members[4], 0.02, "other"), (members[2], 0.01, "other")]
+    rows += [(members[2], 0.5, "third"), (members[5], -1.0, "small")]
+    dispatch.stores.summary.update(
+        [
+            {
+                "campaign": name,
+                "candidate_id": one.candidate_id,
+                "energy_above_hull": value,
+            }
+            for one, value, name in rows
+        ],
+        key=["campaign", "candidate_id"],
+    )
+    dispatch.submit(rule=PriorityRule.PRESCREENED)
+    order = [item.candidate_id for item in Backlog.read(dispatch.stores, "small").items]
+    expected = [members[number].candidate_id for number in (2, 4, 0, 1, 3, 5)]
+    assert order == expected
+
+
+def test_what_is_in_a_queue_is_not_computed_here_too(
+    dispatch: Dispatch, tmp_path: Path, execution_folder: Path
+) -> None:
+    dispatch.submit(chunk=2, window=2)
+    dispatch.feed()
+    computed = run_candidates(
+        dispatch.campaign,
+        dispatch.stores,
+        launch_folder=tmp_path / "launches",
+        execution_folder=execution_folder,
+        relax_maker=FakeRelaxMaker(),
+    )
+    assert computed == 2
+    dispatch.finish()
+    assert endings(dispatch) == [EndingKind.COMPUTED] * 6
+    assert dispatch.stores.tasks.count({"metadata.step": "relax"}) == 6
+
+
+def test_a_changed_file_drops_what_waited(
+    dispatch: Dispatch, sample_file: Callable[..., Path]
+) -> None:
+    dispatch.submit(chunk=2, window=1)
+    dispatch.feed()
+    dispatch.campaign = load_campaign(sample_file(6, ("seed: 3}", "seed: 4}")))
+    assert dispatch.submit(chunk=2).new == 6
+    dispatch.finish()
+    kinds = [EndingKind.COMPUTED] * 2 + [EndingKind.CANCELLED] * 4
+    assert endings(dispatch) == kinds + [EndingKind.COMPUTED] * 6
+
+
+def test_a_campaign_that_cannot_be_sent_stops_no_other(
+    dispatch: Dispatch, sample_file: Callable[..., Path]
+) -> None:
+    dispatch.submit(chunk=2)
+    first = dispatch.campaign
+    dispatch.campaign = load_campaign(
+        sample_file(2, ("name: small", "name: broken"), ("seed: 3}", "seed: 4}"))
+    )
+    dispatch.submit(chunk=2)
+
+    def make_maker(spec: CampaignSpec) -> ScreenMaker:
+        if spec.name == "broken":
+            raise ConfigurationError("its engine is not installed here")
+        return dispatch.make_maker(spec)
+
+    broken, small = feed(dispatch.stores, dispatch.launchpad, make_maker=make_maker)
+    assert (broken.campaign, broken.is_done) == ("broken", False)
+    assert broken.problem == "its engine is not installed here"
+    assert (small.campaign, small.sent) == (first.spec.name, 6)
+    with pytest.raises(ConfigurationError):
+        feed(
+            dispatch.stores,
+            dispatch.launchpad,
+            campaigns=["broken"],
+            make_maker=make_maker,
+        )

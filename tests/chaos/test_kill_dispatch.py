@@ -1,4 +1,4 @@
-"""Submitters and feeders are killed at random moments; nothing is lost or paid twice."""
+"""Submitters and feeders are killed at random moments: nothing is lost or doubled."""
 
 from __future__ import annotations
 

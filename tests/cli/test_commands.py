@@ -34,7 +34,11 @@ READING = {
     "references list",
     "query stable",
     "query show",
+    "query find",
+    "query compare",
+    "query snapshot",
     "db status",
+    "doctor",  # writes with --fix only
 }
 
 

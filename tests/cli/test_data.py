@@ -126,7 +126,7 @@ def test_build_counts_what_it_did(hts: Callable[..., Answer]) -> None:
         assert set(counts) >= COUNTS
         assert counts["read"] == counts["unchanged"] > 0
         assert counts["written"] == counts["failed"] == 0
-    for name in ("entries", "thermo", "summary"):
+    for name in ("entries", "thermo", "summary", "aggregates"):
         (one,) = hts("build", name, "--json").lines
         assert list(one) == [name]
     assert "unchanged" in hts("build", "all").out
@@ -208,6 +208,78 @@ def test_query_show_prints_every_term(hts: Callable[..., Answer]) -> None:
         assert name in text
     answer = hts("query", "show", "nobody")
     assert (answer.status, answer.out) == (1, "")
+
+
+@pytest.mark.mongo
+@pytest.mark.usefixtures("screened")
+def test_query_find_filters_sorts_and_counts(hts: Callable[..., Answer]) -> None:
+    words = ("query", "find", "--filter", 'elements HAS "F" AND e_hull_1473 < 1')
+    (row,) = hts(*words, "--json", "--fields", "formula,e_hull_1473").lines
+    assert list(row) == ["formula", "e_hull_1473"]
+    assert row["formula"] in hts(*words).out
+    (other,) = hts(*words, "--mongo", '{"n_metals": 2}', "--json").lines
+    assert SummaryDoc.model_validate(other).formula == row["formula"]
+    rising, falling = (
+        [
+            line["formula"]
+            for line in hts("query", "find", "--sort", sort, "--json").lines
+        ]
+        for sort in ("e_hull", "-e_hull")
+    )
+    assert rising == falling[::-1]
+    values = hts("query", "find", "--distinct", "elements", "--json").lines
+    assert {"value": "F", "n": 1} in values
+    (group,) = hts("query", "find", "--group-by", "n-metals", "--json").lines
+    assert (group["name"], group["n_candidates"]) == ("2", 2)
+    assert "candidates" in hts("query", "find", "--group-by", "element").out
+    for wrong in (
+        ("--filter", "ehull < 1"),
+        ("--filter", "e_hull <"),
+        ("--mongo", '{"$where": "1"}'),
+        ("--sort", "elements"),
+        ("--fields", "nothing"),
+        ("--distinct", "nothing"),
+    ):
+        answer = hts("query", "find", *wrong)
+        assert (answer.status, answer.out) == (2, ""), wrong
+        assert answer.err.count("\n") == 1, wrong
+
+
+@pytest.mark.mongo
+@pytest.mark.usefixtures("screened")
+def test_query_says_why_and_compares(hts: Callable[..., Answer]) -> None:
+    row, _ = hts("query", "stable", "--threshold", 1000, "--json").lines
+    (why,) = hts("query", "show", row["candidate_id"], "--why", "--json").lines
+    assert [terms["temperature"] for terms in why["terms"]] == [0, 1473]
+    text = hts("query", "show", row["candidate_id"], "--why").out
+    for word in ("E_hull(T)", "label", "cation", "references", why["calculator"]):
+        assert word in text
+    (found,) = hts("query", "compare", "small", "chgnet", "--json").lines
+    assert (found["n_common"], found["n_disagree"]) == (2, 0)
+    text = hts("query", "compare", "small", "chgnet").out
+    assert row["formula"] in text
+    assert hts("query", "compare", "small", "nobody").status == 2
+
+
+@pytest.mark.mongo
+@pytest.mark.usefixtures("screened")
+def test_an_export_is_cited_and_read_again(
+    hts: Callable[..., Answer], tmp_path: Path
+) -> None:
+    path = tmp_path / "stable.parquet"
+    words = ("query", "export", "--format", "parquet", "-o", path)
+    said = hts(*words, "--filter", "e_hull_1473 <= 1").out
+    assert "hts_battery snapshot sha256:" in said
+    (manifest,) = hts("query", "snapshot", path, "--json").lines
+    assert manifest["filter"] == "(e_hull_1473 <= 1)"
+    assert manifest["digest"] in said
+    assert manifest["digest"] in hts("query", "snapshot", path).out
+    table = tmp_path / "stable.csv"
+    assert hts("query", "export", "-o", table).status == 0
+    table.write_text(table.read_text().replace("hedrx", "other"))
+    answer = hts("query", "snapshot", table)
+    assert (answer.status, answer.out) == (2, "")
+    assert "was changed" in answer.err
 
 
 @pytest.mark.mongo

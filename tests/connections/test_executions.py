@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -155,7 +154,7 @@ def test_error_of_the_job_outlives_a_full_disk(
 
     def job() -> None:
         with record.execution(job_uuid="j", name="relax"):
-            monkeypatch.setattr(executions_module, "_append_durably", full)
+            monkeypatch.setattr(executions_module, "append_durably", full)
             raise KeyError
 
     with pytest.raises(KeyError) as caught:
@@ -214,15 +213,17 @@ def test_threads_share_a_file(tmp_path: Path) -> None:
 
 
 def test_processes_have_their_own_files(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
+    code = (
+        "import sys\nfrom pathlib import Path\n"
+        "from hts_battery.connections.executions import ExecutionRecord\n"
+        "with ExecutionRecord(Path(sys.argv[1])).execution(job_uuid='j', name='r'):\n"
+        "    pass\n"
+    )
     processes = [
-        context.Process(target=run, args=(ExecutionRecord(tmp_path), str(number)))
-        for number in range(2)
+        subprocess.Popen([sys.executable, "-c", code, str(tmp_path)])  # noqa: S603 - our own interpreter
+        for _ in range(2)
     ]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
+    assert [process.wait() for process in processes] == [0, 0]
     assert len(list(tmp_path.iterdir())) == 2
     assert ledger(tmp_path).total.completed == 2
 

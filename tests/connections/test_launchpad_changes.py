@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
-from fireworks import FWorker
+from fireworks import FWAction, FWorker
 from jobflow import job
 from pymongo.errors import AutoReconnect
 
@@ -118,7 +118,7 @@ def test_archiving_twice_keeps_the_first_copy(
     send(parcels(2), launchpad, "test")
     for _ in range(2):
         _, launch = launchpad.checkout_fw(FWorker(name="here"), "/tmp")  # noqa: S108 - only a name
-        launchpad.complete_launch(launch)
+        launchpad.complete_launch(launch, FWAction())
     over = list(read_workflows(launchpad, "test").values())
     assert all(one.is_over for one in over)
     ended = read_ended(launchpad, over)
@@ -145,5 +145,5 @@ def test_insertion_that_fails(
         raise AutoReconnect("connection closed")
 
     monkeypatch.setattr(launchpad, "bulk_add_wfs", gone)
-    with pytest.raises(SubmissionError, match="2 workflows of test .* feed"):
+    with pytest.raises(SubmissionError, match=r"2 workflows of test .* feed"):
         send(parcels(2), launchpad, "test")

@@ -6,16 +6,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from maggma.stores import MemoryStore
 
+from hts_battery.connections.launch_marks import MARK, write_mark
 from hts_battery.errors import SubmissionError
 from hts_battery.flows import launch_folders
 from hts_battery.flows.launch_folders import (
-    MARK,
     decide,
     launch_rules,
     rule_of,
     state_of,
     tidy,
-    write_mark,
 )
 from hts_battery.flows.local import refuse_full
 from hts_battery.schemas.launch import (

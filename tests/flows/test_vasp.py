@@ -19,7 +19,8 @@ from vasp_runs import memory_store, quick_options, run_flow, small_cell
 from hts_battery.compositions import load_space
 from hts_battery.flows.engines import engine
 from hts_battery.flows.failures import known_policy
-from hts_battery.flows.vasp import VaspJobMaker, mp_gga_maker
+from hts_battery.flows.recorded import recorded
+from hts_battery.flows.vasp import Past, VaspJobMaker, mp_gga_maker
 from hts_battery.rehearsal import VASP_MARK
 from hts_battery.rehearsal.faults import (
     FAULTS_VARIABLE,
@@ -452,3 +453,25 @@ def test_what_nobody_knows_is_raised_as_it_was(
     with pytest.raises(TypeError, match="no_such_keyword") as caught:
         maker.make(small_cell()).run(memory_store())
     assert any("unknown" in note for note in caught.value.__notes__)
+
+
+def test_a_repeated_attempt_survives_the_way_through_fireworks() -> None:
+    # FireWorks lets monty decode a whole job, inner dictionaries first: the first
+    # repetition of every VASP job on a queue failed before it began.
+    structure = small_cell()
+    past = Past(start=structure.as_dict())
+    text = json.dumps(past, cls=MontyEncoder)
+    found = MontyDecoder().decode(text)
+    assert found == past
+    assert Structure.from_dict(found.start) == structure
+
+
+def test_a_node_gets_the_options_of_a_maker_through_fireworks() -> None:
+    from jobflow.managers.fireworks import flow_to_workflow  # noqa: PLC0415 - slow
+
+    one = recorded(one_job().make(small_cell()))
+    (firework,) = flow_to_workflow(one).fws
+    text = json.dumps(firework.to_dict(), default=str)
+    back = json.loads(text)["spec"]["_tasks"][0]["job"]
+    maker = MontyDecoder().process_decoded(back).maker
+    assert maker.options == quick_options()

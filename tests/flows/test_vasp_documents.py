@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import struct
 from copy import deepcopy
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from hts_battery.flows.vasp_documents import (
     changed_moments,
     document_bytes,
     in_given_order,
+    is_cut_off,
     site_order,
     slim,
 )
@@ -146,3 +148,20 @@ def test_the_steps_of_a_relaxation_go_to_the_store_of_large_objects(
     assert b"onsite density matrix" in gzip.decompress(Path("OUTCAR.gz").read_bytes())
     assert "onsite" not in json.dumps(stored, default=str)
     assert document_bytes(stored) < 60_000
+
+
+def test_wave_functions_that_a_kill_cut_off(tmp_path: Path) -> None:
+    # Records of 64 bytes: two of header, then one and two bands for each k-point.
+    header = struct.pack("2d", 64.0, 2.0).ljust(64, b"\0")
+    counts = struct.pack("2d", 3.0, 2.0).ljust(64, b"\0")
+    whole = header + counts + bytes(64 * 2 * 3 * (1 + 2))
+    path = tmp_path / "WAVECAR"
+    for content, cut in (
+        (whole, False),
+        (whole[:-1], True),
+        (header, True),
+        (b"short", True),
+        (b"a stand-in's text, long enough to be one", False),
+    ):
+        path.write_bytes(content)
+        assert is_cut_off(path) is cut

@@ -39,7 +39,7 @@ BAD = {
     '{"family": {"$function": {"body": "x"}}}': "not let through",
     '{"$text": {"$search": "a"}}': "not let through",
     '{"$comment": "x"}': "not let through",
-    '{"famly": "hedrx"}': "near it: family",
+    '{"family_name": "hedrx"}': "near it: family",
     '{"password": 1}': "no field",
     '{"family.$where": 1}': "no field",
     '{"formula": {"$regex": "(a+)+$"}}': "literal text",
@@ -63,9 +63,9 @@ BAD = {
     "[1]": "JSON object",
     "{": "no JSON",
     "[" * 5000: "JSON",
-    "x" * 20001: "20000 characters",
+    "x" * 50001: "50000 characters",
     '{"$and": [' * 12 + "{}" + "]}" * 12: "10 levels",
-    json.dumps({"n_metals": {"$in": list(range(600))}}): "500 parts",
+    json.dumps({"n_metals": {"$in": list(range(5000))}}): "5000 parts",
 }
 
 

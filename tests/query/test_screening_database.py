@@ -1,10 +1,12 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
 
+from hts_battery.errors import QueryError
 from hts_battery.query import ScreeningDatabase
 from hts_battery.settings import get_settings
 
@@ -38,6 +40,104 @@ def test_filter_limit_and_order(screening: ScreeningDatabase) -> None:
     names = [doc["formula"] for doc in screening.find(sort={"formula": -1})]
     assert names == sorted(names, reverse=True)
     assert list(screening.find({"formula": "none"})) == []
+
+
+def test_fields_order_and_values(screening: ScreeningDatabase) -> None:
+    rows = list(screening.find(fields=["formula", "elements"], sort=["-e_hull"]))
+    assert [row["formula"] for row in rows] == [
+        "Li1.3Mn0.4Ti0.3O1.7F0.3",
+        "Li1.2Mn0.4Ti0.4O2",
+    ]
+    assert rows[0]["elements"] == ["F", "Li", "Mn", "O", "Ti"]
+    assert screening.distinct("elements")[-1] == ("F", 1)
+    assert screening.distinct("family", 'elements HAS "F"') == [("hedrx", 1)]
+    assert ("LiF", 1) in screening.distinct("decomposition")
+    groups = {group.name: group for group in screening.group("element-set")}
+    assert groups["F-Li-Mn-O-Ti"].best == "Li1.3Mn0.4Ti0.3O1.7F0.3"
+    assert screening.temperatures() == (0.0, 1473.0)
+    assert screening.has_temperature(1473)
+    assert not screening.has_temperature(1000)
+    assert list(screening.to_frame(fields=["formula"]).columns) == ["formula"]
+
+
+def test_a_limit_is_answered_from_the_ranking(screening: ScreeningDatabase) -> None:
+    for words in (None, 'campaign = "small"', "e_hull_1473 <= 1"):
+        every = list(screening.find(words, sort=["e_hull_1473"]))
+        assert list(screening.find(words, sort=["e_hull_1473"], limit=1)) == every[:1]
+        assert list(screening.find(words, sort=["e_hull_1473"], limit=9)) == every
+    assert list(screening.find(limit=2)) == list(screening.find())
+    below = list(screening.find("e_hull_1473 < -0.09", sort=["e_hull_1473"], limit=5))
+    assert [doc["formula"] for doc in below] == ["Li1.2Mn0.4Ti0.4O2"]
+    (second,) = screening.ranking(campaign="small", temperature=1473.0, first=2)
+    assert second["formula"] == "Li1.3Mn0.4Ti0.3O1.7F0.3"
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason"),
+    [
+        ({"criteria": {"$where": "1"}}, "not let through"),
+        ({"criteria": "e_hull_999 < 0"}, "stored temperatures in K: 0, 1473"),
+        ({"sort": ["elements"]}, "no order"),
+        ({"sort": ["ehull"]}, "near it: e_hull"),
+        ({"fields": ["ehull"]}, "near it: e_hull"),
+        ({"fields": ["formula"] * 50}, "at most 40 fields"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_asked_is_refused(
+    screening: ScreeningDatabase, asked: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(QueryError, match=re.escape(reason)):
+        list(screening.find(**asked))
+
+
+def test_why_adds_up_to_the_last_digit(screening: ScreeningDatabase) -> None:
+    for doc in screening.find():
+        (why,) = screening.why(doc["candidate_id"])
+        for terms in why["terms"]:
+            assert terms["energy_above_hull"] == pytest.approx(
+                terms["energy_per_atom"]
+                - terms["hull_energy"]
+                + terms["entropy_term"]
+                + terms["competition_term"],
+                abs=1e-12,
+            )
+        assert sum(phase["amount"] for phase in why["decomposition"]) == pytest.approx(
+            1
+        )
+        assert why["rank"]["1473"] in {1, 2}
+        assert screening.why(doc["candidate_id"], campaign="other") == []
+
+
+def test_structure_and_entry_are_those_that_were_judged(
+    screening: ScreeningDatabase,
+) -> None:
+    for doc in screening.find():
+        structure = screening.structure(doc["candidate_id"])
+        assert set(structure.composition.chemical_system.split("-")) == set(
+            doc["elements"]
+        )
+        entry = screening.entry(doc["candidate_id"], campaign="small")
+        assert entry.energy_per_atom == pytest.approx(doc["energy_per_atom"])
+        assert entry.entry_id == doc["entry_id"]
+    with pytest.raises(QueryError, match="no builder has judged"):
+        screening.structure("none")
+
+
+def test_a_campaign_agrees_with_itself(screening: ScreeningDatabase) -> None:
+    found = screening.compare("small", "chgnet", temperature=1473)
+    assert (found.n_common, found.n_disagree) == (2, 0)
+    assert found.mean_absolute_difference == 0
+    with pytest.raises(QueryError, match="neither a campaign"):
+        screening.compare("small", "vasp", temperature=1473)
+    with pytest.raises(QueryError, match="nothing is ranked"):
+        screening.compare("small", "chgnet", temperature=7)
+
+
+def test_a_query_may_take_only_so_long(ranked: Campaign, stores: Stores) -> None:
+    assert ranked.spec.name == "small"
+    with ScreeningDatabase(stores, time_limit=60) as screening:
+        assert len(list(screening.find("entropy > 0"))) == 2
 
 
 def test_one_candidate_is_found_by_its_id(

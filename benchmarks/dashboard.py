@@ -1,0 +1,161 @@
+"""
+How long the dashboard takes on 18,810 summaries: start, first view, slider, table.
+
+``python benchmarks/dashboard.py --data-dir FOLDER --json`` serves the database of a
+folder (any number of summaries, for example those of benchmarks/query.py) and drives
+headless Chromium. The peer of each figure is what the same answer costs without a
+browser, or a plain read of the same documents.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import socket
+import statistics
+import time
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.support.ui import WebDriverWait
+
+from hts_battery.connections.bounded_reader import BoundedReader
+from hts_battery.connections.database import database
+from hts_battery.dashboard.aggregates import pair_counts
+from hts_battery.dashboard.server import ServerOptions, create_server
+from hts_battery.dashboard.serving import server_of
+from hts_battery.dashboard.snapshot import read_snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from selenium.webdriver.remote.webdriver import WebDriver
+
+    from hts_battery.connections.database import Database
+
+REPEATS = 5
+SECONDS = 120
+
+
+def report(
+    figure: str, value: float, unit: str, peer: str | None, ratio: float | None
+) -> None:
+    """Print one figure."""
+    line = {
+        "figure": figure,
+        "value": value,
+        "unit": unit,
+        "peer": peer,
+        "ratio": ratio,
+    }
+    print(json.dumps(line))
+
+
+def timed(call: Callable[[], Any]) -> float:
+    """Return the median time of some calls in s."""
+    times = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def chromium() -> WebDriver:
+    """Start a browser without a window."""
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium") or ""
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
+        options.add_argument(argument)
+    return webdriver.Chrome(
+        options=options, service=Service(shutil.which("chromedriver"))
+    )
+
+
+def view(driver: WebDriver, address: str, ready: str) -> float:
+    """Open a page; return the time until a script says that it is there."""
+    driver.get("about:blank")
+    start = time.perf_counter()
+    driver.get(address)
+    WebDriverWait(driver, SECONDS, 0.01).until(
+        lambda found: found.execute_script(f"return {ready}")
+    )
+    return time.perf_counter() - start
+
+
+VIEWS = {
+    "first view": ("/", "document.querySelector('#overview .cards') !== null"),
+    "stability page": (
+        "/stability",
+        "document.querySelector('#distribution .main-svg .bars') !== null",
+    ),
+    "first page of the table": (
+        "/candidates",
+        "document.querySelectorAll('.ag-row a').length > 5",
+    ),
+}
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--json", action="store_true", help="the only format")
+    arguments = parser.parse_args()
+    with database(None, name="hts_battery", data_dir=arguments.data_dir) as opened:
+        in_memory(BoundedReader(opened, seconds=600))
+        in_browser(opened)
+
+
+def in_memory(reader: BoundedReader) -> None:
+    """Measure what happens without a browser."""
+    start = time.perf_counter()
+    plain = reader.find("summary", {})
+    plain_seconds = time.perf_counter() - start
+    start = time.perf_counter()
+    columns = read_snapshot(reader).columns
+    loading = time.perf_counter() - start
+    count = f"{len(plain):,} summaries"
+    report(
+        f"columns of {count} read at the start",
+        loading,
+        "s",
+        "plain read of the same documents",
+        plain_seconds / loading,
+    )
+    slider = timed(lambda: np.count_nonzero(columns.at(1234.5) <= 0))
+    pairs = timed(lambda: pair_counts(columns, campaign=None, temperature=1234.5))
+    report(f"stable set of {count} at any temperature", slider, "s", None, None)
+    report(f"pairs of elements of {count}", pairs, "s", None, None)
+
+
+def in_browser(opened: Database) -> None:
+    """Measure pages from the address to what they show."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        options = ServerOptions(port=free.getsockname()[1])
+    server = server_of(create_server(opened, options), options)
+    thread = Thread(target=server.run, daemon=True)
+    thread.start()
+    driver = chromium()
+    try:
+        for name, (path, ready) in VIEWS.items():
+            address = f"http://127.0.0.1:{options.port}{path}"
+            times = [view(driver, address, ready) for _ in range(REPEATS)]
+            later = statistics.median(times[1:])
+            report(f"{name}, empty cache", times[0], "s", None, None)
+            peer = "the same with an empty cache"
+            report(f"{name}, later", later, "s", peer, times[0] / later)
+    finally:
+        driver.quit()
+        server.should_exit = True
+        thread.join(SECONDS)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""Summaries become what an OPTIMADE filter may ask for: one document per summary."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from hts_battery.builders.digests import input_digest
+from hts_battery.builders.screening_builder import (
+    BATCH_SIZE,
+    Options,
+    ScreeningBuilder,
+    by_key,
+)
+from hts_battery.schemas.optimade import structure_properties
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from maggma.core import Store
+
+
+class OptimadeStructuresBuilder(ScreeningBuilder):
+    """
+    Describe the lowest ordering of every summary in OPTIMADE's words.
+
+    Parameters
+    ----------
+    summary
+        Summaries.
+    entries
+        Entries, for the size of the cell.
+    optimade_structures
+        Store that is written, keyed by campaign and candidate.
+    campaign
+        Name of the campaign.
+    batch_size, shard, retry_failed, run_id
+        As in :class:`~hts_battery.builders.screening_builder.Options`.
+    """
+
+    def __init__(  # noqa: PLR0913 - maggma hands every argument over by name
+        self,
+        summary: Store,
+        entries: Store,
+        optimade_structures: Store,
+        *,
+        campaign: str,
+        batch_size: int = BATCH_SIZE,
+        shard: Sequence[int] = (0, 1),
+        retry_failed: bool = False,
+        run_id: str | None = None,
+    ) -> None:
+        self.summary = summary
+        self.entries = entries
+        self.optimade_structures = optimade_structures
+        self.campaign = campaign
+        super().__init__(
+            [summary, entries],
+            [optimade_structures],
+            key=["candidate_id"],
+            scope={"campaign": campaign},
+            options=Options(batch_size, shard, retry_failed, run_id),
+        )
+
+    def get_items(self) -> Iterator[dict[str, Any]]:
+        """Yield batches of summaries whose document is missing or outdated."""
+        known = self._stored_digests(self.optimade_structures)
+        for name in known:
+            self.knows(name)
+        digests = {
+            name: input_digest("optimade", digest)
+            for name, digest in self._stored_digests(self.summary).items()
+        }
+        self.remove("candidate_id", set(known) - set(digests))
+        outdated = []
+        for name, digest in digests.items():
+            self.saw(digest)
+            if known.get(name) == digest:
+                self.unchanged += 1
+            else:
+                outdated.append(name)
+        for names in self.batches(outdated):
+            docs = by_key(self.summary, names, "candidate_id", criteria=self.scope)
+            summaries = [docs[name][0] for name in names if name in docs]
+            ids = [doc["entry_id"] for doc in summaries]
+            entries = by_key(self.entries, ids, "entry_id", criteria={})
+            yield {
+                "inputs": [
+                    {
+                        "summary": doc,
+                        "energy": entries[doc["entry_id"]][0]["energy"],
+                        "input_digest": digests[doc["candidate_id"]],
+                    }
+                    for doc in summaries
+                    if doc["entry_id"] in entries
+                ]
+            }
+
+    def _stored_digests(self, store: Store) -> dict[str, str]:
+        """Read the digest that each of this worker's documents holds."""
+        fields = ["candidate_id", "input_digest"]
+        return {
+            doc["candidate_id"]: doc["input_digest"]
+            for doc in store.query(self.scope, properties=fields)
+            if self.mine(doc["candidate_id"])
+        }
+
+    def process_item(self, item: dict[str, Any]) -> dict[str, Any]:
+        """Return the documents of one batch, dated now: what they say has changed."""
+        now = datetime.now(UTC)
+        made = [
+            {
+                **structure_properties(
+                    part["summary"],
+                    cell_formula=part["energy"]["formula"],
+                    n_atoms=part["energy"]["n_atoms"],
+                ),
+                "last_modified": now,
+                "input_digest": part["input_digest"],
+            }
+            for part in item["inputs"]
+        ]
+        return {"documents": made, "failed": 0}

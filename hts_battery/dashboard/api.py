@@ -1,0 +1,273 @@
+"""The JSON endpoint: what is stored of candidates, campaigns and builds, read-only."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+from fastapi import FastAPI, HTTPException, Path, Query
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from hts_battery.dashboard import api_documents as docs
+from hts_battery.dashboard.aggregates import pair_counts
+from hts_battery.dashboard.candidate_data import read_candidate
+from hts_battery.dashboard.changes_data import read_builds, read_changes
+from hts_battery.dashboard.structures import final_structures
+from hts_battery.dashboard.summaries import find_summaries
+from hts_battery.errors import ConfigurationError, QueryLimitError, StoreError
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from hts_battery.connections.bounded_reader import BoundedReader
+    from hts_battery.dashboard.snapshot import SnapshotCache
+
+LARGEST_PAGE = 500
+
+Campaign = Annotated[
+    str | None,
+    Query(
+        max_length=100,
+        pattern=r"^[a-z0-9][a-z0-9_-]*$",
+        description="Name of a campaign; all if not given.",
+    ),
+]
+Temperature = Annotated[
+    float,
+    Query(
+        ge=0,
+        le=5000,
+        description="In K, any; E_hull - T·S where the builders did not use it.",
+    ),
+]
+Key = Annotated[str, Path(max_length=200, pattern=r"^[A-Za-z0-9_.:-]+$")]
+Offset = Annotated[int, Query(ge=0, le=10_000_000, description="First row.")]
+Limit = Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="Rows of a page.")]
+
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    400: {
+        "model": docs.ErrorDoc,
+        "description": "The request asks for what cannot be.",
+    },
+    503: {"model": docs.ErrorDoc, "description": "The database does not answer."},
+}
+_NOT_FOUND: dict[int | str, dict[str, Any]] = {
+    404: {"model": docs.ErrorDoc, "description": "There is no such document."}
+}
+
+
+def api_app(reader: BoundedReader, cache: SnapshotCache) -> FastAPI:
+    """
+    Make the application that answers below ``/api/v1``.
+
+    Parameters
+    ----------
+    reader
+        Where to read.
+    cache
+        What is held in memory.
+    """
+    app = FastAPI(
+        title="hts_battery",
+        version=version("hts_battery"),
+        description="Stabilities of high-entropy battery materials. Energies in "
+        "eV/atom, entropies in eV/K per atom, temperatures in K.",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        responses=_ERRORS,
+    )
+    _answer_errors(app)
+    _add_summaries(app, reader, cache)
+    _add_candidates(app, reader)
+    _add_campaigns(app, reader, cache)
+    _add_builds(app, reader)
+
+    @app.get("/openapi.json", include_in_schema=False)
+    def description() -> JSONResponse:
+        """Describe this endpoint; what is wrong with a request is a 400 here."""
+        return JSONResponse(openapi(app))
+
+    return app
+
+
+def openapi(app: FastAPI) -> dict[str, Any]:
+    """Describe an application as it is: it answers 400 where the library says 422."""
+    schema = get_openapi(
+        title=app.title,
+        version=app.version,
+        description=app.description,
+        routes=app.routes,
+        servers=[{"url": "/api/v1"}],
+    )
+    for path in schema["paths"].values():
+        for operation in path.values():
+            operation["responses"].pop("422", None)
+    for name in ("HTTPValidationError", "ValidationError"):
+        schema["components"]["schemas"].pop(name, None)
+    return schema
+
+
+def _answer_errors(app: FastAPI) -> None:
+    @app.exception_handler(RequestValidationError)
+    def wrong(_request: Request, err: RequestValidationError) -> JSONResponse:
+        words = "; ".join(
+            f"{'.'.join(str(part) for part in one['loc'][1:])}: {one['msg']}"
+            for one in err.errors()
+        )
+        return JSONResponse({"error": words}, 400)
+
+    @app.exception_handler(StarletteHTTPException)
+    def said(_request: Request, err: StarletteHTTPException) -> JSONResponse:
+        return JSONResponse({"error": str(err.detail)}, err.status_code)
+
+    @app.exception_handler(ConfigurationError)
+    @app.exception_handler(QueryLimitError)
+    def refused(_request: Request, err: Exception) -> JSONResponse:
+        return JSONResponse({"error": str(err)}, 400)
+
+    @app.exception_handler(StoreError)
+    def away(_request: Request, _err: StoreError) -> JSONResponse:
+        # The message of the driver may name servers; it stands in no answer.
+        return JSONResponse({"error": "the database does not answer"}, 503)
+
+
+def _add_summaries(app: FastAPI, reader: BoundedReader, cache: SnapshotCache) -> None:
+    @app.get("/summaries", responses={200: {"model": docs.SummaryPage}})
+    def summaries(
+        campaign: Campaign = None,
+        temperature: Temperature = 0.0,
+        filter_text: Annotated[
+            str | None,
+            Query(
+                alias="filter",
+                description="In OPTIMADE's filter language, on fields of a summary.",
+            ),
+        ] = None,
+        page_offset: Offset = 0,
+        page_limit: Limit = 50,
+    ) -> JSONResponse:
+        """Rank summaries by E_hull at a temperature, page by page."""
+        total, found = find_summaries(
+            reader,
+            cache.get().columns,
+            filter_text=filter_text,
+            campaign=campaign,
+            temperature=temperature,
+            rows=slice(page_offset, page_offset + page_limit),
+        )
+        return _json({"total": total, "page_offset": page_offset, "data": found})
+
+    @app.get("/aggregates", responses={200: {"model": docs.AggregatesDoc}})
+    def aggregates(
+        campaign: Campaign = None, temperature: Temperature = 0.0
+    ) -> JSONResponse:
+        """Count pairs of elements among all, and among what is stable."""
+        counts = pair_counts(
+            cache.get().columns, campaign=campaign, temperature=temperature
+        )
+        return _json(
+            {
+                "temperature": temperature,
+                "elements": counts.elements,
+                "candidates": counts.present.tolist(),
+                "stable": counts.stable.tolist(),
+            }
+        )
+
+
+def _add_candidates(app: FastAPI, reader: BoundedReader) -> None:
+    @app.get(
+        "/candidates/{candidate_id}",
+        responses={200: {"model": docs.CandidateAnswer}, **_NOT_FOUND},
+    )
+    def candidate(candidate_id: Key) -> JSONResponse:
+        """Show one candidate: summaries, every term, orderings, jobs."""
+        found = read_candidate(reader, candidate_id)
+        if not (found.summaries or found.thermo or found.entries or found.tasks):
+            _not_found(f"candidate {candidate_id}")
+        return _json(vars(found))
+
+    @app.get(
+        "/structures/{entry_id}",
+        responses={200: {"model": docs.StructureAnswer}, **_NOT_FOUND},
+    )
+    def structure(entry_id: Key) -> JSONResponse:
+        """Show the relaxed cell of an entry, as pymatgen writes a structure."""
+        cells = final_structures(reader, [entry_id])
+        if entry_id not in cells:
+            _not_found(f"structure of entry {entry_id}")
+        return _json({"entry_id": entry_id, "structure": cells[entry_id]})
+
+
+def _add_campaigns(app: FastAPI, reader: BoundedReader, cache: SnapshotCache) -> None:
+    @app.get("/campaigns", responses={200: {"model": docs.CampaignsAnswer}})
+    def campaigns() -> JSONResponse:
+        """Say how far every campaign is, as of the latest build."""
+        snapshot = cache.get()
+        return _json(
+            {
+                "run_id": snapshot.run_id,
+                "data": [{**vars(one), "open": one.open} for one in snapshot.progress],
+            }
+        )
+
+    @app.get("/health", responses={200: {"model": docs.HealthDoc}})
+    def health() -> JSONResponse:
+        """Say whether the database answers."""
+        count = reader.count("summary")
+        return _json(
+            {
+                "status": "ok",
+                "version": version("hts_battery"),
+                "summaries": count,
+                "run_id": cache.get().run_id,
+            }
+        )
+
+
+def _add_builds(app: FastAPI, reader: BoundedReader) -> None:
+    @app.get("/builds", responses={200: {"model": docs.BuildsAnswer}})
+    def builds(page_limit: Limit = 20) -> JSONResponse:
+        """List the runs of the builders, the latest first."""
+        return _json({"data": read_builds(reader, limit=page_limit)})
+
+    @app.get("/changes", responses={200: {"model": docs.ChangesAnswer}, **_NOT_FOUND})
+    def changes(
+        since: Annotated[
+            str | None,
+            Query(
+                max_length=60,
+                pattern=r"^[A-Za-z0-9-]+$",
+                description="Id of a run; the one before the latest if not given.",
+            ),
+        ] = None,
+        campaign: Campaign = None,
+        page_offset: Offset = 0,
+        page_limit: Limit = 50,
+    ) -> JSONResponse:
+        """Say what changed after a build, flipped labels first."""
+        found = read_changes(reader, since=since, campaign=campaign)
+        if found is None:
+            _not_found("build" if since is None else f"build {since}")
+        rows = found.rows[page_offset : page_offset + page_limit]
+        return _json(
+            {
+                "since": found.since,
+                "total": len(found.rows),
+                "headline": found.headline,
+                "data": [row.as_dict() for row in rows],
+            }
+        )
+
+
+def _not_found(what: str) -> NoReturn:
+    raise HTTPException(404, f"there is no {what}")
+
+
+def _json(content: object) -> JSONResponse:
+    return JSONResponse(jsonable_encoder(content))

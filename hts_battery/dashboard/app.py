@@ -1,0 +1,255 @@
+"""The dashboard: the frame around every page, and which page an address is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from dash import Dash, Input, Output, dcc, html
+from dash.fingerprint import check_fingerprint
+from pydantic import Field
+from starlette.responses import JSONResponse
+
+from hts_battery.dashboard import (
+    page_candidate,
+    page_changes,
+    page_compositions,
+    page_elements,
+    page_overview,
+    page_stability,
+    page_table,
+)
+from hts_battery.dashboard.callbacks import in_thread
+from hts_battery.dashboard.parts import (
+    EVERY_CAMPAIGN,
+    HIGHEST_TEMPERATURE,
+    Sources,
+    labelled,
+)
+from hts_battery.errors import StoreError
+
+if TYPE_CHECKING:
+    from dash.development.base_component import Component
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from hts_battery.connections.bounded_reader import BoundedReader
+    from hts_battery.dashboard.parts import Page
+    from hts_battery.dashboard.snapshot import SnapshotCache
+
+PAGES = (
+    page_overview.PAGE,
+    page_stability.PAGE,
+    page_elements.PAGE,
+    page_compositions.PAGE,
+    page_table.PAGE,
+    page_changes.PAGE,
+    page_candidate.PAGE,
+)
+
+_SUITES = "/_dash-component-suites/"
+_ASSETS = Path(__file__).parent / "assets"
+_STEP = 1
+_DEFAULT_TEMPERATURE = 1473.0
+
+Address = Annotated[str, Field(max_length=200, pattern=r"^/[A-Za-z0-9/_-]*$")]
+
+_INDEX = """<!DOCTYPE html>
+<html lang="en">
+<head>
+{%metas%}
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{%title%}</title>
+{%favicon%}
+{%css%}
+</head>
+<body>
+{%app_entry%}
+<footer>{%config%}{%scripts%}{%renderer%}</footer>
+</body>
+</html>
+"""
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """Dash's application, and the one that answers for every page's address."""
+
+    dash: Dash
+    asgi: ASGIApp
+
+
+@dataclass(frozen=True)
+class _PagesAtTheirAddresses:
+    """Answers the address of every page with the one document that Dash has."""
+
+    dash: Dash
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        if find_page(path) is not None:
+            scope = {**scope, "path": "/", "raw_path": b"/"}
+        if path.startswith(_SUITES) and not self._has(path):
+            # Dash takes such an address for an error of its own.
+            await JSONResponse({"error": "Not Found"}, 404)(scope, receive, send)
+            return
+        await self.dash.server(scope, receive, send)
+
+    def _has(self, path: str) -> bool:
+        package, _, rest = path.removeprefix(_SUITES).partition("/")
+        return check_fingerprint(rest)[0] in self.dash.registered_paths.get(package, ())
+
+
+def dashboard_app(reader: BoundedReader, cache: SnapshotCache) -> Dashboard:
+    """
+    Make the dashboard.
+
+    Parameters
+    ----------
+    reader
+        Where pages read what is not in memory.
+    cache
+        What is held in memory.
+    """
+    sources = Sources(reader, cache)
+    app = Dash(
+        "hts_battery",
+        title="hts_battery",
+        update_title=None,
+        assets_folder=str(_ASSETS),
+        backend="fastapi",
+        serve_locally=True,
+        suppress_callback_exceptions=True,
+        index_string=_INDEX,
+        enable_mcp=False,
+    )
+    # Else every page tries to open a web socket, which this server refuses.
+    app.backend.websocket_capability = False
+    app.layout = lambda: _frame(sources)
+    for page in PAGES:
+        page.register(app, sources)
+    _register_frame(app, sources)
+    return Dashboard(app, _PagesAtTheirAddresses(app))
+
+
+def find_page(address: str) -> tuple[Page, str] | None:
+    """
+    Return the page of an address, and the rest of it.
+
+    Parameters
+    ----------
+    address
+        Path, from the first slash.
+    """
+    path = address.rstrip("/") or "/"
+    for page in PAGES:
+        if page.listed and path == page.path:
+            return page, ""
+        if not page.listed and path.startswith(f"{page.path}/"):
+            rest = path.removeprefix(f"{page.path}/")
+            return (page, rest) if rest.isalnum() else None
+    return None
+
+
+def _frame(sources: Sources) -> Component:
+    columns = sources.cache.get().columns
+    campaigns = [
+        {"label": "all campaigns", "value": EVERY_CAMPAIGN},
+        *({"label": name, "value": name} for name in columns.campaigns),
+    ]
+    hottest = max(columns.stored, default=_DEFAULT_TEMPERATURE)
+    return html.Div(
+        [
+            dcc.Location(id="address", refresh=False),
+            html.A("Skip to the content", href="#main", className="skip"),
+            html.Header([_navigation(), _controls(campaigns, hottest)]),
+            html.Main(html.Div(id="page"), id="main", tabIndex=-1),
+        ]
+    )
+
+
+def _navigation() -> Component:
+    return html.Div(
+        [
+            dcc.Link("hts_battery", href="/", className="brand"),
+            html.Nav(
+                [
+                    dcc.Link(
+                        page.name,
+                        href=page.path,
+                        id=f"to-{page.name.lower()}",
+                        className="to-page",
+                    )
+                    for page in PAGES
+                    if page.listed
+                ],
+                **{"aria-label": "Pages"},
+            ),
+            html.Button(
+                "Light or dark",
+                id="theme",
+                type="button",
+                className="theme",
+                **{"aria-pressed": "false"},
+            ),
+        ],
+        className="bar",
+    )
+
+
+def _controls(campaigns: list[dict[str, str]], hottest: float) -> Component:
+    return html.Div(
+        [
+            labelled(
+                "Campaign",
+                dcc.Dropdown(
+                    id="campaign",
+                    options=campaigns,
+                    value=EVERY_CAMPAIGN,
+                    clearable=False,
+                    searchable=False,
+                    persistence=True,
+                    persistence_type="session",
+                ),
+            ),
+            labelled(
+                "Temperature (K)",
+                dcc.Slider(
+                    id="temperature",
+                    min=0,
+                    max=HIGHEST_TEMPERATURE,
+                    step=_STEP,
+                    value=min(hottest, HIGHEST_TEMPERATURE),
+                    marks={
+                        kelvin: str(kelvin)
+                        for kelvin in range(0, HIGHEST_TEMPERATURE + 1, 500)
+                    },
+                    persistence=True,
+                    persistence_type="session",
+                ),
+            ),
+        ],
+        className="controls",
+        role="region",
+        **{"aria-label": "What is shown"},
+    )
+
+
+def _register_frame(app: Dash, sources: Sources) -> None:
+    @app.callback(Output("page", "children"), Input("address", "pathname"))
+    @in_thread
+    def show_page(address: Address) -> Component:
+        found = find_page(address)
+        if found is None:
+            return html.Div([html.H1("No such page", tabIndex=-1), html.P(address)])
+        page, rest = found
+        try:
+            return page.layout(sources, rest)
+        except StoreError:
+            return html.Div(
+                [
+                    html.H1(page.name, tabIndex=-1),
+                    html.P("The database does not answer; try again in a moment."),
+                ]
+            )

@@ -1,0 +1,73 @@
+"""Everything that is stored of one candidate, for its page and its endpoint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hts_battery.connections.bounded_reader import BoundedReader
+
+_TASK_FIELDS = (
+    "uuid",
+    "index",
+    "name",
+    "completed_at",
+    "hosts",
+    "metadata",
+    "output.dir_name",
+    "output.forcefield_version",
+    "output.state",
+)
+MOST_DOCUMENTS = 500
+
+
+@dataclass(frozen=True)
+class CandidateData:
+    """Documents of one candidate; empty where nothing is known."""
+
+    summaries: list[dict[str, Any]]
+    """One per campaign."""
+    thermo: list[dict[str, Any]]
+    """One per campaign and temperature, by temperature."""
+    entries: list[dict[str, Any]]
+    """One per calculated ordering, the lowest energy first, rejected ones last."""
+    tasks: list[dict[str, Any]]
+    """Jobs without their outputs, in the order in which they ended."""
+
+
+def read_candidate(reader: BoundedReader, candidate_id: str) -> CandidateData:
+    """
+    Read what is stored of one candidate.
+
+    Parameters
+    ----------
+    reader
+        Where to read.
+    candidate_id
+        Key of the candidate.
+    """
+    mine = {"candidate_id": candidate_id}
+    found = {
+        name: reader.find(name, mine, limit=MOST_DOCUMENTS)
+        for name in ("summary", "thermo", "entries")
+    }
+    tasks = reader.find(
+        "tasks",
+        {"metadata.candidate_id": candidate_id},
+        fields=_TASK_FIELDS,
+        limit=MOST_DOCUMENTS,
+    )
+    return CandidateData(
+        summaries=sorted(found["summary"], key=lambda doc: str(doc["campaign"])),
+        thermo=sorted(
+            found["thermo"], key=lambda doc: (doc["campaign"], doc["temperature"])
+        ),
+        entries=sorted(found["entries"], key=_energy),
+        tasks=sorted(tasks, key=lambda doc: str(doc.get("completed_at"))),
+    )
+
+
+def _energy(entry: dict[str, Any]) -> float:
+    energy = entry.get("energy")
+    return float("inf") if energy is None else float(energy["energy_per_atom"])

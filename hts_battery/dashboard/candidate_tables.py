@@ -1,0 +1,227 @@
+"""The tables of a candidate's page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dash import dcc, html
+
+from hts_battery.dashboard.parts import MEV, millis, table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dash.development.base_component import Component
+
+    from hts_battery.dashboard.candidate_data import CandidateData
+
+_SHORT = 12
+
+
+def _successful(data: CandidateData) -> list[dict[str, Any]]:
+    return [record for record in data.thermo if record["result"] is not None]
+
+
+def terms(data: CandidateData) -> Component:
+    """Show every term of E_hull(T), one column per campaign and temperature."""
+    records = _successful(data)
+    headings = [f"{doc['temperature']:g} K, {doc['campaign']}" for doc in records]
+    rows = (
+        ("energy of the candidate", "energy_per_atom", 1.0, "eV/atom"),
+        ("energy of the competing phases", "hull_energy", 1.0, "eV/atom"),
+        ("E_hull without entropy", "energy_above_hull_0k", MEV, "meV/atom"),
+        ("-T·S", "entropy_term", MEV, "meV/atom"),
+        ("competition of other candidates", "competition_term", MEV, "meV/atom"),
+        ("E_hull(T)", "energy_above_hull", MEV, "meV/atom"),
+        ("with the lowest ordering", "energy_above_hull_lowest", MEV, "meV/atom"),
+        ("with the mean of random ones", "energy_above_hull_random", MEV, "meV/atom"),
+        ("standard uncertainty", "uncertainty", MEV, "meV/atom"),
+    )
+    return table(
+        ("term", "unit", *headings),
+        [
+            (
+                name,
+                unit,
+                *(_number(doc["result"][field], scale) for doc in records),
+            )
+            for name, field, scale, unit in rows
+        ],
+        caption="How E_hull(T) is made; all signed",
+        numbers=headings,
+        row_headings=True,
+    )
+
+
+def _number(value: float | None, scale: float) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4f}" if scale == 1.0 else f"{scale * value:+.1f}"
+
+
+def entropy_terms(data: CandidateData) -> Component:
+    """Show the entropy of each sublattice, with what mixes there."""
+    records = _successful(data)
+    if not records:
+        return html.P("No stability is known.")
+    rows = [
+        (
+            term["sublattice"],
+            str(term["sites"]),
+            ", ".join(f"{name} {share}" for name, share in term["fractions"].items()),
+            f"{1e6 * term['entropy_per_formula_unit']:.1f}",
+            "yes" if term["counted"] else "no",
+        )
+        for term in records[0]["result"]["entropy_terms"]["terms"]
+    ]
+    return table(
+        ("sublattice", "sites", "mixes", "µeV/K", "counted"),
+        rows,
+        caption="Ideal mixing entropy per formula unit",
+        numbers=("µeV/K",),
+        row_headings=True,
+    )
+
+
+def decomposition(data: CandidateData) -> Component:
+    """Show what the candidate decomposes into, and what was not compared with."""
+    summary = data.summaries[0]
+    phases = summary["decomposition"]
+    bar = html.Div(
+        [
+            html.Span(
+                phase["formula"],
+                style={"flexGrow": str(round(phase["amount"], 4))},
+                title=f"{phase['formula']}: {100 * phase['amount']:.1f} % of the atoms",
+            )
+            for phase in phases
+        ],
+        className="shares",
+        role="img",
+        **{
+            "aria-label": "Shares of atoms: "
+            + ", ".join(
+                f"{phase['formula']} {100 * phase['amount']:.1f} %" for phase in phases
+            )
+        },
+    )
+    listing = table(
+        ("phase", "atoms (%)", "kind", "gas", "reference"),
+        [
+            (
+                phase["formula"],
+                f"{100 * phase['amount']:.2f}",
+                phase["kind"],
+                "yes" if phase["gas"] else "",
+                phase["reference_id"],
+            )
+            for phase in phases
+        ],
+        caption=f"Decomposition among {summary['n_references']} competing phases, hull "
+        f"{summary['hull_version']}",
+        numbers=("atoms (%)",),
+        row_headings=True,
+    )
+    return html.Div([bar, listing, *_left_out(summary)])
+
+
+def _left_out(summary: Mapping[str, Any]) -> list[Component]:
+    left_out = summary["excluded_references"]
+    if not left_out:
+        return []
+    return [
+        html.P(f"Not compared with, members of its own family: {', '.join(left_out)}.")
+    ]
+
+
+def orderings(data: CandidateData) -> Component:
+    """Show each calculated ordering; rejected ones with their reason."""
+    energies = [
+        entry["energy"]["energy_per_atom"]
+        for entry in data.entries
+        if entry["energy"] is not None
+    ]
+    lowest = min(energies, default=0.0)
+    rows = []
+    for entry in data.entries:
+        energy = entry["energy"]
+        above = None if energy is None else energy["energy_per_atom"] - lowest
+        volume = entry["volume_per_atom"]
+        rows.append(
+            (
+                _short(entry["entry_id"]),
+                entry["ordering_method"] or "-",
+                "-" if entry["ordering_seed"] is None else str(entry["ordering_seed"]),
+                millis(above),
+                "-" if volume is None else f"{volume:.2f}",
+                (entry["relaxed"] or {}).get("verdict", "-"),
+                entry["reason"] or "used",
+            )
+        )
+    return table(
+        ("entry", "method", "seed", "meV/atom", "Å³/atom", "relaxed cell", "state"),
+        rows,
+        caption="Orderings: energy above the lowest, volume, what became of the cell",
+        numbers=("seed", "meV/atom", "Å³/atom"),
+    )
+
+
+def provenance(data: CandidateData) -> Component:
+    """Show the jobs that the numbers come from."""
+    rows = []
+    for task in data.tasks:
+        output = task.get("output")
+        if not isinstance(output, dict):  # the orderings of a candidate are a list
+            output = {}
+        metadata = task.get("metadata") or {}
+        engine = (metadata.get("calculation") or {}).get("engine", "")
+        rows.append(
+            (
+                metadata.get("step", "-"),
+                engine,
+                output.get("forcefield_version") or "-",
+                str(task.get("completed_at") or "-")[:19],
+                _short(task["uuid"]),
+                output.get("dir_name") or "-",
+            )
+        )
+    return table(
+        ("step", "engine", "version", "ended", "job", "folder"),
+        rows,
+        caption=f"{len(rows)} jobs, in the order in which they ended",
+    )
+
+
+def _short(name: str) -> Component:
+    return html.Span(f"{name[:_SHORT]}…" if len(name) > _SHORT else name, title=name)
+
+
+def queries(summary: Mapping[str, Any]) -> Component:
+    """Show how the same numbers are asked for elsewhere."""
+    name, campaign = summary["candidate_id"], summary["campaign"]
+    found = {
+        "Command line": f"hts query show {name}",
+        "Python": "from hts_battery.query import ScreeningDatabase\n\n"
+        "with ScreeningDatabase() as screening:\n"
+        f'    summaries = screening.get("{name}")',
+        "JSON": f"/api/v1/candidates/{name}",
+        "OPTIMADE": f"/optimade/v1/structures/{campaign}-{name}",
+        "MongoDB": f'db.thermo.find({{candidate_id: "{name}"}})',
+    }
+    parts: list[Component] = []
+    for number, (title, text) in enumerate(found.items()):
+        block = f"query-{number}"
+        shown = html.A(text, href=text) if text.startswith("/") else text
+        parts += [
+            html.H3(title),
+            html.Div(
+                [
+                    html.Pre(html.Code(shown), id=block, tabIndex=0),
+                    dcc.Clipboard(
+                        target_id=block, title=f"Copy: {title}", className="copy"
+                    ),
+                ],
+                className="code",
+            ),
+        ]
+    return html.Div(parts)

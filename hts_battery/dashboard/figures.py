@@ -1,0 +1,351 @@
+"""Figures of many candidates: distributions, maps, what moves with temperature."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from hts_battery.dashboard.parts import MEV
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from hts_battery.dashboard.aggregates import PairCounts
+
+# Okabe and Ito's palette: told apart by every kind of colour vision.
+BLUE = "#0072B2"
+ORANGE = "#D55E00"
+SKY = "#56B4E9"
+GREY = "#8A8F98"
+SCALE = "Cividis"
+
+_FEWEST_BINS = 20
+_MOST_BINS = 80
+_TRIMMED = (0.0, 99.5)
+
+
+def styled(figure: go.Figure, **layout: Any) -> go.Figure:  # noqa: ANN401 - plotly's own
+    """Give a figure the look of the page; the style sheet colours its text."""
+    figure.update_layout(
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        margin={"l": 64, "r": 16, "t": 24, "b": 56},
+        font={"family": "inherit", "size": 13},
+        legend={"orientation": "h", "y": 1.12, "x": 0},
+        hoverlabel={"font": {"family": "inherit"}},
+        # What somebody zoomed into stays when the slider moves.
+        uirevision="kept",
+    )
+    figure.update_layout(**layout)
+    return figure
+
+
+def distribution_figure(
+    cold: NDArray[np.float64], hot: NDArray[np.float64], temperature: float
+) -> go.Figure:
+    """
+    Draw how E_hull is distributed without entropy and at a temperature.
+
+    Parameters
+    ----------
+    cold, hot
+        E_hull of each candidate, eV/atom.
+    temperature
+        In K, of ``hot``.
+    """
+    shown = go.Figure()
+    edges = _edges(np.concatenate([cold, hot]))
+    for values, name, colour in (
+        (cold, "without entropy", GREY),
+        (hot, f"at {temperature:g} K", BLUE),
+    ):
+        counts, _ = np.histogram(MEV * values, edges)
+        shown.add_bar(
+            x=(edges[:-1] + edges[1:]) / 2,
+            y=counts,
+            name=name,
+            marker={"color": colour, "line": {"width": 0}},
+            opacity=0.65,
+            hovertemplate="%{x:.0f} meV/atom: %{y} candidates<extra>"
+            + name
+            + "</extra>",
+        )
+    _mark_hull(shown, vertical=True)
+    return styled(
+        shown,
+        barmode="overlay",
+        bargap=0,
+        xaxis={"title": {"text": "E<sub>hull</sub> (meV/atom)"}},
+        yaxis={"title": {"text": "candidates"}},
+    )
+
+
+def _edges(energies: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Place bins so that the hull lies between two of them; far tails are cut off."""
+    if not len(energies):
+        return np.linspace(-50, 50, _FEWEST_BINS)
+    low, high = MEV * np.percentile(energies, _TRIMMED)
+    bins = int(np.clip(np.sqrt(len(energies)), _FEWEST_BINS, _MOST_BINS))
+    width = max((max(high, 0) - min(low, 0)) / bins, 0.5)
+    first = np.floor(min(low, 0) / width)
+    last = np.ceil(max(high, 0) / width) + 1
+    return np.arange(first, last + 1) * width
+
+
+def entropy_figure(
+    energies: NDArray[np.float64], entropies: NDArray[np.float64], temperature: float
+) -> go.Figure:
+    """
+    Draw candidates by entropy and E_hull: those below the line E = T·S are stable.
+
+    Parameters
+    ----------
+    energies
+        E_hull without entropy, eV/atom.
+    entropies
+        Ideal mixing entropy, eV/K per atom.
+    temperature
+        In K, slope of the line.
+    """
+    shown = go.Figure()
+    x, y = 1e6 * entropies, MEV * energies
+    if len(x):
+        low, high = np.percentile(y, _TRIMMED)
+        right = float(x.max()) * 1.05 + 1
+        counts, x_edges, y_edges = np.histogram2d(
+            x, y, bins=60, range=[[0, right], [min(low, -10), max(high, 10)]]
+        )
+        shown.add_heatmap(
+            x=(x_edges[:-1] + x_edges[1:]) / 2,
+            y=(y_edges[:-1] + y_edges[1:]) / 2,
+            z=np.where(counts.T > 0, counts.T, np.nan),
+            colorscale=SCALE,
+            colorbar={"title": {"text": "candidates"}, "thickness": 12},
+            hovertemplate="S %{x:.0f} µeV/K, E_hull %{y:.0f} meV: %{z}<extra></extra>",
+        )
+        shown.add_scatter(
+            x=[0, right],
+            y=[0, MEV * temperature * right / 1e6],
+            mode="lines",
+            line={"color": ORANGE, "width": 3},
+            name=f"E = T·S at {temperature:g} K: stable below",
+        )
+        shown.update_yaxes(range=[min(low, -10), max(high, 10)])
+        shown.update_xaxes(range=[0, right])
+    return styled(
+        shown,
+        showlegend=True,
+        xaxis={"title": {"text": "mixing entropy (µeV/K per atom)"}},
+        yaxis={"title": {"text": "E<sub>hull</sub>, no entropy (meV/atom)"}},
+    )
+
+
+def stable_figure(
+    temperatures: NDArray[np.float64], counts: NDArray[np.int64], temperature: float
+) -> go.Figure:
+    """
+    Draw how many candidates are stable at each temperature.
+
+    Parameters
+    ----------
+    temperatures
+        In K.
+    counts
+        Candidates on or below the hull.
+    temperature
+        The one that is marked.
+    """
+    shown = go.Figure()
+    shown.add_scatter(
+        x=temperatures,
+        y=counts,
+        mode="lines",
+        line={"color": BLUE, "width": 3},
+        hovertemplate="%{x:.0f} K: %{y} stable<extra></extra>",
+    )
+    shown.add_vline(x=temperature, line={"color": ORANGE, "width": 2, "dash": "dot"})
+    return styled(
+        shown,
+        showlegend=False,
+        xaxis={"title": {"text": "temperature (K)"}},
+        yaxis={"title": {"text": "stable candidates"}, "rangemode": "tozero"},
+    )
+
+
+def pair_figure(counts: PairCounts, *, shares: bool) -> go.Figure:
+    """
+    Draw a map of pairs of elements.
+
+    Parameters
+    ----------
+    counts
+        Candidates of each pair, and the stable ones.
+    shares
+        Whether the colour is the share that is stable, or the number of candidates.
+    """
+    names = list(counts.elements)
+    values = counts.share if shares else counts.present.astype(float)
+    values = np.where(counts.present > 0, values, np.nan)
+    shown = go.Figure(
+        go.Heatmap(
+            x=names,
+            y=names,
+            z=values,
+            customdata=np.dstack([counts.stable, counts.present]),
+            zmin=0,
+            zmax=None if not shares else max(float(np.nanmax(values, initial=0)), 0.01),
+            colorscale=SCALE,
+            colorbar={
+                "title": {"text": "share stable" if shares else "candidates"},
+                "tickformat": ".0%" if shares else "",
+                "thickness": 12,
+            },
+            xgap=1,
+            ygap=1,
+            hovertemplate="%{y} with %{x}: %{customdata[0]} of %{customdata[1]} stable"
+            "<extra></extra>",
+        )
+    )
+    return styled(
+        shown,
+        margin={"l": 40, "r": 8, "t": 16, "b": 40},
+        yaxis={"autorange": "reversed", "scaleanchor": "x", "constrain": "domain"},
+        xaxis={"constrain": "domain", "side": "bottom"},
+    )
+
+
+def composition_figure(
+    first: NDArray[np.float32],
+    second: NDArray[np.float32],
+    energies: NDArray[np.float64],
+    names: tuple[str, str],
+    title: str,
+) -> go.Figure:
+    """
+    Draw the lowest E_hull over the amounts of two elements.
+
+    Parameters
+    ----------
+    first, second
+        Amounts per formula unit of each candidate.
+    energies
+        E_hull of each candidate, eV/atom.
+    names
+        The two elements.
+    title
+        Name of the colour.
+    """
+    x, y = np.round(first, 4), np.round(second, 4)
+    across, up = np.unique(x), np.unique(y)
+    lowest = np.full((len(up), len(across)), np.nan)
+    counts = np.zeros_like(lowest)
+    rows, columns = np.searchsorted(up, y), np.searchsorted(across, x)
+    for row, column, value in zip(rows, columns, MEV * energies, strict=True):
+        counts[row, column] += 1
+        lowest[row, column] = np.fmin(lowest[row, column], value)
+    reach = max(float(np.nanmax(np.abs(lowest), initial=1)), 1.0)
+    shown = go.Figure(
+        go.Heatmap(
+            x=[f"{value:g}" for value in across],
+            y=[f"{value:g}" for value in up],
+            z=lowest,
+            customdata=counts,
+            zmin=-reach,
+            zmax=reach,
+            colorscale=[[0, BLUE], [0.5, "#F2F2EE"], [1, ORANGE]],
+            colorbar={"title": {"text": title}, "thickness": 12},
+            xgap=1,
+            ygap=1,
+            hovertemplate=f"{names[0]} %{{x}}, {names[1]} %{{y}}: %{{z:.1f}} meV/atom, "
+            "lowest of %{customdata}<extra></extra>",
+        )
+    )
+    return styled(
+        shown,
+        xaxis={"title": {"text": f"{names[0]} per formula unit"}, "type": "category"},
+        yaxis={"title": {"text": f"{names[1]} per formula unit"}, "type": "category"},
+    )
+
+
+def lines_figure(
+    temperatures: Sequence[float],
+    lines: Sequence[tuple[str, Sequence[float], str]],
+    temperature: float,
+) -> go.Figure:
+    """
+    Draw E_hull of one candidate over temperature.
+
+    Parameters
+    ----------
+    temperatures
+        In K.
+    lines
+        Name, E_hull in eV/atom and dash of each line.
+    temperature
+        The one that is marked.
+    """
+    shown = go.Figure()
+    for (name, values, dash), colour in zip(lines, (BLUE, ORANGE), strict=False):
+        shown.add_scatter(
+            x=list(temperatures),
+            y=[MEV * value for value in values],
+            mode="lines",
+            name=name,
+            line={"color": colour, "width": 3, "dash": dash},
+            hovertemplate="%{x:.0f} K: %{y:.1f} meV/atom<extra>" + name + "</extra>",
+        )
+    _mark_hull(shown, vertical=False)
+    shown.add_vline(x=temperature, line={"color": GREY, "width": 2, "dash": "dot"})
+    return styled(
+        shown,
+        xaxis={"title": {"text": "temperature (K)"}},
+        yaxis={"title": {"text": "E<sub>hull</sub> (meV/atom)"}},
+        showlegend=True,
+    )
+
+
+def orderings_figure(energies: Sequence[float], methods: Sequence[str]) -> go.Figure:
+    """
+    Draw the energies of orderings above the lowest one.
+
+    Parameters
+    ----------
+    energies
+        In eV/atom.
+    methods
+        How each was made.
+    """
+    lowest = min(energies, default=0.0)
+    shown = go.Figure(
+        go.Scatter(
+            x=[MEV * (value - lowest) for value in energies],
+            y=list(methods),
+            mode="markers",
+            marker={
+                "color": BLUE,
+                "size": 13,
+                "symbol": "line-ns-open",
+                "line": {"width": 3},
+            },
+            hovertemplate="%{y}: %{x:.2f} meV/atom above the lowest<extra></extra>",
+        )
+    )
+    return styled(
+        shown,
+        margin={"l": 96, "r": 16, "t": 8, "b": 48},
+        xaxis={"title": {"text": "energy above the lowest ordering (meV/atom)"}},
+        showlegend=False,
+    )
+
+
+def _mark_hull(shown: go.Figure, *, vertical: bool) -> None:
+    line = {"color": ORANGE, "width": 2}
+    words = {"text": "hull", "font": {"size": 12}}
+    if vertical:
+        shown.add_vline(x=0, line=line, annotation=words)
+    else:
+        shown.add_hline(y=0, line=line, annotation=words)

@@ -1,0 +1,225 @@
+"""The OPTIMADE endpoint: the optimade library's server on our collections."""
+
+from __future__ import annotations
+
+import logging
+import re
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+# The library makes a log folder under /var on import, unless its logger is set up.
+logging.getLogger("optimade").addHandler(logging.NullHandler())
+
+# ruff: noqa: E402 - nothing of the library may be imported before that
+from fastapi import HTTPException
+from fastapi.exceptions import RequestValidationError
+from optimade.exceptions import BadRequest
+from optimade.filtertransformers.mongo import MongoTransformer
+from optimade.models import StructureResource
+from optimade.server.config import ServerConfig, SupportedBackend
+from optimade.server.create_app import create_app
+from optimade.server.entry_collections import EntryCollection
+from optimade.server.exception_handlers import general_exception
+from optimade.server.mappers import StructureMapper
+from pymatgen.core import Structure
+from starlette.responses import JSONResponse
+
+from hts_battery.dashboard.limits import check_filter
+from hts_battery.dashboard.structures import final_structures
+from hts_battery.errors import QueryLimitError, StoreError
+from hts_battery.schemas.optimade import PREFIX, provider_fields
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from fastapi import FastAPI
+    from optimade.server.query_params import (
+        EntryListingQueryParams,
+        SingleEntryQueryParams,
+    )
+    from starlette.requests import Request
+
+    from hts_battery.connections.bounded_reader import BoundedReader
+
+COLLECTION = "optimade_structures"
+PAGE_LIMIT = 20
+LARGEST_PAGE = 100
+LARGEST_OFFSET = 1_000_000
+
+_OF_THE_CELL = (
+    "lattice_vectors",
+    "cartesian_site_positions",
+    "species",
+    "species_at_sites",
+)
+"""Properties that are read from the task: they can be had, not asked for."""
+
+
+def optimade_app(
+    reader: BoundedReader, *, temperatures: Iterable[str], base_url: str
+) -> FastAPI:
+    """
+    Make the application that answers below ``/v1``.
+
+    Parameters
+    ----------
+    reader
+        Where to read.
+    temperatures
+        Names of the temperatures of the summaries, like ``1473K``.
+    base_url
+        Address under which the application is reached.
+    """
+    config = ServerConfig(
+        debug=False,
+        # The library's own collections stay empty, in memory; ours take their place.
+        database_backend=SupportedBackend.MONGOMOCK,
+        insert_test_data=False,
+        insert_from_jsonl=None,
+        page_limit=PAGE_LIMIT,
+        page_limit_max=LARGEST_PAGE,
+        base_url=base_url,
+        provider={
+            "prefix": PREFIX,
+            "name": "hts_battery",
+            "description": "High-entropy battery materials: ordered cells that stand "
+            "for disordered compositions, with stabilities at temperature.",
+        },
+        implementation={"name": "hts_battery", "version": version("hts_battery")},
+        provider_fields={"structures": provider_fields(temperatures)},
+        length_aliases={"structures": {"elements": "nelements"}},
+    )
+    app = create_app(config)
+    # The library calls a wrong parameter an error of the server, and tells a client
+    # what went wrong inside.
+    app.add_exception_handler(RequestValidationError, _wrong)
+    app.add_exception_handler(Exception, _broken)
+    app.state.entry_collections["structures"] = SummaryStructures(reader, config)
+    return app
+
+
+def _wrong(request: Request, error: Exception) -> JSONResponse:
+    """Answer for a parameter that cannot be."""
+    words = error.errors() if isinstance(error, RequestValidationError) else ()
+    detail = "; ".join(f"{one['loc'][-1]}: {one['msg']}" for one in words)
+    return general_exception(request, BadRequest(detail=detail))
+
+
+def _broken(_request: Request, _error: Exception) -> JSONResponse:
+    """Answer for an error of ours; the server writes it to its log."""
+    error = {"status": "500", "title": "Internal server error"}
+    return JSONResponse({"errors": [error]}, 500)
+
+
+class _LiteralTransformer(MongoTransformer):
+    """Takes texts as they stand: the library would read them as patterns."""
+
+    def fuzzy_string_op_rhs(self, arg: list[Any]) -> dict[str, Any]:
+        """Escape what is compared with CONTAINS, STARTS and ENDS."""
+        *words, text = arg
+        found: dict[str, Any] = super().fuzzy_string_op_rhs(
+            [*words, re.escape(str(text))]
+        )
+        return found
+
+
+class SummaryStructures(EntryCollection):
+    """
+    The lowest ordering of each summary as an OPTIMADE structure.
+
+    Parameters
+    ----------
+    reader
+        Where to read.
+    config
+        Configuration of the library's server.
+    """
+
+    def __init__(self, reader: BoundedReader, config: ServerConfig) -> None:
+        mapper = StructureMapper(config)
+        super().__init__(
+            StructureResource, mapper, _LiteralTransformer(mapper=mapper), config
+        )
+        self._reader = reader
+
+    def __len__(self) -> int:
+        return self._count({})
+
+    def insert(self, data: list[Any]) -> None:
+        """Refuse: nothing is written here."""
+        raise NotImplementedError(f"{len(data)} structures: this server only reads")
+
+    def count(self, **kwargs: Any) -> int:  # noqa: ANN401 - signature of the base class
+        """Count the structures that a filter matches."""
+        return self._count(kwargs.get("filter") or {})
+
+    def handle_query_params(
+        self, params: EntryListingQueryParams | SingleEntryQueryParams
+    ) -> dict[str, Any]:
+        """Read the parameters of a request, and refuse what would cost too much."""
+        try:
+            check_filter(getattr(params, "filter", None) or "")
+        except QueryLimitError as err:
+            raise BadRequest(detail=str(err)) from None
+        criteria: dict[str, Any] = super().handle_query_params(params)
+        if "page_above" in criteria:
+            raise BadRequest(detail="page_above is not supported: use page_offset")
+        if criteria.get("skip", 0) > LARGEST_OFFSET:
+            raise BadRequest(detail=f"page_offset may be {LARGEST_OFFSET} at most")
+        return criteria
+
+    def _run_db_query(
+        self, criteria: dict[str, Any], single_entry: bool = False
+    ) -> tuple[list[dict[str, Any]], int, bool]:
+        """Read one page: documents, number of all matches, whether there are more."""
+        wanted = criteria["filter"]
+        skip = criteria.get("skip", 0)
+        try:
+            docs = self._reader.find(
+                COLLECTION,
+                wanted,
+                sort=dict(criteria.get("sort", ())) or {"id": 1},
+                skip=skip,
+                limit=criteria["limit"],
+            )
+            cells = final_structures(self._reader, (doc["entry_id"] for doc in docs))
+        except StoreError as err:
+            raise _refused(err) from None
+        found = [{**_shown(doc), **_cell(cells.get(doc["entry_id"]))} for doc in docs]
+        total = len(docs) if single_entry else self._count(wanted)
+        return found, total, skip + len(docs) < total
+
+    def _count(self, wanted: Mapping[str, Any]) -> int:
+        try:
+            return self._reader.count(COLLECTION, wanted)
+        except StoreError as err:
+            raise _refused(err) from None
+
+
+def _shown(doc: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what only the builder needs."""
+    return {name: doc[name] for name in doc if name != "input_digest"}
+
+
+def _refused(err: StoreError) -> Exception:
+    """Say that a query costs too much, or that the database is not there."""
+    if isinstance(err, QueryLimitError):
+        return BadRequest(detail=str(err))
+    return HTTPException(503, "the database does not answer")
+
+
+def _cell(structure: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Write a relaxed cell in OPTIMADE's words; nulls where it is not known."""
+    if structure is None:
+        return dict.fromkeys(_OF_THE_CELL)
+    cell = Structure.from_dict(dict(structure))
+    names = [site.specie.symbol for site in cell]
+    return {
+        "lattice_vectors": cell.lattice.matrix.tolist(),
+        "cartesian_site_positions": cell.cart_coords.tolist(),
+        "species_at_sites": names,
+        "species": [
+            {"name": name, "chemical_symbols": [name], "concentration": [1.0]}
+            for name in sorted(set(names))
+        ],
+    }

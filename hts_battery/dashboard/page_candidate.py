@@ -1,0 +1,223 @@
+"""One candidate: its cell, every energy term, its orderings, jobs and the query."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+from dash import Input, Output, State, dcc, html
+from pydantic import Field
+
+from hts_battery.dashboard.callbacks import in_thread
+from hts_battery.dashboard.candidate_data import CandidateData, read_candidate
+from hts_battery.dashboard.candidate_tables import (
+    decomposition,
+    entropy_terms,
+    orderings,
+    provenance,
+    queries,
+    terms,
+)
+from hts_battery.dashboard.figures import lines_figure, orderings_figure
+from hts_battery.dashboard.parts import (
+    HIGHEST_TEMPERATURE,
+    Kelvin,
+    Page,
+    Sources,
+    card,
+    cards,
+    figure,
+    formula_parts,
+    labelled,
+    millis,
+)
+from hts_battery.dashboard.structure_view import structure_figure, structure_words
+from hts_battery.dashboard.structures import final_structures
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    import plotly.graph_objects as go
+    from dash import Dash
+    from dash.development.base_component import Component
+
+CandidateId = Annotated[str, Field(max_length=60, pattern=r"^[A-Za-z0-9-]+$")]
+EntryId = Annotated[str, Field(max_length=100)]
+
+_GRID = np.linspace(0, HIGHEST_TEMPERATURE, 26)
+
+
+def _layout(sources: Sources, candidate_id: str) -> Component:
+    data = read_candidate(sources.reader, candidate_id)
+    if not data.summaries:
+        return html.Div(
+            [
+                html.H1("No such candidate", tabIndex=-1),
+                html.P(
+                    f"No builder has judged a candidate {candidate_id}; "
+                    f"{len(data.tasks)} of its jobs are known.",
+                    className="lead",
+                ),
+                provenance(data),
+            ]
+        )
+    first = data.summaries[0]
+    return html.Div(
+        [
+            dcc.Store(id="shown-candidate", data=candidate_id),
+            html.H1(formula_parts(first["formula"]), tabIndex=-1),
+            html.P(
+                f"{first['family']}, {first['calculator']}; candidate {candidate_id}; "
+                f"screened by {', '.join(doc['campaign'] for doc in data.summaries)}.",
+                className="lead",
+            ),
+            *_warnings(first),
+            html.Div(id="candidate-cards", **{"aria-live": "polite"}),
+            html.Div(
+                [_cell_panel(data), figure("candidate-lines", "E_hull over T.")],
+                className="grid",
+            ),
+            html.H2("Energy terms"),
+            terms(data),
+            entropy_terms(data),
+            html.H2("Decomposition"),
+            decomposition(data),
+            html.H2("Orderings"),
+            _ordering_figure(data),
+            orderings(data),
+            html.H2("Where it comes from"),
+            provenance(data),
+            html.H2("Ask for it yourself"),
+            queries(first),
+        ]
+    )
+
+
+def _warnings(summary: Mapping[str, Any]) -> list[Component]:
+    if not summary["flags"]:
+        return []
+    return [
+        html.Div(
+            [
+                html.Strong("Mind: "),
+                "; ".join(summary["flags"]),
+            ],
+            className="warning",
+            role="note",
+        )
+    ]
+
+
+def _cell_panel(data: CandidateData) -> Component:
+    used = [entry for entry in data.entries if entry["state"] == "used"]
+    options = [
+        {"label": f"{number}: {entry['ordering_method']}", "value": entry["entry_id"]}
+        for number, entry in enumerate(used, 1)
+    ]
+    return html.Div(
+        [
+            labelled(
+                "Ordering, the lowest energy first",
+                dcc.Dropdown(
+                    id="shown-entry",
+                    options=options,
+                    value=data.summaries[0]["entry_id"],
+                    clearable=False,
+                    searchable=False,
+                ),
+            ),
+            figure("structure", "Relaxed cell.", tall=True),
+        ],
+        className="panel",
+    )
+
+
+def _ordering_figure(data: CandidateData) -> Component:
+    used = [entry for entry in data.entries if entry["energy"] is not None]
+    energies = [entry["energy"]["energy_per_atom"] for entry in used]
+    methods = [entry["ordering_method"] or "unknown" for entry in used]
+    spread = data.summaries[0]["ordering_spread"]
+    return figure(
+        "orderings",
+        f"{len(used)} orderings; standard deviation of the random ones "
+        f"{millis(spread)} meV/atom.",
+        orderings_figure(energies, methods),
+    )
+
+
+def _register(app: Dash, sources: Sources) -> None:
+    @app.callback(
+        Output("structure", "figure"),
+        Output("structure-words", "children"),
+        Input("shown-entry", "value"),
+    )
+    @in_thread
+    def show_cell(entry_id: EntryId) -> tuple[go.Figure | dict[str, Any], str]:
+        cells = final_structures(sources.reader, [entry_id])
+        if entry_id not in cells:
+            return {}, "The cell of this ordering is not in the database."
+        return structure_figure(cells[entry_id]), structure_words(cells[entry_id])
+
+    @app.callback(
+        Output("candidate-cards", "children"),
+        Output("candidate-lines", "figure"),
+        Output("candidate-lines-words", "children"),
+        Input("temperature", "value"),
+        State("shown-candidate", "data"),
+    )
+    @in_thread
+    def show_energies(
+        temperature: Kelvin, candidate_id: CandidateId
+    ) -> tuple[Component, go.Figure, str]:
+        data = read_candidate(sources.reader, candidate_id)
+        summary = data.summaries[0]
+        shown = _lines(data)
+        hot = summary["energy_above_hull"] - temperature * summary["entropy"]
+        verdict = "on or below" if hot <= 0 else "above"
+        return (
+            _cards(summary, temperature, hot),
+            lines_figure([float(kelvin) for kelvin in _GRID], shown, temperature),
+            (
+                f"E_hull falls by the mixing entropy times T; at {temperature:g} K it "
+                f"is {millis(hot)} meV/atom, {verdict} the hull."
+            ),
+        )
+
+
+def _cards(summary: Mapping[str, Any], temperature: float, hot: float) -> Component:
+    mixing = summary["mixing_temperature"]
+    unsure = summary["uncertainty"]
+    labels = ", ".join(
+        f"{label} at {key.replace('_', '.').replace('K', ' K')}"
+        for key, label in summary["label_at"].items()
+    )
+    return cards(
+        [
+            card("E_hull", f"{millis(summary['energy_above_hull'])}", "meV/atom"),
+            card(f"E_hull({temperature:g} K)", millis(hot), "meV/atom"),
+            card("T_mix", "-" if mixing is None else f"{mixing:.0f}", "K"),
+            card("entropy", f"{1e6 * summary['entropy']:.1f}", "µeV/K per atom"),
+            card("uncertainty", millis(unsure), "meV/atom"),
+            card("label", labels.split(",")[-1].split(" at ")[0], labels),
+        ]
+    )
+
+
+def _lines(data: CandidateData) -> list[tuple[str, list[float], str]]:
+    """Return the bounds of E_hull over temperature: lowest ordering, random mean."""
+    summary = data.summaries[0]
+    entropy = summary["entropy"]
+    lines = [("lowest ordering", summary["energy_above_hull"], "solid")]
+    upper = summary["energy_above_hull_upper_at"]
+    if upper:
+        key, value = next(iter(upper.items()))
+        kelvin = float(key.removesuffix("K").replace("_", "."))
+        lines.append(("mean of random orderings", value + kelvin * entropy, "dash"))
+    return [
+        (name, [float(start - kelvin * entropy) for kelvin in _GRID], dash)
+        for name, start, dash in lines
+    ]
+
+
+PAGE = Page("/candidate", "Candidate", _layout, _register, listed=False)

@@ -1,0 +1,149 @@
+"""The first page: how far the campaigns are, and what is most stable."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dash import Input, Output, html
+
+from hts_battery.dashboard.callbacks import in_thread
+from hts_battery.dashboard.parts import (
+    CampaignChoice,
+    Kelvin,
+    Page,
+    Sources,
+    candidate_link,
+    card,
+    cards,
+    chosen,
+    heading,
+    millis,
+    table,
+)
+
+if TYPE_CHECKING:
+    from dash import Dash
+    from dash.development.base_component import Component
+
+    from hts_battery.dashboard.snapshot import Columns, Snapshot
+
+_SHOWN = 10
+
+
+def _layout(_sources: Sources, _rest: str) -> Component:
+    return html.Div(
+        [
+            *heading(
+                "Overview",
+                "How far the campaigns are, and which candidates mixing entropy "
+                "stabilises.",
+            ),
+            html.Div(id="overview", **{"aria-live": "polite"}),
+        ]
+    )
+
+
+def _register(app: Dash, sources: Sources) -> None:
+    @app.callback(
+        Output("overview", "children"),
+        Input("campaign", "value"),
+        Input("temperature", "value"),
+    )
+    @in_thread
+    def show(campaign: CampaignChoice, temperature: Kelvin) -> list[Component]:
+        return overview(sources.cache.get(), chosen(campaign), temperature)
+
+
+def overview(
+    snapshot: Snapshot, campaign: str | None, temperature: float
+) -> list[Component]:
+    """
+    Show counts, progress and the first of the ranking.
+
+    Parameters
+    ----------
+    snapshot
+        What is known.
+    campaign
+        Name; all if none.
+    temperature
+        In K.
+    """
+    columns = snapshot.columns
+    mine = columns.of_campaign(campaign)
+    cold, hot = columns.energies[mine], columns.at(temperature)[mine]
+    members = sum(
+        one.candidates for one in snapshot.progress if campaign in (None, one.campaign)
+    )
+    stable, always = int((hot <= 0).sum()), int((cold <= 0).sum())
+    share = f"{100 * stable / len(hot):.1f} % of the ranked" if len(hot) else ""
+    return [
+        cards(
+            [
+                card("candidates", f"{members:,}"),
+                card("ranked", f"{len(hot):,}", "with a stability"),
+                card(f"stable at {temperature:g} K", f"{stable:,}", share),
+                card("stable without entropy", f"{always:,}"),
+                card("by entropy alone", f"{stable - always:,}"),
+            ]
+        ),
+        _progress(snapshot, campaign),
+        _first(columns, campaign, temperature),
+        html.P(f"Latest build: {snapshot.run_id or 'none yet'}", className="note"),
+    ]
+
+
+def _progress(snapshot: Snapshot, campaign: str | None) -> Component:
+    rows = [
+        (
+            one.campaign,
+            one.engine,
+            f"{one.candidates:,}",
+            f"{one.ranked:,}",
+            f"{one.unjudged:,}",
+            f"{one.open:,}",
+            html.Progress(
+                value=str(one.ranked),
+                max=str(max(one.candidates, 1)),
+                **{"aria-label": f"{one.campaign}: {one.ranked} of {one.candidates}"},
+            ),
+        )
+        for one in snapshot.progress
+        if campaign in (None, one.campaign)
+    ]
+    columns = ("campaign", "engine", "candidates", "ranked", "unjudged", "open", "done")
+    return table(
+        columns,
+        rows,
+        caption="Progress of campaigns, as of the latest build",
+        numbers=columns[2:6],
+        row_headings=True,
+    )
+
+
+def _first(columns: Columns, campaign: str | None, temperature: float) -> Component:
+    hot = columns.at(temperature)
+    rows = []
+    for rank, row in enumerate(columns.ranking(campaign, temperature)[:_SHOWN], 1):
+        doc = columns.rows[row]
+        mixing = doc["mixing_temperature"]
+        rows.append(
+            (
+                rank,
+                candidate_link(doc["candidate_id"], doc["formula"]),
+                doc["campaign"],
+                millis(float(columns.energies[row])),
+                millis(float(hot[row])),
+                "-" if mixing is None else f"{mixing:.0f}",
+            )
+        )
+    headings = ("", "candidate", "campaign", "E_hull", f"at {temperature:g} K", "T_mix")
+    return table(
+        headings,
+        rows,
+        caption=f"Most stable at {temperature:g} K (E_hull in meV/atom, T_mix in K)",
+        numbers=("", *headings[3:]),
+    )
+
+
+PAGE = Page("/", "Overview", _layout, _register)

@@ -1,0 +1,262 @@
+"""Every candidate in a table that is sorted, filtered and paged by the server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+from dash import ClientsideFunction, Input, Output, State, dcc, html
+from dash.exceptions import PreventUpdate
+from dash_ag_grid import AgGrid
+from pydantic import BaseModel, Field
+
+from hts_battery.dashboard.callbacks import in_thread
+from hts_battery.dashboard.parts import (
+    MEV,
+    CampaignChoice,
+    Kelvin,
+    Page,
+    Sources,
+    chosen,
+    heading,
+    labelled,
+)
+from hts_battery.dashboard.summaries import matching_rows
+from hts_battery.errors import HTSBatteryError
+
+if TYPE_CHECKING:
+    from dash import Dash
+    from dash.development.base_component import Component
+    from numpy.typing import NDArray
+
+    from hts_battery.dashboard.snapshot import Columns
+
+PAGE_SIZE = 50
+_LARGEST_PAGE = 200
+
+FilterText = Annotated[str, Field(max_length=2000)] | None
+SortColumn = Literal[
+    "formula", "campaign", "family", "cold", "hot", "mixing", "entropy"
+]
+
+
+class _Sort(BaseModel):
+    """One column by which the grid wants rows sorted."""
+
+    colId: SortColumn  # noqa: N815 - the grid's name
+    sort: Literal["asc", "desc"]
+
+
+class RowsRequest(BaseModel):
+    """Which rows the grid wants."""
+
+    startRow: int = Field(ge=0, le=10_000_000)  # noqa: N815 - the grid's name
+    endRow: int = Field(ge=0, le=10_000_000)  # noqa: N815 - likewise
+    sortModel: list[_Sort] = Field([], max_length=4)  # noqa: N815 - likewise
+
+
+def _layout(_sources: Sources, _rest: str) -> Component:
+    return html.Div(
+        [
+            *heading(
+                "Candidates",
+                "All candidates, the most stable at the chosen temperature first. "
+                "Energies in meV/atom. Sort by a column heading; filter in OPTIMADE's "
+                "language.",
+            ),
+            labelled(
+                "Filter",
+                dcc.Input(
+                    id="table-filter",
+                    type="text",
+                    debounce=True,
+                    maxLength=1000,
+                    placeholder='elements HAS ALL "Mn","Ti" AND e_hull <= 0.05',
+                    className="wide",
+                ),
+                "Press Enter to apply.",
+            ),
+            html.P(id="table-count", className="headline", **{"aria-live": "polite"}),
+            AgGrid(
+                id="table",
+                rowModelType="infinite",
+                columnDefs=_columns(),
+                defaultColDef={"sortable": True, "resizable": True, "minWidth": 90},
+                getRowId="params.data.key",
+                dashGridOptions={
+                    "pagination": True,
+                    "paginationPageSize": PAGE_SIZE,
+                    "paginationPageSizeSelector": False,
+                    "cacheBlockSize": PAGE_SIZE,
+                    "maxBlocksInCache": 4,
+                    "domLayout": "normal",
+                    "enableCellTextSelection": True,
+                },
+                className="ag-theme-hts",
+                style={"height": "640px"},
+            ),
+        ]
+    )
+
+
+def _columns() -> list[dict[str, Any]]:
+    right = {"type": "rightAligned", "width": 120}
+    tenths = {"valueFormatter": {"function": "d3.format('.1f')(params.value)"}}
+    return [
+        {"field": "rank", "headerName": "#", "sortable": False, "width": 90},
+        {
+            "field": "formula",
+            "headerName": "Candidate",
+            "cellRenderer": "CandidateLink",
+            "minWidth": 330,
+            "flex": 3,
+        },
+        {"field": "hot", "headerName": "E_hull(T)", **right, **tenths},
+        {"field": "cold", "headerName": "E_hull", **right, **tenths},
+        {"field": "mixing", "headerName": "T_mix (K)", **right},
+        {"field": "entropy", "headerName": "S (µeV/K)", **right, **tenths},
+        {"field": "campaign", "headerName": "Campaign", "width": 150},
+        {"field": "family", "headerName": "Family", "width": 120},
+        {
+            "field": "flags",
+            "headerName": "Flags",
+            "sortable": False,
+            "minWidth": 200,
+            "flex": 2,
+        },
+    ]
+
+
+def _register(app: Dash, sources: Sources) -> None:
+    @app.callback(
+        Output("table", "getRowsResponse"),
+        Output("table-count", "children"),
+        Input("table", "getRowsRequest"),
+        State("campaign", "value"),
+        State("temperature", "value"),
+        State("table-filter", "value"),
+    )
+    @in_thread
+    def rows(
+        request: RowsRequest | None,
+        campaign: CampaignChoice,
+        temperature: Kelvin,
+        text: FilterText,
+    ) -> tuple[object, str]:
+        if request is None:
+            raise PreventUpdate
+        columns = sources.cache.get().columns
+        name = chosen(campaign)
+        order = columns.ranking(name, temperature)
+        try:
+            if text and text.strip():
+                order = order[matching_rows(sources.reader, columns, text, name)[order]]
+        except HTSBatteryError as err:
+            return {"rowData": [], "rowCount": 0}, f"The filter was refused: {err}"
+        ranks = {int(row): rank for rank, row in enumerate(order, 1)}
+        shown = sorted_rows(columns, order, request.sortModel, temperature)
+        end = min(request.endRow, request.startRow + _LARGEST_PAGE)
+        data = [
+            table_row(columns, int(row), ranks[int(row)], temperature)
+            for row in shown[request.startRow : end]
+        ]
+        words = f"{len(order):,} candidates, ranked by E_hull at {temperature:g} K"
+        return {"rowData": data, "rowCount": len(order)}, words
+
+    app.clientside_callback(
+        ClientsideFunction("dashboard", "askAgain"),
+        Output("table", "className"),
+        Input("campaign", "value"),
+        Input("temperature", "value"),
+        Input("table-filter", "value"),
+        prevent_initial_call=True,
+    )
+
+
+def sorted_rows(
+    columns: Columns,
+    order: NDArray[np.int64],
+    sorts: list[_Sort],
+    temperature: float,
+) -> NDArray[np.int64]:
+    """
+    Sort ranked rows by columns of the table; equal ones stay in their order.
+
+    Parameters
+    ----------
+    columns
+        All candidates.
+    order
+        Rows by rank.
+    sorts
+        Columns of the table, the most important first.
+    temperature
+        In K.
+    """
+    for one in reversed(sorts):
+        keys = _keys(columns, order, one.colId, temperature)
+        places = np.argsort(keys, kind="stable")
+        if one.sort == "desc":
+            places = np.argsort(keys[::-1], kind="stable")[::-1]
+            places = len(keys) - 1 - places
+        order = order[places]
+    return order
+
+
+def _keys(
+    columns: Columns, order: NDArray[np.int64], name: str, temperature: float
+) -> NDArray[Any]:
+    if name == "hot":
+        return columns.at(temperature)[order]
+    if name in ("cold", "entropy"):
+        found = columns.energies if name == "cold" else columns.entropies
+        return found[order]
+    if name == "mixing":
+        unknown = float("inf")
+        return np.array(
+            [
+                unknown if value is None else value
+                for value in (columns.rows[row]["mixing_temperature"] for row in order)
+            ]
+        )
+    return np.array([columns.rows[row][name] for row in order])
+
+
+def table_row(
+    columns: Columns, row: int, rank: int, temperature: float
+) -> dict[str, Any]:
+    """
+    Write one candidate as a row of the table.
+
+    Parameters
+    ----------
+    columns
+        All candidates.
+    row
+        Which one.
+    rank
+        Its place among those that are shown.
+    temperature
+        In K.
+    """
+    doc = columns.rows[row]
+    hot = doc["energy_above_hull"] - temperature * doc["entropy"]
+    if temperature in columns.stored:
+        hot = float(columns.at(temperature)[row])
+    mixing = doc["mixing_temperature"]
+    return {
+        "key": f"{doc['campaign']}/{doc['candidate_id']}",
+        "rank": rank,
+        "candidate_id": doc["candidate_id"],
+        "formula": doc["formula"],
+        "campaign": doc["campaign"],
+        "family": doc["family"],
+        "cold": round(MEV * doc["energy_above_hull"], 1),
+        "hot": round(MEV * hot, 1),
+        "mixing": None if mixing is None else round(mixing),
+        "entropy": round(1e6 * doc["entropy"], 1),
+        "flags": "; ".join(doc["flags"]),
+    }
+
+
+PAGE = Page("/candidates", "Candidates", _layout, _register)

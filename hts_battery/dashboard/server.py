@@ -1,0 +1,112 @@
+"""The server: protection around the dashboard, the JSON API and OPTIMADE."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import RedirectResponse
+
+from hts_battery.connections.bounded_reader import BoundedReader
+from hts_battery.dashboard.api import api_app
+from hts_battery.dashboard.app import dashboard_app
+from hts_battery.dashboard.callbacks import CallbackCheck
+from hts_battery.dashboard.optimade_endpoint import optimade_app
+from hts_battery.dashboard.protection import Protection, content_policy
+from hts_battery.dashboard.snapshot import SnapshotCache
+from hts_battery.schemas.summary import temperature_key
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from hts_battery.connections.database import Database
+
+logger = logging.getLogger(__name__)
+
+LOOPBACK = frozenset(("localhost", "127.0.0.1", "[::1]"))
+_SNAPSHOT_SECONDS = 600.0
+
+
+@dataclass(frozen=True)
+class ServerOptions:
+    """How the server is reached, and by whom."""
+
+    host: str = "127.0.0.1"
+    """Address it is bound to."""
+    port: int = 8050
+    token: str | None = field(default=None, repr=False)
+    """What every request must carry; none asks for nothing."""
+    public_url: str | None = None
+    """Address under which a reverse proxy makes it known."""
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Names by which it may be addressed."""
+        named = {self.host.lower()}
+        if self.public_url is not None:
+            named.add(urlsplit(self.public_url).hostname or "")
+        return LOOPBACK | named
+
+    @property
+    def base_url(self) -> str:
+        """Address that answers name, without a slash at the end."""
+        shown = f"[{self.host}]" if ":" in self.host else self.host
+        return (self.public_url or f"http://{shown}:{self.port}").rstrip("/")
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine can reach it."""
+        return self.host in {"localhost", "127.0.0.1", "::1"}
+
+
+def create_server(database: Database, options: ServerOptions) -> ASGIApp:
+    """
+    Make the whole server on an open database.
+
+    Parameters
+    ----------
+    database
+        Where to read; its user needs no right to write.
+    options
+        How the server is reached.
+
+    Returns
+    -------
+    ASGI application
+    """
+    reader = BoundedReader(database)
+    cache = SnapshotCache(
+        BoundedReader(database, seconds=_SNAPSHOT_SECONDS, concurrency=1)
+    )
+    kelvin = cache.get().columns.stored
+    optimade = optimade_app(
+        reader,
+        temperatures=[temperature_key(value) for value in kelvin],
+        base_url=f"{options.base_url}/optimade",
+    )
+    root = FastAPI(title="hts_battery", docs_url=None, redoc_url=None, openapi_url=None)
+
+    @root.get("/optimade")
+    @root.get("/optimade/")
+    @root.get("/optimade/v1")
+    @root.get("/optimade/v1/")
+    def landing() -> RedirectResponse:
+        """Lead to the description: the library's own page loads from elsewhere."""
+        return RedirectResponse(f"{options.base_url}/optimade/v1/info")
+
+    root.mount("/api/v1", api_app(reader, cache))
+    root.mount("/optimade", optimade)
+    pages = dashboard_app(reader, cache)
+    root.mount("/", pages.asgi)
+    root.add_middleware(GZipMiddleware, minimum_size=1000)
+    return Protection(
+        root,
+        hosts=options.hosts,
+        policy=content_policy(pages.dash.csp_hashes()),
+        token=options.token,
+        checked_callback=CallbackCheck(pages.dash.callback_map),
+    )

@@ -1,0 +1,273 @@
+"""What the pages show, in columns: read once a build, and then asked in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from threading import Lock, Thread
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hts_battery.schemas.formula import parse_formula
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from hts_battery.connections.bounded_reader import BoundedReader
+
+_FIELDS = (
+    "campaign",
+    "candidate_id",
+    "formula",
+    "family",
+    "elements",
+    "energy_above_hull",
+    "energy_above_hull_at",
+    "entropy",
+    "mixing_temperature",
+    "uncertainty",
+    "n_orderings",
+    "flags",
+)
+_ASK_AGAIN_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Columns:
+    """
+    Every summary, one row each, in the order of campaign and candidate.
+
+    E_hull at a temperature that the builders used is theirs; at another one it is
+    E_hull - T·S of the stored terms, which is the same wherever other candidates take
+    no part in the hull.
+    """
+
+    rows: tuple[Mapping[str, Any], ...]
+    """The fields that tables show."""
+    energies: NDArray[np.float64]
+    """E_hull without entropy, eV/atom."""
+    entropies: NDArray[np.float64]
+    """Ideal mixing entropy, eV/K per atom."""
+    stored: Mapping[float, NDArray[np.float64]]
+    """Temperature in K → E_hull there as built, eV/atom; NaN where not built."""
+    elements: tuple[str, ...]
+    """Symbols of the columns of ``amounts``, alphabetical."""
+    amounts: NDArray[np.float32]
+    """Atoms of each element per formula unit."""
+    campaigns: tuple[str, ...]
+    """Names, alphabetical."""
+    campaign_numbers: NDArray[np.int32]
+    """Campaign of each row, as its place in ``campaigns``."""
+    _orders: dict[tuple[str, float], NDArray[np.int64]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @classmethod
+    def of(cls, docs: Sequence[Mapping[str, Any]]) -> Columns:
+        """Turn documents of the ``summary`` collection into columns."""
+        ordered = sorted(docs, key=lambda doc: (doc["campaign"], doc["candidate_id"]))
+        elements = sorted({symbol for doc in ordered for symbol in doc["elements"]})
+        campaigns = sorted({doc["campaign"] for doc in ordered})
+        keys = sorted({key for doc in ordered for key in doc["energy_above_hull_at"]})
+        return cls(
+            rows=tuple(ordered),
+            energies=np.array([doc["energy_above_hull"] for doc in ordered], float),
+            entropies=np.array([doc["entropy"] for doc in ordered], float),
+            stored={
+                kelvin(key): np.array(
+                    [doc["energy_above_hull_at"].get(key, np.nan) for doc in ordered],
+                    float,
+                )
+                for key in keys
+            },
+            elements=tuple(elements),
+            amounts=_amounts(ordered, elements),
+            campaigns=tuple(campaigns),
+            campaign_numbers=np.array(
+                [campaigns.index(doc["campaign"]) for doc in ordered], np.int32
+            ),
+        )
+
+    def at(self, temperature: float) -> NDArray[np.float64]:
+        """Return E_hull of every row at a temperature in K, in eV/atom."""
+        linear = self.energies - temperature * self.entropies
+        built = self.stored.get(temperature)
+        return linear if built is None else np.where(np.isnan(built), linear, built)
+
+    def of_campaign(self, campaign: str | None) -> NDArray[np.bool_]:
+        """Say which rows belong to a campaign; all do to none."""
+        if campaign is None:
+            return np.ones(len(self), bool)
+        if campaign not in self.campaigns:
+            return np.zeros(len(self), bool)
+        return self.campaign_numbers == self.campaigns.index(campaign)
+
+    def ranking(self, campaign: str | None, temperature: float) -> NDArray[np.int64]:
+        """
+        Return the rows of a campaign, the most stable at a temperature first.
+
+        Parameters
+        ----------
+        campaign
+            Name; every campaign if none.
+        temperature
+            In K.
+        """
+        key = (campaign or "", temperature)
+        known = self._orders.get(key)
+        if known is None:
+            chosen = np.flatnonzero(self.of_campaign(campaign))
+            order = np.argsort(self.at(temperature)[chosen], kind="stable")
+            known = chosen[order]
+            if len(self._orders) >= _MOST_ORDERS:
+                self._orders.clear()
+            self._orders[key] = known
+        return known
+
+
+_MOST_ORDERS = 32
+
+
+def kelvin(key: str) -> float:
+    """
+    Read the temperature that a field is named by.
+
+    Examples
+    --------
+    >>> kelvin("1273_15K")
+    1273.15
+    """
+    return float(key.removesuffix("K").replace("_", "."))
+
+
+def _amounts(
+    docs: Sequence[Mapping[str, Any]], elements: Sequence[str]
+) -> NDArray[np.float32]:
+    place = {symbol: number for number, symbol in enumerate(elements)}
+    found = np.zeros((len(docs), len(elements)), np.float32)
+    for row, doc in enumerate(docs):
+        for symbol, amount in parse_formula(doc["formula"]).items():
+            found[row, place[symbol]] = float(amount)
+    return found
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far one campaign is, counted in the database."""
+
+    campaign: str
+    engine: str
+    candidates: int
+    """Members of the campaign."""
+    ranked: int
+    """With a summary."""
+    unjudged: int
+    """With an energy but no stability."""
+
+    @property
+    def open(self) -> int:
+        """Not computed yet, running, failed, gated or rejected."""
+        return max(0, self.candidates - self.ranked - self.unjudged)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Everything that is held in memory, and the build that it belongs to."""
+
+    run_id: str | None
+    """The latest run of the builders; none before the first."""
+    columns: Columns
+    progress: tuple[Progress, ...]
+    reported: frozenset[frozenset[str]]
+    """Pairs of elements that stand together in a competing phase."""
+
+
+class SnapshotCache:
+    """
+    The snapshot of the latest build, made again in the background after a new one.
+
+    Parameters
+    ----------
+    reader
+        Where to read.
+    clock
+        Seconds, for tests.
+    """
+
+    def __init__(
+        self, reader: BoundedReader, clock: Callable[[], float] = monotonic
+    ) -> None:
+        self._reader = reader
+        self._clock = clock
+        self._lock = Lock()
+        self._asked = clock()
+        self._snapshot = read_snapshot(reader)
+
+    def get(self) -> Snapshot:
+        """Return the snapshot; looks for a newer build now and then."""
+        with self._lock:
+            due = self._clock() - self._asked > _ASK_AGAIN_SECONDS
+            if due:
+                self._asked = self._clock()
+        if due:
+            Thread(target=self.refresh, name="snapshot", daemon=True).start()
+        return self._snapshot
+
+    def refresh(self) -> None:
+        """Read everything again if the builders ran since."""
+        if latest_run(self._reader) != self._snapshot.run_id:
+            self._snapshot = read_snapshot(self._reader)
+
+
+def latest_run(reader: BoundedReader) -> str | None:
+    """Return the id of the latest run of the builders that ended well."""
+    found = reader.find_one(
+        "builds", {"state": "finished"}, fields=["run_id"], sort={"run_id": -1}
+    )
+    return None if found is None else str(found["run_id"])
+
+
+def read_snapshot(reader: BoundedReader) -> Snapshot:
+    """Read all that the pages show of every candidate."""
+    run_id = latest_run(reader)
+    columns = Columns.of(reader.find("summary", {}, fields=_FIELDS))
+    references = reader.find("entries", {"kind": "reference"}, fields=["elements"])
+    return Snapshot(
+        run_id,
+        columns,
+        tuple(_progress(reader, columns)),
+        frozenset(
+            frozenset((one, other))
+            for doc in references
+            for one in doc["elements"]
+            for other in doc["elements"]
+            if one < other
+        ),
+    )
+
+
+def _progress(reader: BoundedReader, columns: Columns) -> list[Progress]:
+    found = []
+    for doc in reader.find(
+        "campaigns", {}, fields=["name", "spec.engine"], sort={"name": 1}
+    ):
+        name = doc["name"]
+        failed = reader.find(
+            "thermo",
+            {"campaign": name, "state": "failed"},
+            fields=["candidate_id"],
+        )
+        found.append(
+            Progress(
+                campaign=name,
+                engine=str(doc["spec"].get("engine", "")),
+                candidates=reader.count("members", {"campaign": name}),
+                ranked=int(columns.of_campaign(name).sum()),
+                unjudged=len({one["candidate_id"] for one in failed}),
+            )
+        )
+    return found

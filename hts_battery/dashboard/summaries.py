@@ -1,0 +1,101 @@
+"""Summaries by filter and rank: ranked in memory, filtered and read in the database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hts_battery.dashboard.limits import check_filter
+from hts_battery.query.filters import filter_criteria
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hts_battery.connections.bounded_reader import BoundedReader
+    from hts_battery.dashboard.snapshot import Columns
+
+
+def find_summaries(
+    reader: BoundedReader,
+    columns: Columns,
+    *,
+    filter_text: str | None,
+    campaign: str | None,
+    temperature: float,
+    rows: slice,
+) -> tuple[int, list[dict[str, Any]]]:
+    """
+    Return a page of the ranking of the summaries that a filter matches.
+
+    Parameters
+    ----------
+    reader
+        Where to read.
+    columns
+        All summaries, for their order.
+    filter_text
+        In OPTIMADE's language; everything if none.
+    campaign
+        Name; all if none.
+    temperature
+        In K, of the ranking.
+    rows
+        The page.
+
+    Returns
+    -------
+    tuple
+        Number of all matches, and the documents of the page in order.
+
+    Raises
+    ------
+    QueryError
+        If the filter cannot be read.
+    QueryLimitError
+        If it costs too much.
+    """
+    order = columns.ranking(campaign, temperature)
+    if filter_text is not None and filter_text.strip():
+        order = order[matching_rows(reader, columns, filter_text, campaign)[order]]
+    keys = [
+        (columns.rows[row]["campaign"], columns.rows[row]["candidate_id"])
+        for row in order[rows]
+    ]
+    ids = sorted({name for _, name in keys})
+    docs = {
+        (doc["campaign"], doc["candidate_id"]): doc
+        for doc in reader.find("summary", {"candidate_id": {"$in": ids}})
+    }
+    # A build may be removing one of them right now.
+    return len(order), [docs[key] for key in keys if key in docs]
+
+
+def matching_rows(
+    reader: BoundedReader, columns: Columns, text: str, campaign: str | None
+) -> NDArray[np.bool_]:
+    """
+    Say of every row whether a filter matches it.
+
+    Parameters
+    ----------
+    reader
+        Where the filter is answered.
+    columns
+        The rows.
+    text
+        The filter.
+    campaign
+        Name; all if none.
+    """
+    check_filter(text)
+    criteria = filter_criteria(text, temperatures=columns.stored)
+    if campaign is not None:
+        criteria = {"$and": [criteria, {"campaign": campaign}]}
+    found = {
+        (doc["campaign"], doc["candidate_id"])
+        for doc in reader.find("summary", criteria, fields=["campaign", "candidate_id"])
+    }
+    return np.array(
+        [(row["campaign"], row["candidate_id"]) in found for row in columns.rows], bool
+    )

@@ -1,0 +1,143 @@
+"""The OPTIMADE endpoint, by the library's own validator and by what it says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+pytest.importorskip("optimade.server", reason="the extra 'dashboard' is not installed")
+pytest.importorskip("dash", reason="the extra 'dashboard' is not installed")
+
+from optimade.adapters import Structure
+from optimade.validator import ImplementationValidator
+from server_client import ServerClient
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from hts_battery.connections.stores import Stores
+
+pytestmark = [
+    pytest.mark.mongo,
+    # optimade 1.5.0 asks instances for what pydantic keeps on the class.
+    pytest.mark.filterwarnings("ignore:Accessing the 'model_fields' attribute"),
+    # How the library tells a client about its request.
+    pytest.mark.filterwarnings("ignore::optimade.warnings.OptimadeWarning"),
+]
+
+BASE = "http://127.0.0.1:8050/optimade"
+
+
+@pytest.fixture(scope="module")
+def optimade(server: ASGIApp) -> ServerClient:
+    return ServerClient(server, f"{BASE}/v1")
+
+
+class ValidatorsClient:
+    """What the validator asks of a client, in this process."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.base_url = BASE
+        self._client = ServerClient(app, BASE)
+        self.last_request = ""
+
+    def get(self, request: str) -> Any:  # noqa: ANN401 - a response
+        path = request.removeprefix(BASE).lstrip("/")
+        self.last_request = f"{BASE}/{path}"
+        return self._client.get(self.last_request)
+
+
+@pytest.mark.slow
+def test_the_librarys_validator_is_content(
+    server: ASGIApp, capsys: pytest.CaptureFixture[str]
+) -> None:
+    validator = ImplementationValidator(
+        client=ValidatorsClient(server), respond_json=True, page_limit=2
+    )
+    validator.validate_implementation()
+    results = validator.results
+    assert validator.valid, capsys.readouterr().out
+    assert results.failure_count == 0
+    assert results.internal_failure_count == 0
+    # Optional: references are not served, a version that does not exist is a 404, and
+    # what is read from the task can be had but not asked for.
+    known = ("v123123", "_test_if_data_empty", "species_at_sites")
+    for where, _ in results.optional_failure_messages:
+        assert any(words in where for words in known), where
+    assert results.success_count > 40
+
+
+def test_structures_carry_our_properties(optimade: ServerClient, shown: Stores) -> None:
+    found = optimade.get(
+        "structures", params={"filter": 'elements HAS "Cr"', "response_format": "json"}
+    ).json()
+    (entry,) = found["data"]
+    attributes = entry["attributes"]
+    summary = shown.summary.query_one({"formula": "Li1.2Cr0.2Mn0.2Ti0.4O2"})
+    assert entry["id"] == f"shown-{summary['candidate_id']}"
+    assert attributes["_hts_e_hull"] == summary["energy_above_hull"]
+    stored = summary["energy_above_hull_at"]["1473K"]
+    assert attributes["_hts_e_hull_1473"] == stored
+    assert attributes["_hts_campaign"] == "shown"
+    assert attributes["nsites"] == 40
+    assert attributes["chemical_formula_reduced"] == "CrLi6MnO10Ti2"
+    assert attributes["chemical_formula_anonymous"] == "A10B6C2DE"
+    cell = Structure(entry).as_pymatgen
+    assert len(cell) == 40
+    assert cell.composition["Li"] == 12
+
+
+@pytest.mark.parametrize(
+    ("wanted", "count"),
+    [
+        ("_hts_e_hull_1473 < 100", 3),
+        ("_hts_e_hull > 100", 0),
+        ("nelements = 4", 1),
+        ('chemical_formula_descriptive CONTAINS "F0.3"', 1),
+        ('chemical_formula_descriptive CONTAINS "F0.*"', 0),
+        ("_hts_t_mix > 0 OR _hts_t_mix IS UNKNOWN", 3),
+    ],
+)
+def test_filters_on_our_properties(
+    optimade: ServerClient, wanted: str, count: int
+) -> None:
+    found = optimade.get("structures", params={"filter": wanted}).json()
+    assert found["meta"]["data_returned"] == count, found
+    assert found["meta"]["data_available"] == 3
+
+
+def test_pages_lead_to_each_other(optimade: ServerClient) -> None:
+    seen = []
+    address: str | None = f"{BASE}/v1/structures?page_limit=2"
+    while address:
+        found = optimade.get(address).json()
+        seen += [entry["id"] for entry in found["data"]]
+        address = found["links"]["next"]
+    assert len(seen) == len(set(seen)) == 3
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"filter": "(" * 20 + "nelements=1" + ")" * 20},
+        {"filter": "nelements=1 OR " * 100 + "nelements=1"},
+        {"filter": "nelements ="},
+        {"filter": '_hts_nothing = "a"'},
+        {"page_offset": 10**9},
+        {"page_above": "x"},
+    ],
+)
+def test_what_costs_too_much_is_a_400(
+    optimade: ServerClient, query: dict[str, Any]
+) -> None:
+    response = optimade.get("structures", params=query)
+    assert response.status_code == 400, response.text
+    assert response.json()["errors"][0]["detail"]
+
+
+def test_the_landing_page_is_the_description(optimade: ServerClient) -> None:
+    found = optimade.get(BASE).json()
+    assert found["data"]["type"] == "info"
+    properties = optimade.get("info/structures").json()["data"]["properties"]
+    assert properties["_hts_e_hull_1473"]["unit"] == "eV/atom"

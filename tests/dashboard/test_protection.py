@@ -1,0 +1,220 @@
+"""Who is let in, what may be asked, and what every answer carries."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+pytest.importorskip("dash", reason="the extra 'dashboard' is not installed")
+
+from server_client import ServerClient
+
+from hts_battery.connections.bounded_reader import READABLE, BoundedReader
+from hts_battery.dashboard.protection import CALLBACK_PATH, LARGEST_BODY
+from hts_battery.dashboard.server import ServerOptions, create_server
+from hts_battery.dashboard.serving import read_token
+from hts_battery.errors import ConfigurationError, QueryLimitError, StoreError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from starlette.types import ASGIApp
+
+    from hts_battery.connections.stores import Stores
+
+pytestmark = pytest.mark.mongo
+
+BASE = "http://127.0.0.1"
+TOKEN = "0123456789abcdef-secret"  # noqa: S105 - nobody else's
+HEALTH = "/api/v1/health"
+
+
+@pytest.fixture(scope="module")
+def client(server: ASGIApp) -> ServerClient:
+    return ServerClient(server, BASE)
+
+
+@pytest.fixture(scope="module")
+def guarded(shown: Stores) -> ASGIApp:
+    return create_server(shown.database, ServerOptions(token=TOKEN))
+
+
+@pytest.mark.parametrize(
+    "path", ["/", HEALTH, "/optimade/v1/info", "/nothing", "/api/x"]
+)
+def test_every_answer_carries_the_headers(client: ServerClient, path: str) -> None:
+    headers = client.get(path).headers
+    policy = headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe-eval" not in policy
+    assert "'unsafe-inline'" not in policy.partition("style-src")[0]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert "access-control-allow-origin" not in headers
+
+
+def test_the_page_loads_nothing_from_elsewhere(client: ServerClient) -> None:
+    text = client.get("/").text
+    assert "<script" in text
+    assert "http://" not in text
+    assert "https://" not in text
+
+
+@pytest.mark.parametrize("path", ["/", "/stability", "/candidates", "/candidate/abc"])
+def test_pages_have_addresses(client: ServerClient, path: str) -> None:
+    assert "_dash-renderer" in client.get(path).text or client.get(path).is_success
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+@pytest.mark.parametrize("path", ["/", HEALTH, "/optimade/v1/structures"])
+def test_nothing_but_reading_is_allowed(
+    client: ServerClient, method: str, path: str
+) -> None:
+    response = client.request(method, path)
+    assert response.status_code == 405
+    assert response.headers["allow"] == "GET, HEAD"
+
+
+def test_another_name_is_refused(client: ServerClient) -> None:
+    response = client.get(HEALTH, headers={"host": "evil.example"})
+    assert response.status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (None, 401),
+        ("Bearer wrong", 401),
+        (f"Bearer {TOKEN}x", 401),
+        ("Bearer ", 401),
+        ("Basic !!!", 401),
+        (f"Digest {TOKEN}", 401),
+        (f"Bearer {TOKEN}", 200),
+        ("Basic " + base64.b64encode(f"me:{TOKEN}".encode()).decode(), 200),
+        ("Basic " + base64.b64encode(b"me:wrong").decode(), 401),
+    ],
+)
+def test_a_token_is_asked_for(guarded: ASGIApp, sent: str | None, status: int) -> None:
+    client = ServerClient(guarded, BASE)
+    for path in (HEALTH, "/", "/optimade/v1/info", "/_dash-layout"):
+        headers = {} if sent is None else {"authorization": sent}
+        response = client.get(path, headers=headers)
+        assert response.status_code == status
+        assert TOKEN not in response.text
+        if status == 401:
+            assert response.headers["www-authenticate"].startswith("Basic")
+
+
+def test_long_requests_are_refused(client: ServerClient) -> None:
+    assert client.get("/?" + "a" * 9000).status_code == 414
+    body = b"[" * (LARGEST_BODY + 1)
+    assert client.request("POST", CALLBACK_PATH, content=body).status_code == 413
+
+
+def overview_body(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    body = {
+        "output": "overview.children",
+        "outputs": {"id": "overview", "property": "children"},
+        "inputs": [
+            {"id": "campaign", "property": "value", "value": "*"},
+            {"id": "temperature", "property": "value", "value": 1473},
+        ],
+        "changedPropIds": [],
+    }
+    return body | changes
+
+
+def test_a_page_is_filled(client: ServerClient) -> None:
+    response = client.request("POST", CALLBACK_PATH, json=overview_body())
+    assert response.status_code == 200
+    assert "candidates" in response.text
+
+
+@pytest.mark.parametrize(
+    "value", [None, "hot", -1, 1e9, [1], {"$gt": 1}, "1473; drop", True]
+)
+def test_values_of_another_kind_change_nothing(
+    client: ServerClient, value: object
+) -> None:
+    inputs = overview_body()["inputs"]
+    inputs[1]["value"] = value
+    response = client.request("POST", CALLBACK_PATH, json=overview_body(inputs=inputs))
+    assert response.status_code in ((200,) if value is True else (204,))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"{}",
+        b"\xff\xfe",
+        b"[" * 60000,
+        json.dumps(overview_body(output="other.children")).encode(),
+        json.dumps(overview_body(inputs=[])).encode(),
+        json.dumps(overview_body(inputs=[{"id": "x", "property": "y"}] * 2)).encode(),
+        json.dumps(overview_body(inputs="all")).encode(),
+    ],
+)
+def test_bodies_that_no_page_sends_are_refused(
+    client: ServerClient, body: bytes
+) -> None:
+    response = client.request("POST", CALLBACK_PATH, content=body)
+    assert response.status_code == 400
+    assert "error" in response.json()
+
+
+def test_a_token_file_must_be_a_secret(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text(f"{TOKEN}\n", encoding="utf-8")
+    file.chmod(0o600)
+    assert read_token(file) == TOKEN
+    file.chmod(0o644)
+    with pytest.raises(ConfigurationError, match="chmod 600"):
+        read_token(file)
+    file.chmod(0o600)
+    file.write_text("short", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="16 or more") as raised:
+        read_token(file)
+    assert "short" not in str(raised.value).replace(str(file), "")
+    with pytest.raises(ConfigurationError, match="FileNotFoundError"):
+        read_token(tmp_path / "none")
+
+
+def test_a_token_is_in_no_representation() -> None:
+    assert TOKEN not in repr(ServerOptions(token=TOKEN))
+
+
+def test_other_collections_cannot_be_reached(shown: Stores) -> None:
+    reader = BoundedReader(shown.database)
+    for name in ("locks", "blobs", "backlog", "fireworks", "launches", "system.users"):
+        assert name not in READABLE
+        with pytest.raises(StoreError, match="may not be read"):
+            reader.find(name, {})
+        with pytest.raises(StoreError, match="may not be read"):
+            reader.count(name)
+
+
+def test_a_query_that_takes_too_long_is_cut_off(shown: Stores) -> None:
+    shown.tasks.collection.insert_many(
+        [{"uuid": f"slow {n}", "index": 1, "text": "a" * 50} for n in range(3000)]
+    )
+    reader = BoundedReader(shown.database, seconds=0.001)
+    with pytest.raises(QueryLimitError, match="took more than"):
+        reader.find("tasks", {"text": {"$regex": "a*a*b$"}})
+    shown.tasks.collection.delete_many({"text": {"$exists": True}})
+
+
+def test_readers_wait_for_their_turn_and_give_up(shown: Stores) -> None:
+    reader = BoundedReader(shown.database, concurrency=1, patience=0.01)
+    with (
+        reader._reading("summary"),  # noqa: SLF001 - holds the only turn
+        pytest.raises(QueryLimitError, match="too many"),
+    ):
+        reader.count("summary")
+    assert reader.count("summary") == 3

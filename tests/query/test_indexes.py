@@ -1,0 +1,145 @@
+"""Every query that is sent or documented uses an index, however many documents."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from guide import questions, shell_query
+from issued_queries import ISSUED
+from synthetic_summaries import fill
+
+from hts_battery.connections.reading import planned_index
+from hts_battery.connections.stores import COLLECTIONS
+from hts_battery.query import ScreeningDatabase
+from hts_battery.query.filters import filter_criteria
+from hts_battery.query.mongo_filters import mongo_criteria
+from hts_battery.query.planning import planned
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hts_battery.connections.stores import Stores
+
+pytestmark = pytest.mark.mongo
+
+_FEW = 1_000
+_MANY = 18_810
+
+
+@pytest.fixture
+def filled(stores: Stores) -> Stores:
+    fill(stores, 60)
+    return stores
+
+
+def documented() -> dict[str, dict[str, Any]]:
+    """Return every filter on summaries that the guide names, in either language."""
+    found = {}
+    for question in questions():
+        found[question.words] = filter_criteria(question.words)
+        arguments = shlex.split(question.command)
+        for option, read in (
+            ("--filter", filter_criteria),
+            ("--mongo", mongo_criteria),
+        ):
+            if option in arguments:
+                text = arguments[arguments.index(option) + 1]
+                found[text] = read(text)  # type: ignore[operator]
+        query = shell_query(question.shell)
+        if query.collection == "summary" and query.verb == "find":
+            found[question.shell] = query.argument
+    return found
+
+
+def test_every_documented_filter_is_served_by_an_index(filled: Stores) -> None:
+    filters = documented()
+    assert len(filters) >= 20
+    for text, criteria in filters.items():
+        plan = planned(criteria)
+        assert plan.served, text
+        index = planned_index(filled.summary, plan.served)
+        assert index is not None, text
+        assert set(index[: len(plan.served)]) == set(plan.served), text
+
+
+def test_every_query_that_is_sent_is_served_by_an_index(filled: Stores) -> None:
+    # One database for all: making one takes longer than asking.
+    for collection in {issued.collection for issued in ISSUED} - {"summary"}:
+        store = getattr(filled, collection)
+        if not store.query_one({}):
+            store.collection.insert_one({"_": "an empty collection has no plan"})
+    for issued in ISSUED:
+        index = planned_index(getattr(filled, issued.collection), issued.criteria)
+        if not issued.scans:
+            assert index is not None, issued
+            assert index[0] in issued.criteria, issued
+
+
+def test_every_collection_of_the_builders_is_looked_at() -> None:
+    seen = {issued.collection for issued in ISSUED}
+    # Those of dispatch belong to its own tests.
+    others = {"submissions", "backlog", "archived_workflows"}
+    assert set(COLLECTIONS) - others <= seen
+
+
+def questions_of_few_documents(stores: Stores) -> dict[str, Callable[[], int]]:
+    """Return calls whose answers do not grow with the collection."""
+    screening = ScreeningDatabase(stores)
+    doc = next(screening.ranking(campaign="synthetic", temperature=1473.0))
+    one = doc["candidate_id"]
+    system = "-".join(doc["elements"])
+
+    def find(words: str, **options: Any) -> Callable[[], int]:  # noqa: ANN401 - find's
+        return lambda: len(list(screening.find(words, **options)))
+
+    def ranked(**options: Any) -> Callable[[], int]:  # noqa: ANN401 - ranking's
+        return lambda: len(list(screening.ranking(campaign="synthetic", **options)))
+
+    return {
+        "one candidate": find(f'id = "{one}"'),
+        "one formula": find(f'formula = "{doc["formula"]}"'),
+        "one system": find(f'chemical_system = "{system}"'),
+        "only few elements": find('elements HAS ONLY "Li","O","Mg","Al","Ti","Mn"'),
+        "most stable": find("", sort=["e_hull_1473"], limit=50),
+        "most stable of a campaign": find(
+            'campaign = "synthetic"', sort=["e_hull_1473"], limit=50
+        ),
+        "at or below the hull": find(
+            "e_hull_1473 <= 0", sort=["e_hull_1473"], limit=50
+        ),
+        "first page": ranked(temperature=1473.0, limit=50),
+        "a later page": ranked(temperature=1473.0, first=601, limit=50),
+        "aggregates": lambda: len(screening.aggregates()),
+    }
+
+
+@pytest.mark.slow
+def test_no_question_takes_longer_where_there_are_more_documents(
+    stores: Stores,
+) -> None:
+    fill(stores, _FEW)
+    few = _seconds(questions_of_few_documents(stores))
+    fill(stores, _MANY)
+    many = _seconds(questions_of_few_documents(stores))
+    scan = time.perf_counter()
+    assert stores.summary.query_one({"uncertainty": 7}) is None
+    scan = time.perf_counter() - scan
+    for name, seconds in many.items():
+        # Nineteen times the documents; a scan takes nineteen times as long, too.
+        assert seconds < max(6 * few[name], scan / 6), (name, few[name], seconds)
+
+
+def _seconds(calls: dict[str, Callable[[], int]]) -> dict[str, float]:
+    """Return the shortest of five runs of each call: other work only adds time."""
+    found = {}
+    for name, call in calls.items():
+        times = []
+        for _ in range(5):
+            start = time.perf_counter()
+            assert call() > 0 or name == "only few elements", name
+            times.append(time.perf_counter() - start)
+        found[name] = min(times)
+    return found
