@@ -58,7 +58,7 @@ InactiveLimit=0
 MessageTimeout=60
 SlurmdTimeout={node_timeout}
 MinJobAge=3600
-DefMemPerCPU=1000
+DefMemPerCPU={memory_per_cpu}
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory} Gres=gpu:1
 PartitionName=debug Nodes={host} Default=YES MaxTime=UNLIMITED DefaultTime=10
 """
@@ -229,6 +229,7 @@ class OneNodeSlurm:
                 node_port=node_port,
                 cpus=self.cpus,
                 memory=memory,
+                memory_per_cpu=memory // self.cpus,
                 node_timeout=self.node_timeout,
             )
         )
