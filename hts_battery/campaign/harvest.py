@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.campaign.backlog import reopened
+from hts_battery.campaign.launch_failures import failure_class, failures_of
 from hts_battery.campaign.local_run import store_failures
 from hts_battery.connections.launchpad_changes import archive
 from hts_battery.connections.launchpad_contents import read_ended
 from hts_battery.flows.calculated import Calculated, read_some
 from hts_battery.flows.chunk import CHUNK_STEP, ending_kind
-from hts_battery.flows.failures import Evidence, classify
 from hts_battery.flows.local import WITHOUT_ERROR
 from hts_battery.flows.queue_requests import is_tried_again
 from hts_battery.schemas.dispatch import (
@@ -22,7 +21,6 @@ from hts_battery.schemas.dispatch import (
     EndingKind,
     Hold,
 )
-from hts_battery.schemas.failure import FailureClass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,7 +34,6 @@ if TYPE_CHECKING:
     from hts_battery.schemas.dispatch import BacklogItem
 
 _BATCH = 50
-_LAST_LINES = 30
 _SECONDS_PER_HOUR = 3600
 _GIVEN_UP = "CalculationError"
 """What the policy of an engine raises when its own remedies are used up."""
@@ -89,11 +86,12 @@ def _harvest(look: Look, ended: Sequence[ArchivedWorkflow]) -> None:
         now=look.now,
         released=look.released,
     )
+    known = _known(look.stores, ended, in_hand, reports)
     for workflow in ended:
         # Without any, its endings were written before, and the feeder was killed.
         items = in_hand.get(workflow.dispatch_id, [])
         report = reports.get(workflow.dispatch_id)
-        outcomes = judge(workflow, items, report, look.stores, context)
+        outcomes = judge(workflow, items, report, known, context)
         for item in items:
             _write(look, item, outcomes[item.content_key])
     look.backlog.save(look.lease)
@@ -102,6 +100,26 @@ def _harvest(look: Look, ended: Sequence[ArchivedWorkflow]) -> None:
     for workflow in ended:
         del look.workflows[workflow.dispatch_id]
     look.counts["archived"] += len(ended)
+
+
+def _known(
+    stores: Stores,
+    ended: Sequence[ArchivedWorkflow],
+    in_hand: Mapping[str, Sequence[BacklogItem]],
+    reports: Mapping[str, ChunkReport],
+) -> dict[str, Calculated]:
+    """Read what no report tells; nothing of what never began."""
+    return read_some(
+        stores,
+        [
+            item.content_key
+            for workflow in ended
+            if workflow.launches
+            for item in in_hand.get(workflow.dispatch_id, ())
+            if workflow.dispatch_id not in reports
+            or item.content_key not in reports[workflow.dispatch_id].entries
+        ],
+    )
 
 
 def _write(look: Look, item: BacklogItem, outcome: Outcome) -> None:
@@ -130,7 +148,7 @@ def judge(
     workflow: ArchivedWorkflow,
     items: Sequence[BacklogItem],
     report: ChunkReport | None,
-    stores: Stores,
+    known: Mapping[str, Calculated],
     context: Context,
 ) -> dict[str, Outcome]:
     """
@@ -144,8 +162,8 @@ def judge(
         Its candidates, as they stand in the backlog.
     report
         What its chunk reported, if it was one and came to its end.
-    stores
-        Open stores, for outputs.
+    known
+        What is known of the calculations that the report does not name.
     context
         Gate, costs and hold of the campaign.
 
@@ -156,9 +174,6 @@ def judge(
     """
     entries = {} if report is None else report.entries
     shares = _shares(items, entries)
-    known = read_some(
-        stores, [one.content_key for one in items if one.content_key not in entries]
-    )
     found = {}
     for item in items:
         key = item.content_key
@@ -273,80 +288,3 @@ def ending_of(
         reason=f"{first.get('error_class')}: {first.get('error_message')}",
         **cost,
     )
-
-
-def failure_class(failure: Mapping[str, Any]) -> FailureClass:
-    """
-    Return the class of a failure as the engine said it, or by its error.
-
-    Examples
-    --------
-    >>> failure_class({"error_class": "builtins.MemoryError", "error_message": ""})
-    <FailureClass.OUT_OF_MEMORY: 'out of memory'>
-    """
-    said = failure.get("failure_class")
-    if said in set(FailureClass):
-        return FailureClass(said)
-    message = f"{failure.get('error_class')}: {failure.get('error_message')}"
-    evidence = str(failure.get("evidence") or "").splitlines()[-_LAST_LINES:]
-    return classify(
-        Evidence(messages=(message,), last_lines=tuple(evidence))
-    ).failure_class
-
-
-def failures_of(workflow: ArchivedWorkflow) -> list[Failure]:
-    """Describe each failed Firework of a workflow as failures of jobs are."""
-    launches = {launch.fw_id: launch for launch in workflow.launches if launch.error}
-    found = []
-    for firework in workflow.fireworks:
-        if firework.state != "FIZZLED":
-            continue
-        launch = launches.get(firework.fw_id)
-        found.append(
-            {
-                "step": firework.step,
-                "ordering_id": firework.ordering_id,
-                "n_orderings": firework.n_orderings,
-                **described_trace(None if launch is None else launch.error),
-            }
-        )
-    return found
-
-
-def described_trace(trace: str | None) -> dict[str, str | None]:
-    r"""
-    Read class and message of an error from the text of its traceback.
-
-    Parameters
-    ----------
-    trace
-        What Python prints of an error; none if nothing was kept.
-
-    Examples
-    --------
-    >>> text = 'Traceback:\n  File "a.py", line 1\nOSError: no'
-    >>> described_trace(text)["error_class"], described_trace(text)["error_message"]
-    ('builtins.OSError', 'no')
-    """
-    if not trace:
-        return {
-            "error_class": None,
-            "error_message": "it left no error: its process is gone",
-            "traceback": None,
-            "failure_class": str(FailureClass.NODE),
-        }
-    lines = trace.rstrip().splitlines()
-    begins = [
-        number
-        for number, line in enumerate(lines)
-        if number
-        and lines[number - 1].startswith("  ")
-        and re.match(r"[\w.]+(:|$)", line)
-    ]
-    words = "\n".join(lines[begins[-1] :]) if begins else lines[-1]
-    name, _, message = words.partition(": ")
-    return {
-        "error_class": name if "." in name else f"builtins.{name}",
-        "error_message": message[:2000],
-        "traceback": "\n".join(lines[-_LAST_LINES:]),
-    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hts_battery.campaign.registered import gate_since, key_sum, registration_digest
 from hts_battery.connections.stores import insert_new
@@ -67,7 +67,7 @@ def register_members(
         ),
     )
     # An index may exceed the 64 bits of a BSON integer, so it is stored as text.
-    members = [
+    members: list[dict[str, Any]] = [
         {
             "campaign": spec.name,
             "candidate_id": candidate.candidate_id,

@@ -75,6 +75,9 @@ class Dispatch:
             FWorker(name=worker),
             m_dir=str(self.folder),
             nlaunches=rockets,
+            # Or it waits for ever for what was taken back.
+            max_loops=1 if rockets else -1,
+            sleep_time=0.1,
             strm_lvl="CRITICAL",
         )
 
