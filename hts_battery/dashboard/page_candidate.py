@@ -43,8 +43,10 @@ if TYPE_CHECKING:
     from dash.development.base_component import Component
 
 CandidateId = Annotated[str, Field(max_length=60, pattern=r"^[A-Za-z0-9-]+$")]
+Degrees = Annotated[float, Field(ge=0, le=360, allow_inf_nan=False)]
 EntryId = Annotated[str, Field(max_length=100)]
 
+_TURNS = {angle: str(angle) for angle in range(0, 361, 90)}
 _GRID = np.linspace(0, HIGHEST_TEMPERATURE, 26)
 
 
@@ -127,7 +129,11 @@ def _cell_panel(data: CandidateData) -> Component:
                     searchable=False,
                 ),
             ),
-            figure("structure", "Relaxed cell.", tall=True),
+            figure("structure", "Relaxed cell."),
+            labelled(
+                "Turn (degrees)",
+                dcc.Slider(id="turn", min=0, max=360, step=5, value=25, marks=_TURNS),
+            ),
         ],
         className="panel",
     )
@@ -151,13 +157,17 @@ def _register(app: Dash, sources: Sources) -> None:
         Output("structure", "figure"),
         Output("structure-words", "children"),
         Input("shown-entry", "value"),
+        Input("turn", "value"),
     )
     @in_thread
-    def show_cell(entry_id: EntryId) -> tuple[go.Figure | dict[str, Any], str]:
+    def show_cell(
+        entry_id: EntryId, turn: Degrees
+    ) -> tuple[go.Figure | dict[str, Any], str]:
         cells = final_structures(sources.reader, [entry_id])
         if entry_id not in cells:
             return {}, "The cell of this ordering is not in the database."
-        return structure_figure(cells[entry_id]), structure_words(cells[entry_id])
+        cell = cells[entry_id]
+        return structure_figure(cell, turn), structure_words(cell)
 
     @app.callback(
         Output("candidate-cards", "children"),

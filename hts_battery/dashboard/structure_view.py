@@ -23,54 +23,90 @@ _BOND = 2.5
 """Longest distance, in angstrom, at which a cation and an anion are joined."""
 _ANIONS = frozenset(("O", "F", "S", "Cl", "N"))
 _UNKNOWN = (128, 128, 128)
+_TILT = 18.0
+"""How far above the horizon the reader stands, in degrees."""
 
 
-def structure_figure(structure: Mapping[str, Any]) -> go.Figure:
+def structure_figure(structure: Mapping[str, Any], turn: float) -> go.Figure:
     """
     Draw atoms, bonds between cations and anions, and the edges of the cell.
+
+    Seen from far away (a parallel projection), drawn from back to front: it needs no
+    graphics hardware, and a slider turns it.
 
     Parameters
     ----------
     structure
         pymatgen's dictionary of a structure.
+    turn
+        Angle about the upright axis, in degrees.
     """
     cell = Structure.from_dict(dict(structure))
+    view = _view(turn)
     symbols = np.array([site.specie.symbol for site in cell])
     inside = np.array([site.frac_coords % 1.0 for site in cell])
     places = inside @ cell.lattice.matrix
     shown = go.Figure()
-    _add_lines(shown, _edges(cell.lattice.matrix), width=2, opacity=0.9)
-    _add_lines(shown, _bonds(symbols, places), width=5, opacity=0.35)
-    for symbol in sorted(set(symbols), key=lambda name: Element(name).Z):
-        here = places[symbols == symbol]
-        radius = float(Element(symbol).atomic_radius or 1.0)
-        shown.add_scatter3d(
-            x=here[:, 0],
-            y=here[:, 1],
-            z=here[:, 2],
-            mode="markers",
-            name=f"{symbol} ({len(here)})",
-            marker={
-                "size": 7 + 6 * radius,
-                "color": "rgb({},{},{})".format(*_colour(symbol)),
-                "line": {"color": "#333333", "width": 1},
-            },
-            hovertemplate=f"{symbol}: %{{x:.2f}}, %{{y:.2f}}, %{{z:.2f}} Å"
-            "<extra></extra>",
-        )
-    hidden = {"visible": False, "showbackground": False}
+    _add_lines(shown, _edges(cell.lattice.matrix), view, width=1.5, opacity=0.9)
+    _add_lines(shown, _bonds(symbols, places), view, width=4, opacity=0.3)
+    _add_atoms(shown, symbols, places @ view.T)
+    hidden = {"visible": False}
     return styled(
         shown,
         margin={"l": 0, "r": 0, "t": 0, "b": 0},
         legend={"orientation": "h", "y": -0.02, "x": 0, "itemsizing": "constant"},
-        scene={
-            "aspectmode": "data",
-            "xaxis": hidden,
-            "yaxis": hidden,
-            "zaxis": hidden,
-            "camera": {"eye": {"x": 1.4, "y": 1.1, "z": 0.8}},
-        },
+        xaxis=hidden,
+        yaxis={**hidden, "scaleanchor": "x"},
+        uirevision=None,
     )
+
+
+def _view(turn: float) -> NDArray[np.float64]:
+    """Return the axes of the picture: across, up, and towards the reader."""
+    angle, tilt = np.radians(turn), np.radians(_TILT)
+    across = np.array([np.cos(angle), np.sin(angle), 0.0])
+    away = np.array([-np.sin(angle), np.cos(angle), 0.0])
+    upright = np.array([0.0, 0.0, 1.0])
+    up = np.cos(tilt) * upright + np.sin(tilt) * away
+    return np.array([across, up, np.sin(tilt) * upright - np.cos(tilt) * away])
+
+
+def _add_atoms(
+    shown: go.Figure, symbols: NDArray[np.str_], seen: NDArray[np.float64]
+) -> None:
+    """Add all atoms as one trace, the nearest last, and a legend."""
+    order = np.argsort(seen[:, 2])
+    drawn = [str(symbol) for symbol in symbols[order]]
+    shown.add_scatter(
+        x=seen[order, 0],
+        y=seen[order, 1],
+        mode="markers",
+        showlegend=False,
+        marker={
+            "size": [_size(symbol) for symbol in drawn],
+            "color": [_colour(symbol) for symbol in drawn],
+            "line": {"color": "#333333", "width": 1},
+            "opacity": 1,
+        },
+        text=drawn,
+        hovertemplate="%{text}<extra></extra>",
+    )
+    for symbol in sorted(set(drawn), key=lambda name: int(Element(name).Z)):
+        shown.add_scatter(
+            x=[None],
+            y=[None],
+            mode="markers",
+            name=f"{symbol} ({drawn.count(symbol)})",
+            marker={
+                "size": 12,
+                "color": _colour(symbol),
+                "line": {"color": "#333333", "width": 1},
+            },
+        )
+
+
+def _size(symbol: str) -> float:
+    return 10 + 9 * float(Element(symbol).atomic_radius or 1.0)
 
 
 def structure_words(structure: Mapping[str, Any]) -> str:
@@ -81,7 +117,7 @@ def structure_words(structure: Mapping[str, Any]) -> str:
     return (
         f"Relaxed cell {cell.composition.formula.replace(' ', '')}, {len(cell)} atoms, "
         f"{lengths} Å, {angles}, {cell.volume / len(cell):.2f} Å³/atom. "
-        "Drag to turn, scroll to zoom."
+        "The slider turns it."
     )
 
 
@@ -109,17 +145,21 @@ def _bonds(
 
 
 def _add_lines(
-    shown: go.Figure, lines: list[NDArray[np.float64]], *, width: float, opacity: float
+    shown: go.Figure,
+    lines: list[NDArray[np.float64]],
+    view: NDArray[np.float64],
+    *,
+    width: float,
+    opacity: float,
 ) -> None:
     gap = np.full((1, 3), np.nan)
-    parts = [part for ends in lines for part in (ends, gap)]
+    parts = [part for ends in lines for part in (ends @ view.T, gap)]
     if not parts:
         return
     points = np.concatenate(parts)
-    shown.add_scatter3d(
-        x=points[:, 0],
-        y=points[:, 1],
-        z=points[:, 2],
+    shown.add_scatter(
+        x=[None if np.isnan(value) else float(value) for value in points[:, 0]],
+        y=[None if np.isnan(value) else float(value) for value in points[:, 1]],
         mode="lines",
         line={"color": GREY, "width": width},
         opacity=opacity,
@@ -128,8 +168,8 @@ def _add_lines(
     )
 
 
-def _colour(symbol: str) -> tuple[int, ...]:
-    return tuple(_colours().get(symbol, _UNKNOWN))
+def _colour(symbol: str) -> str:
+    return "rgb({},{},{})".format(*_colours().get(symbol, _UNKNOWN))
 
 
 @cache

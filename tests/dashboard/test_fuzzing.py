@@ -64,7 +64,8 @@ VALUES = [
 ]  # fmt: skip
 OPERATORS = [
     "=", "!=", "<", "<=", ">", ">=", "HAS", "HAS ALL", "HAS ANY", "HAS ONLY",
-    "CONTAINS", "STARTS WITH", "ENDS WITH", "IS KNOWN", "IS UNKNOWN", "LENGTH", "LENGTH >", "LIKE",
+    "CONTAINS", "STARTS WITH", "ENDS WITH", "IS KNOWN", "IS UNKNOWN", "LENGTH",
+    "LENGTH >", "LIKE",
 ]  # fmt: skip
 RAW = [
     '{"$where": "sleep(10000)"}', "'; DROP TABLE summary; --", "{{7*7}}", "${7*7}",

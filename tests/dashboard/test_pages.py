@@ -228,7 +228,8 @@ def test_a_candidate_has_its_cell_terms_orderings_and_query(
     summary = shown.summary.query_one({"formula": "Li1.2Cr0.2Mn0.2Ti0.4O2"})
     heading = reader.open(f"/candidate/{summary['candidate_id']}")
     assert heading == summary["formula"]
-    reader.until("document.querySelector('#structure canvas')")
+    atoms = "#structure .main-svg .point"
+    reader.until(f"document.querySelectorAll('{atoms}').length >= 40")
     assert "40 atoms" in reader.until(
         "document.querySelector('#structure-words').textContent.includes('40 atoms')"
         " && document.querySelector('#structure-words').textContent"
