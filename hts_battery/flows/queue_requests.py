@@ -69,7 +69,7 @@ def queue_request(
     >>> queue_request(queue_rule("vasp-mp-gga"), atoms=40)
     {'walltime': '12:00:00'}
     >>> queue_request(queue_rule("chgnet"), atoms=40, calculations=20)
-    {'walltime': '02:15:00'}
+    {'walltime': '02:15:00', 'mem': '4G'}
     """
     factors = factors or {}
     hours = rule.hours(atoms) * calculations
