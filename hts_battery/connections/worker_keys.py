@@ -61,10 +61,10 @@ def refuse_unknown_keys(file: str, content: type_content, *, script: str = "") -
 
     Examples
     --------
-    >>> refuse_unknown_keys("my_fworker.yaml", {"nane": "local"})
+    >>> refuse_unknown_keys("my_fworker.yaml", {"names": "local"})
     Traceback (most recent call last):
     ...
-    hts_battery.errors.ConfigurationError: my_fworker.yaml: nane is not accepted; \
+    hts_battery.errors.ConfigurationError: my_fworker.yaml: names is not accepted; \
 did you mean name?
     """
     if file == "my_qadapter.yaml":
