@@ -117,7 +117,7 @@ def dashboard_app(reader: BoundedReader, cache: SnapshotCache) -> Dashboard:
     app = Dash(
         "hts_battery",
         title="hts_battery",
-        update_title=None,
+        update_title="",
         assets_folder=str(_ASSETS),
         backend="fastapi",
         serve_locally=True,

@@ -219,9 +219,9 @@ def candidate_link(candidate_id: str, formula: str) -> Component:
     return dcc.Link(formula, href=f"/candidate/{candidate_id}")
 
 
-def formula_parts(formula: str) -> list[object]:
+def formula_parts(formula: str) -> list[str | int | float | Component | None]:
     """Write a formula with its amounts as subscripts."""
-    parts: list[object] = []
+    parts: list[str | int | float | Component | None] = []
     text = ""
     for character in f"{formula} ":
         is_amount = character.isdigit() or character == "."
