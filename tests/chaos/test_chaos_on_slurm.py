@@ -22,6 +22,7 @@ import pytest
 from fakes import FakeRelaxMaker
 from slurm.queued_campaign import QueuedCampaign
 
+from hts_battery.campaign.backlog import dispatching
 from hts_battery.campaign.campaign_file import load_campaign
 from hts_battery.campaign.holding import cancel
 from hts_battery.connections.database import database
@@ -259,9 +260,17 @@ def test_submitters_killed_half_way_and_two_at_once(
         started.wait()
     both = [submitter(queued, spec) for _ in range(2)]
     assert [one.wait(_WAIT_SECONDS) for one in both] == [0, 0]
-    # As a killer between the two insertions of FireWorks leaves it.
+    # As a killer between the two insertions of FireWorks leaves it: the workflow is
+    # there, its Firework is not, and nobody wrote down where it is.
     workflow = queued.launchpad.workflows.find_one({}, ["nodes"])
-    queued.launchpad.fireworks.delete_one({"fw_id": workflow["nodes"][0]})
+    lost = workflow["nodes"][0]
+    queued.launchpad.fireworks.delete_one({"fw_id": lost})
+    with dispatching(queued.stores, "test") as lease:
+        backlog = queued.backlog
+        for item in list(backlog.items):
+            if item.fw_id == lost:
+                backlog.change(item.content_key, fw_id=None)
+        backlog.save(lease)
     with queued.launching() as launcher:
         queued.finish(launcher)
     queued.assert_exact(computed=40)
