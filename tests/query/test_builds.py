@@ -65,6 +65,7 @@ def test_a_manifest_says_what_went_in(ranked: Campaign, stores: Stores) -> None:
         "thermo small",
         "summary small",
         "aggregates small",
+        "optimade small",
     }
     assert "pymatgen" in manifest.versions
     build_all(stores, temperatures=TEMPERATURES)
