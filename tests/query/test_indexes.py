@@ -11,15 +11,17 @@ from guide import questions, shell_query
 from issued_queries import ISSUED
 from synthetic_summaries import fill
 
+from hts_battery.connections.database import database
 from hts_battery.connections.reading import planned_index
-from hts_battery.connections.stores import COLLECTIONS
+from hts_battery.connections.stores import COLLECTIONS, ensure_indexes, open_stores
 from hts_battery.query import ScreeningDatabase
 from hts_battery.query.filters import filter_criteria
 from hts_battery.query.mongo_filters import mongo_criteria
 from hts_battery.query.planning import planned
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from hts_battery.connections.stores import Stores
 
@@ -117,10 +119,22 @@ def questions_of_few_documents(stores: Stores) -> dict[str, Callable[[], int]]:
     }
 
 
+@pytest.fixture
+def own_stores(tmp_path: Path) -> Iterator[Stores]:
+    """Return stores on a server of their own: it takes minutes to drop so much."""
+    with (
+        database(None, name="hts_battery", data_dir=tmp_path / "hts-data") as opened,
+        open_stores(opened) as stores,
+    ):
+        ensure_indexes(stores)
+        yield stores
+
+
 @pytest.mark.slow
 def test_no_question_takes_longer_where_there_are_more_documents(
-    stores: Stores,
+    own_stores: Stores,
 ) -> None:
+    stores = own_stores
     fill(stores, _FEW)
     few = _seconds(questions_of_few_documents(stores))
     fill(stores, _MANY)
