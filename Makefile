@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 CAMPAIGN ?= workflows/campaigns/quickstart.yaml
 
-.PHONY: screen test test-all test-dft check format bench install gpaw clean help
+.PHONY: screen test test-all test-dft check audit format bench install gpaw clean help
 
 help:
 	@echo "make screen    run the quickstart campaign: compositions to a stability ranking"
@@ -13,6 +13,7 @@ help:
 	@echo "make gpaw      install GPAW, the DFT code of the dft tests (needs the packages docs/gpaw.md names)"
 	@echo "make test-dft  real DFT only: about 3 minutes"
 	@echo "make check     lint, format, types, spelling, import contracts"
+	@echo "make audit     known vulnerabilities of the pinned packages (asks the package index)"
 	@echo "make bench     side-by-side benchmarks"
 
 $(STAMP): pyproject.toml constraints.txt
@@ -47,6 +48,9 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/codespell hts_battery tests docs workflows benchmarks launchpad_configs README.md CONTRIBUTING.md CHANGELOG.md
+
+audit: $(STAMP)
+	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip --progress-spinner off
 
 format: $(STAMP)
 	$(BIN)/ruff format .

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import resource
 import signal
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -233,23 +234,22 @@ def test_a_file_that_is_no_output(launch: Path, stores: Stores) -> None:
     assert (launch / SPOOL).exists()
 
 
-@pytest.fixture
+@contextmanager
 def full_disk() -> Iterator[None]:
-    """Let this process write no file longer than a hundred bytes."""
+    """Let this process write no file longer than a hundred bytes, its log included."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, handler)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
-def test_a_full_disk_leaves_no_half_file(
-    launch: Path, stores: Stores, request: pytest.FixtureRequest
-) -> None:
+def test_a_full_disk_leaves_no_half_file(launch: Path, stores: Stores) -> None:
     output = output_of(compute(str(launch), 3), stores.job_store)
-    request.getfixturevalue("full_disk")
-    with pytest.raises(OSError, match="too large"):
+    with full_disk(), pytest.raises(OSError, match="too large"):
         spool(output, launch)
     assert [path.name for path in launch.iterdir()] == ["computed"]
 
