@@ -168,6 +168,7 @@ def read_snapshot(path: Path) -> Snapshot:
         manifest, rows = _read(path)
     except (
         OSError,
+        EOFError,
         ValueError,
         KeyError,
         tarfile.TarError,
