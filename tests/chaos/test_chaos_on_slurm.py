@@ -243,7 +243,8 @@ def submitter(queued: QueuedCampaign, spec: Path) -> subprocess.Popen[str]:
         text=True,
     )
     assert started.stdout is not None
-    assert started.stdout.readline() == "ready\n"
+    with started.stdout as told:
+        assert told.readline() == "ready\n"
     return started
 
 
