@@ -167,7 +167,7 @@ class _Recovery:
             if not self.dry_run:
                 # Both go through FireWorks' own lock and rules.
                 if deed is Deed.PUT_BACK:
-                    self.launchpad.rerun_fw(fw_id)  # type: ignore[no-untyped-call]
+                    self.launchpad.rerun_fw(fw_id)
                 else:
                     self.launchpad._refresh_wf(fw_id)  # noqa: SLF001 - no public name
             yield RecoveredRun(

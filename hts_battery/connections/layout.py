@@ -47,13 +47,22 @@ def _outdated_summaries(mongo: MongoDatabase[dict[str, Any]]) -> int:
     return mongo["summary"].count_documents({"element_keys": {"$exists": False}})
 
 
+_REPLACED_INDEXES = (
+    ("summary", "formula_1"),
+    ("tasks", "metadata.content_key_1"),
+    ("references", "engine_1"),
+    ("entries", "kind_1_engine_1"),
+)
+
+
 def _remake_summaries(mongo: MongoDatabase[dict[str, Any]]) -> None:
-    """Drop an index that no query uses, and have the next build remake summaries."""
-    try:
-        mongo["summary"].drop_index("formula_1")
-    except OperationFailure as err:
-        if err.code != _INDEX_NOT_FOUND:
-            raise
+    """Drop indexes that others replace, and have the next build remake summaries."""
+    for collection, index in _REPLACED_INDEXES:
+        try:
+            mongo[collection].drop_index(index)
+        except OperationFailure as err:
+            if err.code != _INDEX_NOT_FOUND:
+                raise
     mongo["summary"].update_many(
         {"element_keys": {"$exists": False}}, {"$set": {"input_digest": ""}}
     )

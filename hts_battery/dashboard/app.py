@@ -25,6 +25,7 @@ from hts_battery.dashboard.parts import (
     EVERY_CAMPAIGN,
     HIGHEST_TEMPERATURE,
     Sources,
+    aria,
     labelled,
 )
 from hts_battery.errors import StoreError
@@ -116,7 +117,7 @@ def dashboard_app(reader: BoundedReader, cache: SnapshotCache) -> Dashboard:
     app = Dash(
         "hts_battery",
         title="hts_battery",
-        update_title=None,
+        update_title="",
         assets_folder=str(_ASSETS),
         backend="fastapi",
         serve_locally=True,
@@ -184,14 +185,14 @@ def _navigation() -> Component:
                     for page in PAGES
                     if page.listed
                 ],
-                **{"aria-label": "Pages"},
+                **aria(label="Pages"),
             ),
             html.Button(
                 "Light or dark",
                 id="theme",
                 type="button",
                 className="theme",
-                **{"aria-pressed": "false"},
+                **aria(pressed="false"),
             ),
         ],
         className="bar",
@@ -232,7 +233,7 @@ def _controls(campaigns: list[dict[str, str]], hottest: float) -> Component:
         ],
         className="controls",
         role="region",
-        **{"aria-label": "What is shown"},
+        **aria(label="What is shown"),
     )
 
 

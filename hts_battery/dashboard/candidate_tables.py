@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from dash import dcc, html
 
-from hts_battery.dashboard.parts import MEV, millis, table
+from hts_battery.dashboard.parts import MEV, aria, millis, table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -98,12 +98,12 @@ def decomposition(data: CandidateData) -> Component:
         ],
         className="shares",
         role="img",
-        **{
-            "aria-label": "Shares of atoms: "
+        **aria(
+            label="Shares of atoms: "
             + ", ".join(
                 f"{phase['formula']} {100 * phase['amount']:.1f} %" for phase in phases
             )
-        },
+        ),
     )
     listing = table(
         ("phase", "atoms (%)", "kind", "gas", "reference"),

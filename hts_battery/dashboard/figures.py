@@ -93,7 +93,7 @@ def _edges(energies: NDArray[np.float64]) -> NDArray[np.float64]:
     width = max((max(high, 0) - min(low, 0)) / bins, 0.5)
     first = np.floor(min(low, 0) / width)
     last = np.ceil(max(high, 0) / width) + 1
-    return np.arange(first, last + 1) * width
+    return np.asarray(np.arange(first, last + 1) * width, float)
 
 
 def entropy_figure(

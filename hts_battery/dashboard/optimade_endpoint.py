@@ -117,7 +117,7 @@ class _LiteralTransformer(MongoTransformer):
     def fuzzy_string_op_rhs(self, arg: list[Any]) -> dict[str, Any]:
         """Escape what is compared with CONTAINS, STARTS and ENDS."""
         *words, text = arg
-        found: dict[str, Any] = super().fuzzy_string_op_rhs(
+        found: dict[str, Any] = super().fuzzy_string_op_rhs(  # type: ignore[no-untyped-call]
             [*words, re.escape(str(text))]
         )
         return found

@@ -24,6 +24,7 @@ from hts_battery.dashboard.parts import (
     Kelvin,
     Page,
     Sources,
+    aria,
     card,
     cards,
     figure,
@@ -75,7 +76,7 @@ def _layout(sources: Sources, candidate_id: str) -> Component:
                 className="lead",
             ),
             *_warnings(first),
-            html.Div(id="candidate-cards", **{"aria-live": "polite"}),
+            html.Div(id="candidate-cards", **aria(live="polite")),
             html.Div(
                 [_cell_panel(data), figure("candidate-lines", "E_hull over T.")],
                 className="grid",

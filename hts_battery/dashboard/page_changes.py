@@ -13,6 +13,7 @@ from hts_battery.dashboard.parts import (
     CampaignChoice,
     Page,
     Sources,
+    aria,
     candidate_link,
     chosen,
     heading,
@@ -59,7 +60,7 @@ def _layout(sources: Sources, _rest: str) -> Component:
                     searchable=False,
                 ),
             ),
-            html.Div(id="changes", **{"aria-live": "polite"}),
+            html.Div(id="changes", **aria(live="polite")),
             table(
                 ("started", "state", "seconds", "written", "removed", "failed", "run"),
                 [_build_row(doc) for doc in builds],

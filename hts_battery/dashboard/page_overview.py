@@ -12,6 +12,7 @@ from hts_battery.dashboard.parts import (
     Kelvin,
     Page,
     Sources,
+    aria,
     candidate_link,
     card,
     cards,
@@ -38,7 +39,7 @@ def _layout(_sources: Sources, _rest: str) -> Component:
                 "How far the campaigns are, and which candidates mixing entropy "
                 "stabilises.",
             ),
-            html.Div(id="overview", **{"aria-live": "polite"}),
+            html.Div(id="overview", **aria(live="polite")),
         ]
     )
 
@@ -105,7 +106,7 @@ def _progress(snapshot: Snapshot, campaign: str | None) -> Component:
             html.Progress(
                 value=str(one.ranked),
                 max=str(max(one.candidates, 1)),
-                **{"aria-label": f"{one.campaign}: {one.ranked} of {one.candidates}"},
+                **aria(label=f"{one.campaign}: {one.ranked} of {one.candidates}"),
             ),
         )
         for one in snapshot.progress

@@ -20,6 +20,7 @@ from hts_battery.dashboard.parts import (
     Kelvin,
     Page,
     Sources,
+    aria,
     chosen,
     figure,
     heading,
@@ -40,7 +41,7 @@ def _layout(_sources: Sources, _rest: str) -> Component:
                 "E_hull(T) = E_hull - T·S from the stored terms, so any temperature "
                 "can be asked for: move the slider.",
             ),
-            html.P(id="stable-count", className="headline", **{"aria-live": "polite"}),
+            html.P(id="stable-count", className="headline", **aria(live="polite")),
             html.Div(
                 [
                     figure("distribution", "Distribution of E_hull."),

@@ -17,6 +17,7 @@ from hts_battery.dashboard.parts import (
     Kelvin,
     Page,
     Sources,
+    aria,
     chosen,
     heading,
     labelled,
@@ -76,7 +77,7 @@ def _layout(_sources: Sources, _rest: str) -> Component:
                 ),
                 "Press Enter to apply.",
             ),
-            html.P(id="table-count", className="headline", **{"aria-live": "polite"}),
+            html.P(id="table-count", className="headline", **aria(live="polite")),
             AgGrid(
                 id="table",
                 rowModelType="infinite",

@@ -50,6 +50,18 @@ class Page:
     """Whether the navigation names it."""
 
 
+def aria(**names: str) -> dict[str, Any]:
+    """
+    Name attributes for screen readers, which hold a hyphen.
+
+    Examples
+    --------
+    >>> aria(label="Pages")
+    {'aria-label': 'Pages'}
+    """
+    return {f"aria-{name}": value for name, value in names.items()}
+
+
 def chosen(campaign: str) -> str | None:
     """Return the name of a campaign; none for all of them."""
     return None if campaign == EVERY_CAMPAIGN else campaign
@@ -79,7 +91,7 @@ def cards(found: Iterable[Component]) -> Component:
 
 def table(
     columns: Sequence[str],
-    rows: Iterable[Sequence[object]],
+    rows: Iterable[Sequence[Any]],
     *,
     caption: str,
     numbers: Sequence[str] = (),
@@ -103,7 +115,7 @@ def table(
     """
     right = {place for place, name in enumerate(columns) if name in numbers}
 
-    def cell(place: int, value: object) -> Component:
+    def cell(place: int, value: Any) -> Component:  # noqa: ANN401 - what Dash shows
         style = "number" if place in right else ""
         if row_headings and place == 0:
             return html.Th(value, scope="row", className=style)
@@ -133,7 +145,7 @@ def table(
         className="scrolls",
         tabIndex=0,
         role="region",
-        **{"aria-label": caption},
+        **aria(label=caption),
     )
 
 
@@ -165,7 +177,7 @@ def figure(
                     style={"height": "34rem" if tall else "24rem"},
                 ),
                 role="img",
-                **{"aria-labelledby": f"{name}-words"},
+                **aria(labelledby=f"{name}-words"),
             ),
             html.Figcaption(words, id=f"{name}-words"),
         ],
@@ -183,7 +195,7 @@ EMPTY_LAYOUT: dict[str, Any] = {
 
 def labelled(label: str, control: Component, note: str = "") -> Component:
     """Name a control; a click on the name is one on the control."""
-    name = str(control.id)
+    name = str(getattr(control, "id", ""))
     words = [html.Label(label, htmlFor=name, id=f"{name}-label"), control]
     return html.Div([*words, html.Small(note)] if note else words, className="control")
 
@@ -207,9 +219,9 @@ def candidate_link(candidate_id: str, formula: str) -> Component:
     return dcc.Link(formula, href=f"/candidate/{candidate_id}")
 
 
-def formula_parts(formula: str) -> list[object]:
+def formula_parts(formula: str) -> list[str | int | float | Component | None]:
     """Write a formula with its amounts as subscripts."""
-    parts: list[object] = []
+    parts: list[str | int | float | Component | None] = []
     text = ""
     for character in f"{formula} ":
         is_amount = character.isdigit() or character == "."

@@ -104,7 +104,7 @@ class Columns:
             return np.ones(len(self), bool)
         if campaign not in self.campaigns:
             return np.zeros(len(self), bool)
-        return self.campaign_numbers == self.campaigns.index(campaign)
+        return np.equal(self.campaign_numbers, self.campaigns.index(campaign))
 
     def ranking(self, campaign: str | None, temperature: float) -> NDArray[np.int64]:
         """

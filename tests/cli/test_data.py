@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from fakes import fake_reference_energies
 
+from hts_battery.campaign.building import BUILDERS
 from hts_battery.connections import embedded
 from hts_battery.connections.stores import open_stores
 from hts_battery.flows.references import shipped_energies
@@ -121,12 +122,12 @@ def test_references_are_computed_as_a_campaign_computes_its_candidates(
 @pytest.mark.usefixtures("screened")
 def test_build_counts_what_it_did(hts: Callable[..., Answer]) -> None:
     (total,) = hts("build", "all", "--json").lines
-    assert list(total) == ["entries", "thermo", "summary", "aggregates"]
+    assert list(total) == list(BUILDERS)
     for counts in total.values():
         assert set(counts) >= COUNTS
         assert counts["read"] == counts["unchanged"] > 0
         assert counts["written"] == counts["failed"] == 0
-    for name in ("entries", "thermo", "summary", "aggregates"):
+    for name in BUILDERS:
         (one,) = hts("build", name, "--json").lines
         assert list(one) == [name]
     assert "unchanged" in hts("build", "all").out

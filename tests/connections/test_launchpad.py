@@ -133,6 +133,7 @@ def test_rlaunch_with_exact_ids(
 ) -> None:
     environment = {"HTS_BATTERY_MONGO_URI": database.uri}
     environment |= {"HTS_BATTERY_DATABASE": database.name}
+    environment |= {"HTS_PYTHON": sys.executable}
     environment |= {"HTS_BATTERY_EXECUTION_RECORD": str(tmp_path / "record")}
     templates = Path(__file__).resolve().parents[2] / "launchpad_configs"
     config = tmp_path / "config"

@@ -8,7 +8,7 @@ import pytest
 from fakes import fake_reference_energies
 
 from hts_battery.builders.screening_builder import new_run_id
-from hts_battery.campaign.building import build_all
+from hts_battery.campaign.building import BUILDERS, build_all
 from hts_battery.campaign.references import store_references
 from hts_battery.errors import ConfigurationError, StoreError
 from hts_battery.query.builds import differences, fold_changes, runs
@@ -59,12 +59,13 @@ def test_a_manifest_says_what_went_in(ranked: Campaign, stores: Stores) -> None:
     (hull,) = manifest.hulls
     assert hull.n_references == len(fake_reference_energies())
     assert hull.hull_version == stores.summary.query_one({})["hull_version"]
-    assert set(manifest.reports) == {"entries", "thermo", "summary", "aggregates"}
+    assert set(manifest.reports) == set(BUILDERS)
     assert set(manifest.input_digests) == {
         "entries",
         "thermo small",
         "summary small",
         "aggregates small",
+        "optimade small",
     }
     assert "pymatgen" in manifest.versions
     build_all(stores, temperatures=TEMPERATURES)
