@@ -52,7 +52,7 @@ pytestmark = [
 
 SUBMIT = Path(__file__).with_name("submit_with_fake.py")
 WIDER = ("Cr3+, Ti4+, Nb5+]", "Cr3+, V3+, Fe3+, Ti4+, Nb5+]")
-_WAIT_SECONDS = 900
+_WAIT_SECONDS = 240
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.slurm, pytest.mark.mongo, pytest.mark.slow]
 
 CANDIDATES = 200
-_TIMEOUT_SECONDS = 3600
+_TIMEOUT_SECONDS = 480
 
 
 def test_two_hundred_candidates(
