@@ -117,7 +117,7 @@ class QueuedCampaign:
         finally:
             launcher.stop()
 
-    def finish(self, launcher: Launcher, *, timeout: float = 1800.0) -> FeedReport:
+    def finish(self, launcher: Launcher, *, timeout: float = 300.0) -> FeedReport:
         """Look again and again until the campaign is done."""
         deadline = time.monotonic() + timeout
         while True:

@@ -114,7 +114,7 @@ class RenderedWorker:
             "PYTHONPATH": f"{PROJECT}:{PROJECT / 'tests'}",
         }
 
-    def qlaunch(self, *, jobs: int = 4, timeout: float = 900.0) -> None:
+    def qlaunch(self, *, jobs: int = 4, timeout: float = 240.0) -> None:
         """Send what is ready to the queue until nothing more is to come."""
         command = [
             *(sys.executable, "-m", "hts_battery.connections.fireworks_commands"),
@@ -139,7 +139,7 @@ class RenderedWorker:
         # Jobs made on a node are not there yet when qlaunch looks for the last time.
         while launchpad.run_exists(FWorker(name=self.name)):
             self.qlaunch(jobs=jobs)
-            self.slurm.wait_for_jobs(timeout=900)
+            self.slurm.wait_for_jobs(timeout=240)
 
     def printed(self) -> str:
         """Return all that the jobs printed."""

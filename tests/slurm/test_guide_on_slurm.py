@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 PAGE = PROJECT / "docs" / "operator.md"
 MARK = "<!-- ten commands: a test runs this block -->\n```bash\n"
 URI = re.compile(r"(?<=^HTS_BATTERY_MONGO_URI=)'[^']*'", re.MULTILINE)
-_TIMEOUT_SECONDS = 3600
+_TIMEOUT_SECONDS = 480
 
 
 def commands() -> list[str]:

@@ -70,7 +70,7 @@ def kinds(stores: Stores) -> list[EndingKind | None]:
 
 
 def wait_for_calls(counter: Path, number: int) -> None:
-    deadline = time.monotonic() + 900
+    deadline = time.monotonic() + 240
     while not counter.exists() or len(counter.read_text().splitlines()) < number:
         assert time.monotonic() < deadline
         time.sleep(0.2)
@@ -111,7 +111,7 @@ def test_a_campaign_without_the_database(  # noqa: PLR0915 - one story
     wait_for_calls(counter, 2)
     slurm.run("scancel", first)
     slurm.run("scontrol", "release", second)
-    slurm.wait_for_jobs(timeout=900)
+    slurm.wait_for_jobs(timeout=240)
     assert len(counter.read_text().splitlines()) == 4, worker.printed()
 
     with server(tmp_path) as (stores, launchpad):
@@ -125,7 +125,7 @@ def test_a_campaign_without_the_database(  # noqa: PLR0915 - one story
         assert kinds(stores).count(EndingKind.COMPUTED) == 2
         with closed(slurm):
             worker.qlaunch()
-    slurm.wait_for_jobs(timeout=900)
+    slurm.wait_for_jobs(timeout=240)
 
     with server(tmp_path) as (stores, launchpad):
         assert ingest(worker.offline, stores, launchpad).completed == 1
