@@ -48,6 +48,7 @@ pytestmark = [
     pytest.mark.slurm,
     pytest.mark.mongo,
     pytest.mark.slow,
+    pytest.mark.long,
 ]
 
 SUBMIT = Path(__file__).with_name("submit_with_fake.py")

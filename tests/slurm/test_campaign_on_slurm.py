@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from hts_battery.connections.stores import Stores
 
-pytestmark = [pytest.mark.slurm, pytest.mark.mongo, pytest.mark.slow]
+pytestmark = [pytest.mark.slurm, pytest.mark.mongo, pytest.mark.slow, pytest.mark.long]
 
 CANDIDATES = 200
 # Cells of twenty atoms, in a space that has enough members in such cells.

@@ -19,7 +19,7 @@ from hts_battery.connections.stores import open_stores
 if TYPE_CHECKING:
     from slurm.one_node_slurm import OneNodeSlurm
 
-pytestmark = [pytest.mark.slurm, pytest.mark.slow]
+pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.long]
 
 PAGE = PROJECT / "docs" / "operator.md"
 MARK = "<!-- ten commands: a test runs this block -->\n```bash\n"

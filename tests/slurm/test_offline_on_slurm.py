@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from slurm.one_node_slurm import OneNodeSlurm
 
-pytestmark = [pytest.mark.slurm, pytest.mark.slow]
+pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.long]
 
 
 @contextmanager

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 pytestmark = [
     pytest.mark.slurm,
     pytest.mark.slow,
+    pytest.mark.long,
     # The elements that the hull needs are metals; the settings are MP's all the same.
     pytest.mark.filterwarnings("ignore:Relaxation of likely metal with ISMEAR"),
     pytest.mark.filterwarnings("ignore:No POTCAR file with matching TITEL"),
