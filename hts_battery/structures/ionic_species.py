@@ -95,7 +95,7 @@ def ions(
     Examples
     --------
     >>> ions(["Li", "F"], [1, -1]).charges.tolist()
-    [0.6, -0.6]
+    [0.23, -0.23]
     """
     if abs(sum(charges)) > _NEUTRAL * len(charges):
         raise CalculationError(
