@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.query.builds import Difference, Differences, fold_changes
@@ -15,7 +16,12 @@ MOST_SETS = 1000
 
 def read_builds(reader: BoundedReader, *, limit: int) -> list[dict[str, Any]]:
     """Return the manifests of the builds, the latest first."""
-    return reader.find("builds", {}, sort={"run_id": -1}, limit=limit)
+    docs = reader.find("builds", {}, sort={"run_id": -1}, limit=limit)
+    for doc in docs:
+        for name in ("started_at", "finished_at"):
+            if doc.get(name) is not None:  # the database drops that it is UTC
+                doc[name] = doc[name].replace(tzinfo=UTC)
+    return docs
 
 
 def read_changes(

@@ -13,7 +13,7 @@ logging.getLogger("optimade").addHandler(logging.NullHandler())
 # ruff: noqa: E402 - nothing of the library may be imported before that
 from fastapi import HTTPException
 from fastapi.exceptions import RequestValidationError
-from optimade.exceptions import BadRequest
+from optimade.exceptions import BadRequest, VersionNotSupported
 from optimade.filtertransformers.mongo import MongoTransformer
 from optimade.models import StructureResource
 from optimade.server.config import ServerConfig, SupportedBackend
@@ -22,6 +22,7 @@ from optimade.server.entry_collections import EntryCollection
 from optimade.server.exception_handlers import general_exception
 from optimade.server.mappers import StructureMapper
 from pymatgen.core import Structure
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from hts_battery.dashboard.limits import check_filter
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
         EntryListingQueryParams,
         SingleEntryQueryParams,
     )
-    from starlette.requests import Request
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from hts_battery.connections.bounded_reader import BoundedReader
 
@@ -94,8 +95,29 @@ def optimade_app(
     # what went wrong inside.
     app.add_exception_handler(RequestValidationError, _wrong)
     app.add_exception_handler(Exception, _broken)
+    app.add_middleware(_RefusedVersions)
     app.state.entry_collections["structures"] = SummaryStructures(reader, config)
     return app
+
+
+class _RefusedVersions:
+    """
+    Answers for a version that is not there.
+
+    The library raises from a middleware, where no handler of the application sees it,
+    and a server would log it as an error of its own.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        try:
+            await self._app(scope, receive, send)
+        except VersionNotSupported as err:
+            answer = general_exception(Request(scope), err)
+            await answer(scope, receive, send)
 
 
 def _wrong(request: Request, error: Exception) -> JSONResponse:
