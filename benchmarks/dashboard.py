@@ -1,10 +1,10 @@
 """
 How long the dashboard takes on 18,810 summaries: start, first view, slider, table.
 
-``python benchmarks/dashboard.py --data-dir FOLDER --json`` serves the database of a
-folder (any number of summaries, for example those of benchmarks/query.py) and drives
-headless Chromium. The peer of each figure is what the same answer costs without a
-browser, or a plain read of the same documents.
+``python benchmarks/dashboard.py --json`` makes 18,810 synthetic summaries in a server of
+its own (``--data-dir FOLDER`` takes the database of a folder instead), serves them and
+drives headless Chromium. The peer of each figure is what the same answer costs without
+a browser, or a plain read of the same documents.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import json
 import shutil
 import socket
 import statistics
+import sys
+import tempfile
 import time
 from pathlib import Path
 from threading import Thread
@@ -26,10 +28,15 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from hts_battery.connections.bounded_reader import BoundedReader
 from hts_battery.connections.database import database
+from hts_battery.connections.stores import ensure_indexes, open_stores
 from hts_battery.dashboard.aggregates import pair_counts
 from hts_battery.dashboard.server import ServerOptions, create_server
 from hts_battery.dashboard.serving import server_of
 from hts_battery.dashboard.snapshot import read_snapshot
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
+from synthetic_summaries import fill
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +44,9 @@ if TYPE_CHECKING:
     from selenium.webdriver.remote.webdriver import WebDriver
 
     from hts_battery.connections.database import Database
+
+SUMMARIES = 18_810
+"""Of the campaign that is made where none is given."""
 
 REPEATS = 5
 SECONDS = 120
@@ -104,12 +114,18 @@ VIEWS = {
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--data-dir", type=Path, help="database to take instead")
     parser.add_argument("--json", action="store_true", help="the only format")
     arguments = parser.parse_args()
-    with database(None, name="hts_battery", data_dir=arguments.data_dir) as opened:
-        in_memory(BoundedReader(opened, seconds=600))
-        in_browser(opened)
+    with tempfile.TemporaryDirectory() as folder:
+        data_dir = arguments.data_dir or Path(folder)
+        with database(None, name="hts_battery", data_dir=data_dir) as opened:
+            if arguments.data_dir is None:
+                with open_stores(opened) as stores:
+                    ensure_indexes(stores)
+                    fill(stores, SUMMARIES)
+            in_memory(BoundedReader(opened, seconds=600))
+            in_browser(opened)
 
 
 def in_memory(reader: BoundedReader) -> None:
