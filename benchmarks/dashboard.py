@@ -1,7 +1,7 @@
 """
 How long the dashboard takes on 18,810 summaries: start, first view, slider, table.
 
-``python benchmarks/dashboard.py --json`` makes 18,810 synthetic summaries in a server of
+``python benchmarks/dashboard.py --json`` makes 18,810 invented summaries on a server of
 its own (``--data-dir FOLDER`` takes the database of a folder instead), serves them and
 drives headless Chromium. The peer of each figure is what the same answer costs without
 a browser, or a plain read of the same documents.
