@@ -1,8 +1,7 @@
 """
 Random and malicious requests: no traceback, no write, no stall, clear refusals.
 
-HTS_BATTERY_TEST_REQUESTS says how many are sent (400 if not set; 10,000 were, see
-docs/dashboard.md).
+``HTS_BATTERY_TEST_REQUESTS`` says how many are sent: 400 where it is not set.
 """
 
 from __future__ import annotations
