@@ -39,7 +39,8 @@ from hts_battery.campaign.references import store_references
 from hts_battery.campaign.registration import register
 from hts_battery.connections import embedded
 from hts_battery.connections.database import database
-from hts_battery.connections.stores import ensure_indexes, open_stores
+from hts_battery.connections.indexes import ensure_indexes
+from hts_battery.connections.stores import open_stores
 from hts_battery.flows.references import shipped_energies
 from hts_battery.query import ScreeningDatabase
 from hts_battery.schemas.formula import integer_amounts, parse_formula

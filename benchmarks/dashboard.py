@@ -28,7 +28,8 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from hts_battery.connections.bounded_reader import BoundedReader
 from hts_battery.connections.database import database
-from hts_battery.connections.stores import ensure_indexes, open_stores
+from hts_battery.connections.indexes import ensure_indexes
+from hts_battery.connections.stores import open_stores
 from hts_battery.dashboard.aggregates import pair_counts
 from hts_battery.dashboard.server import ServerOptions, create_server
 from hts_battery.dashboard.serving import server_of

@@ -50,8 +50,9 @@ from hts_battery.campaign.feeding import feed
 from hts_battery.campaign.submission import plan_submission, submit_campaign
 from hts_battery.connections import embedded
 from hts_battery.connections.database import database
+from hts_battery.connections.indexes import ensure_indexes
 from hts_battery.connections.launchpad import open_launchpad, submit
-from hts_battery.connections.stores import ensure_indexes, open_stores
+from hts_battery.connections.stores import open_stores
 from hts_battery.flows.screen import ScreenMaker
 
 if TYPE_CHECKING:

@@ -47,7 +47,8 @@ from monty.json import MontyEncoder
 from hts_battery.campaign.campaign_file import load_campaign
 from hts_battery.connections import embedded
 from hts_battery.connections.database import database
-from hts_battery.connections.stores import ensure_indexes, open_stores
+from hts_battery.connections.indexes import ensure_indexes
+from hts_battery.connections.stores import open_stores
 from hts_battery.flows.cells import candidate_orderings
 from hts_battery.flows.local import run_flow_locally
 from hts_battery.flows.screen import ScreenMaker

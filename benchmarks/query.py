@@ -35,10 +35,8 @@ from synthetic_summaries import fill  # noqa: E402 - likewise
 
 from hts_battery.connections import embedded  # noqa: E402 - likewise
 from hts_battery.connections.database import database  # noqa: E402 - likewise
-from hts_battery.connections.stores import (  # noqa: E402 - likewise
-    ensure_indexes,
-    open_stores,
-)
+from hts_battery.connections.indexes import ensure_indexes  # noqa: E402 - likewise
+from hts_battery.connections.stores import open_stores  # noqa: E402 - likewise
 from hts_battery.errors import HTSBatteryError  # noqa: E402 - likewise
 from hts_battery.query import ScreeningDatabase  # noqa: E402 - likewise
 from hts_battery.query.exporting import exported  # noqa: E402 - likewise

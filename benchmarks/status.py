@@ -36,8 +36,9 @@ from hts_battery.campaign.status import campaign_status
 from hts_battery.campaign.submission import plan_submission
 from hts_battery.connections import embedded
 from hts_battery.connections.database import database
+from hts_battery.connections.indexes import ensure_indexes
 from hts_battery.connections.launchpad import open_launchpad
-from hts_battery.connections.stores import ensure_indexes, open_stores
+from hts_battery.connections.stores import open_stores
 from hts_battery.schemas.dispatch import (
     BLOCK_SIZE,
     BacklogBlock,

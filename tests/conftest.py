@@ -84,7 +84,8 @@ def database(mongo_uri: str, tmp_path: Path) -> Iterator[Database]:
 @pytest.fixture
 def stores(database: Database) -> Iterator[Stores]:
     """Return the stores of an empty database, indexes made."""
-    from hts_battery.connections.stores import ensure_indexes, open_stores  # noqa: PLC0415 - as above
+    from hts_battery.connections.indexes import ensure_indexes  # noqa: PLC0415 - as above
+    from hts_battery.connections.stores import open_stores  # noqa: PLC0415 - as above
 
     with open_stores(database) as opened:
         ensure_indexes(opened)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hts_battery.builders.screening_builder import run_builder
 from hts_battery.campaign.building import aggregates_builder
 from hts_battery.connections.contents import write_documents
-from hts_battery.connections.stores import ensure_index
+from hts_battery.connections.indexes import ensure_index
 from hts_battery.schemas.campaign import CampaignSpec
 from hts_battery.schemas.candidate import candidate_id
 from hts_battery.schemas.formula import canonical_formula, parse_formula

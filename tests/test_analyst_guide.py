@@ -12,7 +12,7 @@ from synthetic_summaries import METALS, fill
 from typer.testing import CliRunner
 
 from hts_battery.cli.app import app
-from hts_battery.connections.stores import expected_indexes
+from hts_battery.connections.database_collections import expected_indexes
 from hts_battery.query import ScreeningDatabase
 from hts_battery.query.query_fields import ALIASES, FIELDS
 from hts_battery.settings import BlobStore, get_settings

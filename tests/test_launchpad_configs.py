@@ -16,8 +16,8 @@ from fireworks import FWorker, LaunchPad, fw_config
 from fireworks.utilities.fw_serializers import load_object_from_file
 from jobflow.settings import JobflowSettings
 
+from hts_battery.connections.database_collections import COLLECTIONS
 from hts_battery.connections.journal_store import JournalStore
-from hts_battery.connections.stores import COLLECTIONS
 from hts_battery.connections.worker_configs import (
     SCRIPT_NAME,
     TEMPLATE_NAMES,

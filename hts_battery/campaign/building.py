@@ -26,9 +26,9 @@ from hts_battery.builders.summary import SummaryBuilder
 from hts_battery.builders.thermo import ThermoBuilder
 from hts_battery.campaign.judged import forget_judged, note_judged
 from hts_battery.campaign.unchanged import ChainInputs, LastRun, document_counts
+from hts_battery.connections.indexes import ensure_index
 from hts_battery.connections.locks import exclusive
 from hts_battery.connections.processes import host_name
-from hts_battery.connections.stores import ensure_index
 from hts_battery.errors import ConfigurationError
 from hts_battery.schemas.build import (
     BuildManifest,

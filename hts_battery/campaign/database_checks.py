@@ -15,8 +15,8 @@ from hts_battery.connections.health import (
     unknown_indexes,
     uri_options,
 )
+from hts_battery.connections.indexes import ensure_indexes, missing_indexes
 from hts_battery.connections.layout import check_layout
-from hts_battery.connections.stores import ensure_indexes, missing_indexes
 from hts_battery.errors import StoreError
 from hts_battery.schemas.finding import Finding, Level
 

@@ -74,7 +74,8 @@ def backup(folder: Backup, dry_run: DryRun = False, as_json: AsJson = False) -> 
     from hts_battery.campaign.backlog import LEASE
     from hts_battery.campaign.building import LOCK
     from hts_battery.connections import backups
-    from hts_battery.connections.stores import ensure_indexes, screening_stores
+    from hts_battery.connections.indexes import ensure_indexes
+    from hts_battery.connections.stores import screening_stores
 
     if not database_exists():
         raise ConfigurationError("there is no database to make a backup of")

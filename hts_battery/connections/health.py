@@ -9,8 +9,8 @@ from pymongo.errors import OperationFailure
 from pymongo.uri_parser import parse_uri
 
 from hts_battery.connections.clients import shared_client, translated_errors
+from hts_battery.connections.database_collections import expected_indexes
 from hts_battery.connections.locks import holder_death
-from hts_battery.connections.stores import expected_indexes
 
 if TYPE_CHECKING:
     from datetime import timedelta

@@ -18,6 +18,7 @@ from bson import json_util
 from bson.errors import BSONError
 from maggma.stores import MemoryStore
 
+from hts_battery.connections.database_collections import BLOBS
 from hts_battery.connections.executions import append_durably
 from hts_battery.errors import StoreError
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 _FIREWORK = "FW.json"  # FireWorks writes it into every launch folder
 _SUFFIX = ".jsonl"
-_BLOBS = "blobs"  # the collection of large parts, as in stores.COLLECTIONS
 
 
 class JournalStore(MemoryStore):
@@ -121,7 +121,7 @@ def read_journal(path: Path) -> Iterator[tuple[dict[str, Any], str | list[str]]]
         The journal; one that does not exist holds nothing.
     """
     owner = path.name.partition(".")[0]
-    blobs = path.with_name(f"{owner}.{_BLOBS}{_SUFFIX}")
+    blobs = path.with_name(f"{owner}.{BLOBS}{_SUFFIX}")
     present = {document["blob_uuid"] for document, _ in _lines(blobs)}
     for document, key in _lines(path):
         if path == blobs or present.issuperset(_blob_uuids(document)):

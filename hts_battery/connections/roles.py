@@ -10,7 +10,7 @@ from pymongo.errors import OperationFailure
 
 from hts_battery.connections.bounded_reader import READABLE
 from hts_battery.connections.clients import shared_client, translated_errors
-from hts_battery.connections.stores import BLOBS
+from hts_battery.connections.database_collections import BLOBS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

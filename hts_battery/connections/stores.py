@@ -1,10 +1,10 @@
-"""The collections: each is named, keyed and indexed here and nowhere else."""
+"""The stores: every collection of a database as a connected maggma store."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from jobflow import JobStore
 from maggma.stores import GridFSStore, MongoStore, S3Store
@@ -14,171 +14,26 @@ from hts_battery.connections.clients import (
     acquire_client,
     redact,
     release_client,
-    shared_client,
     translated_errors,
 )
 from hts_battery.connections.database import Database, database
-from hts_battery.connections.layout import check_layout, mark_layout
+from hts_battery.connections.database_collections import BLOBS, COLLECTIONS
+from hts_battery.connections.indexes import ensure_indexes
+from hts_battery.connections.layout import check_layout
 from hts_battery.errors import ConfigurationError, StoreError
 from hts_battery.settings import BlobStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
     from types import TracebackType
 
     from maggma.core import Store
     from pymongo.collection import Collection
-    from pymongo.database import Database as MongoDatabase
 
     from hts_battery.settings import HTSBatterySettings
 
 _INSERT_BATCH = 1000
 _DUPLICATE = 11000
-
-BLOBS = "blobs"
-"""Collection of large outputs, or of their index when a bucket holds them."""
-
-
-class Index(NamedTuple):
-    """An index of a collection: its fields in order, and whether they identify."""
-
-    fields: tuple[str, ...]
-    unique: bool = False
-
-
-COLLECTIONS: dict[str, tuple[str, tuple[Index, ...]]] = {
-    "campaigns": ("name", (Index(("name",), unique=True),)),
-    "members": (
-        "candidate_id",
-        (
-            Index(("campaign", "candidate_id"), unique=True),
-            Index(("campaign", "released")),
-            Index(("content_key",)),
-            Index(("released", "campaign")),
-        ),
-    ),
-    "candidates": (
-        "candidate_id",
-        (Index(("candidate_id",), unique=True), Index(("family",))),
-    ),
-    "tasks": (
-        "uuid",
-        (
-            # jobflow resolves every reference by uuid and newest index.
-            Index(("uuid", "index"), unique=True),
-            Index(("metadata.candidate_id",)),
-            Index(("metadata.content_key", "metadata.step")),
-            Index(("metadata.phase_id",)),
-            Index(("metadata.step",)),
-            Index(("completed_at",)),
-        ),
-    ),
-    BLOBS: (
-        "blob_uuid",
-        (
-            Index(("blob_uuid",), unique=True),
-            Index(("job_uuid", "job_index")),
-        ),
-    ),
-    "failures": (
-        "content_key",
-        (Index(("content_key",), unique=True), Index(("candidate_id",))),
-    ),
-    "references": (
-        "phase_id",
-        (Index(("phase_id", "engine"), unique=True), Index(("engine", "rejected"))),
-    ),
-    "entries": (
-        "entry_id",
-        (
-            Index(("entry_id",), unique=True),
-            Index(("candidate_id", "engine")),
-            Index(("content_key",)),
-            Index(("kind", "engine", "state")),
-            Index(("input_digest",)),
-        ),
-    ),
-    "thermo": (
-        "candidate_id",
-        (
-            Index(("campaign", "candidate_id", "temperature"), unique=True),
-            Index(("candidate_id", "temperature")),
-            Index(("campaign", "state")),
-            Index(("input_digest",)),
-        ),
-    ),
-    "summary": (
-        "candidate_id",
-        (
-            Index(("campaign", "candidate_id"), unique=True),
-            Index(("candidate_id",)),
-            Index(("canonical_formula",)),
-            Index(("chemical_system",)),
-            Index(("element_keys",)),
-            Index(("energy_above_hull",)),
-            Index(("mixing_temperature",)),
-            Index(("n_metals",)),
-            Index(("family",)),
-            Index(("flags",)),
-            Index(("input_digest",)),
-        ),
-    ),
-    "rankings": (
-        "ranking_id",
-        (
-            Index(("ranking_id",), unique=True),
-            Index(("campaign", "temperature", "first_rank")),
-        ),
-    ),
-    "aggregates": ("campaign", (Index(("campaign",), unique=True),)),
-    # What an OPTIMADE filter may name; see schemas/optimade.py.
-    "optimade_structures": (
-        "id",
-        (
-            Index(("campaign", "candidate_id"), unique=True),
-            Index(("id",), unique=True),
-            Index(("elements",)),
-            Index(("nelements",)),
-            Index(("chemical_formula_reduced",)),
-            Index(("chemical_formula_anonymous",)),
-            Index(("e_hull",)),
-        ),
-    ),
-    "hulls": ("hull_version", (Index(("hull_version",), unique=True),)),
-    "changes": (
-        "change_id",
-        (Index(("change_id",), unique=True), Index(("run_id",))),
-    ),
-    "builds": (
-        "run_id",
-        (Index(("run_id",), unique=True), Index(("state",))),
-    ),
-    "locks": ("name", (Index(("name",), unique=True),)),
-    "submissions": ("campaign", (Index(("campaign",), unique=True),)),
-    "backlog": ("block", (Index(("campaign", "block"), unique=True),)),
-    # What the builders said, in few documents; which messages were sent.
-    "judged": ("block", (Index(("campaign", "block"), unique=True),)),
-    "alerts": ("campaign", (Index(("campaign",), unique=True),)),
-    # Workflows that ended, out of FireWorks' own collections.
-    "archived_workflows": (
-        "fw_id",
-        (Index(("fw_id",), unique=True), Index(("campaign",))),
-    ),
-}
-"""Name of each collection → key field and indexes."""
-
-_BLOB_INDEXES: dict[BlobStore, tuple[str, tuple[Index, ...]]] = {
-    BlobStore.MONGO: (BLOBS, COLLECTIONS[BLOBS][1]),
-    BlobStore.GRIDFS: (
-        f"{BLOBS}.files",
-        (
-            Index(("metadata.blob_uuid",)),
-            Index(("metadata.job_uuid", "metadata.job_index")),
-        ),
-    ),
-    BlobStore.S3: (BLOBS, COLLECTIONS[BLOBS][1]),
-}
-"""Where the index of the blobs stands, and on which fields."""
 
 
 class SharedMongoStore(MongoStore):
@@ -495,103 +350,3 @@ def insert_new(store: SharedMongoStore, docs: Iterable[dict[str, Any]]) -> int:
                 raise
             inserted += details["nInserted"]
     return inserted
-
-
-def expected_indexes(blob_store: BlobStore) -> Mapping[str, tuple[Index, ...]]:
-    """Return the indexes of every collection, those of the blobs by their kind."""
-    name, indexes = _BLOB_INDEXES[blob_store]
-    kept = {key: value[1] for key, value in COLLECTIONS.items() if key != BLOBS}
-    return {**kept, name: indexes}
-
-
-def ensure_indexes(stores: Stores) -> tuple[str, ...]:
-    """
-    Create the indexes that are missing, and mark an empty database with its layout.
-
-    Every field that is queried stands in an index, because a scan costs 200 ms at
-    10,000 documents on the embedded server.
-
-    Parameters
-    ----------
-    stores
-        Open stores.
-
-    Returns
-    -------
-    tuple of str
-        ``collection: field, field`` of each index that was created.
-
-    Raises
-    ------
-    StoreError
-        If documents contradict a unique index, or the server refuses.
-    """
-    mark_layout(stores.database)
-    created = []
-    uri = stores.database.uri
-    with translated_errors(uri, "making indexes"), shared_client(uri) as client:
-        mongo = client[stores.database.name]
-        for name, indexes in expected_indexes(stores.blob_store).items():
-            present = _present_indexes(mongo, name)
-            for index in indexes:
-                if index in present:
-                    continue
-                if Index(index.fields, not index.unique) in present:
-                    raise StoreError(
-                        f"{stores.database.location}: the index of {name} on "
-                        f"{', '.join(index.fields)} must be unique={index.unique}: "
-                        "drop it by hand"
-                    )
-                _create_index(mongo[name], index)
-                created.append(f"{name}: {', '.join(index.fields)}")
-    return tuple(created)
-
-
-def missing_indexes(stores: Stores) -> tuple[str, ...]:
-    """Return ``collection: field, field`` of each index that is not there."""
-    uri = stores.database.uri
-    with translated_errors(uri, "listing indexes"), shared_client(uri) as client:
-        mongo = client[stores.database.name]
-        return tuple(
-            f"{name}: {', '.join(index.fields)}"
-            for name, indexes in expected_indexes(stores.blob_store).items()
-            for index in set(indexes) - _present_indexes(mongo, name)
-        )
-
-
-def _present_indexes(mongo: MongoDatabase[dict[str, Any]], name: str) -> set[Index]:
-    """Read which ascending indexes a collection has."""
-    return {
-        Index(tuple(field for field, _ in found["key"]), bool(found.get("unique")))
-        for found in mongo[name].index_information().values()
-    }
-
-
-def ensure_index(stores: Stores, collection: str, *fields: str) -> None:
-    """
-    Create one index beyond the fixed ones, for example on a temperature's field.
-
-    Parameters
-    ----------
-    stores
-        Open stores.
-    collection
-        Name of the collection.
-    fields
-        Its fields, in order.
-
-    Raises
-    ------
-    StoreError
-        If the server refuses.
-    """
-    uri = stores.database.uri
-    with translated_errors(uri, "making an index"), shared_client(uri) as client:
-        mongo = client[stores.database.name]
-        if Index(fields) not in _present_indexes(mongo, collection):
-            _create_index(mongo[collection], Index(fields))
-
-
-def _create_index(collection: Collection[dict[str, Any]], index: Index) -> None:
-    """Create one index; the same from two processes at once is one index."""
-    collection.create_index([(field, 1) for field in index.fields], unique=index.unique)

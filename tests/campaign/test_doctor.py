@@ -12,8 +12,8 @@ import pytest
 from hts_battery.campaign import database_checks, machine_checks
 from hts_battery.campaign.doctor import CHECKS, Examined, examine
 from hts_battery.connections.clients import shared_client
+from hts_battery.connections.indexes import missing_indexes
 from hts_battery.connections.layout import write_layout
-from hts_battery.connections.stores import missing_indexes
 from hts_battery.schemas.finding import Level
 from hts_battery.settings import HTSBatterySettings
 

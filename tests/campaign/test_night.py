@@ -18,8 +18,9 @@ from hts_battery.campaign.building import build_all
 from hts_battery.campaign.night import DIFF, LOCK, REPORT, SNAPSHOT, night
 from hts_battery.connections.clients import shared_client
 from hts_battery.connections.database import database as open_database
+from hts_battery.connections.indexes import ensure_indexes
 from hts_battery.connections.locks import exclusive
-from hts_battery.connections.stores import ensure_indexes, open_stores
+from hts_battery.connections.stores import open_stores
 from hts_battery.errors import BusyError
 from hts_battery.query.snapshots import read_snapshot
 

@@ -18,11 +18,12 @@ from hts_battery.campaign.recovery import recover
 from hts_battery.connections.database import database as open_database
 from hts_battery.connections.embedded import embedded_server
 from hts_battery.connections.executions import read_executions
+from hts_battery.connections.indexes import ensure_indexes
 from hts_battery.connections.launch_marks import write_mark
 from hts_battery.connections.launchpad import ExactLaunchPad, open_launchpad, submit
 from hts_battery.connections.left_actions import LEFT_ACTION, left_action
 from hts_battery.connections.processes import host_name
-from hts_battery.connections.stores import ensure_indexes, open_stores
+from hts_battery.connections.stores import open_stores
 from hts_battery.errors import DatabaseOutageError
 from hts_battery.flows.recorded import recorded
 from hts_battery.flows.spool import SPOOL

@@ -27,8 +27,9 @@ from hts_battery.campaign.campaign_file import load_campaign
 from hts_battery.campaign.holding import cancel
 from hts_battery.connections.database import database
 from hts_battery.connections.executions import read_executions
+from hts_battery.connections.indexes import ensure_indexes
 from hts_battery.connections.launchpad import open_launchpad
-from hts_battery.connections.stores import ensure_indexes, open_stores
+from hts_battery.connections.stores import open_stores
 from hts_battery.schemas.execution import Outcome
 from hts_battery.schemas.failure import FailureClass
 from hts_battery.schemas.recovery import Deed

@@ -17,9 +17,10 @@ from hts_battery.connections.backups import (
 )
 from hts_battery.connections.clients import shared_client
 from hts_battery.connections.database import database as open_database
+from hts_battery.connections.indexes import ensure_indexes, missing_indexes
 from hts_battery.connections.layout import check_layout, layout_state, write_layout
 from hts_battery.connections.locks import exclusive
-from hts_battery.connections.stores import ensure_indexes, missing_indexes, open_stores
+from hts_battery.connections.stores import open_stores
 from hts_battery.errors import BusyError, StoreError
 
 if TYPE_CHECKING:

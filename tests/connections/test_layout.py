@@ -12,6 +12,7 @@ from bson.json_util import CANONICAL_JSON_OPTIONS, object_hook
 from hts_battery.campaign.building import build_all
 from hts_battery.connections.clients import shared_client
 from hts_battery.connections.health import unknown_indexes
+from hts_battery.connections.indexes import ensure_indexes
 from hts_battery.connections.layout import (
     LAYOUT_VERSION,
     check_layout,
@@ -20,7 +21,7 @@ from hts_battery.connections.layout import (
     migrate,
     write_layout,
 )
-from hts_battery.connections.stores import ensure_indexes, open_stores
+from hts_battery.connections.stores import open_stores
 from hts_battery.errors import StoreError
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from pymongo.errors import OperationFailure
 
 from hts_battery.connections.bounded_reader import READABLE, BoundedReader
 from hts_battery.connections.database import database
+from hts_battery.connections.database_collections import COLLECTIONS
 from hts_battery.connections.roles import PRIVILEGES, NewUser, Role, init_roles
-from hts_battery.connections.stores import COLLECTIONS
 from hts_battery.errors import StoreError
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from hts_battery.campaign.local_run import run_candidates
 from hts_battery.campaign.references import store_references
 from hts_battery.campaign.registration import register
 from hts_battery.connections.database import database as open_database
-from hts_battery.connections.stores import ensure_indexes, open_stores
+from hts_battery.connections.indexes import ensure_indexes
+from hts_battery.connections.stores import open_stores
 from hts_battery.settings import get_settings
 
 dash = pytest.importorskip("dash", reason="the extra 'dashboard' is not installed")

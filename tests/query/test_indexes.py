@@ -12,8 +12,10 @@ from issued_queries import ISSUED
 from synthetic_summaries import fill
 
 from hts_battery.connections.database import database
+from hts_battery.connections.database_collections import COLLECTIONS
+from hts_battery.connections.indexes import ensure_indexes
 from hts_battery.connections.reading import planned_index
-from hts_battery.connections.stores import COLLECTIONS, ensure_indexes, open_stores
+from hts_battery.connections.stores import open_stores
 from hts_battery.query import ScreeningDatabase
 from hts_battery.query.filters import filter_criteria
 from hts_battery.query.mongo_filters import mongo_criteria

@@ -20,8 +20,9 @@ from hts_battery.campaign.submission import plan_submission, submit_campaign
 from hts_battery.connections.database import database
 from hts_battery.connections.embedded import status
 from hts_battery.connections.executions import ledger
+from hts_battery.connections.indexes import ensure_indexes
 from hts_battery.connections.launchpad import ExactLaunchPad, open_launchpad
-from hts_battery.connections.stores import Stores, ensure_indexes, open_stores
+from hts_battery.connections.stores import Stores, open_stores
 from hts_battery.flows.screen import ScreenMaker
 from hts_battery.schemas.dispatch import DispatchMode, EndingKind
 from hts_battery.schemas.recovery import Deed

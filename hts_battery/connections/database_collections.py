@@ -1,0 +1,162 @@
+"""The collections: each is named, keyed and indexed here and nowhere else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from hts_battery.settings import BlobStore
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+BLOBS = "blobs"
+"""Collection of large outputs, or of their index when a bucket holds them."""
+
+
+class Index(NamedTuple):
+    """An index of a collection: its fields in order, and whether they identify."""
+
+    fields: tuple[str, ...]
+    unique: bool = False
+
+
+COLLECTIONS: dict[str, tuple[str, tuple[Index, ...]]] = {
+    "campaigns": ("name", (Index(("name",), unique=True),)),
+    "members": (
+        "candidate_id",
+        (
+            Index(("campaign", "candidate_id"), unique=True),
+            Index(("campaign", "released")),
+            Index(("content_key",)),
+            Index(("released", "campaign")),
+        ),
+    ),
+    "candidates": (
+        "candidate_id",
+        (Index(("candidate_id",), unique=True), Index(("family",))),
+    ),
+    "tasks": (
+        "uuid",
+        (
+            # jobflow resolves every reference by uuid and newest index.
+            Index(("uuid", "index"), unique=True),
+            Index(("metadata.candidate_id",)),
+            Index(("metadata.content_key", "metadata.step")),
+            Index(("metadata.phase_id",)),
+            Index(("metadata.step",)),
+            Index(("completed_at",)),
+        ),
+    ),
+    BLOBS: (
+        "blob_uuid",
+        (
+            Index(("blob_uuid",), unique=True),
+            Index(("job_uuid", "job_index")),
+        ),
+    ),
+    "failures": (
+        "content_key",
+        (Index(("content_key",), unique=True), Index(("candidate_id",))),
+    ),
+    "references": (
+        "phase_id",
+        (Index(("phase_id", "engine"), unique=True), Index(("engine", "rejected"))),
+    ),
+    "entries": (
+        "entry_id",
+        (
+            Index(("entry_id",), unique=True),
+            Index(("candidate_id", "engine")),
+            Index(("content_key",)),
+            Index(("kind", "engine", "state")),
+            Index(("input_digest",)),
+        ),
+    ),
+    "thermo": (
+        "candidate_id",
+        (
+            Index(("campaign", "candidate_id", "temperature"), unique=True),
+            Index(("candidate_id", "temperature")),
+            Index(("campaign", "state")),
+            Index(("input_digest",)),
+        ),
+    ),
+    "summary": (
+        "candidate_id",
+        (
+            Index(("campaign", "candidate_id"), unique=True),
+            Index(("candidate_id",)),
+            Index(("canonical_formula",)),
+            Index(("chemical_system",)),
+            Index(("element_keys",)),
+            Index(("energy_above_hull",)),
+            Index(("mixing_temperature",)),
+            Index(("n_metals",)),
+            Index(("family",)),
+            Index(("flags",)),
+            Index(("input_digest",)),
+        ),
+    ),
+    "rankings": (
+        "ranking_id",
+        (
+            Index(("ranking_id",), unique=True),
+            Index(("campaign", "temperature", "first_rank")),
+        ),
+    ),
+    "aggregates": ("campaign", (Index(("campaign",), unique=True),)),
+    # What an OPTIMADE filter may name; see schemas/optimade.py.
+    "optimade_structures": (
+        "id",
+        (
+            Index(("campaign", "candidate_id"), unique=True),
+            Index(("id",), unique=True),
+            Index(("elements",)),
+            Index(("nelements",)),
+            Index(("chemical_formula_reduced",)),
+            Index(("chemical_formula_anonymous",)),
+            Index(("e_hull",)),
+        ),
+    ),
+    "hulls": ("hull_version", (Index(("hull_version",), unique=True),)),
+    "changes": (
+        "change_id",
+        (Index(("change_id",), unique=True), Index(("run_id",))),
+    ),
+    "builds": (
+        "run_id",
+        (Index(("run_id",), unique=True), Index(("state",))),
+    ),
+    "locks": ("name", (Index(("name",), unique=True),)),
+    "submissions": ("campaign", (Index(("campaign",), unique=True),)),
+    "backlog": ("block", (Index(("campaign", "block"), unique=True),)),
+    # What the builders said, in few documents; which messages were sent.
+    "judged": ("block", (Index(("campaign", "block"), unique=True),)),
+    "alerts": ("campaign", (Index(("campaign",), unique=True),)),
+    # Workflows that ended, out of FireWorks' own collections.
+    "archived_workflows": (
+        "fw_id",
+        (Index(("fw_id",), unique=True), Index(("campaign",))),
+    ),
+}
+"""Name of each collection → key field and indexes."""
+
+_BLOB_INDEXES: dict[BlobStore, tuple[str, tuple[Index, ...]]] = {
+    BlobStore.MONGO: (BLOBS, COLLECTIONS[BLOBS][1]),
+    BlobStore.GRIDFS: (
+        f"{BLOBS}.files",
+        (
+            Index(("metadata.blob_uuid",)),
+            Index(("metadata.job_uuid", "metadata.job_index")),
+        ),
+    ),
+    BlobStore.S3: (BLOBS, COLLECTIONS[BLOBS][1]),
+}
+"""Where the index of the blobs stands, and on which fields."""
+
+
+def expected_indexes(blob_store: BlobStore) -> Mapping[str, tuple[Index, ...]]:
+    """Return the indexes of every collection, those of the blobs by their kind."""
+    name, indexes = _BLOB_INDEXES[blob_store]
+    kept = {key: value[1] for key, value in COLLECTIONS.items() if key != BLOBS}
+    return {**kept, name: indexes}
