@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from hts_battery.connections.bounded_reader import BoundedReader
     from hts_battery.dashboard.parts import Page
-    from hts_battery.dashboard.snapshot import SnapshotCache
+    from hts_battery.dashboard.latest_build import LatestBuildCache
 
 PAGES = (
     page_overview.PAGE,
@@ -102,7 +102,7 @@ class _PagesAtTheirAddresses:
         return check_fingerprint(rest)[0] in self.dash.registered_paths.get(package, ())
 
 
-def dashboard_app(reader: BoundedReader, cache: SnapshotCache) -> Dashboard:
+def dashboard_app(reader: BoundedReader, cache: LatestBuildCache) -> Dashboard:
     """
     Make the dashboard.
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from dash import Dash
     from dash.development.base_component import Component
 
-    from hts_battery.dashboard.snapshot import Columns, Snapshot
+    from hts_battery.dashboard.latest_build import Columns, LatestBuild
 
 _SHOWN = 10
 
@@ -56,25 +56,25 @@ def _register(app: Dash, sources: Sources) -> None:
 
 
 def overview(
-    snapshot: Snapshot, campaign: str | None, temperature: float
+    latest: LatestBuild, campaign: str | None, temperature: float
 ) -> list[Component]:
     """
     Show counts, progress and the first of the ranking.
 
     Parameters
     ----------
-    snapshot
+    latest
         What is known.
     campaign
         Name; all if none.
     temperature
         In K.
     """
-    columns = snapshot.columns
+    columns = latest.columns
     mine = columns.of_campaign(campaign)
     cold, hot = columns.energies[mine], columns.at(temperature)[mine]
     members = sum(
-        one.candidates for one in snapshot.progress if campaign in (None, one.campaign)
+        one.candidates for one in latest.progress if campaign in (None, one.campaign)
     )
     stable, always = int((hot <= 0).sum()), int((cold <= 0).sum())
     share = f"{100 * stable / len(hot):.1f} % of the ranked" if len(hot) else ""
@@ -88,13 +88,13 @@ def overview(
                 card("by entropy alone", f"{stable - always:,}"),
             ]
         ),
-        _progress(snapshot, campaign),
+        _progress(latest, campaign),
         _first(columns, campaign, temperature),
-        html.P(f"Latest build: {snapshot.run_id or 'none yet'}", className="note"),
+        html.P(f"Latest build: {latest.run_id or 'none yet'}", className="note"),
     ]
 
 
-def _progress(snapshot: Snapshot, campaign: str | None) -> Component:
+def _progress(latest: LatestBuild, campaign: str | None) -> Component:
     rows = [
         (
             one.campaign,
@@ -109,7 +109,7 @@ def _progress(snapshot: Snapshot, campaign: str | None) -> Component:
                 **aria(label=f"{one.campaign}: {one.ranked} of {one.candidates}"),
             ),
         )
-        for one in snapshot.progress
+        for one in latest.progress
         if campaign in (None, one.campaign)
     ]
     columns = ("campaign", "engine", "candidates", "ranked", "unjudged", "open", "done")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from dash.development.base_component import Component
 
     from hts_battery.connections.bounded_reader import BoundedReader
-    from hts_battery.dashboard.snapshot import SnapshotCache
+    from hts_battery.dashboard.latest_build import LatestBuildCache
 
 MEV = 1000.0
 HIGHEST_TEMPERATURE = 2500
@@ -33,7 +33,7 @@ class Sources:
     """Where pages read."""
 
     reader: BoundedReader
-    cache: SnapshotCache
+    cache: LatestBuildCache
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from hts_battery.dashboard.app import dashboard_app
 from hts_battery.dashboard.callbacks import CallbackCheck
 from hts_battery.dashboard.optimade_endpoint import optimade_app
 from hts_battery.dashboard.protection import Protection, content_policy
-from hts_battery.dashboard.snapshot import SnapshotCache
+from hts_battery.dashboard.latest_build import LatestBuildCache
 from hts_battery.schemas.summary import temperature_key
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LOOPBACK = frozenset(("localhost", "127.0.0.1", "[::1]"))
-_SNAPSHOT_SECONDS = 600.0
+_READING_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,8 @@ def create_server(database: Database, options: ServerOptions) -> ASGIApp:
     ASGI application
     """
     reader = BoundedReader(database)
-    cache = SnapshotCache(
-        BoundedReader(database, seconds=_SNAPSHOT_SECONDS, concurrency=1)
+    cache = LatestBuildCache(
+        BoundedReader(database, seconds=_READING_SECONDS, concurrency=1)
     )
     kelvin = cache.get().columns.stored
     optimade = optimade_app(
