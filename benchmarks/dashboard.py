@@ -31,9 +31,9 @@ from hts_battery.connections.database import database
 from hts_battery.connections.indexes import ensure_indexes
 from hts_battery.connections.stores import open_stores
 from hts_battery.dashboard.candidate_counts import pair_counts
+from hts_battery.dashboard.latest_build import read_latest_build
 from hts_battery.dashboard.server import ServerOptions, create_server
 from hts_battery.dashboard.serving import server_of
-from hts_battery.dashboard.latest_build import read_latest_build
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 

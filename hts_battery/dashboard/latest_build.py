@@ -188,7 +188,7 @@ class LatestBuild:
 
 class LatestBuildCache:
     """
-    What stands there since the latest build, read again in the background after a new one.
+    What the latest build left, read again in the background after a new one.
 
     Parameters
     ----------

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from dash import Input, Output, dcc, html
 
-from hts_battery.dashboard.candidate_counts import metals_only, pair_counts
 from hts_battery.dashboard.callbacks import in_thread
+from hts_battery.dashboard.candidate_counts import metals_only, pair_counts
 from hts_battery.dashboard.chord import ChordPairs, chord_figure, pair_name
 from hts_battery.dashboard.figures import pair_figure
 from hts_battery.dashboard.parts import (

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dash.development.base_component import Component
 
     from hts_battery.connections.bounded_reader import BoundedReader
+    from hts_battery.dashboard.campaign_states import CampaignStates
     from hts_battery.dashboard.latest_build import LatestBuildCache
 
 MEV = 1000.0
@@ -34,6 +35,7 @@ class Sources:
 
     reader: BoundedReader
     cache: LatestBuildCache
+    states: CampaignStates
 
 
 @dataclass(frozen=True)
