@@ -42,7 +42,7 @@ from hts_battery.query import ScreeningDatabase  # noqa: E402 - likewise
 from hts_battery.query.exporting import exported  # noqa: E402 - likewise
 from hts_battery.query.exports import ExportFormat  # noqa: E402 - likewise
 from hts_battery.query.filters import filter_criteria  # noqa: E402 - likewise
-from hts_battery.query.planning import planned  # noqa: E402 - likewise
+from hts_battery.query.index_plans import planned  # noqa: E402 - likewise
 from hts_battery.query.snapshots import read_snapshot  # noqa: E402 - likewise
 from hts_battery.query.statistics import Statistics  # noqa: E402 - likewise
 

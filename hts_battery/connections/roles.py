@@ -36,6 +36,16 @@ _LAUNCHPAD = (
     "launches",
     "workflows",
 )
+_STATUS = (
+    "backlog",
+    "failures",
+    "fireworks",
+    "judged",
+    "launches",
+    "submissions",
+    "workflows",
+)
+"""What tells where a campaign stands, besides what its members and outputs say."""
 _BLOBS = (BLOBS, f"{BLOBS}.chunks", f"{BLOBS}.files")
 
 
@@ -85,7 +95,8 @@ PRIVILEGES: Mapping[Role, Mapping[str, tuple[str, ...]]] = {
         ),
     },
     Role.ANALYST: dict.fromkeys(
-        sorted({*READABLE, "aggregates", "hulls", "rankings", "references"}), _READ
+        sorted({*READABLE, "aggregates", "hulls", "rankings", "references", *_STATUS}),
+        _READ,
     ),
 }
 """Role → collection → actions; whoever submits campaigns is the database's owner."""

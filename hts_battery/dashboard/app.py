@@ -35,8 +35,9 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from hts_battery.connections.bounded_reader import BoundedReader
+    from hts_battery.dashboard.campaign_states import CampaignStates
+    from hts_battery.dashboard.latest_build import LatestBuildCache
     from hts_battery.dashboard.parts import Page
-    from hts_battery.dashboard.snapshot import SnapshotCache
 
 PAGES = (
     page_overview.PAGE,
@@ -102,7 +103,9 @@ class _PagesAtTheirAddresses:
         return check_fingerprint(rest)[0] in self.dash.registered_paths.get(package, ())
 
 
-def dashboard_app(reader: BoundedReader, cache: SnapshotCache) -> Dashboard:
+def dashboard_app(
+    reader: BoundedReader, cache: LatestBuildCache, states: CampaignStates
+) -> Dashboard:
     """
     Make the dashboard.
 
@@ -112,8 +115,10 @@ def dashboard_app(reader: BoundedReader, cache: SnapshotCache) -> Dashboard:
         Where pages read what is not in memory.
     cache
         What is held in memory.
+    states
+        Where campaigns stand.
     """
-    sources = Sources(reader, cache)
+    sources = Sources(reader, cache, states)
     app = Dash(
         "hts_battery",
         title="hts_battery",

@@ -6,7 +6,7 @@ from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.connections.reading import aggregated
-from hts_battery.query.planning import Plan, planned
+from hts_battery.query.index_plans import Plan, planned
 from hts_battery.query.rankings import Place, ranked_together
 from hts_battery.query.statistics import COUNTED, Statistics
 from hts_battery.schemas.summary import temperature_key
