@@ -1,4 +1,4 @@
-"""Reading summaries so that an index serves it: in two steps, or from a ranking."""
+"""Reading summaries by an index in two steps, from a ranking, or from columns."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.connections.reading import aggregated
+from hts_battery.query.columns import ColumnReader, documents, in_order
 from hts_battery.query.index_plans import Plan, planned
 from hts_battery.query.rankings import Place, ranked_together
 from hts_battery.query.statistics import COUNTED, Statistics
 from hts_battery.schemas.summary import temperature_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from hts_battery.connections.stores import Stores
     from hts_battery.query.conditions import Criteria
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 COLD = "energy_above_hull"
 ENERGY_AT = "energy_above_hull_at."
 _IDS_AT_ONCE = 100
+_FEW = 200
+"""So many summaries are read as documents sooner than all as columns."""
 
 
 class SummaryReader:
@@ -37,6 +40,7 @@ class SummaryReader:
     def __init__(self, stores: Stores, *, time_limit: float | None = None) -> None:
         self._stores = stores
         self._time_limit = time_limit
+        self._columns = ColumnReader(stores, time_limit)
         self._statistics: Statistics | None = None
 
     def in_order(
@@ -57,9 +61,39 @@ class SummaryReader:
             stages.append({"$limit": limit})
         yield from self.aggregated(stages)
 
+    def fields(
+        self,
+        criteria: Criteria,
+        paths: Collection[str],
+        order: Mapping[str, int],
+        limit: int,
+    ) -> Iterator[dict[str, Any]]:
+        """Yield summaries in an order, with the fields at some paths alone."""
+        found = None
+        if not self._are_few(criteria, order, limit):
+            found = self.columns(criteria, {*paths, *order})
+        if found is None:
+            yield from self.in_order(criteria, order, limit)
+            return
+        yield from documents(in_order(found, order)[: limit or None])
+
+    def columns(
+        self, criteria: Criteria, paths: Collection[str]
+    ) -> list[dict[str, Any]] | None:
+        """Return paths of what a filter finds; None where columns do not tell."""
+        return self._columns.rows(criteria, paths)
+
+    def _are_few(
+        self, criteria: Criteria, order: Mapping[str, int], limit: int
+    ) -> bool:
+        """Say whether few documents have to be read."""
+        if 0 < limit <= _FEW and _bound_of_ranking(criteria, order) is not None:
+            return True
+        return bool(criteria) and self.plan(criteria).expected <= _FEW
+
     def plan(self, criteria: Criteria) -> Plan:
         """Split a filter; what the last build counted decides what is looked up."""
-        if len(criteria) > 1 and self._statistics is None:
+        if self._statistics is None:
             stages = [{"$project": dict.fromkeys(COUNTED, 1)}]
             self._statistics = Statistics(
                 list(aggregated(self._stores.aggregates, stages))
