@@ -110,7 +110,7 @@ def main() -> None:
         data_dir = asked.data_dir or Path(folder)
         data_dir.mkdir(parents=True, exist_ok=True)
         with (
-            database(None, name="benchmark", data_dir=data_dir) as found,
+            database(None, name="hts_battery", data_dir=data_dir) as found,
             open_stores(found) as stores,
         ):
             make_data(stores, printer, asked.summaries)
