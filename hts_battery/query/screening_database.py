@@ -19,6 +19,7 @@ from hts_battery.query.rankings import ranked
 from hts_battery.query.reading import COLD, ENERGY_AT, SummaryReader
 from hts_battery.query.selection import (
     criteria_of,
+    default_fields,
     fields_of,
     joined,
     order_of,
@@ -173,31 +174,28 @@ class ScreeningDatabase:
         QueryError
             As for :meth:`find`.
         """
-        found = criteria_of(criteria, temperatures=self._known(criteria))
-        temperatures = self.temperatures()
-        names = self.default_fields() if fields is None else fields
-        chosen = fields_of(names, temperatures=temperatures)
-        docs = self._reader.fields(
-            found, {field.path for field in chosen}, self._order(sort), limit
-        )
+        stored = self.temperatures()
+        found = criteria_of(criteria, temperatures=stored or None)
+        names = default_fields(stored) if fields is None else fields
+        chosen = fields_of(names, temperatures=stored)
+        paths = {field.path for field in chosen}
+        docs = self._reader.fields(found, paths, self._order(sort, stored), limit)
         return selected_rows(docs, chosen)
 
     def default_fields(self) -> tuple[str, ...]:
         """Name the fields of a table for which none are asked for."""
-        hot = [f"{t:g}".replace(".", "_") for t in self.temperatures() if t > 0]
-        return (
-            *("candidate_id", "campaign", "formula", "n_metals", "e_hull"),
-            *(f"e_hull_{kelvin}" for kelvin in hot),
-            *(f"label_{kelvin}" for kelvin in hot),
-            *("t_mix", "entropy", "flags"),
-        )
+        return default_fields(self.temperatures())
 
-    def _order(self, sort: Mapping[str, int] | Sequence[str] | None) -> dict[str, int]:
+    def _order(
+        self,
+        sort: Mapping[str, int] | Sequence[str] | None,
+        stored: tuple[float, ...] | None = None,
+    ) -> dict[str, int]:
         if sort is None:
             return dict(_ORDER)
         if isinstance(sort, dict):
             return dict(sort)
-        return order_of(list(sort), temperatures=self.temperatures())
+        return order_of(list(sort), temperatures=stored or self.temperatures())
 
     def _known(self, criteria: object) -> tuple[float, ...] | None:
         """Return stored temperatures for a filter in words; None before any build."""
