@@ -51,6 +51,14 @@ SAME: dict[str, Callable[[Summary], bool]] = {
     'species HAS "Mn3+"': lambda d: "Mn3+" in d["species"],
     'species HAS ALL "Mn3+","Ti4+"': lambda d: {"Mn3+", "Ti4+"} <= set(d["species"]),
     'flags HAS "releases gas"': lambda d: "releases gas" in d["flags"],
+    'decomposition HAS ONLY "LiF","Li2O","MgO","TiO2"': lambda d: (
+        {phase["formula"] for phase in d["decomposition"]}
+        <= {"LiF", "Li2O", "MgO", "TiO2"}
+    ),
+    'NOT decomposition HAS ONLY "LiF","Li2O","MgO","TiO2"': lambda d: (
+        not {phase["formula"] for phase in d["decomposition"]}
+        <= {"LiF", "Li2O", "MgO", "TiO2"}
+    ),
     'decomposition HAS "LiF"': lambda d: (
         "LiF" in [phase["formula"] for phase in d["decomposition"]]
     ),
