@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from itertools import islice, takewhile
+from math import inf
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.connections.reading import aggregated
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 COLD = "energy_above_hull"
 ENERGY_AT = "energy_above_hull_at."
 _IDS_AT_ONCE = 100
+_AGAIN_SECONDS = 10.0
 _FEW = 200
 """So many summaries are read as documents sooner than all as columns."""
 
@@ -42,6 +45,8 @@ class SummaryReader:
         self._time_limit = time_limit
         self._columns = ColumnReader(stores, time_limit)
         self._statistics: Statistics | None = None
+        self._judged: dict[str, tuple[float, ...]] = {}
+        self._judged_until = -inf
 
     def in_order(
         self, criteria: Criteria, order: Mapping[str, int], limit: int
@@ -122,10 +127,15 @@ class SummaryReader:
         return ranked_together(self._stores, list(kelvin), next(iter(kelvin.values())))
 
     def judged(self) -> dict[str, tuple[float, ...]]:
-        """Return the stored temperatures in K of each campaign."""
-        stages = [{"$project": {"campaign": 1, "temperatures": 1}}]
-        found = aggregated(self._stores.aggregates, stages)
-        return {doc["campaign"]: tuple(doc["temperatures"]) for doc in found}
+        """Return the stored temperatures in K of each campaign, read now and then."""
+        if monotonic() >= self._judged_until:
+            stages = [{"$project": {"campaign": 1, "temperatures": 1}}]
+            found = aggregated(self._stores.aggregates, stages)
+            self._judged = {
+                doc["campaign"]: tuple(doc["temperatures"]) for doc in found
+            }
+            self._judged_until = monotonic() + _AGAIN_SECONDS
+        return self._judged
 
     def at(self, places: Iterable[Place]) -> Iterator[dict[str, Any]]:
         """Yield the summaries of ranked candidates, in their order."""
