@@ -275,7 +275,7 @@ def test_a_candidate_has_its_cell_terms_orderings_and_query(
         "document.querySelector('#structure .points path').getAttribute('transform')"
     )
     before = reader.until(places)
-    turn = reader.find("#turn-label ~ * input, #turn input")
+    turn = reader.find(".panel input[type=number], .panel .dash-range-slider-input")
     turn.send_keys(Keys.CONTROL, "a")
     turn.send_keys("90", Keys.ENTER, Keys.TAB)
     reader.until(f"{places} !== {json.dumps(before)}")
