@@ -36,6 +36,8 @@ _LAUNCHPAD = (
     "launches",
     "workflows",
 )
+_QUERIES = ("aggregates", "hulls", "rankings", "references", "summary_columns")
+"""What `hts query` reads besides what the dashboard shows."""
 _STATUS = (
     "backlog",
     "failures",
@@ -89,13 +91,14 @@ PRIVILEGES: Mapping[Role, Mapping[str, tuple[str, ...]]] = {
                 "optimade_structures",
                 "rankings",
                 "summary",
+                "summary_columns",
                 "thermo",
             ),
             _BUILD,
         ),
     },
     Role.ANALYST: dict.fromkeys(
-        sorted({*READABLE, "aggregates", "hulls", "rankings", "references", *_STATUS}),
+        sorted({*READABLE, *_QUERIES, *_STATUS}),
         _READ,
     ),
 }
