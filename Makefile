@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 CAMPAIGN ?= workflows/campaigns/quickstart.yaml
 
-.PHONY: screen test test-all test-dft check audit format bench install gpaw clean help
+.PHONY: screen test test-all test-dft check audit docs format bench install gpaw clean help
 
 help:
 	@echo "make screen    run the quickstart campaign: compositions to a stability ranking"
@@ -14,6 +14,7 @@ help:
 	@echo "make test-dft  real DFT only: about 3 minutes"
 	@echo "make check     lint, format, types, spelling, import contracts"
 	@echo "make audit     known vulnerabilities of the pinned packages (asks the package index)"
+	@echo "make docs      the documentation as a site in build/site, strictly"
 	@echo "make bench     side-by-side benchmarks"
 
 $(STAMP): pyproject.toml constraints.txt
@@ -22,7 +23,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "setting up $(VENV): about 4 minutes and 2.3 GB the first time"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[chgnet,embedded,dashboard,mp,notify,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[chgnet,embedded,dashboard,mp,notify,docs,dev]'
 	@touch $@
 
 install: $(STAMP)
@@ -52,6 +53,10 @@ check: $(STAMP)
 
 audit: $(STAMP)
 	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip --progress-spinner off
+
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "open build/site/index.html"
 
 format: $(STAMP)
 	$(BIN)/ruff format .
