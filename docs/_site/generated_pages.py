@@ -89,7 +89,7 @@ def _cell(kind: str, source: str) -> str:
 
 
 def _modules(package: Path) -> dict[str, str]:
-    """Give each module a page that mkdocstrings fills, and each room one with a list."""
+    """Give each module a page that mkdocstrings fills, each room one with a list."""
     made = {}
     for path in sorted(package.rglob("*.py")):
         if "cli" in path.parts:  # the commands have pages of their own
