@@ -10,6 +10,7 @@ from griffe import Extension, Object
 from latex2mathml.converter import convert
 
 _ROLE = re.compile(r":(?:func|class|mod|data|attr|meth|exc|doc):`~?(?P<name>[^`]+)`")
+_INLINE = re.compile(r":math:`(?P<tex>[^`]+)`")
 _MATH = re.compile(
     r"^\.\. math::(?P<line>.*)\n(?P<lines>(?:\n|[ ]+.*\n?)*)", re.MULTILINE
 )
@@ -27,7 +28,9 @@ class PlainDocstrings(Extension):
 
 def markdown(text: str) -> str:
     """Return a docstring with roles and equations in Markdown."""
-    return _MATH.sub(_equation, _ROLE.sub(r"`\g<name>`", text))
+    plain = _ROLE.sub(r"`\g<name>`", text)
+    inline = _INLINE.sub(lambda match: convert(match["tex"].replace("\n", " ")), plain)
+    return _MATH.sub(_equation, inline)
 
 
 def _equation(match: re.Match[str]) -> str:

@@ -99,7 +99,8 @@ def _modules(package: Path) -> dict[str, str]:
         name = ".".join(parts[:-1] if room else parts)
         inner = parts[1:-1] if room else parts[1:]
         place = "/".join(["reference/python", *inner, *(["index"] if room else [])])
-        text = f"# {name.rpartition('.')[2]}\n\n::: {name}\n"
+        title = name.rpartition(".")[2]
+        text = f"---\ntitle: {title}\n---\n\n::: {name}\n"
         made[f"{place}.md"] = text + (_room(path.parent) if room else "")
     return made
 

@@ -134,6 +134,18 @@ def parsed(words: tuple[str, ...]) -> str:
     return name
 
 
+def options() -> set[str]:
+    """Name every option of every command."""
+    waiting: list[Any] = [typer.main.get_command(app)]
+    found = set()
+    while waiting:
+        one = waiting.pop()
+        waiting += getattr(one, "commands", {}).values()
+        for parameter in one.params:
+            found.update((*parameter.opts, *parameter.secondary_opts))
+    return found
+
+
 def run_python(source: str, scope: dict[str, Any], where: str) -> None:
     """
     Run a block; a comment after a `print` says how its output begins or ends.

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 from docs.code_blocks import (
+    PAGES,
     PROJECT,
     Block,
     Command,
     blocks,
     commands,
+    options,
     parsed,
     run_python,
 )
@@ -93,6 +95,12 @@ PROGRAMS = {
 }  # fmt: skip
 """Programs of others, and why the shell is not asked."""
 
+OPTIONS_OF_OTHERS = {
+    "--allow-run-as-root", "--auth", "--cache-size", "--full", "--no-requeue",
+    "--only", "--plot", "--quick", "--standalone", "--sync-on-commit",
+}  # fmt: skip
+"""Of the embedded server, Open MPI, Slurm, and the benchmarks."""
+
 
 def where(block: Block | Command) -> str:
     return f"{block.page}:{block.line}"
@@ -115,6 +123,16 @@ def test_what_is_not_run_is_shown_somewhere_and_has_a_reason() -> None:
     assert RUN - shown == set()
     programs = {one.words[0] for one in COMMANDS if not one.is_ours}
     assert programs == PROGRAMS.keys()
+
+
+def test_every_option_in_the_text_is_one_of_a_command() -> None:
+    named = {
+        option
+        for page in PAGES
+        for option in re.findall(r"`(--[a-z][a-z-]+)", page.read_text("utf-8"))
+    }
+    assert named - OPTIONS_OF_OTHERS <= options()
+    assert named >= OPTIONS_OF_OTHERS
 
 
 def test_make_targets_exist() -> None:
@@ -277,7 +295,7 @@ def test_the_first_campaign_as_a_new_user_types_it(tmp_path: Path) -> None:
         b.text for b in BLOCKS if (b.page, b.language) == (LITERAL, "bash")
     )
     script = script.replace(". .venv/bin/activate\n", "").replace(
-        "\nhts campaign run first.yaml\n",
+        "\nOMP_NUM_THREADS=1 hts campaign run first.yaml\n",
         "\nsed -i 's/^engine: .*/engine: ionic\\nrelaxation: {steps: 1, fmax: 10}/' "
         "first.yaml\nhts campaign run first.yaml\n",
         1,
