@@ -194,10 +194,9 @@ def _sorted(
     value_of: Callable[[Row, str], Any],
 ) -> list[Row]:
     found = list(rows)
-    for path, direction in reversed(order.items()):
+    for path, direction in reversed(list(order.items())):
         found.sort(
-            key=lambda row, path=path: _sortable(value_of(row, path)),
-            reverse=direction < 0,
+            key=lambda row: _sortable(value_of(row, path)), reverse=direction < 0
         )
     return found
 
