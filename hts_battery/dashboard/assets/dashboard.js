@@ -45,6 +45,7 @@
       const here = link.pathname === window.location.pathname;
       if (here) {
         link.setAttribute("aria-current", "page");
+        link.scrollIntoView({ block: "nearest", inline: "nearest" });
       } else {
         link.removeAttribute("aria-current");
       }
