@@ -73,8 +73,8 @@ def repair(look: Look) -> None:
             whole.append(items)
     if whole:
         logger.warning(
-            "%d workflows of %s are not in the launchpad, by a kill or because somebody "
-            "deleted them: they are inserted again",
+            "%d workflows of %s are not in the launchpad, after a kill or because "
+            "somebody deleted them: they are inserted again",
             len(whole),
             look.name,
         )

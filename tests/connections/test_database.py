@@ -108,14 +108,13 @@ def test_other_errors_pass() -> None:
 
 
 def test_an_outage_inside_an_error_of_fireworks_is_one() -> None:
-    words = "Error refreshing workflow. The full stack trace is:\n…\nclosed"
+    error = RuntimeError("Error refreshing workflow. The full stack trace is:\n…\nlost")
+    error.__context__ = AutoReconnect("lost")
     with (
-        pytest.raises(DatabaseOutageError, match="while feeding: RuntimeError: closed"),
+        pytest.raises(DatabaseOutageError, match="while feeding: RuntimeError: lost"),
         translated_outages("mongodb://h", "feeding"),
     ):
-        try:
-            raise AutoReconnect("closed")  # noqa: TRY301 - the inner error
-        except AutoReconnect:
-            raise RuntimeError(words)  # noqa: B904 - as FireWorks does
+        raise error
+    error.__context__ = None
     with pytest.raises(RuntimeError), translated_outages("mongodb://h", "feeding"):
-        raise RuntimeError(words)
+        raise error
