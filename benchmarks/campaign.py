@@ -26,7 +26,7 @@ import re
 import subprocess
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -107,7 +107,7 @@ class Run:
             "HTS_BATTERY_DATA_DIR": str(folder / "data"),
             "OMP_NUM_THREADS": "1",
         }
-        self.server: psutil.Process | None = None
+        self.server: Any = None
 
     def measure(self, processes: int) -> None:
         """Go through the rooms in order."""
@@ -143,7 +143,7 @@ class Run:
 
     def hts(self, *arguments: str) -> str:
         """Run a command that is not measured."""
-        return subprocess.run(
+        return subprocess.run(  # noqa: S603 - our own commands
             [*HTS, *arguments],
             env=self.environment,
             check=True,
@@ -154,10 +154,10 @@ class Run:
 
     def start(self, name: str, command: Sequence[str]) -> Running:
         """Start a process of a room; what it prints goes to a log."""
-        log = (self.folder / f"{name.split()[0]}.log").open("ab")
+        log = (self.folder / f"{name.partition(' ')[0]}.log").open("ab")
         where = self.folder / "launches"
         where.mkdir(exist_ok=True)
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603 - as above
             command, env=self.environment, stdout=log, stderr=log, cwd=where
         )
         log.close()
@@ -177,16 +177,14 @@ class Run:
         rockets = {f"rocket {n + 1}": rocket for n in range(processes)}
         return self.room([feeder], rockets)
 
-    def room(
-        self, first: list[Running], again: Mapping[str, Sequence[str]]
-    ) -> Room:
+    def room(self, first: list[Running], again: Mapping[str, Sequence[str]]) -> Room:
         """
         Wait for the first processes; the others are started whenever they end.
 
         A rocket that finds nothing to do ends, and looks again a little later.
         """
         start, before, stored = time.perf_counter(), self.spent(), self.stored()
-        clients, peaks = 0.0, Counter[str]()
+        clients, peaks = 0.0, defaultdict[str, float](float)
         running = first + [self.start(name, one) for name, one in again.items()]
         waiting = {one.process.pid for one in first}
         while running:
@@ -240,22 +238,25 @@ class Run:
     def report(self) -> None:
         """Print what each room took, the overhead of a candidate, and the ledger."""
         campaign = read_campaign(self.spec)
-        states = json.loads(self.hts("campaign", "status", str(self.spec), "--exact", "--json"))
-        check_ledger(states["states"], states["candidates"], self.folder / "data")
-        number = states["candidates"]
+        words = ("campaign", "status", str(self.spec), "--exact", "--json")
+        status = json.loads(self.hts(*words))
+        number = status["candidates"]
+        check_ledger(status["states"], number, self.folder / "data")
         seconds = calculator_seconds(campaign)
         for name, room in self.kept().items():
             spent = (room["clients"] + room["server"]) / number
             show(f"{name}: processor", spent * 1000, "ms a candidate", number)
             show(f"{name}: clock", room["clock"], "s", number)
-            show(f"{name}: stored", room["stored"] / number, "bytes a candidate", number)
+            stored = room["stored"] / number
+            show(f"{name}: stored", stored, "bytes a candidate", number)
             for process, peak in room["peaks"].items():
                 show(f"{name}: peak memory of {process}", peak, "MiB", number)
         everything = sum(
             room["clients"] + room["server"] for room in self.kept().values()
         )
         show("calculator: processor", seconds * 1000, "ms a candidate", number)
-        show("overhead", everything / number - seconds, "s of processor a candidate", number)
+        overhead = everything / number - seconds
+        show("overhead", overhead, "s of processor a candidate", number)
 
 
 def check_ledger(states: Mapping[str, int], number: int, data: Path) -> None:
