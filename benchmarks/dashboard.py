@@ -30,10 +30,10 @@ from hts_battery.connections.bounded_reader import BoundedReader
 from hts_battery.connections.database import database
 from hts_battery.connections.indexes import ensure_indexes
 from hts_battery.connections.stores import open_stores
-from hts_battery.dashboard.aggregates import pair_counts
+from hts_battery.dashboard.candidate_counts import pair_counts
+from hts_battery.dashboard.latest_build import read_latest_build
 from hts_battery.dashboard.server import ServerOptions, create_server
 from hts_battery.dashboard.serving import server_of
-from hts_battery.dashboard.snapshot import read_snapshot
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
@@ -135,7 +135,7 @@ def in_memory(reader: BoundedReader) -> None:
     plain = reader.find("summary", {})
     plain_seconds = time.perf_counter() - start
     start = time.perf_counter()
-    columns = read_snapshot(reader).columns
+    columns = read_latest_build(reader).columns
     loading = time.perf_counter() - start
     count = f"{len(plain):,} summaries"
     report(

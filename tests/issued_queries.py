@@ -85,6 +85,13 @@ ISSUED = (
     Issued("rankings", {"campaign": "small", "temperature": _T}, "query.rankings"),
     Issued("rankings", {"campaign": "small"}, "builders.aggregates"),
     Issued("rankings", {"ranking_id": _IDS}, "builders.aggregates"),
+    Issued(
+        "summary_columns",
+        {"campaign": "small", "version": "v", "path": {"$in": ["formula", "flags"]}},
+        "query.columns",
+    ),
+    Issued("summary_columns", {"campaign": "small", "version": "v"}, "builders"),
+    Issued("summary_columns", {"campaign": "small"}, "builders.aggregates"),
     Issued("aggregates", {"campaign": "small"}, "builders.aggregates"),
     Issued("aggregates", {}, "query", "one document per campaign"),
     Issued("hulls", {"hull_version": "h"}, "builders.reference_hulls"),

@@ -1,4 +1,4 @@
-"""Summaries become what a whole campaign adds up to: rankings, counts, histograms."""
+"""Summaries become what a campaign adds up to: rankings, columns, counts."""
 
 from __future__ import annotations
 
@@ -13,9 +13,13 @@ from hts_battery.builders.screening_builder import (
     ScreeningBuilder,
     dumped,
 )
+from hts_battery.builders.summary_columns import column_blocks, column_paths
 from hts_battery.connections.contents import write_documents
 from hts_battery.schemas.aggregate import (
     BLOCK_SIZE,
+    COLUMN_BLOCK_SIZE,
+    COLUMN_FIELDS,
+    COLUMN_MAPS,
     HISTOGRAM_WIDTH,
     AggregateDoc,
     GroupCount,
@@ -32,20 +36,7 @@ if TYPE_CHECKING:
     Row = Mapping[str, Any]
     """The fields of a summary that are counted."""
 
-_FIELDS = (
-    "candidate_id",
-    "energy_above_hull",
-    "entropy",
-    "energy_above_hull_at",
-    "label_at",
-    "elements",
-    "element_keys",
-    "n_metals",
-    "family",
-    "flags",
-    "hull_version",
-    "input_digest",
-)
+_FIELDS = (*COLUMN_FIELDS, *COLUMN_MAPS, "element_keys", "input_digest")
 _GRID_STEP = 25
 _GRID_END = 2500
 
@@ -55,8 +46,9 @@ class AggregatesBuilder(ScreeningBuilder):
     Count one campaign, and put its candidates in order at every temperature.
 
     A ranking is kept in blocks, so that one candidate that moves rewrites the blocks
-    between its two places and no summary. The aggregate is written last: it holds the
-    digest by which the next run sees that all is done.
+    between its two places and no summary. Columns are written whole under the digest
+    of the summaries. The aggregate is written last: it holds the digest by which
+    readers find the columns, and the next run sees that all is done.
 
     Parameters
     ----------
@@ -66,6 +58,8 @@ class AggregatesBuilder(ScreeningBuilder):
         Store that is written, keyed by campaign.
     rankings
         Store that is written, keyed by campaign, temperature and first rank.
+    summary_columns
+        Store that is written, keyed by campaign, version, path and first row.
     campaign
         Name of the campaign.
     temperatures
@@ -80,6 +74,7 @@ class AggregatesBuilder(ScreeningBuilder):
         summary: Store,
         aggregates: Store,
         rankings: Store,
+        summary_columns: Store,
         *,
         campaign: str,
         temperatures: Sequence[float],
@@ -91,11 +86,12 @@ class AggregatesBuilder(ScreeningBuilder):
         self.summary = summary
         self.aggregates = aggregates
         self.rankings = rankings
+        self.summary_columns = summary_columns
         self.campaign = campaign
         self.temperatures = tuple(temperatures)
         super().__init__(
             [summary],
-            [aggregates, rankings],
+            [aggregates, rankings, summary_columns],
             key=[],
             scope={"campaign": campaign},
             options=Options(batch_size, shard, retry_failed, run_id),
@@ -127,10 +123,13 @@ class AggregatesBuilder(ScreeningBuilder):
             sorted(self.temperatures),
         )
         n_blocks = -(-len(rows) // BLOCK_SIZE) * len(set(self.temperatures))
+        n_columns = -(-len(rows) // COLUMN_BLOCK_SIZE) * len(column_paths(rows))
         if (
             stored is not None
             and stored["input_digest"] == digest
             and len(self._blocks) == n_blocks
+            and self.summary_columns.count({**self.scope, "version": digest})
+            == n_columns
         ):
             self.unchanged += len(rows)
             return
@@ -142,6 +141,7 @@ class AggregatesBuilder(ScreeningBuilder):
             self._about_to_write()
             self.rankings.remove_docs(self.scope)
             self.aggregates.remove_docs(self.scope)
+            self.summary_columns.remove_docs(self.scope)
             self.removed += stored + len(self._blocks)
 
     def process_item(self, item: dict[str, Any]) -> dict[str, Any]:
@@ -158,11 +158,22 @@ class AggregatesBuilder(ScreeningBuilder):
             for temperature in sorted(set(self.temperatures))
             for block in ranking_blocks(self.campaign, rows, temperature=temperature)
         ]
+        columns = column_blocks(self.campaign, rows, version=item["input_digest"])
         return {
             "documents": dumped([aggregate]),
             "rankings": dumped(blocks),
+            "columns": dumped(columns),
             "failed": 0,
         }
+
+    def update_targets(self, items: list[dict[str, Any]]) -> None:
+        """Write all, and take away the columns that nobody vouches for any more."""
+        super().update_targets(items)
+        for item in items:
+            version = item["documents"][0]["input_digest"]
+            self.summary_columns.remove_docs(
+                {"campaign": self.campaign, "version": {"$ne": version}}
+            )
 
     def write_history(self, items: list[dict[str, Any]]) -> None:
         """Write the blocks that changed, before the aggregate that vouches for them."""
@@ -180,6 +191,12 @@ class AggregatesBuilder(ScreeningBuilder):
                 self.rankings.remove_docs({"ranking_id": {"$in": sorted(gone)}})
             self.written += len(changed)
             self.removed += len(gone)
+            # Left by a run that was killed; columns are copies and are not counted.
+            version = item["documents"][0]["input_digest"]
+            self.summary_columns.remove_docs({**self.scope, "version": version})
+            write_documents(
+                self.summary_columns, item["columns"], ["column_id"], known=()
+            )
 
 
 def ranking_blocks(
@@ -283,6 +300,7 @@ def campaign_aggregate(
         families=dict(Counter(row["family"] for row in rows)),
         flags=dict(Counter(flag for row in rows for flag in row["flags"])),
         hull_versions=dict(Counter(row["hull_version"] for row in rows)),
+        columns=column_paths(rows),
         input_digest=digest,
     )
 

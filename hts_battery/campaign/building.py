@@ -390,6 +390,7 @@ def aggregates_builder(
         stores.summary,
         stores.aggregates,
         stores.rankings,
+        stores.summary_columns,
         campaign=spec.name,
         temperatures=temperatures,
         **options,

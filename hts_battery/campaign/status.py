@@ -100,9 +100,36 @@ def campaign_status(
             counted = _count_exactly(
                 campaign or read_campaign(path), stores, execution_folder
             )
-        last_build = _last_build(stores)
+        build = last_build(stores)
+    return answer(spec.name, counted, dispatched, build, now=now)
+
+
+def answer(
+    campaign: str,
+    counted: Counted,
+    dispatched: Dispatched,
+    build: BuildStatus | None,
+    *,
+    now: datetime,
+) -> CampaignStatus:
+    """
+    Put together what was counted of a campaign.
+
+    Parameters
+    ----------
+    campaign
+        Its name.
+    counted
+        Its candidates by state.
+    dispatched
+        Its backlog and what the launchpad holds of it.
+    build
+        The last run of the builders.
+    now
+        The time of the answer.
+    """
     return CampaignStatus(
-        campaign=spec.name,
+        campaign=campaign,
         candidates=counted.states.total(),
         states={str(state): n for state, n in sorted(counted.states.items())},
         reasons={
@@ -112,7 +139,7 @@ def campaign_status(
         exact=counted.exact,
         time=now,
         dispatch=dispatch_status(dispatched, now=now),
-        last_build=last_build,
+        last_build=build,
     )
 
 
@@ -332,7 +359,8 @@ def candidates_per_hour(
     return recent / hours if recent and hours > 0 else None
 
 
-def _last_build(stores: Stores) -> BuildStatus | None:
+def last_build(stores: Stores) -> BuildStatus | None:
+    """Return how far the last run of the builders came."""
     doc = next(iter(stores.builds.query({}, sort={"run_id": -1}, limit=1)), None)
     if doc is None:
         return None

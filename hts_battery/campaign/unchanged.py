@@ -23,6 +23,7 @@ _COUNTED = (
     "thermo",
     "summary",
     "rankings",
+    "summary_columns",
     "aggregates",
     "optimade_structures",
 )

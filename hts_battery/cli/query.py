@@ -99,13 +99,11 @@ def find(  # noqa: PLR0913, PLR0917 - one parameter per option
         names = split_names(fields)
         if not names and not as_json:
             names = _columns(screening, campaign)
-        found = list(
-            screening.find(
-                criteria,
-                limit=limit,
-                sort=split_names(sort) or None,
-                fields=names or None,
-            )
+        found = screening.table(
+            criteria,
+            limit=limit,
+            sort=split_names(sort) or None,
+            fields=names or None,
         )
     if as_json:
         for row in found:

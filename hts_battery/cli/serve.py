@@ -42,7 +42,9 @@ def serve(
         raise ConfigurationError(
             f"{err.name} is not installed: pip install 'hts_battery[dashboard]'"
         ) from err
+    from hts_battery.campaign.stored_status import stored_statuses
     from hts_battery.connections.database import database
+    from hts_battery.connections.stores import open_stores
 
     token = None if token_file is None else read_token(token_file)
     options = ServerOptions(host, port, token, _checked(public_url))
@@ -52,10 +54,17 @@ def serve(
             "is given: whoever reaches it reads everything"
         )
     settings = get_settings()
-    with database(
-        settings.mongo_uri, name=settings.database, data_dir=settings.data_dir
-    ) as opened:
-        app = create_server(opened, options)
+    with (
+        database(
+            settings.mongo_uri, name=settings.database, data_dir=settings.data_dir
+        ) as opened,
+        open_stores(opened) as stores,
+    ):
+        app = create_server(
+            opened,
+            options,
+            lambda: stored_statuses(stores, execution_folder=settings.execution_folder),
+        )
         shown = f"[{host}]" if ":" in host else host
         formatting.line(
             f"dashboard http://{shown}:{port}/   JSON /api/v1/openapi.json   "

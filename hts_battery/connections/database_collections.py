@@ -104,6 +104,13 @@ COLLECTIONS: dict[str, tuple[str, tuple[Index, ...]]] = {
             Index(("campaign", "temperature", "first_rank")),
         ),
     ),
+    "summary_columns": (
+        "column_id",
+        (
+            Index(("column_id",), unique=True),
+            Index(("campaign", "version", "path")),
+        ),
+    ),
     "aggregates": ("campaign", (Index(("campaign",), unique=True),)),
     # What an OPTIMADE filter may name; see schemas/optimade.py.
     "optimade_structures": (

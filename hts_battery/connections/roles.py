@@ -36,6 +36,18 @@ _LAUNCHPAD = (
     "launches",
     "workflows",
 )
+_QUERIES = ("aggregates", "hulls", "rankings", "references", "summary_columns")
+"""What `hts query` reads besides what the dashboard shows."""
+_STATUS = (
+    "backlog",
+    "failures",
+    "fireworks",
+    "judged",
+    "launches",
+    "submissions",
+    "workflows",
+)
+"""What tells where a campaign stands, besides what its members and outputs say."""
 _BLOBS = (BLOBS, f"{BLOBS}.chunks", f"{BLOBS}.files")
 
 
@@ -79,13 +91,15 @@ PRIVILEGES: Mapping[Role, Mapping[str, tuple[str, ...]]] = {
                 "optimade_structures",
                 "rankings",
                 "summary",
+                "summary_columns",
                 "thermo",
             ),
             _BUILD,
         ),
     },
     Role.ANALYST: dict.fromkeys(
-        sorted({*READABLE, "aggregates", "hulls", "rankings", "references"}), _READ
+        sorted({*READABLE, *_QUERIES, *_STATUS}),
+        _READ,
     ),
 }
 """Role → collection → actions; whoever submits campaigns is the database's owner."""

@@ -127,6 +127,8 @@ class Stores:
         One flat document per candidate and campaign for analysts.
     rankings
         Blocks of each campaign's candidates in the order of E_hull.
+    summary_columns
+        The same summaries by field, thousands of values in a document.
     aggregates
         Counts and histograms over each campaign.
     optimade_structures
@@ -167,6 +169,7 @@ class Stores:
     thermo: SharedMongoStore
     summary: SharedMongoStore
     rankings: SharedMongoStore
+    summary_columns: SharedMongoStore
     aggregates: SharedMongoStore
     optimade_structures: SharedMongoStore
     hulls: SharedMongoStore

@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from hts_battery.dashboard import api_documents as docs
-from hts_battery.dashboard.aggregates import pair_counts
+from hts_battery.dashboard.candidate_counts import pair_counts
 from hts_battery.dashboard.candidate_data import read_candidate
 from hts_battery.dashboard.changes_data import read_builds, read_changes
 from hts_battery.dashboard.structures import final_structures
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from hts_battery.connections.bounded_reader import BoundedReader
-    from hts_battery.dashboard.snapshot import SnapshotCache
+    from hts_battery.dashboard.campaign_states import CampaignStates
+    from hts_battery.dashboard.latest_build import LatestBuildCache
 
 LARGEST_PAGE = 500
 
@@ -60,7 +61,9 @@ _NOT_FOUND: dict[int | str, dict[str, Any]] = {
 }
 
 
-def api_app(reader: BoundedReader, cache: SnapshotCache) -> FastAPI:
+def api_app(
+    reader: BoundedReader, cache: LatestBuildCache, states: CampaignStates
+) -> FastAPI:
     """
     Make the application that answers below ``/api/v1``.
 
@@ -70,6 +73,8 @@ def api_app(reader: BoundedReader, cache: SnapshotCache) -> FastAPI:
         Where to read.
     cache
         What is held in memory.
+    states
+        Where campaigns stand.
     """
     app = FastAPI(
         title="hts_battery",
@@ -84,7 +89,7 @@ def api_app(reader: BoundedReader, cache: SnapshotCache) -> FastAPI:
     _answer_errors(app)
     _add_summaries(app, reader, cache)
     _add_candidates(app, reader)
-    _add_campaigns(app, reader, cache)
+    _add_campaigns(app, reader, cache, states)
     _add_builds(app, reader)
 
     @app.get("/openapi.json", include_in_schema=False)
@@ -136,7 +141,9 @@ def _answer_errors(app: FastAPI) -> None:
         return JSONResponse({"error": "the database does not answer"}, 503)
 
 
-def _add_summaries(app: FastAPI, reader: BoundedReader, cache: SnapshotCache) -> None:
+def _add_summaries(
+    app: FastAPI, reader: BoundedReader, cache: LatestBuildCache
+) -> None:
     @app.get("/summaries", responses={200: {"model": docs.SummaryPage}})
     def summaries(
         campaign: Campaign = None,
@@ -204,15 +211,23 @@ def _add_candidates(app: FastAPI, reader: BoundedReader) -> None:
         return _json({"entry_id": entry_id, "structure": cells[entry_id]})
 
 
-def _add_campaigns(app: FastAPI, reader: BoundedReader, cache: SnapshotCache) -> None:
+def _add_campaigns(
+    app: FastAPI,
+    reader: BoundedReader,
+    cache: LatestBuildCache,
+    states: CampaignStates,
+) -> None:
     @app.get("/campaigns", responses={200: {"model": docs.CampaignsAnswer}})
     def campaigns() -> JSONResponse:
-        """Say how far every campaign is, as of the latest build."""
-        snapshot = cache.get()
+        """Say where every campaign stands, as `hts campaign status` does."""
+        latest, known = cache.get(), states.get()
         return _json(
             {
-                "run_id": snapshot.run_id,
-                "data": [{**vars(one), "open": one.open} for one in snapshot.progress],
+                "run_id": latest.run_id,
+                "data": [
+                    {**vars(one), "open": one.open, "status": known.get(one.campaign)}
+                    for one in latest.progress
+                ],
             }
         )
 

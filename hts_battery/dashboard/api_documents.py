@@ -9,6 +9,7 @@ from pydantic import Field
 from hts_battery.schemas.base import Document
 from hts_battery.schemas.build import BuildManifest, ThermoRecord
 from hts_battery.schemas.entry import EntryDoc
+from hts_battery.schemas.status import CampaignStatus
 from hts_battery.schemas.summary import SummaryDoc
 
 
@@ -54,15 +55,21 @@ class CampaignProgress(Document):
     campaign: str = Field(description="Its name.")
     engine: str = Field(description="Engine of its energies.")
     candidates: int = Field(description="Members.")
-    ranked: int = Field(description="Members with a summary.")
-    unjudged: int = Field(description="Members with an energy but no stability.")
-    open: int = Field(description="The rest.")
+    ranked: int = Field(description="Members with a summary in the build.")
+    unjudged: int = Field(description="Members with an energy but no stability there.")
+    open: int = Field(description="The rest: the status says in which states.")
+    status: CampaignStatus | None = Field(
+        description="Candidates by state, dispatch and cost at the time it names, as "
+        "`hts campaign status` counts; null where the server may not look."
+    )
 
 
 class CampaignsAnswer(Document):
     """Every campaign."""
 
-    run_id: str | None = Field(description="The build to which the counts belong.")
+    run_id: str | None = Field(
+        description="The build to which the counts outside the status belong."
+    )
     data: list[CampaignProgress] = Field(description="By name.")
 
 

@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from dash import Dash, Input, Output, dcc, html
-from dash.fingerprint import check_fingerprint
 from pydantic import Field
-from starlette.responses import JSONResponse
 
 from hts_battery.dashboard import (
     page_candidate,
@@ -28,6 +26,7 @@ from hts_battery.dashboard.parts import (
     aria,
     labelled,
 )
+from hts_battery.dashboard.scripts import ScriptFiles
 from hts_battery.errors import StoreError
 
 if TYPE_CHECKING:
@@ -35,8 +34,9 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from hts_battery.connections.bounded_reader import BoundedReader
+    from hts_battery.dashboard.campaign_states import CampaignStates
+    from hts_battery.dashboard.latest_build import LatestBuildCache
     from hts_battery.dashboard.parts import Page
-    from hts_battery.dashboard.snapshot import SnapshotCache
 
 PAGES = (
     page_overview.PAGE,
@@ -48,7 +48,6 @@ PAGES = (
     page_candidate.PAGE,
 )
 
-_SUITES = "/_dash-component-suites/"
 _ASSETS = Path(__file__).parent / "assets"
 _STEP = 1
 _DEFAULT_TEMPERATURE = 1473.0
@@ -88,21 +87,15 @@ class _PagesAtTheirAddresses:
     dash: Dash
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope.get("path", "")
-        if find_page(path) is not None:
+        if find_page(scope.get("path", "")) is not None:
             scope = {**scope, "path": "/", "raw_path": b"/"}
-        if path.startswith(_SUITES) and not self._has(path):
-            # Dash takes such an address for an error of its own.
-            await JSONResponse({"error": "Not Found"}, 404)(scope, receive, send)
-            return
-        await self.dash.server(scope, receive, send)
-
-    def _has(self, path: str) -> bool:
-        package, _, rest = path.removeprefix(_SUITES).partition("/")
-        return check_fingerprint(rest)[0] in self.dash.registered_paths.get(package, ())
+        files = ScriptFiles(self.dash.server, self.dash.registered_paths)
+        await files(scope, receive, send)
 
 
-def dashboard_app(reader: BoundedReader, cache: SnapshotCache) -> Dashboard:
+def dashboard_app(
+    reader: BoundedReader, cache: LatestBuildCache, states: CampaignStates
+) -> Dashboard:
     """
     Make the dashboard.
 
@@ -112,8 +105,10 @@ def dashboard_app(reader: BoundedReader, cache: SnapshotCache) -> Dashboard:
         Where pages read what is not in memory.
     cache
         What is held in memory.
+    states
+        Where campaigns stand.
     """
-    sources = Sources(reader, cache)
+    sources = Sources(reader, cache, states)
     app = Dash(
         "hts_battery",
         title="hts_battery",

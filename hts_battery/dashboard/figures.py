@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hts_battery.dashboard.aggregates import PairCounts
+    from hts_battery.dashboard.candidate_counts import PairCounts
 
 # Okabe and Ito's palette: told apart by every kind of colour vision.
 BLUE = "#0072B2"

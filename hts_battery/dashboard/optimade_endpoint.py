@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,10 @@ logging.getLogger("optimade").addHandler(logging.NullHandler())
 from fastapi import HTTPException
 from fastapi.exceptions import RequestValidationError
 from optimade.exceptions import BadRequest, VersionNotSupported
-from optimade.filtertransformers.mongo import MongoTransformer
+from optimade.filtertransformers.mongo import (
+    MongoTransformer,
+    recursive_postprocessing,
+)
 from optimade.models import StructureResource
 from optimade.server.config import ServerConfig, SupportedBackend
 from optimade.server.create_app import create_app
@@ -46,6 +50,7 @@ COLLECTION = "optimade_structures"
 PAGE_LIMIT = 20
 LARGEST_PAGE = 100
 LARGEST_OFFSET = 1_000_000
+_CHANGED = "last_modified"
 
 _OF_THE_CELL = (
     "lattice_vectors",
@@ -134,7 +139,7 @@ def _broken(_request: Request, _error: Exception) -> JSONResponse:
 
 
 class _LiteralTransformer(MongoTransformer):
-    """Takes texts as they stand: the library would read them as patterns."""
+    """Takes texts as they stand, not as patterns, and refuses what is no time."""
 
     def fuzzy_string_op_rhs(self, arg: list[Any]) -> dict[str, Any]:
         """Escape what is compared with CONTAINS, STARTS and ENDS."""
@@ -143,6 +148,30 @@ class _LiteralTransformer(MongoTransformer):
             [*words, re.escape(str(text))]
         )
         return found
+
+    def _apply_mongo_date_filter(self, filter_: dict[str, Any]) -> dict[str, Any]:
+        """Read times: the library fails on what is none, and on IS KNOWN."""
+        found: dict[str, Any] = recursive_postprocessing(  # type: ignore[no-untyped-call]
+            filter_,
+            lambda name, _: name == _CHANGED,
+            lambda part, name, _: {**part, name: _times(part[name])},
+        )
+        return found
+
+
+def _times(compared: object) -> object:
+    """Read the times that a property is compared with, below any operator."""
+    if isinstance(compared, dict):
+        return {name: _times(value) for name, value in compared.items()}
+    if compared is None or isinstance(compared, bool):
+        return compared
+    try:
+        found = datetime.fromisoformat(str(compared))
+        return found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise BadRequest(
+            detail=f"{_CHANGED} is compared with a time like 2026-01-31T12:00:00Z"
+        ) from None
 
 
 class SummaryStructures(EntryCollection):

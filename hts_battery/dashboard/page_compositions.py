@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from dash import Dash
     from dash.development.base_component import Component
 
-    from hts_battery.dashboard.snapshot import Columns
+    from hts_battery.dashboard.latest_build import Columns
 
 Symbol = Annotated[str, Field(max_length=3)]
 

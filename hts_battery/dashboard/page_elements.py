@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from dash import Input, Output, dcc, html
 
-from hts_battery.dashboard.aggregates import metals_only, pair_counts
 from hts_battery.dashboard.callbacks import in_thread
+from hts_battery.dashboard.candidate_counts import metals_only, pair_counts
 from hts_battery.dashboard.chord import ChordPairs, chord_figure, pair_name
 from hts_battery.dashboard.figures import pair_figure
 from hts_battery.dashboard.parts import (
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from dash import Dash
     from dash.development.base_component import Component
 
-    from hts_battery.dashboard.aggregates import PairCounts
+    from hts_battery.dashboard.candidate_counts import PairCounts
 
 _LISTED = 30
 
@@ -83,13 +83,13 @@ def _register(app: Dash, sources: Sources) -> None:
         temperature: Kelvin,
         colour: Literal["share", "number"],
     ) -> tuple[object, ...]:
-        snapshot = sources.cache.get()
+        latest = sources.cache.get()
         counts = metals_only(
             pair_counts(
-                snapshot.columns, campaign=chosen(campaign), temperature=temperature
+                latest.columns, campaign=chosen(campaign), temperature=temperature
             )
         )
-        pairs = chord_pairs(counts, snapshot.reported)
+        pairs = chord_pairs(counts, latest.reported)
         return (
             pair_figure(counts, shares=colour == "share"),
             _map_words(counts, temperature, shares=colour == "share"),

@@ -21,14 +21,19 @@ from hts_battery.dashboard.parts import (
     millis,
     table,
 )
+from hts_battery.schemas.state import CandidateState
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dash import Dash
     from dash.development.base_component import Component
 
-    from hts_battery.dashboard.snapshot import Columns, Snapshot
+    from hts_battery.dashboard.latest_build import Columns, LatestBuild
+    from hts_battery.schemas.status import CampaignStatus
 
 _SHOWN = 10
+_DONE = CandidateState.RANKED
 
 
 def _layout(_sources: Sources, _rest: str) -> Component:
@@ -52,29 +57,35 @@ def _register(app: Dash, sources: Sources) -> None:
     )
     @in_thread
     def show(campaign: CampaignChoice, temperature: Kelvin) -> list[Component]:
-        return overview(sources.cache.get(), chosen(campaign), temperature)
+        states = sources.states.get(patience=0)
+        return overview(sources.cache.get(), chosen(campaign), temperature, states)
 
 
 def overview(
-    snapshot: Snapshot, campaign: str | None, temperature: float
+    latest: LatestBuild,
+    campaign: str | None,
+    temperature: float,
+    states: Mapping[str, CampaignStatus],
 ) -> list[Component]:
     """
     Show counts, progress and the first of the ranking.
 
     Parameters
     ----------
-    snapshot
+    latest
         What is known.
     campaign
         Name; all if none.
     temperature
         In K.
+    states
+        Where campaigns stand now, by name; those that are not known are absent.
     """
-    columns = snapshot.columns
+    columns = latest.columns
     mine = columns.of_campaign(campaign)
     cold, hot = columns.energies[mine], columns.at(temperature)[mine]
     members = sum(
-        one.candidates for one in snapshot.progress if campaign in (None, one.campaign)
+        one.candidates for one in latest.progress if campaign in (None, one.campaign)
     )
     stable, always = int((hot <= 0).sum()), int((cold <= 0).sum())
     share = f"{100 * stable / len(hot):.1f} % of the ranked" if len(hot) else ""
@@ -88,13 +99,15 @@ def overview(
                 card("by entropy alone", f"{stable - always:,}"),
             ]
         ),
-        _progress(snapshot, campaign),
+        _progress(latest, campaign, states),
         _first(columns, campaign, temperature),
-        html.P(f"Latest build: {snapshot.run_id or 'none yet'}", className="note"),
+        html.P(f"Latest build: {latest.run_id or 'none yet'}", className="note"),
     ]
 
 
-def _progress(snapshot: Snapshot, campaign: str | None) -> Component:
+def _progress(
+    latest: LatestBuild, campaign: str | None, states: Mapping[str, CampaignStatus]
+) -> Component:
     rows = [
         (
             one.campaign,
@@ -103,23 +116,32 @@ def _progress(snapshot: Snapshot, campaign: str | None) -> Component:
             f"{one.ranked:,}",
             f"{one.unjudged:,}",
             f"{one.open:,}",
+            _now(states.get(one.campaign)),
             html.Progress(
                 value=str(one.ranked),
                 max=str(max(one.candidates, 1)),
                 **aria(label=f"{one.campaign}: {one.ranked} of {one.candidates}"),
             ),
         )
-        for one in snapshot.progress
+        for one in latest.progress
         if campaign in (None, one.campaign)
     ]
-    columns = ("campaign", "engine", "candidates", "ranked", "unjudged", "open", "done")
+    counted = ("candidates", "ranked", "unjudged", "open")
     return table(
-        columns,
+        ("campaign", "engine", *counted, "now", "done"),
         rows,
-        caption="Progress of campaigns, as of the latest build",
-        numbers=columns[2:6],
+        caption="Progress of campaigns: counted by the latest build, and now",
+        numbers=counted,
         row_headings=True,
     )
+
+
+def _now(status: CampaignStatus | None) -> str:
+    """Name the states in which something is left to do or to look at."""
+    if status is None:
+        return ""
+    left = {name: n for name, n in status.states.items() if name != _DONE}
+    return ", ".join(f"{n:,} {name}" for name, n in left.items()) or "all ranked"
 
 
 def _first(columns: Columns, campaign: str | None, temperature: float) -> Component:

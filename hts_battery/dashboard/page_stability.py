@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from dash import Input, Output, html
 
-from hts_battery.dashboard.aggregates import stable_counts
 from hts_battery.dashboard.callbacks import in_thread
+from hts_battery.dashboard.candidate_counts import stable_counts
 from hts_battery.dashboard.figures import (
     distribution_figure,
     entropy_figure,

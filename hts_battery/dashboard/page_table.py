@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from dash.development.base_component import Component
     from numpy.typing import NDArray
 
-    from hts_battery.dashboard.snapshot import Columns
+    from hts_battery.dashboard.latest_build import Columns
 
 PAGE_SIZE = 50
 _LARGEST_PAGE = 200

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from dash.development.base_component import Component
 
     from hts_battery.connections.bounded_reader import BoundedReader
-    from hts_battery.dashboard.snapshot import SnapshotCache
+    from hts_battery.dashboard.campaign_states import CampaignStates
+    from hts_battery.dashboard.latest_build import LatestBuildCache
 
 MEV = 1000.0
 HIGHEST_TEMPERATURE = 2500
@@ -33,7 +34,8 @@ class Sources:
     """Where pages read."""
 
     reader: BoundedReader
-    cache: SnapshotCache
+    cache: LatestBuildCache
+    states: CampaignStates
 
 
 @dataclass(frozen=True)

@@ -15,20 +15,22 @@ from hts_battery.connections.bounded_reader import BoundedReader
 from hts_battery.dashboard.api import api_app
 from hts_battery.dashboard.app import dashboard_app
 from hts_battery.dashboard.callbacks import CallbackCheck
+from hts_battery.dashboard.campaign_states import CampaignStates
+from hts_battery.dashboard.latest_build import LatestBuildCache
 from hts_battery.dashboard.optimade_endpoint import optimade_app
 from hts_battery.dashboard.protection import Protection, content_policy
-from hts_battery.dashboard.snapshot import SnapshotCache
 from hts_battery.schemas.summary import temperature_key
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from hts_battery.connections.database import Database
+    from hts_battery.dashboard.campaign_states import Look
 
 logger = logging.getLogger(__name__)
 
 LOOPBACK = frozenset(("localhost", "127.0.0.1", "[::1]"))
-_SNAPSHOT_SECONDS = 600.0
+_READING_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,9 @@ class ServerOptions:
         return self.host in {"localhost", "127.0.0.1", "::1"}
 
 
-def create_server(database: Database, options: ServerOptions) -> ASGIApp:
+def create_server(
+    database: Database, options: ServerOptions, look: Look | None = None
+) -> ASGIApp:
     """
     Make the whole server on an open database.
 
@@ -73,14 +77,17 @@ def create_server(database: Database, options: ServerOptions) -> ASGIApp:
         Where to read; its user needs no right to write.
     options
         How the server is reached.
+    look
+        Says where every campaign stands; the pages themselves cannot read what that
+        is made from.
 
     Returns
     -------
     ASGI application
     """
     reader = BoundedReader(database)
-    cache = SnapshotCache(
-        BoundedReader(database, seconds=_SNAPSHOT_SECONDS, concurrency=1)
+    cache = LatestBuildCache(
+        BoundedReader(database, seconds=_READING_SECONDS, concurrency=1)
     )
     kelvin = cache.get().columns.stored
     optimade = optimade_app(
@@ -98,9 +105,10 @@ def create_server(database: Database, options: ServerOptions) -> ASGIApp:
         """Lead to the description: the library's own page loads from elsewhere."""
         return RedirectResponse(f"{options.base_url}/optimade/v1/info")
 
-    root.mount("/api/v1", api_app(reader, cache))
+    states = CampaignStates(look)
+    root.mount("/api/v1", api_app(reader, cache, states))
     root.mount("/optimade", optimade)
-    pages = dashboard_app(reader, cache)
+    pages = dashboard_app(reader, cache, states)
     root.mount("/", pages.asgi)
     root.add_middleware(GZipMiddleware, minimum_size=1000)
     return Protection(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hts_battery.connections.bounded_reader import BoundedReader
-    from hts_battery.dashboard.snapshot import Columns
+    from hts_battery.dashboard.latest_build import Columns
 
 
 def find_summaries(

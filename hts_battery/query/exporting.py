@@ -54,8 +54,8 @@ def exported(
     """
     screening = ScreeningDatabase(stores)
     asked = asked or Asked(None if criteria is None else str(criteria))
-    summaries = list(
-        screening.find(criteria, limit=asked.limit, sort=asked.sort or None)
+    summaries = screening.documents(
+        criteria, limit=asked.limit, sort=asked.sort or None
     )
     documents: list[dict[str, Any]] = summaries
     if fields:

@@ -28,9 +28,8 @@ NEEDED = (
     "chemical_system",
     "n_metals",
     "energy_above_hull",
-    "energy_above_hull_at",
 )
-"""Fields of a summary that grouping reads."""
+"""Fields of a summary that grouping reads, besides E_hull at its temperature."""
 
 
 class Group(NamedTuple):
@@ -67,7 +66,7 @@ def grouped(
         energy = (
             doc["energy_above_hull"]
             if key is None
-            else doc["energy_above_hull_at"].get(key)
+            else doc.get("energy_above_hull_at", {}).get(key)
         )
         if energy is None:
             continue

@@ -1,18 +1,21 @@
-"""Reading summaries so that an index serves it: in two steps, or from a ranking."""
+"""Reading summaries by an index in two steps, from a ranking, or from columns."""
 
 from __future__ import annotations
 
 from itertools import islice, takewhile
+from math import inf
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.connections.reading import aggregated
-from hts_battery.query.planning import Plan, planned
+from hts_battery.query.columns import ColumnReader, documents, in_order
+from hts_battery.query.index_plans import Plan, planned
 from hts_battery.query.rankings import Place, ranked_together
 from hts_battery.query.statistics import COUNTED, Statistics
 from hts_battery.schemas.summary import temperature_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from hts_battery.connections.stores import Stores
     from hts_battery.query.conditions import Criteria
@@ -20,6 +23,9 @@ if TYPE_CHECKING:
 COLD = "energy_above_hull"
 ENERGY_AT = "energy_above_hull_at."
 _IDS_AT_ONCE = 100
+_AGAIN_SECONDS = 10.0
+_FEW = 200
+"""So many summaries are read as documents sooner than all as columns."""
 
 
 class SummaryReader:
@@ -37,7 +43,10 @@ class SummaryReader:
     def __init__(self, stores: Stores, *, time_limit: float | None = None) -> None:
         self._stores = stores
         self._time_limit = time_limit
+        self._columns = ColumnReader(stores, time_limit)
         self._statistics: Statistics | None = None
+        self._judged: dict[str, tuple[float, ...]] = {}
+        self._judged_until = -inf
 
     def in_order(
         self, criteria: Criteria, order: Mapping[str, int], limit: int
@@ -57,9 +66,39 @@ class SummaryReader:
             stages.append({"$limit": limit})
         yield from self.aggregated(stages)
 
+    def fields(
+        self,
+        criteria: Criteria,
+        paths: Collection[str],
+        order: Mapping[str, int],
+        limit: int,
+    ) -> Iterator[dict[str, Any]]:
+        """Yield summaries in an order, with the fields at some paths alone."""
+        found = None
+        if not self._are_few(criteria, order, limit):
+            found = self.columns(criteria, {*paths, *order})
+        if found is None:
+            yield from self.in_order(criteria, order, limit)
+            return
+        yield from documents(in_order(found, order)[: limit or None])
+
+    def columns(
+        self, criteria: Criteria, paths: Collection[str]
+    ) -> list[dict[str, Any]] | None:
+        """Return paths of what a filter finds; None where columns do not tell."""
+        return self._columns.rows(criteria, paths)
+
+    def _are_few(
+        self, criteria: Criteria, order: Mapping[str, int], limit: int
+    ) -> bool:
+        """Say whether few documents have to be read."""
+        if 0 < limit <= _FEW and _bound_of_ranking(criteria, order) is not None:
+            return True
+        return bool(criteria) and self.plan(criteria).expected <= _FEW
+
     def plan(self, criteria: Criteria) -> Plan:
         """Split a filter; what the last build counted decides what is looked up."""
-        if len(criteria) > 1 and self._statistics is None:
+        if self._statistics is None:
             stages = [{"$project": dict.fromkeys(COUNTED, 1)}]
             self._statistics = Statistics(
                 list(aggregated(self._stores.aggregates, stages))
@@ -88,10 +127,15 @@ class SummaryReader:
         return ranked_together(self._stores, list(kelvin), next(iter(kelvin.values())))
 
     def judged(self) -> dict[str, tuple[float, ...]]:
-        """Return the stored temperatures in K of each campaign."""
-        stages = [{"$project": {"campaign": 1, "temperatures": 1}}]
-        found = aggregated(self._stores.aggregates, stages)
-        return {doc["campaign"]: tuple(doc["temperatures"]) for doc in found}
+        """Return the stored temperatures in K of each campaign, read now and then."""
+        if monotonic() >= self._judged_until:
+            stages = [{"$project": {"campaign": 1, "temperatures": 1}}]
+            found = aggregated(self._stores.aggregates, stages)
+            self._judged = {
+                doc["campaign"]: tuple(doc["temperatures"]) for doc in found
+            }
+            self._judged_until = monotonic() + _AGAIN_SECONDS
+        return self._judged
 
     def at(self, places: Iterable[Place]) -> Iterator[dict[str, Any]]:
         """Yield the summaries of ranked candidates, in their order."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import ExitStack
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from hts_battery.connections.reading import aggregated
 from hts_battery.connections.stores import screening_stores
 from hts_battery.errors import QueryError
+from hts_battery.query.columns import documents, sorted_documents
 from hts_battery.query.comparison import Comparison, compared
 from hts_battery.query.explanation import explanation
 from hts_battery.query.groups import NEEDED, Group, GroupBy, grouped
@@ -17,6 +19,7 @@ from hts_battery.query.rankings import ranked
 from hts_battery.query.reading import COLD, ENERGY_AT, SummaryReader
 from hts_battery.query.selection import (
     criteria_of,
+    default_fields,
     fields_of,
     joined,
     order_of,
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from hts_battery.query.conditions import Criteria
     from hts_battery.query.selection import Filter
 
+_ENERGIES = "energy_above_hull_at"
 _ORDER = {COLD: 1, "candidate_id": 1}
 
 
@@ -105,27 +109,93 @@ class ScreeningDatabase:
             Names of fields, falling ones with a minus before them; or path → 1 or -1.
             By E_hull if not given.
         fields
-            Names of the fields to return; whole documents if not given.
+            Names of the fields to return, as :meth:`table` does; whole documents if
+            not given, which takes several times as long.
 
         Raises
         ------
         QueryError
             If filter, order or fields are refused, or the server takes too long.
         """
-        found = criteria_of(criteria, temperatures=self._known(criteria))
-        if sort is None:
-            order = dict(_ORDER)
-        elif isinstance(sort, dict):
-            order = dict(sort)
-        else:
-            order = order_of(list(sort), temperatures=self.temperatures())
-        docs = self._reader.in_order(found, order, limit)
-        if fields is None:
-            yield from docs
+        if fields is not None:
+            yield from self.table(criteria, limit=limit, sort=sort, fields=fields)
             return
-        chosen = fields_of(fields, temperatures=self.temperatures())
-        for doc in docs:
-            yield from selected_rows([doc], chosen)
+        found = criteria_of(criteria, temperatures=self._known(criteria))
+        yield from self._reader.in_order(found, self._order(sort), limit)
+
+    def documents(
+        self,
+        criteria: Filter | None = None,
+        *,
+        limit: int = 0,
+        sort: Mapping[str, int] | Sequence[str] | None = None,
+    ) -> list[dict[str, Any]]:
+        """
+        Return the same summaries as :meth:`find`, all of them in memory.
+
+        Without a limit they are sorted here, which spares the server half of its work.
+
+        Parameters
+        ----------
+        criteria, limit, sort
+            As for :meth:`find`.
+        """
+        if limit:
+            return list(self.find(criteria, limit=limit, sort=sort))
+        found = criteria_of(criteria, temperatures=self._known(criteria))
+        docs = self._reader.aggregated(self._reader.plan(found).stages())
+        return sorted_documents(docs, self._order(sort))
+
+    def table(
+        self,
+        criteria: Filter | None = None,
+        *,
+        limit: int = 0,
+        sort: Mapping[str, int] | Sequence[str] | None = None,
+        fields: Sequence[str] | None = None,
+    ) -> list[dict[str, Any]]:
+        """
+        Return named fields of summaries, the most stable first, as the last build left.
+
+        Parameters
+        ----------
+        criteria, limit, sort
+            As for :meth:`find`.
+        fields
+            Names of the fields; :meth:`default_fields` if not given.
+
+        Returns
+        -------
+        list of dict
+            Name of a field → value.
+
+        Raises
+        ------
+        QueryError
+            As for :meth:`find`.
+        """
+        stored = self.temperatures()
+        found = criteria_of(criteria, temperatures=stored or None)
+        names = default_fields(stored) if fields is None else fields
+        chosen = fields_of(names, temperatures=stored)
+        paths = {field.path for field in chosen}
+        docs = self._reader.fields(found, paths, self._order(sort, stored), limit)
+        return selected_rows(docs, chosen)
+
+    def default_fields(self) -> tuple[str, ...]:
+        """Name the fields of a table for which none are asked for."""
+        return default_fields(self.temperatures())
+
+    def _order(
+        self,
+        sort: Mapping[str, int] | Sequence[str] | None,
+        stored: tuple[float, ...] | None = None,
+    ) -> dict[str, int]:
+        if sort is None:
+            return dict(_ORDER)
+        if isinstance(sort, dict):
+            return dict(sort)
+        return order_of(list(sort), temperatures=stored or self.temperatures())
 
     def _known(self, criteria: object) -> tuple[float, ...] | None:
         """Return stored temperatures for a filter in words; None before any build."""
@@ -227,6 +297,9 @@ class ScreeningDatabase:
     def count(self, criteria: Filter | None = None) -> int:
         """Return how many summaries match a filter."""
         found = criteria_of(criteria, temperatures=self._known(criteria))
+        rows = self._reader.columns(found, ())
+        if rows is not None:
+            return len(rows)
         stages = [*self._reader.plan(found).stages(), {"$count": "n"}]
         return next((doc["n"] for doc in self._reader.aggregated(stages)), 0)
 
@@ -250,6 +323,9 @@ class ScreeningDatabase:
         """
         found = criteria_of(criteria, temperatures=self._known(criteria))
         (chosen,) = fields_of([field], temperatures=self.temperatures())
+        rows = self._reader.columns(found, [chosen.path])
+        if rows is not None:
+            return _counted([row[chosen.path] for row in rows])
         stages = self._reader.plan(found).stages()
         if chosen.kind is Kind.LIST:
             stages.append({"$unwind": f"${chosen.path.partition('.formula')[0]}"})
@@ -280,9 +356,13 @@ class ScreeningDatabase:
             In K, at which stable ones are counted; 0 K if not given.
         """
         found = criteria_of(criteria, temperatures=self._known(criteria))
-        stages = self._reader.plan(found).stages()
-        stages.append({"$project": dict.fromkeys(NEEDED, 1)})
         key = None if temperature is None else temperature_key(temperature)
+        paths = NEEDED if key is None else (*NEEDED, f"{ENERGY_AT}{key}")
+        rows = self._reader.columns(found, paths)
+        if rows is not None:
+            return grouped(documents(rows), GroupBy(by), key=key)
+        stages = self._reader.plan(found).stages()
+        stages.append({"$project": dict.fromkeys((*NEEDED, _ENERGIES), 1)})
         return grouped(self._reader.aggregated(stages), GroupBy(by), key=key)
 
     def compare(self, first: str, second: str, *, temperature: float) -> Comparison:
@@ -374,7 +454,18 @@ class ScreeningDatabase:
         """
         import pandas as pd  # noqa: PLC0415 - half a second that documents do not need
 
-        found = self.find(criteria, limit=limit, sort=sort, fields=fields)
         if fields is not None:
-            return pd.DataFrame(list(found), columns=list(fields))
-        return pd.DataFrame(summary_rows(found))
+            found = self.table(criteria, limit=limit, sort=sort, fields=fields)
+            return pd.DataFrame(found, columns=list(fields))
+        docs = self.documents(criteria, limit=limit, sort=sort)
+        return pd.DataFrame(summary_rows(docs))
+
+
+def _counted(values: Sequence[Any]) -> list[tuple[Any, int]]:
+    """Count values, those of lists one by one, the commonest first."""
+    each = [
+        one
+        for value in values
+        for one in (value if isinstance(value, list) else [value])
+    ]
+    return sorted(Counter(each).items(), key=lambda pair: (-pair[1], str(pair[0])))

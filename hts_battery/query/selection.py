@@ -71,6 +71,29 @@ def fields_of(
     return [query_field(name, temperatures=temperatures) for name in names]
 
 
+def default_fields(temperatures: Iterable[float]) -> tuple[str, ...]:
+    """
+    Name the fields of a table for which none are asked for.
+
+    Parameters
+    ----------
+    temperatures
+        Stored temperatures in K.
+
+    Examples
+    --------
+    >>> default_fields([0.0, 1473.0])[4:8]
+    ('e_hull', 'e_hull_1473', 'label_1473', 't_mix')
+    """
+    hot = [f"{kelvin:g}".replace(".", "_") for kelvin in temperatures if kelvin > 0]
+    return (
+        *("candidate_id", "campaign", "formula", "n_metals", "e_hull"),
+        *(f"e_hull_{kelvin}" for kelvin in hot),
+        *(f"label_{kelvin}" for kelvin in hot),
+        *("t_mix", "entropy", "flags"),
+    )
+
+
 def order_of(
     names: Sequence[str], *, temperatures: Collection[float] | None = None
 ) -> dict[str, int]:

@@ -2,12 +2,52 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
 
 from hts_battery.schemas.base import Document
 
 BLOCK_SIZE = 500
 """Candidates in one block of a ranking."""
+
+COLUMN_BLOCK_SIZE = 5000
+"""Values in one block of a column."""
+
+COLUMN_FIELDS = (
+    "candidate_id",
+    "formula",
+    "canonical_formula",
+    "family",
+    "elements",
+    "n_elements",
+    "chemical_system",
+    "n_metals",
+    "species",
+    "engine",
+    "calculator",
+    "energy_per_atom",
+    "energy_above_hull",
+    "uncertainty",
+    "entropy",
+    "mixing_temperature",
+    "n_orderings",
+    "n_random_orderings",
+    "ordering_spread",
+    "entry_id",
+    "n_references",
+    "hull_version",
+    "flags",
+)
+"""Fields of a summary that are kept as columns."""
+
+COLUMN_MAPS = (
+    "energy_above_hull_at",
+    "energy_above_hull_upper_at",
+    "label_at",
+    "roles",
+)
+"""Fields of which every key is a column of its own, like ``label_at.1473K``."""
 
 HISTOGRAM_WIDTH = 0.005
 """Width of a bin in eV/atom; edges are whole multiples, so campaigns compare."""
@@ -31,6 +71,25 @@ class RankingBlock(Document):
         description="E_hull(T) of each, lowest ordering, eV/atom."
     )
     input_digest: str = Field(description="Digest of keys and energies.")
+
+
+class ColumnBlock(Document):
+    """One field of many summaries, so that filters read a few documents, not all."""
+
+    column_id: str = Field(description="Campaign, version, path and first row.")
+    campaign: str = Field(description="Name of the campaign.")
+    version: str = Field(
+        description="Digest of the summaries: the aggregate that names the same one "
+        "vouches for all columns of it."
+    )
+    path: str = Field(description="Field of a summary, dotted below a map.")
+    first_row: int = Field(
+        ge=0, description="Place of the first value; rows are in the order of the keys."
+    )
+    values: tuple[Any, ...] = Field(
+        description="As in the summaries, in their units; null where a map has no "
+        "such key."
+    )
 
 
 class Histogram(Document):
@@ -89,6 +148,10 @@ class AggregateDoc(Document):
     hull_versions: dict[str, int] = Field(
         description="Digest of the references → candidates judged on it; no unit."
     )
+    columns: tuple[str, ...] = Field(
+        (), description="Paths that are kept as columns of this version."
+    )
     input_digest: str = Field(
-        description="Digest of everything this document was made from."
+        description="Digest of everything this document was made from; the version of "
+        "the columns."
     )

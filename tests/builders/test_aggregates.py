@@ -16,7 +16,12 @@ from synthetic_summaries import (
 from hts_battery.builders.aggregates import campaign_aggregate, ranking_blocks
 from hts_battery.builders.screening_builder import run_builder
 from hts_battery.campaign.building import aggregates_builder, build
-from hts_battery.schemas.aggregate import BLOCK_SIZE, AggregateDoc, RankingBlock
+from hts_battery.schemas.aggregate import (
+    BLOCK_SIZE,
+    AggregateDoc,
+    ColumnBlock,
+    RankingBlock,
+)
 from hts_battery.schemas.summary import element_pairs
 
 if TYPE_CHECKING:
@@ -131,6 +136,10 @@ def test_what_is_unchanged_is_not_written(stores: Stores) -> None:
     # The aggregate, and the ranking of the one temperature.
     assert run(stores).written == 2
     assert run(stores).written == 0
+    # Columns are copies: made again, and not counted.
+    stores.summary_columns.remove_docs({"path": "formula"})
+    assert run(stores).written == 1
+    assert stores.summary_columns.count({"path": "formula"}) == 1
     # A build that died between blocks and aggregate is completed.
     stores.aggregates.remove_docs({})
     assert run(stores).written == 1
@@ -140,6 +149,7 @@ def test_what_is_unchanged_is_not_written(stores: Stores) -> None:
     gone = run(stores)
     assert (gone.written, gone.removed) == (0, 3)
     assert stores.rankings.count() == stores.aggregates.count() == 0
+    assert stores.summary_columns.count() == 0
 
 
 @pytest.mark.mongo
@@ -148,6 +158,7 @@ def test_what_is_stored_is_what_the_schemas_say(
 ) -> None:
     for store, schema in (
         (stores.rankings, RankingBlock),
+        (stores.summary_columns, ColumnBlock),
         (stores.aggregates, AggregateDoc),
     ):
         docs = list(store.query({}))

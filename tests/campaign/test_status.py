@@ -17,6 +17,7 @@ from hts_battery.campaign.registered import registered
 from hts_battery.campaign.registration import register
 from hts_battery.campaign.standing import Facts, Outcome, state_of
 from hts_battery.campaign.status import campaign_status
+from hts_battery.campaign.stored_status import stored_statuses
 from hts_battery.connections.executions import ExecutionRecord, running_keys
 from hts_battery.schemas.state import NEEDS_NOTHING, CandidateState
 
@@ -44,6 +45,8 @@ def both(dispatch: Dispatch, folder: Path) -> dict[str, int]:
     assert (quick.exact, exact.exact) == (False, True)
     assert quick.states == exact.states
     assert quick.candidates == exact.candidates == 6
+    stored = stored_statuses(dispatch.stores, execution_folder=folder)
+    assert {one.campaign: one.states for one in stored}[quick.campaign] == quick.states
     return quick.states
 
 

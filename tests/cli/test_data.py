@@ -219,7 +219,8 @@ def test_query_find_filters_sorts_and_counts(hts: Callable[..., Answer]) -> None
     assert list(row) == ["formula", "e_hull_1473"]
     assert row["formula"] in hts(*words).out
     (other,) = hts(*words, "--mongo", '{"n_metals": 2}', "--json").lines
-    assert SummaryDoc.model_validate(other).formula == row["formula"]
+    assert row.items() <= other.items()
+    assert {"candidate_id", "campaign", "label_1473", "t_mix"} <= other.keys()
     rising, falling = (
         [
             line["formula"]

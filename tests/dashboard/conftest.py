@@ -13,6 +13,7 @@ from hts_battery.campaign.campaign_file import load_campaign
 from hts_battery.campaign.local_run import run_candidates
 from hts_battery.campaign.references import store_references
 from hts_battery.campaign.registration import register
+from hts_battery.campaign.stored_status import stored_statuses
 from hts_battery.connections.database import database as open_database
 from hts_battery.connections.indexes import ensure_indexes
 from hts_battery.connections.stores import open_stores
@@ -91,4 +92,10 @@ def shown(mongo_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture(scope="module")
 def server(shown: Stores) -> ASGIApp:
-    return create_server(shown.database, ServerOptions())
+    return create_server(
+        shown.database,
+        ServerOptions(),
+        lambda: stored_statuses(
+            shown, execution_folder=get_settings().execution_folder
+        ),
+    )

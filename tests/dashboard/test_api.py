@@ -111,6 +111,9 @@ def test_what_is_not_there_is_a_404(api: ServerClient, path: str) -> None:
 
 def test_campaigns_health_and_aggregates(api: ServerClient, shown: Stores) -> None:
     (progress,) = answer(api, "campaigns")["data"]
+    status = progress.pop("status")
+    assert (status["campaign"], status["states"]) == ("shown", {"ranked": CANDIDATES})
+    assert status["dispatch"] is None
     assert progress == {
         "campaign": "shown",
         "engine": "chgnet",

@@ -262,7 +262,7 @@ async def send_all(
                     f"{request.content[:300]!r} {response.text[:300]}"
                 )
 
-    transport = httpx.ASGITransport(server)
+    transport = httpx.ASGITransport(server, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport) as client:
         await asyncio.gather(*(worker(client) for _ in range(AT_ONCE)))
     return statuses, slowest, wrong

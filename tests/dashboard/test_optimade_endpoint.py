@@ -97,6 +97,9 @@ def test_structures_carry_our_properties(optimade: ServerClient, shown: Stores) 
         ('chemical_formula_descriptive CONTAINS "F0.3"', 1),
         ('chemical_formula_descriptive CONTAINS "F0.*"', 0),
         ("_hts_t_mix > 0 OR _hts_t_mix IS UNKNOWN", 3),
+        ('last_modified > "2020-01-01T00:00:00Z"', 3),
+        ('NOT last_modified > "2020-01-01T00:00:00Z"', 0),
+        ("last_modified IS KNOWN", 3),
     ],
 )
 def test_filters_on_our_properties(
@@ -126,6 +129,9 @@ def test_pages_lead_to_each_other(optimade: ServerClient) -> None:
         {"filter": '_hts_nothing = "a"'},
         {"page_offset": 10**9},
         {"page_above": "x"},
+        {"filter": 'last_modified < "yesterday"'},
+        {"filter": 'last_modified < "0001-01-01T00:00:00+14:00"'},
+        {"filter": "last_modified < 1e999"},
     ],
 )
 def test_what_costs_too_much_is_a_400(

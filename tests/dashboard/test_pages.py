@@ -117,6 +117,18 @@ class Reader:
         field.send_keys(Keys.CONTROL, "a")
         field.send_keys(str(kelvin), Keys.ENTER, Keys.TAB)
 
+    def choose(self, name: str, label: str) -> None:
+        """Choose an entry of a list."""
+        self.find(f"#{name}").click()
+        self.until(
+            "[...document.querySelectorAll('[role=option], .dash-options-list-option')]"
+            f".some(e => e.textContent === {json.dumps(label)})"
+        )
+        self.browser.execute_script(
+            "[...document.querySelectorAll('[role=option], .dash-options-list-option')]"
+            f".find(e => e.textContent === {json.dumps(label)}).click()"
+        )
+
     def errors(self) -> list[str]:
         """Return what the browser complained about."""
         return [
@@ -191,10 +203,32 @@ def test_pairs_have_a_map_chords_and_a_table(reader: Reader) -> None:
     assert "Mn-Ti" in reader.text("#pair-tables")
 
 
+def test_the_map_of_pairs_shows_numbers_too(reader: Reader) -> None:
+    reader.open("/elements")
+    words = "document.querySelector('#pair-map-words').textContent"
+    reader.until(f"{words}.includes('colour: share')")
+    reader.choose("pair-colour", "number of candidates")
+    reader.until(f"{words}.includes('colour: number')")
+
+
 def test_a_map_of_composition(reader: Reader) -> None:
     reader.open("/compositions")
     reader.until("document.querySelector('#composition-map .main-svg .hm')")
     assert "3 candidates" in reader.text("#composition-map-words")
+    reader.choose("element-x", "F")
+    reader.until(
+        "document.querySelector('#composition-map-words').textContent"
+        ".includes('squares of F and')"
+    )
+
+
+def test_a_campaign_is_chosen_for_every_page(reader: Reader) -> None:
+    reader.open("/")
+    reader.choose("campaign", "shown")
+    reader.until("document.querySelectorAll('#overview tbody tr').length > 1")
+    reader.find("#to-stability").click()
+    assert "of 3 candidates" in reader.text("#stable-count")
+    reader.choose("campaign", "all campaigns")
 
 
 def test_the_table_filters_sorts_and_leads_to_a_candidate(reader: Reader) -> None:
@@ -237,6 +271,14 @@ def test_a_candidate_has_its_cell_terms_orderings_and_query(
         "document.querySelector('#structure-words').textContent.includes('40 atoms')"
         " && document.querySelector('#structure-words').textContent"
     )
+    places = (
+        "document.querySelector('#structure .points path').getAttribute('transform')"
+    )
+    before = reader.until(places)
+    turn = reader.find(".panel input[type=number], .panel .dash-range-slider-input")
+    turn.send_keys(Keys.CONTROL, "a")
+    turn.send_keys("90", Keys.ENTER, Keys.TAB)
+    reader.until(f"{places} !== {json.dumps(before)}")
     page = reader.text("#page")
     for words in ("-T·S", "sublattice", "Decomposition", "sqs", "relax"):
         assert words in page
@@ -252,6 +294,12 @@ def test_changes_since_the_last_build_have_reasons(reader: Reader) -> None:
     reader.open("/changes")
     assert "labels flipped" in reader.text("#changes .headline")
     assert "changed reference" in reader.text("#changes table")
+    reader.choose("since", "the beginning")
+    reader.until(
+        "document.querySelector('#changes .headline').textContent"
+        ".includes('beginning') || document.querySelectorAll('#changes tbody tr')"
+        ".length >= 6"
+    )
 
 
 def test_navigation_moves_the_focus_to_the_heading(reader: Reader) -> None:

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
+import re
+import socket
+import time
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 pytest.importorskip("dash", reason="the extra 'dashboard' is not installed")
@@ -15,7 +21,7 @@ from server_client import ServerClient
 from hts_battery.connections.bounded_reader import READABLE, BoundedReader
 from hts_battery.dashboard.protection import CALLBACK_PATH, LARGEST_BODY
 from hts_battery.dashboard.server import ServerOptions, create_server
-from hts_battery.dashboard.serving import read_token
+from hts_battery.dashboard.serving import read_token, server_of
 from hts_battery.errors import ConfigurationError, QueryLimitError, StoreError
 
 if TYPE_CHECKING:
@@ -30,6 +36,11 @@ pytestmark = pytest.mark.mongo
 BASE = "http://127.0.0.1"
 TOKEN = "0123456789abcdef-secret"  # noqa: S105 - nobody else's
 HEALTH = "/api/v1/health"
+PAGES = (
+    *("/", "/stability", "/candidates", "/_dash-layout", "/_dash-dependencies"),
+    *(HEALTH, "/api/v1/openapi.json", "/api/v1/campaigns", "/optimade/v1/info"),
+    *("/optimade/v1/links", "/nothing"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +73,19 @@ def test_the_page_loads_nothing_from_elsewhere(client: ServerClient) -> None:
     assert "<script" in text
     assert "http://" not in text
     assert "https://" not in text
+
+
+def test_scripts_are_compressed_and_kept(client: ServerClient) -> None:
+    scripts = re.findall(r'src="(/_dash-component-suites/[^"]+)"', client.get("/").text)
+    assert scripts
+    for path in scripts:
+        packed = client.get(path, headers={"accept-encoding": "gzip"})
+        plain = client.get(path, headers={"accept-encoding": "identity"})
+        assert packed.headers["content-encoding"] == "gzip"
+        assert packed.headers["cache-control"].startswith("public")
+        assert packed.text == plain.text
+    for path in ("dash/../os.py", "os/path.py", "dash_ag_grid/nothing.js", "x", ""):
+        assert client.get(f"/_dash-component-suites/{path}").status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/", "/stability", "/candidates", "/candidate/abc"])
@@ -188,6 +212,45 @@ def test_a_token_file_must_be_a_secret(tmp_path: Path) -> None:
 
 def test_a_token_is_in_no_representation() -> None:
     assert TOKEN not in repr(ServerOptions(token=TOKEN))
+
+
+def test_neither_logs_nor_pages_hold_secrets(
+    shown: Stores, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = ServerOptions(port=port, token=TOKEN)
+    server = server_of(create_server(shown.database, options), options)
+    thread = Thread(target=server.run, daemon=True)
+    with caplog.at_level(logging.DEBUG):
+        thread.start()
+        while not server.started:
+            time.sleep(0.05)
+        with httpx.Client(
+            base_url=f"http://127.0.0.1:{port}",
+            headers={"Authorization": f"Bearer {TOKEN}"},
+            trust_env=False,
+            timeout=60,
+        ) as client:
+            asked = (*PAGES, "/api/v1/summaries?filter=secret-filter")
+            pages = [client.get(path).text for path in asked]
+            refused = client.get("/", headers={"Authorization": "Bearer wrong-secret"})
+            assert refused.status_code == 401
+        server.should_exit = True
+        thread.join(60)
+    ours = [
+        one for one in caplog.records if not one.name.startswith(("http", "pymongo"))
+    ]
+    logged = "\n".join(one.getMessage() for one in ours)
+    logged += "".join(capfd.readouterr())
+    address = shown.database.uri.partition("://")[2].partition("/")[0]
+    for text in (TOKEN, "wrong-secret", "secret-filter"):
+        assert text not in logged
+    for page in pages:
+        assert page
+        assert TOKEN not in page
+        assert address not in page
 
 
 def test_other_collections_cannot_be_reached(shown: Stores) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hts_battery.dashboard.snapshot import Columns
+    from hts_battery.dashboard.latest_build import Columns
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,8 @@ class Plan(NamedTuple):
     """Served by one index; empty if no part of the filter is."""
     tested: Criteria
     """The rest."""
+    expected: float = inf
+    """Summaries that are looked up, by the counts of the last build."""
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -75,19 +77,16 @@ def planned(criteria: Criteria, statistics: Statistics | None = None) -> Plan:
     }
     if not usable:
         return Plan({}, dict(criteria))
-    best = min(
-        usable,
-        key=lambda path: (
-            _expected(path, usable[path], statistics),
-            _cost(path, usable[path]),
-        ),
-    )
+    expected = {
+        path: _expected(path, value, statistics) for path, value in usable.items()
+    }
+    best = min(usable, key=lambda path: (expected[path], _cost(path, usable[path])))
     names = [best]
     if _joined_with_campaign(best) and _is_equality(usable.get("campaign", {})):
         names.insert(0, "campaign")
     served = {name: usable[name] for name in names}
     tested = {path: value for path, value in criteria.items() if path not in served}
-    return Plan(served, tested)
+    return Plan(served, tested, expected[best])
 
 
 def _joined_with_campaign(path: str) -> bool:

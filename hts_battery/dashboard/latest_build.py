@@ -175,7 +175,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class LatestBuild:
     """Everything that is held in memory, and the build that it belongs to."""
 
     run_id: str | None
@@ -186,9 +186,9 @@ class Snapshot:
     """Pairs of elements that stand together in a competing phase."""
 
 
-class SnapshotCache:
+class LatestBuildCache:
     """
-    The snapshot of the latest build, made again in the background after a new one.
+    What the latest build left, read again in the background after a new one.
 
     Parameters
     ----------
@@ -205,22 +205,22 @@ class SnapshotCache:
         self._clock = clock
         self._lock = Lock()
         self._asked = clock()
-        self._snapshot = read_snapshot(reader)
+        self._latest = read_latest_build(reader)
 
-    def get(self) -> Snapshot:
-        """Return the snapshot; looks for a newer build now and then."""
+    def get(self) -> LatestBuild:
+        """Return what is known; looks for a newer build now and then."""
         with self._lock:
             due = self._clock() - self._asked > _ASK_AGAIN_SECONDS
             if due:
                 self._asked = self._clock()
         if due:
-            Thread(target=self.refresh, name="snapshot", daemon=True).start()
-        return self._snapshot
+            Thread(target=self.refresh, name="latest build", daemon=True).start()
+        return self._latest
 
     def refresh(self) -> None:
         """Read everything again if the builders ran since."""
-        if latest_run(self._reader) != self._snapshot.run_id:
-            self._snapshot = read_snapshot(self._reader)
+        if latest_run(self._reader) != self._latest.run_id:
+            self._latest = read_latest_build(self._reader)
 
 
 def latest_run(reader: BoundedReader) -> str | None:
@@ -231,12 +231,12 @@ def latest_run(reader: BoundedReader) -> str | None:
     return None if found is None else str(found["run_id"])
 
 
-def read_snapshot(reader: BoundedReader) -> Snapshot:
+def read_latest_build(reader: BoundedReader) -> LatestBuild:
     """Read all that the pages show of every candidate."""
     run_id = latest_run(reader)
     columns = Columns.of(reader.find("summary", {}, fields=_FIELDS))
     references = reader.find("entries", {"kind": "reference"}, fields=["elements"])
-    return Snapshot(
+    return LatestBuild(
         run_id,
         columns,
         tuple(_progress(reader, columns)),
