@@ -10,6 +10,7 @@ import typer
 
 from hts_battery.cli.app import app
 from hts_battery.schemas.state import CandidateState
+from hts_battery.settings import HTSBatterySettings
 
 PROJECT = Path(__file__).resolve().parents[1]
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").rglob("*.md"))]
@@ -49,6 +50,11 @@ def test_links_lead_somewhere(page: Path) -> None:
             continue
         path = page.parent / target.partition("#")[0]
         assert path.exists(), f"{page.name}: {target}"
+
+
+@pytest.mark.parametrize("name", HTSBatterySettings.model_fields)
+def test_every_setting_appears_in_the_pages(name: str) -> None:
+    assert f"HTS_BATTERY_{name.upper()}" in TEXT or f"`{name}`" in TEXT
 
 
 def test_the_readme_is_short() -> None:
