@@ -167,11 +167,7 @@ def compute(  # noqa: PLR0913, PLR0917 - options are named on the command line
     from hts_battery.campaign.campaign_file import read_campaign
     from hts_battery.campaign.sending_order import Share
     from hts_battery.flows.engines import engine as engine_of
-    from hts_battery.flows.references import (
-        energy_file,
-        known_energies,
-        write_energy_file,
-    )
+    from hts_battery.flows.references import energy_file, write_energy_file
     from hts_battery.schemas.campaign import RelaxationSpec
 
     relaxation, prerelax = RelaxationSpec(), None
@@ -181,8 +177,7 @@ def compute(  # noqa: PLR0913, PLR0917 - options are named on the command line
     engine_of(engine)  # refuses an unknown one
     phases = _phases(elements, phase)
     if missing:
-        known = known_energies(engine)
-        phases = [one for one in phases if one.phase_id not in known]
+        phases = _without_energy(phases, engine)
     phases = list(Share.parse(None, shard).of(phases))
     if dry_run:
         if as_json:
@@ -203,6 +198,14 @@ def compute(  # noqa: PLR0913, PLR0917 - options are named on the command line
     for energy in rejected:
         formatting.line(f"{energy.phase_id}: rejected: {energy.rejected}")
     formatting.line(f"{len(energies)} phases, {len(rejected)} rejected")
+
+
+def _without_energy(phases: list[ReferencePhase], engine: str) -> list[ReferencePhase]:
+    """Leave out the phases whose energy is shipped."""
+    from hts_battery.flows.references import known_energies
+
+    known = known_energies(engine)
+    return [one for one in phases if one.phase_id not in known]
 
 
 def _computed(
