@@ -176,8 +176,7 @@ def compute(  # noqa: PLR0913, PLR0917 - options are named on the command line
         engine, relaxation, prerelax = spec.engine, spec.relaxation, spec.prerelax
     engine_of(engine)  # refuses an unknown one
     phases = _phases(elements, phase)
-    if missing:
-        phases = _without_energy(phases, engine)
+    phases = _without_energy(phases, engine) if missing else phases
     phases = list(Share.parse(None, shard).of(phases))
     if dry_run:
         if as_json:
@@ -190,6 +189,11 @@ def compute(  # noqa: PLR0913, PLR0917 - options are named on the command line
         write_energy_file(
             write, energy_file(energies, engine, relaxation, prerelax=prerelax)
         )
+    _report_computed(energies, as_json)
+
+
+def _report_computed(energies: list[ReferenceEnergy], as_json: bool) -> None:
+    """Say what came of each phase, or which were rejected."""
     if as_json:
         for energy in energies:
             formatting.json_line(energy.model_dump(mode="json", exclude={"structure"}))
