@@ -97,7 +97,9 @@ def test_references_are_computed_and_written_to_a_file(
     assert hts(*words).out == "1 phases, 0 rejected\n"
 
 
-def test_shards_of_missing_phases_are_each_phase_once(hts: Callable[..., Answer]) -> None:
+def test_shards_of_missing_phases_are_each_phase_once(
+    hts: Callable[..., Answer],
+) -> None:
     def count(*words: str) -> int:
         (row,) = hts("references", "compute", "--dry-run", "--json", *words).lines
         return int(row["phases"])
