@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.long]
 
-PAGE = PROJECT / "docs" / "operator.md"
+PAGE = PROJECT / "docs" / "cluster.md"
 MARK = "<!-- ten commands: a test runs this block -->\n```bash\n"
 URI = re.compile(r"(?<=^HTS_BATTERY_MONGO_URI=)'[^']*'", re.MULTILINE)
 _TIMEOUT_SECONDS = 480
