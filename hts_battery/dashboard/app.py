@@ -6,7 +6,7 @@ import re
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from dash import Dash, Input, Output, dcc, html
 from pydantic import Field
@@ -79,14 +79,14 @@ _shows_table: ContextVar[bool] = ContextVar("shows_table", default=True)
 _GRID_SCRIPT = re.compile(r"<script [^>]*/dash_ag_grid/[^>]*></script>\s*")
 
 
-class _Dash(Dash):  # type: ignore[misc] # not typed
+class _Dash(Dash):
     """Dash without the grid's script, half of all, on pages that have no grid."""
 
-    def interpolate_index(self, **parts: str) -> str:
+    def interpolate_index(self, *args: Any, **parts: Any) -> str:  # noqa: ANN401 - Dash's own
         """Write the document that all pages begin with."""
         if not _shows_table.get():
             parts["scripts"] = _GRID_SCRIPT.sub("", parts["scripts"])
-        return str(super().interpolate_index(**parts))
+        return str(super().interpolate_index(*args, **parts))  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True)

@@ -222,6 +222,9 @@ def test_a_token_is_in_no_representation() -> None:
     assert TOKEN not in repr(ServerOptions(token=TOKEN))
 
 
+@pytest.mark.filterwarnings("ignore:Accessing the 'model_fields' attribute")
+@pytest.mark.filterwarnings("ignore::optimade.warnings.OptimadeWarning")
+@pytest.mark.filterwarnings("ignore::starlette.exceptions.StarletteDeprecationWarning")
 def test_neither_logs_nor_pages_hold_secrets(
     shown: Stores, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
