@@ -10,7 +10,7 @@ from hts_battery.campaign.backlog import reopened
 from hts_battery.campaign.harvest import ending_of
 from hts_battery.campaign.local_run import store_failures
 from hts_battery.connections.launchpad import send
-from hts_battery.connections.launchpad_changes import remove_orphans, mend
+from hts_battery.connections.launchpad_changes import mend, remove_orphans
 from hts_battery.flows.chunk import ending_kind
 from hts_battery.schemas.campaign import candidate_key
 from hts_battery.schemas.dispatch import Ending, EndingKind
