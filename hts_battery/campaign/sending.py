@@ -63,6 +63,12 @@ def repair(look: Look) -> None:
             missing.append(items)
         else:
             _put_back(look, items)
+    _insert_again(look, missing)
+    look.counts["repaired"] += len(chunks)
+
+
+def _insert_again(look: Look, missing: Sequence[Sequence[BacklogItem]]) -> None:
+    """Insert as the same dispatches what is not in the launchpad."""
     prepared = look.prepared([item for items in missing for item in items])
     whole: list[Sequence[BacklogItem]] = []
     for items in missing:
@@ -79,7 +85,6 @@ def repair(look: Look) -> None:
             look.name,
         )
     _insert(look, whole, prepared)
-    look.counts["repaired"] += len(chunks)
 
 
 def _is_there(look: Look, dispatch_id: str) -> bool:
