@@ -7,7 +7,7 @@ CAMPAIGN ?= workflows/campaigns/quickstart.yaml
 
 ADVISORIES ?= https://api.osv.dev/v1/query
 
-.PHONY: screen test test-all test-dft check audit format bench install gpaw clean help
+.PHONY: screen test test-all test-dft check audit docs format bench install gpaw clean help
 
 help:
 	@echo "make screen    run the quickstart campaign: compositions to a stability ranking"
@@ -16,6 +16,7 @@ help:
 	@echo "make test-dft  real DFT only: about 3 minutes"
 	@echo "make check     lint, format, types, spelling, import contracts, audit"
 	@echo "make audit     known vulnerabilities of the pinned packages; says so where nobody can be asked"
+	@echo "make docs      the documentation as a site in build/site, strictly"
 	@echo "make bench     side-by-side benchmarks"
 
 $(STAMP): pyproject.toml constraints.txt
@@ -24,7 +25,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "setting up $(VENV): about 4 minutes and 2.3 GB the first time"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[chgnet,embedded,dashboard,mp,notify,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[chgnet,embedded,dashboard,mp,notify,docs,dev]'
 	@touch $@
 
 install: $(STAMP)
@@ -55,6 +56,10 @@ check: $(STAMP)
 
 audit: $(STAMP)
 	@$(BIN)/python .ci/audit.py --service $(ADVISORIES)
+
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "open build/site/index.html"
 
 format: $(STAMP)
 	$(BIN)/ruff format .

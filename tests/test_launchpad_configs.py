@@ -139,7 +139,10 @@ QUEUE_LINES = {
     "local": ["#SBATCH --time=00:30:00"],
     "slurm": ["#SBATCH --ntasks=64", "#SBATCH --time=04:00:00", "module load vasp"],
     "slurm_cpu": ["#SBATCH --ntasks=64", "#SBATCH --no-requeue"],
-    "slurm_gpu": ["#SBATCH --gres=gpu:a100:1", "#SBATCH --time=02:00:00"],
+    "slurm_gpu": [
+        *("#SBATCH --gres=gpu:a100:1", "#SBATCH --time=02:00:00"),
+        "export HTS_BATTERY_CHGNET_DEVICE=cuda",
+    ],
     "slurm_offline": ["#SBATCH --no-requeue", "singleshot --offline"],
     "pbs": ["#PBS -l nodes=2:ppn=32", "#PBS -l walltime=04:00:00"],
     "sge": ["#$ -pe mpi 64", "#$ -l h_rt=04:00:00", "#$ -P batteries"],

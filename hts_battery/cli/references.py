@@ -149,6 +149,14 @@ def compute(  # noqa: PLR0913, PLR0917 - options are named on the command line
     phase: Annotated[
         list[str] | None, typer.Option(help="Only this phase; may be repeated.")
     ] = None,
+    missing: Annotated[
+        bool,
+        typer.Option("--missing", help="Only phases without a shipped energy."),
+    ] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="I/N", help="Every N-th phase from the I-th: 1/4."),
+    ] = None,
     write: Annotated[
         Path | None, typer.Option(help="Also write the energies to this file.")
     ] = None,
@@ -157,7 +165,13 @@ def compute(  # noqa: PLR0913, PLR0917 - options are named on the command line
 ) -> None:
     """Relax competing phases with an engine; what is in the job store is not redone."""
     from hts_battery.campaign.campaign_file import read_campaign
+    from hts_battery.campaign.sending_order import Share
     from hts_battery.flows.engines import engine as engine_of
+    from hts_battery.flows.references import (
+        energy_file,
+        known_energies,
+        write_energy_file,
+    )
     from hts_battery.schemas.campaign import RelaxationSpec
 
     relaxation, prerelax = RelaxationSpec(), None
@@ -166,14 +180,16 @@ def compute(  # noqa: PLR0913, PLR0917 - options are named on the command line
         engine, relaxation, prerelax = spec.engine, spec.relaxation, spec.prerelax
     engine_of(engine)  # refuses an unknown one
     phases = _phases(elements, phase)
+    if missing:
+        known = known_energies(engine)
+        phases = [one for one in phases if one.phase_id not in known]
+    phases = list(Share.parse(None, shard).of(phases))
     if dry_run:
         if as_json:
             formatting.json_line({"phases": len(phases)})
         else:
             formatting.line(f"would relax up to {len(phases)} phases with {engine}")
         return
-    from hts_battery.flows.references import energy_file, write_energy_file
-
     energies = _computed(phases, engine, relaxation, prerelax)
     if write is not None:
         write_energy_file(
