@@ -266,6 +266,14 @@ def _checked_members(
         raise refuse(str(err), "selection") from err
     if not seen:
         raise refuse("the filters remove every selected member", "filters")
+    _refuse_unsupported(engines, elements, refuse)
+
+
+def _refuse_unsupported(
+    engines: Mapping[str, Engine],
+    elements: set[str],
+    refuse: Callable[[str, str], SpecError],
+) -> None:
     for place, one in engines.items():
         if unsupported := sorted(one.unsupported(elements)):
             raise refuse(

@@ -10,7 +10,7 @@ from hts_battery.campaign.backlog import reopened
 from hts_battery.campaign.harvest import ending_of
 from hts_battery.campaign.local_run import store_failures
 from hts_battery.connections.launchpad import send
-from hts_battery.connections.launchpad_changes import remove_orphans, mend
+from hts_battery.connections.launchpad_changes import mend, remove_orphans
 from hts_battery.flows.chunk import ending_kind
 from hts_battery.schemas.campaign import candidate_key
 from hts_battery.schemas.dispatch import Ending, EndingKind
@@ -63,6 +63,12 @@ def repair(look: Look) -> None:
             missing.append(items)
         else:
             _put_back(look, items)
+    _insert_again(look, missing)
+    look.counts["repaired"] += len(chunks)
+
+
+def _insert_again(look: Look, missing: Sequence[Sequence[BacklogItem]]) -> None:
+    """Insert as the same dispatches what is not in the launchpad."""
     prepared = look.prepared([item for items in missing for item in items])
     whole: list[Sequence[BacklogItem]] = []
     for items in missing:
@@ -79,7 +85,6 @@ def repair(look: Look) -> None:
             look.name,
         )
     _insert(look, whole, prepared)
-    look.counts["repaired"] += len(chunks)
 
 
 def _is_there(look: Look, dispatch_id: str) -> bool:
