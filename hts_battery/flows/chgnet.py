@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import torch
 from atomate2.forcefields.jobs import ForceFieldRelaxMaker
-from atomate2.forcefields.utils import ase_calculator
 
 from hts_battery.errors import ConfigurationError
 from hts_battery.settings import get_settings
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class CHGNetRelaxMaker(ForceFieldRelaxMaker):  # type: ignore[misc] # atomate2 is untyped
+class CHGNetRelaxMaker(ForceFieldRelaxMaker):
     """
     atomate2's relaxation; the worker decides on which device.
 
@@ -41,8 +40,8 @@ class CHGNetRelaxMaker(ForceFieldRelaxMaker):  # type: ignore[misc] # atomate2 i
         if problem := missing_device(device):
             raise ConfigurationError(problem)
         self.tags = [f"device {device}"]
-        keywords = {**self.calculator_kwargs, "use_device": device}
-        return ase_calculator(self.calculator_meta, **keywords)
+        self.calculator_kwargs = {**self.calculator_kwargs, "use_device": device}
+        return super()._get_calculator()
 
 
 def missing_device(device: str) -> str | None:
