@@ -227,7 +227,11 @@ def measured(
     written = seconds(submitting, server).over(len(members))
     again = seconds(submitting, server).over(len(members))
     reports: list[FeedReport] = []
-    filling = seconds(lambda: reports.extend(feed(stores, launchpad)), server)
+    # As `hts campaign submit` does, which has the candidates at hand.
+    at_hand = {candidate.candidate_id: candidate for _, candidate in members}
+    filling = seconds(
+        lambda: reports.extend(feed(stores, launchpad, candidates=at_hand)), server
+    )
     return {
         "submission of a candidate": written,
         "submission and sending of one": written.plus(filling.over(reports[0].sent)),

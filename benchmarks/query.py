@@ -60,7 +60,7 @@ RUNS = 5
 MOST = 2_000
 PAGE = 50
 CELLS = 1_000
-LARGEST = "e_hull <= 0.0045"
+LARGEST = "e_hull <= 0.004"
 """A filter of one index that nearly 2,000 match."""
 READERS = 20
 ORDER = {"energy_above_hull": 1, "candidate_id": 1}

@@ -139,6 +139,12 @@ class HTSBatterySettings(BaseSettings):
         "writes them, for example mailto://USER:PASSWORD@HOST. In a variable "
         "separated by blanks.",
     )
+    chgnet_device: str = Field(
+        "cpu",
+        pattern=r"^(cpu|mps|cuda(:[0-9]+)?)$",
+        description="Where CHGNet computes on this machine, as PyTorch names it: cpu, "
+        "cuda, cuda:1, mps.",
+    )
     gpaw_command: str | None = Field(
         None,
         description="How this worker starts an interpreter that has GPAW, for example "

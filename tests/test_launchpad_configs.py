@@ -13,7 +13,7 @@ import pytest
 import yaml
 from atomate2.settings import Atomate2Settings
 from fireworks import FWorker, LaunchPad, fw_config
-from fireworks.utilities.fw_serializers import load_object_from_file
+from fireworks.utilities.fw_serializers import load_object, load_object_from_file
 from jobflow.settings import JobflowSettings
 
 from hts_battery.connections.database_collections import COLLECTIONS
@@ -139,7 +139,10 @@ QUEUE_LINES = {
     "local": ["#SBATCH --time=00:30:00"],
     "slurm": ["#SBATCH --ntasks=64", "#SBATCH --time=04:00:00", "module load vasp"],
     "slurm_cpu": ["#SBATCH --ntasks=64", "#SBATCH --no-requeue"],
-    "slurm_gpu": ["#SBATCH --gres=gpu:a100:1", "#SBATCH --time=02:00:00"],
+    "slurm_gpu": [
+        *("#SBATCH --gres=gpu:a100:1", "#SBATCH --time=02:00:00"),
+        "export HTS_BATTERY_CHGNET_DEVICE=cuda",
+    ],
     "slurm_offline": ["#SBATCH --no-requeue", "singleshot --offline"],
     "pbs": ["#PBS -l nodes=2:ppn=32", "#PBS -l walltime=04:00:00"],
     "sge": ["#$ -pe mpi 64", "#$ -l h_rt=04:00:00", "#$ -P batteries"],
@@ -164,6 +167,19 @@ def test_queue_script(worker: str, rendered: Path) -> None:
     before, _, after = script.partition("module load vasp\n")
     assert "#SBATCH" not in after or not before
     subprocess.run(["/bin/bash", "-n"], input=script, text=True, check=True)
+
+
+@pytest.mark.filterwarnings("error")
+def test_lsf_is_given_the_time_of_a_firework(tmp_path: Path) -> None:
+    folder = tmp_path / "lsf"
+    render_worker(TEMPLATES, "lsf", folder, ENVIRONMENT)
+    adapter = load_object_from_file(str(folder / "my_qadapter.yaml"))
+    # As qlaunch does.
+    adapter = load_object(adapter.to_dict())
+    adapter.update({"walltime": "12:30:00", "mem": "4G"})
+    script = adapter.get_script_str("/launch")
+    assert "#BSUB -W 12:30\n" in script
+    assert "#BSUB -M 4G\n" in script
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.schemas.aggregate import (
     COLUMN_BLOCK_SIZE,
     COLUMN_FIELDS,
+    COLUMN_LISTS,
     COLUMN_MAPS,
     ColumnBlock,
 )
@@ -58,7 +60,17 @@ def column_blocks(
                 version=version,
                 path=path,
                 first_row=start,
-                values=tuple(
-                    row[field].get(key) if key else row[field] for row in part
+                values=_text(
+                    [row[field].get(key) if key else row[field] for row in part],
+                    packed=field in COLUMN_LISTS,
                 ),
             )
+
+
+def _text(values: Sequence[Any], *, packed: bool) -> str:
+    """Write values in JSON; lists as texts, which a reader takes apart one by one."""
+    return _dumps([_dumps(value) for value in values] if packed else values)
+
+
+def _dumps(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    return json.dumps(value, separators=(",", ":"))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -19,7 +21,7 @@ from hts_battery.structures.prototypes import prototype_of_family
 from hts_battery.structures.representation import represent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from hts_battery.compositions import CompositionSpace
     from hts_battery.compositions.filters import Filter, FilterReport
@@ -79,7 +81,11 @@ class Campaign:
 
     def key(self, candidate: CandidateDoc) -> str:
         """Content key of the calculation of a candidate."""
-        return candidate_key(candidate, self.spec.calculation)
+        return candidate_key(candidate, self._calculation)
+
+    @cached_property
+    def _calculation(self) -> dict[str, Any]:
+        return self.spec.calculation
 
 
 def load_campaign(path: str | Path) -> Campaign:
@@ -96,6 +102,34 @@ def load_campaign(path: str | Path) -> Campaign:
     SpecError
         If anything in it is wrong: file, line and field, before anything is written.
     """
+    campaign, members = load_members(path)
+    deque(members, maxlen=0)
+    return campaign
+
+
+def load_members(
+    path: str | Path,
+) -> tuple[Campaign, Iterator[tuple[int, Candidate]]]:
+    """
+    Read a campaign file, and check its members while they are listed.
+
+    Parameters
+    ----------
+    path
+        A YAML file.
+
+    Returns
+    -------
+    tuple
+        The campaign and its members with their index in the space. The file is sound
+        when the last of them has come.
+
+    Raises
+    ------
+    SpecError
+        If anything in it is wrong: file, line and field; what is wrong with a member
+        while members are listed.
+    """
     campaign, refuse = _read(path)
     engines = _engines(campaign.spec, refuse)
     before = engines.get("prerelax.engine")
@@ -106,15 +140,7 @@ def load_campaign(path: str | Path) -> Campaign:
             "chgnet, a force field or gpaw-lcao",
             "prerelax.engine",
         )
-    elements = _check_members(campaign, refuse)
-    for place, one in engines.items():
-        if unsupported := sorted(one.unsupported(elements)):
-            raise refuse(
-                f"{one.name} cannot compute {', '.join(unsupported)}: choose another "
-                "engine or leave the element out of the space",
-                place,
-            )
-    return campaign
+    return campaign, _checked_members(campaign, engines, refuse)
 
 
 def read_campaign(path: str | Path) -> Campaign:
@@ -203,16 +229,15 @@ def _engines(
     return found
 
 
-def _check_members(
-    campaign: Campaign, refuse: Callable[[str, str], SpecError]
-) -> set[str]:
+def _checked_members(
+    campaign: Campaign,
+    engines: Mapping[str, Engine],
+    refuse: Callable[[str, str], SpecError],
+) -> Iterator[tuple[int, Candidate]]:
     """
-    Refuse members that are not in the space, stand twice or fit no stated cell.
+    Yield members; refuse those that no space, no stated cell or no engine takes.
 
-    Returns
-    -------
-    set[str]
-        Elements of the members.
+    One that stands twice is refused too, and no members at all.
     """
     structure = campaign.spec.structure
     prototype = prototype_of_family(campaign.space.family)
@@ -233,6 +258,7 @@ def _check_members(
                 )
             except OrderingError as err:
                 raise refuse(f"{candidate.formula}: {err}", "structure.atoms") from err
+            yield index, candidate
     except SpecError:
         raise
     except (HTSBatteryError, IndexError, ValueError) as err:
@@ -240,4 +266,18 @@ def _check_members(
         raise refuse(str(err), "selection") from err
     if not seen:
         raise refuse("the filters remove every selected member", "filters")
-    return elements
+    _refuse_unsupported(engines, elements, refuse)
+
+
+def _refuse_unsupported(
+    engines: Mapping[str, Engine],
+    elements: set[str],
+    refuse: Callable[[str, str], SpecError],
+) -> None:
+    for place, one in engines.items():
+        if unsupported := sorted(one.unsupported(elements)):
+            raise refuse(
+                f"{one.name} cannot compute {', '.join(unsupported)}: choose another "
+                "engine or leave the element out of the space",
+                place,
+            )

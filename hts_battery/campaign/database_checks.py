@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hts_battery.campaign.backlog import read_blocks, read_submissions
-from hts_battery.connections.clients import shared_client
 from hts_battery.connections.health import (
     clock_skew,
     dead_locks,
@@ -16,6 +15,7 @@ from hts_battery.connections.health import (
     uri_options,
 )
 from hts_battery.connections.indexes import ensure_indexes, missing_indexes
+from hts_battery.connections.launchpad_contents import read_workflows
 from hts_battery.connections.layout import check_layout
 from hts_battery.errors import StoreError
 from hts_battery.schemas.finding import Finding, Level
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from hts_battery.connections.stores import Stores
+    from hts_battery.schemas.dispatch import BacklogItem
 
 LIMIT_BYTES = 16 * 1024**2
 _LARGE_BYTES = 12 * 1024**2
@@ -150,32 +151,44 @@ def _undurable(level: Level, what: str, where: str, option: str) -> Finding:
 
 def backlog(stores: Stores) -> Iterable[Finding]:
     """Candidates that were sent to a launchpad that does not know them."""
-    uri = stores.database.uri
     for submission in read_submissions(stores):
-        sent = {
-            item.fw_id
-            for block in read_blocks(stores, submission.campaign)
-            for item in block.items
-            if item.fw_id is not None and item.ending is None
-        }
+        name = submission.campaign
+        sent = _sent(stores, name)
         if not sent:
             continue
-        with shared_client(uri) as client:
-            known = {
-                doc["fw_id"]
-                for doc in client[stores.database.name]["fireworks"].find(
-                    {}, {"fw_id": 1, "_id": 0}
-                )
-            }
-        if lost := sorted(sent - known):
+        beside: Any = stores.campaigns.collection.database
+        whole = {
+            one.dispatch_id
+            for one in read_workflows(beside, name).values()
+            if not one.is_broken
+        }
+        # What a feeder took in since is neither sent any more nor in the launchpad.
+        after = _sent(stores, name)
+        lost = [
+            item
+            for key, item in sent.items()
+            if item.dispatch_id not in whole and after.get(key) == item
+        ]
+        if lost:
+            fireworks = sorted({str(item.fw_id) for item in lost}, key=int)
             yield Finding(
                 check="backlog",
                 level=Level.PROBLEM,
-                what=f"{len(lost)} candidates of {submission.campaign} have no "
-                f"Firework: {_some([str(one) for one in lost])}",
+                what=f"{len(lost)} candidates of {name} have no Firework: "
+                f"{_some(fireworks)} of the launchpad is not there or not whole",
                 where=stores.database.location,
-                action="hts campaign feed puts them back",
+                action="hts launchpad feed puts them back",
             )
+
+
+def _sent(stores: Stores, campaign: str) -> dict[str, BacklogItem]:
+    """Candidates that stand in the launchpad by the backlog, by content key."""
+    return {
+        item.content_key: item
+        for block in read_blocks(stores, campaign)
+        for item in block.items
+        if item.fw_id is not None and item.ending is None
+    }
 
 
 def _some(names: Iterable[str]) -> str:

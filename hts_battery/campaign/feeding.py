@@ -28,12 +28,12 @@ from hts_battery.flows.screen import ScreenMaker
 from hts_battery.schemas.dispatch import Ending, EndingKind, FeedReport, Hold
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
-    from fireworks import LaunchPad
-
+    from hts_battery.connections.launchpad import ExactLaunchPad
     from hts_battery.connections.stores import Stores
     from hts_battery.schemas.campaign import CampaignSpec
+    from hts_battery.schemas.candidate import CandidateDoc
     from hts_battery.schemas.recovery import RecoveryReport
 
 logger = logging.getLogger(__name__)
@@ -41,9 +41,10 @@ logger = logging.getLogger(__name__)
 
 def feed(
     stores: Stores,
-    launchpad: LaunchPad,
+    launchpad: ExactLaunchPad,
     *,
     campaigns: Iterable[str] | None = None,
+    candidates: Mapping[str, CandidateDoc] | None = None,
     make_maker: Callable[[CampaignSpec], ScreenMaker] = ScreenMaker.from_campaign,
     wait: bool = True,
 ) -> list[FeedReport]:
@@ -58,6 +59,8 @@ def feed(
         The launchpad of the same database.
     campaigns
         Only these campaigns.
+    candidates
+        Candidates by their ids, where the caller has them: those are not read again.
     make_maker
         How the maker of a campaign is made.
     wait
@@ -90,7 +93,9 @@ def feed(
             if wanted is not None and submission.campaign not in wanted:
                 continue
             try:
-                look = Look(stores, launchpad, lease, submission, make_maker)
+                look = Look(
+                    stores, launchpad, lease, submission, make_maker, candidates or {}
+                )
                 reports.append(_look(look))
             except (ConfigurationError, SubmissionError) as err:
                 if wanted is not None:
@@ -117,7 +122,7 @@ def tell_recovery(report: RecoveryReport) -> None:
         logger.warning("%s", problem)
 
 
-def preview(stores: Stores, launchpad: LaunchPad) -> list[FeedReport]:
+def preview(stores: Stores, launchpad: ExactLaunchPad) -> list[FeedReport]:
     """
     Say what the next look would do, as far as the launchpad shows it; write nothing.
 

@@ -78,7 +78,7 @@ def harvest(look: Look) -> None:
 
 def _harvest(look: Look, ended: Sequence[ArchivedWorkflow]) -> None:
     in_hand = look.backlog.in_hand()
-    reports = read_reports(look.stores, [one for one in ended if one.fireworks])
+    reports = read_reports(look.stores, ended)
     context = Context(
         gate=look.spec.gate,
         nodes=look.submission.nodes,
@@ -137,11 +137,22 @@ def read_reports(
     stores: Stores, workflows: Sequence[ArchivedWorkflow]
 ) -> dict[str, ChunkReport]:
     """Read what chunks reported, by dispatch id."""
-    ids = [one.dispatch_id for one in workflows if one.fireworks[0].step == CHUNK_STEP]
+    ids = [
+        one.dispatch_id
+        for one in workflows
+        # One that was deleted by hand while it ran does not say what it was.
+        if {CHUNK_STEP, None}.issuperset(other.step for other in one.fireworks)
+    ]
     if not ids:
         return {}
-    docs = stores.tasks.query({"uuid": {"$in": ids}}, properties=["uuid", "output"])
-    return {doc["uuid"]: ChunkReport.model_validate(doc["output"]) for doc in docs}
+    docs = stores.tasks.query(
+        {"uuid": {"$in": ids}}, properties=["uuid", "output", "metadata.step"]
+    )
+    return {
+        doc["uuid"]: ChunkReport.model_validate(doc["output"])
+        for doc in docs
+        if doc["metadata"]["step"] == CHUNK_STEP
+    }
 
 
 def judge(
@@ -225,7 +236,8 @@ def _judged(
 ) -> Outcome:
     """Judge a candidate by the Fireworks and by what is stored of it."""
     released = item.candidate_id in context.released
-    new = failures_of(workflow)
+    # FireWorks fails what runs beside one that was deleted, whatever came of it.
+    new = [] if _lacks_one(workflow) else failures_of(workflow)
     if item.retry:
         known.failures = ()
     before = len(known.failures)
@@ -250,7 +262,7 @@ def _judged(
             return Outcome(ending=ending_of(EndingKind.FAILED, new, cost), again=True)
     elif known.needs_work(context.gate, released=released, retry_failed=False):
         if any(one.state == "DEFUSED" for one in workflow.fireworks):
-            # Taken back, or stopped between two steps.
+            # Taken back, stopped between two steps, or deleted by hand.
             return Outcome(
                 ending=ending_of(EndingKind.CANCELLED, (), cost),
                 again=context.hold is not Hold.CANCELLED,
@@ -262,6 +274,11 @@ def _judged(
         ending=ending_of(kind, known.failures, cost),
         failures=tuple(dict(one) for one in known.failures) if changed else None,
     )
+
+
+def _lacks_one(workflow: ArchivedWorkflow) -> bool:
+    """Say whether a Firework was deleted by hand: what took its place has no step."""
+    return any(one.step is None for one in workflow.fireworks)
 
 
 def ending_of(

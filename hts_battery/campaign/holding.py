@@ -18,14 +18,13 @@ from hts_battery.schemas.dispatch import Hold
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fireworks import LaunchPad
-
+    from hts_battery.connections.launchpad import ExactLaunchPad
     from hts_battery.connections.stores import Stores
     from hts_battery.schemas.campaign import CampaignSpec
     from hts_battery.schemas.dispatch import FeedReport
 
 
-def pause(stores: Stores, launchpad: LaunchPad, campaign: str) -> FeedReport:
+def pause(stores: Stores, launchpad: ExactLaunchPad, campaign: str) -> FeedReport:
     """
     Take back what has not begun and send nothing more; what runs runs to its end.
 
@@ -48,7 +47,7 @@ def pause(stores: Stores, launchpad: LaunchPad, campaign: str) -> FeedReport:
 
 def resume(
     stores: Stores,
-    launchpad: LaunchPad,
+    launchpad: ExactLaunchPad,
     campaign: str,
     *,
     make_maker: Callable[[CampaignSpec], ScreenMaker] = ScreenMaker.from_campaign,
@@ -71,7 +70,7 @@ def resume(
     return _hold(stores, launchpad, campaign, None, make_maker)
 
 
-def cancel(stores: Stores, launchpad: LaunchPad, campaign: str) -> FeedReport:
+def cancel(stores: Stores, launchpad: ExactLaunchPad, campaign: str) -> FeedReport:
     """
     Take back what has not begun, for good: a new submission is needed to go on.
 
@@ -90,7 +89,7 @@ def cancel(stores: Stores, launchpad: LaunchPad, campaign: str) -> FeedReport:
 
 def _hold(
     stores: Stores,
-    launchpad: LaunchPad,
+    launchpad: ExactLaunchPad,
     campaign: str,
     hold: Hold | None,
     make_maker: Callable[[CampaignSpec], ScreenMaker] = ScreenMaker.from_campaign,

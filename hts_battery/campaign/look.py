@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 
 from hts_battery.campaign.backlog import Backlog, write_submission
 from hts_battery.campaign.local_run import released_ids
-from hts_battery.campaign.parcels import ParcelMaker, stored_spec
+from hts_battery.campaign.parcels import ParcelMaker, Prepared, stored_spec
 from hts_battery.connections.launchpad_contents import SentWorkflow, read_workflows
 from hts_battery.schemas.dispatch import FeedReport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
-    from fireworks import LaunchPad
-
+    from hts_battery.connections.launchpad import ExactLaunchPad
     from hts_battery.connections.locks import Lease
     from hts_battery.connections.stores import Stores
     from hts_battery.flows.screen import ScreenMaker
     from hts_battery.schemas.campaign import CampaignSpec
+    from hts_battery.schemas.candidate import CandidateDoc
     from hts_battery.schemas.dispatch import BacklogItem, Hold, Submission
 
 _SECONDS_PER_HOUR = 3600
@@ -45,6 +45,8 @@ class Look:
         How the campaign is sent.
     make_maker
         How the maker of a campaign is made.
+    candidates
+        Candidates that are at hand and need not be read, by their ids.
     now
         Time of the look.
     counts
@@ -54,10 +56,11 @@ class Look:
     """
 
     stores: Stores
-    launchpad: LaunchPad
+    launchpad: ExactLaunchPad
     lease: Lease
     submission: Submission
     make_maker: Callable[[CampaignSpec], ScreenMaker]
+    candidates: Mapping[str, CandidateDoc] = field(default_factory=dict)
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     counts: Counter[str] = field(default_factory=Counter)
     inserted: int = 0
@@ -99,6 +102,12 @@ class Look:
         """Write down that nothing more is sent, and why."""
         self.submission = self.submission.model_copy(update={"hold": hold})
         write_submission(self.stores, self.submission, self.lease)
+
+    def prepared(self, items: Sequence[BacklogItem]) -> Prepared:
+        """Read what must be known of waiting candidates before they are sent."""
+        return Prepared.read(
+            self.stores, items, at_hand=self.candidates, released=self.released
+        )
 
     def waiting(self) -> list[BacklogItem]:
         """List the candidates that wait to be sent, in their order."""

@@ -6,10 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.campaign.gate_hulls import GateHulls
-from hts_battery.campaign.local_run import released_ids
 from hts_battery.connections.executions import described_error
 from hts_battery.connections.launchpad import Parcel
-from hts_battery.errors import MissingReferenceError, StoreError
+from hts_battery.errors import MissingReferenceError, StoreError, SubmissionError
 from hts_battery.flows.calculated import Calculated, read_some
 from hts_battery.flows.chunk import chunk_job
 from hts_battery.flows.queue_requests import policy_factors, queue_request, queue_rule
@@ -72,7 +71,7 @@ class Prepared:
         self,
         documents: dict[str, CandidateDoc],
         known: dict[str, Calculated],
-        released: set[str],
+        released: frozenset[str],
     ) -> None:
         self.documents = documents
         self.known = known
@@ -80,18 +79,37 @@ class Prepared:
 
     @classmethod
     def read(
-        cls, stores: Stores, campaign: str, items: Sequence[BacklogItem]
+        cls,
+        stores: Stores,
+        items: Sequence[BacklogItem],
+        *,
+        at_hand: Mapping[str, CandidateDoc],
+        released: frozenset[str],
     ) -> Prepared:
-        """Read them in a few queries."""
-        ids = [item.candidate_id for item in items]
-        documents = {}
+        """
+        Read them in a few queries.
+
+        Parameters
+        ----------
+        stores
+            Open stores.
+        items
+            Candidates that wait.
+        at_hand
+            Candidates that need not be read, by their ids.
+        released
+            Those that pass the gate.
+        """
+        wanted_ids = {item.candidate_id for item in items}
+        documents = {one: at_hand[one] for one in wanted_ids if one in at_hand}
+        ids = sorted(wanted_ids - set(documents))
         for start in range(0, len(ids), _BATCH):
             wanted = {"candidate_id": {"$in": ids[start : start + _BATCH]}}
             for doc in stores.candidates.query(wanted):
                 doc.pop("_id", None)
                 documents[doc["candidate_id"]] = CandidateDoc.model_validate(doc)
         known = read_some(stores, [item.content_key for item in items])
-        return cls(documents, known, released_ids(campaign, stores))
+        return cls(documents, known, released)
 
     def calculated(self, item: BacklogItem) -> Calculated:
         """Return what is known of the calculation of a candidate."""
@@ -157,10 +175,13 @@ class ParcelMaker:
         number
             Number in the name of its workflow.
         items
-            Its candidates: one in steps, several in a chunk.
+            Its candidates: one in steps, several in a chunk. They know their number.
         prepared
             What is known of them.
         """
+        fw_id = items[0].fw_id
+        if fw_id is None:
+            raise SubmissionError(f"no number was reserved for dispatch {dispatch_id}")
         by_chunks = self._submission.mode is DispatchMode.CHUNKS
         flow: Flow | Job
         if by_chunks:
@@ -176,7 +197,7 @@ class ParcelMaker:
         if self._submission.priority is not None:
             config["_priority"] = self._submission.priority
         name = f"hts {self._submission.campaign} {number}"
-        return Parcel(dispatch_id, flow, name, config)
+        return Parcel(dispatch_id, flow, name, config, fw_id)
 
     def _chunk(
         self, dispatch_id: str, items: Sequence[BacklogItem], prepared: Prepared

@@ -8,7 +8,6 @@ Killed anywhere, the next look goes on.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +20,7 @@ from hts_battery.connections.lost_runs import (
     children_have_not_run,
     complete,
     give_up,
+    is_whole,
     launches_of,
     put_back,
 )
@@ -160,6 +160,12 @@ class _Recovery:
     def _refreshed(self) -> Iterator[RecoveredRun]:
         """Tell workflows of launches that have ended."""
         for fw_id, launch in list(self.watcher.unnoticed()):
+            if not is_whole(self.launchpad, fw_id):
+                self.problems.append(
+                    f"the workflow of Firework {fw_id} is not whole: somebody deleted "
+                    "one of its Fireworks; hts launchpad feed ends it"
+                )
+                continue
             if loss_of(launch) is not None and launch["state"] == "FIZZLED":
                 deed, reason = Deed.PUT_BACK, "a look was interrupted that put it back"
             else:
@@ -230,8 +236,11 @@ class _Recovery:
         if not put_back(self.launchpad, lost, note, request):
             return False
         if lost.folder is not None:
-            with suppress(OSError):
+            try:
                 remove_action(Path(lost.folder))
+            except OSError as err:
+                # It does no harm: it names a launch that has been put back.
+                self.problems.append(f"{lost.folder}: {err.strerror}")
         return True
 
     def _left(self, folder: Path, lost: LostRun) -> LeftAction | None:

@@ -9,9 +9,8 @@ from uuid import uuid4
 from hts_battery.campaign.backlog import reopened
 from hts_battery.campaign.harvest import ending_of
 from hts_battery.campaign.local_run import store_failures
-from hts_battery.campaign.parcels import Prepared
 from hts_battery.connections.launchpad import send
-from hts_battery.connections.launchpad_changes import remove_orphans
+from hts_battery.connections.launchpad_changes import mend, remove_orphans
 from hts_battery.flows.chunk import ending_kind
 from hts_battery.schemas.campaign import candidate_key
 from hts_battery.schemas.dispatch import Ending, EndingKind
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hts_battery.campaign.look import Look
+    from hts_battery.campaign.parcels import Prepared
     from hts_battery.schemas.dispatch import BacklogItem
 
 logger = logging.getLogger(__name__)
@@ -32,15 +32,21 @@ def repair(look: Look) -> None:
     """
     Complete what is written down as sent and is not known to be in the launchpad.
 
+    What a killed feeder did not insert, and what somebody deleted by hand, is inserted
+    again as the same dispatch, so that what it finished is not computed again. A
+    workflow that has begun and lacks a Firework ends when nothing of it runs any more,
+    and its candidates wait again.
+
     Parameters
     ----------
     look
         The look at the campaign.
     """
+    _mend_broken(look)
     chunks = {
         dispatch_id: items
         for dispatch_id, items in look.backlog.in_hand().items()
-        if items[0].fw_id is None or dispatch_id not in look.workflows
+        if items[0].fw_id is None or not _is_there(look, dispatch_id)
     }
     if not chunks:
         return
@@ -53,23 +59,56 @@ def repair(look: Look) -> None:
     for dispatch_id, items in chunks.items():
         if dispatch_id in look.workflows:
             _write_place(look, items, look.workflows[dispatch_id].fw_id)
-        elif items[0].fw_id is None and look.submission.hold is None:
+        elif look.submission.hold is None:
             missing.append(items)
         else:
             _put_back(look, items)
-    prepared = Prepared.read(
-        look.stores, look.name, [item for items in missing for item in items]
-    )
-    whole = []
+    _insert_again(look, missing)
+    look.counts["repaired"] += len(chunks)
+
+
+def _insert_again(look: Look, missing: Sequence[Sequence[BacklogItem]]) -> None:
+    """Insert as the same dispatches what is not in the launchpad."""
+    prepared = look.prepared([item for items in missing for item in items])
+    whole: list[Sequence[BacklogItem]] = []
     for items in missing:
         # The campaign file may have been changed meanwhile.
         if any(_is_stranger(look, item, prepared) for item in items):
             _put_back(look, items)
         else:
             whole.append(items)
-    look.backlog.save(look.lease)
+    if whole:
+        logger.warning(
+            "%d workflows of %s are not in the launchpad, after a kill or because "
+            "somebody deleted them: they are inserted again",
+            len(whole),
+            look.name,
+        )
     _insert(look, whole, prepared)
-    look.counts["repaired"] += len(chunks)
+
+
+def _is_there(look: Look, dispatch_id: str) -> bool:
+    workflow = look.workflows.get(dispatch_id)
+    return workflow is not None and not workflow.is_empty
+
+
+def _mend_broken(look: Look) -> None:
+    """Make what lacks a Firework end, so that its candidates are harvested."""
+    broken = [
+        one for one in look.workflows.values() if one.is_broken and not one.is_empty
+    ]
+    if not broken:
+        return
+    look.lease.check()
+    for one in broken:
+        logger.warning(
+            "workflow %s of %s lacks a Firework that this engine did not delete: its "
+            "candidates wait again when nothing of it runs",
+            one.fw_id,
+            look.name,
+        )
+    mend(look.launchpad, broken)
+    look.read_workflows()
 
 
 def _write_place(look: Look, items: Sequence[BacklogItem], fw_id: int) -> None:
@@ -78,13 +117,6 @@ def _write_place(look: Look, items: Sequence[BacklogItem], fw_id: int) -> None:
 
 
 def _put_back(look: Look, items: Sequence[BacklogItem]) -> None:
-    if items[0].fw_id is not None:
-        logger.warning(
-            "workflow %s of %s is gone from the launchpad, not by this engine: its "
-            "candidates wait again",
-            items[0].fw_id,
-            look.name,
-        )
     for item in items:
         look.backlog.change(item.content_key, **reopened(item, retry=item.retry))
 
@@ -129,16 +161,15 @@ def room(look: Look) -> int:
 
 def _send(look: Look, waiting: Sequence[BacklogItem]) -> None:
     """Send some waiting candidates: written down first, then inserted."""
-    prepared = Prepared.read(look.stores, look.name, waiting)
+    prepared = look.prepared(waiting)
     todo = [item for item in waiting if not _is_settled(look, item, prepared)]
-    chunks = []
+    chunks: list[Sequence[BacklogItem]] = []
     for start in range(0, len(todo), look.submission.chunk):
         dispatch_id = str(uuid4())
         chunk = todo[start : start + look.submission.chunk]
         for item in chunk:
             look.backlog.change(item.content_key, dispatch_id=dispatch_id)
-        chunks.append([look.backlog[item.content_key] for item in chunk])
-    look.backlog.save(look.lease)
+        chunks.append(chunk)
     _insert(look, chunks, prepared)
     look.counts["sent"] += len(todo)
 
@@ -179,21 +210,23 @@ def _is_settled(look: Look, item: BacklogItem, prepared: Prepared) -> bool:
 def _insert(
     look: Look, chunks: Sequence[Sequence[BacklogItem]], prepared: Prepared
 ) -> None:
-    """Insert chunks that are written down, and write down where they are."""
+    """Write down under which numbers chunks are inserted, then insert them."""
     if not chunks:
+        look.backlog.save(look.lease)
         return
-    parcels = [
-        look.parcels.make(
-            str(chunk[0].dispatch_id),
-            look.backlog.position(chunk[0].content_key),
-            chunk,
-            prepared,
+    parcels = []
+    for chunk, fw_id in zip(chunks, look.launchpad.reserve(len(chunks)), strict=True):
+        _write_place(look, chunk, fw_id)
+        items = [look.backlog[item.content_key] for item in chunk]
+        parcels.append(
+            look.parcels.make(
+                str(items[0].dispatch_id),
+                look.backlog.position(items[0].content_key),
+                items,
+                prepared,
+            )
         )
-        for chunk in chunks
-    ]
-    look.lease.check()
-    ids = send(parcels, look.launchpad, look.name)
-    for chunk in chunks:
-        _write_place(look, chunk, ids[str(chunk[0].dispatch_id)])
     look.backlog.save(look.lease)
+    look.lease.check()
+    send(parcels, look.launchpad, look.name)
     look.inserted += len(chunks)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from hts_battery.errors import ConfigurationError
 from hts_battery.schemas.dispatch import PriorityRule
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from hts_battery.connections.stores import Stores
     from hts_battery.schemas.campaign import CampaignSpec
     from hts_battery.schemas.candidate import CandidateDoc
+
+T = TypeVar("T")
 
 Member = tuple[int, "CandidateDoc"]
 """Index in the space, and candidate."""
@@ -69,7 +71,7 @@ class Share:
             raise ConfigurationError(f"the shard {shard} is not one of 1 to N")
         return share
 
-    def of(self, members: Sequence[Member]) -> Sequence[Member]:
+    def of(self, members: Sequence[T]) -> Sequence[T]:
         """Return the members that belong to it, in their order."""
         return members[self.start : self.stop][self.shard - 1 :: self.shards]
 

@@ -92,7 +92,7 @@ def campaign_status(
     with translated_outages(stores.database.uri, "looking where a campaign stands"):
         known = registered(path, stores)
         campaign = load_campaign(path) if known is None else None
-        spec = read_spec(path)
+        spec = read_spec(path) if known is None else known.spec
         dispatched = Dispatched.read(stores, spec.name)
         if known is not None and dispatched.submission is not None and not exact:
             counted = count_dispatched(known, dispatched, stores, execution_folder)

@@ -22,6 +22,7 @@ from hts_battery.connections.processes import host_name
 from hts_battery.errors import ConfigurationError
 from hts_battery.flows.calculated import Calculated, read_calculated
 from hts_battery.flows.queue_requests import queue_rule
+from hts_battery.schemas.candidate import CandidateDoc
 from hts_battery.schemas.dispatch import (
     BacklogItem,
     DispatchMode,
@@ -32,13 +33,13 @@ from hts_battery.schemas.dispatch import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from hts_battery.campaign.campaign_file import Campaign
     from hts_battery.campaign.sending_order import Member
     from hts_battery.connections.stores import Stores
     from hts_battery.schemas.campaign import CampaignSpec
-    from hts_battery.schemas.candidate import CandidateDoc
+    from hts_battery.schemas.candidate import Candidate
 
 
 @dataclass(frozen=True)
@@ -164,19 +165,20 @@ def submit_campaign(  # noqa: PLR0913 - each is named by its caller
             submission = submission.model_copy(update={"hold": Hold.PAUSED})
         write_submission(stores, submission, lease)
         backlog = Backlog.read(stores, submission.campaign)
-        sorting = _Sorting(campaign, stores, backlog, retry_failed=retry_failed)
+        keys = {one.candidate_id: campaign.key(one) for _, one in members}
+        sorting = _Sorting(campaign, stores, backlog, keys, retry_failed=retry_failed)
         chosen = (share or Share()).of(members)
-        _drop_strangers(backlog, {campaign.key(one) for _, one in members})
+        _drop_strangers(backlog, set(keys.values()))
         new = [one for one in chosen if sorting.is_to_be_sent(one[1])]
         for _, candidate in new:
-            key = campaign.key(candidate)
+            key = keys[candidate.candidate_id]
             if key in backlog:
                 again = reopened(backlog[key], retry=retry_failed)
                 backlog.change(key, **again)
-        fresh = [one for one in new if campaign.key(one[1]) not in backlog]
+        fresh = [one for one in new if keys[one[1].candidate_id] not in backlog]
         backlog.append(
             BacklogItem(
-                content_key=campaign.key(candidate),
+                content_key=keys[candidate.candidate_id],
                 candidate_id=candidate.candidate_id,
                 formula=candidate.formula,
                 retry=retry_failed,
@@ -211,18 +213,34 @@ def preview(
 ) -> Submitted:
     """Say what :func:`submit_campaign` would do; write nothing."""
     backlog = Backlog.read(stores, submission.campaign)
-    sorting = _Sorting(campaign, stores, backlog, retry_failed=retry_failed)
+    keys = {one.candidate_id: campaign.key(one) for _, one in members}
+    sorting = _Sorting(campaign, stores, backlog, keys, retry_failed=retry_failed)
     chosen = (share or Share()).of(members)
     new = sum(sorting.is_to_be_sent(candidate) for _, candidate in chosen)
     return Submitted(submission, len(chosen), new, len(chosen) - new)
 
 
-def read_members(campaign: Campaign, progress: Progress) -> list[Member]:
-    """List the members of a campaign."""
+def read_members(
+    campaign: Campaign,
+    progress: Progress,
+    kept: Iterable[tuple[int, Candidate]] | None = None,
+) -> list[Member]:
+    """
+    List the members of a campaign.
+
+    Parameters
+    ----------
+    campaign
+        The campaign.
+    progress
+        Told of each.
+    kept
+        Its members, where they are checked while they are listed.
+    """
     progress.total("members", _selected(campaign))
     found = []
-    for index, candidate in campaign.members():
-        found.append((index, candidate))
+    for index, candidate in campaign.kept() if kept is None else kept:
+        found.append((index, CandidateDoc.from_candidate(candidate)))
         progress.advance("members", candidate.formula)
     return found
 
@@ -247,10 +265,12 @@ class _Sorting:
         campaign: Campaign,
         stores: Stores,
         backlog: Backlog,
+        keys: Mapping[str, str],
         *,
         retry_failed: bool,
     ) -> None:
         self._campaign = campaign
+        self._keys = keys
         self._stores = stores
         self._backlog = backlog
         self._retry = retry_failed
@@ -260,7 +280,7 @@ class _Sorting:
 
     def is_to_be_sent(self, candidate: CandidateDoc) -> bool:
         """Say whether a candidate is missing from every backlog and not computed."""
-        key = self._campaign.key(candidate)
+        key = self._keys[candidate.candidate_id]
         if key in self._elsewhere:
             return False
         if key in self._backlog:

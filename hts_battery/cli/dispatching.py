@@ -19,10 +19,13 @@ from hts_battery.errors import ConfigurationError
 from hts_battery.schemas.dispatch import BLOCK_SIZE, DispatchMode, PriorityRule
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from hts_battery.campaign.campaign_file import Campaign
     from hts_battery.campaign.sending_order import Share
     from hts_battery.campaign.submission import Submitted
     from hts_battery.connections.stores import Stores
+    from hts_battery.schemas.candidate import Candidate
     from hts_battery.schemas.dispatch import FeedReport, Submission
 
 
@@ -126,11 +129,11 @@ def _preview(
     retry_failed: bool,
     as_json: bool,
 ) -> None:
-    from hts_battery.campaign.campaign_file import load_campaign
+    from hts_battery.campaign.campaign_file import load_members
     from hts_battery.campaign.local_run import Progress
     from hts_battery.campaign.submission import preview, read_members
 
-    members = read_members(load_campaign(campaign.path), Progress())
+    members = read_members(campaign, Progress(), load_members(campaign.path)[1])
     if database_exists():
         with opened_stores(make_indexes=False) as stores:
             found = preview(
@@ -184,8 +187,7 @@ def _submit(
 
     with opened_launchpad() as (stores, launchpad), formatting.progress() as reporting:
         progress = Progress(*reporting)
-        campaign = _checked(campaign, stores)
-        members = read_members(campaign, progress)
+        members = read_members(campaign, progress, _checked(campaign, stores))
         for problem in readiness(campaign.spec, submission, members, stores):
             formatting.note(problem)
         found = submit_campaign(
@@ -197,7 +199,12 @@ def _submit(
             retry_failed=retry_failed,
             progress=progress,
         )
-        (report,) = feed(stores, launchpad, campaigns=[submission.campaign])
+        (report,) = feed(
+            stores,
+            launchpad,
+            campaigns=[submission.campaign],
+            candidates={one.candidate_id: one for _, one in members},
+        )
     _tell(found, report, as_json=as_json)
 
 
@@ -224,11 +231,13 @@ def _tell(found: Submitted, report: FeedReport, *, as_json: bool) -> None:
         formatting.line("`hts launchpad feed --watch` sends the rest as work ends")
 
 
-def _checked(campaign: Campaign, stores: Stores) -> Campaign:
-    """Check every member, unless this file was registered, and so checked, before."""
-    from hts_battery.campaign.campaign_file import load_campaign
+def _checked(
+    campaign: Campaign, stores: Stores
+) -> Iterator[tuple[int, Candidate]] | None:
+    """Check members as they come, unless this file was registered, and so checked."""
+    from hts_battery.campaign.campaign_file import load_members
 
     doc = stores.campaigns.query_one({"name": campaign.spec.name})
     if doc is not None and doc["spec"] == campaign.spec.model_dump(mode="json"):
-        return campaign
-    return load_campaign(campaign.path)
+        return None
+    return load_members(campaign.path)[1]

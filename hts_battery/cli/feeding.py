@@ -17,8 +17,7 @@ from hts_battery.settings import get_settings
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from fireworks import LaunchPad
-
+    from hts_battery.connections.launchpad import ExactLaunchPad
     from hts_battery.connections.stores import Stores
     from hts_battery.schemas.dispatch import FeedReport
 
@@ -50,7 +49,7 @@ def cancel(name: NameOrSpec, dry_run: DryRun = False, as_json: AsJson = False) -
 
 def _hold(
     name: str,
-    change: Callable[[Stores, LaunchPad, str], FeedReport],
+    change: Callable[[Stores, ExactLaunchPad, str], FeedReport],
     *,
     dry_run: bool,
     as_json: bool,
@@ -127,7 +126,12 @@ def _complain(reports: Sequence[FeedReport]) -> None:
 
 
 def _look(
-    stores: Stores, launchpad: LaunchPad, every: float, *, watch: bool, dry_run: bool
+    stores: Stores,
+    launchpad: ExactLaunchPad,
+    every: float,
+    *,
+    watch: bool,
+    dry_run: bool,
 ) -> list[FeedReport] | None:
     """Look once; none where it did not work and there is another look."""
     from hts_battery.campaign.feeding import feed, preview

@@ -10,8 +10,7 @@ from hts_battery.settings import get_settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fireworks import LaunchPad
-
+    from hts_battery.connections.launchpad import ExactLaunchPad
     from hts_battery.connections.stores import Stores
 
 
@@ -25,7 +24,7 @@ def opened_stores(*, make_indexes: bool = True) -> Iterator[Stores]:
 
 
 @contextmanager
-def opened_launchpad() -> Iterator[tuple[Stores, LaunchPad]]:
+def opened_launchpad() -> Iterator[tuple[Stores, ExactLaunchPad]]:
     """Open the stores of the settings' database, and the launchpad beside them."""
     from hts_battery.connections.launchpad import open_launchpad
 

@@ -149,6 +149,14 @@ def compute(  # noqa: PLR0913, PLR0917 - options are named on the command line
     phase: Annotated[
         list[str] | None, typer.Option(help="Only this phase; may be repeated.")
     ] = None,
+    missing: Annotated[
+        bool,
+        typer.Option("--missing", help="Only phases without a shipped energy."),
+    ] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="I/N", help="Every N-th phase from the I-th: 1/4."),
+    ] = None,
     write: Annotated[
         Path | None, typer.Option(help="Also write the energies to this file.")
     ] = None,
@@ -157,7 +165,9 @@ def compute(  # noqa: PLR0913, PLR0917 - options are named on the command line
 ) -> None:
     """Relax competing phases with an engine; what is in the job store is not redone."""
     from hts_battery.campaign.campaign_file import read_campaign
+    from hts_battery.campaign.sending_order import Share
     from hts_battery.flows.engines import engine as engine_of
+    from hts_battery.flows.references import energy_file, write_energy_file
     from hts_battery.schemas.campaign import RelaxationSpec
 
     relaxation, prerelax = RelaxationSpec(), None
@@ -166,19 +176,24 @@ def compute(  # noqa: PLR0913, PLR0917 - options are named on the command line
         engine, relaxation, prerelax = spec.engine, spec.relaxation, spec.prerelax
     engine_of(engine)  # refuses an unknown one
     phases = _phases(elements, phase)
+    phases = _without_energy(phases, engine) if missing else phases
+    phases = list(Share.parse(None, shard).of(phases))
     if dry_run:
         if as_json:
             formatting.json_line({"phases": len(phases)})
         else:
             formatting.line(f"would relax up to {len(phases)} phases with {engine}")
         return
-    from hts_battery.flows.references import energy_file, write_energy_file
-
     energies = _computed(phases, engine, relaxation, prerelax)
     if write is not None:
         write_energy_file(
             write, energy_file(energies, engine, relaxation, prerelax=prerelax)
         )
+    _report_computed(energies, as_json)
+
+
+def _report_computed(energies: list[ReferenceEnergy], as_json: bool) -> None:
+    """Say what came of each phase, or which were rejected."""
     if as_json:
         for energy in energies:
             formatting.json_line(energy.model_dump(mode="json", exclude={"structure"}))
@@ -187,6 +202,14 @@ def compute(  # noqa: PLR0913, PLR0917 - options are named on the command line
     for energy in rejected:
         formatting.line(f"{energy.phase_id}: rejected: {energy.rejected}")
     formatting.line(f"{len(energies)} phases, {len(rejected)} rejected")
+
+
+def _without_energy(phases: list[ReferencePhase], engine: str) -> list[ReferencePhase]:
+    """Leave out the phases whose energy is shipped."""
+    from hts_battery.flows.references import known_energies
+
+    known = known_energies(engine)
+    return [one for one in phases if one.phase_id not in known]
 
 
 def _computed(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import lru_cache
 from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,7 +17,7 @@ from hts_battery.compositions.mixture import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from hts_battery.schemas.candidate import Assignment
 
@@ -26,6 +27,12 @@ class _Choice(NamedTuple):
 
     fillings: tuple[Filling, ...]
     charge: int
+    mixed: bool
+    """Whether its element stands here in several oxidation states."""
+    rank: Fraction
+    """Place of its species in the species table, weighted by amount."""
+    occupied: tuple[tuple[str, int, int, Fraction], ...]
+    """Species, group, units and amount per formula unit, where there are any."""
 
 
 def frame_assignments(
@@ -53,37 +60,56 @@ def frame_assignments(
         Sublattice → species → amount per formula unit.
     """
     mixture = frame.mixture
+    # What is not there has one choice and no charge, so only the others are walked.
+    present = [pair for pair in zip(mixture.items, row, strict=True) if pair[1]]
+    items = [item for item, _ in present]
     found = [
         choices
-        for choices in _neutral(mixture, row, frame.target)
-        if _is_allowed(mixture, row, choices)
+        for choices in _neutral(present, frame.target)
+        if _is_allowed(mixture, items, choices)
     ]
-    found.sort(key=lambda choices: _order(mixture, choices))
+    found.sort(key=_order)
     return tuple(_assignment(frame, choices, sublattices) for choices in found)
 
 
-def _item_choices(item: Item, units: int) -> list[_Choice]:
+@lru_cache(maxsize=10_000)
+def _item_choices(item: Item, units: int) -> tuple[_Choice, ...]:
+    """All choices of one item; the members of a space repeat them."""
     found: list[_Choice] = []
     for split in splits(item, units):
         parts = [
             tuple(share_fillings(share, count))
             for share, count in zip(item.shares, split, strict=True)
         ]
-        found.extend(
-            _Choice(fillings, sum(part.charge for part in fillings))
-            for fillings in product(*parts)
-        )
-    return found
+        found.extend(_choice(item, fillings) for fillings in product(*parts))
+    return tuple(found)
+
+
+def _choice(item: Item, fillings: tuple[Filling, ...]) -> _Choice:
+    filled = [
+        (option, share.group, units)
+        for share, filling in zip(item.shares, fillings, strict=True)
+        for option, units in zip(share.options, filling.units, strict=True)
+        if units
+    ]
+    weight = sum(option.preference * units for option, _, units in filled)
+    return _Choice(
+        fillings,
+        charge=sum(part.charge for part in fillings),
+        mixed=len({option.species for option, _, _ in filled}) > 1,
+        rank=weight * item.unit,
+        occupied=tuple(
+            (option.species, group, units, units * item.unit)
+            for option, group, units in filled
+        ),
+    )
 
 
 def _neutral(
-    mixture: Mixture, row: tuple[int, ...], target: int
+    present: Sequence[tuple[Item, int]], target: int
 ) -> Iterator[tuple[_Choice, ...]]:
     """Choices for all items whose charges add up, dead ends cut early."""
-    choices = [
-        _item_choices(item, units)
-        for item, units in zip(mixture.items, row, strict=True)
-    ]
+    choices = [_item_choices(item, units) for item, units in present]
     reachable = [{0}]
     for one in reversed(choices):
         charges = {choice.charge for choice in one}
@@ -106,36 +132,27 @@ def _neutral(
 
 
 def _is_allowed(
-    mixture: Mixture, row: tuple[int, ...], choices: tuple[_Choice, ...]
+    mixture: Mixture, items: Sequence[Item], choices: tuple[_Choice, ...]
 ) -> bool:
     """Check what couples items: exclusions, and sites where elements share two."""
     if mixture.exclusions:
-        present = {
-            species
-            for item, choice in zip(mixture.items, choices, strict=True)
-            for species, _, units in _occupation(item, choice)
-            if units
-        }
-        present |= {
-            item.element
-            for item, units in zip(mixture.items, row, strict=True)
-            if units
-        }
+        present = {place[0] for choice in choices for place in choice.occupied}
+        present |= {item.element for item in items}
         if any(present.issuperset(names) for names in mixture.exclusions):
             return False
     if all(len(item.shares) == 1 for item in mixture.items):
         return True
-    return _fits_groups(mixture, choices)
+    return _fits_groups(mixture, items, choices)
 
 
-def _fits_groups(mixture: Mixture, choices: tuple[_Choice, ...]) -> bool:
+def _fits_groups(
+    mixture: Mixture, items: Sequence[Item], choices: tuple[_Choice, ...]
+) -> bool:
     """Whether every group is filled and holds a permitted number of metals."""
     for index, group in enumerate(mixture.groups):
         filled = metals = 0
-        for item, choice in zip(mixture.items, choices, strict=True):
-            here = sum(
-                units for _, home, units in _occupation(item, choice) if home == index
-            )
+        for item, choice in zip(items, choices, strict=True):
+            here = sum(units for _, home, units, _ in choice.occupied if home == index)
             filled += here
             metals += item.metal and here > 0
         low, high = group.vacancies or (0, 0)
@@ -146,28 +163,13 @@ def _fits_groups(mixture: Mixture, choices: tuple[_Choice, ...]) -> bool:
     return True
 
 
-def _occupation(item: Item, choice: _Choice) -> Iterator[tuple[str, int, int]]:
-    """Species, group and units of one item."""
-    for share, filling in zip(item.shares, choice.fillings, strict=True):
-        for option, units in zip(share.options, filling.units, strict=True):
-            yield option.species, share.group, units
-
-
 def _order(
-    mixture: Mixture, choices: tuple[_Choice, ...]
+    choices: tuple[_Choice, ...],
 ) -> tuple[int, Fraction, tuple[tuple[int, ...], ...]]:
     """Sort key of the rule that chooses an assignment."""
-    mixed, rank = 0, Fraction(0)
-    for item, choice in zip(mixture.items, choices, strict=True):
-        options = [option for share in item.shares for option in share.options]
-        units = [count for filling in choice.fillings for count in filling.units]
-        present = [pair for pair in zip(options, units, strict=True) if pair[1]]
-        mixed += len({option.species for option, _ in present}) > 1
-        weight = sum(option.preference * count for option, count in present)
-        if weight:
-            rank += weight * item.unit
+    rank = sum((choice.rank for choice in choices if choice.rank), Fraction(0))
     amounts = tuple(filling.units for choice in choices for filling in choice.fillings)
-    return mixed, rank, amounts
+    return sum(choice.mixed for choice in choices), rank, amounts
 
 
 def _assignment(
@@ -184,11 +186,10 @@ def _assignment(
     for name, species, amount in frame.fixed:
         found[name][species] = amount
     left = [group.units for group in mixture.groups]
-    for item, choice in zip(mixture.items, choices, strict=True):
-        for species, home, units in _occupation(item, choice):
+    for choice in choices:
+        for species, home, units, amount in choice.occupied:
             left[home] -= units
-            if units:
-                found[mixture.groups[home].sublattice][species] = units * item.unit
+            found[mixture.groups[home].sublattice][species] = amount
     for group, units in zip(mixture.groups, left, strict=True):
         if units:
             found[group.sublattice]["Vac"] = units * group.unit

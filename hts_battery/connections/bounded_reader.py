@@ -157,6 +157,9 @@ def _translated_limits(milliseconds: int) -> Iterator[None]:
         raise QueryLimitError(
             f"the query took more than {milliseconds / 1000:g} s: ask for less"
         ) from None
+    except OverflowError:
+        # A whole number of more than eight bytes, which no document can hold.
+        raise QueryLimitError("a number of the filter is too large") from None
     except OperationFailure as err:
         if err.code != _BAD_VALUE:
             raise

@@ -179,8 +179,11 @@ def translated_outages(uri: str, doing: str) -> Iterator[None]:
     """
     try:
         yield
-    except (PyMongoError, *_UNREACHABLE) as err:
-        if not isinstance(err, _UNREACHABLE) and not _codes(err) & _OUTAGE_CODES:
+    except (PyMongoError, RuntimeError, *_UNREACHABLE) as err:
+        # FireWorks raises a plain RuntimeError in the middle of the driver's.
+        hidden = isinstance(err, RuntimeError) and may_pass(err)
+        lost = isinstance(err, _UNREACHABLE) or _codes(err) & _OUTAGE_CODES
+        if not hidden and not lost:
             raise
         raise DatabaseOutageError(_said(err, uri, doing)) from None
 
@@ -224,7 +227,9 @@ def _codes(error: BaseException) -> frozenset[int]:
 
 def _said(err: Exception, uri: str, doing: str) -> str:
     """Server, action and the driver's own words, without secrets."""
-    words = redact(str(err).partition(", Timeout:")[0], uri)
+    # FireWorks puts a whole trace into its error; the last line says what it was.
+    text = str(err).strip().rpartition("\n")[2]
+    words = redact(text.partition(", Timeout:")[0], uri)
     action = f" while {doing}" if doing else ""
     return f"database {redact(uri)}{action}: {type(err).__name__}: {words}"
 

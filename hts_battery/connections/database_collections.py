@@ -26,14 +26,13 @@ COLLECTIONS: dict[str, tuple[str, tuple[Index, ...]]] = {
         "candidate_id",
         (
             Index(("campaign", "candidate_id"), unique=True),
-            Index(("campaign", "released")),
             Index(("content_key",)),
             Index(("released", "campaign")),
         ),
     ),
     "candidates": (
         "candidate_id",
-        (Index(("candidate_id",), unique=True), Index(("family",))),
+        (Index(("candidate_id",), unique=True),),
     ),
     "tasks": (
         "uuid",

@@ -34,6 +34,7 @@ def write_whole(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         part.replace(path)
     except OSError:
+        # What is raised is why it could not be written; `hts doctor` finds the rest.
         with suppress(OSError):
             part.unlink()
         raise

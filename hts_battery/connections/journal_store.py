@@ -11,6 +11,7 @@ journal, so a repeated launch knows what a killed one has finished.
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ from hts_battery.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+logger = logging.getLogger(__name__)
 
 _FIREWORK = "FW.json"  # FireWorks writes it into every launch folder
 _SUFFIX = ".jsonl"
@@ -132,14 +135,22 @@ def _lines(path: Path) -> Iterator[tuple[dict[str, Any], str | list[str]]]:
     """Yield what every whole line of a journal holds."""
     if not path.is_file():
         return
+    cut = 0
     with path.open("rb") as lines:
         for line in lines:
             try:
                 content = json_util.loads(line)
                 found = content["document"], content["key"]
             except (ValueError, KeyError, TypeError, BSONError):
+                cut += 1
                 continue
             yield found
+    if cut:
+        logger.warning(
+            "%d lines of %s were cut off by a kill: what they held is computed again",
+            cut,
+            path,
+        )
 
 
 def _blob_uuids(content: object) -> Iterator[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from jobflow.managers.fireworks import flow_to_workflow
@@ -15,7 +14,7 @@ from hts_battery.connections.patient_launchpad import PatientLaunchPad
 from hts_battery.errors import SubmissionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from fireworks import LaunchPad, Workflow
     from jobflow import Flow, Job
@@ -82,11 +81,18 @@ class ExactLaunchPad(PatientLaunchPad):
 
     def bulk_add_wfs(self, wfs: Sequence[Workflow]) -> None:
         """Insert workflows at once; as FireWorks does, without its progress bar."""
-        total = sum(len(workflow) for workflow in wfs)
-        first = self.get_new_fw_id(quantity=total)  # type: ignore[no-untyped-call]
+        self.insert_numbered(wfs, self.reserve(sum(len(one) for one in wfs)))
+
+    def reserve(self, count: int) -> range:
+        """Take numbers for some Fireworks; nobody else gets them."""
+        first: int = self.get_new_fw_id(quantity=count)  # type: ignore[no-untyped-call]
+        return range(first, first + count)
+
+    def insert_numbered(self, wfs: Sequence[Workflow], numbers: Iterable[int]) -> None:
+        """Insert workflows at once, with numbers that were reserved for them."""
+        left = iter(numbers)
         for workflow in wfs:
-            new = dict(zip(workflow.id_fw, count(first), strict=False))
-            first += len(new)
+            new = {old: next(left) for old in workflow.id_fw}
             for firework in workflow:
                 firework.fw_id = new[firework.fw_id]
             workflow._reassign_ids(new)  # noqa: SLF001 - FireWorks' own way to do it
@@ -213,11 +219,11 @@ class Parcel(NamedTuple):
     """Name of the workflow."""
     config: Mapping[str, Any]
     """``_fworker``, ``_priority``, ``_queueadapter``."""
+    fw_id: int
+    """Number of its Firework, reserved."""
 
 
-def send(
-    parcels: Sequence[Parcel], launchpad: LaunchPad, campaign: str
-) -> dict[str, int]:
+def send(parcels: Sequence[Parcel], launchpad: ExactLaunchPad, campaign: str) -> None:
     """
     Insert parcels as workflows, all at once.
 
@@ -233,18 +239,13 @@ def send(
     campaign
         Name of the campaign.
 
-    Returns
-    -------
-    dict[str, int]
-        Dispatch id → first Firework.
-
     Raises
     ------
     SubmissionError
         If the insertion fails. Some workflows may then stand in the launchpad.
     """
     if not parcels:
-        return {}
+        return
     workflows = []
     for parcel in parcels:
         tags = {DISPATCH_ID: parcel.dispatch_id, CAMPAIGN: campaign}
@@ -261,16 +262,12 @@ def send(
             )
         )
     try:
-        launchpad.bulk_add_wfs(workflows)
+        launchpad.insert_numbered(workflows, [parcel.fw_id for parcel in parcels])
     except PyMongoError as err:
         raise SubmissionError(
             f"{len(workflows)} workflows of {campaign} could not be inserted: "
             f"{type(err).__name__}; `hts launchpad feed` completes it"
         ) from err
-    return {
-        parcel.dispatch_id: min(workflow.id_fw)
-        for parcel, workflow in zip(parcels, workflows, strict=True)
-    }
 
 
 def _firework_ids(workflow: Workflow) -> dict[str, int]:

@@ -1,13 +1,19 @@
-"""Changing what stands in a launchpad: taking back, stopping, repairing, archiving."""
+"""
+Changing what stands in a launchpad: taking back, stopping, repairing, archiving.
+
+Each step waits out an outage in the launchpad itself
+(:mod:`hts_battery.connections.patient_launchpad`), and comes to the same done twice.
+"""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from hts_battery.connections.launchpad import DISPATCH_ID
-from hts_battery.connections.launchpad_contents import TAKEN_BACK
-from hts_battery.connections.retries import retried
+from fireworks import Firework
+
+from hts_battery.connections.launchpad import CAMPAIGN, DISPATCH_ID
+from hts_battery.connections.launchpad_contents import DELETED, TAKEN_BACK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -52,16 +58,11 @@ def _change(
     launchpad: LaunchPad, fw_id: int, allowed: Sequence[str], state: str
 ) -> bool:
     """Change the state of a Firework in one step; say whether it was an allowed one."""
-    return retried(
-        lambda: (
-            launchpad.fireworks.update_one(
-                {"fw_id": fw_id, "state": {"$in": list(allowed)}},
-                {"$set": {"state": state, "updated_on": datetime.now(UTC)}},
-            ).matched_count
-            > 0
-        ),
-        "changing the state of a Firework",
+    changed = launchpad.fireworks.update_one(
+        {"fw_id": fw_id, "state": {"$in": list(allowed)}},
+        {"$set": {"state": state, "updated_on": datetime.now(UTC)}},
     )
+    return bool(changed.matched_count)
 
 
 def stop_steps(
@@ -88,6 +89,37 @@ def stop_steps(
     return _change_steps(launchpad, workflows, allowed, state)
 
 
+def mend(launchpad: LaunchPad, workflows: Iterable[SentWorkflow]) -> None:
+    """
+    Make workflows whole that somebody deleted a Firework of; nothing more of them runs.
+
+    FireWorks cannot refresh a workflow that names a Firework which is not there. A
+    defused one with nothing in it takes its place.
+
+    Parameters
+    ----------
+    launchpad
+        An open launchpad.
+    workflows
+        Workflows that are broken.
+    """
+    for workflow in workflows:
+        for fw_id, state in workflow.states.items():
+            if state == DELETED:
+                _replace(launchpad, workflow, fw_id)
+        stop_steps(launchpad, [workflow], TAKEN_BACK)
+
+
+def _replace(launchpad: LaunchPad, workflow: SentWorkflow, fw_id: int) -> None:
+    spec = {DISPATCH_ID: workflow.dispatch_id, CAMPAIGN: workflow.campaign}
+    firework = Firework(
+        [], spec=spec, name="deleted by hand", state=TAKEN_BACK, fw_id=fw_id
+    )
+    launchpad.fireworks.update_one(
+        {"fw_id": fw_id}, {"$setOnInsert": firework.to_db_dict()}, upsert=True
+    )
+
+
 def resume_steps(launchpad: LaunchPad, workflows: Iterable[SentWorkflow]) -> int:
     """Let paused steps go on; return how many there were."""
     return _change_steps(launchpad, workflows, ["PAUSED"], "WAITING")
@@ -106,10 +138,7 @@ def _change_steps(
                 changed += 1
                 # The workflow has other Fireworks that rockets may change now: this
                 # goes under FireWorks' own lock and through its own rules.
-                retried(
-                    lambda fw_id=fw_id: launchpad._refresh_wf(fw_id),  # type: ignore[misc] # noqa: SLF001 - no public name for it
-                    "refreshing a workflow",
-                )
+                launchpad._refresh_wf(fw_id)  # noqa: SLF001 - no public name for it
     return changed
 
 
@@ -134,10 +163,6 @@ def remove_orphans(launchpad: LaunchPad, dispatch_ids: Sequence[str]) -> int:
     """
     if not dispatch_ids:
         return 0
-    return retried(lambda: _remove_orphans(launchpad, dispatch_ids), "repairing")
-
-
-def _remove_orphans(launchpad: LaunchPad, dispatch_ids: Sequence[str]) -> int:
     wanted = {"$in": list(dispatch_ids)}
     workflows = list(
         launchpad.workflows.find({f"metadata.{DISPATCH_ID}": wanted}, ["nodes"])
@@ -180,15 +205,8 @@ def archive(
     workflows
         Workflows that are over.
     """
-    if workflows:
-        retried(lambda: _archive(launchpad, archived, workflows), "archiving workflows")
-
-
-def _archive(
-    launchpad: LaunchPad,
-    archived: SharedMongoStore,
-    workflows: Sequence[ArchivedWorkflow],
-) -> None:
+    if not workflows:
+        return
     roots = [workflow.fw_id for workflow in workflows]
     # A copy that is there is whole; what is left in the launchpad may not be.
     known = set(archived.distinct("fw_id", {"fw_id": {"$in": roots}}))

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.connections.launchpad import CAMPAIGN, DISPATCH_ID
-from hts_battery.connections.retries import retried
+from hts_battery.connections.lost_runs import last_sign, utc
 from hts_battery.schemas.archive import (
     ArchivedFirework,
     ArchivedLaunch,
@@ -23,9 +23,13 @@ if TYPE_CHECKING:
 
 ACTIVE = frozenset({"READY", "RESERVED", "RUNNING", "PAUSED"})
 """States of Fireworks that go on without us, or once they are resumed."""
+_ENDED = frozenset({"COMPLETED", "FIZZLED"})
 _IDLE = frozenset({"READY", "WAITING", "DEFUSED", "PAUSED"})
 TAKEN_BACK = "DEFUSED"
 """State of a Firework that we took back or stopped for good."""
+DELETED = "DELETED"
+"""Our word for a Firework that its workflow names and that is not there."""
+_OPEN = ACTIVE | {DELETED}
 _BATCH = 100  # the embedded server compares every document with every key
 _LOCK_AGE = timedelta(minutes=2)
 _SLOWEST_PING = timedelta(hours=1)  # FireWorks' own; ours are more frequent
@@ -60,6 +64,7 @@ class SentWorkflow:
     """A workflow of ours in the launchpad."""
 
     dispatch_id: str
+    campaign: str
     fw_id: int
     """Its first Firework."""
     states: Mapping[int, str]
@@ -76,7 +81,17 @@ class SentWorkflow:
     @property
     def is_over(self) -> bool:
         """Whether nothing of it will ever run again."""
-        return not self.is_locked and ACTIVE.isdisjoint(self.states.values())
+        return not self.is_locked and _OPEN.isdisjoint(self.states.values())
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether somebody deleted a Firework of it by hand."""
+        return DELETED in self.states.values()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing of it is there or ever ran: half an insertion, mostly."""
+        return not self.launches and {DELETED}.issuperset(self.states.values())
 
     @property
     def seconds(self) -> float:
@@ -103,50 +118,52 @@ def read_workflows(
     -------
     dict[str, SentWorkflow]
         By dispatch id.
-
-    Raises
-    ------
-    DatabaseOutageError
-        If the database does not answer.
     """
     now = now or datetime.now(UTC)
-    return retried(
-        lambda: _read_workflows(launchpad, campaign, now), "reading the launchpad"
-    )
-
-
-def _read_workflows(
-    launchpad: LaunchPad, campaign: str, now: datetime
-) -> dict[str, SentWorkflow]:
     docs = list(
         launchpad.workflows.find(
             {f"metadata.{CAMPAIGN}": campaign},
             ["nodes", "fw_states", "metadata", "locked", "updated_on"],
         )
     )
-    # Taking back is one atomic change of the Firework; its workflow may not know yet.
-    taken = {
-        doc["fw_id"]
+    # After the workflows: a rocket writes new Fireworks before their workflow.
+    there = {
+        doc["fw_id"]: doc["state"]
         for doc in launchpad.fireworks.find(
-            {f"spec.{CAMPAIGN}": campaign, "state": TAKEN_BACK}, ["fw_id"]
+            {f"spec.{CAMPAIGN}": campaign}, {"fw_id": 1, "state": 1, "_id": 0}
         )
     }
     launches = _launches(launchpad, [node for doc in docs for node in doc["nodes"]])
     found = {}
     for doc in docs:
         states = {int(name): state for name, state in doc["fw_states"].items()}
-        states |= {node: TAKEN_BACK for node in doc["nodes"] if node in taken}
+        for node in doc["nodes"]:
+            if node not in there and states[node] not in _ENDED:
+                states[node] = _state_of_deleted(launches.get(node, ()), now)
+            elif there.get(node) == TAKEN_BACK:
+                # One atomic change of the Firework; its workflow may not know yet.
+                states[node] = TAKEN_BACK
         mine = [one for node in doc["nodes"] for one in launches.get(node, ())]
         workflow = SentWorkflow(
             dispatch_id=doc["metadata"][DISPATCH_ID],
+            campaign=campaign,
             fw_id=min(doc["nodes"]),
             states=states,
             launches=tuple(_launch(one, now) for one in mine),
             # A rocket that was killed in between leaves the lock for ever.
-            is_locked="locked" in doc and now - _time(doc["updated_on"]) < _LOCK_AGE,
+            is_locked="locked" in doc and now - utc(doc["updated_on"]) < _LOCK_AGE,
         )
         found[workflow.dispatch_id] = workflow
     return found
+
+
+def _state_of_deleted(launches: Sequence[Mapping[str, Any]], now: datetime) -> str:
+    """Say whether what was deleted runs on: a rocket does not notice, and pings."""
+    alive = any(
+        one["state"] == "RUNNING" and now - last_sign(one) < _SLOWEST_PING
+        for one in launches
+    )
+    return "RUNNING" if alive else DELETED
 
 
 def _launches(
@@ -163,9 +180,9 @@ def _launches(
 
 def _launch(doc: Mapping[str, Any], now: datetime) -> ArchivedLaunch:
     history = doc.get("state_history") or []
-    began = [_time(one["created_on"]) for one in history if one["state"] == "RUNNING"]
+    began = [utc(one["created_on"]) for one in history if one["state"] == "RUNNING"]
     signs = [
-        _time(one[name])
+        utc(one[name])
         for one in history
         for name in ("created_on", "updated_on")
         if one.get(name)
@@ -187,12 +204,6 @@ def _launch(doc: Mapping[str, Any], now: datetime) -> ArchivedLaunch:
     )
 
 
-def _time(value: datetime | str) -> datetime:
-    """Read a time of FireWorks, which writes some of them as text; all are UTC."""
-    time = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
-
-
 def read_ended(
     launchpad: LaunchPad, workflows: Sequence[SentWorkflow]
 ) -> list[ArchivedWorkflow]:
@@ -208,12 +219,6 @@ def read_ended(
     """
     if not workflows:
         return []
-    return retried(lambda: _read_ended(launchpad, workflows), "reading the launchpad")
-
-
-def _read_ended(
-    launchpad: LaunchPad, workflows: Sequence[SentWorkflow]
-) -> list[ArchivedWorkflow]:
     roots = [workflow.fw_id for workflow in workflows]
     docs = {
         min(doc["nodes"]): doc
@@ -237,7 +242,7 @@ def _read_ended(
             campaign=docs[workflow.fw_id]["metadata"][CAMPAIGN],
             name=docs[workflow.fw_id]["name"],
             state=docs[workflow.fw_id]["state"],
-            created=_time(docs[workflow.fw_id]["created_on"]),
+            created=utc(docs[workflow.fw_id]["created_on"]),
             archived=now,
             fireworks=tuple(
                 fireworks[node] for node in sorted(workflow.states) if node in fireworks

@@ -52,6 +52,8 @@ _REPLACED_INDEXES = (
     ("tasks", "metadata.content_key_1"),
     ("references", "engine_1"),
     ("entries", "kind_1_engine_1"),
+    ("members", "campaign_1_released_1"),
+    ("candidates", "family_1"),
 )
 
 

@@ -284,9 +284,9 @@ def put_back(
     -------
     bool
         Whether it was put back; not if it moved on meanwhile, or its workflow is being
-        changed: the next look decides again.
+        changed or is not whole: the next look decides again.
     """
-    if is_locked(launchpad, lost.fw_id):
+    if is_locked(launchpad, lost.fw_id) or not is_whole(launchpad, lost.fw_id):
         return False
     # Its children must not see it failed, or those that may run without it would.
     if lost.launch_id is not None and not _end_launch(launchpad, lost, note):
@@ -371,6 +371,16 @@ def is_locked(launchpad: LaunchPad, fw_id: int) -> bool:
         {"nodes": fw_id, "locked": {"$exists": True}}, ["_id"]
     )
     return found is not None
+
+
+def is_whole(launchpad: LaunchPad, fw_id: int) -> bool:
+    """Say whether the workflow of a Firework has every Firework that it names."""
+    workflow = launchpad.workflows.find_one({"nodes": fw_id}, ["nodes"])
+    if workflow is None:
+        return False
+    nodes = workflow["nodes"]
+    found = launchpad.fireworks.count_documents({"fw_id": {"$in": nodes}})
+    return bool(found == len(nodes))
 
 
 def has_ended(launchpad: LaunchPad, fw_id: int) -> bool:

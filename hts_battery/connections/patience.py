@@ -1,4 +1,4 @@
-"""Waiting for a database that went away: how long, how often, and for what."""
+"""The one way to wait for a database that went away: how long, and for what."""
 
 from __future__ import annotations
 

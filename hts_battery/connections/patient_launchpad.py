@@ -1,5 +1,5 @@
 """
-A launchpad that outlives its database for a while.
+FireWorks' launchpad on :mod:`~hts_battery.connections.patience`: it outlives outages.
 
 Every operation on FireWorks' collections is tried again while the server is away, so
 FireWorks itself, which gives a workflow up in the middle of an update, never sees a

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import subprocess
 from functools import lru_cache
@@ -15,6 +16,8 @@ from hts_battery.schemas.base import Document
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+logger = logging.getLogger(__name__)
 
 _SCRIPT = "FW_submit.script"  # FireWorks' name of what it submits
 _TIMEOUT_S = 60
@@ -63,7 +66,7 @@ def queue_of(folder: Path) -> QueueKind | None:
         try:
             text = (place / _SCRIPT).read_text("utf-8", errors="replace")
         except OSError:
-            continue
+            continue  # no queue job's folder, or not ours: other witnesses are asked
         for kind in queue_kinds():
             if re.search(f"^{re.escape(kind.script)}", text, re.MULTILINE):
                 return kind
@@ -92,9 +95,16 @@ def listed_jobs(kind: QueueKind) -> frozenset[str] | None:
             timeout=_TIMEOUT_S,
             check=False,
         )
-    except (OSError, subprocess.TimeoutExpired):
+    except OSError:
+        return None  # this host has no such command, which is no fault
+    except subprocess.TimeoutExpired:
+        logger.warning("%s did not answer within %d s", kind.command[0], _TIMEOUT_S)
         return None
-    return kind.jobs(done.stdout) if done.returncode == 0 else None
+    if done.returncode != 0:
+        said = (done.stderr or done.stdout).strip()
+        logger.warning("%s failed: %s", kind.command[0], said)
+        return None
+    return kind.jobs(done.stdout)
 
 
 def job_number(queue_id: str | None) -> str | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from dash import Dash, Input, Output, dcc, html
 from pydantic import Field
@@ -72,6 +74,21 @@ _INDEX = """<!DOCTYPE html>
 """
 
 
+_shows_table: ContextVar[bool] = ContextVar("shows_table", default=True)
+"""Whether the page that is asked for holds the grid."""
+_GRID_SCRIPT = re.compile(r"<script [^>]*/dash_ag_grid/[^>]*></script>\s*")
+
+
+class _Dash(Dash):
+    """Dash without the grid's script, half of all, on pages that have no grid."""
+
+    def interpolate_index(self, *args: Any, **parts: Any) -> str:  # noqa: ANN401 - Dash's own
+        """Write the document that all pages begin with."""
+        if not _shows_table.get():
+            parts["scripts"] = _GRID_SCRIPT.sub("", parts["scripts"])
+        return str(super().interpolate_index(*args, **parts))  # type: ignore[no-untyped-call]
+
+
 @dataclass(frozen=True)
 class Dashboard:
     """Dash's application, and the one that answers for every page's address."""
@@ -87,7 +104,9 @@ class _PagesAtTheirAddresses:
     dash: Dash
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if find_page(scope.get("path", "")) is not None:
+        found = find_page(scope.get("path", ""))
+        if found is not None:
+            _shows_table.set(found[0] is page_table.PAGE)
             scope = {**scope, "path": "/", "raw_path": b"/"}
         files = ScriptFiles(self.dash.server, self.dash.registered_paths)
         await files(scope, receive, send)
@@ -109,7 +128,7 @@ def dashboard_app(
         Where campaigns stand.
     """
     sources = Sources(reader, cache, states)
-    app = Dash(
+    app = _Dash(
         "hts_battery",
         title="hts_battery",
         update_title="",
@@ -176,6 +195,8 @@ def _navigation() -> Component:
                         href=page.path,
                         id=f"to-{page.name.lower()}",
                         className="to-page",
+                        # Its script stands on no other page.
+                        refresh=page is page_table.PAGE,
                     )
                     for page in PAGES
                     if page.listed

@@ -190,16 +190,22 @@ def pair_figure(counts: PairCounts, *, shares: bool) -> go.Figure:
     names = list(counts.elements)
     values = counts.share if shares else counts.present.astype(float)
     values = np.where(counts.present > 0, values, np.nan)
+    known = values[~np.isnan(values)]
+    low, high = (known.min(), known.max()) if known.size else (0.0, 1.0)
     shown = go.Figure(
         go.Heatmap(
             x=names,
             y=names,
             z=values,
             customdata=np.dstack([counts.stable, counts.present]),
-            zmin=0,
-            zmax=None if not shares else max(float(np.nanmax(values, initial=0)), 0.01),
+            # From the lowest to the highest, or a map of much the same has one colour.
+            zmin=float(low),
+            zmax=float(max(high, low + 0.01)),
             colorscale=SCALE,
             colorbar={
+                "orientation": "h",
+                "y": -0.12,
+                "yanchor": "top",
                 "title": {"text": "share stable" if shares else "candidates"},
                 "tickformat": ".0%" if shares else "",
                 "thickness": 12,
@@ -337,7 +343,7 @@ def orderings_figure(energies: Sequence[float], methods: Sequence[str]) -> go.Fi
     return styled(
         shown,
         margin={"l": 96, "r": 16, "t": 8, "b": 48},
-        xaxis={"title": {"text": "energy above the lowest ordering (meV/atom)"}},
+        xaxis={"title": {"text": "above the lowest (meV/atom)"}},
         showlegend=False,
     )
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from hts_battery.connections.bounded_reader import BoundedReader
 
-_FIELDS = (
+FIELDS = (
     "campaign",
     "candidate_id",
     "formula",
@@ -32,6 +32,8 @@ _FIELDS = (
     "n_orderings",
     "flags",
 )
+"""Fields of a summary that are held in memory."""
+
 _ASK_AGAIN_SECONDS = 10.0
 
 
@@ -234,7 +236,7 @@ def latest_run(reader: BoundedReader) -> str | None:
 def read_latest_build(reader: BoundedReader) -> LatestBuild:
     """Read all that the pages show of every candidate."""
     run_id = latest_run(reader)
-    columns = Columns.of(reader.find("summary", {}, fields=_FIELDS))
+    columns = Columns.of(reader.find("summary", {}, fields=FIELDS))
     references = reader.find("entries", {"kind": "reference"}, fields=["elements"])
     return LatestBuild(
         run_id,

@@ -151,7 +151,7 @@ class _LiteralTransformer(MongoTransformer):
 
     def _apply_mongo_date_filter(self, filter_: dict[str, Any]) -> dict[str, Any]:
         """Read times: the library fails on what is none, and on IS KNOWN."""
-        found: dict[str, Any] = recursive_postprocessing(  # type: ignore[no-untyped-call]
+        found: dict[str, Any] = recursive_postprocessing(
             filter_,
             lambda name, _: name == _CHANGED,
             lambda part, name, _: {**part, name: _times(part[name])},

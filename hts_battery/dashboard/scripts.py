@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import mimetypes
 import pkgutil
@@ -55,8 +56,10 @@ class ScriptFiles:
         if not is_named_by_content or "gzip" not in accepted:
             await self.app(scope, receive, send)
             return
+        # Beside the other requests of the same page, of which there are a dozen.
+        content = await asyncio.to_thread(compressed, package, file)
         answer = Response(
-            compressed(package, file),
+            content,
             media_type=mimetypes.guess_type(file)[0],
             headers={
                 "Content-Encoding": "gzip",

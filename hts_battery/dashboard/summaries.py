@@ -1,4 +1,4 @@
-"""Summaries by filter and rank: ranked in memory, filtered and read in the database."""
+"""Summaries by filter and rank: from memory as far as it tells, else the database."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hts_battery.dashboard.latest_build import FIELDS
 from hts_battery.dashboard.limits import check_filter
 from hts_battery.query.filters import filter_criteria
+from hts_battery.query.query_fields import value_at
+from hts_battery.query.row_conditions import matching, paths_of, without_keys
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hts_battery.connections.bounded_reader import BoundedReader
     from hts_battery.dashboard.latest_build import Columns
+    from hts_battery.query.conditions import Criteria
 
 
 def find_summaries(
@@ -90,6 +94,9 @@ def matching_rows(
     """
     check_filter(text)
     criteria = filter_criteria(text, temperatures=columns.stored)
+    remembered = _matching_in_memory(columns, criteria)
+    if remembered is not None:
+        return remembered
     if campaign is not None:
         criteria = {"$and": [criteria, {"campaign": campaign}]}
     found = {
@@ -99,3 +106,19 @@ def matching_rows(
     return np.array(
         [(row["campaign"], row["candidate_id"]) in found for row in columns.rows], bool
     )
+
+
+def _matching_in_memory(
+    columns: Columns, criteria: Criteria
+) -> NDArray[np.bool_] | None:
+    """Say the same from what is in memory; None where that does not hold all."""
+    wanted = without_keys(criteria)
+    if wanted is None:
+        return None
+    paths = paths_of(wanted)
+    if not all(path.partition(".")[0] in FIELDS for path in paths):
+        return None
+    values = {path: [value_at(row, path) for row in columns.rows] for path in paths}
+    found = np.zeros(len(columns), bool)
+    found[matching(wanted, values, range(len(columns)))] = True
+    return found

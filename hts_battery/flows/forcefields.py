@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hts_battery.errors import ConfigurationError
 from hts_battery.flows.engine import Engine
+from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,6 +52,7 @@ def chgnet_engine() -> Engine:
         relax_maker=_chgnet_relax_maker,
         extra="chgnet",
         elements=_first_elements,
+        checks=(_missing_device,),
     )
 
 
@@ -104,23 +106,35 @@ def _first_elements() -> frozenset[str]:
     return frozenset(Element.from_Z(z).symbol for z in range(1, _CHGNET_ELEMENTS + 1))
 
 
+def _missing_device(_elements: frozenset[str]) -> tuple[str, ...]:
+    device = get_settings().chgnet_device
+    if device == "cpu":
+        return ()
+    from hts_battery.flows.chgnet import missing_device  # noqa: PLC0415 - torch
+
+    problem = missing_device(device)
+    return () if problem is None else (problem,)
+
+
 def _chgnet_relax_maker(relaxation: RelaxationSpec) -> Maker:
-    # The shipped references were computed on the processor; a graphics card rounds
-    # otherwise.
-    return _relax_maker(relaxation, _CHGNET, {"use_device": "cpu"})
+    # Imports PyTorch, and only nodes need it.
+    from hts_battery.flows.chgnet import CHGNetRelaxMaker  # noqa: PLC0415
+
+    return CHGNetRelaxMaker(**_options(relaxation, _CHGNET))
 
 
-def _relax_maker(
-    relaxation: RelaxationSpec, model: str, keywords: dict[str, str] | None = None
-) -> Maker:
+def _relax_maker(relaxation: RelaxationSpec, model: str) -> Maker:
     # atomate2's force fields take five seconds to import and only nodes need them.
     from atomate2.forcefields.jobs import ForceFieldRelaxMaker  # noqa: PLC0415
 
-    return ForceFieldRelaxMaker(
-        name=f"{model.lower()} relax",
-        force_field_name=model,
-        relax_cell=relaxation.relax_cell,
-        steps=relaxation.steps,
-        relax_kwargs={"fmax": relaxation.fmax, "final_atoms_object_file": None},
-        calculator_kwargs=keywords or {},
-    )
+    return ForceFieldRelaxMaker(**_options(relaxation, model))
+
+
+def _options(relaxation: RelaxationSpec, model: str) -> dict[str, Any]:
+    return {
+        "name": f"{model.lower()} relax",
+        "force_field_name": model,
+        "relax_cell": relaxation.relax_cell,
+        "steps": relaxation.steps,
+        "relax_kwargs": {"fmax": relaxation.fmax, "final_atoms_object_file": None},
+    }

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from hts_battery.connections.reading import aggregated
 from hts_battery.query.query_fields import value_at
 from hts_battery.query.row_conditions import matching, paths_of, without_keys
-from hts_battery.schemas.aggregate import COLUMN_FIELDS, COLUMN_MAPS
+from hts_battery.schemas.aggregate import COLUMN_FIELDS, COLUMN_LISTS, COLUMN_MAPS
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from hts_battery.connections.stores import Stores
     from hts_battery.query.conditions import Criteria
+    from hts_battery.query.row_conditions import Column
 
     Row = dict[str, Any]
     """Path → value, of one summary."""
@@ -117,7 +120,7 @@ class ColumnReader:
 
     def _columns(
         self, doc: Mapping[str, Any], needed: Collection[str]
-    ) -> dict[str, Sequence[Any]] | None:
+    ) -> dict[str, Column] | None:
         """Read the columns of one campaign; None where one is not whole."""
         count = doc["n_candidates"]
         known = set(doc.get("columns", ())) & set(needed)
@@ -135,7 +138,7 @@ class ColumnReader:
             self.stores.summary_columns, stages, time_limit=self.time_limit
         )
         for block in sorted(blocks, key=lambda one: int(one["first_row"])):
-            columns[block["path"]] += block["values"]
+            columns[block["path"]] += orjson.loads(block["values"])
         missing = [path for path in needed if path not in known and path != _CAMPAIGN]
         if any(len(values) != count for values in columns.values()) or any(
             "." not in path for path in missing
@@ -144,9 +147,31 @@ class ColumnReader:
         empty = [None] * count
         return {
             _CAMPAIGN: [doc[_CAMPAIGN]] * count,
-            **columns,
+            **{
+                path: _Packed(values) if _is_packed(path) else values
+                for path, values in columns.items()
+            },
             **dict.fromkeys(missing, empty),
         }
+
+
+@dataclass(frozen=True)
+class _Packed:
+    """
+    Values that are lists, taken apart when one is asked for.
+
+    Tens of thousands of lists at once would keep the garbage collector busy for as
+    long as everything else takes.
+    """
+
+    texts: Sequence[str]
+
+    def __getitem__(self, row: int) -> Any:  # noqa: ANN401 - a list, or null
+        return orjson.loads(self.texts[row])
+
+
+def _is_packed(path: str) -> bool:
+    return path.partition(".")[0] in COLUMN_LISTS
 
 
 def _may_hold(criteria: Criteria, campaign: str) -> bool:
@@ -194,10 +219,9 @@ def _sorted(
     value_of: Callable[[Row, str], Any],
 ) -> list[Row]:
     found = list(rows)
-    for path, direction in reversed(order.items()):
+    for path, direction in reversed(list(order.items())):
         found.sort(
-            key=lambda row, path=path: _sortable(value_of(row, path)),
-            reverse=direction < 0,
+            key=lambda row: _sortable(value_of(row, path)), reverse=direction < 0
         )
     return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from operator import ge, gt, le, lt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from hts_battery.schemas.summary import element_pairs
 
@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from hts_battery.query.conditions import Criteria
 
     Test = Callable[[Any], bool]
+
+
+class Column(Protocol):
+    """The values of one path, by row."""
+
+    def __getitem__(self, row: int, /) -> Any: ...  # noqa: ANN401 - any JSON value
+
 
 _JOINS = ("$and", "$or", "$nor")
 _ORDERINGS = {"$lt": lt, "$lte": le, "$gt": gt, "$gte": ge}
@@ -85,7 +92,7 @@ def paths_of(criteria: Criteria) -> set[str]:
 
 
 def matching(
-    criteria: Criteria, columns: Mapping[str, Sequence[Any]], rows: Iterable[int]
+    criteria: Criteria, columns: Mapping[str, Column], rows: Iterable[int]
 ) -> list[int]:
     """
     Return the rows that fulfil a filter, in their order.
@@ -131,6 +138,11 @@ def _operator(name: str, operand: Any, *, is_map: bool) -> Test:  # noqa: ANN401
         inner = _test(opposite[name], is_map=is_map)
         return lambda found: not inner(found)
     if name == "$elemMatch":
+        if list(operand) == ["$nin"]:
+            others = frozenset(operand["$nin"])
+            return lambda found: (
+                isinstance(found, list) and not others.issuperset(found)
+            )
         each = _test(operand, is_map=is_map)
         return lambda found: isinstance(found, list) and any(map(each, found))
     if name in ("$in", "$all"):
@@ -147,6 +159,10 @@ def _operator(name: str, operand: Any, *, is_map: bool) -> Test:  # noqa: ANN401
 
 
 def _equals(wanted: object) -> Test:
+    if isinstance(wanted, str):
+        return lambda found: (
+            wanted in found if isinstance(found, list) else found == wanted
+        )
     kind = isinstance(wanted, bool)
 
     def test(found: object) -> bool:
@@ -159,6 +175,11 @@ def _equals(wanted: object) -> Test:
 
 def _listed(name: str, wanted: Sequence[Any]) -> Test:
     if name == "$all":
+        every = frozenset(wanted)
+        if every and all(isinstance(one, str) for one in every):
+            return lambda found: every.issubset(
+                found if isinstance(found, list) else (found,)
+            )
         tests = [_equals(one) for one in wanted]
         return lambda found: bool(tests) and all(test(found) for test in tests)
     # True equals 1 here and not in MongoDB: a set that holds either is not used.
@@ -175,7 +196,7 @@ def _listed(name: str, wanted: Sequence[Any]) -> Test:
     return test
 
 
-def _ordered(name: str, bound: object) -> Test:
+def _ordered(name: str, bound: Any) -> Test:  # noqa: ANN401 - any JSON value
     """Compare numbers with numbers and text with text; anything else is false."""
     compare = _ORDERINGS[name]
     kind = str if isinstance(bound, str) else (int, float)

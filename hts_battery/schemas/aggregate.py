@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import Field
 
 from hts_battery.schemas.base import Document
@@ -49,6 +47,9 @@ COLUMN_MAPS = (
 )
 """Fields of which every key is a column of its own, like ``label_at.1473K``."""
 
+COLUMN_LISTS = ("elements", "species", "flags", "roles")
+"""Fields of them that are lists: each is a text of JSON inside the column."""
+
 HISTOGRAM_WIDTH = 0.005
 """Width of a bin in eV/atom; edges are whole multiples, so campaigns compare."""
 
@@ -86,9 +87,10 @@ class ColumnBlock(Document):
     first_row: int = Field(
         ge=0, description="Place of the first value; rows are in the order of the keys."
     )
-    values: tuple[Any, ...] = Field(
-        description="As in the summaries, in their units; null where a map has no "
-        "such key."
+    values: str = Field(
+        description="A list in JSON: values as in the summaries, in their units; null "
+        "where a map has no such key. One text, which a server need not take apart; "
+        "a value that is a list is a text of JSON in it."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import (
@@ -28,6 +29,12 @@ class Document(BaseModel):
         return data
 
 
+@lru_cache(maxsize=10_000)
+def _fraction(text: str) -> Fraction:
+    """Read a number; documents of a campaign repeat the same few thousand times."""
+    return Fraction(text)
+
+
 def _to_fraction(value: object) -> Fraction:
     """Read an exact rational from an integer, a fraction, a decimal or its text."""
     if isinstance(value, Fraction):
@@ -37,7 +44,7 @@ def _to_fraction(value: object) -> Fraction:
             f"{value!r} is not a number"
         )
     try:
-        return Fraction(str(value))
+        return _fraction(str(value))
     except (ValueError, ZeroDivisionError) as err:
         raise ValueError(f"{value!r} is not a number; write 0.1, 2 or 1/10") from err
 

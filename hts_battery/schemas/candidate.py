@@ -73,7 +73,15 @@ class Candidate:
     Immutable by convention, hashable, equal by id.
     """
 
-    __slots__ = ("_assignments", "_id", "amounts", "family", "sites", "spin_states")
+    __slots__ = (
+        "_assignments",
+        "_canonical",
+        "_id",
+        "amounts",
+        "family",
+        "sites",
+        "spin_states",
+    )
 
     def __init__(
         self,
@@ -88,6 +96,7 @@ class Candidate:
         self.amounts = amounts
         self.sites = sites
         self._assignments = assignments
+        self._canonical: str | None = None
         self._id: str | None = None
         self.spin_states: Mapping[str, SpinState] = spin_states or {}
 
@@ -99,7 +108,9 @@ class Candidate:
     @property
     def canonical_formula(self) -> str:
         """Symbols alphabetical, smallest integers, 1 written."""
-        return canonical_formula(self.amounts)
+        if self._canonical is None:
+            self._canonical = canonical_formula(self.amounts)
+        return self._canonical
 
     @property
     def candidate_id(self) -> str:

@@ -132,7 +132,8 @@ class BacklogItem(Document):
         "Written before the Firework is made.",
     )
     fw_id: int | None = Field(
-        None, description="First Firework of its workflow, once it was made."
+        None,
+        description="First Firework of its workflow. Written before it is made.",
     )
     retry: bool = Field(
         default=False, description="Whether what failed before is tried again."

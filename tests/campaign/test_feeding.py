@@ -11,7 +11,9 @@ from fakes import (
     FakeTwoRelaxationsMaker,
     fake_reference_energies,
 )
+from fireworks import FWorker
 
+from hts_battery.campaign import database_checks
 from hts_battery.campaign.backlog import Backlog, dispatching
 from hts_battery.campaign.campaign_file import load_campaign
 from hts_battery.campaign.feeding import feed
@@ -43,6 +45,12 @@ pytestmark = [
     pytest.mark.mongo,
     # The orderings of a candidate do not depend on each other, and jobflow says so.
     pytest.mark.filterwarnings("ignore:Some jobs are not connected:UserWarning"),
+]
+
+
+OLD = [
+    {"state": state, "created_on": "2026-01-01T00:00:00"}
+    for state in ("RUNNING", "COMPLETED")
 ]
 
 
@@ -281,6 +289,89 @@ def test_half_a_submission_is_completed(dispatch: Dispatch) -> None:
     assert dispatch.states() == {"READY": 3}
     dispatch.finish()
     assert endings(dispatch) == [EndingKind.COMPUTED] * 6
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_was_deleted_by_hand_is_sent_again(
+    dispatch: Dispatch, execution_folder: Path, whole: bool
+) -> None:
+    dispatch.submit(chunk=2)
+    first = Backlog.read(dispatch.stores, "small")
+    dispatch.feed()
+    item = next(iter(Backlog.read(dispatch.stores, "small").items))
+    assert item.fw_id == 1
+    if whole:
+        dispatch.launchpad.delete_wf(item.fw_id)
+    else:
+        dispatch.launchpad.fireworks.delete_one({"fw_id": item.fw_id})
+    (found,) = database_checks.backlog(dispatch.stores)
+    assert "2 candidates of small" in found.what
+    assert "hts launchpad feed" in found.action
+    report = dispatch.feed()
+    assert (report.repaired, report.sent) == (1, 0)
+    assert (report.in_hand, report.fireworks) == (6, 3)
+    again = next(iter(Backlog.read(dispatch.stores, "small").items))
+    assert (again.dispatch_id, again.fw_id) == (item.dispatch_id, 4)
+    assert list(database_checks.backlog(dispatch.stores)) == []
+    assert dispatch.states() == {"READY": 3}
+    assert dispatch.launchpad.workflows.count_documents({}) == 3
+    dispatch.finish()
+    assert endings(dispatch) == [EndingKind.COMPUTED] * len(first)
+    assert ledger(execution_folder).computed_twice == ()
+
+
+def test_what_was_deleted_while_it_ran_is_taken_in(dispatch: Dispatch) -> None:
+    dispatch.submit(chunk=6)
+    dispatch.feed()
+    dispatch.relax_maker = FakeRelaxMaker()
+    (item, *_) = Backlog.read(dispatch.stores, "small").items
+    firework, _ = dispatch.launchpad.checkout_fw(FWorker(name="here"), "nowhere")
+    dispatch.launchpad.fireworks.delete_one({"fw_id": firework.fw_id})
+    report = dispatch.feed()
+    assert (report.sent, report.in_hand) == (0, 6)
+    dispatch.launchpad.launches.update_one(
+        {"fw_id": item.fw_id}, {"$set": {"state": "FIZZLED"}}
+    )
+    report = dispatch.feed()
+    assert (report.again, report.sent, report.in_hand) == (6, 6, 6)
+    dispatch.finish()
+    assert endings(dispatch) == [EndingKind.COMPUTED] * 6
+    earlier = next(iter(Backlog.read(dispatch.stores, "small").items)).earlier
+    assert [one.launches for one in earlier] == [1]
+
+
+@pytest.mark.parametrize("runs", ["not", "before", "after"])
+def test_a_step_that_was_deleted_is_sent_again(
+    dispatch: Dispatch, execution_folder: Path, runs: str
+) -> None:
+    dispatch.relax_maker = FakeTwoRelaxationsMaker()
+    dispatch.submit(mode=DispatchMode.STEPS)
+    dispatch.feed()
+    dispatch.launch(rockets=1)  # the order job of one candidate
+    step = {"spec.step": "relax"}
+    steps = {
+        doc["state"]: doc["fw_id"] for doc in dispatch.launchpad.fireworks.find(step)
+    }
+    one, other = steps["READY"], steps["WAITING"]
+    dispatch.launchpad.fireworks.update_one(
+        {"fw_id": one}, {"$set": {"spec._priority": 9}}
+    )
+    if runs == "before":
+        dispatch.launch(rockets=1)
+    dispatch.launchpad.fireworks.delete_one({"fw_id": other})
+    if runs == "after":
+        # FireWorks cannot refresh a workflow that is not whole.
+        with pytest.raises(RuntimeError, match="Error refreshing workflow"):
+            dispatch.launch(rockets=1)
+        dispatch.launchpad.launches.update_many(
+            {"fw_id": one}, {"$set": {"state_history": OLD}}
+        )
+    report = dispatch.feed()
+    assert (report.again, report.archived, report.sent) == (1, 1, 1)
+    assert report.in_hand == 6
+    dispatch.finish()
+    assert endings(dispatch) == [EndingKind.COMPUTED] * 6
+    assert ledger(execution_folder).computed_twice == ()
 
 
 def test_an_archive_that_was_killed_is_completed(dispatch: Dispatch) -> None:

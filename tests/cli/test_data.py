@@ -97,6 +97,21 @@ def test_references_are_computed_and_written_to_a_file(
     assert hts(*words).out == "1 phases, 0 rejected\n"
 
 
+def test_shards_of_missing_phases_are_each_phase_once(
+    hts: Callable[..., Answer],
+) -> None:
+    def count(*words: str) -> int:
+        (row,) = hts("references", "compute", "--dry-run", "--json", *words).lines
+        return int(row["phases"])
+
+    everything = count()
+    assert sum(count("--shard", f"{number}/4") for number in range(1, 5)) == everything
+    shipped = len(shipped_energies("gpaw-fixed-cell").energies)
+    lacking = count("--missing", "--engine", "gpaw-fixed-cell")
+    assert lacking == everything - shipped
+    assert hts("references", "compute", "--shard", "5/4", "--dry-run").status == 2
+
+
 @pytest.mark.mongo
 @pytest.mark.usefixtures("on_server", "fake_engine")
 def test_references_are_computed_as_a_campaign_computes_its_candidates(

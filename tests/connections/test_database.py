@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from pydantic import SecretStr
+from pymongo.errors import AutoReconnect
 
 from hts_battery.connections.clients import (
     acquire_client,
@@ -12,10 +13,11 @@ from hts_battery.connections.clients import (
     release_client,
     shared_client,
     translated_errors,
+    translated_outages,
 )
 from hts_battery.connections.database import database
 from hts_battery.connections.embedded import status
-from hts_battery.errors import StoreError
+from hts_battery.errors import DatabaseOutageError, StoreError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,3 +105,16 @@ def test_redact_query_passwords() -> None:
 def test_other_errors_pass() -> None:
     with pytest.raises(KeyError), translated_errors("mongodb://h"):
         raise KeyError
+
+
+def test_an_outage_inside_an_error_of_fireworks_is_one() -> None:
+    error = RuntimeError("Error refreshing workflow. The full stack trace is:\n…\nlost")
+    error.__context__ = AutoReconnect("lost")
+    with (
+        pytest.raises(DatabaseOutageError, match="while feeding: RuntimeError: lost"),
+        translated_outages("mongodb://h", "feeding"),
+    ):
+        raise error
+    error.__context__ = None
+    with pytest.raises(RuntimeError), translated_outages("mongodb://h", "feeding"):
+        raise error

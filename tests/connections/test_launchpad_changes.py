@@ -45,20 +45,21 @@ def nothing() -> None:
 
 def parcels(count: int) -> list[Parcel]:
     return [
-        Parcel(str(uuid4()), nothing(), f"hts test {number}", {"_fworker": "here"})
-        for number in range(count)
+        Parcel(str(uuid4()), nothing(), f"hts {number}", {"_fworker": "here"}, number)
+        for number in range(1, count + 1)
     ]
 
 
 def test_what_is_sent_is_found_again(launchpad: ExactLaunchPad) -> None:
     sent = parcels(3)
-    ids = send(sent, launchpad, "test")
-    assert sorted(ids.values()) == [1, 2, 3]
+    send(sent, launchpad, "test")
+    ids = {one.dispatch_id: one.fw_id for one in sent}
     found = read_workflows(launchpad, "test")
     assert {one.dispatch_id: one.fw_id for one in found.values()} == ids
     assert not any(one.has_begun or one.is_over for one in found.values())
     assert read_workflows(launchpad, "other") == {}
-    assert send([], launchpad, "test") == {}
+    send([], launchpad, "test")
+    assert read_workflows(launchpad, "test") == found
 
 
 def test_the_indexes_are_there(launchpad: ExactLaunchPad) -> None:
@@ -102,7 +103,8 @@ def test_a_rocket_or_the_operator_has_a_firework_never_both(
 
 def test_remains_of_half_an_insertion(launchpad: ExactLaunchPad) -> None:
     sent = parcels(3)
-    ids = send(sent, launchpad, "test")
+    send(sent, launchpad, "test")
+    ids = {one.dispatch_id: one.fw_id for one in sent}
     first, second, third = (one.dispatch_id for one in sent)
     launchpad.fireworks.delete_one({"fw_id": ids[first]})
     launchpad.workflows.delete_one({"nodes": ids[second]})
@@ -141,9 +143,9 @@ def test_archiving_twice_keeps_the_first_copy(
 def test_insertion_that_fails(
     launchpad: ExactLaunchPad, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def gone(_: object) -> None:
+    def gone(*_: object) -> None:
         raise AutoReconnect("connection closed")
 
-    monkeypatch.setattr(launchpad, "bulk_add_wfs", gone)
+    monkeypatch.setattr(launchpad, "insert_numbered", gone)
     with pytest.raises(SubmissionError, match=r"2 workflows of test .* feed"):
         send(parcels(2), launchpad, "test")

@@ -56,6 +56,9 @@ def test_a_filter_selects(api: ServerClient) -> None:
     assert [doc["formula"] for doc in found["data"]] == ["Li1.2Cr0.2Mn0.2Ti0.4O2"]
     some = answer(api, "summaries", filter='elements HAS ANY "F","Cr"')
     assert some["total"] == 2
+    # The first two are answered from memory, this one by the database.
+    labelled = answer(api, "summaries", filter="label_1473 IS KNOWN AND n_metals <= 2")
+    assert labelled["total"] == 2
     none = answer(api, "summaries", filter="e_hull > 90 AND nelements = 4")
     assert none == {"total": 0, "page_offset": 0, "data": []}
     assert answer(api, "summaries", campaign="other")["total"] == 0

@@ -313,6 +313,20 @@ def test_navigation_moves_the_focus_to_the_heading(reader: Reader) -> None:
     assert reader.find(skip).tag_name == "main"
 
 
+def test_the_table_is_reached_from_anywhere_and_by_going_back(reader: Reader) -> None:
+    rows = "document.querySelectorAll('.ag-row a').length === 3"
+    reader.open("/")
+    assert reader.until("window.dash_ag_grid === undefined")
+    reader.find("#to-candidates").click()
+    reader.until(rows)
+    reader.find("#to-changes").click()
+    reader.text("#changes .headline")
+    reader.browser.refresh()
+    reader.text("#changes .headline")
+    reader.browser.back()
+    reader.until(rows)
+
+
 def test_dark_is_a_switch_and_is_kept(reader: Reader) -> None:
     reader.open("/")
     colour = "getComputedStyle(document.body).backgroundColor"

@@ -45,6 +45,7 @@
       const here = link.pathname === window.location.pathname;
       if (here) {
         link.setAttribute("aria-current", "page");
+        link.scrollIntoView({ block: "nearest", inline: "nearest" });
       } else {
         link.removeAttribute("aria-current");
       }
@@ -55,6 +56,13 @@
     }
     first = false;
   }
+
+  /* Back to the table from a page that was opened without the grid. */
+  window.addEventListener("popstate", function () {
+    if (window.location.pathname === "/candidates" && !window.dash_ag_grid) {
+      window.location.reload();
+    }
+  });
 
   new MutationObserver(arrived).observe(root, { childList: true, subtree: true });
   paint();

@@ -1,0 +1,313 @@
+"""
+A whole campaign through every room, and what the engine costs beside the calculator.
+
+The rooms are the commands that an operator types, each a process of its own, on an
+embedded server in ``--folder``: check, submit, launch (rockets of worker ``local``
+beside a feeder, through FireWorks), build, query, export. For each room: seconds by the
+clock, seconds of the processors (its processes and the server), growth of the
+database, and the peak memory of every process. Interrupted, the same command goes on:
+rooms that ended are kept in ``rooms.json``.
+
+The calculator is what an engine is hired for: the search for the ordering and the
+evaluation of its energy. It is measured in this process on members spread over the
+campaign; the overhead of a candidate is everything else.
+
+At the end stands the ledger, counted from the append-only execution record: each
+candidate in exactly one terminal state, nothing completed twice, or the program stops.
+Prints one JSON object a line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import psutil
+
+from hts_battery.campaign.campaign_file import read_campaign
+from hts_battery.connections.executions import read_executions
+from hts_battery.flows.cells import candidate_orderings, starting_structure
+from hts_battery.flows.engines import engine
+from hts_battery.flows.ionic import breathed
+from hts_battery.schemas.execution import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from hts_battery.campaign.campaign_file import Campaign
+
+PROJECT = Path(__file__).resolve().parents[1]
+CAMPAIGN = PROJECT / "workflows/campaigns/hedrx_18810_ionic.yaml"
+WORKER = "local"
+SAMPLE = 50
+TERMINAL = ("ranked", "unjudged", "rejected", "failed", "gated", "cancelled")
+MIB = 1024**2
+HTS = (str(Path(sys.executable).with_name("hts")),)
+
+
+class Room(NamedTuple):
+    """What one room took: seconds, seconds of processors, bytes, MiB at the peak."""
+
+    clock: float
+    clients: float
+    server: float
+    stored: int
+    peaks: dict[str, float]
+
+
+class Running(NamedTuple):
+    """A process of a room and what it is called."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+
+
+def main() -> None:
+    """Read the options, run the rooms that have not ended, print every figure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="accepted; always JSON")
+    parser.add_argument("--campaign", type=Path, default=CAMPAIGN)
+    parser.add_argument("--folder", type=Path, required=True, help="kept, to go on")
+    parser.add_argument("--count", type=int, help="a sample of so many members")
+    parser.add_argument("--processes", type=int, default=2, help="rockets at once")
+    asked = parser.parse_args()
+    folder = asked.folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    run = Run(folder, campaign_copy(asked.campaign, folder, asked.count))
+    run.measure(asked.processes)
+
+
+def campaign_copy(path: Path, folder: Path, count: int | None) -> Path:
+    """Write the campaign file beside its results, smaller where asked."""
+    text = path.read_text(encoding="utf-8")
+    if count is not None:
+        text = re.sub(r"count: \d+", f"count: {count}", text)
+        text = text.replace("method: all", f"method: sample, count: {count}, seed: 1")
+    copy = folder / path.name
+    copy.write_text(text, encoding="utf-8")
+    return copy
+
+
+class Run:
+    """One campaign in one folder."""
+
+    def __init__(self, folder: Path, spec: Path) -> None:
+        self.folder = folder
+        self.spec = spec
+        self.done = folder / "rooms.json"
+        self.environment = os.environ | {
+            "HTS_BATTERY_DATA_DIR": str(folder / "data"),
+            "OMP_NUM_THREADS": "1",
+        }
+        self.server: Any = None
+
+    def measure(self, processes: int) -> None:
+        """Go through the rooms in order."""
+        self.hts("db", "up")
+        status = json.loads(self.hts("db", "status", "--json"))
+        self.server = psutil.Process(status["pid"])
+        self.environment["HTS_BATTERY_MONGO_URI"] = status["uri"]
+        worker = self.folder / "worker"
+        self.hts("launchpad", "render", WORKER, "--target", str(worker))
+        for name in ("FW_config", "jobflow", "atomate2"):
+            key = "FW" if name == "FW_config" else name.upper()
+            self.environment[f"{key}_CONFIG_FILE"] = str(worker / f"{name}.yaml")
+        self.hts("references", "import", "--engine", "ionic")
+        spec = str(self.spec)
+        rooms = {
+            "check": lambda: self.command("campaign", "check", spec),
+            "submit": lambda: self.command(
+                *("campaign", "submit", spec, "--worker", WORKER),
+                *("--templates", str(PROJECT / "launchpad_configs")),
+            ),
+            "launch": lambda: self.launch(worker, processes),
+            "build": lambda: self.command("build", "all"),
+            "build again": lambda: self.command("build", "all"),
+            "query": lambda: self.command("query", "stable", "--limit", "50"),
+            "export": lambda: self.command(
+                "query", "export", "-o", str(self.folder / "all.csv")
+            ),
+        }
+        for name, act in rooms.items():
+            if name not in self.kept():
+                self.keep(name, act())
+        self.report()
+
+    def hts(self, *arguments: str) -> str:
+        """Run a command that is not measured."""
+        return subprocess.run(  # noqa: S603 - our own commands
+            [*HTS, *arguments],
+            env=self.environment,
+            check=True,
+            capture_output=True,
+            text=True,
+            cwd=PROJECT,
+        ).stdout
+
+    def start(self, name: str, command: Sequence[str]) -> Running:
+        """Start a process of a room; what it prints goes to a log."""
+        log = (self.folder / f"{name.partition(' ')[0]}.log").open("ab")
+        where = self.folder / "launches"
+        where.mkdir(exist_ok=True)
+        process = subprocess.Popen(  # noqa: S603 - as above
+            command, env=self.environment, stdout=log, stderr=log, cwd=where
+        )
+        log.close()
+        return Running(name, process)
+
+    def command(self, *arguments: str) -> Room:
+        """Run one command as a room."""
+        return self.room([self.start(arguments[0], [*HTS, *arguments])], {})
+
+    def launch(self, worker: Path, processes: int) -> Room:
+        """Feed and run until every candidate has ended."""
+        feeder = self.start("feeder", [*HTS, "launchpad", "feed", "--watch"])
+        rocket = [
+            *(sys.executable, "-m", "hts_battery.connections.fireworks_commands"),
+            *("rlaunch", "-c", str(worker), "rapidfire"),
+        ]
+        rockets = {f"rocket {n + 1}": rocket for n in range(processes)}
+        return self.room([feeder], rockets)
+
+    def room(self, first: list[Running], again: Mapping[str, Sequence[str]]) -> Room:
+        """
+        Wait for the first processes; the others are started whenever they end.
+
+        A rocket that finds nothing to do ends, and looks again a little later.
+        """
+        start, before, stored = time.perf_counter(), self.spent(), self.stored()
+        clients, peaks = 0.0, defaultdict[str, float](float)
+        running = first + [self.start(name, one) for name, one in again.items()]
+        waiting = {one.process.pid for one in first}
+        while running:
+            time.sleep(0.2)
+            peaks["server"] = max(peaks["server"], self.memory())
+            for one in list(running):
+                pid, status, usage = os.wait4(one.process.pid, os.WNOHANG)
+                if not pid:
+                    continue
+                running.remove(one)
+                waiting.discard(pid)
+                clients += usage.ru_utime + usage.ru_stime
+                peaks[one.name] = max(peaks[one.name], usage.ru_maxrss / 1024)
+                if status:
+                    raise SystemExit(f"{one.name} ended with {status}: see its log")
+                if one.name in again and waiting:
+                    running.append(self.start(one.name, again[one.name]))
+        return Room(
+            time.perf_counter() - start,
+            clients,
+            self.spent() - before,
+            self.stored() - stored,
+            {name: round(peak) for name, peak in peaks.items()},
+        )
+
+    def spent(self) -> float:
+        """Return the processor seconds of the server so far."""
+        times = self.server.cpu_times()
+        return float(times.user + times.system)
+
+    def memory(self) -> float:
+        """Return the memory of the server now, in MiB."""
+        return float(self.server.memory_info().rss / MIB)
+
+    def stored(self) -> int:
+        """Return the bytes of the server's files."""
+        files = (self.folder / "data" / "database").rglob("*")
+        return sum(file.stat().st_size for file in files if file.is_file())
+
+    def kept(self) -> dict[str, Any]:
+        """Return the rooms that have ended."""
+        if not self.done.exists():
+            return {}
+        return dict(json.loads(self.done.read_text(encoding="utf-8")))
+
+    def keep(self, name: str, room: Room) -> None:
+        """Note that a room has ended."""
+        text = json.dumps(self.kept() | {name: room._asdict()}, indent=1)
+        self.done.write_text(text, encoding="utf-8")
+
+    def report(self) -> None:
+        """Print what each room took, the overhead of a candidate, and the ledger."""
+        campaign = read_campaign(self.spec)
+        words = ("campaign", "status", str(self.spec), "--exact", "--json")
+        status = json.loads(self.hts(*words))
+        number = status["candidates"]
+        check_ledger(status["states"], number, self.folder / "data")
+        seconds = calculator_seconds(campaign)
+        for name, room in self.kept().items():
+            spent = (room["clients"] + room["server"]) / number
+            show(f"{name}: processor", spent * 1000, "ms a candidate", number)
+            show(f"{name}: clock", room["clock"], "s", number)
+            stored = room["stored"] / number
+            show(f"{name}: stored", stored, "bytes a candidate", number)
+            for process, peak in room["peaks"].items():
+                show(f"{name}: peak memory of {process}", peak, "MiB", number)
+        everything = sum(
+            room["clients"] + room["server"] for room in self.kept().values()
+        )
+        show("calculator: processor", seconds * 1000, "ms a candidate", number)
+        overhead = everything / number - seconds
+        show("overhead", overhead, "s of processor a candidate", number)
+
+
+def check_ledger(states: Mapping[str, int], number: int, data: Path) -> None:
+    """Count every candidate once, from the record; stop where the sum is wrong."""
+    completed: Counter[tuple[str | None, str | None]] = Counter()
+    outcomes: Counter[str] = Counter()
+    for one in read_executions(data / "executions").executions:
+        outcomes[str(one.outcome)] += 1
+        if one.outcome is Outcome.COMPLETED and one.start.content_key is not None:
+            completed[one.start.content_key, one.start.step] += 1
+    twice = [key for key, times in completed.items() if times > 1]
+    ended = sum(states.get(state, 0) for state in TERMINAL)
+    if twice or ended != number:
+        raise SystemExit(f"{ended} of {number} ended, {len(twice)} completed twice")
+    for state, count in states.items():
+        show(f"ledger: {state}", count, "candidates", number)
+    for outcome, count in outcomes.items():
+        show(f"ledger: executions {outcome}", count, "executions", number)
+
+
+def calculator_seconds(campaign: Campaign) -> float:
+    """Order and evaluate members spread over the campaign; processor seconds each."""
+    maker: Any = engine(campaign.spec.engine).relax_maker(campaign.spec.relaxation)
+    spent = 0.0
+    members = list(spread(campaign))
+    for document in members:
+        start = time.process_time()
+        for cell in candidate_orderings(document, campaign.spec.structure):
+            start_from = starting_structure(cell, None, magmom=False, charge=True)
+            maker.run_ase(breathed(start_from))
+        spent += time.process_time() - start
+    return spent / len(members)
+
+
+def spread(campaign: Campaign) -> Iterator[Any]:
+    """Yield members at equal distances."""
+    members = [document for _, document in campaign.members()]
+    yield from members[:: max(1, len(members) // SAMPLE)][:SAMPLE]
+
+
+def show(figure: str, value: float, unit: str, candidates: int) -> None:
+    """Print one figure."""
+    line = {
+        "figure": figure,
+        "value": round(value, 4),
+        "unit": unit,
+        "peer": f"{candidates} candidates",
+        "ratio": None,
+    }
+    print(json.dumps(line), flush=True)
+
+
+if __name__ == "__main__":
+    main()

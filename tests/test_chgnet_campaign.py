@@ -1,0 +1,70 @@
+"""The table of docs/chgnet_campaign.md, what the page says of it, and its figures."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[1]
+PAGE = (PROJECT / "docs" / "chgnet_campaign.md").read_text("utf-8")
+
+
+@pytest.fixture(scope="module")
+def program() -> dict[str, Any]:
+    return runpy.run_path(str(PROJECT / "workflows" / "chgnet_campaign.py"))
+
+
+@pytest.fixture(scope="module")
+def table(program: dict[str, Any]) -> pd.DataFrame:
+    found: pd.DataFrame = pd.read_csv(program["TABLE"])
+    return found
+
+
+def test_every_ordering_stands_once(table: pd.DataFrame) -> None:
+    assert not table.duplicated(["campaign", "index", "ordering_id"]).any()
+    assert (table.state == "used").equals(table.energy_per_atom.notna())
+    assert (table.state == "rejected").equals(table.reason.notna())
+
+
+def test_the_page_states_what_the_table_holds(
+    program: dict[str, Any], table: pd.DataFrame
+) -> None:
+    one = program["candidates_of"](table, program["ONE"])
+    four = program["candidates_of"](table, program["FOUR"])
+    assert len(one) >= 300
+    assert len(four) >= 20
+    stable = int((one.hot <= 0).sum())
+    assert f"{stable} of {len(one)}" in PAGE
+    for number, group in one.groupby("n_metals"):
+        share = 100 * (group.hot <= 0).mean()
+        line = (
+            f"| {number} | {len(group)} | {group.cold.median():.0f} | "
+            f"{group.hot.median():.0f} | {share:.0f} |"
+        )
+        assert line in PAGE
+
+
+def test_bounds_hold_every_lowest_energy(
+    program: dict[str, Any], table: pd.DataFrame
+) -> None:
+    four = program["candidates_of"](table, program["FOUR"])
+    lower, upper = four.energy_above_hull_1473K, four.energy_above_hull_1473K_upper
+    assert (lower <= upper + 1e-9).all()
+    used = table[(table.campaign == program["FOUR"]) & (table.state == "used")]
+    lowest = used.groupby("index").energy_per_atom.min()
+    stated = four.set_index("index").eval("hull_energy + energy_above_hull")
+    assert (lowest - stated[lowest.index]).abs().max() < 1e-4
+
+
+def test_figures_are_drawn(
+    program: dict[str, Any], table: pd.DataFrame, tmp_path: Path
+) -> None:
+    program["draw"](table, tmp_path)
+    drawn = sorted(path.name for path in tmp_path.iterdir())
+    assert drawn == sorted(
+        path.name for path in (PROJECT / "docs" / "images").glob("chgnet-*.png")
+    )
