@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -197,13 +198,15 @@ def _report(
 def _what_next(spec: Path, data_dir: Path, found: list[Standing]) -> None:
     formatting.line(f"data: {data_dir}   what next:")
     example = found[0].candidate.candidate_id
+    # `make screen` calls the command by its path, a person mostly by its name.
+    folder = "" if shutil.which("hts") else ".venv/bin/"
     for command, purpose in (
         ("hts query stable", "what mixing entropy stabilises"),
         (f"hts query show {example}", "one candidate with every term"),
         (f"hts campaign status {spec}", "where every candidate stands"),
         ("hts references list", "the competing phases"),
     ):
-        formatting.line(f"  .venv/bin/{command:<60} {purpose}")
+        formatting.line(f"  {folder}{command:<60} {purpose}")
 
 
 @app.command()

@@ -97,7 +97,7 @@ PROGRAMS = {
 
 OPTIONS_OF_OTHERS = {
     "--allow-run-as-root", "--auth", "--cache-size", "--full", "--no-requeue",
-    "--only", "--plot", "--quick", "--standalone", "--sync-on-commit",
+    "--only", "--plot", "--quick", "--quick-only", "--standalone", "--sync-on-commit",
 }  # fmt: skip
 """Of the embedded server, Open MPI, Slurm, and the benchmarks."""
 
@@ -199,7 +199,6 @@ def filled(
         "OTHER": "second",
         "FILE": "my_campaign.yaml",
         "FOLDER": "backup",
-        "ID": known["candidate_id"],
         "RUN": run["run_id"],
         "URI": stores.database.uri,
     }
@@ -321,5 +320,5 @@ def test_the_first_campaign_as_a_new_user_types_it(tmp_path: Path) -> None:
         if shown and block.text in before_the_run:
             assert re.sub(r"\s+", " ", block.text).strip() in printed
     assert "6 candidates: 6 ranked" in printed
-    assert "computes nothing" not in printed
+    assert "0 computed now, 6 known before" in printed
     assert (tmp_path / "first" / "first.csv").read_text("utf-8").count("\n") >= 6
