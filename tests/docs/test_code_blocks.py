@@ -206,7 +206,7 @@ def filled(
 
 
 def test_every_command_is_one(scratch: Path) -> None:
-    for name in ("first", "iron", "wrong", "my_vasp_campaign"):
+    for name in ("first", "rhodium", "wrong", "my_vasp_campaign"):
         (scratch / f"{name}.yaml").write_text("name: there\n")
     for one in COMMANDS:
         if not one.is_ours:
@@ -318,7 +318,8 @@ def test_the_first_campaign_as_a_new_user_types_it(tmp_path: Path) -> None:
     for block in BLOCKS:
         shown = (block.page, block.language) == (LITERAL, "text")
         if shown and block.text in before_the_run:
-            assert re.sub(r"\s+", " ", block.text).strip() in printed
+            for line in block.text.splitlines():
+                assert re.sub(r"\s+", " ", line).strip() in printed
     assert "6 candidates: 6 ranked" in printed
     assert "0 computed now, 6 known before" in printed
     assert (tmp_path / "first" / "first.csv").read_text("utf-8").count("\n") >= 6
