@@ -222,9 +222,10 @@ def tidy(
             for path in sorted(launch.rglob("*"))
             if (path.is_file() or path.is_symlink()) and inner.isdisjoint(path.parents)
         ]
-        state = state_of(mark, tasks)
         if [one.name for one in found] == [MARK]:
-            state = LaunchState.SUPERSEDED  # there is nothing in it to lose
+            state = LaunchState.SUPERSEDED  # nothing in it to lose, nothing to ask
+        else:
+            state = state_of(mark, tasks)
         for action in decide(found, state, rule_of(mark.engine)):
             if not dry_run:
                 _do(launch, action)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
@@ -25,13 +26,17 @@ def installed_versions(names: Iterable[str]) -> dict[str, str]:
     >>> sorted(installed_versions(["pymatgen", "no-such-package"]))
     ['pymatgen']
     """
-    found = {}
-    for name in dict.fromkeys(names):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    found = {name: _version(name) for name in dict.fromkeys(names)}
+    return {name: text for name, text in found.items() if text is not None}
+
+
+@cache
+def _version(name: str) -> str | None:
+    """Read a version once: what is installed later is not what this process loaded."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
 
 
 def refuse_other_versions(submitted: Mapping[str, str]) -> None:

@@ -190,6 +190,15 @@ def test_a_folder_with_nothing_in_it_goes(tasks: MemoryStore, tmp_path: Path) ->
     assert not folder.parent.exists()
 
 
+def test_nobody_is_asked_about_a_folder_with_nothing_in_it(tmp_path: Path) -> None:
+    folder = tmp_path / "launch" / "job"
+    folder.mkdir(parents=True)
+    write_mark(folder, MINE)
+    # A store that was never connected refuses every question.
+    tidy(folder.parent, MemoryStore(key="uuid"))
+    assert not folder.parent.exists()
+
+
 def test_a_full_folder_holds_new_jobs(launch: Path) -> None:
     launches = launch.parents[1]
     refuse_full(launches, None)
