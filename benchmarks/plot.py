@@ -1,8 +1,8 @@
 """
 Draws the ratios of ``benchmarks/results`` on a log axis, sorted, with named peers.
 
-``python benchmarks/plot.py`` writes ``docs/images/ratios-ROOM.png`` for the rooms that
-hand work on (dispatch, flows, status, query) and for the science (the others). A bar
+``python benchmarks/plot.py`` writes ``docs/images/ratios-engine.png`` and
+``ratios-science.png``: what handles candidates, and what judges them. A bar
 to the right of one is in our favour; hollow bars are lower bounds.
 """
 
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import textwrap
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,11 +17,19 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 
-import matplotlib.pyplot as plt  # noqa: E402 - after the choice of where it draws
+import matplotlib.pyplot as plt
 
 ROOT = Path(__file__).resolve().parents[1]
 PLOTS = {
-    "engine": ("builders", "campaign", "dashboard", "dispatch", "flows", "query"),
+    "engine": (
+        "builders",
+        "campaign",
+        "dashboard",
+        "dispatch",
+        "flows",
+        "query",
+        "status",
+    ),
     "science": ("compositions", "hull", "structures"),
 }
 OURS_OVER_PEER = {"query"}
@@ -60,7 +67,7 @@ def ratios(results: Path, room: str) -> list[Ratio]:
                 continue
             value = line["ratio"]
             value = 1 / value if room in OURS_OVER_PEER else value
-            label = f"{line['figure']} | {line['peer']}"
+            label = f"{line['figure']}\nbeside {line['peer']}"
             bound = "stopped" in text or "lower bound" in text
             found.append(Ratio(path.stem, label, value, bound))
     return found
@@ -71,7 +78,7 @@ def draw(found: list[Ratio], path: Path) -> None:
     found = sorted(found, key=lambda one: one.value)
     rooms = sorted({one.room for one in found})
     colour = {room: f"C{index}" for index, room in enumerate(rooms)}
-    figure, axes = plt.subplots(figsize=(10, 1.2 + 0.36 * len(found)))
+    figure, axes = plt.subplots(figsize=(10, 1.2 + 0.4 * len(found)))
     for row, one in enumerate(found):
         axes.barh(
             row,
@@ -88,8 +95,7 @@ def draw(found: list[Ratio], path: Path) -> None:
     low, high = found[0].value, found[-1].value
     axes.set_xlim(min(low, 1) / 2.5, max(high, 1) * 3)
     axes.set_ylim(-0.7, len(found) - 0.3)
-    labels = [textwrap.shorten(one.label, 88, placeholder="…") for one in found]
-    axes.set_yticks(range(len(found)), labels, fontsize=8)
+    axes.set_yticks(range(len(found)), [one.label for one in found], fontsize=7)
     axes.set_xlabel("peer ÷ ours (above 1: ours is better)")
     axes.legend(
         handles=[plt.Rectangle((0, 0), 1, 1, color=colour[room]) for room in rooms],

@@ -97,7 +97,7 @@ PROGRAMS = {
 
 OPTIONS_OF_OTHERS = {
     "--allow-run-as-root", "--auth", "--cache-size", "--full", "--no-requeue",
-    "--only", "--plot", "--quick", "--standalone", "--sync-on-commit",
+    "--only", "--plot", "--quick", "--quick-only", "--standalone", "--sync-on-commit",
 }  # fmt: skip
 """Of the embedded server, Open MPI, Slurm, and the benchmarks."""
 
