@@ -9,8 +9,8 @@ Each is a process of its own. Its lines go to the screen and into
 ``benchmarks/results/NAME.jsonl``, whose first line is the header: date, commit,
 versions, processor, load before and after, command. One that fails is reported, keeps
 its last good file, and the others go on; the exit status is then 1. ``keep`` makes such
-a file of lines that a run has printed already. Left out is ``ionic_species.py``: it
-fits a table and measures nothing.
+a file of lines that a run has printed already; versions are then those of now. Left
+out is ``ionic_species.py``: it fits a table and measures nothing.
 """
 
 from __future__ import annotations
@@ -42,6 +42,9 @@ RUNS = {
 }
 """The programs and the options of their quick forms."""
 
+TOLD = ("date", "command", "commit", "note")
+"""What the header of kept lines says of their run; versions are those of now."""
+
 NEEDS_FOLDER = {"campaign"}
 PACKAGES = (
     *("hts_battery", "pymatgen", "jobflow", "fireworks", "atomate2", "maggma", "numpy"),
@@ -58,13 +61,14 @@ def main() -> int:
     parser.add_argument("--date", help="of the lines that are kept")
     parser.add_argument("--note", help="what else must be known of them")
     parser.add_argument("--command", help="that printed the lines that are kept")
+    parser.add_argument("--commit", help="of the code that printed them")
     asked = parser.parse_args()
     asked.results.mkdir(parents=True, exist_ok=True)
     names: list[str] = asked.names or list(RUNS)
     if names[0] == "keep":
         if len(names) != 2 or not asked.date:  # noqa: PLR2004 - keep and a name
             parser.error("keep takes one name and --date")
-        told = {"date": asked.date, "command": asked.command, "note": asked.note}
+        told = {word: getattr(asked, word) for word in TOLD}
         keep(asked.results / f"{names[1]}.jsonl", told, sys.stdin.read().splitlines())
         return 0
     if absent := [one for one in names if not (asked.programs / f"{one}.py").exists()]:
@@ -110,7 +114,7 @@ def run(name: str, programs: Path, results: Path) -> bool:
 def keep(path: Path, told: dict[str, Any], lines: list[str]) -> None:
     """Write the header and the figures; what is no JSON object is not a figure."""
     figures = [line.strip() for line in lines if line.startswith("{")]
-    text = "\n".join([json.dumps({"header": told | machine()}), *figures])
+    text = "\n".join([json.dumps({"header": machine() | told}), *figures])
     path.write_text(text + "\n", encoding="utf-8")
 
 

@@ -6,12 +6,15 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 BENCH = Path(__file__).resolve().parents[1] / "benchmarks/bench.py"
 FIGURE = {"figure": "one", "value": 1.0, "unit": "s", "peer": "other", "ratio": 2.0}
 
 
-def bench(folder: Path, *words: str, lines: str = "") -> subprocess.CompletedProcess:
+def bench(
+    folder: Path, *words: str, lines: str = ""
+) -> subprocess.CompletedProcess[str]:
     """Run the runner on the programs of a folder."""
     where = ("--programs", str(folder), "--results", str(folder / "results"))
     return subprocess.run(  # noqa: S603 - our own program
@@ -23,7 +26,7 @@ def bench(folder: Path, *words: str, lines: str = "") -> subprocess.CompletedPro
     )
 
 
-def kept(folder: Path, name: str) -> list[dict]:
+def kept(folder: Path, name: str) -> list[dict[str, Any]]:
     """Read what was kept of a benchmark."""
     text = (folder / "results" / f"{name}.jsonl").read_text(encoding="utf-8")
     return [json.loads(line) for line in text.splitlines()]
