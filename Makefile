@@ -17,7 +17,7 @@ help:
 	@echo "make check     lint, format, types, spelling, import contracts, audit"
 	@echo "make audit     known vulnerabilities of the pinned packages; says so where nobody can be asked"
 	@echo "make docs      the documentation as a site in build/site, strictly"
-	@echo "make bench     side-by-side benchmarks"
+	@echo "make bench     side-by-side benchmarks into benchmarks/results; ONLY=query runs one"
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; set PYTHON=python3.11")'
@@ -66,7 +66,7 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 
 bench: $(STAMP)
-	@for name in benchmarks/*.py; do $(BIN)/python $$name --json || exit 1; done
+	@$(BIN)/python benchmarks/bench.py $(ONLY)
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info

@@ -1,0 +1,111 @@
+"""
+Draws the ratios of ``benchmarks/results`` on a log axis, sorted, with named peers.
+
+``python benchmarks/plot.py`` writes ``docs/images/ratios-engine.png`` and
+``ratios-science.png``: what handles candidates, and what judges them. A bar
+to the right of one is in our favour; hollow bars are lower bounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+
+import matplotlib.pyplot as plt
+
+ROOT = Path(__file__).resolve().parents[1]
+PLOTS = {
+    "engine": (
+        "builders",
+        "campaign",
+        "dashboard",
+        "dispatch",
+        "flows",
+        "query",
+        "status",
+    ),
+    "science": ("compositions", "hull", "structures"),
+}
+OURS_OVER_PEER = {"query"}
+"""Benchmarks that print our time over the peer's: turned round here."""
+
+
+class Ratio(NamedTuple):
+    """One bar."""
+
+    room: str
+    label: str
+    value: float
+    bound: bool
+
+
+def main() -> None:
+    """Draw the plots."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--results", type=Path, default=ROOT / "benchmarks/results")
+    parser.add_argument("--images", type=Path, default=ROOT / "docs/images")
+    asked = parser.parse_args()
+    for name, rooms in PLOTS.items():
+        found = [one for room in rooms for one in ratios(asked.results, room)]
+        if found:
+            draw(found, asked.images / f"ratios-{name}.png")
+
+
+def ratios(results: Path, room: str) -> list[Ratio]:
+    """Read the figures of a room that have a peer."""
+    found = []
+    for path in sorted(results.glob(f"{room}*.jsonl")):
+        for text in path.read_text(encoding="utf-8").splitlines():
+            line = json.loads(text)
+            if not (line.get("ratio") and line.get("peer")):
+                continue
+            value = line["ratio"]
+            value = 1 / value if room in OURS_OVER_PEER else value
+            label = f"{line['figure']}\nbeside {line['peer']}"
+            bound = "stopped" in text or "lower bound" in text
+            found.append(Ratio(path.stem, label, value, bound))
+    return found
+
+
+def draw(found: list[Ratio], path: Path) -> None:
+    """Draw the bars, the largest at the top."""
+    found = sorted(found, key=lambda one: one.value)
+    rooms = sorted({one.room for one in found})
+    colour = {room: f"C{index}" for index, room in enumerate(rooms)}
+    figure, axes = plt.subplots(figsize=(10, 1.2 + 0.4 * len(found)))
+    for row, one in enumerate(found):
+        axes.barh(
+            row,
+            one.value - 1,
+            left=1,
+            color="none" if one.bound else colour[one.room],
+            edgecolor=colour[one.room],
+        )
+        beside = f" {'≥ ' * one.bound}{one.value:.3g} "
+        side = "left" if one.value >= 1 else "right"
+        axes.text(one.value, row, beside, va="center", ha=side, fontsize=8)
+    axes.axvline(1, color="black", linewidth=0.8)
+    axes.set_xscale("log")
+    low, high = found[0].value, found[-1].value
+    axes.set_xlim(min(low, 1) / 2.5, max(high, 1) * 3)
+    axes.set_ylim(-0.7, len(found) - 0.3)
+    axes.set_yticks(range(len(found)), [one.label for one in found], fontsize=7)
+    axes.set_xlabel("peer ÷ ours (above 1: ours is better)")
+    axes.legend(
+        handles=[plt.Rectangle((0, 0), 1, 1, color=colour[room]) for room in rooms],
+        labels=rooms,
+        loc="lower right",
+        fontsize=8,
+    )
+    figure.savefig(path, dpi=110, bbox_inches="tight")
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    main()
