@@ -37,6 +37,7 @@ RUNS = {
     "flows": [],
     "hull": [],
     "query": [],
+    "scale": ["--sizes", "200", "1000"],
     "status": ["--quick-only"],
     "structures": ["--quick"],
 }

@@ -48,6 +48,9 @@ PROJECT = Path(__file__).resolve().parents[1]
 CAMPAIGN = PROJECT / "workflows/campaigns/hedrx_18810_ionic.yaml"
 WORKER = "local"
 SAMPLE = 50
+REGISTERED = ("check", "submit")
+"""Rooms that every candidate of the file passes, whatever becomes of it."""
+NOT_RUN = ("cancelled",)
 TERMINAL = ("ranked", "unjudged", "rejected", "failed", "gated", "cancelled")
 MIB = 1024**2
 HTS = (str(Path(sys.executable).with_name("hts")),)
@@ -242,21 +245,22 @@ class Run:
         status = json.loads(self.hts(*words))
         number = status["candidates"]
         check_ledger(status["states"], number, self.folder / "data")
+        done = number - sum(status["states"].get(state, 0) for state in NOT_RUN)
         seconds = calculator_seconds(campaign)
+        show("calculator: processor", seconds * 1000, "ms a candidate", done)
+        overhead = -seconds
         for name, room in self.kept().items():
-            spent = (room["clients"] + room["server"]) / number
-            show(f"{name}: processor", spent * 1000, "ms a candidate", number)
-            show(f"{name}: clock", room["clock"], "s", number)
-            stored = room["stored"] / number
-            show(f"{name}: stored", stored, "bytes a candidate", number)
+            among = number if name in REGISTERED else done
+            spent = (room["clients"] + room["server"]) / among
+            overhead += spent
+            show(f"{name}: processor", spent * 1000, "ms a candidate", among)
+            show(f"{name}: clock", room["clock"], "s", among)
+            stored = room["stored"] / among
+            show(f"{name}: stored", stored, "bytes a candidate", among)
             for process, peak in room["peaks"].items():
-                show(f"{name}: peak memory of {process}", peak, "MiB", number)
-        everything = sum(
-            room["clients"] + room["server"] for room in self.kept().values()
-        )
-        show("calculator: processor", seconds * 1000, "ms a candidate", number)
-        overhead = everything / number - seconds
-        show("overhead", overhead, "s of processor a candidate", number)
+                show(f"{name}: peak memory of {process}", peak, "MiB", among)
+        unit = "s of processor a candidate, the calculator its peer"
+        show("overhead", overhead, unit, done, ratio=seconds / overhead)
 
 
 def check_ledger(states: Mapping[str, int], number: int, data: Path) -> None:
@@ -297,14 +301,20 @@ def spread(campaign: Campaign) -> Iterator[Any]:
     yield from members[:: max(1, len(members) // SAMPLE)][:SAMPLE]
 
 
-def show(figure: str, value: float, unit: str, candidates: int) -> None:
+def show(
+    figure: str,
+    value: float,
+    unit: str,
+    candidates: int,
+    ratio: float | None = None,
+) -> None:
     """Print one figure."""
     line = {
         "figure": figure,
         "value": round(value, 4),
         "unit": unit,
         "peer": f"{candidates} candidates",
-        "ratio": None,
+        "ratio": None if ratio is None else round(ratio, 2),
     }
     print(json.dumps(line), flush=True)
 

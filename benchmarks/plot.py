@@ -3,7 +3,8 @@ Draws the ratios of ``benchmarks/results`` on a log axis, sorted, with named pee
 
 ``python benchmarks/plot.py`` writes ``docs/images/ratios-engine.png`` and
 ``ratios-science.png``: what handles candidates, and what judges them. A bar
-to the right of one is in our favour; hollow bars are lower bounds.
+to the right of one is in our favour; hollow bars are lower bounds. And
+``campaign-overhead.png``: what each room of a whole campaign takes for a candidate.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ ROOT = Path(__file__).resolve().parents[1]
 PLOTS = {
     "engine": (
         "builders",
-        "campaign",
         "dashboard",
         "dispatch",
         "flows",
@@ -55,6 +55,7 @@ def main() -> None:
         found = [one for room in rooms for one in ratios(asked.results, room)]
         if found:
             draw(found, asked.images / f"ratios-{name}.png")
+    draw_overhead(asked.results, asked.images / "campaign-overhead.png")
 
 
 def ratios(results: Path, room: str) -> list[Ratio]:
@@ -105,6 +106,58 @@ def draw(found: list[Ratio], path: Path) -> None:
     )
     figure.savefig(path, dpi=110, bbox_inches="tight")
     plt.close(figure)
+
+
+def draw_overhead(results: Path, path: Path) -> None:
+    """Draw seconds and bytes of a candidate, stacked by room, one bar a campaign."""
+    panels = {
+        "processor": "ms of processor a candidate",
+        "stored": "bytes of the database a candidate",
+    }
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4.5))
+    for (word, label), panel in zip(panels.items(), axes, strict=True):
+        bars: dict[str, list[float]] = {}
+        names: list[str] = []
+        for kept in sorted(results.glob("campaign*.jsonl"), key=_size):
+            names.append(f"{_size(kept):,} candidates")
+            for room, value in _rooms(kept, word).items():
+                bars.setdefault(room, []).append(max(value, 0))
+        below = [0.0] * len(names)
+        for index, (room, values) in enumerate(bars.items()):
+            colour = f"C{index}" if room != "calculator" else "0.75"
+            panel.bar(names, values, bottom=below, label=room, width=0.5, color=colour)
+            below = [low + one for low, one in zip(below, values, strict=True)]
+        panel.set_ylabel(label)
+        panel.set_ylim(0, 1.08 * max(below, default=1))
+        panel.legend(fontsize=8, reverse=True, loc="upper right")
+        panel.set_xlim(-0.5, len(names) + 0.2)
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def _rooms(kept: Path, word: str) -> dict[str, float]:
+    """Read one figure of each room; launching without what the calculator takes."""
+    lines = [json.loads(text) for text in kept.read_text("utf-8").splitlines()]
+    found = {
+        line["figure"].removesuffix(f": {word}"): line["value"]
+        for line in lines
+        if str(line.get("figure", "")).endswith(f": {word}")
+    }
+    calculator = found.pop("calculator", None)
+    if calculator is not None:
+        found["launch"] -= calculator
+        found["calculator"] = calculator
+    return found
+
+
+def _size(kept: Path) -> int:
+    """Read how many candidates ran."""
+    for text in kept.read_text("utf-8").splitlines():
+        line = json.loads(text)
+        if line.get("figure") == "overhead":
+            return int(line["peer"].split()[0])
+    raise ValueError(f"{kept} has no overhead")
 
 
 if __name__ == "__main__":
