@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -124,7 +125,12 @@ def test_a_manager_and_two_workers_share_one_builder_at_a_time(
         manager = start(*place, "-N", "3", "-w", "2", str(file), folder=tmp_path)
         workers = [start(*place, str(file), folder=tmp_path) for _ in range(2)]
         try:
-            done(manager)  # a worker that came late waits for it for ever, and is ended
+            done(manager)
+            for worker in workers:
+                # One that came late waits for ever for a manager that has gone.
+                with suppress(subprocess.TimeoutExpired):
+                    worker.wait(timeout=10)
+                    done(worker)
         finally:
             for process in (manager, *workers):
                 process.kill()
