@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from threading import Event, Lock, Thread
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ _AGAIN_SECONDS = 10.0
 _SHARE = 10
 """A look is followed by a pause that is so many times as long."""
 _FIRST_SECONDS = 5.0
+
+logger = logging.getLogger(__name__)
 
 
 class CampaignStates:
@@ -72,9 +75,9 @@ class CampaignStates:
         try:
             found = self._look() if self._look else ()
             self._known = {one.campaign: one for one in found}
-        except HTSBatteryError:
+        except HTSBatteryError as err:
             # The database is away, or its user may not read these collections.
-            pass
+            logger.warning("states of campaigns stay as they were: %s", err)
         finally:
             seconds = self._clock() - start
             with self._lock:
