@@ -42,6 +42,14 @@ _TWO_FORMULAS = (
 )
 
 
+@pytest.fixture(autouse=True)
+def _same_working_folder() -> Iterator[None]:
+    """Go back where the test began: a job that is killed leaves us in its launch."""
+    began = Path.cwd()
+    yield
+    os.chdir(began)
+
+
 @pytest.fixture(scope="session")
 def project_root() -> Path:
     return PROJECT

@@ -38,9 +38,10 @@ if TYPE_CHECKING:
     from hts_battery.schemas.reference import ReferencePhase
     from hts_battery.schemas.relaxed import RelaxedCell
 
-_ORDER = {"metadata.step": "order"}
-_ENERGIES = {"metadata.step": {"$in": ["relax", "static"]}}
+_ORDER = "order"
+_ENERGIES = ("relax", "static")
 _TASK_FIELDS = (
+    "metadata.step",
     "uuid",
     "index",
     "metadata.order_uuid",
@@ -114,17 +115,19 @@ class EntriesBuilder(ScreeningBuilder):
 
     def _task_digests(self) -> dict[str, str]:
         """Digest of every task whose energy counts, with the cell it is of."""
-        cells = {
-            uuid: digest
-            for (uuid,), digest in content_digests(self.tasks, _ORDER, ["uuid"])
-        }
+        cells: dict[str, str] = {}
+        tasks = []
+        for (step, uuid, *fields), digest in content_digests(
+            self.tasks, {}, _TASK_FIELDS, sliced_by="uuid"
+        ):
+            if step == _ORDER:
+                cells[uuid] = digest
+            # Tasks of before there were several steps do not say whether they count.
+            elif step in _ENERGIES and fields[2] is not False and self.mine(uuid):
+                tasks.append((uuid, fields, digest))
         corrected_by = [version(name) for name in _CORRECTED_BY]
         newest: dict[str, tuple[int, str]] = {}
-        for fields, digest in content_digests(self.tasks, _ENERGIES, _TASK_FIELDS):
-            uuid, index, order_uuid, final, engine = fields
-            # Tasks of before there were several steps do not say whether they count.
-            if final is False or not self.mine(uuid):
-                continue
+        for uuid, (index, order_uuid, _, engine), digest in tasks:
             releases = corrected_by if "vasp" in str(engine) else ()
             both = input_digest(digest, cells.get(order_uuid), releases)
             newest[uuid] = max(newest.get(uuid, (-1, "")), (index or 0, both))

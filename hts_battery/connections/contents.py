@@ -22,13 +22,18 @@ _LENGTH_BYTES = 4
 _OBJECT_ID = b"\x07_id\x00"
 _OBJECT_ID_BYTES = 12
 _SCAN_ABOVE = 400
+_SLICE = 250
 _IN_AT_ONCE = 100
 _DUPLICATE_KEY = 11000
 _RAW = CodecOptions(document_class=RawBSONDocument)
 
 
 def content_digests(
-    store: Store, criteria: Mapping[str, Any], fields: Sequence[str]
+    store: Store,
+    criteria: Mapping[str, Any],
+    fields: Sequence[str],
+    *,
+    sliced_by: str | None = None,
 ) -> Iterator[tuple[tuple[Any, ...], str]]:
     """
     Digest documents without decoding them; nothing of them stays in memory.
@@ -41,6 +46,12 @@ def content_digests(
         Which documents.
     fields
         Dotted names of fields that are read beside; None where one is missing.
+    sliced_by
+        A field of every document that begins with random hexadecimal digits and is
+        the first of an index: the documents are asked for in slices of it. The
+        embedded server holds the whole answer to a question in memory, at ten times
+        its size. With other criteria it may choose another index and read everything
+        for every slice, so there should be none.
 
     Yields
     ------
@@ -53,11 +64,48 @@ def content_digests(
             text = json.dumps(doc, sort_keys=True, default=str).encode()
             yield tuple(_value(doc, name) for name in fields), _digest(text)
         return
-    for raw in store.collection.with_options(_RAW).find(dict(criteria)):
-        yield (
-            tuple(_value(raw, name) for name in fields),
-            _digest(_without_id(bytes(raw.raw))),
-        )
+    collection = store.collection.with_options(_RAW)
+    count = 0 if sliced_by is None else collection.estimated_document_count()
+    for bounds in slices(count, _SLICE):
+        where = {sliced_by: bounds} if sliced_by and bounds else {}
+        for raw in collection.find({**criteria, **where}):
+            yield (
+                tuple(_value(raw, name) for name in fields),
+                _digest(_without_id(bytes(raw.raw))),
+            )
+
+
+def slices(count: int, size: int) -> Iterator[dict[str, str]]:
+    """
+    Cut values that begin with random hexadecimal digits into slices.
+
+    Every value lies in one slice, also one that begins with something else.
+
+    Parameters
+    ----------
+    count
+        About how many values there are.
+    size
+        About how many a slice should hold at most.
+
+    Yields
+    ------
+    dict[str, str]
+        Bounds of a slice in MongoDB's words; none where one slice is enough.
+
+    Examples
+    --------
+    >>> cut = list(slices(1000, 100))
+    >>> cut[0], cut[1], cut[-1], len(cut)
+    ({'$lt': '1'}, {'$gte': '1', '$lt': '2'}, {'$gte': 'f'}, 16)
+    """
+    digits = 0
+    while count > size * 16**digits:
+        digits += 1
+    starts = [f"{number:0{digits}x}" for number in range(1, 16**digits)]
+    for start, end in zip([None, *starts], [*starts, None], strict=True):
+        bounds = {"$gte": start, "$lt": end}
+        yield {word: bound for word, bound in bounds.items() if bound is not None}
 
 
 def _value(doc: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - any BSON value

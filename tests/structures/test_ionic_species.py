@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,6 +16,9 @@ from hts_battery.structures.ionic_species import (
     species_energies,
     species_energy,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ENERGIES = {"Mn3+": 1.0, "Mn4+": 3.0}
 
@@ -51,8 +54,11 @@ def test_what_it_cannot_describe_is_said(
 
 
 @pytest.mark.parametrize("name", ["hedrx_18810", "nasicon_2021"])
-def test_every_species_of_the_published_campaigns_has_an_energy(name: str) -> None:
-    text = Path(f"workflows/campaigns/{name}.yaml").read_text(encoding="utf-8")
+def test_every_species_of_the_published_campaigns_has_an_energy(
+    name: str, project_root: Path
+) -> None:
+    path = project_root / f"workflows/campaigns/{name}.yaml"
+    text = path.read_text(encoding="utf-8")
     named = set(re.findall(r"\b[A-Z][a-z]?\d*[+]", text)) - {"M3+"}
     assert len(named) >= 19
     assert named <= set(species_energies())
