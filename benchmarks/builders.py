@@ -10,9 +10,16 @@ references plus 30 meV/atom plus 40 meV/atom times (u - 1/2), u the first 32 bit
 id as a fraction of one. Each task holds a 40-atom cell, as relaxations do; orderings
 are not stored with them, so that their comparison with the relaxed cell takes no part.
 
-Prints one JSON object a line: documents touched and wall seconds of each builder, and
-for each night the processor seconds of builders and server together, which a busy
-machine changes less.
+Prints one figure a line: documents touched and wall seconds of each builder, and for
+each night the processor seconds of builders and server together, which a busy machine
+changes less; numerical libraries have one thread.
+
+At the end every stability is made once more from nothing, by that builder alone. Its
+processor seconds of one candidate (two documents, reading and writing and the server
+included) stand beside those of the two calls of emmet's thermo builder, without a
+database, for candidates of fewest elements among the references inside their elements.
+Both must find the same E_hull, or the program stops. ``ratio`` is emmet's time over
+ours, a lower bound where emmet was stopped at the limit.
 """
 
 from __future__ import annotations
@@ -21,16 +28,17 @@ import argparse
 import gzip
 import json
 import resource
-import sys
 import tempfile
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import psutil
+from figures import Printer
+from one_core import on_one_core
 from pymatgen.core import Lattice, Structure
 
 from hts_battery.campaign.building import build
@@ -62,33 +70,24 @@ LATE = 100
 ATOMS = 40
 BATCH = 500
 VERSION = "benchmark"
+QUESTIONS = 3
+LIMIT = 20
+"""Processor seconds of the peer for each of its questions."""
 
 
-@dataclass
-class Printer:
-    """Prints figures, as JSON lines or for people."""
+class Question(NamedTuple):
+    """What emmet is asked: a candidate beside its references, energies in eV/atom."""
 
-    as_json: bool
-
-    def __call__(  # noqa: D102 - the class says it
-        self, figure: str, value: float, unit: str
-    ) -> None:
-        line = {
-            "figure": figure,
-            "value": round(value, 3),
-            "unit": unit,
-            "peer": None,
-            "ratio": None,
-        }
-        text = (
-            json.dumps(line) if self.as_json else f"{figure:<58}{value:>12.2f} {unit}"
-        )
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
+    formula: str
+    energy: float
+    references: dict[str, float]
+    above_hull: float
+    """Our answer at 0 K."""
 
 
 def main() -> None:
     """Read the options and measure."""
+    on_one_core()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", dest="as_json")
     parser.add_argument("--candidates", type=int, default=18_810)
@@ -99,11 +98,14 @@ def main() -> None:
         help="formation energies, formula to eV/atom; the shipped ones if none",
     )
     asked = parser.parse_args()
-    printer = Printer(asked.as_json)
+    show = Printer(as_json=asked.as_json)
     with tempfile.TemporaryDirectory() as folder, opened(Path(folder)) as stores:
-        nights(asked.candidates, asked.references, stores, printer)
+        campaign = nights(asked.candidates, asked.references, stores, show)
+        seconds = thermo_alone(campaign, stores, show)
+        asked_peer = questions(campaign, stores)
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    printer("peak memory of the building process", used, "MiB")
+    show("peak memory of the building process", used, "MiB")
+    against_emmet(asked_peer, seconds, show)
 
 
 @contextmanager
@@ -117,12 +119,12 @@ def opened(folder: Path) -> Iterator[Stores]:
         yield stores
 
 
-def nights(count: int, path: Path | None, stores: Stores, printer: Printer) -> None:
+def nights(count: int, path: Path | None, stores: Stores, show: Printer) -> Campaign:
     """Measure every kind of night, one after the other on one database."""
     start = time.perf_counter()
     campaign = campaign_of(count)
     members = [candidate for _, candidate in campaign.members()]
-    printer("candidates drawn", time.perf_counter() - start, "s")
+    show("candidates drawn", time.perf_counter() - start, "s")
     references = reference_energies(campaign, path)
     store_references(references, stores)
     hull = Hull(
@@ -133,27 +135,28 @@ def nights(count: int, path: Path | None, stores: Stores, printer: Printer) -> N
     start = time.perf_counter()
     register(campaign, stores)
     add_tasks(members[:-LATE], energies, campaign, stores)
-    printer("inputs written", time.perf_counter() - start, "s")
-    printer("references", len(references), "documents")
-    night("from scratch", campaign, stores, printer)
-    night("no change", campaign, stores, printer)
-    night("no change, all verified", campaign, stores, printer, verify=True)
+    show("inputs written", time.perf_counter() - start, "s")
+    show("references", len(references), "documents")
+    night("from scratch", campaign, stores, show)
+    night("no change", campaign, stores, show)
+    night("no change, all verified", campaign, stores, show, verify=True)
 
     add_tasks(members[-LATE:], energies, campaign, stores)
-    night(f"{LATE} new candidates", campaign, stores, printer)
+    night(f"{LATE} new candidates", campaign, stores, show)
 
     store_references([new_reference(members[0], hull)], stores)
-    night("1 new reference", campaign, stores, printer)
-    night("no change after a new reference", campaign, stores, printer)
+    night("1 new reference", campaign, stores, show)
+    night("no change after a new reference", campaign, stores, show)
 
     start = time.perf_counter()
     correct_oxygen(stores)
-    printer("entries corrected by hand", time.perf_counter() - start, "s")
-    night("correction change", campaign, stores, printer, verify=True)
+    show("entries corrected by hand", time.perf_counter() - start, "s")
+    night("correction change", campaign, stores, show, verify=True)
     screening = ScreeningDatabase(stores)
     start = time.perf_counter()
     found = list(screening.stable(temperature=1473.0, threshold=0.0, limit=20))
-    printer(f"query of the {len(found)} most stable", time.perf_counter() - start, "s")
+    show(f"query of the {len(found)} most stable", time.perf_counter() - start, "s")
+    return campaign
 
 
 def campaign_of(count: int) -> Campaign:
@@ -170,7 +173,7 @@ def night(
     name: str,
     campaign: Campaign,
     stores: Stores,
-    printer: Printer,
+    show: Printer,
     *,
     verify: bool = False,
 ) -> None:
@@ -180,11 +183,11 @@ def night(
     seconds = time.perf_counter() - start
     for builder, done in reports.items():
         touched = done.written + done.removed
-        printer(f"{name}: {builder}, documents touched", touched, "documents")
-        printer(f"{name}: {builder}", done.seconds, "s")
-    printer(f"{name}: whole night", seconds, "s")
+        show(f"{name}: {builder}, documents touched", touched, "documents")
+        show(f"{name}: {builder}", done.seconds, "s")
+    show(f"{name}: whole night", seconds, "s")
     used = processor_seconds(stores) - used
-    printer(f"{name}: whole night, processor time", used, "s")
+    show(f"{name}: whole night, processor time", used, "s")
 
 
 def processor_seconds(stores: Stores) -> float:
@@ -193,6 +196,70 @@ def processor_seconds(stores: Stores) -> float:
     pid = embedded.status(server.data_dir).pid if server else None
     times = psutil.Process(pid).cpu_times() if pid else None
     return time.process_time() + (times.user + times.system if times else 0.0)
+
+
+def thermo_alone(campaign: Campaign, stores: Stores, show: Printer) -> float:
+    """Judge every candidate anew; processor seconds of one, both temperatures."""
+    stores.thermo.collection.delete_many({})
+    used = processor_seconds(stores)
+    reports = build(campaign.spec, stores, temperatures=TEMPERATURES, only="thermo")
+    used = processor_seconds(stores) - used
+    each = used * len(TEMPERATURES) / reports["thermo"].written
+    show("thermo from scratch, processor time of a candidate", each, "s")
+    return each
+
+
+def questions(campaign: Campaign, stores: Stores) -> list[Question]:
+    """Ask about candidates of fewest elements, each among the references inside."""
+    criteria = {"kind": "reference", "state": "used"}
+    used = list(
+        stores.entries.query(criteria, ["entry_id", "formula", "elements", "energy"])
+    )
+    members = [candidate for _, candidate in campaign.members()]
+    found = []
+    for candidate in sorted(members, key=lambda one: len(one.elements))[:QUESTIONS]:
+        ours = stores.thermo.query_one(
+            {"candidate_id": candidate.candidate_id, "temperature": 0.0}
+        )["result"]
+        known: dict[str, float] = {}
+        for entry in used:
+            inside = set(entry["elements"]) <= set(candidate.elements)
+            if inside and entry["entry_id"] not in ours["excluded_references"]:
+                energy = entry["energy"]["energy_per_atom"]
+                formula = entry["formula"]
+                known[formula] = min(energy, known.get(formula, energy))
+        found.append(
+            Question(
+                candidate.formula,
+                ours["energy_per_atom"],
+                known,
+                ours["energy_above_hull"],
+            )
+        )
+    return found
+
+
+def against_emmet(asked: Sequence[Question], ours: float, show: Printer) -> None:
+    """Have emmet's thermo builder answer, within a limit; its answers must be ours."""
+    # Here, so that what only the peer needs is no part of our peak memory.
+    from hull import DISAGREEMENT, ask_emmet, limited  # noqa: PLC0415 - as above
+
+    peer = f"emmet-core {version('emmet-core')} thermo documents"
+    for one in asked:
+        figure = f"thermo of {one.formula} among {len(one.references)} references"
+        unit = "s of processor"
+        found = limited(LIMIT, ask_emmet, one.references, [one.formula], [one.energy])
+        if found is None:
+            unit += f", stopped at the limit of {LIMIT} s"
+            show(figure, LIMIT, unit, peer=peer, ratio=LIMIT / ours)
+            continue
+        (theirs,), building, asking = found
+        if not abs(theirs - one.above_hull) < DISAGREEMENT:
+            raise SystemExit(
+                f"{one.formula}: E_hull {one.above_hull} eV/atom, {peer}: {theirs}"
+            )
+        seconds = building + asking
+        show(figure, seconds, unit, peer=peer, ratio=seconds / ours)
 
 
 def reference_energies(campaign: Campaign, path: Path | None) -> list[ReferenceEnergy]:
@@ -268,7 +335,7 @@ def task(candidate: CandidateDoc, energy: float, campaign: Campaign) -> dict[str
     """Return the document of a finished relaxation; energy in eV/atom."""
     structure = cell(candidate)
     return {
-        "uuid": f"task-{candidate.candidate_id}",
+        "uuid": f"{candidate.candidate_id}-task",
         "index": 1,
         "metadata": {
             "step": "relax",

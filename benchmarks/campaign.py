@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psutil
+from figures import Printer
 
 from hts_battery.campaign.campaign_file import read_campaign
 from hts_battery.connections.executions import read_executions
@@ -54,6 +55,7 @@ NOT_RUN = ("cancelled",)
 TERMINAL = ("ranked", "unjudged", "rejected", "failed", "gated", "cancelled")
 MIB = 1024**2
 HTS = (str(Path(sys.executable).with_name("hts")),)
+show = Printer()
 
 
 class Room(NamedTuple):
@@ -247,20 +249,26 @@ class Run:
         check_ledger(status["states"], number, self.folder / "data")
         done = number - sum(status["states"].get(state, 0) for state in NOT_RUN)
         seconds = calculator_seconds(campaign)
-        show("calculator: processor", seconds * 1000, "ms a candidate", done)
+        show("calculator: processor", seconds * 1000, "ms a candidate", candidates=done)
         overhead = -seconds
         for name, room in self.kept().items():
             among = number if name in REGISTERED else done
             spent = (room["clients"] + room["server"]) / among
             overhead += spent
-            show(f"{name}: processor", spent * 1000, "ms a candidate", among)
-            show(f"{name}: clock", room["clock"], "s", among)
+            show(f"{name}: processor", spent * 1000, "ms a candidate", candidates=among)
+            show(f"{name}: clock", room["clock"], "s", candidates=among)
             stored = room["stored"] / among
-            show(f"{name}: stored", stored, "bytes a candidate", among)
+            show(f"{name}: stored", stored, "bytes a candidate", candidates=among)
             for process, peak in room["peaks"].items():
-                show(f"{name}: peak memory of {process}", peak, "MiB", among)
-        unit = "s of processor a candidate, the calculator its peer"
-        show("overhead", overhead, unit, done, ratio=seconds / overhead)
+                show(f"{name}: peak memory of {process}", peak, "MiB", candidates=among)
+        show(
+            "overhead",
+            overhead,
+            "s of processor a candidate",
+            peer="the calculator alone",
+            ratio=seconds / overhead,
+            candidates=done,
+        )
 
 
 def check_ledger(states: Mapping[str, int], number: int, data: Path) -> None:
@@ -276,9 +284,9 @@ def check_ledger(states: Mapping[str, int], number: int, data: Path) -> None:
     if twice or ended != number:
         raise SystemExit(f"{ended} of {number} ended, {len(twice)} completed twice")
     for state, count in states.items():
-        show(f"ledger: {state}", count, "candidates", number)
+        show(f"ledger: {state}", count, "candidates", candidates=number)
     for outcome, count in outcomes.items():
-        show(f"ledger: executions {outcome}", count, "executions", number)
+        show(f"ledger: executions {outcome}", count, "executions", candidates=number)
 
 
 def calculator_seconds(campaign: Campaign) -> float:
@@ -299,24 +307,6 @@ def spread(campaign: Campaign) -> Iterator[Any]:
     """Yield members at equal distances."""
     members = [document for _, document in campaign.members()]
     yield from members[:: max(1, len(members) // SAMPLE)][:SAMPLE]
-
-
-def show(
-    figure: str,
-    value: float,
-    unit: str,
-    candidates: int,
-    ratio: float | None = None,
-) -> None:
-    """Print one figure."""
-    line = {
-        "figure": figure,
-        "value": round(value, 4),
-        "unit": unit,
-        "peer": f"{candidates} candidates",
-        "ratio": None if ratio is None else round(ratio, 2),
-    }
-    print(json.dumps(line), flush=True)
 
 
 if __name__ == "__main__":

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
 import resource
-import sys
 import time
 from itertools import combinations_with_replacement, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from figures import Printer
 
 from hts_battery.compositions import load_space
 
@@ -29,35 +28,6 @@ TWELVE = [
 TWELVE_UNITS, TWELVE_CHARGE = 10, 30
 FIVE = ["Mn2+", "Cr3+", "V3+", "Ti4+", "Nb5+"]
 SMACT_ELEMENTS = ("Li", "Mn", "Ti", "Nb", "Cr", "V", "O")
-
-
-class Board:
-    """Prints each figure as it is measured, as a line of text or of JSON."""
-
-    def __init__(self, *, as_json: bool) -> None:
-        self._as_json = as_json
-
-    def show(
-        self,
-        figure: str,
-        value: float,
-        unit: str,
-        *,
-        peer: str | None = None,
-        ratio: float | None = None,
-    ) -> None:
-        """Print one figure."""
-        row = {"figure": figure, "value": value, "unit": unit}
-        row |= {"peer": peer, "ratio": ratio}
-        if self._as_json:
-            print(json.dumps(row), flush=True)
-        else:
-            than = f"  ({ratio:.3g} times {peer})" if ratio else ""
-            print(f"{figure:58} {value:14.6g} {unit}{than}", flush=True)
-
-    def note(self, text: str) -> None:
-        """Say something beside the figures."""
-        print(text, file=sys.stderr, flush=True)
 
 
 def seconds(work: Callable[[], Any]) -> tuple[float, Any]:
@@ -83,30 +53,30 @@ def hedrx(species: list[str], **more: object) -> GridSpace:
     )
 
 
-def large_space(board: Board, streamed: int) -> None:
+def large_space(show: Printer, streamed: int) -> None:
     """Count, unrank and stream a space of more than ten thousand million members."""
     file = WORKFLOWS / "campaigns" / "hedrx_full.yaml"
     took, space = seconds(lambda: load_space(file))
-    board.show("load and count the elements view of hedrx_full", took, "s")
-    board.show("members, elements view", space.count, "compositions")
+    show("load and count the elements view of hedrx_full", took, "s")
+    show("members, elements view", space.count, "compositions")
     took, count = seconds(lambda: space.species_count)
-    board.show("count the species view of hedrx_full", took, "s")
-    board.show("members, species view", count, "compositions")
+    show("count the species view of hedrx_full", took, "s")
+    show("members, species view", count, "compositions")
     indices = space.sample_indices(20_000, seed=0)
     list(map(space.__getitem__, indices[:100]))
     took, _ = seconds(lambda: [space[index] for index in indices])
-    board.show("unrank random members", len(indices) / took, "members/s")
+    show("unrank random members", len(indices) / took, "members/s")
     took, rows = seconds(lambda: _tuples(space, 10**9, 300_000))
-    board.show("stream integer compositions as tuples", rows / took, "members/s")
+    show("stream integer compositions as tuples", rows / took, "members/s")
     took, rows = seconds(lambda: _rows(space, 0, 3_000_000))
-    board.show("stream integer compositions in numpy blocks", rows / took, "members/s")
+    show("stream integer compositions in numpy blocks", rows / took, "members/s")
     took, keys = seconds(lambda: _ids(space, 10**9, 40_000))
-    board.show("stream candidates with ids", keys / took, "members/s")
+    show("stream candidates with ids", keys / took, "members/s")
     before = _memory()
     took, rows = seconds(lambda: _rows(space, 0, streamed))
-    board.show(f"stream {streamed} members", rows / took, "members/s")
-    board.show("peak memory gained by it", _memory() - before, "MiB")
-    board.show("peak memory of the process", _memory(), "MiB")
+    show(f"stream {streamed} members", rows / took, "members/s")
+    show("peak memory gained by it", _memory() - before, "MiB")
+    show("peak memory of the process", _memory(), "MiB")
 
 
 def _tuples(space: GridSpace, start: int, count: int) -> int:
@@ -129,20 +99,20 @@ def _memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def against_brute_force(board: Board) -> None:
+def against_brute_force(show: Printer) -> None:
     """List the neutral members of twelve species at Li1.0 O2: 37,759 of 92,378."""
     peer = "itertools and numpy, every filling tried"
     slow, expected = seconds(_brute_force)
     contents = {"Li": [1.0], "F": [0]}
     fast, space = seconds(lambda: hedrx(TWELVE, contents=contents))
     assert space.species_count == expected
-    board.show("twelve species, Li1.0 O2: brute force", slow, "s", peer=peer)
-    board.show("the same, counted", fast, "s", peer=peer, ratio=slow / fast)
+    show("twelve species, Li1.0 O2: brute force", slow, "s", peer=peer)
+    show("the same, counted", fast, "s", peer=peer, ratio=slow / fast)
     fast, rows = seconds(
         lambda: _rows(hedrx(TWELVE, contents=contents), 0, space.count)
     )
     assert rows == space.count
-    board.show("the same, listed", fast, "s", peer=peer, ratio=slow / fast)
+    show("the same, listed", fast, "s", peer=peer, ratio=slow / fast)
 
 
 def _brute_force() -> int:
@@ -154,10 +124,10 @@ def _brute_force() -> int:
     return found
 
 
-def against_smol(board: Board) -> None:
+def against_smol(show: Printer) -> None:
     """List metals, lithium and fluorine at 0.1 per formula unit against smol's grid."""
     if importlib.util.find_spec("smol") is None:
-        board.note("smol is not importable: skipped")
+        show("compositions_peer_missing", 0, "1", "smol: not importable")
         return
     from pymatgen.core import Species  # noqa: PLC0415 - only with smol
     from smol.moca.composition.space import CompositionSpace  # noqa: PLC0415 - optional
@@ -173,8 +143,8 @@ def against_smol(board: Board) -> None:
         fast, count = seconds(lambda names=metals: _same_grid(names))
         assert count == len(grid), (count, len(grid))
         name = f"{len(metals)} metals, Li and F free, {count} members"
-        board.show(f"{name}: smol", slow, "s", peer=peer)
-        board.show(f"{name}: ours", fast, "s", peer=peer, ratio=slow / fast)
+        show(f"{name}: smol", slow, "s", peer=peer)
+        show(f"{name}: ours", fast, "s", peer=peer, ratio=slow / fast)
 
 
 def _same_grid(species: list[str]) -> int:
@@ -187,7 +157,7 @@ def _species(kind: type, text: str) -> object:
     return kind(text.rstrip("+0123456789"), int(text[-2]) if text[-2].isdigit() else 1)
 
 
-def against_smact(board: Board) -> None:
+def against_smact(show: Printer) -> None:
     """
     List neutral oxides Li12 (Mn, Ti, Nb, Cr, V) O20 of one to six atoms of each metal.
 
@@ -196,7 +166,7 @@ def against_smact(board: Board) -> None:
     same, so members a second are compared.
     """
     if importlib.util.find_spec("smact") is None:
-        board.note("SMACT is not importable: skipped")
+        show("compositions_peer_missing", 0, "1", "SMACT: not importable")
         return
     import smact  # noqa: PLC0415 - optional peer
     from smact.screening import smact_filter  # noqa: PLC0415 - optional peer
@@ -206,12 +176,10 @@ def against_smact(board: Board) -> None:
     slow, found = seconds(lambda: smact_filter(elements, stoichs=[[12], *metals, [20]]))
     rate = len(found) / slow
     peer = "SMACT smact_filter"
-    board.show(
-        f"Li and five metals, {len(found)} members", rate, "members/s", peer=peer
-    )
+    show(f"Li and five metals, {len(found)} members", rate, "members/s", peer=peer)
     contents = {"Li": {"first": 1.0, "last": 1.4, "step": 0.1}}
     fast, count = seconds(lambda: _listed(TWELVE, contents))
-    board.show(
+    show(
         f"neutral oxyfluorides, {count} members",
         count / fast,
         "members/s",
@@ -233,11 +201,11 @@ def main() -> None:
         "--members", type=int, default=10**7, help="members of the memory test"
     )
     arguments = parser.parse_args()
-    board = Board(as_json=arguments.json)
-    large_space(board, arguments.members)
-    against_brute_force(board)
-    against_smol(board)
-    against_smact(board)
+    show = Printer(as_json=arguments.json)
+    large_space(show, arguments.members)
+    against_brute_force(show)
+    against_smol(show)
+    against_smact(show)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ a browser, or a plain read of the same documents.
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import socket
 import statistics
@@ -22,6 +21,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from figures import Printer
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.support.ui import WebDriverWait
@@ -51,20 +51,7 @@ SUMMARIES = 18_810
 
 REPEATS = 5
 SECONDS = 120
-
-
-def report(
-    figure: str, value: float, unit: str, peer: str | None, ratio: float | None
-) -> None:
-    """Print one figure."""
-    line = {
-        "figure": figure,
-        "value": value,
-        "unit": unit,
-        "peer": peer,
-        "ratio": ratio,
-    }
-    print(json.dumps(line))
+show = Printer()
 
 
 def timed(call: Callable[[], Any]) -> float:
@@ -138,7 +125,7 @@ def in_memory(reader: BoundedReader) -> None:
     columns = read_latest_build(reader).columns
     loading = time.perf_counter() - start
     count = f"{len(plain):,} summaries"
-    report(
+    show(
         f"columns of {count} read at the start",
         loading,
         "s",
@@ -147,8 +134,8 @@ def in_memory(reader: BoundedReader) -> None:
     )
     slider = timed(lambda: np.count_nonzero(columns.at(1234.5) <= 0))
     pairs = timed(lambda: pair_counts(columns, campaign=None, temperature=1234.5))
-    report(f"stable set of {count} at any temperature", slider, "s", None, None)
-    report(f"pairs of elements of {count}", pairs, "s", None, None)
+    show(f"stable set of {count} at any temperature", slider, "s")
+    show(f"pairs of elements of {count}", pairs, "s")
 
 
 def in_browser(opened: Database) -> None:
@@ -165,9 +152,9 @@ def in_browser(opened: Database) -> None:
             address = f"http://127.0.0.1:{options.port}{path}"
             times = [view(driver, address, ready) for _ in range(REPEATS)]
             later = statistics.median(times[1:])
-            report(f"{name}, empty cache", times[0], "s", None, None)
+            show(f"{name}, empty cache", times[0], "s")
             peer = "the same with an empty cache"
-            report(f"{name}, later", later, "s", peer, times[0] / later)
+            show(f"{name}, later", later, "s", peer, times[0] / later)
     finally:
         driver.quit()
         server.should_exit = True

@@ -25,7 +25,6 @@ Prints one JSON object a line; ``ratio`` is the peer's time over ours.
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import os
 import tempfile
@@ -39,6 +38,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import jobflow
 import psutil
+from figures import Printer
 from fireworks import FWorker
 from fireworks.core.rocket_launcher import rapidfire
 from jobflow import JobStore, run_locally
@@ -69,18 +69,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 CAMPAIGN = PROJECT / "workflows" / "campaigns" / "hedrx_18810.yaml"
 WORKER = "here"
 CHECKOUTS = 20
-
-
-def line(
-    figure: str,
-    value: float,
-    unit: str,
-    peer: str | None = None,
-    ratio: float | None = None,
-) -> None:
-    """Print one figure."""
-    found = {"figure": figure, "value": value, "unit": unit}
-    print(json.dumps({**found, "peer": peer, "ratio": ratio}), flush=True)
+show = Printer()
 
 
 class Seconds(NamedTuple):
@@ -122,9 +111,9 @@ def seconds(
 
 def compared(figure: str, ours: Seconds, peer: str, theirs: Seconds) -> None:
     """Print a figure by both clocks; the load of the machine spoils only one."""
-    line(figure, ours.wall, "s", peer, theirs.wall / ours.wall)
+    show(figure, ours.wall, "s", peer, theirs.wall / ours.wall)
     ratio = theirs.processor / ours.processor
-    line(f"{figure}, processor", ours.processor, "s", peer, ratio)
+    show(f"{figure}, processor", ours.processor, "s", peer, ratio)
 
 
 @contextmanager
@@ -187,7 +176,7 @@ def submission(options: argparse.Namespace) -> None:
     listing = seconds(
         lambda: members.extend(replace(campaign, limit=max(options.sizes)).members())
     ).over(max(options.sizes))
-    line("listing of a member, processor", listing.processor, "s")
+    show("listing of a member, processor", listing.processor, "s")
     with opened(options.folder, "peer") as ground:
         theirs = one_by_one(campaign, ground, members[: options.peer])
     with opened(options.folder, "full") as ground:
@@ -198,8 +187,8 @@ def submission(options: argparse.Namespace) -> None:
         ("submission of a candidate", theirs, peer),
         ("checkout", full, everything),
     ):
-        line(figure, time_of.wall, f"s, {what}")
-        line(f"{figure}, processor", time_of.processor, f"s, {what}")
+        show(figure, time_of.wall, f"s, {what}")
+        show(f"{figure}, processor", time_of.processor, f"s, {what}")
     for size in options.sizes:
         with opened(options.folder, f"size_{size}") as ground:
             found = measured(campaign, ground, members[:size], options)
@@ -207,10 +196,10 @@ def submission(options: argparse.Namespace) -> None:
         for figure in ("submission of a candidate", "submission and sending of one"):
             compared(f"{figure}, {what}", found[figure], peer, theirs)
         rate = 1 / found["submission of a candidate"].wall
-        line(f"candidates submitted, {what}", rate, "1/s")
+        show(f"candidates submitted, {what}", rate, "1/s")
         for figure in ("second submission of a candidate", "idle look of the feeder"):
-            line(f"{figure}, {what}", found[figure].wall, "s")
-            line(f"{figure}, {what}, processor", found[figure].processor, "s")
+            show(f"{figure}, {what}", found[figure].wall, "s")
+            show(f"{figure}, {what}, processor", found[figure].processor, "s")
         compared(f"checkout, {what}", found["checkout"], everything, full)
 
 
@@ -264,13 +253,9 @@ def launcher(options: argparse.Namespace) -> None:
                 strm_lvl="CRITICAL",
             )
         )
-    line(
-        "launcher overhead of a job",
-        (through.wall - alone.wall) / options.jobs,
-        "s",
-        "the job alone",
-        alone.wall / through.wall,
-    )
+    each, job = through.over(options.jobs).wall, alone.over(options.jobs).wall
+    show("a job through the launcher", each, "s", "the job alone", job / each)
+    show("launcher overhead of a job", each - job, "s")
 
 
 def main() -> None:
@@ -294,7 +279,7 @@ def main() -> None:
         os.environ["HTS_BATTERY_DATA_DIR"] = name
         for group, work in groups.items():
             if options.only in (None, group):
-                line("load_average", os.getloadavg()[0], f"{os.cpu_count()} cores")
+                show("load_average", os.getloadavg()[0], f"{os.cpu_count()} cores")
                 work(options)
 
 

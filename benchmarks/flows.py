@@ -40,6 +40,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import psutil
 from atomate2.vasp.flows.mp import MPGGADoubleRelaxStaticMaker
+from figures import Printer
 from jobflow import JobStore, run_locally
 from maggma.stores import MemoryStore
 from monty.json import MontyEncoder
@@ -103,6 +104,7 @@ FAMILIES = (
 EACH = 2
 BATCHES = (1, 2, 4, 8)
 ENERGY_TOLERANCE = 1e-5  # eV/atom; single precision
+show = Printer()
 
 
 class Seconds(NamedTuple):
@@ -110,18 +112,6 @@ class Seconds(NamedTuple):
 
     wall: float
     processor: float
-
-
-def line(
-    figure: str,
-    value: float,
-    unit: str,
-    peer: str | None = None,
-    ratio: float | None = None,
-) -> None:
-    """Print one figure."""
-    found = {"figure": figure, "value": value, "unit": unit}
-    print(json.dumps({**found, "peer": peer, "ratio": ratio}), flush=True)
 
 
 def read_campaign(text: str, folder: Path) -> Campaign:
@@ -169,8 +159,8 @@ def submission(options: argparse.Namespace) -> None:
         (0, "submission of a candidate", "s"),
         (1, "bytes of a submitted candidate", "bytes"),
     ):
-        line(figure, theirs[which], f"{unit}, {peer}")
-        line(figure, ours[which], unit, peer, theirs[which] / ours[which])
+        show(figure, theirs[which], f"{unit}, {peer}")
+        show(figure, ours[which], unit, peer, theirs[which] / ours[which])
 
 
 # Relaxations
@@ -271,10 +261,10 @@ def relaxations(options: argparse.Namespace) -> None:
     for field, clock in enumerate(("by the clock", "of one processor")):
         sums = [sum(seconds[field] for seconds in side) for side in (theirs, ours)]
         rates = [60 * len(tasks) / spent for spent in sums]
-        line(f"relaxations {clock}", rates[0], f"1/min, {peer}")
-        line(f"relaxations {clock}", rates[1], "1/min", peer, sums[0] / sums[1])
+        show(f"relaxations {clock}", rates[0], f"1/min, {peer}")
+        show(f"relaxations {clock}", rates[1], "1/min", peer, sums[0] / sums[1])
     for (_, candidate, start), their, our in zip(tasks, theirs, ours, strict=True):
-        line(
+        show(
             f"relaxation of {candidate.formula}, {len(start)} atoms",
             our.processor,
             "s of processor",
@@ -321,7 +311,7 @@ def batches(options: argparse.Namespace) -> None:
     for cell in cells:
         model.graph_converter(cell)
     graphs = (time.process_time() - start) / len(cells)
-    line("graph of a cell", graphs, "s of processor, 40 atoms")
+    show("graph of a cell", graphs, "s of processor, 40 atoms")
     single = Seconds(0, 0)
     for size in BATCHES:
         before = resource.getrusage(resource.RUSAGE_SELF)
@@ -334,7 +324,7 @@ def batches(options: argparse.Namespace) -> None:
         system = (after.ru_stime - before.ru_stime) / len(cells)
         seconds = Seconds(wall / len(cells), user + system)
         single = seconds if size == 1 else single
-        line(
+        show(
             f"evaluation in batches of {size}",
             seconds.processor,
             f"s of processor, {system:.3f} of them system; {seconds.wall:.3f} s wall",
@@ -387,7 +377,7 @@ def processes(options: argparse.Namespace) -> None:
     for name, rounds in spent.items():
         wall = sum(one.wall for one in rounds) / len(rounds)
         processor = sum(one.processor for one in rounds) / len(rounds)
-        line(
+        show(
             f"evaluation by {name}",
             wall,
             f"s wall, {processor:.3f} s of processor",
@@ -451,7 +441,7 @@ def main() -> int:
         return 0
     for name, group in GROUPS.items():
         if options.only in (None, name):
-            line("load_average", os.getloadavg()[0], f"{os.cpu_count()} cores")
+            show("load_average", os.getloadavg()[0], f"{os.cpu_count()} cores")
             group(options)
     return 0
 

@@ -18,7 +18,6 @@ import argparse
 import gzip
 import json
 import multiprocessing
-import os
 import random
 import re
 import resource
@@ -34,6 +33,8 @@ import highspy
 import numpy as np
 from emmet.core.thermo import ThermoDoc
 from emmet.core.types.enums import ThermoType
+from figures import Printer
+from one_core import on_one_core
 from pymatgen.analysis.phase_diagram import (
     PatchedPhaseDiagram,
     PDEntry,
@@ -59,25 +60,7 @@ COMPOSITIONS = 18_810
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "hull"
 ENERGIES = "formation_energies_roost.json.gz"
 DISAGREEMENT = 1e-8  # eV/atom
-
-
-def report(
-    figure: str,
-    value: float,
-    unit: str,
-    *,
-    peer: str | None = None,
-    ratio: float | None = None,
-) -> None:
-    """Print one figure."""
-    line = {
-        "figure": figure,
-        "value": float(f"{value:.6g}"),
-        "unit": unit,
-        "peer": peer,
-        "ratio": None if ratio is None else round(ratio, 2),
-    }
-    print(json.dumps(line), flush=True)
+show = Printer()
 
 
 def timed(function: Callable[..., Answer], *arguments: object) -> tuple[Answer, float]:
@@ -148,7 +131,7 @@ def check(ours: np.ndarray, theirs: np.ndarray, peer: str) -> None:
     worst = float(np.abs(ours - theirs).max())
     if not worst < DISAGREEMENT:
         sys.exit(f"{peer} differs by {worst} eV/atom: the times mean nothing")
-    report(f"largest difference to {peer}", worst, "eV/atom", peer=peer)
+    show(f"largest difference to {peer}", worst, "eV/atom", peer=peer)
 
 
 class ScipyLoop:
@@ -208,25 +191,25 @@ class WarmHighs:
 def against_programs(known: dict[str, float], args: argparse.Namespace) -> None:
     """Report the main figure and two linear-programming peers beside it."""
     formulas = compositions(args.count, args.seed)
-    report("references", len(known), "phases")
-    report(
+    show("references", len(known), "phases")
+    show(
         "distinct chemical systems asked for",
         len({frozenset(symbols(formula)) for formula in formulas}),
         "systems",
     )
     hull, seconds = timed(fresh_hull, known)
-    report("set-up: read references", seconds, "s")
+    show("set-up: read references", seconds, "s")
     # The first question judges every reference inside its elements.
     _, seconds = timed(hull.lower_energies, [dict.fromkeys(ELEMENTS, 1)])
-    report("set-up: prune references, one composition", seconds, "s")
+    show("set-up: prune references, one composition", seconds, "s")
     stable = hull.stable_references(ELEMENTS)
-    report("references left after pruning", len(stable), "phases")
+    show("references left after pruning", len(stable), "phases")
     ours, mine = timed(hull.lower_energies, formulas)
     name = f"{len(formulas)} compositions of 4 to 8 metals"
-    report(name, mine, "s")
-    report(f"{name}, bases known", timed(hull.lower_energies, formulas)[1], "s")
+    show(name, mine, "s")
+    show(f"{name}, bases known", timed(hull.lower_energies, formulas)[1], "s")
     again, total = timed(fresh_answer, known, formulas)
-    report(f"{name}, set-up included", total, "s")
+    show(f"{name}, set-up included", total, "s")
     check(ours, again, "a fresh hull")
     for peer, make in (
         ("scipy linprog", ScipyLoop),
@@ -237,14 +220,14 @@ def against_programs(known: dict[str, float], args: argparse.Namespace) -> None:
         theirs, seconds = timed(solver.energies_of, few)
         check(ours[: len(few)], theirs, peer)
         seconds *= len(formulas) / len(few)
-        report(name, seconds, "s, scaled", peer=peer, ratio=seconds / mine)
+        show(name, seconds, "s, scaled", peer=peer, ratio=seconds / mine)
 
 
 def campaign_figures(known: dict[str, float], args: argparse.Namespace) -> None:
     """Report what many compositions of few chemical systems cost."""
     formulas = campaign(args.count, args.seed)
     _, seconds = timed(judged_hull(known).lower_energies, formulas)
-    report(f"{len(formulas)} compositions in 20 sets of metals", seconds, "s")
+    show(f"{len(formulas)} compositions in 20 sets of metals", seconds, "s")
 
 
 def ask_pymatgen(
@@ -361,20 +344,20 @@ def against_pymatgen(known: dict[str, float], args: argparse.Namespace) -> None:
         formulas = questions(system, 100, args.seed)
         ours, mine = timed(fresh_answer, inside, formulas)
         name = f"{size} elements, {len(inside)} references, build and 100 questions"
-        report(name, mine, "s")
+        show(name, mine, "s")
         for kind, asked in ((PhaseDiagram, 100), (PatchedPhaseDiagram, 3)):
             peer = f"pymatgen {kind.__name__}"
             found = limited(args.limit, ask_pymatgen, kind, inside, formulas[:asked])
             if found is None:
                 # At least: it was stopped, so the ratio is a lower bound.
                 unit = f"s, stopped at the limit of {args.limit} s"
-                report(name, args.limit, unit, peer=peer, ratio=args.limit / mine)
+                show(name, args.limit, unit, peer=peer, ratio=args.limit / mine)
                 continue
             theirs, build, ask = found
             check(ours[:asked], theirs, peer)
             seconds = build + ask * len(formulas) / asked
             unit = "s" if asked == len(formulas) else "s, scaled"
-            report(name, seconds, unit, peer=peer, ratio=seconds / mine)
+            show(name, seconds, unit, peer=peer, ratio=seconds / mine)
 
 
 def against_emmet(known: dict[str, float], args: argparse.Namespace) -> None:
@@ -385,16 +368,16 @@ def against_emmet(known: dict[str, float], args: argparse.Namespace) -> None:
         energies = fresh_answer(inside, formulas) + 0.05
         ours, mine = timed(our_documents, inside, formulas, energies.tolist())
         name = f"{size} elements, {len(inside)} references, 50 stability documents"
-        report(name, mine, "s")
+        show(name, mine, "s")
         found = limited(args.limit, ask_emmet, inside, formulas, energies.tolist())
         peer = f"emmet-core {version('emmet-core')} thermo documents"
         if found is None:
             unit = f"s, stopped at the limit of {args.limit} s"
-            report(name, args.limit, unit, peer=peer, ratio=args.limit / mine)
+            show(name, args.limit, unit, peer=peer, ratio=args.limit / mine)
             continue
         theirs, build, ask = found
         check(ours, theirs, peer)
-        report(name, build + ask, "s", peer=peer, ratio=(build + ask) / mine)
+        show(name, build + ask, "s", peer=peer, ratio=(build + ask) / mine)
 
 
 def scaling(
@@ -424,7 +407,7 @@ def scaling(
         seconds = timed(judged_hull(known).lower_energies, formulas)[1]
         points.append(("candidates", count, seconds))
     for axis, number, seconds in points:
-        report(f"cost against {axis}: {number}", seconds, "s")
+        show(f"cost against {axis}: {number}", seconds, "s")
     return points
 
 
@@ -448,13 +431,6 @@ def plot(points: list[tuple[str, int, float]], folder: Path) -> None:
         axis.spines[["top", "right"]].set_visible(False)
     folder.mkdir(parents=True, exist_ok=True)
     figure.savefig(folder / "hull_cost.png", dpi=150)
-
-
-def on_one_core() -> None:
-    """Start again with one thread where numpy was given more."""
-    if os.environ.get("OMP_NUM_THREADS") != "1":
-        one = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | one)  # noqa: S606 - this very script
 
 
 def main() -> None:

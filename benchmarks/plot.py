@@ -32,8 +32,6 @@ PLOTS = {
     ),
     "science": ("compositions", "hull", "structures"),
 }
-OURS_OVER_PEER = {"query"}
-"""Benchmarks that print our time over the peer's: turned round here."""
 
 
 class Ratio(NamedTuple):
@@ -66,11 +64,9 @@ def ratios(results: Path, room: str) -> list[Ratio]:
             line = json.loads(text)
             if not (line.get("ratio") and line.get("peer")):
                 continue
-            value = line["ratio"]
-            value = 1 / value if room in OURS_OVER_PEER else value
             label = f"{line['figure']}\nbeside {line['peer']}"
             bound = "stopped" in text or "lower bound" in text
-            found.append(Ratio(path.stem, label, value, bound))
+            found.append(Ratio(path.stem, label, line["ratio"], bound))
     return found
 
 
@@ -156,7 +152,8 @@ def _size(kept: Path) -> int:
     for text in kept.read_text("utf-8").splitlines():
         line = json.loads(text)
         if line.get("figure") == "overhead":
-            return int(line["peer"].split()[0])
+            # Lines of older runs have the number where the peer belongs.
+            return int(line.get("candidates") or line["peer"].split()[0])
     raise ValueError(f"{kept} has no overhead")
 
 

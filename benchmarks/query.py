@@ -6,7 +6,7 @@ and oxyfluorides, E_hull drawn evenly from -10 to 130 meV/atom. Asked are the fi
 ``docs/analyst.md``, pages of a ranking, the aggregates, an export of everything, and
 twenty readers at once. The yardstick sends the same stages through pymongo's
 collection, with the same fields; runs alternate, the median of each counts. Ratios
-are our time over that of the yardstick. Processor seconds are those of this process and
+are the time of the yardstick over ours. Processor seconds are those of this process and
 the server together, which a busy machine changes less than the clock.
 
 Prints one JSON object a line. ``--data-dir FOLDER`` makes the data there once and finds
@@ -16,7 +16,6 @@ them there again; ``--only NAME`` measures one part.
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import sys
 import tempfile
@@ -27,6 +26,7 @@ from statistics import median, quantiles
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psutil
+from figures import Printer
 from pymatgen.core import Lattice, Structure
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -63,35 +63,9 @@ CELLS = 1_000
 LARGEST = "e_hull <= 0.004"
 """A filter of one index that nearly 2,000 match."""
 READERS = 20
+TICK = 0.01
+"""Seconds; the server's processor time is known to that."""
 ORDER = {"energy_above_hull": 1, "candidate_id": 1}
-
-
-class Printer:
-    """Prints figures, as JSON lines or for people."""
-
-    def __init__(self, *, as_json: bool) -> None:
-        self.as_json = as_json
-
-    def __call__(  # noqa: D102 - the class says it
-        self,
-        figure: str,
-        value: float,
-        unit: str,
-        *,
-        peer: str | None = None,
-        ratio: float | None = None,
-    ) -> None:
-        line = {
-            "figure": figure,
-            "value": round(value, 4),
-            "unit": unit,
-            "peer": peer,
-            "ratio": None if ratio is None else round(ratio, 3),
-        }
-        beside = "" if ratio is None else f"  {ratio:.2f} x {peer}"
-        text = f"{figure:<70}{value:>10.3f} {unit}{beside}"
-        sys.stdout.write((json.dumps(line) if self.as_json else text) + "\n")
-        sys.stdout.flush()
 
 
 def main() -> None:
@@ -105,7 +79,7 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, help="folder that keeps the data")
     parser.add_argument("--only", choices=sorted(PARTS), help="one part alone")
     asked = parser.parse_args()
-    printer = Printer(as_json=asked.as_json)
+    show = Printer(as_json=asked.as_json)
     with tempfile.TemporaryDirectory() as folder:
         data_dir = asked.data_dir or Path(folder)
         data_dir.mkdir(parents=True, exist_ok=True)
@@ -113,22 +87,22 @@ def main() -> None:
             database(None, name="hts_battery", data_dir=data_dir) as found,
             open_stores(found) as stores,
         ):
-            make_data(stores, printer, asked.summaries)
+            make_data(stores, show, asked.summaries)
             load = Path("/proc/loadavg").read_text("utf-8").split()[0]
-            printer("load of the last minute", float(load), "processes")
+            show("load of the last minute", float(load), "processes")
             for name, part in PARTS.items():
                 if asked.only in (None, name):
-                    part(stores, printer, asked.seconds)
+                    part(stores, show, asked.seconds)
 
 
-def make_data(stores: Stores, printer: Printer, count: int) -> None:
+def make_data(stores: Stores, show: Printer, count: int) -> None:
     """Write summaries, and the cells of a thousand, unless they are there."""
     if stores.summary.count() == count and stores.tasks.count():
         return
     ensure_indexes(stores)
     start = time.perf_counter()
     fill(stores, count, campaign=CAMPAIGN)
-    printer("summaries written and aggregated", time.perf_counter() - start, "s")
+    show("summaries written and aggregated", time.perf_counter() - start, "s")
     names = [doc["entry_id"] for doc in ScreeningDatabase(stores).find(limit=CELLS)]
     cell = Structure.from_spacegroup(
         "Fm-3m", Lattice.cubic(4.2), ["Li", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]]
@@ -172,7 +146,7 @@ def processor_seconds(stores: Stores) -> float:
     return time.process_time() + (times.user + times.system if times else 0.0)
 
 
-def filters(stores: Stores, printer: Printer, _seconds: float) -> None:
+def filters(stores: Stores, show: Printer, _seconds: float) -> None:
     """Measure each filter of the guide that matches up to 2,000 summaries."""
     screening = ScreeningDatabase(stores)
     collection = stores.summary.collection
@@ -184,7 +158,7 @@ def filters(stores: Stores, printer: Printer, _seconds: float) -> None:
         stages = [*plan.stages(), {"$sort": ORDER}, {"$project": shown}]
         count = screening.count(text)
         if not 0 < count <= MOST:
-            printer(f"not measured, {count} match: {text}", count, "summaries")
+            show(f"not measured, {count} match: {text}", count, "summaries")
             continue
         ours, raw, whole = timed(
             stores,
@@ -193,15 +167,15 @@ def filters(stores: Stores, printer: Printer, _seconds: float) -> None:
             lambda text=text: list(screening.find(text)),
         )
         peer = "pymongo"
-        ratio = ours.wall / raw.wall
-        printer(f"{count} match: {text}", ours.wall, "s", peer=peer, ratio=ratio)
-        ratio = ours.processor / max(raw.processor, 0.01)
+        ratio = raw.wall / ours.wall
+        show(f"{count} match: {text}", ours.wall, "s", peer=peer, ratio=ratio)
+        ratio = max(raw.processor, TICK) / max(ours.processor, TICK)
         name = f"{count} match, processor: {text}"
-        printer(name, ours.processor, "s", peer=peer, ratio=ratio)
-        printer(f"{count} match, whole documents: {text}", whole.wall, "s")
+        show(name, ours.processor, "s", peer=peer, ratio=ratio)
+        show(f"{count} match, whole documents: {text}", whole.wall, "s")
 
 
-def pages(stores: Stores, printer: Printer, _seconds: float) -> None:
+def pages(stores: Stores, show: Printer, _seconds: float) -> None:
     """Measure pages of a ranking, the most stable, and what is counted."""
     screening = ScreeningDatabase(stores)
     path = f"energy_above_hull_at.{TEMPERATURE:g}K"
@@ -221,11 +195,11 @@ def pages(stores: Stores, printer: Printer, _seconds: float) -> None:
         lambda: list(screening.find(sort=["e_hull_1473"], limit=PAGE)),
         lambda: list(stores.summary.collection.aggregate(whole)),
     )
-    printer(f"first {PAGE} of a ranking", early.wall, "s")
-    printer(f"{PAGE} from rank 9,001", late.wall, "s")
+    show(f"first {PAGE} of a ranking", early.wall, "s")
+    show(f"{PAGE} from rank 9,001", late.wall, "s")
     peer = "pymongo, sorting all"
-    ratio = top.wall / sorting.wall
-    printer(f"{PAGE} most stable of all", top.wall, "s", peer=peer, ratio=ratio)
+    ratio = sorting.wall / top.wall
+    show(f"{PAGE} most stable of all", top.wall, "s", peer=peer, ratio=ratio)
     for name, call in {
         "aggregates of every campaign": screening.aggregates,
         "groups by number of metals": lambda: screening.group(
@@ -237,10 +211,10 @@ def pages(stores: Stores, printer: Printer, _seconds: float) -> None:
         ),
     }.items():
         (found,) = timed(stores, call)
-        printer(name, found.wall, "s")
+        show(name, found.wall, "s")
 
 
-def exports(stores: Stores, printer: Printer, _seconds: float) -> None:
+def exports(stores: Stores, show: Printer, _seconds: float) -> None:
     """Measure an export of everything, one with structures, and reading them again."""
     limits = {
         ExportFormat.CSV: 0,
@@ -257,14 +231,14 @@ def exports(stores: Stores, printer: Printer, _seconds: float) -> None:
             _, save = exported(stores, file_format=file_format, asked=asked)
             manifest = save(path)
             seconds = time.perf_counter() - start
-            printer(f"{manifest.n_rows} rows exported as {file_format}", seconds, "s")
+            show(f"{manifest.n_rows} rows exported as {file_format}", seconds, "s")
             start = time.perf_counter()
             assert read_snapshot(path).verified
             again = time.perf_counter() - start
-            printer(f"the {file_format} read again, verified", again, "s")
+            show(f"the {file_format} read again, verified", again, "s")
 
 
-def readers(stores: Stores, printer: Printer, seconds: float) -> None:
+def readers(stores: Stores, show: Printer, seconds: float) -> None:
     """Let twenty readers ask at once."""
     end = time.monotonic() + seconds
     times: list[float] = []
@@ -302,10 +276,10 @@ def readers(stores: Stores, printer: Printer, seconds: float) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    printer(f"{READERS} readers for {seconds:g} s: queries", len(times), "queries")
-    printer(f"{READERS} readers: errors", len(errors), "errors")
-    printer(f"{READERS} readers: median", median(times), "s")
-    printer(f"{READERS} readers: 95 of 100 within", quantiles(times, n=20)[-1], "s")
+    show(f"{READERS} readers for {seconds:g} s: queries", len(times), "queries")
+    show(f"{READERS} readers: errors", len(errors), "errors")
+    show(f"{READERS} readers: median", median(times), "s")
+    show(f"{READERS} readers: 95 of 100 within", quantiles(times, n=20)[-1], "s")
 
 
 PARTS = {"filters": filters, "pages": pages, "exports": exports, "readers": readers}

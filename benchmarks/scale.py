@@ -9,23 +9,25 @@ thermo builder then works as at night. Each size has an embedded server of its o
 
 Prints one JSON object a line as soon as it is known: seconds of the processors (this
 process and the server; on a busy machine they say more than the clock), bytes of the
-database, peak memory. ``ratio`` is the cost of a candidate at the smallest size over
-that at this size: 1 is linear growth, less is worse.
+database, peak memory, and the number of candidates. Beside each larger size stands the
+smallest as its peer: ``ratio`` is the cost of a candidate there over that at this size,
+so that 1 is linear growth and less is worse.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import resource
 import tempfile
 import time
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
 from builders import CAMPAIGN, candidate_energies, opened, reference_energies
+from figures import Printer
 
 from hts_battery.campaign.building import build
 from hts_battery.campaign.campaign_file import load_campaign
@@ -48,6 +50,8 @@ SIZES = (1_000, 10_000, 100_000)
 TEMPERATURES = (0.0, 1473.0)
 BATCH = 1_000
 MIB = 1024**2
+Costs = dict[str, tuple[int, float]]
+"""Step → smallest size and seconds of the processors of a candidate there."""
 
 
 def main() -> None:
@@ -55,7 +59,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="accepted; always JSON")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
-    first: dict[str, float] = {}
+    first: Costs = {}
     for size in parser.parse_args().sizes:
         with tempfile.TemporaryDirectory() as name, opened(Path(name)) as stores:
             measure(Meter(size, Path(name), first), stores)
@@ -64,13 +68,14 @@ def main() -> None:
 class Meter:
     """Prints what a step took, a candidate, beside the smallest size."""
 
-    def __init__(self, size: int, folder: Path, first: dict[str, float]) -> None:
+    def __init__(self, size: int, folder: Path, first: Costs) -> None:
         self.size = size
         self.folder = folder
         self.first = first
         pid = embedded.status(folder).pid
         assert pid is not None
         self.server = psutil.Process(pid)
+        self.show = partial(Printer(), candidates=size)
 
     @contextmanager
     def step(self, figure: str) -> Iterator[None]:
@@ -79,8 +84,12 @@ class Meter:
         yield
         clock = time.perf_counter() - start
         each = (self.spent() - spent) / self.size
-        ratio = self.first.setdefault(figure, each) / each
-        self.show(f"{figure}, processor", 1000 * each, "ms a candidate", ratio)
+        size, cost = self.first.setdefault(figure, (self.size, each))
+        peer, ratio = None, None
+        if size != self.size:
+            peer, ratio = f"ours with {size} candidates", cost / each
+        unit = "ms a candidate"
+        self.show(f"{figure}, processor", 1000 * each, unit, peer, ratio)
         self.show(f"{figure}, clock", clock, "s")
         grown = (self.stored() - stored) / self.size
         if grown > 1:
@@ -94,19 +103,6 @@ class Meter:
     def stored(self) -> int:
         """Return the bytes of the server's files."""
         return embedded.status(self.folder).size_bytes
-
-    def show(
-        self, figure: str, value: float, unit: str, ratio: float | None = None
-    ) -> None:
-        """Print one figure."""
-        line = {
-            "figure": figure,
-            "value": round(value, 4),
-            "unit": unit,
-            "peer": f"{self.size} candidates",
-            "ratio": None if ratio is None else round(ratio, 2),
-        }
-        print(json.dumps(line), flush=True)
 
 
 def measure(meter: Meter, stores: Stores) -> None:
@@ -173,7 +169,7 @@ def entry(
     candidate: CandidateDoc, energy: float, campaign: Campaign, like: dict[str, Any]
 ) -> dict[str, Any]:
     """Return the entry of one candidate; energy in eV/atom."""
-    name = f"task-{candidate.candidate_id}"
+    name = f"{candidate.candidate_id}-task"
     comparable = like["energy"] | {
         "entry_id": name,
         "formula": candidate.formula,

@@ -16,9 +16,7 @@ exact one, in the same run; both must agree, or the program stops.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
-import sys
 import tempfile
 import time
 from datetime import UTC, datetime, timedelta
@@ -26,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
+from figures import Printer
 
 from hts_battery.campaign.backlog import dispatching, write_submission
 from hts_battery.campaign.campaign_file import read_campaign
@@ -88,6 +87,7 @@ def main() -> None:
 
 def measure(path: Path, stores: Stores, asked: argparse.Namespace) -> None:
     """Fill the database and ask."""
+    show = Printer(as_json=asked.as_json)
     campaign = read_campaign(path)
     register(campaign, stores)
     fill(campaign, stores)
@@ -108,50 +108,27 @@ def measure(path: Path, stores: Stores, asked: argparse.Namespace) -> None:
         exact, _, states = ask(exact=True)
         if states != quick[0][2]:
             raise SystemExit(f"{quick[0][2]} is not {states}")
-        show(f"exact status of {size} candidates", exact, "s", as_json=asked.as_json)
+        show(f"exact status of {size} candidates", exact, "s")
         peer, ratio = "every output read", exact / seconds
     show(
         f"status of {size} candidates",
         seconds,
         "s",
-        as_json=asked.as_json,
         peer=peer,
         ratio=ratio,
     )
     figure = f"processor, client and server, of a status of {size} candidates"
-    show(figure, spent, "s", as_json=asked.as_json)
+    show(figure, spent, "s")
     start = time.perf_counter()
     plan_campaign(path, stores, Assumptions(), execution_folder=folder)
     took = time.perf_counter() - start
-    show(f"plan of {size} candidates", took, "s", as_json=asked.as_json)
+    show(f"plan of {size} candidates", took, "s")
 
 
 def processor(folder: Path) -> float:
     """Add up processor seconds of this process and of the server."""
     server = psutil.Process(embedded.status(folder).pid).cpu_times()
     return time.process_time() + server.user + server.system
-
-
-def show(
-    figure: str,
-    value: float,
-    unit: str,
-    *,
-    as_json: bool,
-    peer: str | None = None,
-    ratio: float | None = None,
-) -> None:
-    """Print one figure."""
-    line = {
-        "figure": figure,
-        "value": round(value, 3),
-        "unit": unit,
-        "peer": peer,
-        "ratio": None if ratio is None else round(ratio, 1),
-    }
-    text = json.dumps(line) if as_json else f"{figure:<44}{value:>10.3f} {unit}"
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
 
 
 def fill(campaign: Campaign, stores: Stores) -> None:

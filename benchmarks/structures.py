@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from figures import Printer
 from peers.ordering import disordered, timed, within
 from pymatgen.core import Element
 
@@ -87,16 +88,6 @@ SODIUM_ZIRCONIUM_PHOSPHATE = SILICOPHOSPHATE | {
 }
 
 
-class Figure(NamedTuple):
-    """One measured number."""
-
-    figure: str
-    value: float
-    unit: str
-    peer: str | None = None
-    ratio: float | None = None
-
-
 class Extent(NamedTuple):
     """How much is measured."""
 
@@ -135,12 +126,12 @@ SQS_CASES = (
 )
 
 
-def sqs_figures(extent: Extent, _folder: Path | None) -> Iterator[Figure]:
+def sqs_figures(show: Printer, extent: Extent, _folder: Path | None) -> None:
     """Objective after the same time of search, ours and the peers'."""
     if shutil.which("mcsqs") is None:
-        yield Figure("sqs_peer_missing", 0, "1", "ATAT: no program mcsqs in the path")
+        show("sqs_peer_missing", 0, "1", "ATAT: no program mcsqs in the path")
     else:
-        yield Figure("sqs_peer_missing", 0, "1", "ATAT: mcsqs is here, not driven yet")
+        show("sqs_peer_missing", 0, "1", "ATAT: mcsqs is here, not driven yet")
     for name, prototype, cells, counts in SQS_CASES[: extent.sqs_cases]:
         cell = compact(prototype, cells)
         generate_sqs(cell, counts, iterations=100, seed=0)
@@ -149,10 +140,10 @@ def sqs_figures(extent: Extent, _folder: Path | None) -> Iterator[Figure]:
                 cell, counts, iterations=DEFAULT_ITERATIONS, seed=0
             )
         )
-        yield Figure(f"sqs_{name}_one_search", once, "s")
+        show(f"sqs_{name}_one_search", once, "s")
         ours, searches = repeated_sqs(cell, counts, extent.seconds)
-        yield Figure(f"sqs_{name}_objective", ours, "1")
-        yield Figure(f"sqs_{name}_searches", searches, "1")
+        show(f"sqs_{name}_objective", ours, "1")
+        show(f"sqs_{name}_searches", searches, "1")
         shuffles = [
             objective(
                 correlation_errors(cell, random_decoration(cell, counts, seed=seed))
@@ -160,9 +151,15 @@ def sqs_figures(extent: Extent, _folder: Path | None) -> Iterator[Figure]:
             for seed in range(200)
         ]
         mean = float(np.mean(shuffles))
-        yield Figure(f"sqs_{name}_objective", ours, "1", "mean shuffle", ours / mean)
+        show(
+            f"sqs_{name}_objective",
+            ours,
+            "1",
+            "mean shuffle",
+            mean / ours if ours else None,
+        )
         for program in ("icet", "smol"):
-            yield from peer_sqs(name, cell, counts, ours, (program, extent.seconds))
+            peer_sqs(show, name, cell, counts, ours, (program, extent.seconds))
 
 
 def repeated_sqs(cell: Cell, counts: SiteCounts, seconds: float) -> tuple[float, int]:
@@ -178,12 +175,13 @@ def repeated_sqs(cell: Cell, counts: SiteCounts, seconds: float) -> tuple[float,
 
 
 def peer_sqs(
+    show: Printer,
     name: str,
     cell: Cell,
     counts: SiteCounts,
     ours: float,
     peer: tuple[str, float],
-) -> Iterator[Figure]:
+) -> None:
     """Objective and speed of another program on the same cell, by our objective."""
     program, seconds = peer
     species = sorted({(n, s) for n, occupation in counts.items() for s in occupation})
@@ -215,7 +213,7 @@ def peer_sqs(
     }
     answer = ask_peer(task)
     if "missing" in answer:
-        yield Figure("sqs_peer_missing", 0, "1", f"{program}: {answer['missing']}")
+        show("sqs_peer_missing", 0, "1", f"{program}: {answer['missing']}")
         return
     back = {symbol: s for (_, s), symbol in symbols.items()}
     theirs = min(
@@ -224,7 +222,7 @@ def peer_sqs(
     )
     label = f"{program} {answer['version']}, {answer['seconds']:.1f} s of search"
     # Above 1: the peer's cell is further from random than ours.
-    yield Figure(
+    show(
         f"sqs_{name}_peer_objective",
         theirs,
         "1",
@@ -232,7 +230,7 @@ def peer_sqs(
         theirs / ours if ours else None,
     )
     rate = answer["trials"] / answer["seconds"]
-    yield Figure(f"sqs_{name}_peer_trials", rate, "1/s", label)
+    show(f"sqs_{name}_peer_trials", rate, "1/s", label)
 
 
 def ask_peer(task: dict[str, Any]) -> dict[str, Any]:
@@ -304,7 +302,7 @@ def order_one(task: tuple[Candidate, str]) -> str:
     return order_candidate(task[0], method=task[1]).ordering_id
 
 
-def throughput_figures(extent: Extent, _folder: Path | None) -> Iterator[Figure]:
+def throughput_figures(show: Printer, extent: Extent, _folder: Path | None) -> None:
     """Whole orderings, from a candidate to a document, on two processes."""
     todo = candidates(extent.candidates)
     context = multiprocessing.get_context("fork")
@@ -317,11 +315,12 @@ def throughput_figures(extent: Extent, _folder: Path | None) -> Iterator[Figure]
         pool.close()
         pool.join()
         used = (processor_seconds() - before) / PROCESSES
-        note = f"{len(todo)} candidates measured, {PROCESSES} processes, wall"
-        yield Figure(f"{method}_thousand_cells", 1000 * seconds / len(todo), "s", note)
+        scale = 1000 / len(todo)
+        unit = f"s, scaled from {len(todo)} candidates, {PROCESSES} processes, wall"
+        show(f"{method}_thousand_cells", scale * seconds, unit)
         # What it takes where nobody else uses the cores.
-        note = note.replace("wall", "processor time of each")
-        yield Figure(f"{method}_thousand_cells", 1000 * used / len(todo), "s", note)
+        unit = unit.replace("wall", "processor time of each")
+        show(f"{method}_thousand_cells", scale * used, unit)
 
 
 def own_search(
@@ -362,50 +361,44 @@ def electrostatic_cases(extent: Extent) -> Iterator[tuple[str, Cell, SiteCounts]
     yield "nasicon_120", compact("nasicon", 3), times(SILICOPHOSPHATE, 3)
 
 
-def electrostatic_figures(extent: Extent, _folder: Path | None) -> Iterator[Figure]:
+def electrostatic_figures(show: Printer, extent: Extent, _folder: Path | None) -> None:
     """Lowest energy and time against pymatgen, on the same cells."""
     for name, cell, counts in electrostatic_cases(extent):
         found, cold, warm = own_search(cell, counts)
         ours = decorated_structure(cell, found.decoration)
         start = disordered(cell, counts, ours.volume)
-        yield Figure(f"electrostatic_{name}_is_exact", float(found.exact), "1")
+        show(f"electrostatic_{name}_is_exact", float(found.exact), "1")
         for label, algorithm in (("default", FAST), ("best first", BEST_FIRST)):
             theirs, seconds = within(extent.peer_limit, start, algorithm)
             peer = f"pymatgen OrderDisorderedStructureTransformation, {label}"
             if theirs is None:
                 peer += f", stopped after {seconds:.0f} s: the ratio is a lower bound"
-            yield Figure(
-                f"electrostatic_{name}_new_cell", cold, "s", peer, seconds / cold
-            )
-            yield Figure(
-                f"electrostatic_{name}_known_cell", warm, "s", peer, seconds / warm
-            )
+            show(f"electrostatic_{name}_new_cell", cold, "s", peer, seconds / cold)
+            show(f"electrostatic_{name}_known_cell", warm, "s", peer, seconds / warm)
             if theirs is not None:
                 below = round((theirs - found.energy) / len(ours) * 1000, 5)
-                yield Figure(
-                    f"electrostatic_{name}_below_peer", below, "meV/atom", peer
-                )
+                show(f"electrostatic_{name}_below_peer", below, "meV/atom", peer)
             if theirs is not None and not found.exact:
                 # Descents alone: as crude as the peer's greedy algorithm.
                 crude, _, brief = own_search(cell, counts, swaps=1)
                 below = round((theirs - crude.energy) / len(ours) * 1000, 5)
                 name_of = f"electrostatic_{name}_descents"
-                yield Figure(name_of, brief, "s", peer, seconds / brief)
-                yield Figure(f"{name_of}_below_peer", below, "meV/atom", peer)
-    yield swap_rate()
+                show(name_of, brief, "s", peer, seconds / brief)
+                show(f"{name_of}_below_peer", below, "meV/atom", peer)
+    swap_rate(show)
 
 
-def swap_rate() -> Figure:
+def swap_rate(show: Printer) -> None:
     """Count the swaps that the search judges a second."""
     cell = compact("rocksalt", 40)
     problem = electrostatic._problem(cell, times(OXYFLUORIDE, 2))  # noqa: SLF001 - the search alone is timed
     search = TabuSearch(problem, seed=0)
     swaps, seconds = timed(lambda: search.run(3200))
     judged = swaps * len(search.first)
-    return Figure("electrostatic_swaps_judged", judged / seconds, "1/s")
+    show("electrostatic_swaps_judged", judged / seconds, "1/s")
 
 
-def curve_figures(extent: Extent, folder: Path | None) -> Iterator[Figure]:
+def curve_figures(show: Printer, extent: Extent, folder: Path | None) -> None:
     """Cost and quality against the size of the cell."""
     rows = []
     for factor in extent.sizes:
@@ -418,9 +411,9 @@ def curve_figures(extent: Extent, folder: Path | None) -> Iterator[Figure]:
             )
         )
         rows.append((40 * factor, seconds, lowest, result.objective))
-        yield Figure(f"sqs_{40 * factor}_atoms", seconds, "s")
-        yield Figure(f"sqs_{40 * factor}_atoms_objective", result.objective, "1")
-        yield Figure(f"electrostatic_{40 * factor}_atoms", lowest, "s")
+        show(f"sqs_{40 * factor}_atoms", seconds, "s")
+        show(f"sqs_{40 * factor}_atoms_objective", result.objective, "1")
+        show(f"electrostatic_{40 * factor}_atoms", lowest, "s")
     if folder is not None:
         draw(rows, folder)
 
@@ -442,12 +435,12 @@ def draw(rows: list[tuple[int, float, float, float]], folder: Path) -> None:
     picture.savefig(folder / "structures_cost.png", dpi=150)
 
 
-def load_figure(_extent: Extent, _folder: Path | None) -> Iterator[Figure]:
+def load_figure(show: Printer, _extent: Extent, _folder: Path | None) -> None:
     """Load of the machine, without which no time means anything."""
-    yield Figure("load_average", os.getloadavg()[0], "1", f"{os.cpu_count()} cores")
+    show("load_average", os.getloadavg()[0], f"{os.cpu_count()} cores")
 
 
-GROUPS: dict[str, Callable[[Extent, Path | None], Iterator[Figure]]] = {
+GROUPS: dict[str, Callable[[Printer, Extent, Path | None], None]] = {
     "sqs": sqs_figures,
     "throughput": throughput_figures,
     "electrostatic": electrostatic_figures,
@@ -465,11 +458,9 @@ def main() -> None:
     chosen = parser.parse_args()
     extent = QUICK if chosen.quick else FULL
     groups = [GROUPS[chosen.only]] if chosen.only else list(GROUPS.values())
+    show = Printer(as_json=chosen.json)
     for group in (load_figure, *groups, load_figure):
-        for figure in group(extent, chosen.plot):
-            line = json.dumps(figure._asdict()) if chosen.json else str(figure)
-            print(line)
-            sys.stdout.flush()
+        group(show, extent, chosen.plot)
 
 
 if __name__ == "__main__":
