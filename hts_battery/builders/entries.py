@@ -117,9 +117,8 @@ class EntriesBuilder(ScreeningBuilder):
         """Digest of every task whose energy counts, with the cell it is of."""
         cells: dict[str, str] = {}
         tasks = []
-        for (step, uuid, *fields), digest in content_digests(
-            self.tasks, {}, _TASK_FIELDS, sliced_by="uuid"
-        ):
+        read = content_digests(self.tasks, {}, _TASK_FIELDS)
+        for (step, uuid, *fields), digest in read:
             if step == _ORDER:
                 cells[uuid] = digest
             # Tasks of before there were several steps do not say whether they count.

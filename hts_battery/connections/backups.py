@@ -31,6 +31,7 @@ from hts_battery.connections.layout import (
 )
 from hts_battery.connections.locks import exclusive
 from hts_battery.connections.processes import host_name
+from hts_battery.connections.slices import read_sliced
 from hts_battery.errors import StoreError
 from hts_battery.schemas.backup import FORMAT, BackupManifest, CollectionBackup
 
@@ -198,8 +199,7 @@ def _written(
 
 
 def _raw_documents(collection: Collection[dict[str, Any]]) -> Iterator[bytes]:
-    raw = collection.with_options(codec_options=_RAW)
-    for doc in raw.find({}, batch_size=_BATCH_DOCUMENTS):
+    for doc in read_sliced(collection.with_options(codec_options=_RAW)):
         yield bytes(doc.raw)
 
 

@@ -10,6 +10,7 @@ from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 from pymongo.errors import BulkWriteError
 
+from hts_battery.connections.slices import SLICE, read_sliced
 from hts_battery.connections.stores import SharedMongoStore
 
 if TYPE_CHECKING:
@@ -21,8 +22,7 @@ _DIGEST_BYTES = 12
 _LENGTH_BYTES = 4
 _OBJECT_ID = b"\x07_id\x00"
 _OBJECT_ID_BYTES = 12
-_SCAN_ABOVE = 400
-_SLICE = 250
+_RANGES_ABOVE = 400
 _IN_AT_ONCE = 100
 _DUPLICATE_KEY = 11000
 _RAW = CodecOptions(document_class=RawBSONDocument)
@@ -32,8 +32,6 @@ def content_digests(
     store: Store,
     criteria: Mapping[str, Any],
     fields: Sequence[str],
-    *,
-    sliced_by: str | None = None,
 ) -> Iterator[tuple[tuple[Any, ...], str]]:
     """
     Digest documents without decoding them; nothing of them stays in memory.
@@ -43,15 +41,9 @@ def content_digests(
     store
         Connected store; of another kind than MongoDB's, documents are decoded.
     criteria
-        Which documents.
+        Which documents; all of them are read slice by slice.
     fields
         Dotted names of fields that are read beside; None where one is missing.
-    sliced_by
-        A field of every document that begins with random hexadecimal digits and is
-        the first of an index: the documents are asked for in slices of it. The
-        embedded server holds the whole answer to a question in memory, at ten times
-        its size. With other criteria it may choose another index and read everything
-        for every slice, so there should be none.
 
     Yields
     ------
@@ -65,47 +57,12 @@ def content_digests(
             yield tuple(_value(doc, name) for name in fields), _digest(text)
         return
     collection = store.collection.with_options(_RAW)
-    count = 0 if sliced_by is None else collection.estimated_document_count()
-    for bounds in slices(count, _SLICE):
-        where = {sliced_by: bounds} if sliced_by and bounds else {}
-        for raw in collection.find({**criteria, **where}):
-            yield (
-                tuple(_value(raw, name) for name in fields),
-                _digest(_without_id(bytes(raw.raw))),
-            )
-
-
-def slices(count: int, size: int) -> Iterator[dict[str, str]]:
-    """
-    Cut values that begin with random hexadecimal digits into slices.
-
-    Every value lies in one slice, also one that begins with something else.
-
-    Parameters
-    ----------
-    count
-        About how many values there are.
-    size
-        About how many a slice should hold at most.
-
-    Yields
-    ------
-    dict[str, str]
-        Bounds of a slice in MongoDB's words; none where one slice is enough.
-
-    Examples
-    --------
-    >>> cut = list(slices(1000, 100))
-    >>> cut[0], cut[1], cut[-1], len(cut)
-    ({'$lt': '1'}, {'$gte': '1', '$lt': '2'}, {'$gte': 'f'}, 16)
-    """
-    digits = 0
-    while count > size * 16**digits:
-        digits += 1
-    starts = [f"{number:0{digits}x}" for number in range(1, 16**digits)]
-    for start, end in zip([None, *starts], [*starts, None], strict=True):
-        bounds = {"$gte": start, "$lt": end}
-        yield {word: bound for word, bound in bounds.items() if bound is not None}
+    found = collection.find(dict(criteria)) if criteria else read_sliced(collection)
+    for raw in found:
+        yield (
+            tuple(_value(raw, name) for name in fields),
+            _digest(_without_id(bytes(raw.raw))),
+        )
 
 
 def _value(doc: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - any BSON value
@@ -184,28 +141,31 @@ def query_values(
     Yield the documents whose field has one of many values.
 
     A long ``$in`` list costs the embedded server time by its square, so many values
-    are asked for in parts, and very many by reading whatever the criteria allow.
+    are asked for in parts, and very many by the range that a part of them spans.
 
     Parameters
     ----------
     store
         Connected store.
     field
-        An indexed field, not dotted.
+        A field that begins an index, not dotted.
     values
         What it may be.
     criteria
-        What else must hold; an index should serve it alone.
+        What else must hold.
     properties
         Fields to read; all if not given.
     """
     wanted = sorted(set(values))
     names = None if properties is None else list({field, *properties})
-    if len(wanted) > _SCAN_ABOVE:
-        kept = frozenset(wanted)
-        for doc in store.query(dict(criteria), properties=names):
-            if doc[field] in kept:
-                yield doc
+    if len(wanted) > _RANGES_ABOVE:
+        for start in range(0, len(wanted), SLICE):
+            part = wanted[start : start + SLICE]
+            span = {"$gte": part[0], "$lte": part[-1]}
+            kept = frozenset(part)
+            for doc in store.query({**criteria, field: span}, properties=names):
+                if doc[field] in kept:
+                    yield doc
         return
     for start in range(0, len(wanted), _IN_AT_ONCE):
         part = wanted[start : start + _IN_AT_ONCE]

@@ -11,9 +11,12 @@ from pymongo.uri_parser import parse_uri
 from hts_battery.connections.clients import shared_client, translated_errors
 from hts_battery.connections.database_collections import expected_indexes
 from hts_battery.connections.locks import holder_death
+from hts_battery.connections.slices import SLICE, slices_of
 
 if TYPE_CHECKING:
     from datetime import timedelta
+
+    from pymongo.collection import Collection
 
     from hts_battery.connections.database import Database
     from hts_battery.connections.stores import Stores
@@ -82,7 +85,7 @@ def drop_lock(stores: Stores, lock: dict[str, Any]) -> bool:
 
 
 def large_documents(
-    database: Database, *, above: int, at_most: int = 5, sampled: int = 20_000
+    database: Database, *, above: int, at_most: int = 5, sampled: int = 1_000
 ) -> tuple[LargeDocument, ...]:
     """
     Find large documents by the server's own measure, in bounded time.
@@ -96,27 +99,41 @@ def large_documents(
     at_most
         Documents reported of a collection.
     sampled
-        Documents looked at in a collection; a larger one is sampled.
+        About how many documents are looked at in a collection of outputs, spread
+        over it; of the others all are.
     """
-    uri, found = database.uri, []
+    uri, found = database.uri, list[LargeDocument]()
     with translated_errors(uri, "measuring documents"), shared_client(uri) as client:
         mongo = client[database.name]
         for name in sorted(mongo.list_collection_names()):
             if name.startswith("system.") or name.endswith(".chunks"):
                 continue
-            count = mongo[name].estimated_document_count()
-            sample = [{"$sample": {"size": sampled}}] if count > sampled else []
-            rows = mongo[name].aggregate(
-                [
-                    *sample,
-                    {"$project": {"bytes": {"$bsonSize": "$$ROOT"}}},
-                    {"$match": {"bytes": {"$gt": above}}},
-                    {"$sort": {"bytes": -1}},
-                    {"$limit": at_most},
-                ]
-            )
-            found += [LargeDocument(name, str(r["_id"]), int(r["bytes"])) for r in rows]
+            rows = _large(mongo[name], above, sampled)
+            rows.sort(key=lambda row: -int(row["bytes"]))
+            found += [
+                LargeDocument(name, str(row["_id"]), int(row["bytes"]))
+                for row in rows[:at_most]
+            ]
     return tuple(found)
+
+
+def _large(
+    collection: Collection[dict[str, Any]], above: int, sampled: int
+) -> list[dict[str, Any]]:
+    """Measure the documents of slices at equal distances."""
+    cut = slices_of(collection)
+    step = max(1, len(cut) * SLICE // sampled) if len(cut) > 1 else 1
+    return [
+        row
+        for criteria in cut[::step]
+        for row in collection.aggregate(
+            [
+                {"$match": criteria},
+                {"$project": {"bytes": {"$bsonSize": "$$ROOT"}}},
+                {"$match": {"bytes": {"$gt": above}}},
+            ]
+        )
+    ]
 
 
 def clock_skew(database: Database) -> timedelta:

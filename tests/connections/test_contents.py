@@ -3,14 +3,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from maggma.stores import JSONStore
 
 from hts_battery.connections.contents import (
     content_digests,
     query_values,
-    slices,
     write_documents,
 )
 
@@ -44,25 +41,6 @@ def test_fields_may_be_dotted_and_may_be_missing(stores: Stores) -> None:
     fields = ["x.y", "x.z", "x.y.w", "q"]
     ((values, _),) = content_digests(stores.candidates, {}, fields)
     assert values == (3, None, None, None)
-
-
-def test_slices_hold_every_document_once_whatever_its_name(stores: Stores) -> None:
-    names = [*(f"{7919 * i % 65536:04x}" for i in range(600)), "A", "~", "", "g1"]
-    stores.candidates.update([{"candidate_id": name} for name in names])
-    sliced = content_digests(
-        stores.candidates, {}, ["candidate_id"], sliced_by="candidate_id"
-    )
-    assert sorted(name for (name,), _ in sliced) == sorted(names)
-
-
-@given(st.integers(0, 10**6), st.integers(1, 10**5), st.text(max_size=6))
-def test_every_value_lies_in_one_slice(count: int, size: int, value: str) -> None:
-    holding = [
-        cut
-        for cut in slices(min(count, 256 * size), size)
-        if cut.get("$gte", "") <= value and ("$lt" not in cut or value < cut["$lt"])
-    ]
-    assert len(holding) == 1
 
 
 def test_another_kind_of_store_is_digested_too(tmp_path: Path) -> None:
