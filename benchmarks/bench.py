@@ -38,7 +38,7 @@ RUNS = {
     "hull": [],
     "query": [],
     "scale": ["--sizes", "200", "1000"],
-    "status": ["--quick-only"],
+    "status": ["--candidates", "2000"],
     "structures": ["--quick"],
 }
 """The programs and the options of their quick forms."""

@@ -110,12 +110,13 @@ def draw_overhead(results: Path, path: Path) -> None:
         "processor": "ms of processor a candidate",
         "stored": "bytes of the database a candidate",
     }
-    figure, axes = plt.subplots(1, 2, figsize=(10, 4.5))
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
     for (word, label), panel in zip(panels.items(), axes, strict=True):
         bars: dict[str, list[float]] = {}
         names: list[str] = []
         for kept in sorted(results.glob("campaign*.jsonl"), key=_size):
-            names.append(f"{_size(kept):,} candidates")
+            kind = "NASICON" if "nasicon" in kept.stem else "HE-DRX"
+            names.append(f"{_size(kept):,}\n{kind}")
             for room, value in _rooms(kept, word).items():
                 bars.setdefault(room, []).append(max(value, 0))
         below = [0.0] * len(names)
@@ -125,9 +126,9 @@ def draw_overhead(results: Path, path: Path) -> None:
             below = [low + one for low, one in zip(below, values, strict=True)]
         panel.set_ylabel(label)
         panel.set_ylim(0, 1.08 * max(below, default=1))
-        panel.legend(fontsize=8, reverse=True, loc="upper right")
-        panel.set_xlim(-0.5, len(names) + 0.2)
-    figure.tight_layout()
+        panel.spines[["top", "right"]].set_visible(False)
+    handles, rooms = axes[0].get_legend_handles_labels()
+    figure.legend(handles, rooms, fontsize=8, reverse=True, loc="outside center right")
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
