@@ -114,7 +114,7 @@ def draw_overhead(results: Path, path: Path) -> None:
     for (word, label), panel in zip(panels.items(), axes, strict=True):
         bars: dict[str, list[float]] = {}
         names: list[str] = []
-        for kept in sorted(results.glob("campaign*.jsonl"), key=_size):
+        for kept in sorted(results.glob("campaign-*.jsonl"), key=_size):
             kind = "NASICON" if "nasicon" in kept.stem else "HE-DRX"
             names.append(f"{_size(kept):,}\n{kind}")
             for room, value in _rooms(kept, word).items():
