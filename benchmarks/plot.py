@@ -84,7 +84,8 @@ def draw(found: list[Ratio], path: Path) -> None:
             color="none" if one.bound else colour[one.room],
             edgecolor=colour[one.room],
         )
-        beside = f" {'≥ ' * one.bound}{one.value:.3g} "
+        digits = ",.0f" if one.value >= 1000 else ".3g"  # noqa: PLR2004 - no exponents
+        beside = f" {'≥ ' * one.bound}{one.value:{digits}} "
         side = "left" if one.value >= 1 else "right"
         axes.text(one.value, row, beside, va="center", ha=side, fontsize=8)
     axes.axvline(1, color="black", linewidth=0.8)

@@ -117,16 +117,16 @@ class EntriesBuilder(ScreeningBuilder):
         """Digest of every task whose energy counts, with the cell it is of."""
         cells: dict[str, str] = {}
         tasks = []
-        read = content_digests(self.tasks, {}, _TASK_FIELDS)
-        for (step, uuid, *fields), digest in read:
+        for fields, digest in content_digests(self.tasks, {}, _TASK_FIELDS):
+            step, uuid, index, order_uuid, final, engine = fields
             if step == _ORDER:
                 cells[uuid] = digest
             # Tasks of before there were several steps do not say whether they count.
-            elif step in _ENERGIES and fields[2] is not False and self.mine(uuid):
-                tasks.append((uuid, fields, digest))
+            elif step in _ENERGIES and final is not False and self.mine(uuid):
+                tasks.append((uuid, index, order_uuid, engine, digest))
         corrected_by = [version(name) for name in _CORRECTED_BY]
         newest: dict[str, tuple[int, str]] = {}
-        for uuid, (index, order_uuid, _, engine), digest in tasks:
+        for uuid, index, order_uuid, engine, digest in tasks:
             releases = corrected_by if "vasp" in str(engine) else ()
             both = input_digest(digest, cells.get(order_uuid), releases)
             newest[uuid] = max(newest.get(uuid, (-1, "")), (index or 0, both))

@@ -23,6 +23,7 @@ from bson.raw_bson import RawBSONDocument
 from pydantic import ValidationError
 
 from hts_battery.connections.clients import shared_client, translated_errors
+from hts_battery.connections.database_collections import SLICED_BY
 from hts_battery.connections.layout import (
     LAYOUT_VERSION,
     SCHEMA,
@@ -183,6 +184,7 @@ def _written(
 ) -> CollectionBackup:
     """Write one collection and describe it."""
     path = folder / f"{collection.name}{_SUFFIX}"
+    there = collection.estimated_document_count()
     tallying = _Tallying()
     with gzip.open(path, "wb", compresslevel=_GZIP_LEVEL) as file:
         for raw in _raw_documents(collection):
@@ -190,6 +192,13 @@ def _written(
             tallying.add(raw)
             if advance is not None:
                 advance(collection.name)
+    if tallying.tally.documents < there:
+        raise StoreError(
+            f"{collection.name}: {tallying.tally.documents} of {there} documents were "
+            "read. If some were removed meanwhile, try again; a server that was killed "
+            "may count wrongly until `validate` is run on the collection; otherwise "
+            f"{SLICED_BY.get(collection.name)} of the others is no text: mend them"
+        )
     return CollectionBackup(
         name=collection.name,
         **tallying.tally._asdict(),

@@ -29,9 +29,7 @@ _RAW = CodecOptions(document_class=RawBSONDocument)
 
 
 def content_digests(
-    store: Store,
-    criteria: Mapping[str, Any],
-    fields: Sequence[str],
+    store: Store, criteria: Mapping[str, Any], fields: Sequence[str]
 ) -> Iterator[tuple[tuple[Any, ...], str]]:
     """
     Digest documents without decoding them; nothing of them stays in memory.
@@ -41,7 +39,7 @@ def content_digests(
     store
         Connected store; of another kind than MongoDB's, documents are decoded.
     criteria
-        Which documents; all of them are read slice by slice.
+        Which documents. None means all, and those are read slice by slice.
     fields
         Dotted names of fields that are read beside; None where one is missing.
 

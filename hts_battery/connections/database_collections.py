@@ -20,6 +20,17 @@ class Index(NamedTuple):
     unique: bool = False
 
 
+SLICED_BY = {
+    BLOBS: "blob_uuid",
+    "candidates": "candidate_id",
+    "entries": "entry_id",
+    "summary": "candidate_id",
+    "tasks": "uuid",
+    "thermo": "candidate_id",
+}
+"""Collection that grows → field that begins an index, a text that begins at random."""
+
+
 COLLECTIONS: dict[str, tuple[str, tuple[Index, ...]]] = {
     "campaigns": ("name", (Index(("name",), unique=True),)),
     "members": (

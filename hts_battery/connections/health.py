@@ -11,7 +11,7 @@ from pymongo.uri_parser import parse_uri
 from hts_battery.connections.clients import shared_client, translated_errors
 from hts_battery.connections.database_collections import expected_indexes
 from hts_battery.connections.locks import holder_death
-from hts_battery.connections.slices import SLICE, slices_of
+from hts_battery.connections.slices import slices_of
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -85,7 +85,7 @@ def drop_lock(stores: Stores, lock: dict[str, Any]) -> bool:
 
 
 def large_documents(
-    database: Database, *, above: int, at_most: int = 5, sampled: int = 1_000
+    database: Database, *, above: int, at_most: int = 5, sampled: int = 20_000
 ) -> tuple[LargeDocument, ...]:
     """
     Find large documents by the server's own measure, in bounded time.
@@ -122,7 +122,7 @@ def _large(
 ) -> list[dict[str, Any]]:
     """Measure the documents of slices at equal distances."""
     cut = slices_of(collection)
-    step = max(1, len(cut) * SLICE // sampled) if len(cut) > 1 else 1
+    step = max(1, -(-collection.estimated_document_count() // sampled))
     return [
         row
         for criteria in cut[::step]

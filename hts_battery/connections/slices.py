@@ -9,23 +9,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hts_battery.connections.database_collections import SLICED_BY
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pymongo.collection import Collection
 
-SLICED_BY = {
-    "blobs": "blob_uuid",
-    "candidates": "candidate_id",
-    "entries": "entry_id",
-    "summary": "candidate_id",
-    "tasks": "uuid",
-    "thermo": "candidate_id",
-}
-"""Collection → field that begins an index and whose values begin at random."""
-
 SLICE = 250
-"""About how many documents a slice holds."""
+"""About how many documents a slice holds at most."""
 
 
 def bounds(count: int, size: int = SLICE) -> Iterator[dict[str, str]]:
@@ -68,8 +60,8 @@ def slices_of(collection: Collection[Any]) -> list[dict[str, Any]]:
     Parameters
     ----------
     collection
-        Where it is none of :data:`SLICED_BY`, or lacks the index, the only filter
-        matches all.
+        Where it is none of ``SLICED_BY``, or lacks the index, the only filter matches
+        all. A document whose field is neither a text nor missing matches none.
     """
     field = SLICED_BY.get(collection.name)
     cut = list(bounds(collection.estimated_document_count())) if field else []

@@ -12,6 +12,7 @@ import pytest
 from hts_battery.campaign import database_checks, machine_checks
 from hts_battery.campaign.doctor import CHECKS, Examined, examine
 from hts_battery.connections.clients import shared_client
+from hts_battery.connections.health import large_documents
 from hts_battery.connections.indexes import missing_indexes
 from hts_battery.connections.layout import write_layout
 from hts_battery.schemas.finding import Level
@@ -84,6 +85,23 @@ def test_a_document_near_the_limit(stores: Stores) -> None:
     (found,) = database_checks.document_sizes(stores)
     assert "13.0 MB" in found.what
     assert "blobs" in found.where
+
+
+@pytest.mark.mongo
+def test_every_document_is_measured_up_to_the_number_sampled(stores: Stores) -> None:
+    docs = [
+        {"uuid": f"{n % 256:02x}{n}", "index": 1, "x": "y" * 50} for n in range(600)
+    ]
+    stores.tasks.collection.insert_many(docs)
+
+    def measured(sampled: int) -> int:
+        found = large_documents(
+            stores.database, above=10, at_most=1000, sampled=sampled
+        )
+        return sum(one.collection == "tasks" for one in found)
+
+    assert measured(600) == 600
+    assert 100 <= measured(200) <= 300
 
 
 @pytest.mark.mongo

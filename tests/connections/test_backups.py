@@ -86,6 +86,16 @@ def test_a_destroyed_database_comes_back(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("*.part"))
 
 
+def test_a_document_that_no_slice_holds_is_not_left_out_silently(
+    stores: Stores, tmp_path: Path
+) -> None:
+    docs = [{"candidate_id": f"{n:04x}"} for n in range(300)]
+    stores.candidates.collection.insert_many([*docs, {"candidate_id": 7}])
+    with pytest.raises(StoreError, match=r"300 of 301 .* candidate_id of the others"):
+        backup(stores, tmp_path / "b", locks=())
+    assert not (tmp_path / "b").exists()
+
+
 def test_a_full_database_and_an_old_folder_are_refused(
     stores: Stores, tmp_path: Path
 ) -> None:

@@ -9,13 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hts_battery.connections.contents import content_digests, query_values
-from hts_battery.connections.slices import (
-    SLICE,
-    SLICED_BY,
-    bounds,
-    read_sliced,
-    slices_of,
-)
+from hts_battery.connections.database_collections import SLICED_BY
+from hts_battery.connections.slices import SLICE, bounds, read_sliced, slices_of
 
 if TYPE_CHECKING:
     from hts_battery.connections.stores import Stores
