@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import runpy
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+
+from hts_battery.schemas.formula import parse_formula
+from hts_battery.schemas.species import parse_species
 
 PROJECT = Path(__file__).resolve().parents[1]
 PAGE = (PROJECT / "docs" / "chgnet_campaign.md").read_text("utf-8")
@@ -28,6 +33,25 @@ def test_every_ordering_stands_once(table: pd.DataFrame) -> None:
     assert not table.duplicated(["campaign", "index", "ordering_id"]).any()
     assert (table.state == "used").equals(table.energy_per_atom.notna())
     assert (table.state == "rejected").equals(table.reason.notna())
+
+
+def test_every_row_says_the_species_of_its_cell(
+    program: dict[str, Any], table: pd.DataFrame
+) -> None:
+    cells = table[["index", "assignment"]].drop_duplicates()
+    assert cells["index"].is_unique
+    for formula, text in table[["formula", "assignment"]].itertuples(index=False):
+        species = [
+            (parse_species(name), Fraction(amount))
+            for name, amount in re.findall(r"(\S+[+-]) (\S+?)(?:;|$| )", text)
+        ]
+        elements: dict[str, Fraction] = {}
+        for one, amount in species:
+            elements[one.element] = elements.get(one.element, Fraction(0)) + amount
+        assert elements == parse_formula(formula)
+        assert sum(one.charge * amount for one, amount in species) == 0
+    parts = {"cation": {"Mn3+": "9/10", "Li+": "11/10"}, "anion": {"O2-": "2"}}
+    assert program["assignment_text"](parts) == "cation: Li+ 1.1 Mn3+ 0.9; anion: O2- 2"
 
 
 def test_the_page_states_what_the_table_holds(

@@ -9,6 +9,7 @@ the table alone.
 from __future__ import annotations
 
 import argparse
+from fractions import Fraction
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from matplotlib.figure import Figure
 from hts_battery.cli.opening import opened_stores
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from matplotlib.axes import Axes
 
@@ -90,6 +91,7 @@ def _row(entry: dict[str, Any], summary: dict[str, Any] | None) -> dict[str, Any
         "reason": entry["reason"],
         "energy_per_atom": None if energy is None else energy["energy_per_atom"],
         "displacement_rms": (entry["relaxed"] or {}).get("displacement_rms"),
+        "assignment": assignment_text(entry["assignment"]),
     }
     if summary is None:
         return row
@@ -103,6 +105,17 @@ def _row(entry: dict[str, Any], summary: dict[str, Any] | None) -> dict[str, Any
         "n_references": summary["n_references"],
         "flags": " ".join(summary["flags"]),
     }
+
+
+def assignment_text(assignment: Mapping[str, Mapping[str, Any]] | None) -> str | None:
+    """Write the species of a cell, ``cation: Li+ 1.1 Mn3+ 0.9; anion: O2- 2``."""
+    if assignment is None:
+        return None
+    return "; ".join(
+        f"{name}: "
+        + " ".join(f"{text} {float(Fraction(n)):g}" for text, n in sorted(here.items()))
+        for name, here in assignment.items()
+    )
 
 
 # The figures
