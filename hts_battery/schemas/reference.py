@@ -20,6 +20,8 @@ class SourceKind(StrEnum):
 
     CRYSTALLOGRAPHIC_FILE = "crystallographic file"
     """Cell and coordinates of a published determination, cited."""
+    COMPUTED_STRUCTURE = "computed structure"
+    """Cell and coordinates that somebody relaxed with density-functional theory."""
     AFLOW_DECORATED = "AFLOW prototype decorated"
     """Coordinates of an AFLOW prototype, other species, cell rescaled."""
     OWN_DECORATION = "own decoration"
@@ -34,8 +36,21 @@ class ReferenceSource(Document):
         default=None,
         description="Number in the Crystallography Open Database, for files from it.",
     )
+    database: str | None = Field(
+        default=None,
+        description="Collection that the numbers were read in, where that is not the "
+        "Crystallography Open Database: AMCSD, AFLOW, OBELiX, Materials Project.",
+    )
+    number: str | None = Field(
+        default=None, description="What that collection calls the structure."
+    )
     citation: str | None = Field(
-        default=None, description="Article that the crystallographic file names."
+        default=None, description="Article that the file names, or where it is from."
+    )
+    licence: str | None = Field(
+        default=None,
+        description="Terms that ask for attribution; empty where the numbers are "
+        "public domain or plain facts.",
     )
     aflow_label: str | None = Field(
         default=None, description="Label in the AFLOW library of prototypes."
@@ -52,11 +67,22 @@ class ReferenceSource(Document):
     @model_validator(mode="after")
     def _citation_belongs_to_a_file(self) -> Self:
         """Keep citations to what they were read in."""
-        is_file = self.kind is SourceKind.CRYSTALLOGRAPHIC_FILE
-        if is_file != (self.citation is not None) or is_file != bool(self.cod_id):
+        if (self.database is None) != (self.number is None):
+            raise ValueError("a database and the number in it stand together")
+        if self.cod_id and self.database:
+            raise ValueError("a source is one file: cod_id, or database and number")
+        computed = self.kind is SourceKind.COMPUTED_STRUCTURE
+        if computed and self.database is None:
+            raise ValueError("a computed structure names its database and number")
+        is_file = computed or self.kind is SourceKind.CRYSTALLOGRAPHIC_FILE
+        cited = self.citation is not None
+        numbered = self.cod_id is not None or self.database is not None
+        if is_file != cited or is_file != numbered:
             raise ValueError(
-                "a crystallographic file has cod_id and citation, nothing else has"
+                "a structure from a file has its number and citation, nothing else has"
             )
+        if self.licence and not is_file:
+            raise ValueError("a licence belongs to a structure from a file")
         if (self.kind is SourceKind.AFLOW_DECORATED) != bool(self.aflow_label):
             raise ValueError("aflow_label belongs to decorated AFLOW prototypes")
         return self

@@ -83,12 +83,12 @@ def test_unknown_element_is_refused() -> None:
 
 
 def test_own_decoration_carries_no_citation() -> None:
-    with pytest.raises(ValidationError, match="cod_id and citation"):
+    with pytest.raises(ValidationError, match="its number and citation"):
         ReferenceSource(kind=SourceKind.OWN_DECORATION, citation="somebody")
 
 
 def test_crystallographic_file_is_cited() -> None:
-    with pytest.raises(ValidationError, match="cod_id and citation"):
+    with pytest.raises(ValidationError, match="its number and citation"):
         ReferenceSource(kind=SourceKind.CRYSTALLOGRAPHIC_FILE, cod_id=1)
 
 
