@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -35,6 +36,8 @@ _SAME_ENERGY_EV = 1e-5  # per atom: one ordering in two cells
 _SYMMETRY_TOLERANCE_ANGSTROM = 0.01  # nothing is relaxed, positions are exact
 _COORDINATE_DECIMALS = 5
 _CELL_DECIMALS = 4
+_LARGEST_DENOMINATOR = 30
+_SAME_COORDINATE = 10.0**-_COORDINATE_DECIMALS
 _DIMENSIONS = 3
 
 
@@ -199,22 +202,50 @@ def asymmetric_row(
     >>> asymmetric_row(ordering.structure)["space_group"]
     ['Fm-3m', 225]
     """
-    analyzer = SpacegroupAnalyzer(structure, symprec=tolerance)
+    valences = _mean_valences(structure)
+    bare = structure.copy()
+    bare.remove_oxidation_states()
+    analyzer = SpacegroupAnalyzer(bare, symprec=tolerance)
     standard = SpacegroupAnalyzer(analyzer.get_refined_structure(), symprec=tolerance)
     symmetric = standard.get_symmetrized_structure()
     sites = [
         [
-            str(group[0].specie),
-            *(float(round(x % 1.0, _COORDINATE_DECIMALS)) for x in group[0].frac_coords),
+            valences[group[0].specie.symbol],
+            *(_coordinate(x) for x in group[0].frac_coords),
         ]
         for group in symmetric.equivalent_sites
     ]
-    lattice = symmetric.lattice
     return {
         "space_group": [
             analyzer.get_space_group_symbol(),
             analyzer.get_space_group_number(),
         ],
-        "cell": [round(float(x), _CELL_DECIMALS) for x in lattice.parameters],
-        "sites": sorted(sites, key=lambda site: site[0].endswith("-")),
+        "cell": [
+            round(float(x), _CELL_DECIMALS) for x in symmetric.lattice.parameters
+        ],
+        "sites": sorted(sites, key=lambda site: str(site[0]).endswith("-")),
     }
+
+
+def _mean_valences(structure: Structure) -> dict[str, str]:
+    """Write each element with its charge, a fraction where it has several."""
+    charges: dict[str, list[Fraction]] = {}
+    for site in structure:
+        charges.setdefault(site.specie.symbol, []).append(
+            Fraction(site.specie.oxi_state)
+        )
+    written = {}
+    for element, values in charges.items():
+        mean = sum(values, Fraction(0)) / len(values)
+        size = "" if abs(mean) == 1 else str(abs(mean))
+        written[element] = f"{element}{size}{'-' if mean < 0 else '+'}"
+    return written
+
+
+def _coordinate(value: float) -> float | str:
+    """Round to decimals; thirds and their kin stay exact, as fractions."""
+    inside = round(float(value) % 1.0, _COORDINATE_DECIMALS) % 1.0
+    near = Fraction(inside).limit_denominator(_LARGEST_DENOMINATOR)
+    if near.denominator % 3 == 0 and abs(inside - near) < _SAME_COORDINATE:
+        return str(near)
+    return inside
