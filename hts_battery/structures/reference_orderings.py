@@ -211,7 +211,10 @@ def asymmetric_row(
     sites = [
         [
             valences[group[0].specie.symbol],
-            *(_coordinate(x) for x in group[0].frac_coords),
+            *min(
+                ([_coordinate(x) for x in site.frac_coords] for site in group),
+                key=_length_written,
+            ),
         ]
         for group in symmetric.equivalent_sites
     ]
@@ -240,6 +243,12 @@ def _mean_valences(structure: Structure) -> dict[str, str]:
         size = "" if abs(mean) == 1 else str(abs(mean))
         written[element] = f"{element}{size}{'-' if mean < 0 else '+'}"
     return written
+
+
+def _length_written(position: list[float | str]) -> tuple[int, str]:
+    """Prefer the shortest: what rounding leaves of a special position is long."""
+    text = " ".join(str(x) for x in position)
+    return (len(text), text)
 
 
 def _coordinate(value: float) -> float | str:
