@@ -38,6 +38,7 @@ _COORDINATE_DECIMALS = 5
 _CELL_DECIMALS = 4
 _LARGEST_DENOMINATOR = 30
 _SAME_COORDINATE = 10.0**-_COORDINATE_DECIMALS
+_LARGEST_CELL = 1000  # atoms that may share a charge
 _DIMENSIONS = 3
 
 
@@ -235,7 +236,7 @@ def _mean_valences(structure: Structure) -> dict[str, str]:
     charges: dict[str, list[Fraction]] = {}
     for site in structure:
         charges.setdefault(site.specie.symbol, []).append(
-            Fraction(site.specie.oxi_state)
+            Fraction(site.specie.oxi_state).limit_denominator(_LARGEST_CELL)
         )
     written = {}
     for element, values in charges.items():
