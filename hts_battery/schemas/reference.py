@@ -24,8 +24,31 @@ class SourceKind(StrEnum):
     """Cell and coordinates that somebody relaxed with density-functional theory."""
     AFLOW_DECORATED = "AFLOW prototype decorated"
     """Coordinates of an AFLOW prototype, other species, cell rescaled."""
+    PUBLISHED_TYPE = "published type decorated"
+    """Coordinates of a published structure, other species, cell rescaled."""
     OWN_DECORATION = "own decoration"
     """Idealised coordinates written or computed by this project; no citation."""
+    ELECTROSTATIC_ORDERING = "own electrostatic ordering"
+    """Ordering of a parent lattice with the lowest energy of its formal charges."""
+
+
+class OrderingSource(Document):
+    """How an ordering of a parent lattice is made again."""
+
+    parent: str = Field(description="Name of the parent lattice.")
+    cells: int = Field(gt=0, description="Primitive cells of the parent in the cell.")
+    species: dict[str, dict[str, int]] = Field(
+        description="Sublattice, species and number of sites in the cell."
+    )
+    rank: int = Field(
+        default=1, gt=0, description="1 for the lowest electrostatic energy."
+    )
+    seed: int = Field(default=0, description="Start of the random streams.")
+    every_shape: bool = Field(
+        default=True,
+        description="Whether every cell of that size was searched; otherwise the "
+        "compact one.",
+    )
 
 
 class ReferenceSource(Document):
@@ -63,6 +86,14 @@ class ReferenceSource(Document):
         description="Whether the cell was scaled from the prototype's so that bonds "
         "fit the sums of Shannon radii.",
     )
+    type_source: str | None = Field(
+        default=None,
+        description="Structure that gives a published type its coordinates: number "
+        "and article.",
+    )
+    ordering: OrderingSource | None = Field(
+        default=None, description="How an electrostatic ordering is made again."
+    )
 
     @model_validator(mode="after")
     def _citation_belongs_to_a_file(self) -> Self:
@@ -85,6 +116,10 @@ class ReferenceSource(Document):
             raise ValueError("a licence belongs to a structure from a file")
         if (self.kind is SourceKind.AFLOW_DECORATED) != bool(self.aflow_label):
             raise ValueError("aflow_label belongs to decorated AFLOW prototypes")
+        if (self.kind is SourceKind.PUBLISHED_TYPE) != bool(self.type_source):
+            raise ValueError("type_source belongs to decorated published types")
+        if (self.kind is SourceKind.ELECTROSTATIC_ORDERING) != bool(self.ordering):
+            raise ValueError("ordering belongs to electrostatic orderings")
         return self
 
 

@@ -55,6 +55,8 @@ class Prototype(NamedTuple):
     cell: Cell
     sites: tuple[PrototypeSite, ...]
     aflow_label: str | None
+    published: str | None = None
+    """Number and article of the structure whose coordinates these are."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -108,7 +110,14 @@ def parse_prototype(name: str, row: Mapping[str, Any]) -> Prototype:
             for label, coordination, *position in row["sites"]
         ),
         aflow_label=source.get("label"),
+        published=_published(source),
     )
+
+
+def _published(source: Mapping[str, Any]) -> str | None:
+    if source.get("kind") != "published":
+        return None
+    return f"{source['id']}: {source['citation']}"
 
 
 @lru_cache(maxsize=256)
@@ -238,14 +247,16 @@ def decorate(
 
 
 def _source(prototype: Prototype, *, scaled: bool) -> ReferenceSource:
-    kind = (
-        SourceKind.AFLOW_DECORATED
-        if prototype.aflow_label
-        else SourceKind.OWN_DECORATION
-    )
+    if prototype.aflow_label:
+        kind = SourceKind.AFLOW_DECORATED
+    elif prototype.published:
+        kind = SourceKind.PUBLISHED_TYPE
+    else:
+        kind = SourceKind.OWN_DECORATION
     return ReferenceSource(
         kind=kind,
         aflow_label=prototype.aflow_label,
         prototype=prototype.name,
         cell_scaled=scaled,
+        type_source=prototype.published,
     )
