@@ -5,20 +5,19 @@ from __future__ import annotations
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from monty.serialization import loadfn
-
+from hts_battery.campaign.entry_files import entries_of, read_json
 from hts_battery.connections.materials_project import (
     THERMO_TYPE_GGA,
     THERMO_TYPE_R2SCAN,
 )
 from hts_battery.errors import ConfigurationError
 from hts_battery.flows.engines import engine
-from hts_battery.flows.references import read_energy_file
+from hts_battery.flows.references import checked_energy_file
 from hts_battery.schemas.formula import display_formula
 from hts_battery.schemas.reference import mean_oxidation_states
 from hts_battery.structures.reference_library import load_reference_phases
 from hts_battery.thermo.imported_entries import ImportRules, imported_energies
-from hts_battery.thermo.vasp_schemes import vasp_scheme
+from hts_battery.thermo.vasp_schemes import is_vasp, vasp_scheme
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -42,7 +41,8 @@ def read_file(path: Path, *, engine_name: str, calculator: str | None) -> Import
     ----------
     path
         JSON, also compressed: a file of ``hts references compute --write``, a list of
-        entries, or a mapping whose key ``entries`` holds one.
+        entries, or one of the wrappers of
+        :func:`~hts_battery.campaign.entry_files.entries_of`.
     engine_name
         Engine whose hull they are for.
     calculator
@@ -58,31 +58,23 @@ def read_file(path: Path, *, engine_name: str, calculator: str | None) -> Import
     ConfigurationError
         If the file cannot be read, or belongs to another engine or calculator.
     """
-    if path.suffix not in {".json", ".gz"}:
-        raise ConfigurationError(f"{path}: a file of entries ends with .json, .json.gz")
-    try:
-        content = loadfn(path, cls=None, fmt="json")
-    except OSError as err:
-        raise ConfigurationError(f"{path}: {err.strerror or err}") from err
-    except ValueError as err:
-        raise ConfigurationError(f"{path}: not JSON: {err}") from err
+    content = read_json(path)
     if isinstance(content, dict) and "energies" in content:
-        energies = read_energy_file(path)
+        energies = checked_energy_file(content, path)
         if energies.engine != engine_name:
             raise ConfigurationError(
                 f"{path} holds energies of the engine {energies.engine}, not of "
                 f"{engine_name}: name it with --engine"
             )
         return energies.energies, ()
-    if isinstance(content, dict):
-        content = content.get("entries")
-    if not isinstance(content, list):
+    entries = entries_of(content)
+    if entries is None:
         raise ConfigurationError(
             f"{path}: neither a list of pymatgen entries, nor a mapping with the key "
             "entries, nor a file of `hts references compute --write`"
         )
     rules = import_rules(engine_name, calculator, source=f"file {path.name}")
-    return imported_energies(content, rules)
+    return imported_energies(entries, rules)
 
 
 def import_rules(
@@ -97,14 +89,12 @@ def import_rules(
         If the calculator is not named, or is another than the engine's.
     """
     chosen = engine(engine_name)
-    scheme = None
-    if chosen.label is not None:
-        scheme = vasp_scheme(chosen.name)
-        if scheme.rehearsal:
-            raise ConfigurationError(
-                f"energies of the engine {chosen.name} cannot be imported: they mean "
-                "nothing outside their rehearsal"
-            )
+    scheme = vasp_scheme(chosen.name) if is_vasp(chosen.name) else None
+    if scheme is not None and scheme.rehearsal:
+        raise ConfigurationError(
+            f"energies of the engine {chosen.name} cannot be imported: they mean "
+            "nothing outside their rehearsal"
+        )
     wanted = chosen.label or f"{chosen.name} VERSION"
     if calculator is None:
         raise ConfigurationError(
@@ -126,6 +116,7 @@ def import_rules(
         label=calculator,
         source=source,
         scheme=scheme,
+        run_types_refused=scheme is None,
         unsupported=chosen.unsupported,
         oxidation_states=library_oxidation_states(),
     )

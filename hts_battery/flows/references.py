@@ -363,11 +363,29 @@ def read_energy_file(path: Path) -> ReferenceEnergyFile:
         If it cannot be read or is not one; names the first wrong field.
     """
     try:
-        return ReferenceEnergyFile.model_validate_json(path.read_text("utf-8"))
+        content = path.read_text("utf-8")
     except OSError as err:
         raise ConfigurationError(f"{path}: {err.strerror}") from err
     except UnicodeDecodeError as err:
         raise ConfigurationError(f"{path}: not a text file in UTF-8") from err
+    return _energy_file_of(content, path)
+
+
+def checked_energy_file(content: object, path: Path) -> ReferenceEnergyFile:
+    """
+    Take what a file holds as reference energies.
+
+    Raises
+    ------
+    ConfigurationError
+        If it is none; names the first wrong field.
+    """
+    return _energy_file_of(json.dumps(content), path)
+
+
+def _energy_file_of(text: str, path: Path) -> ReferenceEnergyFile:
+    try:
+        return ReferenceEnergyFile.model_validate_json(text)
     except ValidationError as err:
         first = err.errors()[0]
         field = ".".join(str(part) for part in first["loc"])

@@ -3,27 +3,59 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
-from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pymatgen.core import Composition, Element, Structure
-
-from hts_battery.schemas.formula import ELEMENTS
 from hts_battery.schemas.reference import ReferenceEnergy
+from hts_battery.thermo.entry_kinds import check_kind, correction_of
+from hts_battery.thermo.entry_structures import read_composition, read_structure
+from hts_battery.thermo.mp2020 import OXIDE_TYPES, check_potentials
+from hts_battery.thermo.plain_values import mapping_of, number_of, plain
+from hts_battery.thermo.pseudopotentials import symbol_of
 from hts_battery.thermo.vasp_corrections import VaspEnergy, correct_vasp_energies
-from hts_battery.thermo.vasp_tasks import oxide_type_of
+from hts_battery.thermo.vasp_tasks import oxide_type_of, oxide_types_of
 
 if TYPE_CHECKING:
+    from pymatgen.core import Composition, Structure
+
     from hts_battery.schemas.energy import ComparableEnergy
     from hts_battery.thermo.vasp_schemes import VaspScheme
 
 _SYMPREC = 0.1
-_WHOLE = 1e-6
 _SMALL_CORRECTION_EV = 1e-9
-_TRUSTED = ("pymatgen.", "emmet.", "monty.")
+_OXIDE = {"hydroxide": "oxide", "oxide": "hydroxide"}
+"""Kinds of oxygen that are corrected alike."""
+_ATTRIBUTES = (
+    "entry_id",
+    "composition",
+    "structure",
+    "parameters",
+    "data",
+    "energy_adjustments",
+    "temp",
+    "chempots",
+)
+"""Attributes of an entry that was decoded before it came here."""
+_READ = {
+    "parameters": (
+        "run_type",
+        "hubbards",
+        "potcar_spec",
+        "potcar_symbols",
+    ),
+    "data": (
+        "oxidation_states",
+        "oxide_type",
+        "sulfide_type",
+        "run_type",
+        "gibbs_model",
+        "temp",
+    ),
+}
+"""What counts of these; whatever else they hold is never looked at."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +70,8 @@ class ImportRules:
     """Where they come from, for people."""
     scheme: VaspScheme | None = None
     """What energies of VASP have to be; none takes energies as they are."""
+    run_types_refused: bool = False
+    """Whether an entry that states a run type, as VASP's do, is another program's."""
     unsupported: Callable[[Iterable[str]], Iterable[str]] = field(
         default=lambda _: frozenset()
     )
@@ -56,6 +90,22 @@ class Rejection:
     """Why."""
 
 
+class _Content(NamedTuple):
+    """What an entry says, in plain values."""
+
+    name: str | None
+    data: Mapping[str, Any]
+    parameters: Mapping[str, Any]
+    energy: float
+    composition: Composition
+    structure: Structure | None
+    states: Mapping[str, float]
+
+    @property
+    def formula(self) -> str:
+        return str(self.composition.formula.replace(" ", ""))
+
+
 def imported_energies(
     entries: Iterable[object], rules: ImportRules
 ) -> tuple[tuple[ReferenceEnergy, ...], tuple[Rejection, ...]]:
@@ -63,177 +113,166 @@ def imported_energies(
     Turn entries into reference energies.
 
     The energy of an entry is the one before corrections; those that it carries are left
-    aside and made anew, so that none is counted twice.
+    aside and made anew, so that none is counted twice. Nothing that an entry names is
+    imported, and none ends the import of the others.
 
     Parameters
     ----------
     entries
-        Dictionaries as ``ComputedEntry`` or ``ComputedStructureEntry`` write them.
+        Dictionaries as ``ComputedEntry`` or ``ComputedStructureEntry`` write them, or
+        such objects.
     rules
         Engine, calculator and what the engine's energies need.
 
     Returns
     -------
     tuple
-        Energies and rejections: together as many as the entries, but for exact repeats.
+        Energies and rejections: together as many as the entries.
     """
-    found: dict[str, ReferenceEnergy] = {}
+    found: dict[str, tuple[str, ReferenceEnergy]] = {}
     rejected: list[Rejection] = []
-    for number, entry in enumerate(entries, 1):
+    for number, given in enumerate(entries, 1):
         name = f"entry {number}"
-        if isinstance(entry, Mapping) and entry.get("entry_id"):
-            name = str(entry["entry_id"])
         try:
+            entry = _entry(given)
+            name = _name(entry) or name
             energy = _read(entry, rules)
-        except (KeyError, TypeError, ValueError) as err:
-            # pymatgen refuses what is no structure or composition in these ways.
+        except Exception as err:  # noqa: BLE001 - an odd entry ends no import
             rejected.append(Rejection(name, str(err) or type(err).__name__))
             continue
-        if found.setdefault(energy.phase_id, energy) != energy:
+        first, known = found.setdefault(energy.phase_id, (name, energy))
+        if known == energy and known is not energy:
+            rejected.append(Rejection(name, f"repeats {first}: taken once"))
+        elif known is not energy:
             rejected.append(Rejection(name, "its id stands twice, content differs"))
-    return tuple(found.values()), tuple(rejected)
+    return _of_one_pseudopotential(found.values(), rejected)
 
 
-def _read(entry: object, rules: ImportRules) -> ReferenceEnergy:
+def _entry(given: object) -> dict[str, Any]:
+    """Plain values of what counts of an entry; the rest of it is not touched."""
+    if not isinstance(given, Mapping):
+        if not hasattr(given, "composition"):
+            raise TypeError(f"no entry but {type(given).__name__}")
+        given = {
+            "@class": type(given).__name__,
+            "energy": getattr(given, "uncorrected_energy", None),
+        } | {key: getattr(given, key) for key in _ATTRIBUTES if hasattr(given, key)}
+    found: dict[str, Any] = {
+        str(key): value if key in _READ or key == "structure" else plain(value)
+        for key, value in given.items()
+    }
+    for part, keys in _READ.items():
+        held = mapping_of(found.get(part))
+        found[part] = {key: plain(held[key]) for key in keys if key in held}
+    if hasattr(structure := found.get("structure"), "as_dict"):
+        found["structure"] = structure.as_dict()
+    return found
+
+
+def _name(entry: Mapping[str, Any]) -> str | None:
+    found = entry.get("entry_id")
+    return None if found is None or found == "" else str(found)
+
+
+def _read(entry: Mapping[str, Any], rules: ImportRules) -> ReferenceEnergy:
     """Read one entry; the message of an error is the reason for rejecting it."""
-    if not isinstance(entry, Mapping) or "composition" not in entry:
-        raise ValueError("no entry: it has no composition")
-    _refuse_foreign_classes(entry)
-    composition = _composition(entry["composition"])
-    symbols = sorted(element.symbol for element in composition)
+    check_kind(entry)
+    content = _content(entry, rules)
+    symbols = sorted(element.symbol for element in content.composition)
     if unsupported := sorted(rules.unsupported(symbols)):
         raise ValueError(
             f"engine {rules.engine} cannot compute {', '.join(unsupported)}"
         )
-    energy = entry.get("energy")
-    if isinstance(energy, bool) or not isinstance(energy, int | float):
-        raise TypeError("no energy")
-    if not isfinite(energy):
-        raise ValueError(f"energy {energy} is not a finite number of eV")
-    structure = _structure(entry.get("structure"), composition)
-    states = _oxidation_states(entry, composition, rules)
-    phase_id = _phase_id(entry, composition)
+    phase_id = _phase_id(content)
     comparable = None
     if rules.scheme is not None:
-        comparable = _comparable(
-            f"{rules.engine}:{phase_id}", entry, structure, states, rules.scheme
-        )
-    elif abs(float(entry.get("correction") or 0.0)) > _SMALL_CORRECTION_EV:
+        comparable = _comparable(f"{rules.engine}:{phase_id}", content, rules.scheme)
+    elif rules.run_types_refused and (said := _run_types(content)):
         raise ValueError(
-            f"carries corrections of {entry['correction']} eV, and energies of "
-            f"{rules.engine} take none"
+            f"run type {said[0]!r}: an energy of VASP, none of {rules.label}; where "
+            f"{rules.label} computed it, leave parameters.run_type out"
         )
+    elif abs(carried := correction_of(entry)) > _SMALL_CORRECTION_EV:
+        raise ValueError(
+            f"carries corrections of {carried:g} eV, and energies of {rules.engine} "
+            "take none"
+        )
+    n_atoms = round(content.composition.num_atoms)
+    structure = content.structure
     return ReferenceEnergy(
         phase_id=phase_id,
-        formula=composition.formula.replace(" ", ""),
+        formula=content.formula,
         engine=rules.engine,
         label=rules.label,
-        energy_per_atom=energy / composition.num_atoms,
-        n_atoms=round(composition.num_atoms),
+        energy_per_atom=content.energy / n_atoms,
+        n_atoms=n_atoms,
         converged=True,
-        space_group_number=structure
-        and structure.get_space_group_info(symprec=_SYMPREC)[1],
+        space_group_number=structure and _space_group(structure),
         volume_per_atom=structure and structure.volume / len(structure),
         structure=structure and structure.as_dict(),
-        start_digest=f"imported {_digest(entry)}",
+        start_digest=f"imported {_digest(content)}",
         comparable=comparable,
-        oxidation_states=states,
+        oxidation_states=dict(content.states),
         source=rules.source,
     )
 
 
-def _refuse_foreign_classes(value: object) -> None:
-    """Refuse to let a file name Python modules that are then imported."""
-    if isinstance(value, Mapping):
-        module = value.get("@module")
-        if module is not None and not str(module).startswith(_TRUSTED):
-            raise ValueError(f"holds an object of the module {module}")
-        for one in value.values():
-            _refuse_foreign_classes(one)
-    elif isinstance(value, list | tuple):
-        for one in value:
-            _refuse_foreign_classes(one)
-
-
-def _composition(value: object) -> Composition:
-    """Read the composition of a cell: known elements, positive whole amounts."""
-    if not isinstance(value, Mapping) or not value:
-        raise ValueError("the composition is empty or no mapping")
-    amounts: dict[str, float] = {}
-    for name, amount in value.items():
-        symbol = str(name).rstrip("0123456789+-.")
-        if symbol not in ELEMENTS:
-            raise ValueError(f"{name} is no element")
-        if isinstance(amount, bool) or not isinstance(amount, int | float):
-            raise TypeError(f"the amount of {name} is no number")
-        amounts[symbol] = amounts.get(symbol, 0) + amount
-    for symbol, amount in amounts.items():
-        if not isfinite(amount) or amount <= 0:
-            raise ValueError(f"the amount of {symbol} is {amount}, not positive")
-        if abs(amount - round(amount)) > _WHOLE:
-            raise ValueError(f"{amount} {symbol} is no whole number of atoms of a cell")
-    return Composition({symbol: round(amount) for symbol, amount in amounts.items()})
-
-
-def _structure(value: object, composition: Composition) -> Structure | None:
-    if value is None:
-        return None
-    if not isinstance(value, dict):
-        raise TypeError("the structure is no mapping")
-    structure = Structure.from_dict(value)
-    structure.remove_oxidation_states()
-    if structure.composition.element_composition != composition:
-        raise ValueError(
-            f"the structure holds {structure.composition.formula}, the composition "
-            f"{composition.formula}"
-        )
-    return Structure(
-        structure.lattice,
-        [site.specie.symbol for site in structure],
-        structure.frac_coords,
+def _content(entry: Mapping[str, Any], rules: ImportRules) -> _Content:
+    if "composition" not in entry:
+        raise ValueError("no entry: it has no composition")
+    composition, of_species = read_composition(entry["composition"])
+    if entry.get("energy") is None:
+        raise TypeError("no energy")
+    return _Content(
+        _name(entry),
+        entry["data"],
+        entry["parameters"],
+        number_of(entry["energy"], "energy", "eV"),
+        composition,
+        read_structure(entry.get("structure"), composition),
+        _oxidation_states(entry, composition, of_species, rules),
     )
 
 
 def _oxidation_states(
-    entry: Mapping[str, Any], composition: Composition, rules: ImportRules
+    entry: Mapping[str, Any],
+    composition: Composition,
+    of_species: Mapping[str, float],
+    rules: ImportRules,
 ) -> dict[str, float]:
     """Oxidation states that the entry or the library says; nothing is guessed."""
-    if all(element.is_metal for element in composition) or len(composition) == 1:
-        return {element.symbol: 0.0 for element in composition}
-    given = (entry.get("data") or {}).get("oxidation_states") or {}
-    symbols = {element.symbol for element in composition}
-    if symbols <= set(given):
-        return {symbol: float(given[symbol]) for symbol in sorted(symbols)}
-    return dict(rules.oxidation_states.get(composition.reduced_formula, {}))
+    symbols = sorted(element.symbol for element in composition)
+    if all(element.is_metal for element in composition) or len(symbols) == 1:
+        return dict.fromkeys(symbols, 0.0)
+    stated = mapping_of(entry["data"].get("oxidation_states"))
+    library = rules.oxidation_states.get(composition.reduced_formula, {})
+    for given in (stated, of_species, library):
+        if set(symbols) <= {name for name in given if given[name] is not None}:
+            return {
+                symbol: number_of(given[symbol], f"the oxidation state of {symbol}")
+                for symbol in symbols
+            }
+    return {}
 
 
 def _comparable(
-    entry_id: str,
-    entry: Mapping[str, Any],
-    structure: Structure | None,
-    states: Mapping[str, float],
-    scheme: VaspScheme,
+    entry_id: str, content: _Content, scheme: VaspScheme
 ) -> ComparableEnergy:
     """Make the energy of VASP comparable anew; a rejection is a ValueError."""
-    parameters, composition = (
-        entry.get("parameters") or {},
-        _composition(entry["composition"]),
-    )
-    oxide_type = "oxide"
-    if scheme.corrected:
-        oxide_type = _oxide_type(entry.get("data") or {}, composition, structure)
+    _check_potential_names(content, scheme)
     audit = correct_vasp_energies(
         [
             VaspEnergy(
                 entry_id=entry_id,
-                formula=composition.formula.replace(" ", ""),
-                energy=float(entry["energy"]),
-                run_type=str(parameters.get("run_type")),
-                hubbards=parameters.get("hubbards") or {},
-                oxidation_states=states,
-                oxide_type=oxide_type,
-                potcar_spec=tuple(parameters.get("potcar_spec") or ()),
-                structure=structure,
+                formula=content.formula,
+                energy=content.energy,
+                run_type=_run_type(content, scheme),
+                hubbards=mapping_of(content.parameters.get("hubbards")),
+                oxidation_states=content.states,
+                oxide_type=_oxide_type(content) if scheme.corrected else "oxide",
+                sulfide_type=content.data.get("sulfide_type"),
+                potcar_spec=_potcar_spec(content),
+                structure=content.structure,
             )
         ],
         scheme,
@@ -243,27 +282,131 @@ def _comparable(
     return audit.used[0]
 
 
-def _oxide_type(
-    data: Mapping[str, Any], composition: Composition, structure: Structure | None
-) -> str:
-    if Element("O") not in composition or len(composition) == 1:
-        return "oxide"
-    if structure is not None:
-        return oxide_type_of(structure)
-    if data.get("oxide_type"):
-        return str(data["oxide_type"])
-    raise ValueError(
-        "neither a structure nor data.oxide_type: oxide and peroxide are corrected "
-        "differently"
+def _run_type(content: _Content, scheme: VaspScheme) -> str:
+    """Run type, of the parameters or, where they say none, of the data."""
+    said = _run_types(content)
+    if not said:
+        raise ValueError(
+            f"run type 'None' is none of {', '.join(scheme.run_types)}: nothing says "
+            "with which functional it was computed; state it as parameters.run_type "
+            f"if {scheme.calculator} computed it, else take the engine that did"
+        )
+    if len({one.casefold() for one in said}) > 1:
+        raise ValueError(f"two run types are stated: {' and '.join(said)}")
+    return said[0]
+
+
+def _run_types(content: _Content) -> list[str]:
+    found = (content.parameters.get("run_type"), content.data.get("run_type"))
+    return [str(one) for one in found if one]
+
+
+def _potcar_spec(content: _Content) -> tuple[Mapping[str, str], ...]:
+    found = content.parameters.get("potcar_spec")
+    if not isinstance(found, list):
+        return ()
+    return tuple(
+        spec for spec in map(mapping_of, found) if isinstance(spec.get("titel"), str)
     )
 
 
-def _phase_id(entry: Mapping[str, Any], composition: Composition) -> str:
+def _check_potential_names(content: _Content, scheme: VaspScheme) -> None:
+    """Compare the names of pseudopotentials that older entries state alone."""
+    names = content.parameters.get("potcar_symbols")
+    if not scheme.corrected or not isinstance(names, list) or _potcar_spec(content):
+        return
+    check_potentials({symbol_of(str(name)) for name in names}, content.composition)
+
+
+def _oxide_type(content: _Content) -> str:
+    """Kind of oxygen, as stated and by the structure; they must agree."""
+    if "O" not in content.composition or len(content.composition) == 1:
+        return "oxide"
+    said = content.data.get("oxide_type")
+    stated = str(said) if str(said) in OXIDE_TYPES else None
+    if content.structure is None:
+        if stated is None:
+            raise ValueError(
+                "neither a structure nor data.oxide_type: oxide and peroxide are "
+                "corrected differently"
+            )
+        return stated
+    found, others = oxide_type_of(content.structure), oxide_types_of(content.structure)
+    if stated is not None and not {stated, _OXIDE.get(stated)} & others:
+        raise ValueError(
+            f"data.oxide_type says {said}, the distances of its structure say {found}"
+        )
+    return stated or found
+
+
+def _of_one_pseudopotential(
+    found: Iterable[tuple[str, ReferenceEnergy]], rejected: Iterable[Rejection]
+) -> tuple[tuple[ReferenceEnergy, ...], tuple[Rejection, ...]]:
+    """
+    Keep, of every element, the pseudopotential that most entries were computed with.
+
+    No hull mixes two, and a hull that holds both would be refused as a whole.
+    """
+    kept, refused = list(found), list(rejected)
+    counts: dict[str, Counter[tuple[str, str]]] = {}
+    for _, energy in kept:
+        for element, one in _pseudopotentials(energy).items():
+            counts.setdefault(element, Counter())[one] += 1
+    chosen = {element: one.most_common(1)[0] for element, one in counts.items()}
+    energies = []
+    for name, energy in kept:
+        others = {
+            element: one
+            for element, one in _pseudopotentials(energy).items()
+            if one != chosen[element][0]
+        }
+        if not others:
+            energies.append(energy)
+            continue
+        element, (title, digest) = min(others.items())
+        (usual, usual_digest), number = chosen[element]
+        refused.append(
+            Rejection(
+                name,
+                f"pseudopotential {title} {digest}, of {number} entries with {element} "
+                f"it is {usual} {usual_digest}: no hull mixes two",
+            )
+        )
+    return tuple(energies), tuple(refused)
+
+
+def _pseudopotentials(energy: ReferenceEnergy) -> dict[str, tuple[str, str]]:
+    """Element → title and digest of its pseudopotential."""
+    spec = energy.comparable.pseudopotentials if energy.comparable else {}
+    return {
+        symbol_of(title).partition("_")[0]: (title, digest)
+        for title, digest in spec.items()
+    }
+
+
+def _space_group(structure: Structure) -> int | None:
+    try:
+        return int(structure.get_space_group_info(symprec=_SYMPREC)[1])
+    except (TypeError, ValueError):  # pymatgen could not determine it
+        return None
+
+
+def _phase_id(content: _Content) -> str:
     """Name the phase by formula and entry id; without one by its content."""
-    name = str(entry.get("entry_id") or _digest(entry)).replace(":", "-")
-    return f"{composition.reduced_formula}-{name}"
+    name = (content.name or _digest(content)).replace(":", "-")
+    return f"{content.composition.reduced_formula}-{name}"
 
 
-def _digest(entry: Mapping[str, Any]) -> str:
-    content = json.dumps(entry, sort_keys=True, default=str)
-    return sha256(content.encode()).hexdigest()[:12]
+def _digest(content: _Content) -> str:
+    """Digest what counts of an entry; a stamp of when it was updated does not."""
+    cell = None
+    if (structure := content.structure) is not None:
+        cell = [
+            structure.lattice.matrix.tolist(),
+            structure.frac_coords.tolist(),
+            [site.specie.symbol for site in structure],
+        ]
+    read = [content.energy, content.formula, content.states, cell]
+    parts = [content.data, content.parameters]
+    text = json.dumps([read, parts], sort_keys=True, default=str)
+    return sha256(text.encode()).hexdigest()[:12]

@@ -1,33 +1,28 @@
 """
 VASP energies as they enter a hull, with nothing guessed and nothing dropped.
 
-PBE and PBE+U get the MP2020 corrections; r2SCAN gets none, and has a hull of its own.
-The MP2020 scheme: Wang et al., Sci. Rep. 11, 15496 (2021),
-10.1038/s41598-021-94550-5, as implemented in the installed pymatgen, whose version is
-stored with each energy because its values have changed between releases.
+PBE and PBE+U get the MP2020 corrections (:mod:`hts_battery.thermo.mp2020`), with the
+version of the installed pymatgen, because its values have changed between releases;
+r2SCAN gets none, and has a hull of its own.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from math import isfinite, isnan
+from math import isfinite
 from typing import TYPE_CHECKING
 
 import numpy as np
 from pymatgen.core import Composition
-from pymatgen.entries.compatibility import (
-    CompatibilityError,
-    MaterialsProject2020Compatibility,
-)
-from pymatgen.entries.computed_entries import ComputedEntry
+from pymatgen.entries.compatibility import CompatibilityError
 
 from hts_battery.schemas.energy import (
     ComparableEnergy,
     CorrectionAudit,
-    EnergyAdjustment,
     RejectedEnergy,
 )
+from hts_battery.thermo.mp2020 import mp2020_adjustments
 from hts_battery.thermo.pseudopotentials import (
     contents_known,
     pseudopotential_problem,
@@ -62,10 +57,13 @@ class VaspEnergy:
     hubbards: Mapping[str, float] = field(default_factory=dict)
     """Element → U in eV, as used."""
     oxidation_states: Mapping[str, float] = field(default_factory=dict)
-    """Element → its mean oxidation state; never guessed, and of every element where
-    the energy is corrected."""
+    """Element → its mean oxidation state, of every element or of none: without them
+    an energy is corrected only where no correction depends on them."""
     oxide_type: str = "oxide"
     """``oxide``, ``peroxide``, ``superoxide``, ``ozonide`` or ``hydroxide``."""
+    sulfide_type: str | None = None
+    """``sulfide``, ``polysulfide`` or ``sulfate``, where neither oxidation states nor
+    a structure say it."""
     potcar_spec: tuple[Mapping[str, str], ...] = ()
     """Titles and hashes of the pseudopotentials."""
     structure: Structure | None = None
@@ -141,14 +139,14 @@ def _objection(energy: VaspEnergy, scheme: VaspScheme) -> str | None:
             names_only=scheme.rehearsal,
         )
     missing = sorted(elements - set(energy.oxidation_states))
-    if missing:
+    if missing and energy.oxidation_states:
         return f"no oxidation state supplied for {', '.join(missing)}"
     return None
 
 
 def _comparable(energy: VaspEnergy, scheme: VaspScheme) -> ComparableEnergy:
     """Take one energy with what its scheme adds."""
-    adjustments = _mp2020(energy) if scheme.corrected else ()
+    adjustments = mp2020_adjustments(energy) if scheme.corrected else ()
     n_atoms = round(Composition(energy.formula).num_atoms)
     total = energy.energy + sum(adjustment.value for adjustment in adjustments)
     return ComparableEnergy(
@@ -168,40 +166,7 @@ def _comparable(energy: VaspEnergy, scheme: VaspScheme) -> ComparableEnergy:
             for spec in energy.potcar_spec
         },
         checks=_checks(energy, scheme),
-        flags=_flags(energy),
-    )
-
-
-def _mp2020(energy: VaspEnergy) -> tuple[EnergyAdjustment, ...]:
-    """Return the corrections of the scheme, its guesses replaced by what is known."""
-    data: dict[str, object] = {
-        "oxidation_states": dict(energy.oxidation_states),
-        "oxide_type": energy.oxide_type,
-    }
-    if energy.oxidation_states.get("S", 0) > 0:
-        # Without a structure the scheme takes any sulfur for a sulfide, whatever
-        # its oxidation state: -0.503 eV per S too low.
-        data["sulfide_type"] = "sulfate"
-    entry = ComputedEntry(
-        Composition(energy.formula),
-        energy.energy,
-        parameters={
-            "run_type": energy.run_type,
-            "hubbards": dict(energy.hubbards),
-            "potcar_spec": [dict(spec) for spec in energy.potcar_spec],
-        },
-        data=data,
-        entry_id=energy.entry_id,
-    )
-    scheme = MaterialsProject2020Compatibility(check_potcar=bool(energy.potcar_spec))
-    return tuple(
-        EnergyAdjustment(
-            name=adjustment.name,
-            value=float(adjustment.value),
-            uncertainty=_known(float(adjustment.uncertainty)),
-            reason=adjustment.explain,
-        )
-        for adjustment in scheme.get_adjustments(entry)
+        flags=_flags(energy, corrected=scheme.corrected),
     )
 
 
@@ -223,16 +188,14 @@ def _checks(energy: VaspEnergy, scheme: VaspScheme) -> dict[str, str]:
     }
 
 
-def _known(uncertainty: float) -> float | None:
-    return None if isnan(uncertainty) else uncertainty
-
-
-def _flags(energy: VaspEnergy) -> tuple[str, ...]:
+def _flags(energy: VaspEnergy, *, corrected: bool) -> tuple[str, ...]:
     flags = []
     if not energy.potcar_spec:
         flags.append("pseudopotentials_not_checked")
     if energy.validation is None:
         flags.append("settings_not_validated")
+    if not energy.oxidation_states and corrected:
+        flags.append("oxidation_states_not_stated")
     if energy.oxidation_states and abs(_charge(energy)) > _NEUTRAL:
         flags.append("oxidation_states_not_neutral")
     if energy.structure is not None and _has_short_oxygen_contact(energy.structure):
@@ -252,10 +215,7 @@ def _charge(energy: VaspEnergy) -> float:
 
 def _has_short_oxygen_contact(structure: Structure) -> bool:
     """Whether two O atoms, images included, are as close as in a peroxide."""
-    oxygen = [i for i, site in enumerate(structure) if site.specie.symbol == "O"]
-    if not oxygen:  # pymatgen cannot search around no site
-        return False
-    _, second, _, distances = structure.get_neighbor_list(
-        _SHORT_OXYGEN_CONTACT, sites=[structure[i] for i in oxygen]
-    )
-    return bool(np.isin(second, oxygen)[distances > 0].any())
+    oxygen = np.array([site.specie.symbol == "O" for site in structure])
+    # Leaves out each atom's distance from itself, whatever it rounds to.
+    first, second, _, _ = structure.get_neighbor_list(_SHORT_OXYGEN_CONTACT)
+    return bool(np.any(oxygen[first] & oxygen[second]))

@@ -76,6 +76,18 @@ MP24 = VaspScheme(
 """r2SCAN as the Materials Project computes it with the sets of 2024."""
 
 
+def is_vasp(engine: str) -> bool:
+    """
+    Say whether an engine, or the one that it stands in for, is VASP.
+
+    Examples
+    --------
+    >>> is_vasp("rehearsal:vasp-mp24"), is_vasp("ionic")
+    (True, False)
+    """
+    return engine.rpartition(":")[2] in {MP_GGA.engine, MP24.engine}
+
+
 def vasp_scheme(engine: str) -> VaspScheme:
     """
     Return the scheme of an engine, or of a stand-in for it.

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from hts_battery.schemas.energy import ComparableEnergy
     from hts_battery.thermo.vasp_schemes import VaspScheme
 
+# O-O bonds, relative to 1.35 and 1.49 angstrom, up to which pymatgen's corrections and
+# the Materials Project's data see a superoxide and a peroxide. The narrow limits tell
+# the two apart, the wide ones find long peroxides, 1.56 to 1.64 angstrom.
+_NARROW, _WIDE = 1.05, 1.1
+
 
 def vasp_task_energy(
     entry_id: str,
@@ -95,7 +100,30 @@ def oxide_type_of(structure: Structure) -> str:
     str
         As :func:`vasp_task_energy` takes it; ``oxide`` where there is no oxygen.
     """
+    found = _oxide_type(structure, _NARROW)
+    return _oxide_type(structure, _WIDE) if found == "oxide" else found
+
+
+def oxide_types_of(structure: Structure) -> set[str]:
+    """
+    Kinds of oxide that the distances between atoms allow.
+
+    Parameters
+    ----------
+    structure
+        Relaxed structure.
+
+    Returns
+    -------
+    set
+        One, or two where the limits that pymatgen uses in its corrections and the
+        Materials Project in its data disagree.
+    """
+    return {_oxide_type(structure, cutoff) for cutoff in (_NARROW, _WIDE)}
+
+
+def _oxide_type(structure: Structure, cutoff: float) -> str:
     from pymatgen.analysis.structure_analyzer import oxide_type  # noqa: PLC0415 - slow
 
-    found = str(oxide_type(structure))
+    found = str(oxide_type(structure, cutoff))
     return "oxide" if found == "None" else found

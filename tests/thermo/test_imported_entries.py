@@ -68,10 +68,36 @@ def test_an_entry_that_was_corrected_before_is_corrected_once() -> None:
         ({"composition": {"Li": 1.5, "O": 1}}, "1.5 Li is no whole number of atoms"),
         ({"parameters": {"run_type": "r2SCAN"}}, "run type 'r2SCAN' is none of"),
         ({"parameters": {}}, "run type 'None' is none of"),
-        ({"data": {"oxide_type": "oxide"}}, "no oxidation state supplied for Li, O"),
         ({"data": {"oxidation_states": {"Li": 1, "O": -2}}}, "neither a structure nor"),
         ({"structure": []}, "the structure is no mapping"),
-        ({"data": {"x": {"@module": "os", "@class": "x"}}}, "object of the module os"),
+        ({"energy": 10**400}, "energy is too large a number"),
+        ({"energy": "-28"}, "energy is no number but str"),
+        ({"energy": True}, "energy is no number but bool"),
+        ({"composition": {"D": 4, "O": 2}}, "D is an isotope: write it as H"),
+        ({"composition": {"X": 1, "O": 1}}, "X is no element"),
+        ({"composition": {"Li": float("inf")}}, "the amount of Li inf is not a finite"),
+        ({"composition": {"Li": None}}, "the amount of Li is no number"),
+        ({"composition": "Li4O2"}, "the composition is empty or no mapping"),
+        ({"data": {"oxide_type": "None"}}, "neither a structure nor data.oxide_type"),
+        ({"data": None}, "neither a structure nor data.oxide_type"),
+        ({"parameters": None}, "run type 'None' is none of GGA, GGA+U"),
+        ({"parameters": {"run_type": "gga"}}, "run type 'gga' is not written GGA or"),
+        (
+            {"parameters": {"run_type": "GGA", "hubbards": {"Li": 1.0}}},
+            "U value of Li is 1 eV, with the Materials Project's settings it is 0 eV",
+        ),
+        (
+            {"parameters": {"run_type": "GGA", "hubbards": {"Li": "x"}}},
+            "the U of Li is no number but str",
+        ),
+        (
+            {"parameters": {"run_type": "GGA", "potcar_spec": [{"titel": "PAW Li x"}]}},
+            "pseudopotentials Li, with the Materials Project's settings they are Li_sv",
+        ),
+        (
+            {"parameters": {"run_type": "GGA", "potcar_symbols": ["PBE Li", "PBE O"]}},
+            "pseudopotentials Li, O, with the Materials Project's settings",
+        ),
     ],
 )
 def test_what_is_wrong_with_an_entry_is_said(
@@ -162,7 +188,8 @@ def test_a_structure_of_another_composition_is_rejected() -> None:
 
 def test_an_id_twice_is_one_phase_or_a_contradiction() -> None:
     used, rejected = imported_energies([entry(), entry()], VASP)
-    assert (len(used), rejected) == (1, ())
+    assert len(used) == 1
+    assert [one.reason for one in rejected] == ["repeats mp-1960: taken once"]
     used, (other,) = imported_energies([entry(), entry(energy=-27.0)], VASP)
     assert len(used) == 1
     assert other.reason == "its id stands twice, content differs"

@@ -1,0 +1,209 @@
+"""Composition and cell of an entry of another program, checked before they count."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from pymatgen.core import Composition, Lattice, Structure
+
+from hts_battery.schemas.formula import ELEMENTS
+from hts_battery.thermo.plain_values import mapping_of, number_of, plain
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_SPECIES = re.compile(
+    r"(?P<element>[A-Z][a-z]?)(?P<charge>\d*\.?\d*[+-])?(,spin=[-+\d.]+)?$"
+)
+_HYDROGEN = frozenset({"D", "T"})
+_WHOLE = 1e-6
+_FULL = 1e-3  # an occupancy this near to one is one: files round
+_SAME_PLACE = 0.5  # angstrom; no two atoms of a relaxed cell are nearer
+_FLAT = 1.0  # angstrom^3 per atom; no phase is denser than diamond's 5.7
+_LENGTHS = ("a", "b", "c", "alpha", "beta", "gamma")
+
+
+class Contents(NamedTuple):
+    """What a cell holds."""
+
+    composition: Composition
+    """Elements, whole amounts of the cell."""
+    oxidation_states: dict[str, float]
+    """Element → mean oxidation state, where species say them."""
+
+
+def read_composition(value: object) -> Contents:
+    """
+    Read the composition of a calculated cell: known elements, positive whole amounts.
+
+    Parameters
+    ----------
+    value
+        Element or species → amount.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Says what is wrong.
+
+    Examples
+    --------
+    >>> found = read_composition({"Mn3+": 2, "Mn4+": 2, "O2-": 7})
+    >>> found.composition.formula, found.oxidation_states
+    ('Mn4 O7', {'Mn': 3.5, 'O': -2.0})
+    """
+    if not isinstance(value, Mapping) or not value:
+        raise ValueError("the composition is empty or no mapping")
+    amounts: dict[str, float] = {}
+    charges: dict[str, float | None] = {}
+    for name, given in value.items():
+        symbol, charge = _species(str(name))
+        amount = number_of(given, f"the amount of {name}")
+        if amount <= 0:
+            raise ValueError(f"the amount of {name} is {given}, not positive")
+        amounts[symbol] = amounts.get(symbol, 0.0) + amount
+        before = charges.get(symbol, 0.0)
+        charges[symbol] = (
+            None if charge is None or before is None else before + charge * amount
+        )
+    for symbol, amount in amounts.items():
+        if abs(amount - round(amount)) > _WHOLE:
+            raise ValueError(f"{amount} {symbol} is no whole number of atoms of a cell")
+    states = {
+        symbol: charge / amounts[symbol]
+        for symbol, charge in charges.items()
+        if charge is not None
+    }
+    whole = {symbol: round(amount) for symbol, amount in amounts.items()}
+    return Contents(Composition(whole), states)
+
+
+def _species(name: str) -> tuple[str, float | None]:
+    """Element and charge of a species as pymatgen writes it."""
+    match = _SPECIES.match(name)
+    symbol = match["element"] if match else name
+    _check_element(symbol)
+    if match is None or match["charge"] is None:
+        return symbol, None
+    size = float(match["charge"][:-1] or 1)
+    return symbol, size if match["charge"][-1] == "+" else -size
+
+
+def _check_element(symbol: str) -> None:
+    if symbol in _HYDROGEN:
+        raise ValueError(f"{symbol} is an isotope: write it as H, whose energy it has")
+    if symbol not in ELEMENTS:
+        raise ValueError(f"{symbol} is no element")
+
+
+def read_structure(value: object, composition: Composition) -> Structure | None:
+    """
+    Read the cell of an entry: ordered, of its composition, no two atoms in one place.
+
+    Only lattice, species and coordinates are read; properties of sites, which may be
+    objects of any module, are not.
+
+    Parameters
+    ----------
+    value
+        Dictionary of a structure as pymatgen writes it, or None.
+    composition
+        Composition of the entry.
+
+    Returns
+    -------
+    Structure or None
+        Elements without oxidation states; None where the entry brings no structure.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Says what is wrong.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        raise TypeError("the structure is no mapping")
+    sites = value.get("sites")
+    if not isinstance(sites, list | tuple) or not sites:
+        raise ValueError("the structure has no sites")
+    lattice = _lattice(value.get("lattice"))
+    if abs(lattice.volume) < _FLAT * len(sites):
+        raise ValueError(
+            f"the cell of {len(sites)} atoms has {lattice.volume:.3g} angstrom^3"
+        )
+    sites = [mapping_of(site) for site in sites]
+    symbols = [_symbol(site, number) for number, site in enumerate(sites, 1)]
+    structure = Structure(lattice, symbols, _coordinates(sites, lattice))
+    if structure.composition != composition:
+        raise ValueError(
+            f"the structure holds {structure.composition.formula}, the composition "
+            f"{composition.formula}"
+        )
+    first, second, _, lengths = structure.get_neighbor_list(_SAME_PLACE)
+    if len(first):
+        raise ValueError(
+            f"atoms {first[0] + 1} and {second[0] + 1} of the structure are "
+            f"{lengths[0]:.2g} angstrom apart: no relaxed cell"
+        )
+    return structure
+
+
+def _lattice(value: object) -> Lattice:
+    value = plain(value)
+    found = mapping_of(value)
+    if "matrix" in found or isinstance(value, list):
+        matrix = _numbers(found.get("matrix", value), "the lattice")
+        if matrix.shape != (3, 3):
+            raise ValueError("the lattice is no three vectors")
+        return Lattice(matrix)
+    if missing := [name for name in _LENGTHS if name not in found]:
+        raise ValueError(f"the lattice says no {', '.join(missing)}")
+    numbers = (number_of(found[name], f"{name} of the lattice") for name in _LENGTHS)
+    return Lattice.from_parameters(*numbers)
+
+
+def _coordinates(
+    sites: Sequence[Mapping[str, Any]], lattice: Lattice
+) -> NDArray[np.float64]:
+    """Fractional coordinates of the sites."""
+    key = "abc" if all("abc" in site for site in sites) else "xyz"
+    if missing := next((n for n, s in enumerate(sites, 1) if key not in s), None):
+        raise ValueError(f"site {missing} of the structure has no coordinates")
+    found = _numbers([plain(site[key]) for site in sites], "the coordinates")
+    if found.shape != (len(sites), 3):
+        raise ValueError("the coordinates are no three numbers a site")
+    return found if key == "abc" else np.asarray(lattice.get_fractional_coords(found))
+
+
+def _numbers(value: object, what: str) -> NDArray[np.float64]:
+    try:
+        found = np.array(value, dtype=float)
+    except (TypeError, ValueError) as err:
+        raise ValueError(f"{what} holds what is no number") from err
+    if not np.all(np.isfinite(found)):
+        raise ValueError(f"{what} holds a number that is not finite")
+    return found
+
+
+def _symbol(site: Mapping[str, Any], number: int) -> str:
+    """Element of a site that holds one, wholly."""
+    species = plain(site.get("species"))
+    if not isinstance(species, list) or not species:
+        raise ValueError(f"site {number} of the structure names no species")
+    shares: dict[str, float] = {}
+    for one in map(mapping_of, species):
+        symbol, _ = _species(str(one.get("element")))
+        share = number_of(one.get("occu", 1), f"an occupancy of site {number}")
+        if share:
+            shares[symbol] = shares.get(symbol, 0.0) + share
+    if len(shares) != 1 or abs(next(iter(shares.values())) - 1) > _FULL:
+        held = ", ".join(f"{name} {share:g}" for name, share in sorted(shares.items()))
+        raise ValueError(
+            f"disordered: site {number} holds {held or 'nothing'}, and an energy "
+            "belongs to an ordered cell"
+        )
+    return next(iter(shares))
