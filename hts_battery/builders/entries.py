@@ -21,7 +21,11 @@ from hts_battery.errors import HTSBatteryError
 from hts_battery.schemas.calculation import is_vasp_task, read_task
 from hts_battery.schemas.entry import EntryDoc, EntryKind, EntryState
 from hts_battery.schemas.formula import parse_formula
-from hts_battery.schemas.reference import ReferenceEnergy, mean_oxidation_states
+from hts_battery.schemas.reference import (
+    ReferenceEnergy,
+    family_of,
+    mean_oxidation_states,
+)
 from hts_battery.schemas.relaxed import Verdict
 from hts_battery.schemas.structure import OrderedCell
 from hts_battery.structures.reference_library import load_reference_phases
@@ -394,8 +398,7 @@ def reference_entry(
         entry_id=entry_id,
         kind=EntryKind.REFERENCE,
         phase_id=reference.phase_id,
-        candidate_family=reference.candidate_family
-        or (None if phase is None else phase.candidate_family),
+        candidate_family=family_of(reference, phase),
         formula=reference.formula,
         elements=tuple(sorted(amounts)),
         engine=engine,

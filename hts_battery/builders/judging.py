@@ -13,7 +13,8 @@ from hts_battery.schemas.candidate import CandidateDoc
 from hts_battery.schemas.energy import ComparableEnergy
 from hts_battery.schemas.formula import display_formula
 from hts_battery.schemas.species import VACANCY
-from hts_battery.thermo.competition import OtherCandidate
+from hts_battery.schemas.thermo import LeftOutReferences
+from hts_battery.thermo.competition import OtherCandidate, left_out_references
 from hts_battery.thermo.corrections import require_one_calculator
 from hts_battery.thermo.entropy import candidate_entropy
 from hts_battery.thermo.stability import (
@@ -74,15 +75,10 @@ class ReferenceHull:
     """Volumes and oxidation states of the references."""
 
     def excluded(
-        self, family: str, formula: str, *, other_candidates: bool
+        self, family: str, formula: str, rule: LeftOutReferences
     ) -> tuple[str, ...]:
         """
-        Ids of the references that are not *other* phases than a candidate.
-
-        Where candidates are not compared with each other, references of their own
-        family do not take part either: the library holds an arbitrary few of them,
-        and neighbours of those few would be judged by another rule than the rest.
-        Where candidates do take part, only the same composition is the same phase.
+        Ids of the references that a candidate is not compared with.
 
         Parameters
         ----------
@@ -90,14 +86,11 @@ class ReferenceHull:
             Family of the candidate.
         formula
             What its cell holds.
-        other_candidates
-            Whether other candidates take part.
+        rule
+            What is left out; see :func:`~hts_battery.thermo.left_out_references`.
         """
-        own = self.families.get(family, ())
-        if not (own and other_candidates):
-            return own
-        here = frozenset(self.hull.ids_at(formula))
-        return tuple(name for name in own if name in here)
+        own = frozenset(self.families.get(family, ()))
+        return left_out_references(self.hull, formula, rule=rule, family=own)
 
 
 @dataclass(frozen=True)
@@ -195,7 +188,7 @@ def judge(
                 item,
                 hulls,
                 entropy=entropy,
-                other_candidates=stability.other_candidates,
+                rule=stability.left_out_references,
             )
         except (HTSBatteryError, ValueError) as err:
             outcomes[number] = Outcome(
@@ -247,7 +240,7 @@ def other_candidates(
     groups: dict[str, list[OtherCandidate]] = defaultdict(list)
     for item in inputs:
         try:
-            ready = _prepare(item, hulls, entropy=entropy, other_candidates=True)
+            ready = _prepare(item, hulls, entropy=entropy)
         except (HTSBatteryError, ValueError):
             continue  # its own record says why
         groups[ready.scheme].append(
@@ -276,7 +269,7 @@ def _prepare(
     hulls: Mapping[str, ReferenceHull],
     *,
     entropy: EntropyOptions,
-    other_candidates: bool,
+    rule: LeftOutReferences = LeftOutReferences.OWN_COMPOSITION,
 ) -> _Prepared:
     candidate = CandidateDoc.model_validate(item["candidate"]).to_candidate()
     scheme, entries = _one_scheme(item["entries"], hulls)
@@ -302,9 +295,7 @@ def _prepare(
                 assignment=assignment,
                 site_occupancies=_mean_occupancies(entries),
             ),
-            exclude=hulls[scheme].excluded(
-                candidate.family, formula, other_candidates=other_candidates
-            ),
+            exclude=hulls[scheme].excluded(candidate.family, formula, rule),
             orderings=ordering_estimates(_by_kind(orderings)),
             own_orderings={
                 ordering.entry_id: ordering.energy_per_atom

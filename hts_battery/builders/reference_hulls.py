@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.builders.judging import ReferenceHull, energy_scheme
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from maggma.core import Store
+
+    from hts_battery.schemas.thermo import LeftOutReferences
 
     Phases = Mapping[str, tuple[str, float]]
 
@@ -98,45 +100,51 @@ class VersionChange:
     """Phases that left and arrived."""
     systems: frozenset[frozenset[str]]
     """Small chemical systems that won or lost their only reference."""
-    families: Mapping[str, tuple[str, ...]]
-    """Family → ids of the references now that are members of it."""
+    now: ReferenceHull
+    """The hull in use."""
     news: HullNews
     """The same in words."""
 
-    def affected(self, answers: Mapping[str, StoredAnswer]) -> set[str]:
+    def affected(
+        self,
+        answers: Mapping[str, StoredAnswer],
+        *,
+        families: Mapping[str, str],
+        rule: LeftOutReferences,
+    ) -> set[str]:
         """
-        Candidates whose answer, or list of missing references, may be another.
+        Candidates whose answer, or what is said beside it, may be another.
+
+        Beside it stand the references that are left out and those that are missing.
 
         Parameters
         ----------
         answers
             Candidate → what the older version said.
+        families
+            Candidate → its family.
+        rule
+            What candidates are not compared with.
         """
         names = list(answers)
-        compared = [self._compared(answers[name]) for name in names]
-        flags = self.references.affected(compared)
+        left_out = [
+            self.now.excluded(families[name], answers[name].formula, rule)
+            for name in names
+        ]
+        flags = self.references.affected(
+            [
+                replace(answers[name], exclude=gone)
+                for name, gone in zip(names, left_out, strict=True)
+            ]
+        )
         return {
             name
-            for name, answer, flag in zip(names, compared, flags, strict=True)
-            if flag or self._knows_less(answer)
+            for name, gone, flag in zip(names, left_out, flags, strict=True)
+            if flag
+            or frozenset(gone) != frozenset(answers[name].exclude)
+            or not self.references.removed.isdisjoint(gone)
+            or self._knows_less(answers[name])
         }
-
-    def _compared(self, answer: StoredAnswer) -> StoredAnswer:
-        """Leave out the newcomers of a family whose members are left out."""
-        own = {
-            name
-            for members in self.families.values()
-            if not frozenset(members).isdisjoint(answer.exclude)
-            for name in members
-        }
-        if not own:
-            return answer
-        return StoredAnswer(
-            formula=answer.formula,
-            chemical_potentials=answer.chemical_potentials,
-            phases=answer.phases,
-            exclude=tuple(own.union(answer.exclude)),
-        )
 
     def _knows_less(self, answer: StoredAnswer) -> bool:
         elements = atomic_fractions(answer.formula).keys()
@@ -231,7 +239,7 @@ class StoredHulls:
             references=reference_changes(before, now),
             systems=_systems(before, self._largest_system)
             ^ _systems(now, self._largest_system),
-            families=known.families,
+            now=known,
             news=hull_news(before, now, recorrected=not exact),
         )
 

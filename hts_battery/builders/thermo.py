@@ -44,7 +44,7 @@ from hts_battery.schemas.thermo import ReferencesAtTemperature
 from hts_battery.thermo.reference_changes import StoredAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from maggma.core import Store
 
@@ -325,8 +325,22 @@ class ThermoBuilder(ScreeningBuilder):
                 properties=_ANSWER_FIELDS,
             ):
                 answers[doc["candidate_id"]] = _answer(doc["result"])
-            affected |= change.affected(answers)
+            affected |= change.affected(
+                answers,
+                families=self._families(answers),
+                rule=self.campaign.stability.left_out_references,
+            )
         return affected
+
+    def _families(self, names: Collection[str]) -> dict[str, str]:
+        """Family of each candidate."""
+        fields = ["candidate_id", "family"]
+        return {
+            doc["candidate_id"]: doc["family"]
+            for doc in query_values(
+                self.candidates, "candidate_id", names, criteria={}, properties=fields
+            )
+        }
 
     def _remove_gone(
         self,

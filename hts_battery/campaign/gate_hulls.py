@@ -7,13 +7,18 @@ from typing import TYPE_CHECKING
 
 from hts_battery.errors import ConfigurationError
 from hts_battery.flows.gate import hull_snapshot
-from hts_battery.schemas.reference import ReferenceEnergy
+from hts_battery.schemas.reference import ReferenceEnergy, family_of
+from hts_battery.schemas.thermo import LeftOutReferences
+from hts_battery.structures.reference_library import load_reference_phases
+from hts_battery.thermo.competition import left_out_references
 from hts_battery.thermo.hull import Hull
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Mapping, Sequence
 
     from hts_battery.connections.stores import Stores
+    from hts_battery.schemas.campaign import CampaignSpec
+    from hts_battery.schemas.candidate import CandidateDoc
     from hts_battery.schemas.gate import HullSnapshot
 
 
@@ -27,17 +32,30 @@ class GateHulls:
         All usable phases of one calculator.
     calculator
         Its name with the version.
+    rule
+        What candidates are not compared with.
+    families
+        Family → ids of the phases that are members of it.
     """
 
-    def __init__(self, hull: Hull, calculator: str) -> None:
+    def __init__(
+        self,
+        hull: Hull,
+        calculator: str,
+        *,
+        rule: LeftOutReferences = LeftOutReferences.OWN_COMPOSITION,
+        families: Mapping[str, frozenset[str]] | None = None,
+    ) -> None:
         self.hull = hull
         self.calculator = calculator
+        self.rule = rule
+        self._families = families or {}
         self._known: dict[tuple[str, ...], HullSnapshot] = {}
 
     @classmethod
-    def of_engine(cls, engine_name: str, stores: Stores) -> GateHulls:
+    def of_campaign(cls, spec: CampaignSpec, stores: Stores) -> GateHulls | None:
         """
-        Read the phases of an engine.
+        Read the phases that a campaign's gate compares with; None without a gate.
 
         Where the database holds energies of several versions, the one with most
         phases is taken; a node that computes with another one says so.
@@ -47,6 +65,9 @@ class GateHulls:
         ConfigurationError
             If the database holds none.
         """
+        if spec.gate is None or spec.prerelax is None:
+            return None
+        engine_name = spec.prerelax.engine
         groups: dict[str, list[ReferenceEnergy]] = defaultdict(list)
         for doc in stores.references.query({"engine": engine_name, "rejected": None}):
             doc.pop("_id", None)
@@ -65,20 +86,45 @@ class GateHulls:
             [float(phase.energy_per_atom or 0.0) for phase in phases],
             ids=[phase.phase_id for phase in phases],
         )
-        return cls(hull, calculator)
+        rule = spec.stability.left_out_references
+        return cls(hull, calculator, rule=rule, families=_families(phases, rule))
 
-    def snapshot(self, elements: Collection[str]) -> HullSnapshot:
+    def snapshot(self, candidate: CandidateDoc) -> HullSnapshot:
         """
-        Return the phases that matter to candidates of some elements.
+        Return the phases that matter to a candidate.
 
         Raises
         ------
         MissingReferenceError
             If an element has no phase.
         """
-        system = tuple(sorted(elements))
-        if system not in self._known:
-            self._known[system] = hull_snapshot(
-                self.hull, system, calculator=self.calculator
+        family = self._families.get(candidate.family, frozenset())
+        exclude = left_out_references(
+            self.hull, candidate.canonical_formula, rule=self.rule, family=family
+        )
+        key = (*sorted(candidate.elements), "", *exclude)
+        if key not in self._known:
+            self._known[key] = hull_snapshot(
+                self.hull,
+                candidate.elements,
+                calculator=self.calculator,
+                exclude=exclude,
+                rule=self.rule,
+                family=family,
             )
-        return self._known[system]
+        return self._known[key]
+
+
+def _families(
+    phases: Sequence[ReferenceEnergy], rule: LeftOutReferences
+) -> dict[str, frozenset[str]]:
+    """Read the members of each family, where the rule asks for them."""
+    if rule is LeftOutReferences.OWN_COMPOSITION:
+        return {}
+    library = {phase.phase_id: phase for phase in load_reference_phases()}
+    members: dict[str, set[str]] = defaultdict(set)
+    for phase in phases:
+        family = family_of(phase, library.get(phase.phase_id))
+        if family is not None:
+            members[family].add(phase.phase_id)
+    return {family: frozenset(names) for family, names in members.items()}

@@ -169,10 +169,10 @@ class _Run:
         self.maker = ScreenMaker.from_campaign(
             spec, relax_maker=relax_maker, prerelax_maker=prerelax_maker
         )
-        if spec.gate is not None and spec.prerelax is not None:
+        if spec.gate is not None:
             from hts_battery.campaign.gate_hulls import GateHulls  # noqa: PLC0415 - likewise
 
-            self.hulls = GateHulls.of_engine(spec.prerelax.engine, self.stores)
+            self.hulls = GateHulls.of_campaign(spec, self.stores)
         tidy_launches(self.launch_folder, self.stores.tasks)
         self.claims = Claims(self.launch_folder / CLAIMS)
 
@@ -204,9 +204,7 @@ class _Run:
         failures = _Failures(candidate, key, self.stores, [dict(one) for one in kept])
         failures.write()
         try:
-            hull = (
-                None if self.hulls is None else self.hulls.snapshot(candidate.elements)
-            )
+            hull = None if self.hulls is None else self.hulls.snapshot(candidate)
         except MissingReferenceError as err:
             failures.add({"step": "gate", "ordering_id": None, **described_error(err)})
             return

@@ -142,9 +142,7 @@ class ParcelMaker:
         self._submission = submission
         self._spec = spec
         self._maker = maker
-        self._hulls: GateHulls | None = None
-        if spec.gate is not None and spec.prerelax is not None:
-            self._hulls = GateHulls.of_engine(spec.prerelax.engine, stores)
+        self._hulls = GateHulls.of_campaign(spec, stores)
         if submission.mode is DispatchMode.STEPS:
             # What is made here must know that its children go their own ways.
             self._maker = replace(maker, routing=self._routing({}))
@@ -241,7 +239,7 @@ class ParcelMaker:
         )
 
     def _hull(self, candidate: CandidateDoc) -> HullSnapshot | None:
-        return None if self._hulls is None else self._hulls.snapshot(candidate.elements)
+        return None if self._hulls is None else self._hulls.snapshot(candidate)
 
     def _request(
         self, engine: str, calculations: int, factors: Mapping[str, float]

@@ -63,8 +63,7 @@ def readiness(
         except ConfigurationError as err:
             warnings.append(str(err))
     warnings += missing_references(spec, elements, stores)
-    if spec.gate is not None and spec.prerelax is not None:
-        GateHulls.of_engine(spec.prerelax.engine, stores)
+    GateHulls.of_campaign(spec, stores)
     return warnings
 
 

@@ -120,6 +120,7 @@ def explanation(found: Mapping[str, Any]) -> None:
         "orderings": len(found["orderings"]),
         "uncertainty in eV/atom": found["uncertainty"],
         "references": found["references"]["n_references"],
+        "not compared with": ", ".join(found["references"]["excluded"]) or "itself",
         "hull version": found["references"]["hull_version"],
         "flags": "; ".join(found["flags"]) or "none",
     }

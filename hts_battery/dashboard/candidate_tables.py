@@ -130,7 +130,10 @@ def _left_out(summary: Mapping[str, Any]) -> list[Component]:
     if not left_out:
         return []
     return [
-        html.P(f"Not compared with, members of its own family: {', '.join(left_out)}.")
+        html.P(
+            "Not compared with, for they are what it is itself by the options of the "
+            f"campaign: {', '.join(left_out)}."
+        )
     ]
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from hts_battery.errors import MixedCalculatorError, SubmissionError
 from hts_battery.schemas.formula import canonical_formula
 from hts_battery.schemas.gate import GateAnswer, GateVerdict, HullSnapshot
+from hts_battery.schemas.thermo import LeftOutReferences
+from hts_battery.thermo.competition import left_out_references
 from hts_battery.thermo.corrections import comparable_energy
 from hts_battery.thermo.entropy import candidate_entropy
 from hts_battery.thermo.hull import Hull
@@ -39,7 +41,13 @@ class Threshold(NamedTuple):
 
 
 def hull_snapshot(
-    hull: Hull, elements: Collection[str], *, calculator: str
+    hull: Hull,
+    elements: Collection[str],
+    *,
+    calculator: str,
+    exclude: Collection[str] = (),
+    rule: LeftOutReferences = LeftOutReferences.OWN_COMPOSITION,
+    family: Collection[str] = (),
 ) -> HullSnapshot:
     """
     Take from a hull the phases that matter to a candidate of some elements.
@@ -52,6 +60,12 @@ def hull_snapshot(
         Elements of the candidate.
     calculator
         Name of the calculator with its version.
+    exclude
+        Ids of the phases that the candidate is not compared with: what they hide
+        travels too.
+    rule, family
+        What its cells are not compared with, and the members of its family. That is
+        found on the node, where the composition of each cell is known.
 
     Raises
     ------
@@ -65,8 +79,9 @@ def hull_snapshot(
     ('Li', 'O2', 'Li2O')
     """
     # Refuses elements that no mixture of the references reaches.
-    hull.decomposition("".join(f"{element}1" for element in sorted(elements)))
-    wanted = set(hull.stable_references(elements))
+    others = hull.without(exclude)
+    others.decomposition("".join(f"{element}1" for element in sorted(elements)))
+    wanted = {*hull.stable_references(elements), *others.stable_references(elements)}
     rows = [
         (name, formula, energy)
         for name, formula, energy in zip(
@@ -81,6 +96,8 @@ def hull_snapshot(
         formulas=formulas,
         energies_per_atom=energies,
         digest=Hull(formulas, energies, ids=names).digest,
+        left_out_references=rule,
+        family=tuple(name for name in names if name in family),
     )
 
 
@@ -190,9 +207,19 @@ def _judged(
     hull = Hull(
         snapshot.formulas, snapshot.energies_per_atom, ids=list(snapshot.phase_ids)
     )
+    formulas = [canonical_formula(cell.amounts) for cell in cells]
     above = hull.energies_above_hull(
-        [canonical_formula(cell.amounts) for cell in cells],
+        formulas,
         [verdict.energies_per_atom[cell.ordering_id] for cell in cells],
+        exclude=[
+            left_out_references(
+                hull,
+                formula,
+                rule=snapshot.left_out_references,
+                family=snapshot.family,
+            )
+            for formula in formulas
+        ],
     ).tolist()
     described = candidate.to_candidate()
     entropies = [

@@ -8,6 +8,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from hts_battery.schemas.base import Document
+from hts_battery.schemas.thermo import LeftOutReferences
 
 
 class HullSnapshot(Document):
@@ -15,7 +16,7 @@ class HullSnapshot(Document):
     Competing phases of one candidate's elements, small enough to travel with a job.
 
     Phases above the hull of their own chemical system are left out: none of them can
-    take part in a decomposition.
+    take part in a decomposition, unless what hides them is the candidate itself.
     """
 
     calculator: str = Field(
@@ -27,6 +28,15 @@ class HullSnapshot(Document):
         description="Their energies in eV/atom, in that order."
     )
     digest: str = Field(description="Digest of the hull of exactly these phases.")
+    left_out_references: LeftOutReferences = Field(
+        default=LeftOutReferences.OWN_COMPOSITION,
+        description="References that a cell is not compared with; no unit.",
+    )
+    family: tuple[str, ...] = Field(
+        default=(),
+        description="Keys of the phases that are members of the candidate's family; "
+        "none where the rule does not ask for it.",
+    )
 
     @model_validator(mode="after")
     def _one_of_each(self) -> Self:

@@ -168,8 +168,8 @@ class ReferencePhase(Document):
     )
     candidate_family: str | None = Field(
         default=None,
-        description="Family that this phase is itself a member of; to be left out "
-        "when that family is screened.",
+        description="Family that this phase is itself a member of: a competitor like "
+        "any other, unless a campaign leaves its own family out.",
     )
     note: str | None = Field(default=None, description="What a reader should know.")
 
@@ -333,3 +333,17 @@ class ReferenceEnergyFile(Document):
         if self.created.tzinfo is None:
             raise ValueError("created must carry its time zone (UTC)")
         return self
+
+
+def family_of(energy: ReferenceEnergy, phase: ReferencePhase | None) -> str | None:
+    """
+    Family that a reference is itself a member of.
+
+    Parameters
+    ----------
+    energy
+        Its energy, which says so for a phase that the library does not hold.
+    phase
+        The phase in the library, if it is there.
+    """
+    return energy.candidate_family or (phase.candidate_family if phase else None)

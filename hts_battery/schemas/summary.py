@@ -129,7 +129,8 @@ class SummaryDoc(Document):
         description="Competing phases inside the candidate's elements."
     )
     excluded_references: tuple[str, ...] = Field(
-        description="References of the candidate's own family, not compared with."
+        description="References inside the candidate's elements that it is not "
+        "compared with: by default those of exactly its composition."
     )
     hull_version: str = Field(
         description="Digest of the references on which E_hull was judged."

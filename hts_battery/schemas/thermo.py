@@ -67,8 +67,26 @@ class ReferencesAtTemperature(StrEnum):
     """Gibbs energies of solids and of O2 and F2 beside the default, never in it."""
 
 
+class LeftOutReferences(StrEnum):
+    """References that a candidate is not compared with."""
+
+    OWN_COMPOSITION = "own_composition"
+    """Those of exactly its composition, whatever their structure; nothing else."""
+    OWN_PHASE = "own_phase"
+    """Members of its family of exactly its composition: its polymorphs compete."""
+    OWN_FAMILY = "own_family"
+    """All members of its family besides: what is left are other structures."""
+
+
 class StabilityOptions(Document):
     """Which phases a candidate is compared with, and what is known at temperature."""
+
+    left_out_references: LeftOutReferences = Field(
+        default=LeftOutReferences.OWN_COMPOSITION,
+        description="References that it is not compared with: those of its own "
+        "composition, only those that are its own phase, or its whole family; no "
+        "unit.",
+    )
 
     own_orderings: bool = Field(
         default=False,
@@ -424,7 +442,9 @@ class ThermoDoc(Document):
         description="Which phases took part and what is known at temperature.",
     )
     excluded_references: tuple[str, ...] = Field(
-        default=(), description="Ids of references left out for this candidate."
+        default=(),
+        description="Ids of references left out for this candidate, inside its "
+        "elements: by default those of exactly its composition.",
     )
     systems_without_reference: tuple[str, ...] = Field(
         description="Chemical systems inside the candidate's, up to "

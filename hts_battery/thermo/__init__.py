@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from hts_battery.thermo.competition import Competition, OtherCandidate
+from hts_battery.thermo.competition import (
+    Competition,
+    OtherCandidate,
+    left_out_references,
+)
 from hts_battery.thermo.decomposition import Decomposition
 from hts_battery.thermo.entropy import (
     candidate_entropy,
@@ -38,6 +42,7 @@ __all__ = [
     "StoredAnswer",
     "Surroundings",
     "candidate_entropy",
+    "left_out_references",
     "mixing_entropy",
     "mixing_temperature",
     "nasicon_mixing_entropy",

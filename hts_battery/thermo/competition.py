@@ -7,14 +7,65 @@ from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from hts_battery.schemas.thermo import CompetitorKind
+from hts_battery.schemas.thermo import CompetitorKind, LeftOutReferences
 from hts_battery.thermo.hull import Hull
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
+    from hts_battery.thermo.atomic_fractions import Formula
     from hts_battery.thermo.decomposition import Decomposition
 _CANDIDATE, _ORDERING = "candidate:", "ordering:"
+
+
+def left_out_references(
+    hull: Hull,
+    formula: Formula,
+    *,
+    rule: LeftOutReferences = LeftOutReferences.OWN_COMPOSITION,
+    family: Collection[str] = (),
+) -> tuple[str, ...]:
+    """
+    Ids of the references that a composition is not compared with.
+
+    A candidate competes with everything but itself. This is the one place that says
+    what itself is: builders, gate and workflows ask here.
+
+    Parameters
+    ----------
+    hull
+        The references.
+    formula
+        What the cell of the candidate holds.
+    rule
+        What is left out.
+    family
+        Ids of the references that are members of the candidate's family; the default
+        rule needs none.
+
+    Returns
+    -------
+    tuple of str
+        Only references inside the elements of the composition, in their order.
+
+    Examples
+    --------
+    >>> hull = Hull(["Li", "Mn", "O2", "LiMnO2", "Li2MnO3"], [0, 0, 0, -2, -2.1])
+    >>> left_out_references(hull, "Li0.5Mn0.5O")
+    ('LiMnO2',)
+    """
+    here = hull.ids_at(formula)
+    match rule:
+        case LeftOutReferences.OWN_COMPOSITION:
+            return here
+        case LeftOutReferences.OWN_PHASE:
+            return tuple(name for name in here if name in family)
+        case LeftOutReferences.OWN_FAMILY:
+            return tuple(
+                name
+                for name in hull.ids_within(formula)
+                if name in family or name in here
+            )
 
 
 @dataclass(frozen=True)

@@ -241,12 +241,35 @@ class Hull:
             ids=[*self.ids, *ids],
         )
 
+    def without(self, names: Collection[str]) -> Hull:
+        """
+        Build the hull of the other references; this one if there is nothing to drop.
+
+        Examples
+        --------
+        >>> Hull(["Li", "O2", "Li2O"], [0.0, 0.0, -2.0]).without({"Li2O"}).ids
+        ('Li', 'O2')
+        """
+        kept = np.flatnonzero(~self._named(names))
+        if len(kept) == len(self):
+            return self
+        return Hull(
+            [self.formulas[index] for index in kept],
+            self.energies_per_atom[kept],
+            ids=[self.ids[index] for index in kept],
+        )
+
     def ids_at(self, formula: Formula) -> tuple[str, ...]:
         """Ids of the references that have exactly this composition."""
         rows, inside = fraction_rows([formula], self.elements)
         distance = np.abs(self._fractions - rows[0]).max(axis=1)
         here = np.flatnonzero(inside[0] & (distance < _SAME_COMPOSITION))
         return tuple(self.ids[index] for index in here)
+
+    def ids_within(self, formula: Formula) -> tuple[str, ...]:
+        """Ids of the references that contain only elements of a composition."""
+        row = fraction_rows([formula], self.elements)[0][0]
+        return tuple(self.ids[index] for index in np.flatnonzero(self._within(row)))
 
     def stable_references(self, elements: Collection[str]) -> tuple[str, ...]:
         """

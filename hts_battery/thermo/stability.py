@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import isfinite
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hts_battery.errors import MissingReferenceError
@@ -38,6 +38,13 @@ __all__ = [
     "stability",
     "stability_label",
 ]
+
+LOWER_POLYMORPH = "lower_polymorph"
+"""Flag: a reference of the same composition, not compared with, lies lower."""
+SAME_PHASE = 1e-3
+"""Two relaxations of one phase differ by less, in eV/atom."""
+_BESIDE = frozenset({"states", "hides_lower"})
+"""What is known of a candidate and is no field of its documents."""
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -265,6 +272,7 @@ class _Judge(NamedTuple):
             "largest_system_checked": options.largest_system,
             "hull_version": hull.digest,
             "states": self.surroundings.facts.oxidation_states,
+            "hides_lower": _hides_lower(candidate, hull),
         }
 
     def gibbs(
@@ -319,7 +327,7 @@ def _document(
     valences = valence_change(candidate.species, mixture, common["states"])
     gas = any(phase.gas for phase in phases)
     return ThermoDoc(
-        **{name: value for name, value in common.items() if name != "states"},
+        **{name: value for name, value in common.items() if name not in _BESIDE},
         temperature=float(temperature),
         entropy_term=0.0 - temperature * entropy,
         competition_term=competition,
@@ -337,11 +345,23 @@ def _document(
         changes_valence=valences.changed,
         valence_changes=dict(valences.fractions),
         valences_unknown=valences.unknown,
-        flags=_flags(common["calculator"], valences, releases_gas=gas),
+        flags=(
+            *([LOWER_POLYMORPH] if common["hides_lower"] else []),
+            *_uncorrected(common["calculator"], valences, releases_gas=gas),
+        ),
     )
 
 
-def _flags(
+def _hides_lower(candidate: CandidateEnergy, hull: Hull) -> bool:
+    """Whether a reference that is left out is a lower phase of its composition."""
+    if not candidate.exclude:
+        return False
+    here = set(candidate.exclude).intersection(hull.ids_at(candidate.formula))
+    energies = [hull.references[name][1] for name in here]
+    return min(energies, default=inf) < candidate.energy_per_atom - SAME_PHASE
+
+
+def _uncorrected(
     calculator: str, valences: ValenceChange, *, releases_gas: bool
 ) -> tuple[str, ...]:
     """Warn where a reaction needs corrections that the calculator has none of."""

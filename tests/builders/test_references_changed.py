@@ -9,6 +9,8 @@ from fakes import fake_reference_energies
 
 from hts_battery.builders.reasons import hull_news
 from hts_battery.campaign.references import store_references
+from hts_battery.schemas.thermo import LeftOutReferences
+from hts_battery.thermo.stability import LOWER_POLYMORPH
 
 if TYPE_CHECKING:
     from conftest import Chain
@@ -124,29 +126,83 @@ def test_the_only_reference_of_a_small_system_refreshes_the_flags(
     assert not any("F-Ti" in flag for flag in doc["flags"])
 
 
-def test_a_member_of_the_own_family_does_not_compete(
+def leaving_out(chain: Chain, rule: LeftOutReferences) -> None:
+    stability = chain.spec.stability.model_copy(update={"left_out_references": rule})
+    chain.spec = chain.spec.model_copy(update={"stability": stability})
+
+
+def test_a_member_of_the_own_family_competes_like_any_other(
     chain: Chain, stores: Stores
 ) -> None:
     chain.run()
     before = energies(stores)
-    strong = reference("Li2MnO3", -9.0, family="hedrx")
-    store_references([strong], stores)
+    store_references([reference("Li2MnO3", -9.0, family="hedrx")], stores)
+    assert chain.run()["thermo"].written == 2 * TEMPERATURES
+    after = energies(stores)
+    for doc in stores.summary.query({}):
+        assert doc["excluded_references"] == []
+        assert after[doc["formula"]] > before[doc["formula"]]
+    assert judged_from_scratch(chain, stores) == after
+
+
+def test_the_own_family_is_left_out_by_option(chain: Chain, stores: Stores) -> None:
+    leaving_out(chain, LeftOutReferences.OWN_FAMILY)
     chain.run()
+    before = energies(stores)
+    store_references([reference("Li2MnO3", -9.0, family="hedrx")], stores)
+    # No number changes; what was left out is said all the same.
+    assert chain.run()["thermo"].written == 2 * TEMPERATURES
     assert energies(stores) == before
-    assert judged_from_scratch(chain, stores) == before
     for doc in stores.summary.query({}):
         assert doc["excluded_references"] == ["chgnet:added-Li2MnO3"]
-    chain.spec = chain.spec.model_copy(
-        update={
-            "stability": chain.spec.stability.model_copy(
-                update={"other_candidates": True}
-            )
-        }
-    )
+    assert judged_from_scratch(chain, stores) == before
+    # A member of other elements is no matter of theirs.
+    store_references([reference("Li2NbO3", -9.0, family="hedrx")], stores)
+    assert chain.run()["thermo"].written == 0
+    leaving_out(chain, LeftOutReferences.OWN_COMPOSITION)
     chain.run()
     for doc in stores.summary.query({}):
         assert doc["excluded_references"] == []
         assert doc["energy_above_hull"] > before[doc["formula"]]
+
+
+@pytest.mark.parametrize("family", [None, "hedrx"])
+def test_a_reference_of_the_own_composition_touches_that_candidate_alone(
+    chain: Chain, stores: Stores, family: str | None
+) -> None:
+    chain.run()
+    before = energies(stores)
+    double = "Li2.6Mn0.8Ti0.6O3.4F0.6"
+    store_references([reference(double, -9.0, family=family)], stores)
+    assert chain.run()["thermo"].written == TEMPERATURES
+    assert energies(stores) == before
+    doc = stores.summary.query_one({"formula": FLUORIDE})
+    assert doc["excluded_references"] == [f"chgnet:added-{double}"]
+    assert LOWER_POLYMORPH in doc["flags"]
+    assert judged_from_scratch(chain, stores) == before
+    store_references([reference(double, 9.0, family=family)], stores)
+    assert chain.run()["thermo"].written == TEMPERATURES
+    doc = stores.summary.query_one({"formula": FLUORIDE})
+    assert LOWER_POLYMORPH not in doc["flags"]
+    stores.references.remove_docs({"formula": double})
+    assert chain.run()["thermo"].written == TEMPERATURES
+    doc = stores.summary.query_one({"formula": FLUORIDE})
+    assert doc["excluded_references"] == []
+    assert energies(stores) == before
+
+
+def test_a_polymorph_competes_by_option(chain: Chain, stores: Stores) -> None:
+    leaving_out(chain, LeftOutReferences.OWN_PHASE)
+    chain.run()
+    before = energies(stores)
+    store_references([reference(OXIDE, -9.0)], stores)
+    chain.run()
+    after = energies(stores)
+    assert after[OXIDE] > before[OXIDE]
+    assert after[FLUORIDE] > before[FLUORIDE]
+    doc = stores.summary.query_one({"formula": OXIDE})
+    assert doc["excluded_references"] == []
+    assert judged_from_scratch(chain, stores) == after
 
 
 def test_every_hull_version_can_be_looked_up(chain: Chain, stores: Stores) -> None:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
-from fakes import FAKE_REFERENCES, FakeCountedRelaxMaker, FakeRelaxMaker
+from fakes import (
+    FAKE_REFERENCES,
+    FakeCountedRelaxMaker,
+    FakeRelaxMaker,
+    fake_reference_energies,
+)
 
+from hts_battery.campaign.gate_hulls import GateHulls
 from hts_battery.errors import (
     MissingReferenceError,
     MixedCalculatorError,
@@ -20,7 +27,12 @@ from hts_battery.flows.screen import ScreenMaker
 from hts_battery.schemas.campaign import GateSpec, PrerelaxSpec, StructureSpec
 from hts_battery.schemas.gate import GateVerdict
 from hts_battery.schemas.structure import OrderingMethod
-from hts_battery.schemas.thermo import EntropyOptions
+from hts_battery.schemas.thermo import (
+    EntropyOptions,
+    LeftOutReferences,
+    StabilityOptions,
+)
+from hts_battery.thermo.competition import left_out_references
 from hts_battery.thermo.entropy import candidate_entropy
 from hts_battery.thermo.hull import Hull
 
@@ -92,6 +104,77 @@ def test_a_phase_above_the_hull_does_not_travel() -> None:
     hull = Hull(["Li", "O2", "Li2O", "Li2O2"], [0, 0, -2, -0.1])
     found = hull_snapshot(hull, {"O", "Li"}, calculator=CALCULATOR)
     assert "Li2O2" not in found.formulas
+
+
+def test_what_the_own_composition_hides_travels_too() -> None:
+    hull = Hull(["Li", "O2", "Li2O2", "Li3O"], [0, 0, -2, -0.9])
+    plain = hull_snapshot(hull, {"Li", "O"}, calculator=CALCULATOR)
+    found = hull_snapshot(
+        hull, {"Li", "O"}, calculator=CALCULATOR, exclude=("Li2O2",), family={"Li"}
+    )
+    assert "Li3O" not in plain.formulas
+    assert {"Li3O", "Li2O2"} <= set(found.formulas)
+    assert found.family == ("Li",)
+
+
+@pytest.mark.parametrize("rule", LeftOutReferences)
+def test_the_gate_compares_as_the_build_does(
+    candidate: CandidateDoc,
+    cells: tuple[OrderedCell, ...],
+    hull: Hull,
+    rule: LeftOutReferences,
+) -> None:
+    own = candidate.canonical_formula
+    known = hull.joined_by(
+        [own, own, "Li2TiO3"], [-7, -6, -8], ids=["phase", "polymorph", "member"]
+    )
+    family = frozenset({"phase", "member"})
+    hulls = GateHulls(known, CALCULATOR, rule=rule, families={candidate.family: family})
+    verdict = gate_verdict(
+        candidate,
+        cells,
+        outcomes(cells, ENERGY),
+        engine="chgnet",
+        threshold=Threshold(
+            GateSpec(energy_above_hull=1.0),
+            hulls.snapshot(candidate),
+            EntropyOptions(),
+            released=False,
+        ),
+    )
+    gone = left_out_references(known, own, rule=rule, family=family)
+    assert gone
+    (expected,) = known.energies_above_hull([own], [ENERGY], exclude=[gone])
+    assert verdict.energy_above_hull_0k == pytest.approx(expected, abs=1e-12)
+    assert hulls.snapshot(candidate) is hulls.snapshot(candidate)
+
+
+def test_families_are_read_only_where_the_rule_asks(small_campaign: Campaign) -> None:
+    energies = [
+        one.model_copy(update={"candidate_family": family})
+        for one, family in zip(
+            fake_reference_energies(), ["hedrx", *[None] * 99], strict=False
+        )
+    ]
+    stored = [one.model_dump(mode="json") for one in energies]
+    stores = SimpleNamespace(references=SimpleNamespace(query=lambda _: stored))
+    _, candidate = next(small_campaign.members())
+
+    def members(rule: LeftOutReferences) -> tuple[str, ...]:
+        spec = small_campaign.spec.model_copy(
+            update={
+                "prerelax": PrerelaxSpec(),
+                "gate": GateSpec(energy_above_hull=1.0),
+                "stability": StabilityOptions(left_out_references=rule),
+            }
+        )
+        found = GateHulls.of_campaign(spec, stores)  # type: ignore[arg-type]
+        assert found is not None
+        return found.snapshot(candidate).family
+
+    assert members(LeftOutReferences.OWN_COMPOSITION) == ()
+    assert members(LeftOutReferences.OWN_PHASE) == (energies[0].phase_id,)
+    assert GateHulls.of_campaign(small_campaign.spec, stores) is None  # type: ignore[arg-type]
 
 
 def test_an_element_without_a_phase_is_refused(hull: Hull) -> None:

@@ -169,6 +169,17 @@ def test_left_out_references_are_stored() -> None:
     assert without.n_references == with_all.n_references - 1
 
 
+def test_a_lower_phase_of_the_composition_that_is_left_out_is_told() -> None:
+    def flags(energy: float, *exclude: str) -> tuple[str, ...]:
+        (found,) = documents(given(energy, formula="LiMnO2", exclude=exclude), 0)
+        return found.flags
+
+    assert flags(-2.0, "LiMnO2") == ("lower_polymorph",)
+    assert flags(-2.0) == flags(-2.0, "MnO") == ()
+    # The same phase, relaxed twice.
+    assert flags(-2.0995, "LiMnO2") == flags(-2.2, "LiMnO2") == ()
+
+
 def test_both_bounds_of_several_orderings() -> None:
     orderings = ordering_estimates(
         {OrderingKind.LOW_ENERGY: [-2.45], OrderingKind.RANDOM: [-2.38, -2.42, -2.40]}
