@@ -157,9 +157,11 @@ def generate_orderings(  # noqa: PLR0913 - one argument a setting of a campaign 
     None is a symmetry image of another, whatever methods found them: the first method
     keeps it, in the order sqs, electrostatic, random, and the later one goes on to its
     next. Each says in ``series`` where it stands among those of its methods: asked for
-    more, a method begins with the same ones. Searches with seeds ``seed``, ``seed + 1``, … are made until there are
-    enough, at most four times as many as asked for; an electrostatic search gives
-    several at once, the lowest first.
+    more, a method begins with the same ones.
+
+    Searches with seeds ``seed``, ``seed + 1``, … are made until there are enough, at
+    most four times as many as asked for; an electrostatic search gives several at once,
+    the lowest first.
 
     Parameters
     ----------
