@@ -67,8 +67,24 @@ class ReferencesAtTemperature(StrEnum):
     """Gibbs energies of solids and of O2 and F2 beside the default, never in it."""
 
 
+class OrderingScope(StrEnum):
+    """Whose orderings of a candidate its numbers are made from."""
+
+    CAMPAIGN = "campaign"
+    """Those that the campaign's file asks for, made with its settings."""
+    POOLED = "pooled"
+    """Besides them whatever was made of the candidate with the same engine,
+    relaxation and pre-relaxation, by any campaign; counted by campaign."""
+
+
 class StabilityOptions(Document):
     """Which phases a candidate is compared with, and what is known at temperature."""
+
+    orderings: OrderingScope = Field(
+        default=OrderingScope.CAMPAIGN,
+        description="Whose orderings of a candidate count: campaign, its own, or "
+        "pooled, those of all campaigns; no unit.",
+    )
 
     own_orderings: bool = Field(
         default=False,
