@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from hts_battery.errors import HTSBatteryError
 from hts_battery.schemas.calculation import is_vasp_task, read_task
 from hts_battery.schemas.entry import EntryDoc, EntryKind, EntryState
 from hts_battery.schemas.formula import parse_formula
+from hts_battery.schemas.ordering_series import joined, series_of
 from hts_battery.schemas.reference import (
     ReferenceEnergy,
     family_of,
@@ -51,6 +53,7 @@ _TASK_FIELDS = (
     "metadata.order_uuid",
     "metadata.final",
     "metadata.calculation.engine",
+    "metadata.content_key",
 )
 _CORRECTED_BY = ("pymatgen", "pymatgen-core")
 """Packages whose release decides corrections; labels flipped with them before."""
@@ -86,6 +89,7 @@ class EntriesBuilder(ScreeningBuilder):
         self.tasks = tasks
         self.references = references
         self.entries = entries
+        self.orders: dict[str | None, set[str]] = defaultdict(set)
         super().__init__(
             [tasks, references],
             [entries],
@@ -121,18 +125,22 @@ class EntriesBuilder(ScreeningBuilder):
         """Digest of every task whose energy counts, with the cell it is of."""
         cells: dict[str, str] = {}
         tasks = []
+        self.orders.clear()
         for fields, digest in content_digests(self.tasks, {}, _TASK_FIELDS):
-            step, uuid, index, order_uuid, final, engine = fields
+            step, uuid, index, order_uuid, final, engine, key = fields
             if step == _ORDER:
                 cells[uuid] = digest
+                self.orders[key].add(uuid)
             # Tasks of before there were several steps do not say whether they count.
             elif step in _ENERGIES and final is not False and self.mine(uuid):
-                tasks.append((uuid, index, order_uuid, engine, digest))
+                tasks.append((uuid, index, order_uuid, engine, key, digest))
         corrected_by = [version(name) for name in _CORRECTED_BY]
         newest: dict[str, tuple[int, str]] = {}
-        for uuid, index, order_uuid, engine, digest in tasks:
+        for uuid, index, order_uuid, engine, key, digest in tasks:
             releases = corrected_by if "vasp" in str(engine) else ()
-            both = input_digest(digest, cells.get(order_uuid), releases)
+            orders = self.orders.get(key, set()) | {order_uuid}
+            made = sorted(cells[one] for one in orders if one in cells)
+            both = input_digest(digest, cells.get(order_uuid), made, releases)
             newest[uuid] = max(newest.get(uuid, (-1, "")), (index or 0, both))
         return {uuid: digest for uuid, (_, digest) in newest.items()}
 
@@ -163,21 +171,37 @@ class EntriesBuilder(ScreeningBuilder):
             max(group, key=lambda task: task.get("index") or 0)
             for group in by_key(self.tasks, names, "uuid", criteria={}).values()
         ]
-        orders = [task["metadata"].get("order_uuid") for task in tasks]
-        cells = by_key(
-            self.tasks, [uuid for uuid in orders if uuid], "uuid", criteria={}
-        )
+        keys = {task["metadata"].get("content_key") for task in tasks}
+        orders = {task["metadata"].get("order_uuid") for task in tasks} - {None}
+        orders = orders.union(*(self.orders.get(key, ()) for key in keys))
+        cells = by_key(self.tasks, sorted(orders), "uuid", criteria={})
         return {
             "kind": "candidate",
             "inputs": [
                 {
                     "task": task,
                     "cell": _cell_of(task, cells),
+                    "series": self._series(task, cells),
                     "input_digest": digests[task["uuid"]],
                 }
                 for task in tasks
             ],
         }
+
+    def _series(
+        self,
+        task: Mapping[str, Any],
+        cells: Mapping[str, Sequence[Mapping[str, Any]]],
+    ) -> dict[str, list[str]]:
+        """Join what every job said that ordered the candidate with these settings."""
+        key = task["metadata"].get("content_key")
+        jobs = [
+            job
+            for uuid in sorted(self.orders.get(key, ()))
+            for job in cells.get(uuid, ())
+        ]
+        jobs.sort(key=lambda job: str(job.get("completed_at")))
+        return joined(series_of(_cells(job["output"])) for job in jobs)
 
     def _reference_batch(
         self, names: Sequence[str], digests: Mapping[str, str]
@@ -200,7 +224,12 @@ class EntriesBuilder(ScreeningBuilder):
         """Return the entries of one batch of tasks or references."""
         if item["kind"] == "candidate":
             made = [
-                candidate_entry(part["task"], part["cell"], part["input_digest"])
+                candidate_entry(
+                    part["task"],
+                    part["cell"],
+                    part["input_digest"],
+                    series=part["series"],
+                )
                 for part in item["inputs"]
             ]
         else:
@@ -223,14 +252,17 @@ def _cell_of(
     """Find the ordered cell that a task relaxed."""
     metadata = task["metadata"]
     for order in orders.get(metadata.get("order_uuid"), ()):
-        output = order["output"]
-        cells = output if isinstance(output, list) else [output]
         wanted = metadata.get("ordering_id")
-        for cell in cells:
+        for cell in _cells(order["output"]):
             if wanted in (None, cell["ordering_id"]):
                 found: Mapping[str, Any] = cell
                 return found
     return None
+
+
+def _cells(output: object) -> list[Any]:
+    """Return the cells that an ordering job made."""
+    return output if isinstance(output, list) else [output]
 
 
 def _reference_entry_id(doc: Mapping[str, Any]) -> str:
@@ -238,7 +270,11 @@ def _reference_entry_id(doc: Mapping[str, Any]) -> str:
 
 
 def candidate_entry(
-    task: Mapping[str, Any], cell: Mapping[str, Any] | None, digest: str
+    task: Mapping[str, Any],
+    cell: Mapping[str, Any] | None,
+    digest: str,
+    *,
+    series: Mapping[str, Sequence[str]] | None = None,
 ) -> EntryDoc:
     """
     Make the entry of one relaxed ordering.
@@ -251,6 +287,8 @@ def candidate_entry(
         The ordered cell that was relaxed, where it is known.
     digest
         Digest of the inputs.
+    series
+        Method → ids of the candidate's orderings in their order, where they are known.
 
     Returns
     -------
@@ -266,6 +304,9 @@ def candidate_entry(
         "content_key": metadata["content_key"],
         "engine": metadata["calculation"]["engine"],
         "calculation": metadata["calculation"],
+        "ordering_id": metadata.get("ordering_id"),
+        "ordering_method": metadata.get("ordering_method"),
+        "ordering_series": series or {},
         "input_digest": digest,
     }
     try:
@@ -297,7 +338,11 @@ def _read_entry(
     energy = None
     if not failure:
         energy, failure = _energy(task, calculation, structure, ordered)
-    method = task["metadata"].get("ordering_method")
+    if ordered is not None:
+        common = common | {
+            "ordering_id": ordered.ordering_id,
+            "ordering_method": str(ordered.method),
+        }
     return EntryDoc(
         **common,
         formula=formula,
@@ -306,8 +351,6 @@ def _read_entry(
         state=EntryState.REJECTED if failure else EntryState.USED,
         reason=failure,
         energy=energy,
-        ordering_id=ordered.ordering_id if ordered else None,
-        ordering_method=str(ordered.method) if ordered else method,
         assignment=ordered.assignment if ordered else None,
         deviation=ordered.deviation if ordered else {},
         ordering_score=ordered.score if ordered else None,

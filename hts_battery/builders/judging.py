@@ -45,6 +45,7 @@ ENTRY_FIELDS = (
     "calculator",
     "calculation",
     "energy",
+    "ordering_id",
     "ordering_method",
     "assignment",
     "deviation",
@@ -379,6 +380,8 @@ def _ordering(entry: Mapping[str, Any], scheme: str) -> OrderingEnergy:
     total = sum(adjustment["value"] for adjustment in energy["adjustments"])
     return OrderingEnergy(
         entry_id=entry["entry_id"],
+        ordering_id=entry.get("ordering_id"),
+        source=entry.get("source"),
         method=method,
         kind=ordering_kind(method),
         energy_per_atom=energy["energy_per_atom"],

@@ -92,6 +92,7 @@ class ScreeningBuilder(Builder):
         self.run_id = options.run_id
         self._run_id = options.run_id or new_run_id()
         self.read = self.written = self.failed = self.unchanged = self.removed = 0
+        self.unmade = 0
         self.stored: set[tuple[Any, ...]] = set()
         self._digests: list[str] = []
         self.before_write: Callable[[], None] | None = None
@@ -167,6 +168,7 @@ class ScreeningBuilder(Builder):
             failed=self.failed,
             unchanged=self.unchanged,
             removed=self.removed,
+            unmade=self.unmade,
             seconds=seconds,
         )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import logging
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.builders.digests import input_digest
@@ -20,27 +21,34 @@ from hts_battery.schemas.species_table import METAL_ROLES, species_properties
 from hts_battery.schemas.summary import SummaryDoc, element_pairs, temperature_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from maggma.core import Store
 
     from hts_battery.schemas.thermo import ThermoDoc
 
-_RECORD_FIELDS = (
+    Records = dict[float, tuple[str, str | None]]
+    """Temperature in K → digest of the inputs and version of the hull."""
+
+logger = logging.getLogger(__name__)
+
+RECORD_FIELDS = (
     "candidate_id",
     "temperature",
     "state",
     "input_digest",
     "hull_version",
 )
+"""What says of a stability whether it belongs to the others of its candidate."""
 
 
 class SummaryBuilder(ScreeningBuilder):
     """
     Join what is known of each candidate of one campaign.
 
-    A candidate whose records at different temperatures were not made from the same
-    inputs, because a build was killed between them, keeps its summary until they are.
+    A candidate whose records were not made from the same inputs on one hull, or not
+    for every temperature, keeps the summary it has until they are, and is counted and
+    named in the log: :func:`why_unmade`.
 
     Parameters
     ----------
@@ -95,15 +103,20 @@ class SummaryBuilder(ScreeningBuilder):
         }
         for name in known:
             self.knows(name)
-        digests = self._digests_of_records()
-        self.remove("candidate_id", set(known) - set(digests))
-        outdated = []
-        for name, digest in digests.items():
-            self.saw(digest or "")
-            if digest in (None, known.get(name)):
-                self.unchanged += 1
+        groups = self._groups()
+        self.remove("candidate_id", set(known) - set(groups))
+        digests: dict[str, str] = {}
+        unmade: Counter[str] = Counter()
+        for name, group in groups.items():
+            why = why_unmade(group, self.temperatures)
+            self.saw(why or input_digest(sorted(group.items())))
+            if why is None:
+                digests[name] = input_digest(sorted(group.items()))
             else:
-                outdated.append(name)
+                unmade[why] += 1
+        self._tell_unmade(unmade)
+        outdated = [name for name in digests if known.get(name) != digests[name]]
+        self.unchanged = len(digests) - len(outdated)
         for names in self.batches(outdated):
             records = by_key(self.thermo, names, "candidate_id", criteria=self.scope)
             docs = by_key(self.candidates, names, "candidate_id", criteria={})
@@ -121,31 +134,22 @@ class SummaryBuilder(ScreeningBuilder):
                 ]
             }
 
-    def _digests_of_records(self) -> dict[str, str | None]:
-        """Digest each candidate's records; None while they do not belong together."""
-        groups: dict[str, dict[float, tuple[str, str | None]]] = defaultdict(dict)
-        failed = set()
-        for record in self.thermo.query(self.scope, properties=list(_RECORD_FIELDS)):
-            name = record["candidate_id"]
-            if not self.mine(name):
-                continue
-            if record["state"] != "successful":
-                failed.add(name)
-            groups[name][record["temperature"]] = (
-                record["input_digest"],
-                record["hull_version"],
+    def _tell_unmade(self, unmade: Counter[str]) -> None:
+        self.unmade = unmade.total()
+        for why, number in unmade.most_common():
+            logger.warning(
+                "%d candidates of %s have no summary of all temperatures: %s; "
+                "`hts build all` judges them again",
+                number,
+                self.campaign,
+                why,
             )
-        return {
-            name: self._digest(group)
-            for name, group in groups.items()
-            if name not in failed
-        }
 
-    def _digest(self, group: Mapping[float, tuple[str, str | None]]) -> str | None:
-        whole = set(group) == set(self.temperatures)
-        if not whole or len(set(group.values())) > 1:
-            return None
-        return input_digest(sorted(group.items()))
+    def _groups(self) -> dict[str, Records]:
+        records = self.thermo.query(self.scope, properties=list(RECORD_FIELDS))
+        return grouped_records(
+            record for record in records if self.mine(record["candidate_id"])
+        )
 
     def process_item(self, item: dict[str, Any]) -> dict[str, Any]:
         """Return the summaries of one batch."""
@@ -158,6 +162,61 @@ class SummaryBuilder(ScreeningBuilder):
             for part in item["inputs"]
         ]
         return {"documents": dumped(made), "failed": 0}
+
+
+def grouped_records(records: Iterable[Mapping[str, Any]]) -> dict[str, Records]:
+    """
+    Group the stabilities of a campaign by candidate, without those of which one failed.
+
+    Parameters
+    ----------
+    records
+        Of each :data:`RECORD_FIELDS`.
+    """
+    groups: dict[str, Records] = defaultdict(dict)
+    failed = set()
+    for record in records:
+        name = record["candidate_id"]
+        if record["state"] != "successful":
+            failed.add(name)
+        groups[name][record["temperature"]] = (
+            record["input_digest"],
+            record["hull_version"],
+        )
+    return {name: group for name, group in groups.items() if name not in failed}
+
+
+def why_unmade(records: Records, temperatures: Sequence[float]) -> str | None:
+    """
+    Say why the stabilities of a candidate cannot be one summary; None where they can.
+
+    Parameters
+    ----------
+    records
+        Temperature in K → digest of the inputs and version of the hull.
+    temperatures
+        In K, at which it must have been judged.
+
+    Examples
+    --------
+    >>> why_unmade({0.0: ("i", "h")}, [0.0, 1000.0])
+    'not judged at 1000 K'
+    >>> why_unmade({0.0: ("i", "h"), 1000.0: ("i", "g")}, [0.0, 1000.0])
+    'judged on different hulls: h at 0 K, g at 1000 K'
+    """
+    missing = sorted(set(temperatures) - set(records))
+    if missing:
+        return f"not judged at {', '.join(f'{kelvin:g}' for kelvin in missing)} K"
+    surplus = sorted(set(records) - set(temperatures))
+    if surplus:
+        said = ", ".join(f"{kelvin:g}" for kelvin in surplus)
+        return f"still judged at {said} K, which the campaign does not ask for"
+    if len({version for _, version in records.values()}) > 1:
+        said = ", ".join(f"{records[k][1]} at {k:g} K" for k in sorted(records))
+        return f"judged on different hulls: {said}"
+    if len(set(records.values())) > 1:
+        return "judged from different inputs at different temperatures"
+    return None
 
 
 def candidate_summary(
@@ -231,6 +290,7 @@ def candidate_summary(
         decomposition=first.decomposition,
         n_orderings=estimates.n_orderings if estimates else 1,
         n_random_orderings=estimates.n_random if estimates else 0,
+        orderings_by_campaign=record.orderings_by_campaign,
         lowest_ordering_kind=estimates.lowest_kind if estimates else None,
         ordering_spread=estimates.random_spread if estimates else None,
         entry_id=str(record.entry_id),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.builders.digests import CODE_VERSION, input_digest
@@ -13,6 +13,7 @@ from hts_battery.builders.judging import (
     judge,
     other_candidates,
 )
+from hts_battery.builders.own_orderings import campaign_entries
 from hts_battery.builders.reasons import (
     REMOVED,
     HullNews,
@@ -169,7 +170,6 @@ class ThermoBuilder(ScreeningBuilder):
                         "candidate": docs[name][0],
                         "entries": energies[name],
                         "input_digest": digests[name],
-                        "temperatures": outdated[name],
                         "old": {r["temperature"]: r for r in old.get(name, ())},
                     }
                     for name in names
@@ -189,30 +189,15 @@ class ThermoBuilder(ScreeningBuilder):
         )
 
     def _energies(self) -> dict[str, list[dict[str, Any]]]:
-        """Usable entries of each member, made with the campaign's settings."""
-        members = [
-            name
-            for name in self.members.distinct(
-                "candidate_id", {"campaign": self.campaign.name}
-            )
-            if self.campaign.stability.other_candidates or self.mine(name)
-        ]
-        relaxation = self.campaign.relaxation.model_dump(mode="json")
-        energies: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for entry in query_values(
-            self.entries,
-            "candidate_id",
-            members,
-            criteria={"kind": EntryKind.CANDIDATE, "engine": self.campaign.engine},
-            properties=[*ENTRY_FIELDS, "state"],
-        ):
-            entry.pop("_id", None)
-            used = entry.pop("state") == EntryState.USED
-            if used and entry["calculation"]["relaxation"] == relaxation:
-                energies[entry["candidate_id"]].append(entry)
-        for group in energies.values():
-            group.sort(key=lambda entry: entry["entry_id"])
-        return energies
+        """Usable entries of each member, of the orderings that are asked for."""
+        return campaign_entries(
+            self.campaign,
+            (self.members, self.entries),
+            fields=ENTRY_FIELDS,
+            is_wanted=lambda name: (
+                self.campaign.stability.other_candidates or self.mine(name)
+            ),
+        )
 
     def _others(
         self, energies: Mapping[str, Sequence[Mapping[str, Any]]]
@@ -278,33 +263,45 @@ class ThermoBuilder(ScreeningBuilder):
         digests: Mapping[str, str],
         known: Mapping[str, Mapping[float, Mapping[str, Any]]],
         stored: StoredHulls,
-    ) -> dict[str, list[float]]:
-        """Temperatures at which each candidate must be judged again."""
-        outdated: dict[str, list[float]] = {}
+    ) -> set[str]:
+        """Candidates that must be judged again."""
+        outdated: set[str] = set()
         doubtful: dict[str, list[str]] = defaultdict(list)
         for name, digest in digests.items():
             records = known.get(name, {})
-            for temperature in self.temperatures:
+            wanted = [records.get(temperature) for temperature in self.temperatures]
+            for _ in wanted:
                 self.saw(digest)
-                record = records.get(temperature)
-                if record is None or self._must_be_made(record, digest, stored):
-                    outdated.setdefault(name, []).append(temperature)
-                elif record["hull_version"] not in stored.current:
-                    doubtful[record["hull_version"]].append(name)
-        affected = self._affected(doubtful, stored)
-        for name in affected:
-            outdated[name] = list(self.temperatures)
-        self.unchanged = self.read - sum(map(len, outdated.values()))
+            if self._must_be_made(wanted, digest, stored):
+                outdated.add(name)
+                continue
+            version = records[self.temperatures[0]]["hull_version"]
+            if version not in stored.current:
+                doubtful[version].append(name)
+        outdated |= self._affected(doubtful, stored)
+        self.unchanged = self.read - len(outdated) * len(self.temperatures)
         return outdated
 
     def _must_be_made(
-        self, record: Mapping[str, Any], digest: str, stored: StoredHulls
+        self,
+        records: Sequence[Mapping[str, Any] | None],
+        digest: str,
+        stored: StoredHulls,
     ) -> bool:
-        if record["input_digest"] != digest:
+        """
+        Say whether a candidate is judged again, at all temperatures together.
+
+        Its records are terms of one comparison: one that is made later than the others
+        might stand on another hull.
+        """
+        found = [record for record in records if record is not None]
+        versions = {record["hull_version"] for record in found}
+        if len(found) < len(records) or len(versions) > 1:
             return True
-        if record["state"] == "failed":
-            return self.retry_failed or record["hull_version"] not in stored.waiting
-        return False
+        if any(record["input_digest"] != digest for record in found):
+            return True
+        failed = any(record["state"] == "failed" for record in found)
+        return failed and (self.retry_failed or not versions <= set(stored.waiting))
 
     def _affected(
         self, doubtful: Mapping[str, Sequence[str]], stored: StoredHulls
@@ -381,7 +378,7 @@ class ThermoBuilder(ScreeningBuilder):
         for part, outcome in zip(item["inputs"], outcomes, strict=True):
             made = [
                 self._record(outcome, temperature, part, item)
-                for temperature in part["temperatures"]
+                for temperature in self.temperatures
             ]
             records += made
             changes += [
@@ -416,6 +413,9 @@ class ThermoBuilder(ScreeningBuilder):
             entry_id=outcome.entry_id,
             engine=self.campaign.engine,
             orderings=outcome.orderings,
+            orderings_by_campaign=Counter(
+                one.source for one in outcome.orderings if one.source
+            ),
             flags=outcome.flags,
             deviation=dict(outcome.deviation),
             result=result,

@@ -18,12 +18,14 @@ from hts_battery.schemas.dispatch import (
     Hold,
     Submission,
 )
+from hts_battery.schemas.ordering_series import covers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from hts_battery.connections.locks import Lease
     from hts_battery.connections.stores import Stores
+    from hts_battery.schemas.structure import OrderingMethod
 
 logger = logging.getLogger(__name__)
 
@@ -171,34 +173,59 @@ def _plain(doc: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def keys_in_hand(stores: Stores, *, besides: str) -> set[str]:
+def keys_in_hand(
+    stores: Stores, wanted: Mapping[OrderingMethod, int], *, besides: str
+) -> set[str]:
     """
-    Return the content keys that other campaigns are about to compute.
+    Return the content keys of which other campaigns are about to compute enough.
+
+    Parameters
+    ----------
+    stores
+        Open stores.
+    wanted
+        Method → orderings that are asked for: a campaign that asks for fewer is left
+        out.
+    besides
+        Campaign that is left out.
+    """
+    enough = [
+        doc["name"]
+        for doc in stores.campaigns.query(
+            properties=["name", "spec.structure.n_orderings"]
+        )
+        if covers(doc["spec"]["structure"]["n_orderings"], wanted)
+    ]
+    cancelled = {
+        one.campaign for one in read_submissions(stores) if one.hold is Hold.CANCELLED
+    }
+    return {
+        item.content_key
+        for block in map(
+            _block, stores.backlog.query({"campaign": {"$in": enough, "$ne": besides}})
+        )
+        for item in block.items
+        if item.ending is None
+        and (item.dispatch_id is None or covers(item.asked, wanted))
+        and (item.dispatch_id is not None or block.campaign not in cancelled)
+    }
+
+
+def keys_sent(stores: Stores, *, besides: str | None = None) -> set[str]:
+    """
+    Return the content keys that are in the launchpad, or in a queue, now.
 
     Parameters
     ----------
     stores
         Open stores.
     besides
-        Campaign that is left out.
+        Campaign that is left out; none leaves out none.
     """
-    cancelled = {
-        one.campaign for one in read_submissions(stores) if one.hold is Hold.CANCELLED
-    }
+    criteria = {} if besides is None else {"campaign": {"$ne": besides}}
     return {
         item.content_key
-        for block in map(_block, stores.backlog.query({"campaign": {"$ne": besides}}))
-        for item in block.items
-        if item.ending is None
-        and (item.dispatch_id is not None or block.campaign not in cancelled)
-    }
-
-
-def keys_sent(stores: Stores) -> set[str]:
-    """Return the content keys that are in the launchpad, or in a queue, now."""
-    return {
-        item.content_key
-        for block in map(_block, stores.backlog.query())
+        for block in map(_block, stores.backlog.query(criteria))
         for item in block.items
         if item.dispatch_id is not None and item.ending is None
     }

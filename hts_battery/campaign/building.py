@@ -281,8 +281,8 @@ def _mark_interrupted(stores: Stores) -> None:
 
 def _options(spec: CampaignSpec, asked: _Asked) -> dict[str, Any]:
     return {
-        "engine": spec.engine,
-        "relaxation": spec.relaxation.model_dump(mode="json"),
+        **spec.calculation,
+        "n_orderings": dict(spec.structure.n_orderings),
         "temperatures": _temperatures(spec, asked),
         "entropy": spec.entropy.model_dump(mode="json"),
         "stability": spec.stability.model_dump(mode="json"),

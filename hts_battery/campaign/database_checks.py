@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from hts_battery.builders.summary import RECORD_FIELDS, grouped_records, why_unmade
 from hts_battery.campaign.backlog import read_blocks, read_submissions
+from hts_battery.campaign.building import stored_campaigns
 from hts_battery.connections.health import (
     clock_skew,
     dead_locks,
@@ -19,6 +22,7 @@ from hts_battery.connections.launchpad_contents import read_workflows
 from hts_battery.connections.layout import check_layout
 from hts_battery.errors import StoreError
 from hts_battery.schemas.finding import Finding, Level
+from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -178,6 +182,29 @@ def backlog(stores: Stores) -> Iterable[Finding]:
                 f"{_some(fireworks)} of the launchpad is not there or not whole",
                 where=stores.database.location,
                 action="hts launchpad feed puts them back",
+            )
+
+
+def summaries(stores: Stores) -> Iterable[Finding]:
+    """Find stabilities of one candidate that cannot be put side by side."""
+    for spec in stored_campaigns(stores):
+        records = stores.thermo.query(
+            {"campaign": spec.name}, properties=list(RECORD_FIELDS)
+        )
+        temperatures = spec.temperatures or get_settings().temperatures
+        unmade = Counter(
+            why
+            for group in grouped_records(records).values()
+            if (why := why_unmade(group, temperatures)) is not None
+        )
+        for why, number in unmade.most_common(_SHOWN):
+            yield Finding(
+                check="summaries",
+                level=Level.PROBLEM,
+                what=f"{number} candidates of {spec.name} have no summary of all "
+                f"temperatures: {why}",
+                where=stores.database.location,
+                action="hts build all judges them again",
             )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.campaign.backlog import reopened
@@ -21,6 +21,7 @@ from hts_battery.schemas.dispatch import (
     EndingKind,
     Hold,
 )
+from hts_battery.schemas.ordering_series import covers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from hts_battery.schemas.archive import ArchivedWorkflow
     from hts_battery.schemas.campaign import GateSpec
     from hts_battery.schemas.dispatch import BacklogItem
+    from hts_battery.schemas.structure import OrderingMethod
 
 _BATCH = 50
 _SECONDS_PER_HOUR = 3600
@@ -56,6 +58,7 @@ class Context:
     """What judging needs to know of a campaign."""
 
     gate: GateSpec | None
+    wanted: Mapping[OrderingMethod, int]
     nodes: int
     hold: Hold | None
     now: datetime
@@ -81,6 +84,7 @@ def _harvest(look: Look, ended: Sequence[ArchivedWorkflow]) -> None:
     reports = read_reports(look.stores, ended)
     context = Context(
         gate=look.spec.gate,
+        wanted=look.spec.structure.n_orderings,
         nodes=look.submission.nodes,
         hold=look.submission.hold,
         now=look.now,
@@ -196,11 +200,15 @@ def judge(
             "time": context.now,
         }
         if key in entries:
-            found[key] = _reported(entries[key], cost)
+            outcome = _reported(entries[key], cost)
         else:
-            found[key] = _judged(
+            outcome = _judged(
                 item, workflow, known.get(key, Calculated()), context, cost
             )
+        if not covers(item.asked, context.wanted):
+            # The campaign asks for more since it was sent.
+            outcome = replace(outcome, again=context.hold is not Hold.CANCELLED)
+        found[key] = outcome
     return found
 
 
@@ -236,43 +244,47 @@ def _judged(
 ) -> Outcome:
     """Judge a candidate by the Fireworks and by what is stored of it."""
     released = item.candidate_id in context.released
+    own = known.asked_for(item.asked)
+    # What failed of orderings that others ask for is theirs to try again.
+    others = tuple(one for one in known.failures if one not in own.failures)
     # FireWorks fails what runs beside one that was deleted, whatever came of it.
     new = [] if _lacks_one(workflow) else failures_of(workflow)
     if item.retry:
-        known.failures = ()
-    before = len(known.failures)
+        own.failures = ()
+    before = len(own.failures)
     # What finished before its chunk was lost has not failed with it.
     whole = [one for one in new if one["step"] == CHUNK_STEP]
-    if whole and not known.needs_work(
+    if whole and not own.needs_work(
         context.gate, released=released, retry_failed=False
     ):
         return Outcome(
             ending=ending_of(
-                ending_kind(known, context.gate, released=released),
-                known.failures,
+                ending_kind(own, context.gate, released=released),
+                own.failures,
                 cost,
             )
         )
-    known.failures = (*known.failures, *new)
+    own.failures = (*own.failures, *new)
     if new:
         classes = [one.failure_class for one in item.earlier if one.failure_class]
         last = failure_class(new[0])
         given_up = str(new[0]["error_class"]).endswith(_GIVEN_UP)
         if not given_up and is_tried_again([*classes, last]):
             return Outcome(ending=ending_of(EndingKind.FAILED, new, cost), again=True)
-    elif known.needs_work(context.gate, released=released, retry_failed=False):
+    elif own.needs_work(context.gate, released=released, retry_failed=False):
         if any(one.state == "DEFUSED" for one in workflow.fireworks):
             # Taken back, stopped between two steps, or deleted by hand.
             return Outcome(
                 ending=ending_of(EndingKind.CANCELLED, (), cost),
                 again=context.hold is not Hold.CANCELLED,
             )
-        known.failures = (dict(WITHOUT_ERROR),)
-    kind = ending_kind(known, context.gate, released=released)
-    changed = item.retry or len(known.failures) > before
+        own.failures = (dict(WITHOUT_ERROR),)
+    kind = ending_kind(own, context.gate, released=released)
+    changed = item.retry or len(own.failures) > before
+    failures = tuple(dict(one) for one in (*others, *own.failures))
     return Outcome(
-        ending=ending_of(kind, known.failures, cost),
-        failures=tuple(dict(one) for one in known.failures) if changed else None,
+        ending=ending_of(kind, own.failures, cost),
+        failures=failures if changed else None,
     )
 
 

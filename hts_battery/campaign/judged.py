@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from hts_battery.builders.own_orderings import PLACE_FIELDS, asked_for
+from hts_battery.builders.summary import RECORD_FIELDS, grouped_records, why_unmade
+from hts_battery.schemas.campaign import CampaignSpec
 from hts_battery.schemas.state import CandidateState
+from hts_battery.schemas.thermo import OrderingScope
+from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -61,23 +66,49 @@ def read_judged(stores: Stores, campaign: str) -> Judged:
     campaign
         Name of the campaign.
     """
-    reasons: dict[str, list[str | None]] = {}
-    for doc in stores.entries.query(
-        {"kind": "candidate"}, properties=["content_key", "reason"]
-    ):
-        reasons.setdefault(doc["content_key"], []).append(doc["reason"])
     scope = {"campaign": campaign}
+    doc = stores.campaigns.query_one({"name": campaign}, properties=["spec"])
+    spec = None if doc is None else CampaignSpec.model_validate(doc["spec"])
+    reasons = _reasons(stores, spec)
+    pooled = spec is not None and spec.stability.orderings is OrderingScope.POOLED
+    records = list(stores.thermo.query(scope, properties=[*RECORD_FIELDS, "error"]))
+    temperatures = (spec and spec.temperatures) or get_settings().temperatures
+    unmade = {
+        name: f"no summary of all temperatures: {why}; run `hts build all`"
+        for name, group in grouped_records(records).items()
+        if (why := why_unmade(group, temperatures)) is not None
+    }
+    failed = {
+        record["candidate_id"]: record["error"]
+        for record in records
+        if record["state"] == "failed"
+    }
     return Judged(
         ranked=frozenset(stores.summary.distinct("candidate_id", scope)),
-        unjudged={
-            doc["candidate_id"]: doc["error"]
-            for doc in stores.thermo.query(
-                {**scope, "state": "failed"}, properties=["candidate_id", "error"]
-            )
-        },
+        unjudged={**unmade, **failed},
         rejected={key: said[0] for key, said in reasons.items() if None not in said},
-        usable=frozenset(key for key, said in reasons.items() if None in said),
+        usable=None
+        if pooled
+        else frozenset(key for key, said in reasons.items() if None in said),
     )
+
+
+def _reasons(stores: Stores, spec: CampaignSpec | None) -> dict[str, list[str | None]]:
+    """Content key → why each ordering that counts is rejected; None where it is not."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for entry in stores.entries.query(
+        {"kind": "candidate"},
+        properties=["entry_id", "content_key", "reason", "state", *PLACE_FIELDS],
+    ):
+        groups.setdefault(entry["content_key"], []).append(entry)
+    if spec is not None:
+        wanted = spec.structure.n_orderings
+        groups = {key: asked_for(group, wanted) for key, group in groups.items()}
+    return {
+        key: [entry["reason"] for entry in group]
+        for key, group in groups.items()
+        if group
+    }
 
 
 def note_judged(

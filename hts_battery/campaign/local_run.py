@@ -137,10 +137,14 @@ class _Run:
         for _, candidate in self.campaign.members():
             key = self.campaign.key(candidate)
             if key not in sent and self._needs_work(
-                candidate, known.get(key, Calculated())
+                candidate, self._own(known.get(key, Calculated()))
             ):
                 found.append(candidate)
         return found
+
+    def _own(self, known: Calculated) -> Calculated:
+        """Leave the orderings that this campaign asks for."""
+        return known.asked_for(self.campaign.spec.structure.n_orderings)
 
     def _needs_work(self, candidate: CandidateDoc, known: Calculated) -> bool:
         return known.needs_work(
@@ -188,7 +192,7 @@ class _Run:
                 return False
             # Another process may have finished it since the list was made.
             known = read_one(self.stores, key)
-            if not self._needs_work(candidate, known):
+            if not self._needs_work(candidate, self._own(known)):
                 return False
             self._compute(candidate, key, known)
             return True
@@ -200,7 +204,13 @@ class _Run:
         )
 
         refuse_full(self.launch_folder, get_settings().launch_quota)
-        kept = () if self.retry_failed else known.failures
+        own = self._own(known)
+        # What failed of orderings that others ask for is theirs to try again.
+        kept = [
+            one
+            for one in known.failures
+            if not self.retry_failed or one not in own.failures
+        ]
         failures = _Failures(candidate, key, self.stores, [dict(one) for one in kept])
         failures.write()
         try:
@@ -211,7 +221,7 @@ class _Run:
         run_candidate(
             self.maker,
             candidate,
-            known,
+            own,
             self.stores.job_store,
             self.launch_folder,
             hull=hull,

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from hts_battery.campaign.backlog import Backlog, write_submission
+from hts_battery.campaign.backlog import Backlog, keys_sent, write_submission
 from hts_battery.campaign.local_run import released_ids
 from hts_battery.campaign.parcels import ParcelMaker, Prepared, stored_spec
 from hts_battery.connections.launchpad_contents import SentWorkflow, read_workflows
@@ -87,6 +87,11 @@ class Look:
         return frozenset(released_ids(self.name, self.stores))
 
     @cached_property
+    def elsewhere(self) -> set[str]:
+        """Keys that other campaigns have sent, of which some orderings may be due."""
+        return keys_sent(self.stores, besides=self.name)
+
+    @cached_property
     def parcels(self) -> ParcelMaker:
         """What makes parcels; slow, so only where something is sent."""
         return ParcelMaker(
@@ -106,7 +111,11 @@ class Look:
     def prepared(self, items: Sequence[BacklogItem]) -> Prepared:
         """Read what must be known of waiting candidates before they are sent."""
         return Prepared.read(
-            self.stores, items, at_hand=self.candidates, released=self.released
+            self.stores,
+            items,
+            at_hand=self.candidates,
+            released=self.released,
+            wanted=self.spec.structure.n_orderings,
         )
 
     def waiting(self) -> list[BacklogItem]:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from hts_battery.flows.recorded import Failure
     from hts_battery.schemas.dispatch import BacklogItem, Submission
     from hts_battery.schemas.gate import HullSnapshot
+    from hts_battery.schemas.structure import OrderingMethod
 
 _BATCH = 100  # the embedded server compares every document with every key
 
@@ -65,6 +66,8 @@ class Prepared:
         Content key → what is known of its calculation.
     released
         Candidates that pass the gate.
+    wanted
+        Method → orderings that the campaign asks for.
     """
 
     def __init__(
@@ -72,10 +75,12 @@ class Prepared:
         documents: dict[str, CandidateDoc],
         known: dict[str, Calculated],
         released: frozenset[str],
+        wanted: Mapping[OrderingMethod, int],
     ) -> None:
         self.documents = documents
         self.known = known
         self.released = released
+        self.wanted = wanted
 
     @classmethod
     def read(
@@ -85,6 +90,7 @@ class Prepared:
         *,
         at_hand: Mapping[str, CandidateDoc],
         released: frozenset[str],
+        wanted: Mapping[OrderingMethod, int],
     ) -> Prepared:
         """
         Read them in a few queries.
@@ -99,6 +105,8 @@ class Prepared:
             Candidates that need not be read, by their ids.
         released
             Those that pass the gate.
+        wanted
+            Method → orderings that the campaign asks for.
         """
         wanted_ids = {item.candidate_id for item in items}
         documents = {one: at_hand[one] for one in wanted_ids if one in at_hand}
@@ -109,10 +117,14 @@ class Prepared:
                 doc.pop("_id", None)
                 documents[doc["candidate_id"]] = CandidateDoc.model_validate(doc)
         known = read_some(stores, [item.content_key for item in items])
-        return cls(documents, known, released)
+        return cls(documents, known, released, wanted)
 
     def calculated(self, item: BacklogItem) -> Calculated:
-        """Return what is known of the calculation of a candidate."""
+        """Return what is known of the orderings of a candidate that are asked for."""
+        return self.all_of(item).asked_for(self.wanted)
+
+    def all_of(self, item: BacklogItem) -> Calculated:
+        """Return what is known of a candidate, orderings of other campaigns too."""
         return self.known.get(item.content_key, Calculated())
 
 
@@ -212,9 +224,8 @@ class ParcelMaker:
                     hull=None if hull is None else hull.digest,
                     released=item.candidate_id in prepared.released,
                     retry=item.retry,
-                    failures=tuple(
-                        dict(one) for one in prepared.calculated(item).failures
-                    ),
+                    failures=tuple(dict(one) for one in prepared.all_of(item).failures),
+                    finished=tuple(sorted(prepared.calculated(item).finished)),
                 )
             )
         return chunk_job(

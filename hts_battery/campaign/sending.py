@@ -73,7 +73,10 @@ def _insert_again(look: Look, missing: Sequence[Sequence[BacklogItem]]) -> None:
     whole: list[Sequence[BacklogItem]] = []
     for items in missing:
         # The campaign file may have been changed meanwhile.
-        if any(_is_stranger(look, item, prepared) for item in items):
+        asks = look.spec.structure.n_orderings
+        if any(
+            item.asked != asks or _is_stranger(look, item, prepared) for item in items
+        ):
             _put_back(look, items)
         else:
             whole.append(items)
@@ -130,7 +133,9 @@ def top_up(look: Look) -> None:
     look
         The look at the campaign.
     """
-    waiting = look.waiting()[: room(look)]
+    # What another campaign computes now is looked at again when it has ended.
+    free = [one for one in look.waiting() if one.content_key not in look.elsewhere]
+    waiting = free[: room(look)]
     step = BATCH * look.submission.chunk
     for start in range(0, len(waiting), step):
         _send(look, waiting[start : start + step])
@@ -168,7 +173,11 @@ def _send(look: Look, waiting: Sequence[BacklogItem]) -> None:
         dispatch_id = str(uuid4())
         chunk = todo[start : start + look.submission.chunk]
         for item in chunk:
-            look.backlog.change(item.content_key, dispatch_id=dispatch_id)
+            look.backlog.change(
+                item.content_key,
+                dispatch_id=dispatch_id,
+                asked=dict(look.spec.structure.n_orderings),
+            )
         chunks.append(chunk)
     _insert(look, chunks, prepared)
     look.counts["sent"] += len(todo)
@@ -198,11 +207,13 @@ def _is_settled(look: Look, item: BacklogItem, prepared: Prepared) -> bool:
         if failure is None:
             return False
         known.failures = (*known.failures, failure)
+        failures = (*prepared.all_of(item).failures, failure)
         look.lease.check()
-        store_failures(look.stores, item.content_key, item.candidate_id, known.failures)
+        store_failures(look.stores, item.content_key, item.candidate_id, failures)
     kind = ending_kind(known, gate, released=released)
     ending = ending_of(kind, known.failures, {"time": look.now})
-    look.backlog.change(item.content_key, ending=ending)
+    asked = dict(look.spec.structure.n_orderings)
+    look.backlog.change(item.content_key, ending=ending, asked=asked)
     look.counts["ended"] += 1
     return True
 

@@ -139,6 +139,7 @@ def standings(
         Folder of the execution record.
     """
     name, gate = campaign.spec.name, campaign.spec.gate
+    wanted = campaign.spec.structure.n_orderings
     members = set(stores.members.distinct("candidate_id", {"campaign": name}))
     released = released_ids(name, stores)
     judged = read_judged(stores, name)
@@ -150,7 +151,7 @@ def standings(
     for _, candidate in campaign.members():
         one = candidate.candidate_id
         key = campaign.key(candidate)
-        known = calculated.get(key, _NOTHING)
+        known = calculated.get(key, _NOTHING).asked_for(wanted)
         outcome, why = outcome_of(known, None if one in released else gate)
         sent, sent_reason = sent_of(dispatched.place(key))
         said, said_reason = judged.state(one, key)
@@ -215,4 +216,6 @@ def _failure(known: Calculated) -> str | None:
 
 def _share(known: Calculated) -> str:
     done = len(known.finished) + len(known.failed)
+    if known.n_orderings is None:
+        return f"{done} orderings computed, more are asked for"
     return f"{done} of {known.n_orderings} orderings computed"

@@ -243,7 +243,9 @@ class _Outcomes:
         found = read_some(stores, asked) if asked else {}
         read = {
             key: outcome_of(
-                found.get(key, Calculated()),
+                found.get(key, Calculated()).asked_for(
+                    known.spec.structure.n_orderings
+                ),
                 None if members[key] in released else gate,
             )
             for key in asked
@@ -274,6 +276,8 @@ def _must_be_asked(place: Place | None, known: Registered) -> bool:
     if outcome is not last and outcome["kind"] != EndingKind.COMPUTED:
         # What failed before a cancellation may have been about to be tried again.
         return True
+    if place.item.get("asked") != known.spec.structure.n_orderings:
+        return True  # sent when the file asked for other numbers of orderings
     return outcome["kind"] == EndingKind.GATED and not known.gate_stood(
         place.campaign, datetime.fromisoformat(outcome["time"])
     )

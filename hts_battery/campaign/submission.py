@@ -31,6 +31,7 @@ from hts_battery.schemas.dispatch import (
     Hold,
     Submission,
 )
+from hts_battery.schemas.ordering_series import covers
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -274,7 +275,8 @@ class _Sorting:
         self._stores = stores
         self._backlog = backlog
         self._retry = retry_failed
-        self._elsewhere = keys_in_hand(stores, besides=campaign.spec.name)
+        self._wanted = campaign.spec.structure.n_orderings
+        self._elsewhere = keys_in_hand(stores, self._wanted, besides=campaign.spec.name)
         self._released = released_ids(campaign.spec.name, stores)
         self._calculated: dict[str, Calculated] | None = None
 
@@ -287,8 +289,10 @@ class _Sorting:
             ending = self._backlog[key].ending
             if ending is None:
                 return False
-            if ending.kind is EndingKind.COMPUTED and (
-                ending.failure_class is None or not self._retry
+            if (
+                ending.kind is EndingKind.COMPUTED
+                and covers(self._backlog[key].asked, self._wanted)
+                and (ending.failure_class is None or not self._retry)
             ):
                 return False
         return self._known(key).needs_work(
@@ -300,4 +304,4 @@ class _Sorting:
     def _known(self, key: str) -> Calculated:
         if self._calculated is None:
             self._calculated = read_calculated(self._stores)
-        return self._calculated.get(key, Calculated())
+        return self._calculated.get(key, Calculated()).asked_for(self._wanted)

@@ -14,6 +14,7 @@ from hts_battery.schemas.build import (
     BuildState,
     HullSummary,
 )
+from hts_battery.schemas.thermo import OrderingScope
 
 if TYPE_CHECKING:
     from hts_battery.connections.stores import Stores
@@ -76,6 +77,8 @@ class LastRun:
             and found.code_version == self.now.code_version
             and found.versions == self.now.versions
             and found.document_counts == document_counts(self.stores)
+            # What could not be made is tried again, and said again.
+            and not any(report.unmade for report in found.reports.values())
         )
         # Builders run by mrun leave changes under a run without a manifest.
         later = {"run_id": {"$gt": found.run_id}}
@@ -139,8 +142,8 @@ class ChainInputs:
         options
             Those of the campaign.
         """
-        members = content_digests(
-            self.stores.members, {"campaign": campaign}, ["candidate_id"]
-        )
+        pooled = options["stability"]["orderings"] == OrderingScope.POOLED
+        scope = {} if pooled else {"campaign": campaign}
+        members = content_digests(self.stores.members, scope, ["candidate_id"])
         listed = sorted(digest for _, digest in members)
         return input_digest(entries, self._candidates, listed, options)

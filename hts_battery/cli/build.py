@@ -16,7 +16,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-_COUNTS = ("read", "written", "failed", "unchanged", "removed", "seconds")
+_COUNTS = ("read", "written", "failed", "unchanged", "unmade", "removed", "seconds")
 
 
 RetryFailed = Annotated[

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from hts_battery.schemas.ordering_series import chosen, covers, joined, series_of
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from maggma.core import Store
 
@@ -18,26 +20,47 @@ _FIELDS = (
     "metadata.content_key",
     "metadata.step",
     "metadata.ordering_id",
-    "metadata.n_orderings",
+    "metadata.asked",
     "metadata.final",
     "completed_at",
+    "output.ordering_id",
+    "output.method",
+    "output.series",
     "output.verdict",
+    "output.energies_per_atom",
     "output.energy_above_hull_0k",
     "output.entropy",
     "output.output.energy",
 )
 # Steps whose tasks tell whether a candidate is done. On the embedded server each task
 # that is looked at costs a millisecond or two, whatever is asked of it.
-_TELLING_STEPS = ("gate", "relax", "static")
+_TELLING_STEPS = ("order", "gate", "relax", "static")
 _BATCH = 100  # the embedded server compares every document with every key
+
+
+@dataclass(frozen=True)
+class _Ordered:
+    """What one job that ordered a candidate said."""
+
+    at: str
+    asked: Mapping[str, int]
+    """Method → orderings that were asked for."""
+    series: Mapping[str, list[str]]
 
 
 @dataclass
 class Calculated:
-    """What is known of the calculation of one candidate."""
+    """
+    What is known of the calculation of one candidate.
+
+    As it is read, of every ordering that anybody asked for; :meth:`asked_for` leaves
+    what one campaign asks for.
+    """
 
     n_orderings: int | None = None
-    """Number of its ordered cells; none before anything of them was computed."""
+    """Number of ordered cells that are asked for; none before they were made."""
+    ordered: list[_Ordered] = field(default_factory=list)
+    """What the jobs said that ordered it."""
     prerelaxed: dict[str, str] = field(default_factory=dict)
     """Ordering id → job that pre-relaxed it; read for a single key only."""
     verdict: Mapping[str, Any] | None = None
@@ -46,6 +69,57 @@ class Calculated:
     """Ids of the orderings that have an energy."""
     failures: tuple[Mapping[str, Any], ...] = ()
     """What went wrong: step, ordering_id, error_class, error_message."""
+
+    def asked_for(self, wanted: Mapping[Any, int]) -> Calculated:
+        """
+        Leave the orderings that a campaign asks for.
+
+        Parameters
+        ----------
+        wanted
+            Method → number of orderings.
+        """
+        runs = sorted(self.ordered, key=lambda one: one.at)
+        series = joined(one.series for one in runs)
+        known = {name for names in series.values() for name in names}
+        mine = set(chosen(series, wanted))
+        enough = any(covers(one.asked, wanted) for one in runs)
+        failures = tuple(
+            one for one in self.failures if one.get("ordering_id") not in known - mine
+        )
+        found = replace(
+            self,
+            n_orderings=len(mine) if enough else None,
+            finished={name for name in self.finished if name not in known - mine},
+            failures=failures,
+        )
+        found.verdict = found.verdict_on(mine) if enough else None
+        return found
+
+    def verdict_on(self, names: Collection[str]) -> Mapping[str, Any] | None:
+        """
+        Return the verdict of the gate as it would be on some orderings alone.
+
+        Parameters
+        ----------
+        names
+            The orderings; none that was not pre-relaxed may be missing without a
+            failure, or nothing can be said.
+        """
+        if self.verdict is None:
+            return None
+        energies = self.verdict.get("energies_per_atom") or {}
+        some = [energies[name] for name in names if name in energies]
+        if not some or any(n not in energies and n not in self.failed for n in names):
+            return None
+        above = self.verdict.get("energy_above_hull_0k")
+        if above is None:
+            return self.verdict
+        # All cells of a candidate are of one composition, so of one point of the hull.
+        return {
+            **self.verdict,
+            "energy_above_hull_0k": above + min(some) - min(energies.values()),
+        }
 
     @property
     def failed(self) -> set[str]:
@@ -189,28 +263,34 @@ def read_outputs(
 
 def _add_failures(failures: Sequence[Mapping[str, Any]], known: Calculated) -> None:
     known.failures = tuple(failures)
-    for one in failures:
-        _count(one, known)
 
 
 def _take(task: Mapping[str, Any], known: Calculated) -> None:
     """Note what one task says of its candidate."""
     metadata = task["metadata"]
-    _count(metadata, known)
-    if metadata["step"] == "prerelax":
+    if metadata["step"] == "order":
+        series = series_of(task["output"])
+        known.ordered.append(
+            _Ordered(str(task["completed_at"]), metadata.get("asked") or {}, series)
+        )
+    elif metadata["step"] == "prerelax":
         known.prerelaxed[metadata["ordering_id"]] = task["uuid"]
     elif metadata["step"] == "gate":
-        at = task["completed_at"]
-        if known.verdict is None or known.verdict["at"] < at:
-            known.verdict = {**task["output"], "at": at}
+        known.verdict = _later(known.verdict, task)
     elif metadata.get("final") and _has_energy(task):
         known.finished.add(metadata["ordering_id"])
 
 
-def _count(metadata: Mapping[str, Any], known: Calculated) -> None:
-    number = metadata.get("n_orderings")
-    if number is not None:
-        known.n_orderings = max(number, known.n_orderings or 0)
+def _later(known: Mapping[str, Any] | None, task: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep the verdict on the most orderings, of those the newest."""
+    new = {**task["output"], "at": task["completed_at"]}
+    if known is None or _weight(new) > _weight(known):
+        return new
+    return dict(known)
+
+
+def _weight(verdict: Mapping[str, Any]) -> tuple[int, str]:
+    return len(verdict.get("energies_per_atom") or {}), str(verdict["at"])
 
 
 def _has_energy(task: Mapping[str, Any]) -> bool:

@@ -29,6 +29,8 @@ from hts_battery.schemas.dispatch import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from jobflow import JobStore
 
     from hts_battery.flows.calculated import Calculated
@@ -88,12 +90,24 @@ def _compute(
     folder: Path,
 ) -> ChunkEntry:
     key = candidate_key(request.candidate, maker.calculation)
-    known = read_outputs(store.docs_store, key, request.failures)
+
+    def read(failures: Sequence[Mapping[str, Any]]) -> Calculated:
+        found = read_outputs(store.docs_store, key, failures)
+        # A node without a database has not seen what was computed elsewhere.
+        found.finished.update(request.finished)
+        return found
+
+    found = read(request.failures)
+    known = found.asked_for(maker.asked)
     if not known.needs_work(
         maker.gate, released=request.released, retry_failed=request.retry
     ):
-        return _entry(known, maker.gate, released=request.released)
-    failures = [] if request.retry else [dict(one) for one in request.failures]
+        return _entry(found, request, maker)
+    failures = [
+        dict(one)
+        for one in request.failures
+        if not request.retry or one not in known.failures
+    ]
     began = time.monotonic()
     run_candidate(
         maker,
@@ -107,15 +121,15 @@ def _compute(
         on_failure=failures.append,
     )
     seconds = time.monotonic() - began
-    known = read_outputs(store.docs_store, key, failures)
-    return _entry(known, maker.gate, released=request.released, seconds=seconds)
+    return _entry(read(failures), request, maker, seconds=seconds)
 
 
 def _entry(
-    known: Calculated, gate: GateSpec | None, *, released: bool, seconds: float = 0.0
+    known: Calculated, request: ChunkRequest, maker: ScreenMaker, seconds: float = 0.0
 ) -> ChunkEntry:
+    own = known.asked_for(maker.asked)
     return ChunkEntry(
-        kind=ending_kind(known, gate, released=released),
+        kind=ending_kind(own, maker.gate, released=request.released),
         failures=tuple(dict(one) for one in known.failures),
         seconds=seconds,
     )

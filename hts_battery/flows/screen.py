@@ -338,6 +338,11 @@ class ScreenMaker(Maker):
             and engine(spec.prerelax.engine).charge,
         )
 
+    @property
+    def asked(self) -> dict[str, int]:
+        """Method → orderings asked for."""
+        return {str(name): n for name, n in self.structure.n_orderings.items()}
+
     def route(self, made: Job | Flow, step: str) -> None:
         """Send a job that is made on the node where its step belongs."""
         if self.routing:
@@ -424,7 +429,7 @@ class ScreenMaker(Maker):
             dynamic=True,
         )
         # Not dynamic: the jobs made on the node have steps of their own.
-        order.update_metadata({"step": ORDER_STEP}, dynamic=False)
+        order.update_metadata({"step": ORDER_STEP, "asked": self.asked}, dynamic=False)
         recorded(flow)
         return flow
 

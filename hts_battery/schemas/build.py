@@ -23,6 +23,11 @@ class BuildReport(Document):
     failed: int = Field(description="Documents written as rejected or failed.")
     unchanged: int = Field(description="Inputs whose document was already right.")
     removed: int = Field(description="Documents removed because their input is gone.")
+    unmade: int = Field(
+        0,
+        description="Inputs that do not belong together, so that no document could be "
+        "made of them: summaries whose stabilities are not all of one hull.",
+    )
     seconds: float = Field(description="Wall time in s.")
 
 
@@ -48,6 +53,10 @@ class OrderingEnergy(Document):
     """One ordering that a stability was judged from."""
 
     entry_id: str = Field(description="Its entry.")
+    ordering_id: str | None = Field(None, description="Digest of its cell.")
+    source: str | None = Field(
+        None, description="Campaign whose ordering it is; null where nobody said."
+    )
     method: str = Field(description="How it was ordered.")
     kind: OrderingKind = Field(description="What that says about its energy.")
     energy_per_atom: float = Field(description="With all adjustments, in eV/atom.")
@@ -89,6 +98,11 @@ class ThermoRecord(Document):
     engine: str = Field(description="Name of the engine.")
     orderings: tuple[OrderingEnergy, ...] = Field(
         (), description="Orderings that were used, by entry id."
+    )
+    orderings_by_campaign: dict[str, int] = Field(
+        default_factory=dict,
+        description="Campaign → number of its orderings among them: this campaign "
+        "alone, unless the options pool.",
     )
     flags: tuple[str, ...] = Field(
         (), description="Warnings about the orderings used, as words."

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from hts_battery.schemas.candidate import CandidateDoc
 
-KEY_SCHEME = "hts_battery content key 2"
+KEY_SCHEME = "hts_battery content key 3"
 """First part of what a content key digests; another scheme, other keys."""
 
 Temperature = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -33,7 +33,8 @@ class StructureSpec(Document):
         {OrderingMethod.SQS: 1},
         min_length=1,
         description="Method (sqs, electrostatic, random) → number of different "
-        "orderings of each candidate; all are computed.",
+        "orderings of each candidate; all are computed. Another number computes what "
+        "is missing, and a smaller one leaves out what is too many.",
     )
     atoms: int | None = Field(
         40,
@@ -154,12 +155,15 @@ class CampaignSpec(Document):
     @property
     def calculation(self) -> dict[str, Any]:
         """
-        What, besides composition and species, decides the energy of a key.
+        What, besides composition and species, decides the energies of a key.
 
-        The gate is not in it: it decides whether there is an energy, not which.
+        How many orderings are asked for is not in it: more of them begin with the same
+        ones. Nor is the gate: it decides whether there is an energy, not which.
         """
         settings: dict[str, Any] = {
-            "structure": self.structure.model_dump(mode="json"),
+            "structure": self.structure.model_dump(
+                mode="json", exclude={"n_orderings"}
+            ),
             "engine": self.engine,
             "relaxation": self.relaxation.model_dump(mode="json"),
         }

@@ -18,6 +18,7 @@ from hts_battery.schemas.base import Document
 from hts_battery.schemas.candidate import CandidateDoc
 from hts_battery.schemas.failure import FailureClass
 from hts_battery.schemas.gate import HullSnapshot
+from hts_battery.schemas.structure import OrderingMethod
 
 BLOCK_SIZE = 100
 """Candidates of one block of the backlog."""
@@ -135,6 +136,10 @@ class BacklogItem(Document):
         None,
         description="First Firework of its workflow. Written before it is made.",
     )
+    asked: dict[OrderingMethod, int] = Field(
+        default_factory=dict,
+        description="Method → orderings asked for when it was last sent; empty before.",
+    )
     retry: bool = Field(
         default=False, description="Whether what failed before is tried again."
     )
@@ -172,6 +177,9 @@ class ChunkRequest(Document):
     )
     failures: tuple[dict[str, Any], ...] = Field(
         (), description="What failed before: step, ordering_id, error."
+    )
+    finished: tuple[str, ...] = Field(
+        (), description="Orderings that have an energy already, wherever it was made."
     )
 
 

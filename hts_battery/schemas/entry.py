@@ -67,6 +67,11 @@ class EntryDoc(Document):
     ordering_method: str | None = Field(
         None, description="How it was ordered: sqs, electrostatic or random."
     )
+    ordering_series: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="Method → ids of the candidate's orderings with these settings, in "
+        "the order in which the method gives them; says which of them an entry is.",
+    )
     assignment: dict[str, dict[str, Rational]] | None = Field(
         None,
         description="Sublattice → species → amount per formula unit that the cell "

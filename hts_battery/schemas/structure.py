@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -131,6 +131,12 @@ class OrderedCell(Document):
     )
     magnetic_order: MagneticOrder = Field(
         description="How the starting moments of the structure stand to each other."
+    )
+    series: dict[OrderingMethod, Annotated[int, Field(ge=0)]] = Field(
+        default_factory=dict,
+        description="Method → number, from 0, in the series of orderings that the "
+        "method gives from the first seed on; two methods may come to one ordering. "
+        "Empty where it was not written down.",
     )
     structure: dict[str, Any] = Field(
         description="The decorated cell as a dictionary of pymatgen's Structure: "

@@ -113,6 +113,11 @@ class SummaryDoc(Document):
     n_random_orderings: int = Field(
         description="Those of them that resemble a random solution (sqs, random)."
     )
+    orderings_by_campaign: dict[str, int] = Field(
+        default_factory=dict,
+        description="Campaign → number of its orderings among them: this campaign "
+        "alone, unless its options pool.",
+    )
     lowest_ordering_kind: OrderingKind | None = Field(
         description="How the lowest ordering was chosen; null where unknown."
     )

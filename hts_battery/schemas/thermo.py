@@ -78,6 +78,16 @@ class LeftOutReferences(StrEnum):
     """All members of its family besides: what is left are other structures."""
 
 
+class OrderingScope(StrEnum):
+    """Whose orderings of a candidate its numbers are made from."""
+
+    CAMPAIGN = "campaign"
+    """Those that the campaign's file asks for, made with its settings."""
+    POOLED = "pooled"
+    """Besides them whatever was made of the candidate with the same engine,
+    relaxation and pre-relaxation, by any campaign; counted by campaign."""
+
+
 class StabilityOptions(Document):
     """Which phases a candidate is compared with, and what is known at temperature."""
 
@@ -86,6 +96,11 @@ class StabilityOptions(Document):
         description="References that it is not compared with: those of its own "
         "composition, only those that are its own phase, or its whole family; no "
         "unit.",
+    )
+    orderings: OrderingScope = Field(
+        default=OrderingScope.CAMPAIGN,
+        description="Whose orderings of a candidate count: campaign, its own, or "
+        "pooled, those of all campaigns; no unit.",
     )
 
     own_orderings: bool = Field(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -156,18 +157,19 @@ def lowest_electrostatic(
         raise OrderingError("every species has the same charge: nothing to order")
     orders = lowest_charge_orders(_problem(cell, counts), swaps=iterations, seed=seed)
     place = _Placing(cell, counts, seed=seed)
-    decorations = {
-        canonical_decoration(cell, place.species(charges))
-        for charges in _inequivalent(cell, orders, results)
-    }
-    found = [
+    # By the whole energies, which tie exactly: a longer list begins like a shorter one.
+    decorations = sorted(
+        {
+            (energy, canonical_decoration(cell, place.species(charges)))
+            for charges, energy in _inequivalent(cell, orders, results)
+        }
+    )
+    return [
         ElectrostaticResult(
             d, round(electrostatic_energy(cell, d), 9), orders.exact, orders.tried
         )
-        for d in decorations
+        for _, d in decorations[:results]
     ]
-    found.sort(key=lambda result: (round(result.energy, 6), result.decoration))
-    return found[:results]
 
 
 def _problem(cell: Cell, counts: SiteCounts) -> ChargeProblem:
@@ -190,24 +192,24 @@ def _problem(cell: Cell, counts: SiteCounts) -> ChargeProblem:
 
 def _inequivalent(
     cell: Cell, orders: ChargeOrders, results: int
-) -> Iterator[NDArray[np.int8]]:
+) -> Iterator[tuple[NDArray[np.int8], float]]:
     """
-    Pass on arrangements that are no symmetry images of earlier ones.
+    Pass on arrangements that are no symmetry images of earlier ones, with energies.
 
-    As many as asked for, and beyond them all that tie with the lowest energy, so that
-    the one taken as the lowest never hangs on their order.
+    As many as asked for, and beyond them all that tie with the last of these, so that
+    which of equals is taken never hangs on their order or on how many are asked for.
     """
     permutations = site_permutations(cell.prototype, cell.supercell)
     known: set[bytes] = set()
-    passed = 0
-    for charges, energy in zip(orders.charges, orders.energies, strict=True):
-        if passed >= results and energy > orders.energies[0]:
+    passed, last = 0, -math.inf
+    for charges, energy in zip(orders.charges, orders.energies.tolist(), strict=True):
+        if passed >= results and energy > last:
             return
         if charges.tobytes() in known:
             continue
         known.update(image.tobytes() for image in charges[permutations])
-        passed += 1
-        yield charges
+        passed, last = passed + 1, energy
+        yield charges, energy
 
 
 class _Placing:

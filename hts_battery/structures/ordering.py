@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -33,12 +34,14 @@ from hts_battery.structures.sizes import atoms_per_formula_unit
 from hts_battery.structures.sqs import DEFAULT_ITERATIONS, generate_sqs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from hts_battery.schemas.candidate import Candidate
     from hts_battery.structures.cells import Cell
     from hts_battery.structures.prototypes import Prototype
     from hts_battery.structures.sizes import SiteCounts
+
+    _Numbers = dict[tuple[str, ...], dict[OrderingMethod, int]]
 
 DEFAULT_ORDERINGS: Mapping[str, int] = {"sqs": 2, "electrostatic": 2, "random": 2}
 """Orderings of each method when nothing else is said: with two of each, how far one
@@ -153,9 +156,12 @@ def generate_orderings(  # noqa: PLR0913 - one argument a setting of a campaign 
 
     None is a symmetry image of another, whatever methods found them: the first method
     keeps it, in the order sqs, electrostatic, random, and the later one goes on to its
-    next. Searches with seeds ``seed``, ``seed + 1``, … are made until there are
-    enough, at most four times as many as asked for; an electrostatic search gives
-    several at once, the lowest first.
+    next. Each says in ``series`` where it stands among those of its methods: asked for
+    more, a method begins with the same ones.
+
+    Searches with seeds ``seed``, ``seed + 1``, … are made until there are enough, at
+    most four times as many as asked for; an electrostatic search gives several at once,
+    the lowest first.
 
     Parameters
     ----------
@@ -200,25 +206,48 @@ def generate_orderings(  # noqa: PLR0913 - one argument a setting of a campaign 
         max_deviation=max_deviation,
         magnetic_order=magnetic_order,
     )
-    known: set[tuple[str, ...]] = set()
+    # Decoration → its number in the series of each method that came to it.
+    numbers: _Numbers = {}
     cells: list[OrderedCell] = []
     for method, count in wanted.items():
-        found: list[OrderedCell] = []
-        for attempt in range(seed, seed + _ATTEMPTS * count):
-            for result in _search(
-                plan,
-                method,
-                iterations=iterations,
-                seed=attempt,
-                results=count + len(known),
-            ):
-                if len(found) < count and result.decoration not in known:
-                    known.add(result.decoration)
-                    found.append(_document(plan, method, result, seed=attempt))
-            if len(found) == count:
-                break
+        search = partial(_search, plan, method, iterations=iterations)
+        found = [
+            _document(plan, method, result, seed=attempt)
+            for attempt, result in _new(search, method, count, numbers, seed=seed)
+        ]
         cells += sorted(found, key=lambda cell: (cell.score, cell.ordering_id))
-    return tuple(cells)
+    return tuple(
+        cell.model_copy(update={"series": numbers[cell.decoration]}) for cell in cells
+    )
+
+
+def _new(
+    search: Callable[..., list[_Found]],
+    method: OrderingMethod,
+    count: int,
+    numbers: _Numbers,
+    *,
+    seed: int,
+) -> Iterator[tuple[int, _Found]]:
+    """
+    Go along the series of a method until it has given so many new orderings.
+
+    The series is the same however many are asked for, so that asking for more later
+    begins with what was there; numbers say where each ordering stands in it.
+    """
+    left, length = count, 0
+    for attempt in range(seed, seed + _ATTEMPTS * count):
+        for result in search(seed=attempt, results=count + len(numbers)):
+            places = numbers.get(result.decoration)
+            if places is not None and method in places:
+                continue
+            numbers[result.decoration] = {**(places or {}), method: length}
+            length += 1
+            if places is None:
+                yield attempt, result
+                left -= 1
+                if not left:
+                    return
 
 
 def _wanted(n_orderings: Mapping[str, int]) -> dict[OrderingMethod, int]:
@@ -374,6 +403,7 @@ def _document(
             "generator": found.generator,
             "minimum_distance": round(minimum_distance(structure), 6),
             "magnetic_order": magnetic_order,
+            "series": {method: 0},
             "structure": structure.as_dict(),
         }
     )
