@@ -14,6 +14,7 @@ from hts_battery.schemas.candidate import candidate_id
 from hts_battery.schemas.formula import canonical_formula, parse_formula
 from hts_battery.schemas.species_table import species_properties
 from hts_battery.schemas.summary import SummaryDoc, element_pairs
+from hts_battery.thermo.estimates import probability_stable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -110,7 +111,20 @@ def _summary(
         energy_above_hull_at=at,
         energy_above_hull_upper_at={key: value + 0.01 for key, value in at.items()},
         label_at=labels,
+        open_at={
+            key: abs(value) < 0.02 or (value <= 0 < value + 0.01)
+            for key, value in at.items()
+        },
+        probability_stable_at={
+            key: probability_stable(value, 0.02) for key, value in at.items()
+        },
         uncertainty=0.02,
+        uncertainty_source="synthetic",
+        mixing="cations and anions, by element",
+        other_mixing="cations only, by element",
+        energy_above_hull_other_at={
+            key: value + (0 if key == "0K" else 0.01) for key, value in at.items()
+        },
         entropy=entropy,
         entropy_by_sublattice={"cation": 2 * entropy, "anion": 0.0},
         mixing_temperature=cold / entropy if cold > 0 else None,
@@ -128,7 +142,10 @@ def _summary(
         lowest_ordering_kind="random",
         ordering_spread=None,
         entry_id=f"entry-{number}",
-        deviation={},
+        calculated_formula=formula,
+        deviation=0.0,
+        deviation_by_element={},
+        same_cell_as=None,
         n_references=400,
         excluded_references=(),
         hull_version="synthetic-hull",

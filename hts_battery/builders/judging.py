@@ -17,6 +17,7 @@ from hts_battery.schemas.thermo import LeftOutReferences
 from hts_battery.thermo.competition import OtherCandidate, left_out_references
 from hts_battery.thermo.corrections import require_one_calculator
 from hts_battery.thermo.entropy import candidate_entropy
+from hts_battery.thermo.mixing import other_entropies
 from hts_battery.thermo.stability import (
     CandidateEnergy,
     ReferenceFacts,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         StabilityOptions,
         ThermoDoc,
     )
+    from hts_battery.schemas.uncertainty import CalculatorError
     from hts_battery.thermo.hull import Hull
 
 ENTRY_FIELDS = (
@@ -151,13 +153,14 @@ def energy_scheme(energy: Mapping[str, Any], calculator: str) -> str:
     return " / ".join(part for part in parts if part)
 
 
-def judge(
+def judge(  # noqa: PLR0913 - whatever decides an answer, by name
     inputs: Sequence[Mapping[str, Any]],
     hulls: Mapping[str, ReferenceHull],
     *,
     temperatures: Sequence[float],
     entropy: EntropyOptions,
     stability: StabilityOptions,
+    engine_error: CalculatorError,
     others: Mapping[str, Sequence[OtherCandidate]] | None = None,
 ) -> list[Outcome]:
     """
@@ -173,6 +176,8 @@ def judge(
         In K.
     entropy, stability
         Options of the campaign.
+    engine_error
+        What is known of the error of its engine.
     others
         Scheme → all candidates, where the options let them take part.
 
@@ -210,6 +215,7 @@ def judge(
                 options=stability,
                 others=None if others is None else others.get(scheme, ()),
                 facts=known.facts,
+                engine_error=engine_error,
             ),
         )
         for (number, ready), result in zip(members.items(), found, strict=True):
@@ -278,6 +284,10 @@ def _prepare(
     lowest = min(entries, key=lambda e: (e["energy"]["energy_per_atom"], e["entry_id"]))
     deviation = {el: Fraction(amount) for el, amount in lowest["deviation"].items()}
     assignment = _assignment(lowest) if deviation else None
+    mixed: dict[str, Any] = {
+        "assignment": assignment,
+        "site_occupancies": _mean_occupancies(entries),
+    }
     formula = _cell_formula(candidate, deviation)
     orderings = tuple(_ordering(entry, scheme) for entry in entries)
     notes = [*lowest["flags"]]
@@ -290,12 +300,8 @@ def _prepare(
             candidate_id=candidate.candidate_id,
             formula=formula,
             energy_per_atom=lowest["energy"]["energy_per_atom"],
-            entropy=candidate_entropy(
-                candidate,
-                entropy,
-                assignment=assignment,
-                site_occupancies=_mean_occupancies(entries),
-            ),
+            entropy=candidate_entropy(candidate, entropy, **mixed),
+            other_entropies=other_entropies(candidate, entropy, **mixed),
             exclude=hulls[scheme].excluded(candidate.family, formula, rule),
             orderings=ordering_estimates(_by_kind(orderings)),
             own_orderings={

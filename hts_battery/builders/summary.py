@@ -19,13 +19,16 @@ from hts_battery.schemas.candidate import CandidateDoc
 from hts_battery.schemas.species import VACANCY, parse_species
 from hts_battery.schemas.species_table import METAL_ROLES, species_properties
 from hts_battery.schemas.summary import SummaryDoc, element_pairs, temperature_key
+from hts_battery.thermo.mixing import mixing_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from fractions import Fraction
 
     from maggma.core import Store
 
     from hts_battery.schemas.thermo import ThermoDoc
+    from hts_battery.schemas.uncertainty import UncertaintyTerms
 
     Records = dict[float, tuple[str, str | None]]
     """Temperature in K → digest of the inputs and version of the hull."""
@@ -220,7 +223,11 @@ def why_unmade(records: Records, temperatures: Sequence[float]) -> str | None:
 
 
 def candidate_summary(
-    candidate: CandidateDoc, records: Sequence[ThermoRecord], *, digest: str
+    candidate: CandidateDoc,
+    records: Sequence[ThermoRecord],
+    *,
+    digest: str,
+    same_cell_as: str | None = None,
 ) -> SummaryDoc:
     """
     Flatten the stabilities of one candidate.
@@ -233,6 +240,8 @@ def candidate_summary(
         One successful record per temperature, at least one.
     digest
         Digest of the inputs.
+    same_cell_as
+        Candidate under which the same calculated cell is ranked; none if under this.
 
     Raises
     ------
@@ -279,7 +288,21 @@ def candidate_summary(
             if result.energy_above_hull_random is not None
         },
         label_at={key: result.label for key, result in judged.items()},
+        open_at={key: result.open for key, result in judged.items()},
+        probability_stable_at={
+            key: result.probability_stable
+            for key, result in judged.items()
+            if result.probability_stable is not None
+        },
         uncertainty=first.uncertainty,
+        uncertainty_source=_source(first.uncertainty_terms),
+        mixing=mixing_words(first.entropy_terms.options),
+        other_mixing=_other_mixing(first),
+        energy_above_hull_other_at={
+            key: result.other_mixings[0].energy_above_hull
+            for key, result in judged.items()
+            if result.other_mixings
+        },
         entropy=first.entropy,
         entropy_by_sublattice={
             term.sublattice: term.entropy_per_formula_unit
@@ -294,7 +317,10 @@ def candidate_summary(
         lowest_ordering_kind=estimates.lowest_kind if estimates else None,
         ordering_spread=estimates.random_spread if estimates else None,
         entry_id=str(record.entry_id),
-        deviation=record.deviation,
+        calculated_formula=first.formula,
+        deviation=largest_deviation(record.deviation),
+        deviation_by_element=record.deviation,
+        same_cell_as=same_cell_as,
         n_references=first.n_references,
         excluded_references=first.excluded_references,
         hull_version=first.hull_version,
@@ -306,6 +332,34 @@ def candidate_summary(
         flags=_flags(candidate, first, record.flags),
         input_digest=digest,
     )
+
+
+def largest_deviation(deviation: Mapping[str, Fraction]) -> float:
+    """
+    Say how far a cell is from a candidate, in atoms per formula unit.
+
+    Parameters
+    ----------
+    deviation
+        Element → cell minus candidate, atoms per formula unit.
+
+    Examples
+    --------
+    >>> from fractions import Fraction
+    >>> largest_deviation({"Li": Fraction(-1, 20), "O": Fraction(1, 20)})
+    0.05
+    """
+    return float(max(map(abs, deviation.values()), default=0))
+
+
+def _source(terms: UncertaintyTerms) -> str:
+    named = "; ".join(f"{term.source} ({term.meaning})" for term in terms.sources)
+    return named or f"not known: {terms.reason}"
+
+
+def _other_mixing(result: ThermoDoc) -> str:
+    others = result.other_mixings
+    return mixing_words(others[0].options) if others else ""
 
 
 def _species(candidate: CandidateDoc) -> tuple[str, ...]:

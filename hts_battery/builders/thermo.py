@@ -42,6 +42,7 @@ from hts_battery.schemas.build import (
 from hts_battery.schemas.campaign import CampaignSpec
 from hts_battery.schemas.entry import EntryKind, EntryState
 from hts_battery.schemas.thermo import ReferencesAtTemperature
+from hts_battery.schemas.uncertainty import CalculatorError
 from hts_battery.thermo.reference_changes import StoredAnswer
 
 if TYPE_CHECKING:
@@ -93,6 +94,8 @@ class ThermoBuilder(ScreeningBuilder):
         The campaign: engine, relaxation settings, entropy and stability options.
     temperatures
         In K.
+    engine_error
+        What is known of the error of the engine's E_hull.
     batch_size, shard, retry_failed, run_id
         As in :class:`~hts_battery.builders.screening_builder.Options`.
     """
@@ -108,6 +111,7 @@ class ThermoBuilder(ScreeningBuilder):
         *,
         campaign: CampaignSpec,
         temperatures: Sequence[float],
+        engine_error: CalculatorError,
         batch_size: int = BATCH_SIZE,
         shard: Sequence[int] = (0, 1),
         retry_failed: bool = False,
@@ -125,6 +129,11 @@ class ThermoBuilder(ScreeningBuilder):
             else CampaignSpec.model_validate(campaign)
         )
         self.temperatures = tuple(temperatures)
+        self.engine_error = (
+            engine_error
+            if isinstance(engine_error, CalculatorError)
+            else CalculatorError.model_validate(engine_error)
+        )
         self.known_hulls: dict[str, ReferenceHull] = {}
         super().__init__(
             [members, candidates, entries],
@@ -135,10 +144,11 @@ class ThermoBuilder(ScreeningBuilder):
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """Serialise with the campaign as plain values: maggma's manager needs them."""
+        """Serialise documents as plain values: maggma's manager needs them."""
         return {
             **super().as_dict(),
             "campaign": self.campaign.model_dump(mode="json"),
+            "engine_error": self.engine_error.model_dump(mode="json"),
         }
 
     def get_items(self) -> Iterator[dict[str, Any]]:
@@ -219,6 +229,7 @@ class ThermoBuilder(ScreeningBuilder):
         return input_digest(
             self.campaign.entropy.model_dump(mode="json"),
             self.campaign.stability.model_dump(mode="json"),
+            self.engine_error.model_dump(mode="json"),
         )
 
     def _common_digest(
@@ -372,6 +383,7 @@ class ThermoBuilder(ScreeningBuilder):
             temperatures=self.temperatures,
             entropy=self.campaign.entropy,
             stability=self.campaign.stability,
+            engine_error=self.engine_error,
             others=item["others"],
         )
         records, changes = [], []

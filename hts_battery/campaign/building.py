@@ -38,6 +38,7 @@ from hts_battery.schemas.build import (
 )
 from hts_battery.schemas.campaign import CampaignSpec
 from hts_battery.schemas.summary import temperature_key
+from hts_battery.schemas.uncertainty import CalculatorError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -343,8 +344,19 @@ def thermo_builder(
         stores.changes,
         campaign=spec,
         temperatures=temperatures,
+        engine_error=_engine_error(spec.engine),
         **options,
     )
+
+
+def _engine_error(name: str) -> CalculatorError:
+    """Ask an engine for its error; a campaign may name one that is not known here."""
+    from hts_battery.flows.engines import engine  # noqa: PLC0415 - jobflow takes a second
+
+    try:
+        return engine(name).error
+    except ConfigurationError as err:
+        return CalculatorError(reason=str(err))
 
 
 def summary_builder(

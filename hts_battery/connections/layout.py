@@ -70,12 +70,40 @@ def _remake_summaries(mongo: MongoDatabase[dict[str, Any]]) -> None:
     )
 
 
+_DERIVED = (
+    "summary",
+    "aggregates",
+    "rankings",
+    "summary_columns",
+    "optimade_structures",
+)
+"""Collections that the builders make anew from stabilities."""
+
+
+def _summaries_without_doubt(mongo: MongoDatabase[dict[str, Any]]) -> int:
+    return mongo["summary"].count_documents({"open_at": {"$exists": False}})
+
+
+def _remove_derived(mongo: MongoDatabase[dict[str, Any]]) -> None:
+    """Remove what says nothing of its doubt; doors would stumble over it."""
+    if _summaries_without_doubt(mongo):
+        for collection in _DERIVED:
+            mongo[collection].delete_many({})
+
+
 STEPS = (
     Step(
         2,
         "summaries carry the fields of queries and rankings; remade by the next build",
         _outdated_summaries,
         _remake_summaries,
+    ),
+    Step(
+        3,
+        "summaries say how sure they are and what was calculated; removed, with what "
+        "is counted from them, and made anew by the next build",
+        _summaries_without_doubt,
+        _remove_derived,
     ),
 )
 """Every change of the layout since 0.1.0, oldest first."""

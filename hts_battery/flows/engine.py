@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from hts_battery.errors import ConfigurationError
+from hts_battery.schemas.uncertainty import CalculatorError
 
 if TYPE_CHECKING:
     from jobflow import Maker
@@ -21,6 +22,12 @@ NO_CORRECTION = "none"
 """Energies are comparable as they are."""
 MP2020 = "MP2020"
 """Energies need the corrections of the Materials Project from 2020."""
+
+
+_NO_ERROR_KNOWN = CalculatorError(
+    reason="no error of this engine's E_hull is known here; a campaign gives one as "
+    "stability.calculator_error"
+)
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,8 @@ class Engine:
         Function that returns the elements it knows; none if it knows of no limit.
     checks
         What must be there on the machine that computes.
+    error
+        What is known of the error of its E_hull, with the source.
     """
 
     name: str
@@ -70,6 +79,7 @@ class Engine:
     label: str | None = None
     elements: Callable[[], frozenset[str]] | None = None
     checks: tuple[Check, ...] = ()
+    error: CalculatorError = _NO_ERROR_KNOWN
 
     def calculator(self) -> str:
         """

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from hts_battery.errors import ConfigurationError
 from hts_battery.flows.engine import Engine
+from hts_battery.flows.published_errors import CHGNET_ERROR
 from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def chgnet_engine() -> Engine:
         extra="chgnet",
         elements=_first_elements,
         checks=(_missing_device,),
+        error=CHGNET_ERROR,
     )
 
 

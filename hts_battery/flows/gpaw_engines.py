@@ -12,6 +12,7 @@ from hts_battery.errors import ConfigurationError
 from hts_battery.flows.engine import Engine
 from hts_battery.flows.gpaw_process import gpaw_command
 from hts_battery.flows.gpaw_settings import GPAWSettings
+from hts_battery.flows.published_errors import LCAO_ERROR, PBE_U_ERROR
 from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def _engine(name: str, settings: GPAWSettings) -> GPAWEngine:
         magmom=True,
         elements=_elements_with_data,
         checks=(_command_is_there,),
+        error=PBE_U_ERROR if settings.mode == "pw" else LCAO_ERROR,
         settings=settings,
     )
 

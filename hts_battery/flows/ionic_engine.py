@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hts_battery.flows.engine import Engine
+from hts_battery.flows.published_errors import IONIC_ERROR
 
 if TYPE_CHECKING:
     from jobflow import Maker
@@ -37,6 +38,7 @@ def ionic_engine() -> Engine:
         charge=True,
         label=f"{NAME} {VERSION}",
         elements=elements,
+        error=IONIC_ERROR,
     )
 
 

@@ -20,6 +20,11 @@ from typing import TYPE_CHECKING
 
 from hts_battery.errors import ConfigurationError
 from hts_battery.flows.engine import MP2020, NO_CORRECTION, Engine
+from hts_battery.flows.published_errors import (
+    PBE_U_ERROR,
+    R2SCAN_ERROR,
+    REHEARSAL_ERROR,
+)
 from hts_battery.rehearsal import VASP_MARK
 from hts_battery.schemas.campaign import RelaxationSpec
 
@@ -55,6 +60,7 @@ def vasp_mp_gga_engine() -> Engine:
         label=_GGA_LABEL,
         elements=_gga_elements,
         checks=(_missing_commands, _missing_gga_potcars),
+        error=PBE_U_ERROR,
     )
 
 
@@ -72,6 +78,7 @@ def vasp_mp24_engine() -> Engine:
         label=_MP24_LABEL,
         elements=_mp24_elements,
         checks=(_missing_commands, _missing_mp24_potcars),
+        error=R2SCAN_ERROR,
     )
 
 
@@ -108,6 +115,7 @@ def rehearsal(engine: Engine) -> Engine:
         name=name,
         relax_maker=partial(_maker, name=name, label=label, rehearse=True),
         label=label,
+        error=REHEARSAL_ERROR,
         checks=(),
     )
 

@@ -33,6 +33,9 @@ COLUMN_FIELDS = (
     "n_random_orderings",
     "ordering_spread",
     "entry_id",
+    "calculated_formula",
+    "deviation",
+    "same_cell_as",
     "n_references",
     "hull_version",
     "flags",
@@ -42,7 +45,10 @@ COLUMN_FIELDS = (
 COLUMN_MAPS = (
     "energy_above_hull_at",
     "energy_above_hull_upper_at",
+    "energy_above_hull_other_at",
     "label_at",
+    "open_at",
+    "probability_stable_at",
     "roles",
 )
 """Fields of which every key is a column of its own, like ``label_at.1473K``."""

@@ -94,9 +94,28 @@ class SummaryDoc(Document):
     label_at: dict[str, StabilityLabel] = Field(
         description="Temperature → GS, LS or US of the lowest ordering."
     )
+    open_at: dict[str, bool] = Field(
+        description="Temperature → whether the label may turn: the two bounds have "
+        "different signs, or abs(E_hull(T)) is below one uncertainty."
+    )
+    probability_stable_at: dict[str, float] = Field(
+        description="Temperature → probability that E_hull(T) is not above 0, under a "
+        "normal error of standard deviation uncertainty; empty where that is not known."
+    )
     uncertainty: float | None = Field(
-        description="Standard uncertainty of E_hull from calculator error and spread "
-        "of the random orderings, eV/atom; null where neither is known."
+        description="Standard uncertainty of E_hull, eV/atom: the error of the "
+        "calculator; null where that is not known."
+    )
+    uncertainty_source: str = Field(
+        description="Where the uncertainty comes from, or why none is known."
+    )
+    mixing: str = Field(description="Which mixing the entropy counts, in words.")
+    other_mixing: str = Field(
+        description="The other convention, in words; empty where there is none."
+    )
+    energy_above_hull_other_at: dict[str, float] = Field(
+        description="Temperature → E_hull(T) with the entropy of the other convention, "
+        "eV/atom; signed."
     )
     entropy: float = Field(description="Ideal mixing entropy, eV/K per atom.")
     entropy_by_sublattice: dict[str, float] = Field(
@@ -122,13 +141,26 @@ class SummaryDoc(Document):
         description="How the lowest ordering was chosen; null where unknown."
     )
     ordering_spread: float | None = Field(
-        description="Standard deviation of the random orderings in eV/atom; null "
-        "below two."
+        description="Standard deviation over the candidate's own random orderings in "
+        "eV/atom; null below two. No uncertainty of E_hull."
     )
     entry_id: str = Field(description="Entry of the lowest ordering.")
-    deviation: dict[str, Rational] = Field(
+    calculated_formula: str = Field(
+        description="What the calculated cell holds, per formula unit of the "
+        "candidate: energy, entropy and labels are the cell's."
+    )
+    deviation: float = Field(
+        ge=0,
+        description="Largest difference of any element between calculated cell and "
+        "candidate, atoms per formula unit; 0 where the cell holds the candidate.",
+    )
+    deviation_by_element: dict[str, Rational] = Field(
         description="Calculated cell minus candidate, elements per formula unit, "
-        "where not zero: energy and entropy are the cell's."
+        "where not zero."
+    )
+    same_cell_as: str | None = Field(
+        description="Key of the candidate, nearer to the composition of the calculated "
+        "cell, under which that cell is ranked and counted; null where it is this one."
     )
     n_references: int = Field(
         description="Competing phases inside the candidate's elements."

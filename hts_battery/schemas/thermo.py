@@ -9,6 +9,7 @@ from typing import Self
 from pydantic import Field, field_validator, model_validator
 
 from hts_battery.schemas.base import Document, Rational
+from hts_battery.schemas.uncertainty import UncertaintyTerms
 
 
 class EntropyConvention(StrEnum):
@@ -126,8 +127,8 @@ class StabilityOptions(Document):
         default=None,
         ge=0,
         allow_inf_nan=False,
-        description="Standard error of the calculator's E_hull in eV/atom; null where "
-        "not known.",
+        description="Standard deviation of the calculator's E_hull in eV/atom, instead "
+        "of the engine's own; null takes that of the engine, where it has one.",
     )
     largest_system: int = Field(
         default=2,
@@ -217,6 +218,19 @@ class EntropyResult(Document):
     options: EntropyOptions = Field(description="What was counted.")
 
 
+class OtherMixing(Document):
+    """The same energies, had another mixing been counted."""
+
+    options: EntropyOptions = Field(description="What would be counted.")
+    entropy: float = Field(ge=0, description="Ideal mixing entropy in eV/K per atom.")
+    energy_above_hull: float = Field(
+        description="E_hull at the temperature in eV/atom; signed, never clipped."
+    )
+    label: StabilityLabel = Field(
+        description="GS, LS or US at the temperature; no unit."
+    )
+
+
 class OrderingEstimates(Document):
     """What several orderings of one composition say about its energy."""
 
@@ -257,19 +271,6 @@ class DecompositionPhase(Document):
         gt=0, description="Atomic fraction of the mixture in this phase."
     )
     gas: bool = Field(description="Whether the phase is a gas at room temperature.")
-
-
-class UncertaintyTerms(Document):
-    """What the uncertainty of a stability is made of; independent of each other."""
-
-    calculator_error: float | None = Field(
-        default=None, ge=0, description="Standard error of the calculator, eV/atom."
-    )
-    ordering_spread: float | None = Field(
-        default=None,
-        ge=0,
-        description="Standard deviation over random orderings, eV/atom.",
-    )
 
 
 class GasTerms(Document):
@@ -371,7 +372,26 @@ class ThermoDoc(Document):
         "0 or E_hull(0 K) is not positive.",
     )
     label: StabilityLabel = Field(
-        description="GS, LS or US at the temperature; no unit."
+        description="GS, LS or US at the temperature, by the value alone; no unit."
+    )
+    open: bool = Field(
+        default=False,
+        description="Whether the label may turn: the two bounds have different signs, "
+        "or abs(energy_above_hull) is below one uncertainty. It changes no label and "
+        "no count. No unit.",
+    )
+    probability_stable: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Probability that E_hull at the temperature is not above 0, under "
+        "a normal error of energy_above_hull with standard deviation uncertainty; null "
+        "where that is not known. No unit.",
+    )
+    other_mixings: tuple[OtherMixing, ...] = Field(
+        default=(),
+        description="E_hull in eV/atom had another mixing been counted, the one that "
+        "tables show first.",
     )
     entropy_terms: EntropyResult = Field(
         description="Each sublattice's term, in eV/K per formula unit."
@@ -393,8 +413,8 @@ class ThermoDoc(Document):
     )
     uncertainty: float | None = Field(
         default=None,
-        description="Standard uncertainty of energy_above_hull in eV/atom, the terms "
-        "added in quadrature; null where none is known.",
+        description="Standard uncertainty of energy_above_hull in eV/atom: the error "
+        "of the calculator; null where that is not known.",
     )
     uncertainty_terms: UncertaintyTerms = Field(
         default_factory=UncertaintyTerms, description="Its terms, in eV/atom."

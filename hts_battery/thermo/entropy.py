@@ -269,13 +269,22 @@ def _anionic(occupation: Mapping[str, Fraction]) -> bool:
     return bool(charges) and max(charges) < 0
 
 
-def _check_nasicon(candidate: Candidate, what: str) -> None:
-    wrong = {
+def is_nasicon(candidate: Candidate) -> bool:
+    """Say whether a candidate has the sublattices of a NASICON formula unit."""
+    return not _not_nasicon(candidate)
+
+
+def _not_nasicon(candidate: Candidate) -> dict[str, Fraction]:
+    """Sites that a NASICON has and the candidate has not."""
+    return {
         name: sites
         for name, sites in _NASICON_SITES.items()
         if candidate.sites.get(name) != sites
     }
-    if wrong:
+
+
+def _check_nasicon(candidate: Candidate, what: str) -> None:
+    if wrong := _not_nasicon(candidate):
         expected = ", ".join(f"{name} {sites}" for name, sites in wrong.items())
         raise ConfigurationError(
             f"{candidate!r}: {what} is defined for NASICON only, with sublattices "

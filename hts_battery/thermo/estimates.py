@@ -8,15 +8,15 @@ Labels as in Ouyang et al., Nature Communications 12, 5752 (2021),
 from __future__ import annotations
 
 from math import hypot, isfinite
-from statistics import fmean, stdev
+from statistics import NormalDist, fmean, stdev
 from typing import TYPE_CHECKING
 
 from hts_battery.schemas.thermo import (
     OrderingEstimates,
     OrderingKind,
     StabilityLabel,
-    UncertaintyTerms,
 )
+from hts_battery.schemas.uncertainty import CalculatorError, UncertaintyTerms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -157,29 +157,103 @@ def ordering_estimates(
     )
 
 
-def combined_uncertainty(terms: UncertaintyTerms) -> float | None:
+def uncertainty_terms(error: CalculatorError) -> UncertaintyTerms:
     """
-    Add the terms of an uncertainty in quadrature, as independent.
+    Add the terms of a calculator's error in quadrature, as independent.
 
     Parameters
     ----------
-    terms
-        In eV/atom; terms that are not known are left out.
+    error
+        What is known of the calculator.
+
+    Examples
+    --------
+    >>> terms = [{"value": x, "source": "", "meaning": ""} for x in (0.03, 0.04)]
+    >>> error = CalculatorError.model_validate({"terms": terms})
+    >>> round(uncertainty_terms(error).calculator_error, 3)
+    0.05
+    """
+    values = [term.value for term in error.terms]
+    return UncertaintyTerms(
+        calculator_error=hypot(*values) if values else None,
+        sources=error.terms,
+        reason=None if values else error.reason,
+    )
+
+
+def is_open(
+    energy_above_hull: float,
+    *,
+    lower: float | None = None,
+    upper: float | None = None,
+    uncertainty: float | None = None,
+) -> bool:
+    """
+    Say whether a label may turn, given what is known of its doubt.
+
+    Parameters
+    ----------
+    energy_above_hull
+        E_hull at the temperature, eV/atom.
+    lower, upper
+        Its bounds from several orderings, eV/atom; None where not known.
+    uncertainty
+        Its standard deviation, eV/atom; None where not known.
+
+    Returns
+    -------
+    bool
+        Whether one bound is on or below the hull and the other above it, or the
+        energy is nearer to 0 than one standard deviation. What is not known opens
+        nothing.
+
+    Examples
+    --------
+    >>> is_open(-0.03, lower=-0.03, upper=0.01)
+    True
+    >>> is_open(-0.03, lower=-0.03, upper=-0.01, uncertainty=0.02)
+    False
+    """
+    if uncertainty is not None and abs(energy_above_hull) < uncertainty:
+        return True
+    bounds = [bound for bound in (lower, upper) if bound is not None]
+    return len({bound <= 0 for bound in bounds}) > 1
+
+
+def probability_stable(
+    energy_above_hull: float, uncertainty: float | None
+) -> float | None:
+    r"""
+    Probability that a candidate is on or below the hull.
+
+    .. math:: P = \Phi(-E_{hull}(T) / u)
+
+    of a normal error of standard deviation :math:`u` around the value, which is that
+    of the lowest ordering. The error of one engine is common to many candidates, so
+    these are not independent: their sum is the expected number of stable ones, but
+    says nothing of its scatter.
+
+    Parameters
+    ----------
+    energy_above_hull
+        E_hull at the temperature, eV/atom.
+    uncertainty
+        Its standard deviation, eV/atom; None where not known.
 
     Returns
     -------
     float or None
-        eV/atom; None where no term is known.
+        Between 0 and 1; None where the uncertainty is not known.
 
     Examples
     --------
-    >>> terms = UncertaintyTerms(calculator_error=0.03, ordering_spread=0.04)
-    >>> round(combined_uncertainty(terms), 3)
-    0.05
+    >>> round(probability_stable(-0.03, 0.03), 3)
+    0.841
+    >>> probability_stable(0.01, 0.0)
+    0.0
     """
-    known = [
-        term
-        for term in (terms.calculator_error, terms.ordering_spread)
-        if term is not None
-    ]
-    return hypot(*known) if known else None
+    if uncertainty is None:
+        return None
+    if uncertainty == 0:
+        return float(energy_above_hull <= 0)
+    return NormalDist(sigma=uncertainty).cdf(-energy_above_hull)

@@ -9,19 +9,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from hts_battery.errors import MissingReferenceError
 from hts_battery.schemas.thermo import (
     OrderingEstimates,
+    OtherMixing,
     ReferencesAtTemperature,
     StabilityOptions,
     ThermoDoc,
-    UncertaintyTerms,
 )
+from hts_battery.schemas.uncertainty import CalculatorError, ErrorTerm
 from hts_battery.thermo.competition import Competition, Contestant
 from hts_battery.thermo.corrections import leaves_reactions_uncorrected
 from hts_battery.thermo.estimates import (
-    combined_uncertainty,
+    is_open,
     mixing_temperature,
     ordering_estimates,
     ordering_kind,
+    probability_stable,
     stability_label,
+    uncertainty_terms,
 )
 from hts_battery.thermo.gibbs import GibbsCandidate, GibbsHull
 from hts_battery.thermo.phases import decomposition_phases
@@ -68,6 +71,8 @@ class CandidateEnergy:
     """Energy without entropy, eV/atom, on the scale of the references."""
     entropy: EntropyResult
     """Ideal mixing entropy."""
+    other_entropies: tuple[EntropyResult, ...] = ()
+    """The same, had another mixing been counted."""
     exclude: tuple[str, ...] = ()
     """Ids of references that this candidate is not compared with."""
     orderings: OrderingEstimates | None = None
@@ -107,6 +112,21 @@ class Surroundings:
     """All candidates of the campaign; used only where the options ask for them."""
     facts: ReferenceFacts = field(default_factory=ReferenceFacts)
     """Volumes and oxidation states of the references."""
+    engine_error: CalculatorError = field(default_factory=CalculatorError)
+    """What is known of the engine's error, where the options give none."""
+
+    @property
+    def calculator_error(self) -> CalculatorError:
+        """What enters the uncertainty: that of the options before the engine's own."""
+        given = self.options.calculator_error
+        if given is None:
+            return self.engine_error
+        term = ErrorTerm(
+            value=given,
+            source="campaign file",
+            meaning="standard deviation given as stability.calculator_error",
+        )
+        return CalculatorError(terms=(term,))
 
     def __post_init__(self) -> None:
         if self.options.other_candidates and self.others is None:
@@ -241,10 +261,7 @@ class _Judge(NamedTuple):
         asked = self.contestant(candidate)
         above = candidate.energy_per_atom - mixture.energy
         orderings = candidate.orderings
-        terms = UncertaintyTerms(
-            calculator_error=options.calculator_error,
-            ordering_spread=orderings.random_spread if orderings else None,
-        )
+        terms = uncertainty_terms(self.surroundings.calculator_error)
         return {
             "candidate_id": candidate.candidate_id,
             "formula": candidate.formula,
@@ -256,7 +273,7 @@ class _Judge(NamedTuple):
             "mixing_temperature": mixing_temperature(above, candidate.entropy.entropy),
             "entropy_terms": candidate.entropy,
             "orderings": orderings,
-            "uncertainty": combined_uncertainty(terms),
+            "uncertainty": terms.calculator_error,
             "uncertainty_terms": terms,
             "n_references": hull.n_references(
                 candidate.formula, exclude=candidate.exclude
@@ -321,8 +338,11 @@ def _document(
     # Distance of any energy of this composition from the hull at temperature.
     shift = 0.0 - temperature * entropy - mixture.energy
     orderings = candidate.orderings
-    lowest = None if orderings is None else orderings.lowest
-    random = None if orderings is None else orderings.random_mean
+    lowest = None if orderings is None else orderings.lowest + shift
+    random = None
+    if orderings is not None and orderings.random_mean is not None:
+        random = orderings.random_mean + shift
+    hot = above - temperature * entropy + competition
     phases = decomposition_phases(mixture)
     valences = valence_change(candidate.species, mixture, common["states"])
     gas = any(phase.gas for phase in phases)
@@ -331,12 +351,17 @@ def _document(
         temperature=float(temperature),
         entropy_term=0.0 - temperature * entropy,
         competition_term=competition,
-        energy_above_hull=above - temperature * entropy + competition,
+        energy_above_hull=hot,
         label=stability_label(
             above, entropy, temperature, competition_term=competition
         ),
-        energy_above_hull_lowest=None if lowest is None else lowest + shift,
-        energy_above_hull_random=None if random is None else random + shift,
+        open=is_open(
+            hot, lower=lowest, upper=random, uncertainty=common["uncertainty"]
+        ),
+        probability_stable=probability_stable(hot, common["uncertainty"]),
+        other_mixings=_other_mixings(candidate, above, temperature, competition),
+        energy_above_hull_lowest=lowest,
+        energy_above_hull_random=random,
         energy_above_hull_gibbs=None if gibbs is None else gibbs.energy_above_hull,
         gibbs=gibbs,
         decomposition=phases,
@@ -349,6 +374,23 @@ def _document(
             *([LOWER_POLYMORPH] if common["hides_lower"] else []),
             *_uncorrected(common["calculator"], valences, releases_gas=gas),
         ),
+    )
+
+
+def _other_mixings(
+    candidate: CandidateEnergy, above: float, temperature: float, competition: float
+) -> tuple[OtherMixing, ...]:
+    """Count other mixings of the candidate; its competitors keep theirs."""
+    return tuple(
+        OtherMixing(
+            options=other.options,
+            entropy=other.entropy,
+            energy_above_hull=above - temperature * other.entropy + competition,
+            label=stability_label(
+                above, other.entropy, temperature, competition_term=competition
+            ),
+        )
+        for other in candidate.other_entropies
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -60,7 +61,16 @@ def test_both_bounds_come_from_their_kinds_of_ordering(
         upper = doc["energy_above_hull_upper_at"][key]
         assert upper - lower == pytest.approx(0.080, abs=SMALL)
     assert doc["ordering_spread"] == pytest.approx(0.04 / 2**0.5)
-    assert doc["uncertainty"] == pytest.approx(0.04 / 2**0.5)
+    # That scatter is no error of CHGNet, which its engine states.
+    assert doc["uncertainty"] == pytest.approx(0.0446, abs=1e-4)
+    assert "10.1038/s42256-023-00716-3" in doc["uncertainty_source"]
+    for key, value in doc["energy_above_hull_at"].items():
+        upper = doc["energy_above_hull_upper_at"][key]
+        crosses = (value <= 0) != (upper <= 0)
+        assert doc["open_at"][key] == (crosses or abs(value) < doc["uncertainty"])
+        assert doc["probability_stable_at"][key] == pytest.approx(
+            NormalDist().cdf(-value / doc["uncertainty"])
+        )
     assert doc["previous_at"]["0K"]["reasons"] == ["new ordering"]
 
 
@@ -97,7 +107,9 @@ def test_energy_and_entropy_belong_to_what_the_cell_holds(
     assert cation == {"Li": "3/5", "Mn": "1/4", "Ti": "3/20"}
     doc = summary_of(stores, name)
     assert doc["formula"] == "Li1.2Mn0.4Ti0.4O2"
-    assert doc["deviation"] == {"Mn": "1/10", "Ti": "-1/10"}
+    assert doc["calculated_formula"] == "Li1.2Mn0.5Ti0.3O2"
+    assert doc["deviation"] == pytest.approx(0.1)
+    assert doc["deviation_by_element"] == {"Mn": "1/10", "Ti": "-1/10"}
     assert "cell of another composition" in doc["flags"]
 
 

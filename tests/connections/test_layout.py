@@ -72,14 +72,20 @@ def test_a_database_of_0_1_0_is_migrated_and_built(database: Database) -> None:
     with pytest.raises(StoreError, match="run `hts db backup`, then `hts db migrate`"):
         check_layout(database)
     counted = migrate(database, dry_run=True)
-    assert [(step.version, changed) for step, changed in counted] == [(2, 1)]
+    assert [(step.version, changed) for step, changed in counted] == [
+        (2, 1),
+        (3, 1),
+    ]
     assert layout_state(database).version == 1
+    with open_stores(database) as stores:
+        before = energies(stores)
+        assert before
     migrate(database)
     check_layout(database)
     with open_stores(database) as stores:
         ensure_indexes(stores)
         assert unknown_indexes(stores) == ()
-        before = energies(stores)
+        assert energies(stores) == []
         build_all(stores, temperatures=(0.0, 1473.0))
         (summary,) = stores.summary.query({})
         assert summary["element_keys"]
