@@ -17,7 +17,7 @@ from hts_battery.compositions.mixture import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from hts_battery.schemas.candidate import Assignment
 
@@ -29,6 +29,8 @@ class _Choice(NamedTuple):
     charge: int
     mixed: bool
     """Whether its element stands here in several oxidation states."""
+    energy: int | None
+    """Energy of its electrons, in mV times charge units; none if unknown."""
     rank: Fraction
     """Place of its species in the species table, weighted by amount."""
     occupied: tuple[tuple[str, int, int, Fraction], ...]
@@ -41,9 +43,13 @@ def frame_assignments(
     """
     Every neutral assignment of one member, the chosen one first.
 
-    The chosen assignment has the fewest elements in several oxidation states;
-    among these the one whose species stand first in the species table, weighted
-    by amount; among these the first in lexicographic order of species amounts.
+    In the chosen assignment the electrons are where the redox potentials of the
+    species table put them: moving one from any metal to any other would cost energy.
+    Among couples of one potential it has the fewest elements in several oxidation
+    states; among these it is the one whose species stand first in the species table,
+    weighted by amount; among these the first in lexicographic order of species
+    amounts. A member that holds an element whose potentials are not known is not
+    judged by them.
 
     Parameters
     ----------
@@ -93,16 +99,31 @@ def _choice(item: Item, fillings: tuple[Filling, ...]) -> _Choice:
         if units
     ]
     weight = sum(option.preference * units for option, _, units in filled)
+    energies = [
+        None if option.energy is None else option.energy * units
+        for option, _, units in filled
+    ]
     return _Choice(
         fillings,
         charge=sum(part.charge for part in fillings),
         mixed=len({option.species for option, _, _ in filled}) > 1,
+        energy=_total(energies),
         rank=weight * item.unit,
         occupied=tuple(
             (option.species, group, units, units * item.unit)
             for option, group, units in filled
         ),
     )
+
+
+def _total(energies: Iterable[int | None]) -> int | None:
+    """Add energies up; one that is unknown makes the sum unknown."""
+    total = 0
+    for energy in energies:
+        if energy is None:
+            return None
+        total += energy
+    return total
 
 
 def _neutral(
@@ -165,11 +186,14 @@ def _fits_groups(
 
 def _order(
     choices: tuple[_Choice, ...],
-) -> tuple[int, Fraction, tuple[tuple[int, ...], ...]]:
+) -> tuple[int, int, Fraction, tuple[tuple[int, ...], ...]]:
     """Sort key of the rule that chooses an assignment."""
+    # Whether an energy is known depends on the element alone, so that all assignments
+    # of a member have one or none has.
+    energy = _total(choice.energy for choice in choices) or 0
     rank = sum((choice.rank for choice in choices if choice.rank), Fraction(0))
     amounts = tuple(filling.units for choice in choices for filling in choice.fillings)
-    return sum(choice.mixed for choice in choices), rank, amounts
+    return energy, sum(choice.mixed for choice in choices), rank, amounts
 
 
 def _assignment(

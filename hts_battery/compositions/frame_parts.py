@@ -306,12 +306,15 @@ class FrameParts:
                 self.spec.sublattices[name].metals.amount, group.unit, group.units
             )
             allowed = tuple(n for n in allowed if n == 0 or low <= n <= high)
+        weight = int(group.unit / charge_unit)
+        energies = self.builder.energies[symbol]
         options = tuple(
             Option(
                 text,
-                int(parse_species(text).charge * group.unit / charge_unit),
+                parse_species(text).charge * weight,
                 *_unit_bounds(said, group.unit, group.units),
                 self.builder.preference(text),
+                None if energies is None else weight * energies[text],
             )
             for text, said in sorted(self.open[name][symbol].species.items())
         )

@@ -11,10 +11,15 @@ from hts_battery.compositions.frame_parts import (
     ImpossibleFrame,
     Occupant,
 )
+from hts_battery.compositions.redox import RedoxScale, package_scale
 from hts_battery.errors import SpecError
 from hts_battery.schemas.space import AmountRange
 from hts_battery.schemas.species import VACANCY, parse_species
-from hts_battery.schemas.species_table import METAL_ROLES, species_properties
+from hts_battery.schemas.species_table import (
+    METAL_ROLES,
+    completed_table,
+    species_properties,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,6 +65,19 @@ class FrameBuilder:
                 name for name, here in self.occupants.items() if symbol in here
             )
             for symbol in spec.symbols
+        }
+        self.redox = (
+            RedoxScale(completed_table(self._table)) if table else package_scale()
+        )
+        self.energies = {
+            symbol: self.redox.energies(
+                {
+                    text
+                    for home in homes
+                    for text in self.occupants[home][symbol].species
+                }
+            )
+            for symbol, homes in self.homes.items()
         }
         self._check_fixed()
 

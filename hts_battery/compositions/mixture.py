@@ -19,6 +19,9 @@ class Option(NamedTuple):
     minimum: int
     maximum: int
     preference: int
+    energy: int | None
+    """What it costs to oxidise one unit to this state: mV of its couples over the
+    lowest state that the element may have, times charge units; none if unknown."""
 
 
 class Share(NamedTuple):

@@ -1,4 +1,4 @@
-"""What is known about a species: its role in a cathode, its spin state, its rank."""
+"""What is known about a species: its role in a cathode, its spin state, its couple."""
 
 from __future__ import annotations
 
@@ -55,6 +55,13 @@ class SpeciesProperties(Document):
         description="Rank among the oxidation states of its element, 0 first; decides "
         "which of several neutral assignments is used.",
     )
+    potential: int | None = Field(
+        None,
+        description="Potential in mV against the standard hydrogen electrode of the "
+        "couple of the species and the next lower state of its element in the table; "
+        "none for the lowest state, or if unknown. Their order over all elements "
+        "says which metal keeps an electron.",
+    )
     source: str = Field(description="Where the entry comes from.")
 
 
@@ -93,7 +100,8 @@ def read_species_table(
     ----------
     rows
         Mappings with ``species``, ``role``, ``spin``, ``unpaired_electrons``,
-        ``preference`` and ``source``, all text.
+        ``preference`` and ``source``, all text. ``potential`` may be left out: the
+        package's table then says it.
 
     Raises
     ------
@@ -117,8 +125,29 @@ def read_species_table(
                 "preference": row["preference"],
                 "source": row["source"],
             }
+            | ({"potential": row["potential"] or None} if "potential" in row else {})
         )
     return table
+
+
+def completed_table(
+    table: Mapping[str, SpeciesProperties],
+) -> dict[str, SpeciesProperties]:
+    """
+    Put a user's table over that of the package.
+
+    Parameters
+    ----------
+    table
+        Species text → properties; where they state no potential, the package's holds.
+    """
+    known = species_table()
+    found = dict(known)
+    for text, mine in table.items():
+        stated = "potential" in mine.model_fields_set or text not in known
+        potential = mine.potential if stated else known[text].potential
+        found[text] = mine.model_copy(update={"potential": potential})
+    return found
 
 
 def species_properties(species: str) -> SpeciesProperties:

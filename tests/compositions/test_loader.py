@@ -9,7 +9,6 @@ from hts_battery.compositions import load_space
 from hts_battery.errors import EmptySpaceError, SpecError, StateLimitError
 
 if TYPE_CHECKING:
-    from fractions import Fraction
     from pathlib import Path
 
 GOOD = """\
@@ -155,26 +154,47 @@ def test_a_space_that_writes_a_composition_twice_is_refused() -> None:
         load_space(data)
 
 
-def test_a_user_table_overrides_the_preferred_oxidation_state(tmp_path: Path) -> None:
+HEAD = "species,role,spin,unpaired_electrons,preference,source"
+V_BELOW = "V4+,redox centre,,1,1,300,mine\nV3+,redox centre,,2,0,,mine\n"
+V_LEVEL = V_BELOW.replace(",300,", ",1500,")
+V_ABOVE = V_BELOW.replace(",300,", ",1600,")
+PREFERRED = (
+    "Mn2+,redox centre,high,5,0,mine\nMn3+,redox centre,high,4,5,mine\n"
+    "V4+,redox centre,,1,0,mine\nV3+,redox centre,,2,5,mine\n"
+)
+WITH_POTENTIAL = HEAD.replace("source", "potential,source")
+
+
+@pytest.mark.parametrize(
+    ("head", "rows", "expected"),
+    [
+        (None, "", {"Mn2+", "V4+"}),
+        (WITH_POTENTIAL, V_BELOW, {"Mn2+", "V4+"}),
+        (WITH_POTENTIAL, V_ABOVE, {"Mn3+", "V3+"}),
+        (WITH_POTENTIAL, V_LEVEL, {"Mn3+", "V3+"}),
+        # Where potentials are level, preferences decide.
+        (WITH_POTENTIAL, V_LEVEL.replace(",2,0,", ",2,9,"), {"Mn2+", "V4+"}),
+        # A potential left out is the package's, one left empty is unknown.
+        (HEAD, PREFERRED, {"Mn2+", "V4+"}),
+        (WITH_POTENTIAL, V_BELOW.replace(",300,", ",,"), {"Mn3+", "V3+"}),
+    ],
+)  # fmt: skip
+def test_a_user_table_says_which_oxidation_states_are_chosen(
+    tmp_path: Path, head: str | None, rows: str, expected: set[str]
+) -> None:
+    import yaml  # noqa: PLC0415 - one test needs to write YAML
+
     data = copy.deepcopy(SMALL)
     data["sublattices"]["cation"]["species"] = ["Li+", "Mn2+", "Mn3+", "V3+", "V4+"]
     data["contents"] = {"Li": [1.0], "F": [0]}
-    (tmp_path / "mine.csv").write_text(
-        "species,role,spin,unpaired_electrons,preference,source\n"
-        "Mn2+,redox centre,high,5,0,mine\nMn3+,redox centre,high,4,5,mine\n"
-        "V4+,redox centre,,1,0,mine\nV3+,redox centre,,2,5,mine\n"
-    )
+    if head is not None:
+        (tmp_path / "mine.csv").write_text(f"{head}\n{rows}")
+        data["species_table"] = "mine.csv"
     path = tmp_path / "space.yaml"
-
-    def chosen(extra: dict[str, object]) -> dict[str, Fraction]:
-        import yaml  # noqa: PLC0415 - one test needs to write YAML
-
-        path.write_text(yaml.safe_dump({**data, **extra}))
-        space = load_space(path)
-        return space[space.index("LiMn0.5V0.5O2")].assignment["cation"]
-
-    assert set(chosen({})) == {"Li+", "Mn3+", "V3+"}
-    assert set(chosen({"species_table": "mine.csv"})) == {"Li+", "Mn2+", "V4+"}
+    path.write_text(yaml.safe_dump(data))
+    space = load_space(path)
+    chosen = space[space.index("LiMn0.5V0.5O2")].assignment["cation"]
+    assert set(chosen) == {"Li+"} | expected
 
 
 def test_a_missing_file_is_one_line() -> None:
