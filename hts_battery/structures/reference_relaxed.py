@@ -35,6 +35,7 @@ ANOTHER_SHELL = 0.3
 TRANSFORMED = 0.5
 """More than this share of the cations with another shell is another structure."""
 _THREE = 3
+_SHORTEST = 0.1  # angstrom; nothing is as near, so that an element has no bonds
 
 
 class Bonds(NamedTuple):
@@ -114,25 +115,19 @@ def bonds_of(phase: ReferencePhase, structure: Structure) -> Bonds:
         A structure of that composition.
     """
     charges = charge_of_element(phase)
-    cations = [element for element in charges if charges[element] > 0]
-    anions = [element for element in charges if charges[element] < 0]
-    reach = {
-        (cation, anion): BONDED
-        * radii_sum((cation, charges[cation]), (anion, charges[anion]))
-        for cation in cations
-        for anion in anions
-    }
+    kinds = sorted(charges)
+    reach = np.zeros((len(kinds), len(kinds)))
+    for row, cation in enumerate(kinds):
+        for column, anion in enumerate(kinds):
+            if charges[anion] < 0 < charges[cation]:
+                reach[row, column] = BONDED * radii_sum(
+                    (cation, charges[cation]), (anion, charges[anion])
+                )
     first, second, images, lengths = structure.get_neighbor_list(
-        max(reach.values(), default=0.1)
+        float(reach.max()) or _SHORTEST
     )
-    symbols = [site.specie.symbol for site in structure]
-    bonded = np.array(
-        [
-            length < reach.get((symbols[i], symbols[j]), 0.0)
-            for i, j, length in zip(first, second, lengths, strict=True)
-        ],
-        dtype=bool,
-    )
+    kind = np.array([kinds.index(site.specie.symbol) for site in structure])
+    bonded = lengths < reach[kind[first], kind[second]]
     return Bonds(first[bonded], second[bonded], images[bonded])
 
 
