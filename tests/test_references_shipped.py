@@ -12,15 +12,12 @@ from hts_battery.campaign.references import compute_references
 from hts_battery.flows.references import shipped_energies, structure_digest
 from hts_battery.schemas.campaign import RelaxationSpec
 from hts_battery.schemas.formula import parse_formula
-from hts_battery.structures.reference_checks import (
-    composition_problems,
-    distance_problems,
-)
 from hts_battery.structures.reference_library import (
     phases_within,
     reference_phase,
     reference_structure,
 )
+from hts_battery.structures.reference_relaxed import relaxation_problems
 from hts_battery.thermo.hull import Hull
 
 if TYPE_CHECKING:
@@ -194,8 +191,6 @@ def test_a_relaxed_crystal_is_still_that_crystal(
     assert reference_phase(phase_id).space_group_number == space_group
 
 
-# Lithium leaves the centre of its large cage; superoxides have a short bond.
-ODD_DISTANCES = {"LiMnF3-perovskite", "LiO2-marcasite", "NaO2-pyrite"}
 # Phases that relax into another symmetry: the energy is that of the relaxed crystal.
 OTHER_SYMMETRY = {
     "CoMn2O4-spinel",
@@ -210,25 +205,44 @@ OTHER_SYMMETRY = {
     "VO2F-ordered-oxyfluoride-cube",
     *(f"{metal}O2-vanadium-dioxide" for metal in ("Mo", "W")),
     "VO2-monoclinic",
-    *(f"{one}OF2-ordered-oxyfluoride-cube" for one in ("Hf", "Mn", "Mo", "Sn", "Zr")),
+    *(f"{one}OF2-ordered-oxyfluoride-cube" for one in ("Hf", "Mn", "Sn", "Zr")),
 }
 
 
-def test_relaxed_phases_keep_composition_distances_and_symmetry() -> None:
-    odd, other = set(), set()
+def test_relaxed_phases_keep_composition_volume_distances_and_shells() -> None:
+    left = {
+        name: problems
+        for name, energy in BY_PHASE.items()
+        if energy.rejected is None
+        and (problems := relaxation_problems(reference_phase(name), relaxed(energy)))
+    }
+    assert left == {}
+
+
+def test_a_rejected_phase_says_what_became_of_it() -> None:
     for name, energy in BY_PHASE.items():
-        phase = reference_phase(name)
-        relaxed = Structure.from_dict(energy.structure)
-        assert not list(composition_problems(phase, relaxed)), name
-        if list(distance_problems(phase, relaxed)):
-            odd.add(name)
-        if energy.space_group_number not in (
-            phase.space_group_number,
-            phase.supergroup,
-        ):
-            other.add(name)
-    assert odd == ODD_DISTANCES
+        if energy.rejected is None or not energy.converged:
+            continue
+        problems = relaxation_problems(reference_phase(name), relaxed(energy))
+        assert energy.rejected == "; ".join(problems), name
+
+
+def test_relaxed_phases_keep_their_symmetry() -> None:
+    other = {
+        name
+        for name, energy in BY_PHASE.items()
+        if energy.rejected is None
+        and energy.space_group_number
+        not in (
+            reference_phase(name).space_group_number,
+            reference_phase(name).supergroup,
+        )
+    }
     assert other == OTHER_SYMMETRY
+
+
+def relaxed(energy: ReferenceEnergy) -> Structure:
+    return Structure.from_dict(energy.structure)
 
 
 @pytest.mark.mongo

@@ -29,6 +29,7 @@ from hts_battery.structures.inputs import CHARGE, MOMENT
 from hts_battery.structures.reference_charges import reference_charges
 from hts_battery.structures.reference_library import reference_structure
 from hts_battery.structures.reference_moments import reference_moments
+from hts_battery.structures.reference_relaxed import relaxation_problems
 from hts_battery.thermo.vasp_schemes import vasp_scheme
 from hts_battery.thermo.vasp_tasks import oxide_type_of, vasp_task_energy
 
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
 REFERENCE_STEP = "reference"
 _PROVENANCE = ("atomate2", "ase", "torch", "pymatgen")
 _SYMPREC = 0.1
-_LEAST_GROWTH, _GREATEST_GROWTH = 0.5, 1.6
 
 
 def structure_digest(structure: Structure) -> str:
@@ -185,14 +185,11 @@ def reference_energy(
         )
     found = read_task(output, engine_name)
     relaxed = Structure.from_dict(dict(found.structure))
-    growth = relaxed.volume / start.volume
     reason, comparable = found.failure, None
-    fell_apart = not _LEAST_GROWTH < growth < _GREATEST_GROWTH
     # The potential of the stand-in knows ions: metals collapse in a rehearsal.
-    if reason is None and fell_apart and not found.rehearsal:
-        # CHGNet pulls some molecular crystals of F2 apart: that is no crystal.
-        reason = f"fell apart or collapsed: volume changed by a factor of {growth:.2f}"
-    elif reason is None and is_vasp_task(output):
+    if reason is None and not found.rehearsal:
+        reason = "; ".join(relaxation_problems(phase, relaxed)) or None
+    if reason is None and is_vasp_task(output):
         reason, comparable = _corrected(phase, output, relaxed, engine_name)
     return ReferenceEnergy(
         **common,

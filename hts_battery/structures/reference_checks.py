@@ -31,11 +31,15 @@ LONGEST_BOND = 1.35
 """Distance of a cation to its nearest anion over that sum, at most."""
 SHORTEST_ANION_CONTACT_ANGSTROM = 1.9
 SHORTEST_PEROXIDE_CONTACT_ANGSTROM = 1.3
+SHORTEST_SUPEROXIDE_CONTACT_ANGSTROM = 1.2
 SHORTEST_CATION_CONTACT_ANGSTROM = 2.0
 ELEMENT_BOND = (0.7, 1.6)
 """Nearest distance in an element over twice its covalent radius, from and to."""
 _COORDINATION = 6  # radii of the bounds; the bounds leave room for other numbers
-_PEROXIDE_CHARGE = -1
+_SHORT_OXYGEN = {
+    Fraction(-1): SHORTEST_PEROXIDE_CONTACT_ANGSTROM,
+    Fraction(-1, 2): SHORTEST_SUPEROXIDE_CONTACT_ANGSTROM,
+}
 
 
 def phase_problems(phase: ReferencePhase) -> tuple[str, ...]:
@@ -111,7 +115,7 @@ def distance_problems(phase: ReferencePhase, structure: Structure) -> Iterator[s
     Cation to anion within ``SHORTEST_BOND`` and ``LONGEST_BOND`` of the sum of
     Shannon radii; like ions apart; elements near twice the covalent radius.
     """
-    charges = _charge_of_element(phase)
+    charges = charge_of_element(phase)
     distances = _distances(structure)
     symbols = np.array([site.specie.symbol for site in structure])
     if len(phase.elements) == 1:
@@ -138,7 +142,7 @@ def _distances(structure: Structure) -> np.ndarray:
     return matrix
 
 
-def _charge_of_element(phase: ReferencePhase) -> dict[str, Fraction]:
+def charge_of_element(phase: ReferencePhase) -> dict[str, Fraction]:
     """Mean oxidation state of each element of a phase."""
     charges: dict[str, list[Fraction]] = {}
     for site in phase.sites:
@@ -167,7 +171,7 @@ def _lonely_cations(
     for cation in (element for element in charges if charges[element] > 0):
         nearest = {
             anion: float(distances[np.ix_(symbols == cation, symbols == anion)].min())
-            / _radii_sum((cation, charges[cation]), (anion, charges[anion]))
+            / radii_sum((cation, charges[cation]), (anion, charges[anion]))
             for anion in anions
         }
         anion = min(nearest, key=lambda element: nearest[element])
@@ -178,7 +182,7 @@ def _lonely_cations(
             )
 
 
-def _radii_sum(first: tuple[str, Fraction], second: tuple[str, Fraction]) -> float:
+def radii_sum(first: tuple[str, Fraction], second: tuple[str, Fraction]) -> float:
     """Sum of two Shannon radii in angstrom."""
     return mean_valence_radius(*first, _COORDINATION) + mean_valence_radius(
         *second, _COORDINATION
@@ -192,14 +196,14 @@ def _pair_distances(
     nearest = float(block.min())
     names = f"{first}-{second}"
     if charge * other < 0:
-        total = _radii_sum(*pair)
+        total = radii_sum(*pair)
         if nearest < SHORTEST_BOND * total:
             yield f"{names} is {nearest:.2f} angstrom, the radii say {total:.2f}"
         return
     if charge > 0:
         bound = SHORTEST_CATION_CONTACT_ANGSTROM
-    elif first == second == "O" and charge == _PEROXIDE_CHARGE:
-        bound = SHORTEST_PEROXIDE_CONTACT_ANGSTROM
+    elif first == second == "O" and charge in _SHORT_OXYGEN:
+        bound = _SHORT_OXYGEN[charge]
     else:
         bound = SHORTEST_ANION_CONTACT_ANGSTROM
     if nearest < bound:

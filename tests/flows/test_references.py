@@ -120,8 +120,14 @@ def test_a_finished_relaxation_becomes_an_energy() -> None:
     [
         (None, "the job failed"),
         (finished(converged=False), "relaxation not converged after 7 steps"),
-        (finished(1.7), "fell apart or collapsed: volume changed by a factor of 1.70"),
-        (finished(0.4), "fell apart or collapsed: volume changed by a factor of 0.40"),
+        (
+            finished(1.7),
+            "the volume changed by a factor of 1.70, allowed are 0.75 to 1.3",
+        ),
+        (
+            finished(0.7),
+            "the volume changed by a factor of 0.70, allowed are 0.75 to 1.3",
+        ),
     ],
 )
 def test_an_unusable_energy_says_why(

@@ -92,6 +92,43 @@ def test_crystallographic_file_is_cited() -> None:
         ReferenceSource(kind=SourceKind.CRYSTALLOGRAPHIC_FILE, cod_id=1)
 
 
+AKERMANITE = {"database": "AMCSD", "number": "0008517", "citation": "Kusaka et al."}
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "says"),
+    [
+        (SourceKind.CRYSTALLOGRAPHIC_FILE, {"number": None}, "stand together"),
+        (SourceKind.CRYSTALLOGRAPHIC_FILE, {"cod_id": 1}, "one file"),
+        (SourceKind.CRYSTALLOGRAPHIC_FILE, {"citation": None}, "its number and"),
+        (SourceKind.OWN_DECORATION, {"citation": None}, "its number and"),
+        (
+            SourceKind.COMPUTED_STRUCTURE,
+            {"database": None, "number": None},
+            "names its database",
+        ),
+    ],
+)
+def test_a_source_names_its_file_wholly(
+    kind: SourceKind, changes: dict[str, object], says: str
+) -> None:
+    with pytest.raises(ValidationError, match=says):
+        ReferenceSource(kind=kind, **{**AKERMANITE, **changes})
+
+
+@pytest.mark.parametrize(
+    "kind", [SourceKind.CRYSTALLOGRAPHIC_FILE, SourceKind.COMPUTED_STRUCTURE]
+)
+def test_a_structure_may_come_from_another_collection(kind: SourceKind) -> None:
+    source = ReferenceSource(kind=kind, licence="CC-BY-4.0", **AKERMANITE)
+    assert source.number == "0008517"
+
+
+def test_a_licence_belongs_to_a_file() -> None:
+    with pytest.raises(ValidationError, match="licence"):
+        ReferenceSource(kind=SourceKind.OWN_DECORATION, licence="CC-BY-4.0")
+
+
 def test_aflow_label_belongs_to_aflow() -> None:
     with pytest.raises(ValidationError, match="aflow_label"):
         ReferenceSource(kind=SourceKind.AFLOW_DECORATED)
