@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pymatgen.core import Structure
 
+    from hts_battery.schemas.reference import ReferencePhase
     from hts_battery.structures.cells import IntMatrix
     from hts_battery.structures.sizes import SiteCounts
 
@@ -53,7 +54,7 @@ class Ordering(NamedTuple):
     """Its vectors in units of the parent's primitive ones, one a row."""
 
 
-def lowest_orderings(  # noqa: PLR0913 - what is ordered, where, how it is searched
+def lowest_orderings(
     parent: str,
     counts: SiteCounts,
     *,
@@ -112,6 +113,34 @@ def lowest_orderings(  # noqa: PLR0913 - what is ordered, where, how it is searc
     return kept[:results]
 
 
+def remade(phase: ReferencePhase) -> Ordering:
+    """
+    Make an ordering of the library again, from what its source says.
+
+    Raises
+    ------
+    ValueError
+        If the phase is no electrostatic ordering.
+
+    Examples
+    --------
+    >>> from hts_battery.structures.reference_library import reference_phase
+    >>> remade(reference_phase("Li4MoO5-rocksalt-tetragonal")).structure.formula
+    'Li4 Mo1 O5'
+    """
+    source = phase.source.ordering
+    if source is None:
+        raise ValueError(f"{phase.phase_id} is no ordering of a parent lattice")
+    return lowest_orderings(
+        source.parent,
+        source.species,
+        cells=source.cells,
+        results=source.rank,
+        seed=source.seed,
+        every_shape=source.every_shape,
+    )[source.rank - 1]
+
+
 @lru_cache(maxsize=32)
 def distinct_supercells(parent: str, cells: int) -> tuple[IntMatrix, ...]:
     """
@@ -160,7 +189,9 @@ def _hermite(matrix: NDArray[np.int64]) -> NDArray[np.int64]:
     for column in range(_DIMENSIONS):
         for other in range(column + 1, _DIMENSIONS):
             while rows[other, column]:
-                rows[column] -= rows[column, column] // rows[other, column] * rows[other]
+                rows[column] -= (
+                    rows[column, column] // rows[other, column] * rows[other]
+                )
                 rows[[column, other]] = rows[[other, column]]
         if rows[column, column] < 0:
             rows[column] *= -1
@@ -224,9 +255,7 @@ def asymmetric_row(
             analyzer.get_space_group_symbol(),
             analyzer.get_space_group_number(),
         ],
-        "cell": [
-            round(float(x), _CELL_DECIMALS) for x in symmetric.lattice.parameters
-        ],
+        "cell": [round(float(x), _CELL_DECIMALS) for x in symmetric.lattice.parameters],
         "sites": sorted(sites, key=lambda site: str(site[0]).endswith("-")),
     }
 
@@ -236,7 +265,7 @@ def _mean_valences(structure: Structure) -> dict[str, str]:
     charges: dict[str, list[Fraction]] = {}
     for site in structure:
         charges.setdefault(site.specie.symbol, []).append(
-            Fraction(site.specie.oxi_state).limit_denominator(_LARGEST_CELL)
+            Fraction(float(site.specie.oxi_state or 0)).limit_denominator(_LARGEST_CELL)
         )
     written = {}
     for element, values in charges.items():
