@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 QUICKSTART = ("Li", "Mn", "Ti", "Nb", "Cr", "O", "F")
 LITHIUM_METALS = parse_formula("MgAlScTiVCrMnFeCoNiCuZnGaGeZrNbMoSnSbHfTaWYIn")
 NASICON_METALS = parse_formula("MgZnCaLaGaYScInAlZrTiSnHfGeNbTa")
-LARGEST_PRIMITIVE_CELL = 112  # atoms; larger cells have not been needed
+LARGEST_PRIMITIVE_CELL = 264  # atoms
 
 
 def formulas_within(*elements: str) -> set[str]:
