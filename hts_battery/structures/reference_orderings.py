@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from hts_battery.structures.sizes import SiteCounts
 
 _SWAPS = 2000
+_TIES = 8  # orderings of one cell looked at beyond those asked for
 _SAME_ENERGY_EV = 1e-5  # per atom: one ordering in two cells
 _SYMMETRY_TOLERANCE_ANGSTROM = 0.01  # nothing is relaxed, positions are exact
 _COORDINATE_DECIMALS = 5
@@ -84,7 +85,7 @@ def lowest_orderings(
     Returns
     -------
     list[Ordering]
-        Lowest energy first.
+        Lowest energy first; of orderings that tie the one of highest symmetry.
 
     Examples
     --------
@@ -101,16 +102,30 @@ def lowest_orderings(
     for shape in shapes:
         cell = build_cell(parent, shape)
         for result in lowest_electrostatic(
-            cell, counts, iterations=_SWAPS, seed=seed, results=results
+            cell, counts, iterations=_SWAPS, seed=seed, results=results + _TIES
         ):
             structure = decorated_structure(cell, result.decoration)
             found.append(Ordering(structure, result.energy / len(structure), shape))
     found.sort(key=lambda ordering: ordering.energy)
-    kept: list[Ordering] = []
+    levels: list[list[Ordering]] = []
     for ordering in found:
-        if not kept or ordering.energy - kept[-1].energy > _SAME_ENERGY_EV:
-            kept.append(ordering)
-    return kept[:results]
+        if levels and ordering.energy - levels[-1][0].energy < _SAME_ENERGY_EV:
+            levels[-1].append(ordering)
+        elif len(levels) < results:
+            levels.append([ordering])
+        else:
+            break
+    return [max(level, key=_symmetry) for level in levels]
+
+
+def _symmetry(ordering: Ordering) -> tuple[int, int]:
+    """Number of distinct rotations; of equals the space group that comes later."""
+    bare = ordering.structure.copy()
+    bare.remove_oxidation_states()
+    data = SpacegroupAnalyzer(
+        bare, symprec=_SYMMETRY_TOLERANCE_ANGSTROM
+    ).get_symmetry_dataset()
+    return len(np.unique(data.rotations, axis=0)), data.number
 
 
 def remade(phase: ReferencePhase) -> Ordering:
