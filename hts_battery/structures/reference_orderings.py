@@ -28,10 +28,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pymatgen.core import Structure
 
+    from hts_battery.schemas.reference import ReferencePhase
     from hts_battery.structures.cells import IntMatrix
     from hts_battery.structures.sizes import SiteCounts
 
 _SWAPS = 2000
+_TIES = 8  # orderings of one cell looked at beyond those asked for
 _SAME_ENERGY_EV = 1e-5  # per atom: one ordering in two cells
 _SYMMETRY_TOLERANCE_ANGSTROM = 0.01  # nothing is relaxed, positions are exact
 _COORDINATE_DECIMALS = 5
@@ -53,7 +55,7 @@ class Ordering(NamedTuple):
     """Its vectors in units of the parent's primitive ones, one a row."""
 
 
-def lowest_orderings(  # noqa: PLR0913 - what is ordered, where, how it is searched
+def lowest_orderings(
     parent: str,
     counts: SiteCounts,
     *,
@@ -83,7 +85,7 @@ def lowest_orderings(  # noqa: PLR0913 - what is ordered, where, how it is searc
     Returns
     -------
     list[Ordering]
-        Lowest energy first.
+        Lowest energy first; of orderings that tie the one of highest symmetry.
 
     Examples
     --------
@@ -100,16 +102,58 @@ def lowest_orderings(  # noqa: PLR0913 - what is ordered, where, how it is searc
     for shape in shapes:
         cell = build_cell(parent, shape)
         for result in lowest_electrostatic(
-            cell, counts, iterations=_SWAPS, seed=seed, results=results
+            cell, counts, iterations=_SWAPS, seed=seed, results=results + _TIES
         ):
             structure = decorated_structure(cell, result.decoration)
             found.append(Ordering(structure, result.energy / len(structure), shape))
     found.sort(key=lambda ordering: ordering.energy)
-    kept: list[Ordering] = []
+    levels: list[list[Ordering]] = []
     for ordering in found:
-        if not kept or ordering.energy - kept[-1].energy > _SAME_ENERGY_EV:
-            kept.append(ordering)
-    return kept[:results]
+        if levels and ordering.energy - levels[-1][0].energy < _SAME_ENERGY_EV:
+            levels[-1].append(ordering)
+        elif len(levels) < results:
+            levels.append([ordering])
+        else:
+            break
+    return [max(level, key=_symmetry) for level in levels]
+
+
+def _symmetry(ordering: Ordering) -> tuple[int, int]:
+    """Number of distinct rotations; of equals the space group that comes later."""
+    bare = ordering.structure.copy()
+    bare.remove_oxidation_states()
+    data = SpacegroupAnalyzer(
+        bare, symprec=_SYMMETRY_TOLERANCE_ANGSTROM
+    ).get_symmetry_dataset()
+    return len(np.unique(data.rotations, axis=0)), data.number
+
+
+def remade(phase: ReferencePhase) -> Ordering:
+    """
+    Make an ordering of the library again, from what its source says.
+
+    Raises
+    ------
+    ValueError
+        If the phase is no electrostatic ordering.
+
+    Examples
+    --------
+    >>> from hts_battery.structures.reference_library import reference_phase
+    >>> remade(reference_phase("Li4MoO5-rocksalt-tetragonal")).structure.formula
+    'Li4 Mo1 O5'
+    """
+    source = phase.source.ordering
+    if source is None:
+        raise ValueError(f"{phase.phase_id} is no ordering of a parent lattice")
+    return lowest_orderings(
+        source.parent,
+        source.species,
+        cells=source.cells,
+        results=source.rank,
+        seed=source.seed,
+        every_shape=source.every_shape,
+    )[source.rank - 1]
 
 
 @lru_cache(maxsize=32)
@@ -160,7 +204,9 @@ def _hermite(matrix: NDArray[np.int64]) -> NDArray[np.int64]:
     for column in range(_DIMENSIONS):
         for other in range(column + 1, _DIMENSIONS):
             while rows[other, column]:
-                rows[column] -= rows[column, column] // rows[other, column] * rows[other]
+                rows[column] -= (
+                    rows[column, column] // rows[other, column] * rows[other]
+                )
                 rows[[column, other]] = rows[[other, column]]
         if rows[column, column] < 0:
             rows[column] *= -1
@@ -224,9 +270,7 @@ def asymmetric_row(
             analyzer.get_space_group_symbol(),
             analyzer.get_space_group_number(),
         ],
-        "cell": [
-            round(float(x), _CELL_DECIMALS) for x in symmetric.lattice.parameters
-        ],
+        "cell": [round(float(x), _CELL_DECIMALS) for x in symmetric.lattice.parameters],
         "sites": sorted(sites, key=lambda site: str(site[0]).endswith("-")),
     }
 
@@ -236,7 +280,7 @@ def _mean_valences(structure: Structure) -> dict[str, str]:
     charges: dict[str, list[Fraction]] = {}
     for site in structure:
         charges.setdefault(site.specie.symbol, []).append(
-            Fraction(site.specie.oxi_state).limit_denominator(_LARGEST_CELL)
+            Fraction(float(site.specie.oxi_state or 0)).limit_denominator(_LARGEST_CELL)
         )
     written = {}
     for element, values in charges.items():

@@ -134,6 +134,29 @@ def test_aflow_label_belongs_to_aflow() -> None:
         ReferenceSource(kind=SourceKind.AFLOW_DECORATED)
 
 
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [
+        (SourceKind.PUBLISHED_TYPE, "type_source"),
+        (SourceKind.ELECTROSTATIC_ORDERING, "ordering"),
+    ],
+)
+def test_a_source_says_what_its_kind_needs(kind: SourceKind, field: str) -> None:
+    values = {
+        "type_source": "amcsd 0009708: Okada K; Ossaka J",
+        "ordering": {
+            "parent": "rocksalt",
+            "cells": 2,
+            "species": {"cation": {"Li+": 1, "Co3+": 1}, "anion": {"O2-": 2}},
+        },
+    }
+    assert getattr(ReferenceSource(kind=kind, **{field: values[field]}), field)
+    with pytest.raises(ValidationError, match=field):
+        ReferenceSource(kind=kind)
+    with pytest.raises(ValidationError, match=field):
+        ReferenceSource(kind=SourceKind.OWN_DECORATION, **{field: values[field]})
+
+
 @pytest.mark.parametrize("changes", [{"converged": False}, {"energy_per_atom": None}])
 def test_unusable_energy_must_say_why(changes: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match="needs a reason"):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from csv import DictReader
 from fractions import Fraction
 
 import pytest
 from pymatgen.analysis.prototypes import AFLOW_PROTOTYPE_LIBRARY
 from pymatgen.analysis.structure_matcher import StructureMatcher
+from pymatgen.io.cif import CifParser
 
 from hts_battery.errors import ConfigurationError
+from hts_battery.schemas.reference import SourceKind
 from hts_battery.structures.reference_geometry import (
     conventional_cell,
     mean_valence_radius,
@@ -78,7 +81,7 @@ def test_aflow_prototypes_are_those_of_the_library() -> None:
     assert different == []
 
 
-_STAND_IN = {"A": "Na", "B": "Ti", "C": "Si", "X": "O", "Y": "F", "Z": "Cl"}
+_STAND_IN = {"A": "Na", "B": "Ti", "C": "Si", "D": "P", "X": "O", "Y": "F", "Z": "Cl"}
 
 
 def _same_sites(matcher: StructureMatcher, ours, original) -> bool:  # noqa: ANN001  # structures
@@ -90,6 +93,41 @@ def _same_sites(matcher: StructureMatcher, ours, original) -> bool:  # noqa: ANN
         for index in range(len(structure)):
             structure.replace(index, "C")
     return matcher.fit(*bare)
+
+
+# The files carry rounded coordinates and unknown radiation types; the parser says so.
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_published_types_are_those_of_their_files(shared_data) -> None:  # noqa: ANN001  # a folder
+    folder = shared_data / "structures_2"
+    with (folder / "index.csv").open(encoding="utf-8") as file:
+        paths = {row["source_id"]: folder / row["file"] for row in DictReader(file)}
+    matcher = StructureMatcher(ltol=0.02, stol=0.03, angle_tol=1)
+    published = [p for p in load_prototypes().values() if p.published]
+    assert len(published) > 20
+    different = []
+    for prototype in published:
+        number = prototype.published.split(": ")[0].removeprefix(
+            "github.com/njszym/XRD-AutoAnalyzer "
+        )
+        original = CifParser(paths[number]).parse_structures(primitive=True)[0]
+        original.remove_oxidation_states()
+        cell = conventional_cell(
+            prototype.space_group_symbol,
+            prototype.cell,
+            [_STAND_IN[site.label] for site in prototype.sites],
+            [site.position for site in prototype.sites],
+        )
+        ours = primitive_cell(cell, prototype.space_group_symbol)
+        if not _same_sites(matcher, ours, original):
+            different.append(prototype.name)
+    assert different == []
+
+
+def test_a_phase_of_a_published_type_names_its_source() -> None:
+    source = reference_phase("Na2ZnS2O8-glauberite").source
+    assert source.kind is SourceKind.PUBLISHED_TYPE
+    assert source.type_source is not None
+    assert source.type_source.startswith("amcsd 0000158: Araki T; Zoltai T")
 
 
 def test_every_structure_type_is_used() -> None:
