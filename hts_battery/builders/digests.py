@@ -6,7 +6,7 @@ import json
 from hashlib import sha256
 from zlib import crc32
 
-CODE_VERSION = "6"
+CODE_VERSION = "7"
 """Raised when a builder makes another document from the same input."""
 
 

@@ -20,7 +20,7 @@ from hts_battery.builders.vasp_energies import vasp_comparable_energy
 from hts_battery.connections.contents import content_digests
 from hts_battery.errors import HTSBatteryError
 from hts_battery.schemas.calculation import is_vasp_task, read_task
-from hts_battery.schemas.entry import EntryDoc, EntryKind, EntryState
+from hts_battery.schemas.entry import SMALL_CELL, EntryDoc, EntryKind, EntryState
 from hts_battery.schemas.formula import parse_formula
 from hts_battery.schemas.ordering_series import joined, series_of
 from hts_battery.schemas.reference import (
@@ -32,6 +32,7 @@ from hts_battery.schemas.relaxed import Verdict
 from hts_battery.schemas.structure import OrderedCell
 from hts_battery.structures.reference_library import load_reference_phases
 from hts_battery.structures.relaxed import compare_relaxed
+from hts_battery.structures.sizes import is_too_small
 from hts_battery.thermo.corrections import comparable_energy
 
 if TYPE_CHECKING:
@@ -357,7 +358,11 @@ def _read_entry(
         ordering_seed=ordered.seed if ordered else None,
         relaxed=relaxed,
         volume_per_atom=structure.volume / len(structure),
-        flags=(*_flags(relaxed), *(energy.flags if energy else ())),
+        flags=(
+            *_flags(relaxed),
+            *([SMALL_CELL] if ordered and is_too_small(ordered) else []),
+            *(energy.flags if energy else ()),
+        ),
         n_steps=calculation.n_steps,
     )
 
@@ -401,6 +406,8 @@ def _flags(relaxed: RelaxedCell | None) -> tuple[str, ...]:
     flags = [] if relaxed.verdict is Verdict.KEPT else [str(relaxed.verdict)]
     if relaxed.oxygen_contacts:
         flags.append("oxygen contacts")
+    if relaxed.anion_bonds.keys() - {"O-O"}:
+        flags.append("anion contacts")
     return tuple(flags)
 
 

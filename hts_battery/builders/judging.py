@@ -11,6 +11,7 @@ from hts_battery.errors import HTSBatteryError
 from hts_battery.schemas.build import OrderingEnergy
 from hts_battery.schemas.candidate import CandidateDoc
 from hts_battery.schemas.energy import ComparableEnergy
+from hts_battery.schemas.entry import SMALL_CELL
 from hts_battery.schemas.formula import display_formula
 from hts_battery.schemas.species import VACANCY
 from hts_battery.schemas.thermo import LeftOutReferences
@@ -389,7 +390,7 @@ def _ordering(entry: Mapping[str, Any], scheme: str) -> OrderingEnergy:
         ordering_id=entry.get("ordering_id"),
         source=entry.get("source"),
         method=method,
-        kind=ordering_kind(method),
+        kind=ordering_kind(method, small_cell=SMALL_CELL in entry["flags"]),
         energy_per_atom=energy["energy_per_atom"],
         correction_per_atom=total / energy["n_atoms"],
         scheme=scheme,

@@ -27,8 +27,8 @@ _MAGIC = {
 """First bytes of a compressed file → what unpacks it."""
 _BROKEN = (OSError, EOFError, zlib.error, lzma.LZMAError)
 _LAYERS = 4  # a file packed more often than this is no mistake but a trap
-_LISTS = ("entries", "all_entries", "data")
-"""Keys under which other programs keep lists of entries."""
+_LISTS = ("entries", "all_entries", "computed_data", "data")
+"""Keys under which other programs keep entries; in computed_data phase diagrams do."""
 
 
 def read_json(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds

@@ -40,7 +40,8 @@ class StructureSpec(Document):
         40,
         gt=0,
         description="Number of atoms in the cell; null takes the smallest cell that "
-        "holds each candidate.",
+        "holds each candidate, on a rocksalt parent the smallest of at least 20 "
+        "cations: orderings of smaller ones are compounds, flagged and no bound.",
     )
     iterations: int = Field(
         100_000, gt=0, description="Arrangements tried by each search."

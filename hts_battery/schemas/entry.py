@@ -11,6 +11,9 @@ from hts_battery.schemas.base import Document, Rational
 from hts_battery.schemas.energy import ComparableEnergy
 from hts_battery.schemas.relaxed import RelaxedCell
 
+SMALL_CELL = "cell too small for a random solution"
+"""Flag of an ordering that is a compound: never part of a bound from above."""
+
 
 class EntryKind(StrEnum):
     """What a calculation is of."""

@@ -59,6 +59,11 @@ class RelaxationThresholds(Document):
         description="Relative change of volume, up or down, above which the cell is "
         "another phase; the starting volume is an estimate from ionic radii.",
     )
+    volume_kept: float = Field(
+        0.15,
+        gt=0,
+        description="Largest relative change of volume of a kept cell, up or down.",
+    )
     contact_stretch: float = Field(
         1.3,
         gt=1,
@@ -114,7 +119,14 @@ class RelaxationThresholds(Document):
         1.6,
         gt=0,
         description="Two oxygen atoms closer than this many angstrom form a peroxide "
-        "or a molecule.",
+        "or a molecule; for other anions the distance is scaled with the sum of their "
+        "covalent radii.",
+    )
+    anion_contact: float = Field(
+        0.7,
+        gt=0,
+        description="Two anions closer than this share of the sum of their van der "
+        "Waals radii distort a cell: 2.10 angstrom for two oxygen atoms.",
     )
 
 
@@ -204,6 +216,23 @@ class RelaxedCell(Document):
     )
     oxygen_contacts: int = Field(
         ge=0, description="Pairs of oxygen atoms closer than the threshold."
+    )
+    anion_bonds: dict[str, int] = Field(
+        default_factory=dict,
+        description="Elements of two anions, alphabetical, like F-O → pairs at a "
+        "bonding distance; oxygen-oxygen among them.",
+    )
+    anion_contacts: dict[str, int] = Field(
+        default_factory=dict,
+        description="The same → pairs closer than anions come in a crystal, those at a "
+        "bonding distance among them.",
+    )
+    cations_past_half_way: int | None = Field(
+        None,
+        ge=0,
+        description="Cations nearer to the centre of another octahedron or tetrahedron "
+        "of anions, filled or empty, than to that of their own; null for NASICON, "
+        "whose cavities are found by topology.",
     )
     charge_transfers: tuple[ChargeTransfer, ...] | None = Field(
         None,

@@ -48,6 +48,8 @@ class OrderingKind(StrEnum):
     """By low energy, for example of its electrostatics: optimistic."""
     RANDOM = "random"
     """To resemble a random solution (SQS): conservative with ideal entropy."""
+    SMALL_CELL = "small_cell"
+    """In a cell too small for a random solution: a compound, no bound from above."""
 
 
 class SodiumSites(StrEnum):

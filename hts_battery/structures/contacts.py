@@ -31,22 +31,6 @@ class Coordination(NamedTuple):
     """Share of the cations with another number than at the start."""
 
 
-def oxygen_contacts(structure: Structure, *, cutoff: float) -> int:
-    """
-    Count pairs of oxygen atoms closer than a cut-off in angstrom.
-
-    Examples
-    --------
-    >>> from pymatgen.core import Lattice, Structure
-    >>> molecule = Structure(Lattice.cubic(10), ["O", "O"], [[0, 0, 0], [0.12, 0, 0]])
-    >>> oxygen_contacts(molecule, cutoff=1.6)
-    1
-    """
-    oxygen = np.array([site.specie.symbol == "O" for site in structure])
-    first, second, _, _ = structure.get_neighbor_list(cutoff)
-    return int(np.sum(oxygen[first] & oxygen[second])) // 2
-
-
 def contacts_kept(mapped: ParentMap, *, stretch: float) -> float:
     """
     Share of the parent's nearest contacts that are not stretched too far.

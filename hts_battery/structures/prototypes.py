@@ -76,6 +76,11 @@ class Prototype(Document):
         ge=1,
         description="Number of neighbour shells whose correlations are optimised.",
     )
+    least_sites: dict[str, int] = Field(
+        default_factory=dict,
+        description="Sublattice → sites of the smallest cell in which an ordering can "
+        "resemble a random solution; an ordering of a smaller one is a compound.",
+    )
 
 
 def prototype_names() -> tuple[str, ...]:

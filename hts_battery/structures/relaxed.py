@@ -10,14 +10,15 @@ import numpy as np
 from hts_battery.errors import OrderingError
 from hts_battery.schemas.relaxed import RelaxationThresholds, RelaxedCell, Verdict
 from hts_battery.schemas.species import VACANCY, parse_species
+from hts_battery.structures.anion_pairs import anion_pairs
 from hts_battery.structures.charge_transfer import charge_transfers, states_exchanged
 from hts_battery.structures.contacts import (
     contacts_kept,
     coordination,
-    oxygen_contacts,
 )
 from hts_battery.structures.descriptors import describe, topology
 from hts_battery.structures.parent_map import map_to_parent
+from hts_battery.structures.polyhedra import cations_past_half_way
 from hts_battery.structures.site_labels import site_occupancies
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from hts_battery.schemas.relaxed import ChargeTransfer
     from hts_battery.schemas.structure import OrderedCell
+    from hts_battery.structures.anion_pairs import AnionPairs
     from hts_battery.structures.parent_map import ParentMap
     from hts_battery.structures.site_labels import NasiconSites
 
@@ -103,12 +105,17 @@ def compare_relaxed(
     neighbours = coordination(mapped)
     measures = _measures(mapped, limits)
     measures["coordination_changed"] = neighbours.changed
+    pairs = anion_pairs(relaxed, _anions(ordered, mapped), limits)
+    measures["oxygen_contacts"] = pairs.bonds.get("O-O", 0)
+    past_half_way = cations_past_half_way(mapped)
+    measures["cations_past_half_way"] = past_half_way or 0
     verdict, reasons = _verdict(
         measures,
         ordered.minimum_distance,
         limits,
         network=lost,
         transfers=transfers or (),
+        pairs=pairs,
     )
     if sites is None:
         occupancies = {} if lost else _parent_occupancies(ordered, mapped)
@@ -125,6 +132,9 @@ def compare_relaxed(
             "site_occupancies": occupancies,
             "relabelled_atoms": None if sites is None else _relabelled(mapped, sites),
             "coordination": neighbours.numbers,
+            "anion_bonds": pairs.bonds,
+            "anion_contacts": pairs.contacts,
+            "cations_past_half_way": past_half_way,
             "charge_transfers": transfers,
             "states_exchanged": exchanged,
             "descriptors": describe(ordered, mapped, sites),
@@ -146,8 +156,20 @@ def _measures(
         "volume_change": float(relaxed.volume / start.volume - 1),
         "shear_strain": shear_strain(start.lattice.matrix, relaxed.lattice.matrix),
         "contacts_kept": contacts_kept(mapped, stretch=limits.contact_stretch),
-        "oxygen_contacts": oxygen_contacts(relaxed, cutoff=limits.oxygen_contact),
     }
+
+
+def _anions(ordered: OrderedCell, mapped: ParentMap) -> list[bool]:
+    """Whether each relaxed atom was given a negative charge."""
+    charges = np.empty(len(mapped.own))
+    charges[mapped.matched] = [
+        parse_species(ordered.decoration[site]).charge for site in mapped.own
+    ]
+    return [bool(charge < 0) for charge in charges]
+
+
+def _pair(name: str) -> str:
+    return "oxygen-oxygen" if name == "O-O" else name
 
 
 def shear_strain(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:
@@ -238,6 +260,7 @@ def _verdict(
     *,
     network: tuple[str, ...],
     transfers: tuple[ChargeTransfer, ...],
+    pairs: AnionPairs,
 ) -> tuple[Verdict, tuple[str, ...]]:
     """Compare the measures with the limits; the worst decides."""
     lost = 1 - measures["contacts_kept"]
@@ -252,7 +275,7 @@ def _verdict(
         ("volume change", abs(measures["volume_change"]), limits.volume_transformed),
         ("contacts lost", lost, 1 - limits.contacts_transformed),
         ("coordination changed", changed, limits.coordination_transformed),
-        ("oxygen-oxygen contacts", measures["oxygen_contacts"], 0),
+        *((f"{_pair(name)} bonds", n, 0) for name, n in pairs.bonds.items()),
     )
     distorted = _exceeded(
         (
@@ -261,9 +284,20 @@ def _verdict(
             limits.displacement_kept,
         ),
         ("shear strain", measures["shear_strain"], limits.strain_kept),
+        ("volume change", abs(measures["volume_change"]), limits.volume_kept),
         ("contacts lost", lost, 1 - limits.contacts_kept),
         ("coordination changed", changed, limits.coordination_kept),
         ("atoms on another site", measures["moved_atoms"], 0),
+        (
+            "cations past half way to another polyhedron",
+            measures["cations_past_half_way"],
+            0,
+        ),
+        *(
+            (f"{_pair(name)} contacts", n, 0)
+            for name, n in pairs.contacts.items()
+            if name not in pairs.bonds
+        ),
     )
     severities = (
         (Verdict.TRANSFORMED, (*transformed.values(), *network)),

@@ -15,7 +15,8 @@ from hts_battery.structures.sizes import (
     atoms_per_formula_unit,
     check_sublattices,
     exact_sizes_hint,
-    smallest_cell,
+    least_formula_units,
+    smallest_random_cell,
 )
 
 if TYPE_CHECKING:
@@ -92,8 +93,8 @@ def represent(
     atoms
         Number of atoms asked for. Where the assignment has vacancies, the whole
         number of primitive cells that comes nearest. None takes the smallest cell
-        that holds the assignment exactly or, where none does, the smallest one
-        within the tolerance, up to ``largest_cell``.
+        that can resemble a random solution and holds the assignment exactly or, where
+        none does, the smallest one within the tolerance, up to ``largest_cell``.
     max_deviation
         Largest difference of any element's amount per formula unit between the cell
         and the assignment.
@@ -181,13 +182,14 @@ def _any_size(
     max_deviation: Fraction,
     largest_cell: int,
 ) -> Representation:
-    smallest = smallest_cell(assignment, prototype)
+    smallest = smallest_random_cell(assignment, prototype)
     per_unit = atoms_per_formula_unit(assignment)
     if smallest * per_unit <= largest_cell:
         return _nearest(assignment, smallest)
     best: Representation | None = None
     why: OrderingError | None = None
-    cells = 1
+    least = least_formula_units(assignment, prototype)
+    cells = ceil(least / prototype.formula_units)
     while cells * prototype.formula_units * per_unit <= largest_cell:
         try:
             found = _nearest(assignment, cells * prototype.formula_units)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from math import gcd, lcm
+from math import ceil, gcd, lcm
 from typing import TYPE_CHECKING
 
 from hts_battery.errors import OrderingError
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from hts_battery.schemas.candidate import Candidate
+    from hts_battery.schemas.structure import OrderedCell
     from hts_battery.structures.prototypes import Prototype
 
     Assignment = Mapping[str, Mapping[str, Fraction]]
@@ -86,6 +87,79 @@ def smallest_cell(assignment: Assignment, prototype: Prototype) -> Fraction:
     # Whole numbers of sites need multiples of 1/gcd of the amounts; whole numbers
     # of primitive cells need multiples of the primitive cell's formula units.
     return _common_multiple(1 / _greatest_divisor(amounts), prototype.formula_units)
+
+
+def smallest_random_cell(assignment: Assignment, prototype: Prototype) -> Fraction:
+    """
+    Find the smallest cell that holds an assignment and can resemble a random solution.
+
+    Of the multiples of :func:`smallest_cell` the first that has the sites which the
+    prototype asks for; the smallest cell where it asks for none or nothing mixes.
+
+    Parameters
+    ----------
+    assignment, prototype
+        As for :func:`smallest_cell`.
+
+    Returns
+    -------
+    Fraction
+        Formula units per cell.
+
+    Examples
+    --------
+    >>> from hts_battery.structures.prototypes import load_prototype
+    >>> amounts = {"Li+": Fraction("1.2"), "Mn3+": Fraction("0.4")}
+    >>> amounts["Ti4+"] = Fraction("0.4")
+    >>> drx = {"cation": amounts, "anion": {"O2-": Fraction(2)}}
+    >>> smallest_random_cell(drx, load_prototype("rocksalt"))
+    Fraction(10, 1)
+    """
+    smallest = smallest_cell(assignment, prototype)
+    return smallest * ceil(least_formula_units(assignment, prototype) / smallest)
+
+
+def least_formula_units(assignment: Assignment, prototype: Prototype) -> Fraction:
+    """
+    Count the formula units that an ordering needs to resemble a random solution.
+
+    Parameters
+    ----------
+    assignment, prototype
+        As for :func:`smallest_cell`.
+
+    Returns
+    -------
+    Fraction
+        Those of the primitive cell where nothing is asked for or nothing mixes.
+    """
+    mixed = any(
+        sum(1 for amount in occupation.values() if amount) > 1
+        for occupation in assignment.values()
+    )
+    wanted = prototype.least_sites if mixed else {}
+    return max(
+        (
+            Fraction(sites) / prototype.sublattices[name].sites
+            for name, sites in wanted.items()
+        ),
+        default=prototype.formula_units,
+    )
+
+
+def is_too_small(ordered: OrderedCell) -> bool:
+    """
+    Say whether a cell is too small for its orderings to resemble a random solution.
+
+    Parameters
+    ----------
+    ordered
+        The cell, whatever method ordered it.
+    """
+    from hts_battery.structures.prototypes import load_prototype  # noqa: PLC0415
+
+    least = least_formula_units(ordered.assignment, load_prototype(ordered.prototype))
+    return ordered.formula_units < least
 
 
 def check_sublattices(assignment: Assignment, prototype: Prototype) -> None:

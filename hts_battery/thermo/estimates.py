@@ -90,7 +90,7 @@ _ORDERING_KINDS = {
 }
 
 
-def ordering_kind(method: str) -> OrderingKind:
+def ordering_kind(method: str, *, small_cell: bool = False) -> OrderingKind:
     """
     Kind of the orderings that a method makes.
 
@@ -98,6 +98,9 @@ def ordering_kind(method: str) -> OrderingKind:
     ----------
     method
         ``sqs``, ``random`` or ``electrostatic``.
+    small_cell
+        Whether the cell is too small to resemble a random solution: whatever was meant
+        to be random in it is a compound.
 
     Raises
     ------
@@ -106,14 +109,17 @@ def ordering_kind(method: str) -> OrderingKind:
 
     Examples
     --------
-    >>> ordering_kind("sqs").value
-    'random'
+    >>> ordering_kind("sqs").value, ordering_kind("sqs", small_cell=True).value
+    ('random', 'small_cell')
     """
     if method not in _ORDERING_KINDS:
         raise ValueError(
             f"ordering method {method!r} is not one of: {', '.join(_ORDERING_KINDS)}"
         )
-    return _ORDERING_KINDS[method]
+    kind = _ORDERING_KINDS[method]
+    if small_cell and kind is OrderingKind.RANDOM:
+        return OrderingKind.SMALL_CELL
+    return kind
 
 
 def ordering_estimates(

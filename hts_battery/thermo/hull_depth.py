@@ -167,7 +167,9 @@ class HullDepth:
     @property
     def held(self) -> frozenset[str]:
         """Listed compositions that the library has, elements included."""
-        return frozenset(self._table.rows[n].formula for n in np.flatnonzero(self._held))
+        return frozenset(
+            self._table.rows[n].formula for n in np.flatnonzero(self._held)
+        )
 
     def known(self, formula: Formula) -> KnownComposition | None:
         """Find the listed composition of a formula."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hts_battery.builders.entries import candidate_entry
-from hts_battery.schemas.entry import EntryState
+from hts_battery.schemas.entry import SMALL_CELL, EntryState
 
 if TYPE_CHECKING:
     from conftest import Chain
@@ -85,6 +85,22 @@ def test_without_a_random_ordering_there_is_no_upper_bound(
     for doc in stores.summary.query({}):
         assert doc["energy_above_hull_upper_at"] == {}
         assert doc["n_random_orderings"] == 0
+
+
+def test_an_ordering_of_a_small_cell_is_no_upper_bound(
+    chain: Chain, stores: Stores
+) -> None:
+    chain.run()
+    for entry in list(stores.entries.query({"kind": "candidate"})):
+        entry.pop("_id")
+        assert SMALL_CELL not in entry["flags"]
+        stores.entries.update(entry | {"flags": [SMALL_CELL]})
+    run_later_builders(chain)
+    for doc in stores.summary.query({}):
+        assert doc["energy_above_hull_upper_at"] == {}
+        assert doc["n_random_orderings"] == 0
+        assert doc["lowest_ordering_kind"] == "small_cell"
+        assert SMALL_CELL in doc["flags"]
 
 
 def test_energy_and_entropy_belong_to_what_the_cell_holds(

@@ -93,13 +93,53 @@ def test_without_a_size_the_smallest_cell_within_the_tolerance_is_next(
     ):
         represent(candidate.assignment, ROCKSALT, **sizes)
     found = represent(
-        candidate.assignment, ROCKSALT, max_deviation=Fraction(1, 10), **sizes
+        candidate.assignment, ROCKSALT, max_deviation=Fraction(1, 9), **sizes
     )
-    smaller = represent(
-        candidate.assignment, ROCKSALT, max_deviation=Fraction(1, 2), **sizes
+    assert 0 < found.largest_deviation <= Fraction(1, 9)
+    # Cells below twenty cations, which would be near enough, are compounds.
+    assert found.formula_units == 10
+    near = represent(
+        candidate.assignment, ROCKSALT, atoms=28, max_deviation=Fraction(1, 2)
     )
-    assert found.largest_deviation <= Fraction(1, 10)
-    assert smaller.formula_units < found.formula_units <= 10
+    assert near.largest_deviation <= Fraction(1, 2)
+
+
+@pytest.mark.parametrize(
+    ("cation", "anion", "cations"),
+    [
+        ({"Li+": "1.2", "Mn3+": "0.4", "Ti4+": "0.4"}, {"O2-": 2}, 20),
+        ({"Li+": 1, "Co3+": 1}, {"O2-": 2}, 20),
+        ({"Li+": "1.25", "Mn3+": "0.25", "Ti4+": "0.5"}, {"O2-": 2}, 24),
+        # The smallest exact cell is larger than that by itself.
+        ({"Li+": "1.05", "Mn3+": "0.95"}, {"O2-": "1.9", "F-": "0.1"}, 40),
+        # Nothing mixes: one formula unit of a compound is that compound.
+        ({"Mg2+": 2}, {"O2-": 2}, 1),
+    ],
+)
+def test_without_a_size_a_rocksalt_cell_has_twenty_cations(
+    make_candidate: Callable[..., Candidate],
+    cation: dict[str, object],
+    anion: dict[str, object],
+    cations: int,
+) -> None:
+    candidate = make_candidate("hedrx", cation=cation, anion=anion)
+    found = represent(candidate.assignment, ROCKSALT, atoms=None)
+    assert not found.deviation
+    assert found.formula_units * ROCKSALT.sublattices["cation"].sites == cations
+
+
+def test_a_nasicon_cell_stays_the_smallest_that_holds_the_member(
+    make_candidate: Callable[..., Candidate],
+) -> None:
+    candidate = make_candidate(
+        "nasicon",
+        alkali={"Na+": 2, "Vac": 2},
+        metal={"Zr4+": 1, "Hf4+": 1},
+        polyanion={"Si4+": 1, "P5+": 2},
+        oxygen={"O2-": 12},
+    )
+    found = represent(candidate.assignment, NASICON, atoms=None)
+    assert found.formula_units == NASICON.formula_units == 2
 
 
 def test_no_cell_at_all_is_said(make_candidate: Callable[..., Candidate]) -> None:
@@ -108,7 +148,9 @@ def test_no_cell_at_all_is_said(make_candidate: Callable[..., Candidate]) -> Non
         cation={"Li+": "1.15", "Mn3+": "0.85"},
         anion={"O2-": "1.7", "F-": "0.3"},
     )
-    with pytest.raises(OrderingError, match=r"up to 2 atoms.*anything like.*sites"):
+    with pytest.raises(
+        OrderingError, match=r"up to 2 atoms holds anything like.*sizes"
+    ):
         represent(candidate.assignment, ROCKSALT, atoms=None, largest_cell=2)
     with pytest.raises(OrderingError, match=r"up to 1 atoms holds anything like"):
         represent(candidate.assignment, ROCKSALT, atoms=None, largest_cell=1)

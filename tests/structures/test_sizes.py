@@ -10,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hts_battery.errors import OrderingError
+from hts_battery.structures import order_candidate
 from hts_battery.structures.prototypes import load_prototype
 from hts_battery.structures.sizes import (
     atoms_per_formula_unit,
     cell_sizes,
     exact_sizes_hint,
+    is_too_small,
     smallest_cell,
 )
 
@@ -64,6 +66,33 @@ def test_every_size_holds_whole_numbers_and_nothing_smaller_does(
 
 def test_a_tenth_per_formula_unit_needs_forty_atoms(drx: Candidate) -> None:
     assert cell_sizes(drx, limit=200) == (40, 80, 120, 160, 200)
+
+
+@pytest.mark.parametrize(("atoms", "small"), [(10, True), (20, True), (40, False)])
+def test_a_cell_of_few_cations_is_too_small_for_a_random_solution(
+    make_candidate: Callable[..., Candidate], atoms: int, small: bool
+) -> None:
+    candidate = make_candidate(
+        "hedrx",
+        cation={"Li+": "1.2", "Mn3+": "0.4", "Ti4+": "0.4"},
+        anion={"O2-": 2},
+    )
+    assert is_too_small(order_candidate(candidate, atoms=atoms, iterations=50)) is small
+
+
+def test_a_compound_and_a_nasicon_cell_are_never_too_small(
+    make_candidate: Callable[..., Candidate],
+) -> None:
+    compound = make_candidate("hedrx", cation={"Mg2+": 2}, anion={"O2-": 2})
+    assert not is_too_small(order_candidate(compound, atoms=2, iterations=50))
+    nasicon = make_candidate(
+        "nasicon",
+        alkali={"Na+": 1, "Vac": 3},
+        metal={"Zr4+": 2},
+        polyanion={"P5+": 3},
+        oxygen={"O2-": 12},
+    )
+    assert not is_too_small(order_candidate(nasicon, atoms=None, iterations=50))
 
 
 def test_a_metal_fraction_grid_needs_larger_cells(

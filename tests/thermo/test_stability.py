@@ -211,8 +211,22 @@ def test_both_bounds_of_several_orderings() -> None:
 def test_methods_of_ordering_have_a_kind() -> None:
     assert ordering_kind("sqs") is ordering_kind("random") is OrderingKind.RANDOM
     assert ordering_kind("electrostatic") is OrderingKind.LOW_ENERGY
+    for method in ("sqs", "random"):
+        assert ordering_kind(method, small_cell=True) is OrderingKind.SMALL_CELL
+    lowest = ordering_kind("electrostatic", small_cell=True)
+    assert lowest is OrderingKind.LOW_ENERGY
     with pytest.raises(ValueError, match="sqs, random, electrostatic"):
         ordering_kind("annealed")
+
+
+def test_a_compound_in_a_small_cell_is_no_bound_from_above() -> None:
+    found = ordering_estimates({OrderingKind.SMALL_CELL: [-2.5, -2.4]})
+    assert (found.lowest, found.lowest_kind) == (-2.5, OrderingKind.SMALL_CELL)
+    assert (found.random_mean, found.n_random, found.n_orderings) == (None, 0, 2)
+    both = ordering_estimates(
+        {OrderingKind.SMALL_CELL: [-2.5], OrderingKind.RANDOM: [-2.3]}
+    )
+    assert (both.random_mean, both.n_random) == (-2.3, 1)
 
 
 OXIDE = OtherCandidate("b", "Li2MnO3", energy_per_atom=-2.2, entropy=5e-5)
