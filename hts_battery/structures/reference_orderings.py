@@ -160,7 +160,9 @@ def _hermite(matrix: NDArray[np.int64]) -> NDArray[np.int64]:
     for column in range(_DIMENSIONS):
         for other in range(column + 1, _DIMENSIONS):
             while rows[other, column]:
-                rows[column] -= rows[column, column] // rows[other, column] * rows[other]
+                rows[column] -= (
+                    rows[column, column] // rows[other, column] * rows[other]
+                )
                 rows[[column, other]] = rows[[other, column]]
         if rows[column, column] < 0:
             rows[column] *= -1
@@ -224,9 +226,7 @@ def asymmetric_row(
             analyzer.get_space_group_symbol(),
             analyzer.get_space_group_number(),
         ],
-        "cell": [
-            round(float(x), _CELL_DECIMALS) for x in symmetric.lattice.parameters
-        ],
+        "cell": [round(float(x), _CELL_DECIMALS) for x in symmetric.lattice.parameters],
         "sites": sorted(sites, key=lambda site: str(site[0]).endswith("-")),
     }
 
