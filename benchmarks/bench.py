@@ -36,6 +36,7 @@ RUNS = {
     "dispatch": ["--sizes", "1000", "--full", "200", "--peer", "200"],
     "flows": [],
     "hull": [],
+    "hull_depth": [],
     "query": [],
     "scale": ["--sizes", "200", "1000"],
     "status": ["--candidates", "2000"],

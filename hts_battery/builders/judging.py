@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.errors import HTSBatteryError
@@ -18,6 +19,7 @@ from hts_battery.schemas.thermo import LeftOutReferences
 from hts_battery.thermo.competition import OtherCandidate, left_out_references
 from hts_battery.thermo.corrections import require_one_calculator
 from hts_battery.thermo.entropy import candidate_entropy
+from hts_battery.thermo.hull_depth import HullDepth
 from hts_battery.thermo.mixing import other_entropies
 from hts_battery.thermo.stability import (
     CandidateEnergy,
@@ -77,6 +79,11 @@ class ReferenceHull:
     """One of the energies, for the message when others do not fit."""
     facts: ReferenceFacts
     """Volumes and oxidation states of the references."""
+
+    @cached_property
+    def depth(self) -> HullDepth:
+        """Compositions of the references among all that are known."""
+        return HullDepth(self.hull.formulas)
 
     def excluded(
         self, family: str, formula: str, rule: LeftOutReferences
@@ -217,6 +224,7 @@ def judge(  # noqa: PLR0913 - whatever decides an answer, by name
                 others=None if others is None else others.get(scheme, ()),
                 facts=known.facts,
                 engine_error=engine_error,
+                depth=known.depth,
             ),
         )
         for (number, ready), result in zip(members.items(), found, strict=True):

@@ -11,6 +11,7 @@ from hts_battery.builders.reasons import HullNews, hull_news
 from hts_battery.schemas.build import HullVersion
 from hts_battery.schemas.energy import ComparableEnergy
 from hts_battery.thermo.atomic_fractions import atomic_fractions
+from hts_battery.thermo.depth_changes import DepthChanges, StoredDepth
 from hts_battery.thermo.hull import Hull
 from hts_battery.thermo.reference_changes import (
     ReferenceChanges,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from maggma.core import Store
 
     from hts_battery.schemas.thermo import LeftOutReferences
+    from hts_battery.thermo.hull_depth import Depth
 
     Phases = Mapping[str, tuple[str, float]]
 
@@ -104,10 +106,15 @@ class VersionChange:
     """The hull in use."""
     news: HullNews
     """The same in words."""
+    depth: DepthChanges
+    """Compositions that were won or lost."""
+    formulas: Mapping[str, str]
+    """Id of each reference, now or before → formula."""
 
     def affected(
         self,
         answers: Mapping[str, StoredAnswer],
+        depths: Mapping[str, Depth],
         *,
         families: Mapping[str, str],
         rule: LeftOutReferences,
@@ -115,12 +122,15 @@ class VersionChange:
         """
         Candidates whose answer, or what is said beside it, may be another.
 
-        Beside it stand the references that are left out and those that are missing.
+        Beside it stand the references that are left out, those that are missing, and
+        how much the hull may fall by these.
 
         Parameters
         ----------
         answers
             Candidate → what the older version said.
+        depths
+            Candidate → how deep the hull was said to be.
         families
             Candidate → its family.
         rule
@@ -144,7 +154,18 @@ class VersionChange:
             or frozenset(gone) != frozenset(answers[name].exclude)
             or not self.references.removed.isdisjoint(gone)
             or self._knows_less(answers[name])
-        }
+        }.union(
+            self.depth.affected(
+                {
+                    name: StoredDepth(
+                        formula=answers[name].formula,
+                        depth=depths[name],
+                        exclude=[self.formulas[one] for one in gone],
+                    )
+                    for name, gone in zip(names, left_out, strict=True)
+                }
+            )
+        )
 
     def _knows_less(self, answer: StoredAnswer) -> bool:
         elements = atomic_fractions(answer.formula).keys()
@@ -240,6 +261,12 @@ class StoredHulls:
             systems=_systems(before, self._largest_system)
             ^ _systems(now, self._largest_system),
             now=known,
+            depth=DepthChanges.between(
+                (formula for formula, _ in before.values()),
+                (formula for formula, _ in now.values()),
+                known.depth,
+            ),
+            formulas={name: formula for name, (formula, _) in (before | now).items()},
             news=hull_news(before, now, recorrected=not exact),
         )
 

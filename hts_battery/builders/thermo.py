@@ -43,6 +43,8 @@ from hts_battery.schemas.campaign import CampaignSpec
 from hts_battery.schemas.entry import EntryKind, EntryState
 from hts_battery.schemas.thermo import ReferencesAtTemperature
 from hts_battery.schemas.uncertainty import CalculatorError
+from hts_battery.thermo.hull_depth import Depth
+from hts_battery.thermo.known_compositions import known_compositions_digest
 from hts_battery.thermo.reference_changes import StoredAnswer
 
 if TYPE_CHECKING:
@@ -65,6 +67,11 @@ _ANSWER_FIELDS = (
     "result.chemical_potentials",
     "result.decomposition.reference_id",
     "result.excluded_references",
+    "result.hull_depth_risk",
+    "result.hull_depth_risk_reported",
+    "result.hull_depth_reason",
+    "result.missing_compositions",
+    "result.needed_systems_without_reference",
 )
 
 
@@ -244,6 +251,7 @@ class ThermoBuilder(ScreeningBuilder):
             # These answers have no certificate that a change of references leaves.
             versions if gibbs or others is not None else sorted(versions),
             others,
+            known_compositions_digest(),
         )
 
     def _digests_of(
@@ -324,7 +332,7 @@ class ThermoBuilder(ScreeningBuilder):
             if change is None:  # its references are not known, or its scheme is gone
                 affected |= set(names)
                 continue
-            answers = {}
+            answers, depths = {}, {}
             for doc in query_values(
                 self.thermo,
                 "candidate_id",
@@ -333,8 +341,10 @@ class ThermoBuilder(ScreeningBuilder):
                 properties=_ANSWER_FIELDS,
             ):
                 answers[doc["candidate_id"]] = _answer(doc["result"])
+                depths[doc["candidate_id"]] = _depth(doc["result"])
             affected |= change.affected(
                 answers,
+                depths,
                 families=self._families(answers),
                 rule=self.campaign.stability.left_out_references,
             )
@@ -498,4 +508,14 @@ def _answer(result: Mapping[str, Any]) -> StoredAnswer:
         chemical_potentials=result["chemical_potentials"],
         phases=tuple(phase["reference_id"] for phase in result["decomposition"]),
         exclude=tuple(result["excluded_references"]),
+    )
+
+
+def _depth(result: Mapping[str, Any]) -> Depth:
+    return Depth(
+        risk=result["hull_depth_risk"],
+        risk_reported=result["hull_depth_risk_reported"],
+        reason=result["hull_depth_reason"],
+        missing=result["missing_compositions"],
+        systems=tuple(result["needed_systems_without_reference"]),
     )

@@ -121,10 +121,31 @@ def explanation(found: Mapping[str, Any]) -> None:
         "uncertainty in eV/atom": found["uncertainty"],
         "references": found["references"]["n_references"],
         "not compared with": ", ".join(found["references"]["excluded"]) or "itself",
+        **_depth(found["references"]),
         "hull version": found["references"]["hull_version"],
         "flags": "; ".join(found["flags"]) or "none",
     }
     formatting.fields(rest)
+
+
+def _depth(references: Mapping[str, Any]) -> dict[str, str]:
+    """Say how much E_hull may fall, and by what, or why that is not known."""
+    heading = "E_hull may fall by"
+    risk = references["hull_depth_risk"]
+    if risk is None:
+        return {heading: f"not known: {references['hull_depth_reason']}"}
+    reported = references["hull_depth_risk_reported"]
+    missing = references["missing_compositions"]
+    named = [f"{amount:.3f} {formula}" for formula, amount in missing.items()]
+    return {
+        heading: f"{MEV_PER_EV * risk:.1f} meV/atom ({MEV_PER_EV * reported:.1f} by "
+        "reported compounds)",
+        "compositions without reference": " + ".join(named) or "none",
+        "systems without reference": ", ".join(
+            references["needed_systems_without_reference"]
+        )
+        or "none",
+    }
 
 
 def comparison(

@@ -12,12 +12,14 @@ from hts_battery.cli import formatting
 from hts_battery.cli.opening import database_exists, opened_stores
 from hts_battery.cli.options import AsJson, DryRun, Engine, SpecFile
 from hts_battery.errors import ConfigurationError
+from hts_battery.query.tables import MEV_PER_EV
 from hts_battery.schemas.formula import ELEMENTS
 from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Iterable
 
+    from hts_battery.campaign.reference_gaps import CampaignGaps, ReferenceGap
     from hts_battery.schemas.campaign import PrerelaxSpec, RelaxationSpec
     from hts_battery.schemas.reference import ReferenceEnergy, ReferencePhase
     from hts_battery.thermo.imported_entries import Rejection
@@ -340,7 +342,13 @@ def gaps(
         str | None, typer.Option("--engine", help="Another engine than the campaign's.")
     ] = None,
     largest: Annotated[
-        int, typer.Option(min=1, max=3, help="Largest number of elements of a system.")
+        int,
+        typer.Option(
+            min=1,
+            max=3,
+            help="Every system of so many elements; larger ones where compositions of "
+            "them are known and candidates decompose into them.",
+        ),
     ] = 2,
     fewer_than: Annotated[
         int, typer.Option(min=1, help="List systems with fewer phases than this.")
@@ -350,9 +358,9 @@ def gaps(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the chemical systems of a campaign with no or few competing phases."""
+    """List what a campaign's competing phases lack, and how much E_hull may fall."""
     from hts_battery.campaign.campaign_file import read_campaign
-    from hts_battery.campaign.reference_gaps import reference_gaps, usable_formulas
+    from hts_battery.campaign.reference_gaps import campaign_gaps, usable_formulas
     from hts_battery.flows.engines import engine as engine_of
 
     campaign = read_campaign(spec)
@@ -362,7 +370,7 @@ def gaps(
             formulas = usable_formulas(name, stores)
     else:
         formulas = usable_formulas(name)
-    found = reference_gaps(
+    found = campaign_gaps(
         (candidate for _, candidate in campaign.kept()),
         formulas,
         largest=largest,
@@ -371,23 +379,89 @@ def gaps(
     # Alloys seldom limit an oxide or fluoride, and there are hundreds; elements do.
     shown = [
         gap
-        for gap in found
+        for gap in found.systems
         if alloys or gap.has_anion or "-" not in gap.chemical_system
     ]
     if as_json:
-        for gap in shown:
-            formatting.json_line(gap.model_dump(mode="json"))
+        _gaps_as_json(found, shown)
         return
     formatting.table(
-        ("system", "candidates", f"{name} phases"),
+        ("system", "candidates", f"{name} phases", "weight"),
         (
-            (gap.chemical_system, f"{gap.n_candidates:,}", gap.n_references)
+            (
+                gap.chemical_system,
+                f"{gap.n_candidates:,}",
+                gap.n_references,
+                _weight(gap.weight),
+            )
             for gap in shown[:_ROWS]
         ),
-        right=("candidates", f"{name} phases"),
+        right=("candidates", f"{name} phases", "weight"),
     )
     formatting.line(
-        f"{len(shown):,} systems of at most {largest} elements have fewer than "
-        f"{fewer_than} phases of {name}, which has {len(formulas):,}"
+        f"{len(shown):,} systems of at most {largest} elements, or larger and asked "
+        f"for, have fewer than {fewer_than} phases of {name}, which has "
+        f"{len(formulas):,}"
         + (f"; {_ROWS} shown, --json has all" if len(shown) > _ROWS else "")
     )
+    _report_missing(found)
+
+
+def _gaps_as_json(found: CampaignGaps, shown: Iterable[ReferenceGap]) -> None:
+    """Print one object a line: systems, compositions, then the campaign."""
+    for gap in shown:
+        formatting.json_line({"kind": "system", **gap.model_dump(mode="json")})
+    for one in found.compositions:
+        formatting.json_line({"kind": "composition", **one.model_dump(mode="json")})
+    whole = found.model_dump(mode="json", exclude={"systems", "compositions"})
+    formatting.json_line({"kind": "campaign", **whole})
+
+
+def _report_missing(found: CampaignGaps) -> None:
+    """Print the compositions that are missing, and how much E_hull may fall."""
+    below = "below the hull\nmeV/atom"
+    right = ("candidates", "mean fraction", "weight", below)
+    formatting.table(
+        ("composition", *right, "reported"),
+        (
+            (
+                one.formula,
+                f"{one.n_candidates:,}",
+                f"{one.mean_atomic_fraction:.3f}",
+                _weight(one.weight),
+                f"{MEV_PER_EV * one.below_hull:.0f}",
+                "yes" if one.reported else "-",
+            )
+            for one in found.compositions[:_ROWS]
+        ),
+        title="known compositions without a reference, into which candidates decompose",
+        right=right,
+    )
+    formatting.line(
+        f"{len(found.compositions):,} known compositions are missing"
+        + (
+            f", {_ROWS} shown, --json has all"
+            if len(found.compositions) > _ROWS
+            else ""
+        )
+        + f"; {found.n_complete:,} of {found.n_candidates:,} candidates lack none"
+    )
+    for words, depth in (
+        ("all known compositions", found.depth),
+        ("reported compounds only", found.depth_reported),
+    ):
+        if depth is not None:
+            formatting.line(
+                f"E_hull may fall by (median, 90 %, most; {words}): "
+                f"{MEV_PER_EV * depth.median:.1f}, {MEV_PER_EV * depth.ninety:.1f}, "
+                f"{MEV_PER_EV * depth.largest:.1f} meV/atom"
+            )
+    if found.n_unknown:
+        formatting.line(
+            f"not known of {found.n_unknown:,} candidates: no known composition holds "
+            "one of their elements"
+        )
+
+
+def _weight(value: float) -> str:
+    return f"{value:,.1f}" if value >= 1 else f"{value:.3f}"

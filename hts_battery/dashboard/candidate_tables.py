@@ -36,6 +36,8 @@ def terms(data: CandidateData) -> Component:
         ("with the lowest ordering", "energy_above_hull_lowest", MEV, "meV/atom"),
         ("with the mean of random ones", "energy_above_hull_random", MEV, "meV/atom"),
         ("standard uncertainty", "uncertainty", MEV, "meV/atom"),
+        ("may fall by known compositions", "hull_depth_risk", MEV, "meV/atom"),
+        ("may fall by reported ones", "hull_depth_risk_reported", MEV, "meV/atom"),
     )
     return table(
         ("term", "unit", *headings),
@@ -43,7 +45,7 @@ def terms(data: CandidateData) -> Component:
             (
                 name,
                 unit,
-                *(_number(doc["result"][field], scale) for doc in records),
+                *(_number(doc["result"].get(field), scale) for doc in records),
             )
             for name, field, scale, unit in rows
         ],

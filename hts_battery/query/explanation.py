@@ -23,6 +23,13 @@ _TERMS = (
     "energy_above_hull_gibbs",
     "label",
 )
+_DEPTH = (
+    "hull_depth_risk",
+    "hull_depth_risk_reported",
+    "hull_depth_reason",
+    "missing_compositions",
+    "needed_systems_without_reference",
+)
 
 
 def explanation(
@@ -100,6 +107,7 @@ def _explained(
             "n_references": result["n_references"],
             "excluded": result["excluded_references"],
             "systems_without_reference": result["systems_without_reference"],
+            **{name: result.get(name) for name in _DEPTH},
         },
         "flags": [*result["flags"], *first["flags"]],
     }

@@ -121,6 +121,20 @@ FIELDS: dict[str, QueryField] = {
             "eV/atom",
             "standard deviation of the random orderings",
         ),
+        QueryField(
+            "hull_depth_risk",
+            "hull_depth_risk",
+            _N,
+            "eV/atom",
+            "how much E_hull may fall by known compositions without a reference",
+        ),
+        QueryField(
+            "hull_depth_risk_reported",
+            "hull_depth_risk_reported",
+            _N,
+            "eV/atom",
+            "the same by reported compounds only",
+        ),
     )
 }
 """Name → field, those of a temperature left out."""

@@ -37,8 +37,9 @@ def summary_rows(summaries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]
     list[dict]
         One row each. ``energy_above_hull``, ``energy_above_hull_<T>K`` (lowest
         ordering), ``energy_above_hull_upper_<T>K`` (mean of random orderings),
-        ``uncertainty`` and ``ordering_spread`` in eV/atom, ``entropy`` in eV/K per
-        atom, ``entropy_<sublattice>`` in eV/K per formula unit,
+        ``uncertainty``, ``ordering_spread`` and how much E_hull may fall
+        (``hull_depth_risk``, ``hull_depth_risk_reported``) in eV/atom, ``entropy`` in
+        eV/K per atom, ``entropy_<sublattice>`` in eV/K per formula unit,
         ``mixing_temperature`` in K.
     """
     rows = []
@@ -71,6 +72,9 @@ def summary_rows(summaries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]
         row |= {
             "uncertainty": doc["uncertainty"],
             "ordering_spread": doc["ordering_spread"],
+            "hull_depth_risk": doc.get("hull_depth_risk"),
+            "hull_depth_risk_reported": doc.get("hull_depth_risk_reported"),
+            "hull_depth_reason": doc.get("hull_depth_reason"),
             "entropy": doc["entropy"],
         }
         row |= {

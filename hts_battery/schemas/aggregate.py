@@ -36,6 +36,8 @@ COLUMN_FIELDS = (
     "calculated_formula",
     "deviation",
     "same_cell_as",
+    "hull_depth_risk",
+    "hull_depth_risk_reported",
     "n_references",
     "hull_version",
     "flags",

@@ -29,6 +29,8 @@ _FIELDS: dict[str, tuple[str, str, str | None]] = {
     "n_orderings": ("n_orderings", "integer", None),
     "n_random_orderings": ("n_random_orderings", "integer", None),
     "ordering_spread": ("ordering_spread", "float", "eV/atom"),
+    "hull_depth_risk": ("hull_depth_risk", "float", "eV/atom"),
+    "hull_depth_risk_reported": ("hull_depth_risk_reported", "float", "eV/atom"),
     "n_references": ("n_references", "integer", None),
     "hull_version": ("hull_version", "string", None),
     "entry_id": ("entry_id", "string", None),

@@ -162,6 +162,19 @@ class SummaryDoc(Document):
         description="Key of the candidate, nearer to the composition of the calculated "
         "cell, under which that cell is ranked and counted; null where it is this one."
     )
+    hull_depth_risk: float | None = Field(
+        None,
+        description="How much E_hull may fall by known compositions that the competing "
+        "phases lack, eV/atom, with machine-learned formation energies; null where "
+        "hull_depth_reason says why.",
+    )
+    hull_depth_risk_reported: float | None = Field(
+        None,
+        description="The same by those that are reported as compounds, eV/atom.",
+    )
+    hull_depth_reason: str | None = Field(
+        None, description="Why hull_depth_risk is not known; null where it is."
+    )
     n_references: int = Field(
         description="Competing phases inside the candidate's elements."
     )

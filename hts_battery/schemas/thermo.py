@@ -457,6 +457,34 @@ class ThermoDoc(Document):
     flags: tuple[str, ...] = Field(
         default=(), description="Warnings about the stability, as words."
     )
+    hull_depth_risk: float | None = Field(
+        default=None,
+        ge=0,
+        description="How much E_hull may fall in eV/atom: hull of the references' "
+        "compositions minus the hull of all known compositions, both with the same "
+        "machine-learned formation energies; null where hull_depth_reason says why.",
+    )
+    hull_depth_risk_reported: float | None = Field(
+        default=None,
+        ge=0,
+        description="The same in eV/atom with known compositions only that are "
+        "reported as compounds.",
+    )
+    hull_depth_reason: str | None = Field(
+        default=None, description="Why hull_depth_risk is not known; null where it is."
+    )
+    missing_compositions: dict[str, float] = Field(
+        default_factory=dict,
+        description="Known compositions that the references lack → atomic fraction in "
+        "the lowest mixture of all known ones.",
+    )
+    needed_systems_without_reference: tuple[str, ...] = Field(
+        default=(),
+        description="Chemical systems of any size that hold no reference though known "
+        "compositions ask for them: the candidate's own where a composition of it is "
+        "known, and those of a tenth of the atoms of the lowest mixture of all known "
+        "ones.",
+    )
     n_references: int = Field(
         ge=0, description="Number of references inside the candidate's elements."
     )

@@ -14,6 +14,8 @@ from hts_battery.thermo.entropy import (
     nasicon_mixing_entropy,
 )
 from hts_battery.thermo.hull import Hull
+from hts_battery.thermo.hull_depth import Depth, HullDepth, competitive
+from hts_battery.thermo.known_compositions import KnownComposition, known_compositions
 from hts_battery.thermo.reference_changes import (
     ReferenceChanges,
     StoredAnswer,
@@ -35,13 +37,18 @@ __all__ = [
     "CandidateEnergy",
     "Competition",
     "Decomposition",
+    "Depth",
     "Hull",
+    "HullDepth",
+    "KnownComposition",
     "OtherCandidate",
     "ReferenceChanges",
     "ReferenceFacts",
     "StoredAnswer",
     "Surroundings",
     "candidate_entropy",
+    "competitive",
+    "known_compositions",
     "left_out_references",
     "mixing_entropy",
     "mixing_temperature",

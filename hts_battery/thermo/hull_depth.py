@@ -8,10 +8,10 @@ among them, *both with the same formation energies*,
 
 .. math:: \Delta(x) = E^\mathrm{library}(x) - E^\mathrm{all}(x) \ge 0.
 
-No energy of the library's own engine enters, so no error of it does. The candidate's own
-composition is left out of both hulls, like every composition that the candidate is not
-compared with. Compositions of the library that have no formation energy in the table
-take no part: the difference is then too large rather than too small.
+No energy of the library's own engine enters, so no error of it does. The candidate's
+own composition is left out of both hulls, like every composition that the candidate is
+not compared with. Compositions of the library that have no formation energy in the
+table take no part: the difference is then too large rather than too small.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ COMPETITIVE_WITHIN = 0.010
 _SAME_COMPOSITION = 1e-9
 _NO_AMOUNT = 1e-6
 _NO_DEPTH = 1e-9  # eV/atom; smaller differences are rounding
+_NOWHERE = np.zeros(0, dtype=np.intp)
 
 
 @dataclass(frozen=True)
@@ -83,13 +84,14 @@ class _Table(NamedTuple):
     places: Mapping[bytes, Integers]
     """Words of a chemical system → rows that are exactly in it."""
 
-    def at(self, row: Floats) -> Integers:
-        """Find the rows of one composition."""
-        here = self.places.get(element_words(row[None, :]).tobytes())
-        if here is None:
-            return np.zeros(0, dtype=np.intp)
-        distance = np.abs(self.fractions[here] - row).max(axis=1)
-        return np.asarray(here[distance < _SAME_COMPOSITION])
+    def at(self, rows: Floats) -> list[Integers]:
+        """Find the table's rows of the composition of each row; none where unlisted."""
+        found = []
+        for row, word in zip(rows, element_words(rows), strict=True):
+            here = self.places.get(word.tobytes(), _NOWHERE)
+            distance = np.abs(self.fractions[here] - row).max(axis=1, initial=0.0)
+            found.append(here[distance < _SAME_COMPOSITION])
+        return found
 
 
 def _table(rows: Sequence[KnownComposition]) -> _Table:
@@ -156,10 +158,11 @@ class HullDepth:
         formulas = list(dict.fromkeys(_hashable(one) for one in library))
         rows, inside = fraction_rows(formulas, table.elements)
         held = np.count_nonzero(table.fractions, axis=1) == 1
-        for row in rows[inside]:
-            held[table.at(row)] = True
+        for numbers in table.at(rows[inside]):
+            held[numbers] = True
         self._held = held
         self._systems = {chemical_system(one) for one in (*formulas, *table.elements)}
+        self._listed = frozenset(table.systems)
         self._library = _Part(table, held)
         self._with_reported = _Part(table, held | table.reported)
         self._all = _Part(table, np.ones_like(held))
@@ -174,12 +177,12 @@ class HullDepth:
     def known(self, formula: Formula) -> KnownComposition | None:
         """Find the listed composition of a formula."""
         rows, inside = fraction_rows([formula], self._table.elements)
-        found = self._table.at(rows[0]) if inside[0] else ()
+        found = self._table.at(rows)[0] if inside[0] else _NOWHERE
         return self._table.rows[int(found[0])] if len(found) else None
 
     def systems_without_reference(self) -> tuple[str, ...]:
         """Name the chemical systems of listed compositions that the library lacks."""
-        return tuple(sorted(set(self._table.systems) - self._systems))
+        return tuple(sorted(self._listed - self._systems))
 
     def at(
         self,
@@ -209,13 +212,13 @@ class HullDepth:
         """
         rows, inside = fraction_rows(formulas, self._table.elements)
         rows[~inside] = 0.0
-        own = [self._table.at(row) for row in rows]
-        gone = dict(enumerate([] if with_own else own))
+        own = self._table.at(rows)
+        gone = (
+            {} if with_own else {n: found for n, found in enumerate(own) if len(found)}
+        )
         for number, names in enumerate(exclude or ()):
-            found = self._found(names)
-            if len(found):
-                gone[number] = np.union1d(gone.get(number, own[number][:0]), found)
-        gone = {number: found for number, found in gone.items() if len(found)}
+            if len(found := self._found(names)):
+                gone[number] = np.union1d(gone.get(number, _NOWHERE), found)
         library = self._library.solve(rows, gone).energies
         reported = self._with_reported.solve(rows, gone).energies
         everything = self._all.solve(rows, gone)
@@ -224,7 +227,7 @@ class HullDepth:
                 risk=_difference(library[number], everything.energies[number]),
                 risk_reported=_difference(library[number], reported[number]),
                 missing=self._missing(everything, number),
-                systems=self._lacking(everything, number, formula, own[number]),
+                systems=self._lacking(everything, number, formula),
             )
             if known
             else Depth(None, None, reason=self._unlisted(formula))
@@ -236,9 +239,9 @@ class HullDepth:
     def _found(self, names: Collection[Formula]) -> Integers:
         """Rows of some compositions."""
         if not names:
-            return np.zeros(0, dtype=np.intp)
+            return _NOWHERE
         rows, inside = fraction_rows(list(names), self._table.elements)
-        return np.concatenate([self._table.at(row) for row in rows[inside]] or [[]])
+        return np.concatenate([_NOWHERE, *self._table.at(rows[inside])])
 
     def _unlisted(self, formula: Formula) -> str:
         unknown = sorted(atomic_fractions(formula).keys() - set(self._table.elements))
@@ -264,16 +267,13 @@ class HullDepth:
         }
 
     def _lacking(
-        self, solutions: Solutions, number: int, formula: Formula, own: Integers
+        self, solutions: Solutions, number: int, formula: Formula
     ) -> tuple[str, ...]:
         shares: dict[str, float] = defaultdict(float)
         for amount, row in self._mixture(solutions, number):
             shares[self._table.systems[row]] += amount
         wanted = {name for name, share in shares.items() if share >= SYSTEM_SHARE}
-        system = chemical_system(formula)
-        words = element_words(fraction_rows([formula], self._table.elements)[0])
-        if len(own) or words.tobytes() in self._table.places:
-            wanted.add(system)
+        wanted |= {chemical_system(formula)} & self._listed
         return tuple(sorted(wanted - self._systems))
 
 
@@ -324,9 +324,9 @@ def competitive(
     Returns
     -------
     dict
-        Canonical spelling → energy of its lowest phase relative to the hull of all other
-        compositions, eV/atom, for those that compete; pure elements without a rival
-        stand at zero.
+        The first spelling of each that competes → energy of its lowest phase relative
+        to the hull of all other compositions, eV/atom; zero where they cannot be mixed
+        to it.
 
     Examples
     --------

@@ -27,6 +27,7 @@ from hts_battery.thermo.estimates import (
     uncertainty_terms,
 )
 from hts_battery.thermo.gibbs import GibbsCandidate, GibbsHull
+from hts_battery.thermo.hull_depth import Depth
 from hts_battery.thermo.phases import decomposition_phases
 from hts_battery.thermo.valences import ValenceChange, valence_change
 
@@ -57,6 +58,11 @@ if TYPE_CHECKING:
     from hts_battery.thermo.competition import OtherCandidate
     from hts_battery.thermo.decomposition import Decomposition
     from hts_battery.thermo.hull import Hull
+    from hts_battery.thermo.hull_depth import HullDepth
+
+SYSTEM_WITHOUT_REFERENCE = "system_without_reference"
+"""Flag: a chemical system that the known compositions ask for holds no reference."""
+NOT_ASKED = "not compared with the known compositions"
 
 
 @dataclass(frozen=True)
@@ -112,6 +118,8 @@ class Surroundings:
     """All candidates of the campaign; used only where the options ask for them."""
     facts: ReferenceFacts = field(default_factory=ReferenceFacts)
     """Volumes and oxidation states of the references."""
+    depth: HullDepth | None = None
+    """Compositions of the references among all that are known."""
     engine_error: CalculatorError = field(default_factory=CalculatorError)
     """What is known of the engine's error, where the options give none."""
 
@@ -135,6 +143,16 @@ class Surroundings:
     def competition(self, hull: Hull) -> Competition:
         """Let references compete, and other candidates where the options say so."""
         return Competition(hull, self.others if self.options.other_candidates else None)
+
+    def depths(self, candidates: Sequence[CandidateEnergy], hull: Hull) -> list[Depth]:
+        """Tell how deep the hull may be at each candidate, where that is asked for."""
+        if self.depth is None:
+            return [Depth(None, None, reason=NOT_ASKED)] * len(candidates)
+        formulas = dict(zip(hull.ids, hull.formulas, strict=True))
+        return self.depth.at(
+            [candidate.formula for candidate in candidates],
+            exclude=[[formulas[i] for i in one.exclude] for one in candidates],
+        )
 
 
 def stability(
@@ -201,9 +219,10 @@ def stabilities(
     judge = _Judge(surroundings.competition(hull), calculator, surroundings)
     asked = [judge.contestant(candidate) for candidate in candidates]
     cold = judge.competition.mixtures(asked, 0.0)
+    depths = surroundings.depths(candidates, hull)
     common = [
-        None if mixture is None else judge.common(candidate, mixture)
-        for candidate, mixture in zip(candidates, cold, strict=True)
+        None if mixture is None else judge.common(candidate, mixture, depth)
+        for candidate, mixture, depth in zip(candidates, cold, depths, strict=True)
     ]
     documents: list[list[ThermoDoc]] = [[] for _ in candidates]
     for temperature in temperatures:
@@ -254,7 +273,7 @@ class _Judge(NamedTuple):
         )
 
     def common(
-        self, candidate: CandidateEnergy, mixture: Decomposition
+        self, candidate: CandidateEnergy, mixture: Decomposition, depth: Depth
     ) -> dict[str, Any]:
         """Fields of a candidate's documents that no temperature changes."""
         hull, options = self.competition.references, self.surroundings.options
@@ -283,6 +302,11 @@ class _Judge(NamedTuple):
             "n_own_orderings": len(asked.own_orderings or ()),
             "options": options,
             "excluded_references": candidate.exclude,
+            "hull_depth_risk": depth.risk,
+            "hull_depth_risk_reported": depth.risk_reported,
+            "hull_depth_reason": depth.reason,
+            "missing_compositions": dict(depth.missing),
+            "needed_systems_without_reference": depth.systems,
             "systems_without_reference": hull.systems_without_reference(
                 candidate.formula, largest=options.largest_system
             ),
@@ -372,6 +396,11 @@ def _document(
         valences_unknown=valences.unknown,
         flags=(
             *([LOWER_POLYMORPH] if common["hides_lower"] else []),
+            *(
+                [SYSTEM_WITHOUT_REFERENCE]
+                if common["needed_systems_without_reference"]
+                else []
+            ),
             *_uncorrected(common["calculator"], valences, releases_gas=gas),
         ),
     )

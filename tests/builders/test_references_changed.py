@@ -46,6 +46,11 @@ def judged_from_scratch(chain: Chain, stores: Stores) -> dict[str, float]:
     return {doc["formula"]: doc["energy_above_hull"] for doc in docs}
 
 
+def depths_of(stores: Stores) -> dict[str, float]:
+    docs = stores.summary.query({})
+    return {doc["formula"]: doc["hull_depth_risk"] for doc in docs}
+
+
 def energies(stores: Stores) -> dict[str, float]:
     docs = stores.summary.query({})
     return {doc["formula"]: doc["energy_above_hull"] for doc in docs}
@@ -71,11 +76,27 @@ def test_a_reference_above_the_hull_touches_nobody(
     chain: Chain, stores: Stores
 ) -> None:
     chain.run()
-    store_references([reference("Li2MnO3", 0.5)], stores)
+    store_references([reference("TiO2", 0.5)], stores)
     reports = chain.run()
     assert reports["thermo"].written == 0
     before = energies(stores)
     assert judged_from_scratch(chain, stores) == before
+
+
+def test_a_composition_won_touches_whose_hull_it_deepens(
+    chain: Chain, stores: Stores
+) -> None:
+    """Its energy is above the hull, so no E_hull moves; what may be missing does."""
+    chain.run()
+    before, depths = energies(stores), depths_of(stores)
+    store_references([reference("Li2MnO3", 0.5)], stores)
+    reports = chain.run()
+    assert reports["thermo"].written == 2 * TEMPERATURES
+    after = depths_of(stores)
+    assert energies(stores) == before
+    assert all(after[name] < depths[name] for name in (OXIDE, FLUORIDE))
+    judged_from_scratch(chain, stores)
+    assert depths_of(stores) == after
 
 
 def test_a_fluoride_touches_the_oxyfluoride_only(chain: Chain, stores: Stores) -> None:

@@ -47,7 +47,9 @@ class Bench:
         self.executions = executions
         self.write = write
 
-    def campaign(self, name: str, structure: str, *changes: tuple[str, str]) -> Campaign:
+    def campaign(
+        self, name: str, structure: str, *changes: tuple[str, str]
+    ) -> Campaign:
         path = self.write(
             ONE,
             IONIC,
