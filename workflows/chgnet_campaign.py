@@ -234,10 +234,13 @@ def candidates_of(table: pd.DataFrame, campaign: str) -> pd.DataFrame:
 # What E_hull depends on
 
 
-def composition_fits(one: pd.DataFrame) -> tuple[LinearFit, LinearFit, list[str]]:
+def composition_fits(
+    one: pd.DataFrame, more: Mapping[str, list[float]] | None = None
+) -> tuple[LinearFit, LinearFit, list[str]]:
     """Fit E_hull and E_hull(1473 K) to the composition; metals, the best hot first."""
     terms, symbols = composition_terms(one.formula)
     terms["metals"] = [float(number) for number in one.n_metals]
+    terms |= more or {}
     cold, hot = (least_squares(terms, one[c], shares=symbols) for c in ("cold", "hot"))
     return cold, hot, sorted(symbols, key=hot.coefficients.__getitem__)
 

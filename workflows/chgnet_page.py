@@ -208,7 +208,13 @@ def _composition(one: pd.DataFrame) -> str:
 def _chemistry(one: pd.DataFrame) -> str:
     fits = chemistry_both(one)
     lines = [f"| {text} | {fits.row(name)} |" for name, text in DESCRIPTORS.items()]
-    return f"{table_of('| | E_hull | E_hull(1473 K) |', lines)}\n\n{fits.quality}."
+    pair = {"incompatible": _chemistry_terms(one)["incompatible"]}
+    apart = Both(*composition_fits(one, pair)[:2])
+    return (
+        f"{table_of('| | E_hull | E_hull(1473 K) |', lines)}\n\n{fits.quality}.\n\n"
+        "With every metal told apart, as in the regression above, an incompatible pair "
+        f"adds {apart.row('incompatible').replace(' |', ', at 1473 K')}."
+    )
 
 
 def _pairs(one: pd.DataFrame) -> str:
@@ -248,8 +254,8 @@ def _orderings_said(table: pd.DataFrame, four: pd.DataFrame) -> str:
         f"ones ({gap.min():.0f} to {gap.max():.0f}). {either} have the lower bound at "
         f"or below the hull at 1473 K, {certain(four)} of them certain, {both} the "
         f"upper one as well; for {either - both} the ordering decides. Two random "
-        f"cells of one composition differ by {spread.median():.0f} in the median and by "
-        f"{spread.max():.0f} at most."
+        f"cells of one composition differ by {spread.median():.0f} in the median and "
+        f"by {spread.max():.0f} at most."
     )
 
 
