@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 import runpy
+import sys
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
 
 from hts_battery.schemas.formula import parse_formula
 from hts_battery.schemas.species import parse_species
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PROJECT = Path(__file__).resolve().parents[1]
 PAGE = (PROJECT / "docs" / "chgnet_campaign.md").read_text("utf-8")
@@ -24,8 +28,25 @@ def program() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
+def page() -> Iterator[dict[str, Any]]:
+    folder = str(PROJECT / "workflows")
+    sys.path.insert(0, folder)
+    try:
+        yield runpy.run_path(f"{folder}/chgnet_page.py")
+    finally:
+        sys.path.remove(folder)
+
+
+@pytest.fixture(scope="module")
 def table(program: dict[str, Any]) -> pd.DataFrame:
     found: pd.DataFrame = pd.read_csv(program["TABLE"])
+    return found
+
+
+@pytest.fixture(scope="module")
+def before(program: dict[str, Any], table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table judged with the library of the campaign."""
+    found: pd.DataFrame = program["judged"](table, program["hull_before"]())
     return found
 
 
@@ -70,6 +91,54 @@ def test_the_page_states_what_the_table_holds(
             f"{group.hot.median():.0f} | {share:.0f} |"
         )
         assert line in PAGE
+
+
+def test_the_page_says_what_the_table_says(
+    page: dict[str, Any], table: pd.DataFrame, before: pd.DataFrame
+) -> None:
+    assert page["filled"](PAGE, page["numbers"](table, before)) == PAGE
+    with pytest.raises(ValueError, match="headline"):
+        page["filled"]("no marks", {"headline": "text"})
+
+
+def test_the_table_is_judged_with_the_phases_that_ship(
+    program: dict[str, Any], table: pd.DataFrame
+) -> None:
+    again = program["judged"](table, program["shipped_hull"]())
+    assert list(again.columns) == list(table.columns)
+    for column in table.columns:
+        if table[column].dtype.kind == "f":
+            wrong = (again[column].astype(float) - table[column]).abs().max()
+            assert wrong < 1e-4, column
+        elif column not in ("n_references", "n_orderings", "open_1473K"):
+            assert (
+                again[column].fillna("").tolist() == table[column].fillna("").tolist()
+            )
+
+
+@pytest.mark.physics
+def test_one_campaign_is_judged_by_its_own_orderings(
+    program: dict[str, Any], table: pd.DataFrame, before: pd.DataFrame
+) -> None:
+    one = program["candidates_of"](before, program["ONE"])
+    assert (one.n_orderings == 1).all()
+    assert (one.hot - one.upper).abs().max() < 1e-9
+    assert ((one.hot <= 0).sum(), (one.cold <= 0).sum()) == (418, 1)
+    assert (round(one.cold.median()), round(one.hot.median())) == (75, -19)
+    shares = one.groupby("n_metals").hot.apply(
+        lambda hot: round(100 * (hot <= 0).mean())
+    )
+    assert shares.tolist() == [53, 69, 87, 85, 96]
+    at = one.formula.str.contains("Li1.3")
+    fluorine = one.formula.str.contains("F0.3")
+    for chosen, cold, hot in ((at & ~fluorine, 72, -1), (at & fluorine, 100, -2)):
+        group = one[chosen]
+        assert (round(group.cold.median()), round(group.hot.median())) == (cold, hot)
+    alone = program["judged"](
+        table[table.campaign == program["ONE"]], program["hull_before"]()
+    )
+    other = program["candidates_of"](alone, program["ONE"])
+    assert other.hot.tolist() == pytest.approx(one.hot.tolist(), abs=1e-6)
 
 
 def test_bounds_hold_every_lowest_energy(

@@ -1,14 +1,16 @@
 """
-The table and the figures of docs/chgnet_campaign.md.
+The table, the numbers and the figures of docs/chgnet_campaign.md.
 
-``python workflows/chgnet_campaign.py table`` writes the table from the database of the
-settings, one row for each ordering that was relaxed; ``draw`` draws the figures from
-the table alone.
+``python workflows/chgnet_campaign.py --rebuild docs/data/chgnet_campaign.csv`` takes
+the relaxed energies of the table, one row for each ordering, judges them anew with the
+competing phases that ship, and writes the table, the figures and the numbers of the
+page. Each campaign is judged by its own orderings. ``--draw`` draws only.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 from fractions import Fraction
 from itertools import combinations
 from pathlib import Path
@@ -16,101 +18,73 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from hts_battery.cli.opening import opened_stores
+from hts_battery.errors import MissingReferenceError
+from hts_battery.flows.engines import engine
+from hts_battery.flows.references import shipped_energies
+from hts_battery.query.effects import composition_terms
+from hts_battery.query.regression import LinearFit, least_squares
+from hts_battery.schemas.candidate import Candidate
+from hts_battery.schemas.formula import parse_formula
+from hts_battery.thermo import (
+    CandidateEnergy,
+    Hull,
+    Surroundings,
+    candidate_entropy,
+    left_out_references,
+    ordering_estimates,
+    ordering_kind,
+    stabilities,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from matplotlib.axes import Axes
 
-    from hts_battery.connections.stores import Stores
+    from hts_battery.schemas.thermo import OrderingKind, ThermoDoc
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+PROJECT = Path(__file__).resolve().parents[1]
+DOCS = PROJECT / "docs"
 TABLE = DOCS / "data" / "chgnet_campaign.csv"
+PAGE = DOCS / "chgnet_campaign.md"
+BEFORE = PROJECT / "tests" / "data" / "references_chgnet_837.csv"
+"""The library when the campaign was run."""
 ONE, FOUR = "hedrx_18810_chgnet", "hedrx_18810_orderings"
-HOT = "1473K"
+ENGINE, TEMPERATURE = "chgnet", 1473.0
 MEV = 1000.0
 STABLE, UNSTABLE, INK = "#0b7a75", "#c1666b", "#222222"
 FEWEST = 8
 """Candidates below which a share is not drawn."""
+NOT_KEPT = "not kept"
+"""Flags of a cell that were overwritten by those of a lower one."""
+RELAXED = (
+    "campaign",
+    "index",
+    "formula",
+    "metals",
+    "n_metals",
+    "method",
+    "ordering_id",
+    "n_steps",
+    "state",
+    "reason",
+    "energy_per_atom",
+    "displacement_rms",
+    "assignment",
+    "flags",
+)
+"""What the calculation gave; every other column follows from it."""
 
 
-# The table
+# The species of a cell
 
 
-def write_table(path: Path) -> None:
-    """Write one row for each ordering of the two campaigns, used or rejected."""
-    with opened_stores() as stores:
-        table = pd.DataFrame(_rows(stores))
-    table = table.sort_values(["campaign", "index", "method", "energy_per_atom"])
-    path.parent.mkdir(exist_ok=True)
-    table.to_csv(path, index=False, float_format="%.6g")
-    print(f"{len(table)} rows in {path}")
-
-
-def _rows(stores: Stores) -> Iterator[dict[str, Any]]:
-    candidates = {
-        doc["candidate_id"]: doc
-        for doc in stores.candidates.query(properties=["candidate_id", "formula"])
-    }
-    entries: dict[str, list[dict[str, Any]]] = {}
-    for doc in stores.entries.query({"kind": "candidate"}):
-        entries.setdefault(doc["candidate_id"], []).append(doc)
-    for campaign in (ONE, FOUR):
-        summaries = {
-            doc["candidate_id"]: doc
-            for doc in stores.summary.query({"campaign": campaign})
-        }
-        wanted = 1 if campaign == ONE else 4
-        for member in stores.members.query({"campaign": campaign}):
-            name = member["candidate_id"]
-            for doc in entries.get(name, ()):
-                asked = doc["calculation"]["structure"]["n_orderings"]
-                if sum(asked.values()) == wanted:
-                    head = {
-                        "campaign": campaign,
-                        "index": int(member["space_index"]),
-                        "formula": candidates[name]["formula"],
-                    }
-                    yield head | _row(doc, summaries.get(name))
-
-
-def _row(entry: dict[str, Any], summary: dict[str, Any] | None) -> dict[str, Any]:
-    metals = sorted(set(entry["elements"]) - {"Li", "O", "F"})
-    energy = entry["energy"]
-    row = {
-        "metals": "-".join(metals),
-        "n_metals": len(metals),
-        "method": entry["ordering_method"],
-        "ordering_id": entry["ordering_id"],
-        "n_steps": entry["n_steps"],
-        "state": entry["state"],
-        "reason": entry["reason"],
-        "energy_per_atom": None if energy is None else energy["energy_per_atom"],
-        "displacement_rms": (entry["relaxed"] or {}).get("displacement_rms"),
-        "assignment": assignment_text(entry["assignment"]),
-    }
-    if summary is None:
-        return row
-    upper = summary["energy_above_hull_upper_at"]
-    return row | {
-        "hull_energy": summary["energy_per_atom"] - summary["energy_above_hull"],
-        "entropy": summary["entropy"],
-        "energy_above_hull": summary["energy_above_hull"],
-        "energy_above_hull_1473K": summary["energy_above_hull_at"][HOT],
-        "energy_above_hull_1473K_upper": upper.get(HOT),
-        "n_references": summary["n_references"],
-        "flags": " ".join(summary["flags"]),
-    }
-
-
-def assignment_text(assignment: Mapping[str, Mapping[str, Any]] | None) -> str | None:
+def assignment_text(assignment: Mapping[str, Mapping[str, Any]]) -> str:
     """Write the species of a cell, ``cation: Li+ 1.1 Mn3+ 0.9; anion: O2- 2``."""
-    if assignment is None:
-        return None
     return "; ".join(
         f"{name}: "
         + " ".join(f"{text} {float(Fraction(n)):g}" for text, n in sorted(here.items()))
@@ -118,7 +92,132 @@ def assignment_text(assignment: Mapping[str, Mapping[str, Any]] | None) -> str |
     )
 
 
-# The figures
+def assignment_of(text: str) -> dict[str, dict[str, Fraction]]:
+    """
+    Read the species of a cell.
+
+    Examples
+    --------
+    >>> assignment_of("cation: Li+ 1.1 Mn3+ 0.9; anion: O2- 2")["anion"]
+    {'O2-': Fraction(2, 1)}
+    """
+    found = {}
+    for part in text.split("; "):
+        name, species = part.split(": ")
+        words = species.split(" ")
+        found[name] = dict(zip(words[::2], map(Fraction, words[1::2]), strict=True))
+    return found
+
+
+# E_hull, from the energies
+
+
+def shipped_hull() -> Hull:
+    """Hull of the used competing phases that ship."""
+    used = [one for one in shipped_energies(ENGINE).energies if one.rejected is None]
+    return Hull(
+        [one.formula for one in used],
+        [float(one.energy_per_atom or 0) for one in used],
+        ids=[one.phase_id for one in used],
+    )
+
+
+def hull_before() -> Hull:
+    """Hull of the phases that the library held when the campaign was run."""
+    with BEFORE.open(encoding="utf-8") as file:
+        used = [row for row in csv.DictReader(file) if not row["rejected"]]
+    return Hull(
+        [row["formula"] for row in used],
+        [float(row["energy_per_atom"]) for row in used],
+        ids=[row["phase_id"] for row in used],
+    )
+
+
+def judged(table: pd.DataFrame, hull: Hull) -> pd.DataFrame:
+    """
+    Judge each campaign by its own orderings.
+
+    Parameters
+    ----------
+    table
+        One row for each ordering, with the columns of :data:`RELAXED`.
+    hull
+        Competing phases.
+    """
+    table = table[list(RELAXED)].copy()
+    table["flags"] = table["flags"].fillna("")
+    species = {text: assignment_of(text) for text in table["assignment"].unique()}
+    table["assignment"] = [
+        assignment_text(species[text]) for text in table["assignment"]
+    ]
+    four = set(table["index"][table.campaign == FOUR])
+    # The table was first written with the flags of the lowest cell of both campaigns,
+    # and for these that is an electrostatic one.
+    lost = (table.campaign == ONE) & table["index"].isin(four)
+    table.loc[lost, "flags"] = NOT_KEPT
+    used = table[table.state == "used"]
+    groups = dict(list(used.groupby(["campaign", "index"])))
+    found = stabilities(
+        [_energy(orderings, hull) for orderings in groups.values()],
+        hull,
+        calculator=ENGINE,
+        temperatures=[0.0, TEMPERATURE],
+        surroundings=Surroundings(engine_error=engine(ENGINE).error),
+    )
+    rows = []
+    for (campaign, index), documents in zip(groups, found, strict=True):
+        if isinstance(documents, MissingReferenceError):
+            raise documents
+        row = {"campaign": campaign, "index": index}
+        rows.append(row | _judgement(*documents, len(groups[campaign, index])))
+    merged = table.merge(pd.DataFrame(rows), on=["campaign", "index"], how="left")
+    order = ["campaign", "index", "method", "energy_per_atom"]
+    counts = {"n_orderings": "Int64", "n_references": "Int64", "open_1473K": "boolean"}
+    merged = merged.astype(counts).sort_values(order, ignore_index=True)
+    merged.loc[merged.state != "used", list(rows[0])[2:]] = pd.NA
+    return merged
+
+
+def _energy(orderings: pd.DataFrame, hull: Hull) -> CandidateEnergy:
+    """Take what is judged of one candidate of one campaign."""
+    kinds: dict[OrderingKind, list[float]] = {}
+    for method, energy in zip(orderings.method, orderings.energy_per_atom, strict=True):
+        kinds.setdefault(ordering_kind(method), []).append(float(energy))
+    formula, assignment = orderings[["formula", "assignment"]].iloc[0]
+    candidate = Candidate(
+        "hedrx",
+        parse_formula(formula),
+        sites={"cation": Fraction(2), "anion": Fraction(2)},
+        assignments=(assignment_of(assignment),),
+    )
+    return CandidateEnergy(
+        candidate.candidate_id,
+        candidate.formula,
+        float(orderings.energy_per_atom.min()),
+        candidate_entropy(candidate),
+        exclude=left_out_references(hull, candidate.formula),
+        orderings=ordering_estimates(kinds),
+    )
+
+
+def _judgement(cold: ThermoDoc, hot: ThermoDoc, n_orderings: int) -> dict[str, Any]:
+    return {
+        "n_orderings": n_orderings,
+        "hull_energy": cold.hull_energy,
+        "entropy": cold.entropy,
+        "energy_above_hull": cold.energy_above_hull,
+        "energy_above_hull_upper": cold.energy_above_hull_random,
+        "energy_above_hull_1473K": hot.energy_above_hull,
+        "energy_above_hull_1473K_upper": hot.energy_above_hull_random,
+        "uncertainty": hot.uncertainty,
+        "label_1473K": hot.label.value,
+        "open_1473K": hot.open,
+        "n_references": cold.n_references,
+        "hull_version": cold.hull_version,
+        "decomposition": " + ".join(
+            f"{phase.amount:.3f} {phase.formula}" for phase in cold.decomposition
+        ),
+    }
 
 
 def candidates_of(table: pd.DataFrame, campaign: str) -> pd.DataFrame:
@@ -127,7 +226,43 @@ def candidates_of(table: pd.DataFrame, campaign: str) -> pd.DataFrame:
     chosen = chosen.drop_duplicates("index").copy()
     chosen["cold"] = MEV * chosen.energy_above_hull
     chosen["hot"] = MEV * chosen.energy_above_hull_1473K
+    chosen["upper"] = MEV * chosen.energy_above_hull_1473K_upper
+    chosen["entropic"] = MEV * TEMPERATURE * chosen.entropy
     return chosen
+
+
+# What E_hull depends on
+
+
+def composition_fits(
+    one: pd.DataFrame, more: Mapping[str, list[float]] | None = None
+) -> tuple[LinearFit, LinearFit, list[str]]:
+    """Fit E_hull and E_hull(1473 K) to the composition; metals, the best hot first."""
+    terms, symbols = composition_terms(one.formula)
+    terms["metals"] = [float(number) for number in one.n_metals]
+    terms |= more or {}
+    cold, hot = (least_squares(terms, one[c], shares=symbols) for c in ("cold", "hot"))
+    return cold, hot, sorted(symbols, key=hot.coefficients.__getitem__)
+
+
+def pairs_of(one: pd.DataFrame, residuals: np.ndarray) -> pd.DataFrame:
+    """Average the residuals of the candidates that hold two metals, with an error."""
+    held = [frozenset(text.split("-")) for text in one.metals]
+    rows = []
+    for a, b in combinations(sorted(frozenset().union(*held)), 2):
+        here = np.array([a in metals and b in metals for metals in held])
+        if here.sum() >= FEWEST:
+            error = residuals[here].std(ddof=1) / here.sum() ** 0.5
+            rows.append((a, b, int(here.sum()), residuals[here].mean(), error))
+    return pd.DataFrame(rows, columns=["first", "second", "n", "mean", "error"])
+
+
+def certain(group: pd.DataFrame) -> int:
+    """Count those at or below the hull at 1473 K whose label is not open."""
+    return int(((group.hot <= 0) & ~group.open_1473K.astype(bool)).sum())
+
+
+# The figures
 
 
 def draw(table: pd.DataFrame, folder: Path) -> None:
@@ -135,6 +270,7 @@ def draw(table: pd.DataFrame, folder: Path) -> None:
     one = candidates_of(table, ONE)
     _save(_cold_and_hot(one), folder / "chgnet-hull-at-1473K.png")
     _save(_by_metals(one), folder / "chgnet-number-of-metals.png")
+    _save(_metals(one), folder / "chgnet-metals.png")
     _save(_compatibility(one), folder / "chgnet-compatibility.png")
     _save(_orderings(table), folder / "chgnet-orderings.png")
 
@@ -160,20 +296,31 @@ def _plain(axes: Axes) -> None:
 def _cold_and_hot(one: pd.DataFrame) -> Figure:
     figure = _figure(7.2, 5.6)
     axes = figure.add_subplot()
-    points = axes.scatter(one.cold, one.hot, c=one.n_metals, cmap="viridis", s=16)
-    bar = figure.colorbar(points, ax=axes, ticks=sorted(one.n_metals.unique()))
+    counts = sorted(one.n_metals.unique())
+    points = axes.scatter(
+        one.cold,
+        one.hot,
+        c=one.n_metals,
+        cmap=colormaps["viridis"].resampled(len(counts)),
+        vmin=counts[0] - 0.5,
+        vmax=counts[-1] + 0.5,
+        s=16,
+    )
+    bar = figure.colorbar(points, ax=axes, ticks=counts)
     bar.set_label("number of metals")
     ends = np.array([min(one.cold.min(), 0) - 5, one.cold.max() + 5])
     axes.plot(ends, ends, color=INK, linewidth=0.8, linestyle="--", label="no entropy")
     axes.legend(frameon=False, fontsize=9)
     axes.axhline(0, color=INK, linewidth=1)
     axes.axhspan(one.hot.min() - 5, 0, color=STABLE, alpha=0.07, linewidth=0)
+    doubt = MEV * one.uncertainty.max()
+    axes.axhspan(-doubt, doubt, color=INK, alpha=0.06, linewidth=0)
     axes.set_xlim(ends)
     axes.set_ylim(one.hot.min() - 5, one.hot.max() + 5)
     stable = int((one.hot <= 0).sum())
     axes.set_title(
-        f"{len(one)} candidates, one random ordering each: {stable} at or below the "
-        "hull at 1473 K",
+        f"{len(one)} candidates, one random cell each: {stable} at or below the hull "
+        f"at 1473 K, {certain(one)} certain",
         loc="left",
         fontsize=10,
     )
@@ -208,37 +355,62 @@ def _by_metals(one: pd.DataFrame) -> Figure:
     return figure
 
 
-def _compatibility(one: pd.DataFrame) -> Figure:
-    metals = [frozenset(text.split("-")) for text in one.metals]
-    hot = one.hot.to_numpy()
-    symbols = sorted(frozenset().union(*metals))
-    medians = {
-        symbol: float(
-            np.median([h for h, m in zip(hot, metals, strict=True) if symbol in m])
+def _metals(one: pd.DataFrame) -> Figure:
+    """Coefficients of the first regression, with 95 % intervals."""
+    cold, hot, symbols = composition_fits(one)
+    places = np.arange(len(symbols))
+    figure = _figure(8.2, 6.4)
+    axes = figure.add_subplot()
+    for fit, colour, shift, label in (
+        (cold, UNSTABLE, 0.17, "$E_\\mathrm{hull}$ without entropy"),
+        (hot, STABLE, -0.17, "$E_\\mathrm{hull}$(1473 K)"),
+    ):
+        axes.errorbar(
+            [0.1 * fit.coefficients[symbol] for symbol in symbols],
+            places + shift,
+            xerr=[0.196 * fit.errors[symbol] for symbol in symbols],
+            fmt="o",
+            markersize=4,
+            color=colour,
+            label=label,
         )
-        for symbol in symbols
-    }
-    symbols.sort(key=lambda symbol: medians[symbol])
+    axes.axvline(0, color=INK, linewidth=1)
+    axes.set_yticks(places, symbols)
+    axes.invert_yaxis()
+    axes.set_xlabel(
+        "change with a tenth of the metals in the place of the average "
+        "(meV/atom; bars: 95 %)"
+    )
+    axes.set_title(
+        f"Regression of {len(one)} candidates on Li, F and the shares of the metals",
+        loc="left",
+        fontsize=10,
+    )
+    axes.legend(frameon=False, fontsize=9)
+    _plain(axes)
+    return figure
+
+
+def _compatibility(one: pd.DataFrame) -> Figure:
+    """Show what a pair of metals adds to the sum of the two."""
+    _, hot, symbols = composition_fits(one)
+    place = {symbol: number for number, symbol in enumerate(symbols)}
     grid = np.full((len(symbols), len(symbols)), np.nan)
-    for (i, a), (j, b) in combinations(enumerate(symbols), 2):
-        both = [h for h, m in zip(hot, metals, strict=True) if a in m and b in m]
-        if len(both) >= FEWEST:
-            grid[i, j] = grid[j, i] = np.median(both)
-    for i, symbol in enumerate(symbols):
-        grid[i, i] = medians[symbol]
+    for pair in pairs_of(one, hot.residuals).itertuples():
+        i, j = place[str(pair.first)], place[str(pair.second)]
+        grid[i, j] = grid[j, i] = pair.mean
     figure = _figure(8.2, 7.2)
     axes = figure.add_subplot()
-    middle = float(np.median(hot))
-    far = np.nanmax(np.abs(grid - middle))
-    image = axes.imshow(grid, cmap="RdBu_r", vmin=middle - far, vmax=middle + far)
+    far = np.nanmax(np.abs(grid))
+    image = axes.imshow(grid, cmap="RdBu_r", vmin=-far, vmax=far)
     figure.colorbar(
-        image, ax=axes, label="median $E_\\mathrm{hull}$(1473 K) (meV/atom)"
+        image, ax=axes, label="mean residual of $E_\\mathrm{hull}$(1473 K) (meV/atom)"
     )
     axes.set_xticks(range(len(symbols)), symbols, fontsize=8)
     axes.set_yticks(range(len(symbols)), symbols, fontsize=8)
     axes.set_title(
-        f"Candidates with both metals (diagonal: with one); white: the median of all, "
-        f"{middle:.0f}",
+        "What two metals together add to the sum of the two (blank: fewer than "
+        f"{FEWEST} candidates)",
         loc="left",
         fontsize=10,
     )
@@ -246,17 +418,16 @@ def _compatibility(one: pd.DataFrame) -> Figure:
 
 
 def _orderings(table: pd.DataFrame) -> Figure:
-    judged = candidates_of(table, FOUR).sort_values("hot")
-    rows = {index: place for place, index in enumerate(judged["index"])}
+    four = candidates_of(table, FOUR).sort_values("hot")
+    rows = {index: place for place, index in enumerate(four["index"])}
     used = table[(table.campaign == FOUR) & (table.state == "used")]
     used = used[used["index"].isin(rows)]
     above = MEV * (used.energy_per_atom - used.hull_energy)
     above = above - (MEV * (used.energy_above_hull - used.energy_above_hull_1473K))
     figure = _figure(8.2, 4.8)
     axes = figure.add_subplot()
-    places = range(len(judged))
-    upper = MEV * judged.energy_above_hull_1473K_upper
-    axes.vlines(places, judged.hot, upper, color="#9aa0a6", linewidth=3, alpha=0.6)
+    places = range(len(four))
+    axes.vlines(places, four.hot, four.upper, color="#9aa0a6", linewidth=3, alpha=0.6)
     for method, colour, marker in (
         ("sqs", UNSTABLE, "o"),
         ("electrostatic", STABLE, "D"),
@@ -285,17 +456,38 @@ def _orderings(table: pd.DataFrame) -> Figure:
     return figure
 
 
+def rebuild(path: Path, *, images: Path, page: Path) -> None:
+    """Judge the energies of a table anew; write table, figures and the page."""
+    from chgnet_page import filled, numbers  # noqa: PLC0415 - it stands beside the program
+
+    table = pd.read_csv(path)
+    before = judged(table, hull_before())
+    hull = shipped_hull()
+    table = judged(table, hull)
+    table.to_csv(path, index=False, float_format="%.6g")
+    print(f"{len(table)} rows in {path}, {len(hull)} competing phases ({hull.digest})")
+    # The page says what can be had from the table as it stands.
+    table = pd.read_csv(path)
+    blocks = numbers(table, before)
+    page.write_text(filled(page.read_text("utf-8"), blocks), "utf-8")
+    for name, text in blocks.items():
+        print(f"\n{name}\n{text}")
+    draw(table, images)
+
+
 def main() -> None:
-    """Write the table, or draw."""
+    """Judge anew, or draw."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["table", "draw"])
-    parser.add_argument("--table", type=Path, default=TABLE)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--rebuild", type=Path, metavar="TABLE")
+    what.add_argument("--draw", type=Path, metavar="TABLE")
     parser.add_argument("--images", type=Path, default=DOCS / "images")
+    parser.add_argument("--page", type=Path, default=PAGE)
     options = parser.parse_args()
-    if options.what == "table":
-        write_table(options.table)
+    if options.draw:
+        draw(pd.read_csv(options.draw), options.images)
     else:
-        draw(pd.read_csv(options.table), options.images)
+        rebuild(options.rebuild, images=options.images, page=options.page)
 
 
 if __name__ == "__main__":
