@@ -187,6 +187,7 @@ class ThermoBuilder(ScreeningBuilder):
                         "candidate": docs[name][0],
                         "entries": energies[name],
                         "input_digest": digests[name],
+                        "temperatures": outdated[name],
                         "old": {r["temperature"]: r for r in old.get(name, ())},
                     }
                     for name in names
@@ -282,45 +283,45 @@ class ThermoBuilder(ScreeningBuilder):
         digests: Mapping[str, str],
         known: Mapping[str, Mapping[float, Mapping[str, Any]]],
         stored: StoredHulls,
-    ) -> set[str]:
-        """Candidates that must be judged again."""
-        outdated: set[str] = set()
+    ) -> dict[str, list[float]]:
+        """Temperatures at which each candidate must be judged again."""
+        outdated: dict[str, list[float]] = {}
         doubtful: dict[str, list[str]] = defaultdict(list)
         for name, digest in digests.items():
             records = known.get(name, {})
-            wanted = [records.get(temperature) for temperature in self.temperatures]
-            for _ in wanted:
+            for _ in self.temperatures:
                 self.saw(digest)
-            if self._must_be_made(wanted, digest, stored):
-                outdated.add(name)
-                continue
-            version = records[self.temperatures[0]]["hull_version"]
-            if version not in stored.current:
-                doubtful[version].append(name)
-        outdated |= self._affected(doubtful, stored)
-        self.unchanged = self.read - len(outdated) * len(self.temperatures)
+            again = [
+                temperature
+                for temperature in self.temperatures
+                if self._must_be_made(records.get(temperature), digest, stored)
+            ]
+            kept = {
+                records[temperature]["hull_version"]
+                for temperature in self.temperatures
+                if temperature not in again
+            }
+            # The terms of one candidate are of one hull: what is made now stands on
+            # today's, so the rest does not stay on another.
+            if len(kept) > 1 or (again and not kept <= stored.current):
+                again = list(self.temperatures)
+            if again:
+                outdated[name] = again
+            elif not kept <= stored.current:
+                doubtful[kept.pop()].append(name)
+        for name in self._affected(doubtful, stored):
+            outdated[name] = list(self.temperatures)
+        self.unchanged = self.read - sum(map(len, outdated.values()))
         return outdated
 
     def _must_be_made(
-        self,
-        records: Sequence[Mapping[str, Any] | None],
-        digest: str,
-        stored: StoredHulls,
+        self, record: Mapping[str, Any] | None, digest: str, stored: StoredHulls
     ) -> bool:
-        """
-        Say whether a candidate is judged again, at all temperatures together.
-
-        Its records are terms of one comparison: one that is made later than the others
-        might stand on another hull.
-        """
-        found = [record for record in records if record is not None]
-        versions = {record["hull_version"] for record in found}
-        if len(found) < len(records) or len(versions) > 1:
+        if record is None or record["input_digest"] != digest:
             return True
-        if any(record["input_digest"] != digest for record in found):
-            return True
-        failed = any(record["state"] == "failed" for record in found)
-        return failed and (self.retry_failed or not versions <= set(stored.waiting))
+        if record["state"] == "failed":
+            return self.retry_failed or record["hull_version"] not in stored.waiting
+        return False
 
     def _affected(
         self, doubtful: Mapping[str, Sequence[str]], stored: StoredHulls
@@ -400,7 +401,7 @@ class ThermoBuilder(ScreeningBuilder):
         for part, outcome in zip(item["inputs"], outcomes, strict=True):
             made = [
                 self._record(outcome, temperature, part, item)
-                for temperature in self.temperatures
+                for temperature in part["temperatures"]
             ]
             records += made
             changes += [

@@ -112,8 +112,8 @@ class Prepared:
         documents = {one: at_hand[one] for one in wanted_ids if one in at_hand}
         ids = sorted(wanted_ids - set(documents))
         for start in range(0, len(ids), _BATCH):
-            wanted = {"candidate_id": {"$in": ids[start : start + _BATCH]}}
-            for doc in stores.candidates.query(wanted):
+            some = {"candidate_id": {"$in": ids[start : start + _BATCH]}}
+            for doc in stores.candidates.query(some):
                 doc.pop("_id", None)
                 documents[doc["candidate_id"]] = CandidateDoc.model_validate(doc)
         known = read_some(stores, [item.content_key for item in items])

@@ -183,7 +183,9 @@ def _report(
     )
     if as_json:
         return
-    formatting.ranking(summaries, temperature=temperature, title=name)
+    engines = ", ".join(sorted({doc["engine"] for doc in summaries}))
+    title = f"campaign {name}, engine {engines}" if engines else name
+    formatting.ranking(summaries, temperature=temperature, title=title)
     for item in found:
         if item.reason:
             formatting.line(f"{item.candidate.formula}: {item.state}: {item.reason}")

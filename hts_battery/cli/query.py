@@ -99,6 +99,9 @@ def find(  # noqa: PLR0913, PLR0917 - one parameter per option
         names = split_names(fields)
         if not names and not as_json:
             names = _columns(screening, campaign)
+        elif names and campaign is None and len(screening.aggregates()) > 1:
+            # A number says whose it is.
+            names = list(dict.fromkeys(["campaign", "engine", *names]))
         found = screening.table(
             criteria,
             limit=limit,
@@ -116,7 +119,8 @@ def _columns(screening: ScreeningDatabase, campaign: str | None) -> list[str]:
     """Return the fields that a table shows unless others are asked for."""
     hot = [f"e_hull_{t:g}".replace(".", "_") for t in screening.temperatures()]
     several = campaign is None and len(screening.aggregates()) > 1
-    names = ["formula", *(["campaign"] if several else []), "e_hull", *hot[-1:]]
+    whose = ["campaign", "engine"] if several else []
+    names = ["formula", *whose, "e_hull", *hot[-1:]]
     return [*names, "t_mix", "flags"]
 
 
@@ -206,11 +210,24 @@ def stable(  # noqa: PLR0913, PLR0917 - one parameter per option
         for summary in found:
             formatting.json_line(summary)
         return
-    formatting.ranking(
-        found,
-        temperature=kelvin,
-        title=f"{len(found)} with E_hull({kelvin:g} K) <= {threshold:g} meV/atom",
-    )
+    bound = f"with E_hull({kelvin:g} K) <= {threshold:g} meV/atom"
+    groups = _by_campaign(found)
+    if not groups:
+        formatting.line(f"0 {bound}")
+    for whose, group in groups.items():
+        formatting.ranking(
+            group, temperature=kelvin, title=f"{whose}: {len(group)} {bound}"
+        )
+
+
+def _by_campaign(found: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Group summaries so that a ranking is of one campaign and engine."""
+    from hts_battery.cli.query_tables import whose
+
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for doc in found:
+        groups.setdefault(whose(doc), []).append(doc)
+    return dict(sorted(groups.items()))
 
 
 @app.command()
@@ -219,24 +236,32 @@ def show(
     why: Annotated[
         bool, typer.Option("--why", help="How each E_hull was made, term by term.")
     ] = False,
+    campaign: Campaign = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show one candidate with every term, once per campaign that screened it."""
+    """Show one candidate with every term, campaign by campaign that screened it."""
     from hts_battery.cli import query_tables
     from hts_battery.query import ScreeningDatabase
 
     with opened_stores() as stores:
         screening = ScreeningDatabase(stores)
-        found = screening.why(candidate_id) if why else screening.get(candidate_id)
+        ask = screening.why if why else screening.get
+        found = ask(candidate_id, campaign=campaign)
     if not found:
+        place = "" if campaign is None else f" by campaign {campaign}"
         raise CompositionError(
-            f"no candidate {candidate_id} has been judged; `hts campaign status SPEC` "
-            "says where it stands"
+            f"no candidate {candidate_id} has been judged{place}; `hts campaign status "
+            "SPEC` says where it stands"
         )
-    for document in found:
-        if as_json:
+    if as_json:
+        for document in found:
             formatting.json_line(document)
-        elif why:
+        return
+    if len(found) > 1 and not why:
+        query_tables.side_by_side(found)
+    for document in found:
+        formatting.line(query_tables.whose(document))
+        if why:
             query_tables.explanation(document)
         else:
             formatting.fields(document)

@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from hts_battery.cli import formatting
 from hts_battery.query.query_fields import Kind, query_field
-from hts_battery.query.tables import MEV_PER_EV, decomposition_text
+from hts_battery.query.tables import (
+    MEV_PER_EV,
+    campaigns_text,
+    decomposition_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,6 +56,49 @@ def selection(
             for heading, name in zip(headings, names, strict=True)
             if heading not in right
         },
+    )
+
+
+def whose(document: Mapping[str, Any]) -> str:
+    """
+    Say whose numbers a document holds.
+
+    Examples
+    --------
+    >>> whose({"campaign": "first", "engine": "chgnet"})
+    'campaign first, engine chgnet'
+    """
+    return f"campaign {document['campaign']}, engine {document['engine']}"
+
+
+def side_by_side(summaries: Sequence[Mapping[str, Any]]) -> None:
+    """
+    Print what several campaigns say of one candidate, a column each.
+
+    Parameters
+    ----------
+    summaries
+        Documents of the ``summary`` collection, of one candidate.
+    """
+    names = [f"{doc['campaign']}\n{doc['engine']}" for doc in summaries]
+    keys = dict.fromkeys(key for doc in summaries for key in doc["label_at"])
+    rows: list[tuple[object, ...]] = [
+        ("E_hull in meV/atom", *(_in_millis(d["energy_above_hull"]) for d in summaries))
+    ]
+    for key in keys:
+        kelvin = key.replace("_", ".").replace("K", " K")
+        hot = [doc["energy_above_hull_at"].get(key) for doc in summaries]
+        rows += [
+            (f"E_hull({kelvin})", *(e if e is None else _in_millis(e) for e in hot)),
+            (f"label at {kelvin}", *(doc["label_at"].get(key) for doc in summaries)),
+        ]
+    rows.append(("orderings", *(doc["n_orderings"] for doc in summaries)))
+    formatting.table(
+        ("", *names),
+        rows,
+        title=f"{summaries[0]['formula']} in {len(summaries)} campaigns; --campaign "
+        "shows one",
+        right=names,
     )
 
 
@@ -117,7 +164,8 @@ def explanation(found: Mapping[str, Any]) -> None:
         "energy of the cell in eV": cell["uncorrected_energy"],
         "atoms of the cell": cell["n_atoms"],
         "corrections in eV": ", ".join(named) or f"none ({cell['scheme']})",
-        "orderings": len(found["orderings"]),
+        "orderings": f"{len(found['orderings'])}: "
+        + campaigns_text(found["orderings_by_campaign"]),
         "uncertainty in eV/atom": found["uncertainty"],
         "references": found["references"]["n_references"],
         "not compared with": ", ".join(found["references"]["excluded"]) or "itself",

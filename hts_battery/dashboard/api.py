@@ -192,12 +192,15 @@ def _add_candidates(app: FastAPI, reader: BoundedReader) -> None:
         "/candidates/{candidate_id}",
         responses={200: {"model": docs.CandidateAnswer}, **_NOT_FOUND},
     )
-    def candidate(candidate_id: Key) -> JSONResponse:
-        """Show one candidate: summaries, every term, orderings, jobs."""
+    def candidate(candidate_id: Key, campaign: Campaign = None) -> JSONResponse:
+        """Show one candidate, of one campaign or of all side by side."""
         found = read_candidate(reader, candidate_id)
+        if campaign is not None:
+            found = found.of(campaign)
         if not (found.summaries or found.thermo or found.entries or found.tasks):
-            _not_found(f"candidate {candidate_id}")
-        return _json(vars(found))
+            place = "" if campaign is None else f" in campaign {campaign}"
+            _not_found(f"candidate {candidate_id}{place}")
+        return _json({**vars(found), "orderings": found.orderings})
 
     @app.get(
         "/structures/{entry_id}",

@@ -37,6 +37,9 @@ class CandidateAnswer(Document):
     entries: list[EntryDoc] = Field(
         description="One per calculated ordering, the lowest energy first."
     )
+    orderings: dict[str, list[str]] = Field(
+        description="Campaign → ids of the entries that its numbers are made from."
+    )
     tasks: list[dict[str, Any]] = Field(
         description="Its jobs without their outputs: uuid, step, host, time, folder."
     )

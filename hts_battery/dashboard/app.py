@@ -76,6 +76,8 @@ _INDEX = """<!DOCTYPE html>
 
 _shows_table: ContextVar[bool] = ContextVar("shows_table", default=True)
 """Whether the page that is asked for holds the grid."""
+_REST = re.compile(r"[A-Za-z0-9]+(/[a-z0-9][a-z0-9_-]*)?")
+"""A candidate, and the campaign whose numbers are shown."""
 _GRID_SCRIPT = re.compile(r"<script [^>]*/dash_ag_grid/[^>]*></script>\s*")
 
 
@@ -163,7 +165,7 @@ def find_page(address: str) -> tuple[Page, str] | None:
             return page, ""
         if not page.listed and path.startswith(f"{page.path}/"):
             rest = path.removeprefix(f"{page.path}/")
-            return (page, rest) if rest.isalnum() else None
+            return (page, rest) if _REST.fullmatch(rest) else None
     return None
 
 

@@ -35,6 +35,49 @@ class CandidateData:
     tasks: list[dict[str, Any]]
     """Jobs without their outputs, in the order in which they ended."""
 
+    @property
+    def orderings(self) -> dict[str, list[str]]:
+        """Campaign → entries of the orderings that its numbers are made from."""
+        found: dict[str, list[str]] = {}
+        for record in self.thermo:
+            mine = found.setdefault(record["campaign"], [])
+            names = (one["entry_id"] for one in record["orderings"])
+            mine += [name for name in names if name not in mine]
+        return found
+
+    def of(self, campaign: str) -> CandidateData:
+        """
+        Leave what one campaign says and was made for it.
+
+        Parameters
+        ----------
+        campaign
+            Its name.
+        """
+        mine = set(self.orderings.get(campaign, ()))
+        methods = {
+            one["entry_id"]: one["method"]
+            for record in self.thermo
+            if record["campaign"] == campaign
+            for one in record["orderings"]
+        }
+        keys = {doc["content_key"] for doc in self.entries if doc["entry_id"] in mine}
+        return CandidateData(
+            summaries=[doc for doc in self.summaries if doc["campaign"] == campaign],
+            thermo=[doc for doc in self.thermo if doc["campaign"] == campaign],
+            entries=[
+                {**doc, "ordering_method": methods.get(name, doc["ordering_method"])}
+                for doc in self.entries
+                if (name := doc["entry_id"]) in mine
+                or (doc["state"] == "rejected" and doc["content_key"] in keys)
+            ],
+            tasks=[
+                task
+                for task in self.tasks
+                if task["metadata"].get("content_key") in keys
+            ],
+        )
+
 
 def read_candidate(reader: BoundedReader, candidate_id: str) -> CandidateData:
     """

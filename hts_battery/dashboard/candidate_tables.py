@@ -205,13 +205,14 @@ def queries(summary: Mapping[str, Any]) -> Component:
     """Show how the same numbers are asked for elsewhere."""
     name, campaign = summary["candidate_id"], summary["campaign"]
     found = {
-        "Command line": f"hts query show {name}",
+        "Command line": f"hts query show {name} --campaign {campaign}",
         "Python": "from hts_battery.query import ScreeningDatabase\n\n"
         "with ScreeningDatabase() as screening:\n"
-        f'    summaries = screening.get("{name}")',
-        "JSON": f"/api/v1/candidates/{name}",
+        f'    summaries = screening.get("{name}", campaign="{campaign}")',
+        "JSON": f"/api/v1/candidates/{name}?campaign={campaign}",
         "OPTIMADE": f"/optimade/v1/structures/{campaign}-{name}",
-        "MongoDB": f'db.thermo.find({{candidate_id: "{name}"}})',
+        "MongoDB": "db.thermo.find("
+        f'{{campaign: "{campaign}", candidate_id: "{name}"}})',
     }
     parts: list[Component] = []
     for number, (title, text) in enumerate(found.items()):

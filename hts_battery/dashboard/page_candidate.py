@@ -25,15 +25,18 @@ from hts_battery.dashboard.parts import (
     Page,
     Sources,
     aria,
+    candidate_link,
     card,
     cards,
     figure,
     formula_parts,
     labelled,
     millis,
+    table,
 )
 from hts_battery.dashboard.structure_view import structure_figure, structure_words
 from hts_battery.dashboard.structures import final_structures
+from hts_battery.query.tables import campaigns_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +46,11 @@ if TYPE_CHECKING:
     from dash import Dash
     from dash.development.base_component import Component
 
-CandidateId = Annotated[str, Field(max_length=60, pattern=r"^[A-Za-z0-9-]+$")]
+Shown = Annotated[
+    str,
+    Field(max_length=200, pattern=r"^[A-Za-z0-9-]{1,60}(/[a-z0-9][a-z0-9_-]*)?$"),
+]
+"""A candidate, and after a slash the campaign whose numbers are shown."""
 Degrees = Annotated[float, Field(ge=0, le=360, allow_inf_nan=False)]
 EntryId = Annotated[str, Field(max_length=100)]
 
@@ -51,8 +58,15 @@ _TURNS = {angle: str(angle) for angle in range(0, 361, 90)}
 _GRID = np.linspace(0, HIGHEST_TEMPERATURE, 26)
 
 
-def _layout(sources: Sources, candidate_id: str) -> Component:
+def _read(sources: Sources, shown: str) -> tuple[str, CandidateData]:
+    """Read a candidate, and leave what the campaign says that is shown, if one is."""
+    candidate_id, _, campaign = shown.partition("/")
     data = read_candidate(sources.reader, candidate_id)
+    return candidate_id, data.of(campaign) if campaign else data
+
+
+def _layout(sources: Sources, shown: str) -> Component:
+    candidate_id, data = _read(sources, shown)
     if not data.summaries:
         return html.Div(
             [
@@ -65,14 +79,18 @@ def _layout(sources: Sources, candidate_id: str) -> Component:
                 provenance(data),
             ]
         )
+    if len(data.summaries) > 1:
+        return _choice(candidate_id, data)
     first = data.summaries[0]
+    data = data.of(first["campaign"])
     return html.Div(
         [
-            dcc.Store(id="shown-candidate", data=candidate_id),
+            dcc.Store(id="shown-candidate", data=f"{candidate_id}/{first['campaign']}"),
             html.H1(formula_parts(first["formula"]), tabIndex=-1),
             html.P(
-                f"{first['family']}, {first['calculator']}; candidate {candidate_id}; "
-                f"screened by {', '.join(doc['campaign'] for doc in data.summaries)}.",
+                f"{first['family']}, {first['calculator']}; candidate {candidate_id}. "
+                f"Numbers of campaign {first['campaign']} with engine "
+                f"{first['engine']}, from {_whose(first)}.",
                 className="lead",
             ),
             *_warnings(first),
@@ -93,6 +111,53 @@ def _layout(sources: Sources, candidate_id: str) -> Component:
             provenance(data),
             html.H2("Ask for it yourself"),
             queries(first),
+        ]
+    )
+
+
+def _whose(summary: Mapping[str, Any]) -> str:
+    """Say how many orderings of which campaigns the numbers are made from."""
+    numbers = summary.get("orderings_by_campaign") or {}
+    total = summary["n_orderings"]
+    noun = "ordering" if total == 1 else "orderings"
+    if numbers.keys() <= {summary["campaign"]}:
+        return f"{total} {noun} of its own"
+    return f"{total} pooled {noun}: {campaigns_text(numbers)}"
+
+
+def _choice(candidate_id: str, data: CandidateData) -> Component:
+    """Show side by side what several campaigns say; each leads to its own page."""
+    first = data.summaries[0]
+    keys = list(dict.fromkeys(key for doc in data.summaries for key in doc["label_at"]))
+    hot = [f"E_hull({key.replace('_', '.').replace('K', ' K')})" for key in keys]
+    return html.Div(
+        [
+            html.H1(formula_parts(first["formula"]), tabIndex=-1),
+            html.P(
+                f"{first['family']}; candidate {candidate_id}. "
+                f"{len(data.summaries)} campaigns have judged it, each from its own "
+                "orderings: choose one.",
+                className="lead",
+            ),
+            table(
+                ("campaign", "engine", "orderings", "E_hull", *hot, "labels"),
+                [
+                    (
+                        candidate_link(
+                            candidate_id, doc["campaign"], campaign=doc["campaign"]
+                        ),
+                        doc["engine"],
+                        str(doc["n_orderings"]),
+                        millis(doc["energy_above_hull"]),
+                        *(millis(doc["energy_above_hull_at"].get(key)) for key in keys),
+                        ", ".join(str(doc["label_at"].get(key, "-")) for key in keys),
+                    )
+                    for doc in data.summaries
+                ],
+                caption="What each campaign says (meV/atom)",
+                numbers=("orderings", "E_hull", *hot),
+                row_headings=True,
+            ),
         ]
     )
 
@@ -179,9 +244,9 @@ def _register(app: Dash, sources: Sources) -> None:
     )
     @in_thread
     def show_energies(
-        temperature: Kelvin, candidate_id: CandidateId
+        temperature: Kelvin, shown_candidate: Shown
     ) -> tuple[Component, go.Figure, str]:
-        data = read_candidate(sources.reader, candidate_id)
+        _, data = _read(sources, shown_candidate)
         summary = data.summaries[0]
         shown = _lines(data)
         hot = summary["energy_above_hull"] - temperature * summary["entropy"]

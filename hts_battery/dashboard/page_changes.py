@@ -115,7 +115,9 @@ def _register(app: Dash, sources: Sources) -> None:
 
 def _change_row(row: Difference) -> tuple[object, ...]:
     return (
-        candidate_link(row.candidate_id, row.formula or row.candidate_id),
+        candidate_link(
+            row.candidate_id, row.formula or row.candidate_id, campaign=row.campaign
+        ),
         f"{row.temperature:g}",
         f"{row.before_label or 'none'} → {row.after_label or 'none'}",
         millis(row.after),

@@ -153,7 +153,9 @@ def _first(columns: Columns, campaign: str | None, temperature: float) -> Compon
         rows.append(
             (
                 rank,
-                candidate_link(doc["candidate_id"], doc["formula"]),
+                candidate_link(
+                    doc["candidate_id"], doc["formula"], campaign=doc["campaign"]
+                ),
                 doc["campaign"],
                 millis(float(columns.energies[row])),
                 millis(float(hot[row])),

@@ -216,9 +216,12 @@ def millis(value: float | None, *, sign: bool = False) -> str:
     return f"{MEV * value:+.1f}" if sign else f"{MEV * value:.1f}"
 
 
-def candidate_link(candidate_id: str, formula: str) -> Component:
-    """Lead to the page of a candidate."""
-    return dcc.Link(formula, href=f"/candidate/{candidate_id}")
+def candidate_link(
+    candidate_id: str, text: str, *, campaign: str | None = None
+) -> Component:
+    """Lead to the page of a candidate, to what one campaign says of it where named."""
+    rest = candidate_id if campaign is None else f"{candidate_id}/{campaign}"
+    return dcc.Link(text, href=f"/candidate/{rest}")
 
 
 def formula_parts(formula: str) -> list[str | int | float | Component | None]:

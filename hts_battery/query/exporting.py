@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hts_battery.schemas.export import ExportManifest
 
 _KEYS = ("campaign", "candidate_id")
+_WHOSE = ("campaign", "engine")
 
 
 def exported(
@@ -44,7 +45,8 @@ def exported(
     asked
         Filter as it was written, order and number; order and number are obeyed.
     fields
-        Names of the columns; all columns of a table of summaries if none. Formats
+        Names of the columns; all columns of a table of summaries if none. Campaign
+        and engine stand before them where there are several of either, and formats
         with structures have campaign and key of the candidate in any case.
 
     Returns
@@ -59,8 +61,16 @@ def exported(
     )
     documents: list[dict[str, Any]] = summaries
     if fields:
-        keys = [name for name in _KEYS if name not in fields]
-        names = [*keys, *fields] if file_format.has_structures else list(fields)
+        sources = {tuple(doc[name] for name in _WHOSE) for doc in summaries}
+        whose = _WHOSE if len(sources) > 1 else ()
+        keys = [
+            name
+            for name in dict.fromkeys(
+                [*whose, *(_KEYS if file_format.has_structures else ())]
+            )
+            if name not in fields
+        ]
+        names = [*keys, *fields]
         chosen = fields_of(names, temperatures=screening.temperatures())
         documents = selected_rows(summaries, chosen)
     rows = flat_rows(documents) if fields else summary_rows(summaries)

@@ -278,7 +278,9 @@ class ScreeningDatabase:
         places = ranked(self._stores, campaign, temperature, first=first)
         return self._reader.at(islice(places, limit or None))
 
-    def get(self, candidate_id: str) -> list[dict[str, Any]]:
+    def get(
+        self, candidate_id: str, *, campaign: str | None = None
+    ) -> list[dict[str, Any]]:
         """
         Return the summaries of one candidate, one per campaign that screened it.
 
@@ -286,13 +288,18 @@ class ScreeningDatabase:
         ----------
         candidate_id
             Key of the candidate.
+        campaign
+            Name of a campaign; all, by name, if not given.
 
         Returns
         -------
         list[dict]
-            Empty if no builder has judged it.
+            Empty if no builder has judged it. Each says whose numbers it holds:
+            ``campaign`` and ``engine``.
         """
-        return list(self.find({"candidate_id": candidate_id}))
+        wanted = {} if campaign is None else {"campaign": campaign}
+        found = self.find({"candidate_id": candidate_id, **wanted})
+        return sorted(found, key=lambda doc: str(doc["campaign"]))
 
     def count(self, criteria: Filter | None = None) -> int:
         """Return how many summaries match a filter."""
@@ -397,10 +404,18 @@ class ScreeningDatabase:
         """
         Return the relaxed structure of a candidate's lowest ordering.
 
+        Parameters
+        ----------
+        candidate_id
+            Key of the candidate.
+        campaign
+            Whose ordering; may be left out where one campaign alone has judged it.
+
         Raises
         ------
         QueryError
-            If no builder has judged the candidate, or its calculation is gone.
+            If no builder has judged the candidate, or its calculation is gone; names
+            the campaigns where several have judged it and none is named.
         """
         ((_, found),) = structures(self._stores, [self._one(candidate_id, campaign)])
         return found
@@ -425,11 +440,17 @@ class ScreeningDatabase:
         return structures(self._stores, summaries)
 
     def _one(self, candidate_id: str, campaign: str | None) -> dict[str, Any]:
-        for doc in self.get(candidate_id):
-            if campaign in (None, doc["campaign"]):
-                return doc
-        place = "" if campaign is None else f" in campaign {campaign}"
-        raise QueryError(f"no builder has judged candidate {candidate_id}{place}")
+        found = self.get(candidate_id, campaign=campaign)
+        if not found:
+            place = "" if campaign is None else f" in campaign {campaign}"
+            raise QueryError(f"no builder has judged candidate {candidate_id}{place}")
+        if len(found) > 1:
+            names = ", ".join(f"{doc['campaign']} ({doc['engine']})" for doc in found)
+            raise QueryError(
+                f"candidate {candidate_id} has been judged by several campaigns: "
+                f"{names}; name one of them as campaign"
+            )
+        return found[0]
 
     def to_frame(
         self,

@@ -90,7 +90,7 @@ def default_fields(temperatures: Iterable[float]) -> tuple[str, ...]:
         *("candidate_id", "campaign", "formula", "n_metals", "e_hull"),
         *(f"e_hull_{kelvin}" for kelvin in hot),
         *(f"label_{kelvin}" for kelvin in hot),
-        *("t_mix", "entropy", "flags"),
+        *("t_mix", "entropy", "engine", "flags"),
     )
 
 

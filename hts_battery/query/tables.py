@@ -23,6 +23,18 @@ def decomposition_text(phases: Sequence[Mapping[str, Any]]) -> str:
     return " + ".join(f"{phase['amount']:.3f} {phase['formula']}" for phase in phases)
 
 
+def campaigns_text(numbers: Mapping[str, int]) -> str:
+    """
+    Write whose orderings were used, in one line.
+
+    Examples
+    --------
+    >>> campaigns_text({"second": 2, "first": 1})
+    '1 of first, 2 of second'
+    """
+    return ", ".join(f"{n} of {name}" for name, n in sorted(numbers.items()))
+
+
 def summary_rows(summaries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """
     Flatten summaries into rows of plain values.
@@ -86,6 +98,9 @@ def summary_rows(summaries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]
             "decomposition": decomposition_text(doc["decomposition"]),
             "n_orderings": doc["n_orderings"],
             "n_random_orderings": doc["n_random_orderings"],
+            "orderings_by_campaign": campaigns_text(
+                doc.get("orderings_by_campaign") or {}
+            ),
             "deviation": " ".join(f"{el}{n}" for el, n in doc["deviation"].items()),
             "n_references": doc["n_references"],
             "hull_version": doc["hull_version"],

@@ -14,6 +14,7 @@ from hts_battery.campaign.building import (
     summary_builder,
     thermo_builder,
 )
+from hts_battery.schemas.structure import OrderingMethod
 
 if TYPE_CHECKING:
     from hts_battery.builders.screening_builder import ScreeningBuilder
@@ -43,6 +44,13 @@ class Chain:
             "aggregates": aggregates_builder,
         }
         return makers[name](self.spec, stores, temperatures, **options)
+
+    def asks_for(self, **numbers: int) -> None:
+        """Let the campaign ask for other numbers of orderings."""
+        structure = self.spec.structure.model_copy(
+            update={"n_orderings": {OrderingMethod(m): n for m, n in numbers.items()}}
+        )
+        self.spec = self.spec.model_copy(update={"structure": structure})
 
     def run(self, **options: object) -> dict[str, BuildReport]:
         names = ("entries", "thermo", "summary", "aggregates")

@@ -177,7 +177,9 @@ def test_a_decomposition_is_sorted_and_complete(chain: Chain, stores: Stores) ->
 def test_the_lowest_ordering_counts(chain: Chain, stores: Stores) -> None:
     task = stores.tasks.query_one({"metadata.step": "relax"})
     task.pop("_id")
-    lower = task | {"uuid": "a-second-ordering"}
+    metadata = task["metadata"] | {"ordering_id": "second", "order_uuid": "lost"}
+    lower = task | {"uuid": "a-second-ordering", "metadata": metadata}
+    chain.asks_for(sqs=2)
     lower["output"]["output"]["energy"] = -2.5 * 40
     stores.tasks.update(lower, key=["uuid", "index"])
     chain.run()

@@ -24,7 +24,8 @@ def add_ordering(stores: Stores, method: str, energy: float, name: str) -> str:
     """Add an entry of another ordering of the first candidate; return the candidate."""
     entry = stores.entries.query_one({"kind": "candidate"}, sort={"entry_id": 1})
     entry.pop("_id")
-    entry["entry_id"] = name
+    entry["entry_id"] = entry["ordering_id"] = name
+    entry["ordering_series"] = {}
     entry["ordering_method"] = method
     entry["energy"]["energy_per_atom"] = energy
     stores.entries.update(entry, key="entry_id")
@@ -47,6 +48,7 @@ def summary_of(stores: Stores, candidate_id: str) -> dict[str, Any]:
 def test_both_bounds_come_from_their_kinds_of_ordering(
     chain: Chain, stores: Stores
 ) -> None:
+    chain.asks_for(sqs=2, electrostatic=1)
     chain.run()
     name = add_ordering(stores, "sqs", -2.36, "second")
     add_ordering(stores, "electrostatic", -2.46, "third")
@@ -80,7 +82,9 @@ def test_without_a_random_ordering_there_is_no_upper_bound(
     chain.run()
     for entry in list(stores.entries.query({"kind": "candidate"})):
         entry.pop("_id")
-        stores.entries.update(entry | {"ordering_method": "electrostatic"})
+        series = {"electrostatic": [entry["ordering_id"]]}
+        stores.entries.update(entry | {"ordering_series": series})
+    chain.asks_for(electrostatic=1)
     run_later_builders(chain)
     for doc in stores.summary.query({}):
         assert doc["energy_above_hull_upper_at"] == {}
@@ -130,6 +134,7 @@ def test_energy_and_entropy_belong_to_what_the_cell_holds(
 
 
 def test_the_cells_nearest_to_the_candidate_count(chain: Chain, stores: Stores) -> None:
+    chain.asks_for(sqs=2)
     chain.run()
     name = add_ordering(stores, "sqs", -9.0, "far")
     far = stores.entries.query_one({"entry_id": "far"})

@@ -74,7 +74,8 @@
     }
     return React.createElement(
       "a",
-      { href: "/candidate/" + encodeURIComponent(props.data.candidate_id) },
+      { href: "/candidate/" + encodeURIComponent(props.data.candidate_id) +
+          "/" + encodeURIComponent(props.data.campaign) },
       props.value
     );
   };
