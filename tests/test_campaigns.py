@@ -5,20 +5,24 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import Counter
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from hts_battery.campaign.campaign_file import load_campaign
+from hts_battery.campaign.campaign_file import load_campaign, read_campaign
 from hts_battery.compositions import load_space, selected
-from hts_battery.compositions.filters import load_filters
+from hts_battery.compositions.filters import FilterReport, load_filters
+from hts_battery.compositions.redox import package_scale
 from hts_battery.compositions.selection import selected_count
 from hts_battery.flows.engines import ENGINES
 from hts_battery.schemas.campaign import CampaignSpec
 from hts_battery.schemas.files import load_yaml
 from hts_battery.schemas.species import parse_species
+from hts_battery.schemas.species_table import species_properties
 from hts_battery.structures.prototypes import prototype_of_family
 from hts_battery.structures.representation import represent
 from hts_battery.structures.sizes import LARGEST_CELL
@@ -86,6 +90,62 @@ def test_a_shipped_campaign_selects_members_that_differ(path: Path) -> None:
     assert 0 < selected_count(space, spec.selection) <= space.count
     start = list(islice(selected(space, spec.selection), 20))
     assert len({candidate.candidate_id for _, candidate in start}) == len(start)
+
+
+def test_cathodes_are_what_their_file_says() -> None:
+    campaign = read_campaign(QUICKSTART.with_name("hedrx_cathodes.yaml"))
+    report = FilterReport()
+    members = [one for _, one in islice(campaign.kept(report), 300)]
+    again = [one for _, one in islice(campaign.kept(), 60)]
+    assert again == members[:60]
+    assert len({one.candidate_id for one in members}) == 300
+    assert not report.short
+    assert {"redox-centres", "redox-compatibility"} <= set(report.removed)
+    pairs = package_scale().pairs
+    for one in members:
+        centres = sum(
+            amount
+            for species, amount in one.species.items()
+            if species_properties(species).role == "redox centre"
+        )
+        assert centres >= Fraction(1, 5)
+        assert not any(set(one.species).issuperset(pair) for pair in pairs)
+        assert one.amounts.get("F", 0) <= Fraction(2, 5)
+        assert not {"La", "Bi", "Ca"} & set(one.amounts)
+        assert "Cu+" not in one.species
+        assert 4 <= len(set(one.amounts) - {"Li", "O", "F"}) <= 8
+        assert charge(one) == 0
+    shares = Counter((one.amounts["Li"], one.amounts.get("F", 0)) for one in members)
+    assert set(shares.values()) == {50}
+    assert sum(one.amounts["Li"] == Fraction(11, 10) for one in members) * 5 <= 300
+    metals = Counter(len(set(one.amounts) - {"Li", "O", "F"}) for one in members)
+    assert metals == {4: 73, 5: 73, 6: 70, 7: 54, 8: 30}
+
+
+@pytest.mark.physics
+@pytest.mark.parametrize("species", ["La3+", "Bi3+", "Ca2+"])
+def test_the_radius_window_of_the_cathodes_leaves_out_large_ions(species: str) -> None:
+    campaign = read_campaign(QUICKSTART.with_name("hedrx_cathodes.yaml"))
+    (window,) = (rule for rule in campaign.filters if rule.rule == "radius-window")
+    data = load_yaml(campaign.path)[0]["space"]
+    data["sublattices"]["cation"]["species"] = ["Li+", "Mn3+", "Nb5+", species]
+    data["sublattices"]["cation"]["metals"] = {}
+    data["stoichiometries"] = [{"Li": 1.1, "F": 0}]
+    large = {parse_species(species).element}
+    found = [
+        (large & set(one.amounts), window.objection(one)) for one in load_space(data)
+    ]
+    assert all(bool(reason) is bool(there) for there, reason in found)
+    assert any(there for there, _ in found)
+
+
+@pytest.mark.slow
+def test_all_cathodes_are_drawn() -> None:
+    campaign = read_campaign(QUICKSTART.with_name("hedrx_cathodes.yaml"))
+    report = FilterReport()
+    indices = {index for index, _ in campaign.kept(report)}
+    assert len(indices) == campaign.spec.selection.count == 18_000
+    assert not report.short
 
 
 def test_the_quickstart_is_the_same_candidates_in_every_process() -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from hts_battery.compositions import load_space, selected
-from hts_battery.compositions.filters import judged, load_filters
+from hts_battery.compositions.filters import load_filters
 from hts_battery.errors import HTSBatteryError, OrderingError, SpecError
 from hts_battery.schemas.campaign import CampaignSpec, candidate_key
 from hts_battery.schemas.candidate import CandidateDoc
@@ -66,17 +66,14 @@ class Campaign:
         """
         Yield the selected members that no filter removes.
 
+        A sample holds as many as it asks for, as long as the space has them.
+
         Parameters
         ----------
         report
-            Told what each filter removes.
+            Told what each filter removes, and which strata run out.
         """
-        chosen = selected(self.space, self.spec.selection)
-        kept = (
-            (one.index, one.candidate)
-            for one in judged(chosen, self.filters, report)
-            if one.rule is None
-        )
+        kept = selected(self.space, self.spec.selection, self.filters, report)
         yield from islice(kept, self.limit)
 
     def key(self, candidate: CandidateDoc) -> str:
@@ -108,7 +105,7 @@ def load_campaign(path: str | Path) -> Campaign:
 
 
 def load_members(
-    path: str | Path,
+    path: str | Path, report: FilterReport | None = None
 ) -> tuple[Campaign, Iterator[tuple[int, Candidate]]]:
     """
     Read a campaign file, and check its members while they are listed.
@@ -117,6 +114,8 @@ def load_members(
     ----------
     path
         A YAML file.
+    report
+        Told what each filter removes.
 
     Returns
     -------
@@ -140,7 +139,7 @@ def load_members(
             "chgnet, a force field or gpaw-lcao",
             "prerelax.engine",
         )
-    return campaign, _checked_members(campaign, engines, refuse)
+    return campaign, _checked_members(campaign, engines, refuse, report)
 
 
 def read_campaign(path: str | Path) -> Campaign:
@@ -207,7 +206,7 @@ def _read(
         raise
     except HTSBatteryError as err:
         raise refuse(str(err), "space") from err
-    filters = load_filters(spec.filters, file=str(path), lines=lines)
+    filters = load_filters(spec.filters, file=str(path), lines=lines, redox=space.redox)
     return Campaign(spec, space, Path(path), filters), refuse
 
 
@@ -233,6 +232,7 @@ def _checked_members(
     campaign: Campaign,
     engines: Mapping[str, Engine],
     refuse: Callable[[str, str], SpecError],
+    report: FilterReport | None,
 ) -> Iterator[tuple[int, Candidate]]:
     """
     Yield members; refuse those that no space, no stated cell or no engine takes.
@@ -244,7 +244,7 @@ def _checked_members(
     seen: set[int] = set()
     elements: set[str] = set()
     try:
-        for index, candidate in campaign.kept():
+        for index, candidate in campaign.kept(report):
             if index in seen:
                 raise refuse(f"{candidate.formula} stands here twice", "selection")
             seen.add(index)

@@ -17,6 +17,8 @@ from hts_battery.schemas.state import CandidateState
 from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from hts_battery.campaign.campaign_file import Campaign
     from hts_battery.campaign.standing import Standing
     from hts_battery.connections.stores import Stores
@@ -31,13 +33,13 @@ _MEV = 1000.0
 @app.command()
 def check(spec: SpecFile, as_json: AsJson = False) -> None:
     """Read a campaign file and check it to the last member; write nothing."""
-    from hts_battery.campaign.campaign_file import load_campaign
+    from hts_battery.campaign.campaign_file import load_members
     from hts_battery.compositions.filters import FilterReport
 
-    campaign = load_campaign(spec)
     report = FilterReport()
+    campaign, members = load_members(spec, report)
     candidates, elements = 0, set[str]()
-    for _, candidate in campaign.kept(report):
+    for _, candidate in members:
         candidates += 1
         elements.update(candidate.amounts)
     missing = missing_phases(campaign, elements)
@@ -46,6 +48,7 @@ def check(spec: SpecFile, as_json: AsJson = False) -> None:
         "space": campaign.space.count,
         "candidates": candidates,
         "removed": dict(report.removed),
+        "short": report.short if report.removed else {},
         "missing": missing,
     }
     if as_json:
@@ -57,8 +60,24 @@ def check(spec: SpecFile, as_json: AsJson = False) -> None:
     )
     for rule, count in sorted(report.removed.items()):
         formatting.line(f"{rule} removes {count:,}, such as {report.examples[rule]}")
+    if report.removed:
+        _say_what_is_short(campaign, candidates, report.short)
     for problem in missing:
         formatting.line(problem)
+
+
+def _say_what_is_short(
+    campaign: Campaign, candidates: int, short: Mapping[str, int]
+) -> None:
+    """Name the strata of a sample of which the filters leave too little."""
+    for stratum, count in short.items():
+        formatting.line(
+            f"the filters leave no more than {count:,} of {stratum or 'the space'}: "
+            "other strata give the rest"
+        )
+    wanted = campaign.spec.selection.count
+    if wanted is not None and candidates < wanted:
+        formatting.line(f"{candidates:,} are fewer than the {wanted:,} asked for")
 
 
 def missing_phases(campaign: Campaign, elements: set[str]) -> list[str]:

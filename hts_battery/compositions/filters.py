@@ -9,14 +9,22 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache
 from math import sqrt
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, TypeAdapter, ValidationError, field_validator
+from pydantic import (
+    Field,
+    PrivateAttr,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+)
 
+from hts_battery.compositions.redox import RedoxScale, package_scale
 from hts_battery.errors import SpecError
-from hts_battery.schemas.base import Document
+from hts_battery.schemas.base import Document, Rational
 from hts_battery.schemas.files import spec_error
 from hts_battery.schemas.space import CheckedSpecies
 from hts_battery.schemas.species import parse_species
@@ -24,7 +32,6 @@ from hts_battery.schemas.species_table import METAL_ROLES, species_properties
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from fractions import Fraction
 
     from hts_battery.schemas.candidate import Assignment, Candidate
 
@@ -37,20 +44,60 @@ class RedoxCompatibility(Document):
     """Species that would oxidise and reduce one another may not coexist."""
 
     rule: Literal["redox-compatibility"] = Field(description="Name of the rule.")
-    pairs: tuple[tuple[CheckedSpecies, CheckedSpecies], ...] = Field(
-        min_length=1, description="Pairs of species that react with each other."
+    pairs: tuple[tuple[CheckedSpecies, CheckedSpecies], ...] | None = Field(
+        None,
+        min_length=1,
+        description="Pairs of species that react with each other; if none are given, "
+        "those of which the redox potentials of the species table say so.",
     )
+    _scale: RedoxScale = PrivateAttr(default_factory=package_scale)
+
+    def with_scale(self, scale: RedoxScale) -> Self:
+        """Judge by the redox couples of a space, which may have its own table."""
+        rule = self.model_copy()
+        rule._scale = scale  # noqa: SLF001 - of our own copy
+        return rule
 
     def objection(self, candidate: Candidate) -> str | None:
         """Name a pair in every assignment, or nothing if one assignment has none."""
         found: str | None = None
         for assignment in candidate.assignments:
-            present = {text for here in assignment.values() for text in here}
-            clash = next((one for one in self.pairs if present.issuperset(one)), None)
+            clash = self._clash({text for here in assignment.values() for text in here})
             if clash is None:
                 return None
             found = found or f"{clash[0]} and {clash[1]} react with each other"
         return found
+
+    def _clash(self, present: set[str]) -> tuple[str, str] | None:
+        if self.pairs is None:
+            return self._scale.reacting(present)
+        return next((one for one in self.pairs if present.issuperset(one)), None)
+
+
+class RedoxCentres(Document):
+    """A cathode needs metals that give electrons away when lithium leaves."""
+
+    rule: Literal["redox-centres"] = Field(description="Name of the rule.")
+    minimum: Rational = Field(
+        gt=0, description="Least amount of redox centres, atoms per formula unit."
+    )
+
+    def objection(self, candidate: Candidate) -> str | None:
+        """Say how much of its metals are redox centres if that is too little."""
+        amount = sum(
+            (
+                amount
+                for species, amount in metals(candidate.assignment).items()
+                if species_properties(species).role == "redox centre"
+            ),
+            Fraction(0),
+        )
+        if amount >= self.minimum:
+            return None
+        return (
+            f"{float(amount):g} redox centres per formula unit, fewer than "
+            f"{float(self.minimum):g}"
+        )
 
 
 class RadiusWindow(Document):
@@ -146,7 +193,11 @@ class ElectronegativityWindow(Document):
 
 
 Filter = Annotated[
-    RedoxCompatibility | RadiusWindow | SizeMismatch | ElectronegativityWindow,
+    RedoxCompatibility
+    | RedoxCentres
+    | RadiusWindow
+    | SizeMismatch
+    | ElectronegativityWindow,
     Field(discriminator="rule"),
 ]
 _FILTERS: TypeAdapter[tuple[Filter, ...]] = TypeAdapter(tuple[Filter, ...])
@@ -169,6 +220,8 @@ class FilterReport:
         self.judged = 0
         self.removed: Counter[str] = Counter()
         self.examples: dict[str, str] = {}
+        self.short: dict[str, int] = {}
+        """Stratum → members kept, where it has no more to give to a sample."""
 
     @property
     def kept(self) -> int:
@@ -181,6 +234,7 @@ def load_filters(
     *,
     file: str | None = None,
     lines: Mapping[str, int] | None = None,
+    redox: RedoxScale | None = None,
 ) -> tuple[Filter, ...]:
     """
     Read the filters of a campaign.
@@ -193,6 +247,8 @@ def load_filters(
         The file they came from, for messages.
     lines
         Line of each field of that file.
+    redox
+        Redox couples of the space, where they are not those of the package.
 
     Raises
     ------
@@ -205,9 +261,15 @@ def load_filters(
     0.1
     """
     try:
-        return _FILTERS.validate_python(tuple(blocks))
+        found = _FILTERS.validate_python(tuple(blocks))
     except ValidationError as err:
         raise spec_error(err, file=file, lines=lines, prefix="filters") from err
+    if redox is None:
+        return found
+    return tuple(
+        one.with_scale(redox) if isinstance(one, RedoxCompatibility) else one
+        for one in found
+    )
 
 
 def judged(

@@ -81,12 +81,13 @@ class FrameBuilder:
         }
         self._check_fixed()
 
-    def frames(self) -> list[Frame]:
-        """Every frame, in the order of the declared contents."""
-        found: list[Frame] = []
+    def frames(self) -> list[tuple[str, Frame]]:
+        """Every frame behind what it fixes, in the order of the declared contents."""
+        found: list[tuple[str, Frame]] = []
         for contents in self.combinations():
+            said = ", ".join(f"{symbol} {n}" for symbol, n in contents.items())
             try:
-                found.extend(FrameParts(self, contents).frames())
+                found.extend((said, one) for one in FrameParts(self, contents).frames())
             except ImpossibleFrame:
                 continue
         return found

@@ -5,12 +5,13 @@ from __future__ import annotations
 from bisect import bisect_right
 from fractions import Fraction
 from functools import cached_property, partial
-from itertools import accumulate
+from itertools import accumulate, product
 from typing import TYPE_CHECKING
 
 from hts_battery.compositions.assignments import frame_assignments
 from hts_battery.compositions.counting import MixtureCounter, with_metals
 from hts_battery.compositions.frames import FrameBuilder
+from hts_battery.compositions.sampling import Stratum
 from hts_battery.compositions.space import CompositionSpace
 from hts_battery.compositions.spin_states import spin_states
 from hts_battery.errors import CompositionError
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hts_battery.compositions.mixture import Frame, Mixture
+    from hts_battery.compositions.redox import RedoxScale
     from hts_battery.compositions.walk import Walker
-    from hts_battery.schemas.space import SpaceSpec
+    from hts_battery.schemas.space import SpaceSpec, Stratification
     from hts_battery.schemas.species_table import SpeciesProperties
 
 _ZERO = Fraction(0)
@@ -76,8 +78,8 @@ class FrameMembers:
         return row
 
 
-class _Stratum:
-    """The members with one number of metals, frame by frame."""
+class _Part:
+    """Some members, frame by frame."""
 
     def __init__(self, walkers: Sequence[Walker | None]) -> None:
         self._walkers = walkers
@@ -126,9 +128,11 @@ class GridSpace(CompositionSpace):
         self.spin_states = spin_states(spec, table)
         self._builder = FrameBuilder(spec, table)
         self._normaliser = self._builder.normaliser()
-        self._frames = self._builder.frames()
+        found = self._builder.frames()
+        self._stoichiometries = [said for said, _ in found]
+        self._frames = [frame for _, frame in found]
         self._counters: dict[Mixture, MixtureCounter] = {}
-        self._strata: dict[int, _Stratum] = {}
+        self._exact: dict[int, list[Walker | None]] = {}
 
     @property
     def frames(self) -> tuple[Frame, ...]:
@@ -173,35 +177,69 @@ class GridSpace(CompositionSpace):
         """Number of neutral species compositions of all members, exact."""
         return self._species_count
 
-    @cached_property
-    def metal_counts(self) -> Mapping[int, int]:
-        """
-        Number of members with each number of different metals.
+    @property
+    def redox(self) -> RedoxScale:
+        """Redox couples that choose the oxidation states of its members."""
+        return self._builder.redox
 
-        Raises
-        ------
-        CompositionError
-            If metals sit on several sublattices.
-        """
-        most = max(
+    def _strata(
+        self, by: tuple[Stratification, ...]
+    ) -> Mapping[tuple[int | str, ...], Stratum]:
+        if "stoichiometry" in by and not self.spec.fixed_elements:
+            raise CompositionError(
+                f"{self.name} cannot be divided by stoichiometry: it fixes no amounts; "
+                "give contents or stoichiometries, or stratify by metals alone"
+            )
+        axes: dict[Stratification, list[int | str]] = {
+            "stoichiometry": list(dict.fromkeys(self._stoichiometries)),
+            "metals": list(range(self._most_metals + 1)),
+        }
+        found: dict[tuple[int | str, ...], Stratum] = {}
+        for key in product(*(axes[one] for one in by)):
+            said = dict(zip(by, key, strict=True))
+            part = self._part(said.get("stoichiometry"), said.get("metals"))
+            if part.count:
+                words = [f"{one} {value}" for one, value in said.items()]
+                place = partial(self._index_in, part)
+                found[key] = Stratum("; ".join(words), part.count, place)
+        return found
+
+    @property
+    def _most_metals(self) -> int:
+        """Most metals that a member could have if every item were one."""
+        return max(
             (one.metals + len(one.mixture.items) for one in self._frames), default=0
         )
-        found = {metals: self._stratum(metals).count for metals in range(most + 1)}
-        return {metals: count for metals, count in found.items() if count}
 
-    def _stratum(self, metals: int) -> _Stratum:
-        if metals not in self._strata:
+    def _part(self, stoichiometry: int | str | None, metals: int | str | None) -> _Part:
+        """Members of one stoichiometry, of one number of metals, or of both."""
+        walkers = (
+            [one.walker for one in self._members]
+            if metals is None
+            else self._walkers(int(metals))
+        )
+        return _Part(
+            [
+                one if stoichiometry in (None, here) else None
+                for here, one in zip(self._stoichiometries, walkers, strict=True)
+            ]
+        )
+
+    def _walkers(self, metals: int) -> Sequence[Walker | None]:
+        """Trees of the frames, restricted to a number of metals."""
+        if metals not in self._exact:
             walkers: list[Walker | None] = []
             for frame in self._frames:
                 exact = with_metals(frame.mixture, metals - frame.metals)
                 walkers.append(exact and self._walker(frame._replace(mixture=exact)))
-            self._strata[metals] = _Stratum(walkers)
-        return self._strata[metals]
+            self._exact[metals] = walkers
+        return self._exact[metals]
 
-    def _index_in_stratum(self, metals: int, place: int) -> int:
-        frame, row = self._stratum(metals).row(place)
+    def _index_in(self, part: _Part, place: int) -> int:
+        """Index in the space of the member at a place of some of its members."""
+        frame, row = part.row(place)
         rank = self._members[frame].walker.rank(row)
-        if rank is None:  # pragma: no cover - a stratum is part of its frame
+        if rank is None:  # pragma: no cover - a part of a frame is in the frame
             raise AssertionError(row)
         return rank + (self._ends[frame - 1] if frame else 0)
 

@@ -9,12 +9,12 @@ with any number of metals and polyanions, is a space of sublattices and needs no
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter
 from fractions import Fraction
 from functools import cached_property, partial
 from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
+from hts_battery.compositions.sampling import Stratum
 from hts_battery.compositions.space import CompositionSpace
 from hts_battery.errors import CompositionError
 from hts_battery.schemas.candidate import Candidate
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from hts_battery.schemas.candidate import Assignment
-    from hts_battery.schemas.space import NasiconPairsSpec
+    from hts_battery.schemas.space import NasiconPairsSpec, Stratification
 
     Part = dict[str, Fraction]
     """Species → amount per formula unit."""
@@ -101,11 +101,6 @@ class NasiconPairs(CompositionSpace):
         """Number of species compositions: each element has one charge here."""
         return self.count
 
-    @cached_property
-    def metal_counts(self) -> Mapping[int, int]:
-        """Number of members with each number of different metals."""
-        return dict(sorted(Counter(len(one.metals) for one in self._members).items()))
-
     def iterate(self, start: int = 0, stop: int | None = None) -> Iterator[Candidate]:
         """
         Stream members in order, from any offset.
@@ -151,14 +146,27 @@ class NasiconPairs(CompositionSpace):
             raise CompositionError(f"{text} is not in {self.name}")
         return place
 
-    def _index_in_stratum(self, metals: int, place: int) -> int:
-        return self._strata[metals][place]
-
-    @cached_property
-    def _strata(self) -> dict[int, list[int]]:
-        found: dict[int, list[int]] = {}
+    def _strata(
+        self, by: tuple[Stratification, ...]
+    ) -> Mapping[tuple[int | str, ...], Stratum]:
+        places: dict[tuple[Fraction, ...], list[int]] = {}
         for index, member in enumerate(self._members):
-            found.setdefault(len(member.metals), []).append(index)
+            of: dict[str, Fraction] = {
+                "metals": Fraction(len(member.metals)),
+                "stoichiometry": member.carrier,
+            }
+            places.setdefault(tuple(of[one] for one in by), []).append(index)
+        carrier = parse_species(self.spec.carrier).element
+        found: dict[tuple[int | str, ...], Stratum] = {}
+        for key, members in sorted(places.items()):
+            said = tuple(
+                int(value) if one == "metals" else f"{carrier} {value}"
+                for one, value in zip(by, key, strict=True)
+            )
+            name = "; ".join(
+                f"{one} {value}" for one, value in zip(by, said, strict=True)
+            )
+            found[said] = Stratum(name, len(members), members.__getitem__)
         return found
 
     def __repr__(self) -> str:

@@ -109,6 +109,27 @@ class RedoxScale:
         gain, loss = self._gains.get(taker), self._loses.get(giver)
         return gain is not None and loss is not None and gain - loss >= REACTS_FROM
 
+    def reacting(self, present: Collection[str]) -> tuple[str, str] | None:
+        """
+        Find the two of some species that react most readily.
+
+        Parameters
+        ----------
+        present
+            Species that stand side by side.
+
+        Returns
+        -------
+        tuple or None
+            The one that gives an electron away, and the one that takes it up.
+        """
+        losing = [(self._loses[one], one) for one in present if one in self._loses]
+        gaining = [(self._gains[one], one) for one in present if one in self._gains]
+        if not losing or not gaining:
+            return None
+        (lowest, giver), (highest, taker) = min(losing), max(gaining)
+        return (giver, taker) if highest - lowest >= REACTS_FROM else None
+
     @cached_property
     def pairs(self) -> frozenset[tuple[str, str]]:
         """Every pair of species that react, the one that gives an electron first."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+_T = TypeVar("_T")
 
 _SCHEME = "hts_battery sample 1"
 
@@ -94,3 +97,69 @@ def distinct_indices(
         yield moved.get(drawn, drawn)
         moved[drawn] = moved.pop(place, place)
         # The place itself is never drawn again; what stood there has moved on.
+
+
+@dataclass(frozen=True, slots=True)
+class Stratum:
+    """Members of a space that a sample takes as one lot."""
+
+    name: str
+    """Keeps its random numbers apart from those of the others, for ever."""
+    size: int
+    """Number of its members."""
+    index: Callable[[int], int]
+    """Index in the space of the member at a place below the size."""
+
+    def draw(self, seed: int) -> Iterator[int]:
+        """Draw the indices of all its members in random order, one at a time."""
+        places = distinct_indices(self.size, self.size, seed, self.name)
+        return map(self.index, places)
+
+
+def in_turns(
+    strata: Mapping[tuple[int | str, ...], Stratum],
+    draw: Callable[[Stratum], Iterator[_T]],
+) -> Iterator[_T]:
+    """
+    Take turns among strata; one that has no more is left out from then on.
+
+    Strata of several keys take turns by the first key, those that share it by the
+    second, and so on: every stoichiometry gives as many as every other, and within it
+    every number of metals as many as every other, as long as there are any.
+
+    Parameters
+    ----------
+    strata
+        Keys → stratum; all with the same number of keys.
+    draw
+        What a stratum gives, one at a time.
+
+    Examples
+    --------
+    >>> strata = {
+    ...     (name, size): Stratum(f"{name} {size}", size, lambda place: place)
+    ...     for name, size in (("a", 1), ("a", 3), ("b", 9))
+    ... }
+    >>> list(in_turns(strata, lambda one: iter([one.name] * one.size)))[:8]
+    ['a 1', 'b 9', 'a 3', 'b 9', 'a 3', 'b 9', 'a 3', 'b 9']
+    """
+    groups: dict[int | str, dict[tuple[int | str, ...], Stratum]] = {}
+    for (first, *others), stratum in strata.items():
+        groups.setdefault(first, {})[tuple(others)] = stratum
+    streams = [
+        draw(group[()]) if () in group else in_turns(group, draw)
+        for group in groups.values()
+    ]
+    yield from _round_robin(streams)
+
+
+def _round_robin(streams: Sequence[Iterator[_T]]) -> Iterator[_T]:
+    left = list(streams)
+    while left:
+        still = []
+        for stream in left:
+            for one in stream:
+                yield one
+                still.append(stream)
+                break
+        left = still

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Literal
+from itertools import islice
+from typing import TYPE_CHECKING
 
-from hts_battery.compositions.sampling import distinct_indices
+from hts_battery.compositions.redox import package_scale
+from hts_battery.compositions.sampling import Stratum, in_turns
 from hts_battery.errors import CompositionError
 from hts_battery.schemas.candidate import Candidate
 from hts_battery.schemas.formula import parse_formula
+from hts_battery.schemas.space import divisions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from fractions import Fraction
+
+    from hts_battery.compositions.redox import RedoxScale
+    from hts_battery.schemas.space import Stratification
 
 
 class CompositionSpace(ABC):
@@ -41,9 +47,22 @@ class CompositionSpace(ABC):
         """Number of neutral species compositions of all members, exact."""
 
     @property
-    @abstractmethod
     def metal_counts(self) -> Mapping[int, int]:
-        """Number of members with each number of different metals."""
+        """
+        Number of members with each number of different metals.
+
+        Raises
+        ------
+        CompositionError
+            If metals sit on several sublattices.
+        """
+        strata = self.strata(("metals",))
+        return {int(metals): one.size for (metals,), one in strata.items()}
+
+    @property
+    def redox(self) -> RedoxScale:
+        """Redox couples that choose the oxidation states of its members."""
+        return package_scale()
 
     @abstractmethod
     def iterate(self, start: int = 0, stop: int | None = None) -> Iterator[Candidate]:
@@ -67,8 +86,38 @@ class CompositionSpace(ABC):
         """Find the index of a composition; the text names it in errors."""
 
     @abstractmethod
-    def _index_in_stratum(self, metals: int, place: int) -> int:
-        """Index of the member at a place among those with a number of metals."""
+    def _strata(
+        self, by: tuple[Stratification, ...]
+    ) -> Mapping[tuple[int | str, ...], Stratum]:
+        """Strata that hold members, ascending; one key for each of what divides."""
+
+    def strata(
+        self, by: tuple[Stratification, ...]
+    ) -> Mapping[tuple[int | str, ...], Stratum]:
+        """
+        Divide the members into strata.
+
+        Parameters
+        ----------
+        by
+            ``metals``, the number of different metals, and ``stoichiometry``, the
+            combination of fixed amounts, the outer division first; empty for the whole
+            space as one stratum.
+
+        Returns
+        -------
+        mapping
+            Keys (number of metals, text of the stoichiometry) → stratum; strata without
+            members are left out.
+
+        Raises
+        ------
+        CompositionError
+            If the space cannot be divided so.
+        """
+        if not by:
+            return {("",): Stratum("", self.count, lambda place: place)}
+        return self._strata(by)
 
     def __getitem__(self, index: int) -> Candidate:
         """
@@ -125,7 +174,11 @@ class CompositionSpace(ABC):
         return self._index_of(candidate.amounts, candidate)
 
     def sample_indices(
-        self, n: int, *, seed: int = 0, stratify: Literal["metals"] | None = None
+        self,
+        n: int,
+        *,
+        seed: int = 0,
+        stratify: Stratification | Sequence[Stratification] | None = None,
     ) -> list[int]:
         """
         Draw the indices of a random sample; see :meth:`sample`.
@@ -137,7 +190,20 @@ class CompositionSpace(ABC):
         seed
             Seed of the sample.
         stratify
-            ``"metals"`` to draw equally from each number of metals.
+            What to draw equally from; see :meth:`strata`.
+
+        Raises
+        ------
+        ValueError
+            If the space holds fewer members.
+        """
+        self.check_size(n)
+        strata = self.strata(divisions(stratify))
+        return list(islice(in_turns(strata, lambda one: one.draw(seed)), n))
+
+    def check_size(self, n: int) -> None:
+        """
+        Refuse a sample larger than the space.
 
         Raises
         ------
@@ -148,29 +214,19 @@ class CompositionSpace(ABC):
             raise ValueError(
                 f"cannot draw {n} distinct members from a space of {self.count}"
             )
-        if stratify is None:
-            return list(distinct_indices(self.count, n, seed))
-        shares = equal_shares(self.metal_counts, n)
-        drawn = {
-            metals: distinct_indices(
-                self.metal_counts[metals], share, seed, f"metals {metals}"
-            )
-            for metals, share in shares.items()
-        }
-        return [
-            self._index_in_stratum(metals, next(drawn[metals]))
-            for metals in _round_robin(shares)
-        ]
 
     def sample(
-        self, n: int, *, seed: int = 0, stratify: Literal["metals"] | None = None
+        self,
+        n: int,
+        *,
+        seed: int = 0,
+        stratify: Stratification | Sequence[Stratification] | None = None,
     ) -> list[Candidate]:
         """
         Draw distinct members uniformly, without enumerating the space.
 
         The same on every machine and for ever: indices come from SHA-256 of the
-        seed. A longer sample of one seed begins with the shorter one where it is
-        not stratified.
+        seed. A longer sample of one seed begins with the shorter one.
 
         Parameters
         ----------
@@ -179,48 +235,17 @@ class CompositionSpace(ABC):
         seed
             Seed of the sample.
         stratify
-            ``"metals"`` to draw the same number from each number of metals, taking
-            turns; a number of metals with too few members gives all it has, and the
-            others share the rest.
+            ``"metals"`` to draw the same number from each number of metals,
+            ``("stoichiometry", "metals")`` from each combination of fixed amounts and
+            within it from each number of metals, taking turns; a stratum with too few
+            members gives all it has, and the others share the rest.
 
         Raises
         ------
         ValueError
             If the space holds fewer members.
+        CompositionError
+            If the space cannot be divided so.
         """
         indices = self.sample_indices(n, seed=seed, stratify=stratify)
         return [self._member(index) for index in indices]
-
-
-def equal_shares(sizes: Mapping[int, int], total: int) -> dict[int, int]:
-    """
-    Share a number over strata as equally as their sizes allow.
-
-    Parameters
-    ----------
-    sizes
-        Size of each stratum.
-    total
-        What is to be shared, at most the sum of the sizes.
-
-    Examples
-    --------
-    >>> equal_shares({1: 2, 2: 100, 3: 100}, 11)
-    {1: 2, 2: 5, 3: 4}
-    """
-    shares = dict.fromkeys(sorted(sizes), 0)
-    left = total
-    while left:
-        hungry = [key for key in shares if shares[key] < sizes[key]]
-        each, extra = divmod(left, len(hungry))
-        for place, key in enumerate(hungry):
-            more = min(each + (place < extra), sizes[key] - shares[key])
-            shares[key] += more
-            left -= more
-    return shares
-
-
-def _round_robin(shares: Mapping[int, int]) -> Iterator[int]:
-    """Take turns among the strata until each has given its share."""
-    for turn in range(max(shares.values(), default=0)):
-        yield from (key for key, share in shares.items() if turn < share)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -12,6 +12,9 @@ from hts_battery.schemas.base import Document, Rational
 from hts_battery.schemas.formula import ELEMENTS
 from hts_battery.schemas.species import VACANCY, parse_species
 from hts_battery.schemas.species_table import Role, Spin
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Basis = Literal["formula-unit", "sublattice-fraction", "metal-fraction"]
 
@@ -272,6 +275,27 @@ class NasiconPairsSpec(Document):
         return self
 
 
+Stratification = Literal["metals", "stoichiometry"]
+
+
+def divisions(
+    stratify: Stratification | Sequence[Stratification] | None,
+) -> tuple[Stratification, ...]:
+    """
+    Write down what a sample is stratified by as a tuple, the outer division first.
+
+    Examples
+    --------
+    >>> divisions("metals"), divisions(["stoichiometry", "metals"]), divisions(None)
+    (('metals',), ('stoichiometry', 'metals'), ())
+    """
+    if stratify is None:
+        return ()
+    if isinstance(stratify, str):
+        return (stratify,)
+    return tuple(stratify)
+
+
 class Selection(Document):
     """Which members of a space a campaign screens."""
 
@@ -282,8 +306,11 @@ class Selection(Document):
     stop: int | None = Field(None, ge=0, description="First index after a range.")
     count: int | None = Field(None, gt=0, description="Size of a sample.")
     seed: int | None = Field(None, ge=0, description="Seed of a sample.")
-    stratify: Literal["metals"] | None = Field(
-        None, description="Draw the same number from each number of metals."
+    stratify: Stratification | tuple[Stratification, ...] | None = Field(
+        None,
+        description="Draw the same number from each number of metals, from each "
+        "stoichiometry (combination of fixed amounts), or from each of the first and "
+        "within it from each of the second.",
     )
     formulas: tuple[str, ...] | None = Field(None, description="The members wanted.")
 
@@ -307,6 +334,13 @@ class Selection(Document):
             raise ValueError(
                 f"method {self.method} takes no {', '.join(sorted(extra))}"
             )
+        if len(set(self.strata)) < len(self.strata):
+            raise ValueError("stratify names the same thing twice")
         if self.method == "range" and (self.stop or 0) <= (self.start or 0):
             raise ValueError("a range must stop after it starts")
         return self
+
+    @property
+    def strata(self) -> tuple[Stratification, ...]:
+        """What a sample is stratified by, the outer one first; empty if by nothing."""
+        return divisions(self.stratify)

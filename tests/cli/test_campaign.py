@@ -30,6 +30,7 @@ def test_check_counts_and_writes_nothing(
             "space": 44,
             "candidates": 2,
             "removed": {},
+            "short": {},
             "missing": [],
         }
     ]
@@ -46,6 +47,23 @@ def test_check_says_what_filters_remove(
     assert answer["candidates"] == 1
     assert answer["removed"] == {"redox-compatibility": 1}
     assert "redox-compatibility removes 1" in hts("campaign", "check", path).out
+
+
+def test_check_says_where_filters_leave_less_than_a_sample_asks_for(
+    hts: Callable[..., Answer], campaign_file: Callable[..., Path]
+) -> None:
+    text = campaign_file().read_text("utf-8")
+    start, stop = text.index("selection:"), text.index("structure:")
+    sample = "selection: {method: sample, count: 40, seed: 1, stratify: metals}\n"
+    rule = "filters: [{rule: redox-centres, minimum: 0.5}]\n"
+    path = campaign_file((text[start:stop], sample + rule))
+    (answer,) = hts("campaign", "check", path, "--json").lines
+    assert 0 < answer["candidates"] < 40
+    assert sum(answer["short"].values()) == answer["candidates"]
+    assert answer["candidates"] + answer["removed"]["redox-centres"] == answer["space"]
+    said = hts("campaign", "check", path).out
+    assert "the filters leave no more than" in said
+    assert f"{answer['candidates']} are fewer than the 40 asked for" in said
 
 
 def test_check_says_which_elements_have_no_competing_phase(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections import Counter
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +17,8 @@ from hts_battery.compositions.filters import (
 from hts_battery.errors import SpecError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from hts_battery.compositions.space import CompositionSpace
 
 
@@ -48,6 +52,11 @@ def space() -> CompositionSpace:
             {"rule": "radius-window", "reference": ["Mn2+", "Co3+"]},
             "La3+ has a radius of 1.032 angstrom, outside 0.545 to 0.830",
         ),
+        ({"rule": "redox-compatibility"}, "Mn2+ and Co3+ react with each other"),
+        (
+            {"rule": "redox-centres", "minimum": 0.2},
+            "0.1 redox centres per formula unit, fewer than 0.2",
+        ),
         ({"rule": "size-mismatch", "maximum": 0.05}, "size mismatch"),
         ({"rule": "electronegativity-window", "maximum": 0.4}, "La and"),
     ],
@@ -72,6 +81,35 @@ def test_a_member_with_one_compatible_assignment_is_kept(
         [{"rule": "redox-compatibility", "pairs": [["Mn2+", "Ti4+"]]}]
     )
     assert rule.objection(space[space.index("Li1.2Mn0.4Ti0.4O2")]) is None
+
+
+def test_redox_centres_are_counted_exactly(space: CompositionSpace) -> None:
+    (rule,) = load_filters([{"rule": "redox-centres", "minimum": 0.2}])
+    amounts = Counter()
+    for member in space:
+        centres = member.amounts.get("Mn", 0) + member.amounts.get("Co", 0)
+        assert (rule.objection(member) is None) is (centres >= Fraction(1, 5))
+        amounts[centres] += 1
+    assert amounts[Fraction(1, 5)]
+    assert amounts[Fraction(1, 10)]
+
+
+def test_pairs_follow_the_redox_couples_of_the_space(tmp_path: Path) -> None:
+    table = "species,role,spin,unpaired_electrons,preference,potential,source\n"
+    level = "Co3+,redox centre,low,0,1,1500,mine\n"
+    (tmp_path / "mine.csv").write_text(table + level)
+    (tmp_path / "space.yaml").write_text(
+        "{species_table: mine.csv, family: hedrx, basis: formula-unit, step: 0.1,\n"
+        "sublattices: {cation: {sites: 2, species: [Li+, Mn2+, Co3+, Ti4+]},\n"
+        "anion: {sites: 2, species: [O2-]}}}\n"
+    )
+    space = load_space(tmp_path / "space.yaml")
+    member = next(one for one in space if len(one.amounts) == 5)
+    block = {"rule": "redox-compatibility"}
+    (packaged,) = load_filters([block])
+    assert packaged.objection(member) == "Mn2+ and Co3+ react with each other"
+    (own,) = load_filters([block], redox=space.redox)
+    assert own.objection(member) is None
 
 
 def test_known_size_mismatch_and_low_spin_radius() -> None:

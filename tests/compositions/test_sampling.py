@@ -6,7 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hts_battery.compositions.sampling import Draws, distinct_indices
+from hts_battery.compositions.sampling import (
+    Draws,
+    Stratum,
+    distinct_indices,
+    in_turns,
+)
 
 # 99.9th percentile of chi-square with 99 degrees of freedom.
 CHI_SQUARE_99 = 148.2
@@ -51,3 +56,34 @@ def test_a_draw_below_one_is_zero_and_large_bounds_work() -> None:
     draws = Draws(3)
     assert draws.below(1) == 0
     assert 0 <= draws.below(2**700 + 1) <= 2**700
+
+
+@given(
+    sizes=st.dictionaries(
+        st.tuples(st.integers(0, 3), st.integers(0, 3)), st.integers(1, 9), min_size=1
+    ),
+    wanted=st.integers(0, 150),
+)
+def test_strata_take_turns_at_every_level(
+    sizes: dict[tuple[int, int], int], wanted: int
+) -> None:
+    strata = {
+        key: Stratum(str(key), size, lambda place, key=key: (*key, place))  # type: ignore[misc] # a mark for an index
+        for key, size in sorted(sizes.items())
+    }
+    every = list(in_turns(strata, lambda one: one.draw(1)))
+    assert len(set(every)) == len(every) == sum(sizes.values())
+    drawn = every[:wanted]
+    outer = Counter(one[0] for one in drawn)  # type: ignore[index] # as above
+    total = Counter({first: 0 for first, _ in sizes})
+    for (first, _), size in sizes.items():
+        total[first] += size
+    # Who gave fewer than another has nothing left, but for the turn that was cut short.
+    for first in total:
+        if outer[first] < total[first]:
+            assert outer[first] >= max(outer.values(), default=0) - 1
+    inner = Counter(one[:2] for one in drawn)  # type: ignore[index] # as above
+    for key, size in sizes.items():
+        if inner[key] < size:
+            peers = [inner[other] for other in sizes if other[0] == key[0]]
+            assert inner[key] >= max(peers) - 1

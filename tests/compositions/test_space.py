@@ -6,11 +6,13 @@ import pickle
 import subprocess
 import sys
 from collections import Counter
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import pytest
 
 from hts_battery.compositions import load_space, selected
+from hts_battery.compositions.filters import FilterReport, load_filters
 from hts_battery.compositions.selection import selected_count
 from hts_battery.errors import CompositionError
 from hts_battery.schemas.candidate import CandidateDoc, check_assignment
@@ -77,6 +79,82 @@ def test_strata_add_up_and_a_stratified_sample_takes_turns(
     assert set(shares) == set(space.metal_counts)
     assert max(shares.values()) - min(shares.values()) <= 1
     assert len(set(drawn)) == 60
+
+
+def test_a_sample_is_divided_by_stoichiometry_and_within_it_by_metals(
+    project_root: Path,
+) -> None:
+    space = load_space(project_root / "workflows/campaigns/hedrx_18810.yaml")
+    both = space.strata(("stoichiometry", "metals"))
+    assert sum(one.size for one in both.values()) == space.count
+    for division in ("metals", "stoichiometry"):
+        place = ("stoichiometry", "metals").index(division)
+        sums: Counter[int | str] = Counter()
+        for key, one in both.items():
+            sums[key[place]] += one.size
+        alone = space.strata((division,))  # type: ignore[arg-type] # one of the two
+        assert {key: one.size for (key,), one in alone.items()} == sums
+    drawn = space.sample(120, seed=4, stratify=("stoichiometry", "metals"))
+    assert len(set(drawn)) == 120
+    shares = Counter((one.amounts["Li"], one.amounts.get("F", 0)) for one in drawn)
+    assert set(shares.values()) == {20}
+    within = Counter(
+        len(one.amounts) - 2 for one in drawn if one.amounts["Li"] == Fraction(11, 10)
+    )
+    assert within == dict.fromkeys((4, 5, 6, 7, 8), 4)
+    assert space.sample(30, seed=4, stratify=["stoichiometry", "metals"]) == drawn[:30]
+    six = space.sample(6, seed=4, stratify="stoichiometry")
+    assert len({(one.amounts["Li"], one.amounts.get("F")) for one in six}) == 6
+
+
+def test_a_space_without_fixed_amounts_has_no_stoichiometries(
+    project_root: Path,
+) -> None:
+    space = load_space(project_root / "workflows/campaigns/quickstart.yaml")
+    with pytest.raises(CompositionError, match="cannot be divided by stoichiometry"):
+        space.sample(3, stratify="stoichiometry")
+
+
+def test_pairs_are_divided_by_the_amount_of_the_carrier(project_root: Path) -> None:
+    space = load_space(project_root / "workflows/campaigns/nasicon_2021.yaml")
+    strata = space.strata(("stoichiometry", "metals"))
+    assert sum(one.size for one in strata.values()) == space.count
+    stratum = strata["Na 7/2", 2]
+    found = {space[index].amounts["Na"] for index in stratum.draw(0)}
+    assert found == {Fraction(7, 2)}
+
+
+def test_what_filters_remove_is_drawn_again_within_its_stratum(
+    project_root: Path,
+) -> None:
+    space = load_space(project_root / "workflows/campaigns/hedrx_18810.yaml")
+    selection = Selection(
+        method="sample", count=60, seed=1, stratify=("stoichiometry", "metals")
+    )
+    rules = load_filters([{"rule": "redox-centres", "minimum": 0.3}])
+    report = FilterReport()
+    kept = list(selected(space, selection, rules, report))
+    assert len(kept) == 60
+    assert report.removed["redox-centres"] == report.judged - 60 > 0
+    assert not report.short
+    shares = Counter((one.amounts["Li"], one.amounts.get("F", 0)) for _, one in kept)
+    assert set(shares.values()) == {10}
+    # What a filter lets by is what comes without it.
+    free = selected(space, selection)
+    assert {one for one in free if rules[0].objection(one[1]) is None} <= set(kept)
+
+
+def test_a_stratum_that_filters_empty_is_given_up(
+    project_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hts_battery.compositions.selection.PATIENCE", 20)
+    space = load_space(project_root / "workflows/campaigns/hedrx_18810.yaml")
+    selection = Selection(method="sample", count=5, seed=1)
+    rules = load_filters([{"rule": "redox-centres", "minimum": 2}])
+    report = FilterReport()
+    assert list(selected(space, selection, rules, report)) == []
+    assert report.judged == 20
+    assert report.short == {"": 0}
 
 
 def test_candidates_survive_pickling(space: CompositionSpace) -> None:
