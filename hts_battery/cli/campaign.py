@@ -154,6 +154,7 @@ def _report(
     as_json: bool,
 ) -> None:
     """Write the table and the figure, and print the ranking."""
+    from hts_battery.cli.ranking import ranking
     from hts_battery.query.exports import write_csv
     from hts_battery.query.figures import ranking_figure
     from hts_battery.query.screening_database import ScreeningDatabase
@@ -183,7 +184,7 @@ def _report(
     )
     if as_json:
         return
-    formatting.ranking(summaries, temperature=temperature, title=name)
+    ranking(summaries, temperature=temperature, title=name)
     for item in found:
         if item.reason:
             formatting.line(f"{item.candidate.formula}: {item.state}: {item.reason}")

@@ -114,10 +114,14 @@ def find(  # noqa: PLR0913, PLR0917 - one parameter per option
 
 def _columns(screening: ScreeningDatabase, campaign: str | None) -> list[str]:
     """Return the fields that a table shows unless others are asked for."""
-    hot = [f"e_hull_{t:g}".replace(".", "_") for t in screening.temperatures()]
+    hot = [
+        f"{name}_{kelvin:g}".replace(".", "_")
+        for kelvin in sorted(screening.temperatures())[-1:]
+        for name in ("e_hull", "e_hull_upper", "label", "open")
+    ]
     several = campaign is None and len(screening.aggregates()) > 1
-    names = ["formula", *(["campaign"] if several else []), "e_hull", *hot[-1:]]
-    return [*names, "t_mix", "flags"]
+    names = ["formula", *(["campaign"] if several else []), "e_hull", *hot]
+    return [*names, "uncertainty", "t_mix", "flags"]
 
 
 def _show_values(pairs: list[tuple[Any, int]], field: str, as_json: bool) -> None:
@@ -147,19 +151,21 @@ def _show_groups(
             formatting.json_line(group._asdict())
         return
     best = f"lowest E_hull({kelvin:g} K)\nmeV/atom"
+    stable, certain = f"stable at\n{kelvin:g} K", "of them\ncertain"
     formatting.table(
-        (str(by), "candidates", f"stable at\n{kelvin:g} K", best, "formula of it"),
+        (str(by), "candidates", stable, certain, best, "formula of it"),
         (
             (
                 group.name,
                 group.n_candidates,
                 group.n_stable,
+                group.n_certain,
                 f"{1000 * group.lowest:.1f}",
                 group.best,
             )
             for group in groups
         ),
-        right=("candidates", f"stable at\n{kelvin:g} K", best),
+        right=("candidates", stable, certain, best),
     )
 
 
@@ -188,7 +194,10 @@ def stable(  # noqa: PLR0913, PLR0917 - one parameter per option
     as_json: AsJson = False,
 ) -> None:
     """List candidates at or below the hull at a temperature."""
+    from hts_battery.cli.ranking import ranking
     from hts_battery.query import ScreeningDatabase
+    from hts_battery.query.tables import count_words
+    from hts_battery.schemas.summary import temperature_key
 
     with opened_stores() as stores:
         screening = ScreeningDatabase(stores)
@@ -206,10 +215,12 @@ def stable(  # noqa: PLR0913, PLR0917 - one parameter per option
         for summary in found:
             formatting.json_line(summary)
         return
-    formatting.ranking(
+    certain = sum(not summary["open_at"][temperature_key(kelvin)] for summary in found)
+    ranking(
         found,
         temperature=kelvin,
-        title=f"{len(found)} with E_hull({kelvin:g} K) <= {threshold:g} meV/atom",
+        title=f"{count_words(len(found), certain)}, with E_hull({kelvin:g} K) <= "
+        f"{threshold:g} meV/atom",
     )
 
 
