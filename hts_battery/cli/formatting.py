@@ -65,6 +65,7 @@ def table(
     title: str | None = None,
     right: Sequence[str] = (),
     least: Mapping[str, int] | None = None,
+    padding: int = 1,
 ) -> None:
     """
     Print a table.
@@ -81,9 +82,15 @@ def table(
         Headings of the columns of numbers.
     least
         Heading → characters below which its column is not squeezed.
+    padding
+        Blanks on the left of a cell.
     """
     grid = Table(
-        title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD
+        title=title,
+        title_justify="left",
+        header_style="bold",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, padding),
     )
     for column in columns:
         grid.add_column(

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     Summary = Mapping[str, Any]
 
-_NARROWEST, _NUMBERS, _LABEL = 16, 49, 6
+_NARROWEST, _NUMBERS, _LABEL = 16, 46, 6
 """Characters of the candidates at least, of all numbers, and of a label."""
 _CANDIDATE = "candidate\n  decomposes into (atomic fractions)"
 
@@ -54,6 +54,7 @@ def ranking(
             _CANDIDATE: min(longest, max(_NARROWEST, formatting.width() - _NUMBERS)),
             "label": _LABEL,
         },
+        padding=0,
     )
     for line in footer(summaries, key):
         formatting.line(line)
@@ -99,7 +100,7 @@ def candidate_lines(doc: Summary) -> str:
     lines = [doc["formula"]]
     if doc["deviation"]:
         lines.append(
-            f"  ≈ calculated: {doc['calculated_formula']}, off by {doc['deviation']:g}"
+            f"  ≈ {doc['calculated_formula']} (off {doc['deviation']:g})"
         )
     lines.append(f"  {decomposition_text(doc['decomposition'])}")
     if doc["flags"]:
