@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from maggma.core import Store
 
     from hts_battery.schemas.thermo import ThermoDoc
-    from hts_battery.schemas.uncertainty import UncertaintyTerms
 
     Records = dict[float, tuple[str, str | None]]
     """Temperature in K → digest of the inputs and version of the hull."""
@@ -336,7 +335,7 @@ def candidate_summary(
             if result.probability_stable is not None
         },
         uncertainty=first.uncertainty,
-        uncertainty_source=_source(first.uncertainty_terms),
+        uncertainty_source=first.uncertainty_terms.words,
         mixing=mixing_words(first.entropy_terms.options),
         other_mixing=_other_mixing(first),
         energy_above_hull_other_at={
@@ -373,11 +372,6 @@ def candidate_summary(
         flags=_flags(candidate, first, record.flags),
         input_digest=digest,
     )
-
-
-def _source(terms: UncertaintyTerms) -> str:
-    named = "; ".join(f"{term.source} ({term.meaning})" for term in terms.sources)
-    return named or f"not known: {terms.reason}"
 
 
 def _other_mixing(result: ThermoDoc) -> str:

@@ -32,14 +32,16 @@ _MEV = 1000.0
 def check(spec: SpecFile, as_json: AsJson = False) -> None:
     """Read a campaign file and check it to the last member; write nothing."""
     from hts_battery.campaign.campaign_file import load_campaign
+    from hts_battery.campaign.deviating_cells import DeviatingCells
     from hts_battery.compositions.filters import FilterReport
 
     campaign = load_campaign(spec)
-    report = FilterReport()
+    report, cells = FilterReport(), DeviatingCells(campaign.spec.structure)
     candidates, elements = 0, set[str]()
     for _, candidate in campaign.kept(report):
         candidates += 1
         elements.update(candidate.amounts)
+        cells.look_at(candidate)
     missing = missing_phases(campaign, elements)
     answer = {
         "campaign": campaign.spec.name,
@@ -47,6 +49,7 @@ def check(spec: SpecFile, as_json: AsJson = False) -> None:
         "candidates": candidates,
         "removed": dict(report.removed),
         "missing": missing,
+        **cells.as_dict(),
     }
     if as_json:
         formatting.json_line(answer)
@@ -57,8 +60,8 @@ def check(spec: SpecFile, as_json: AsJson = False) -> None:
     )
     for rule, count in sorted(report.removed.items()):
         formatting.line(f"{rule} removes {count:,}, such as {report.examples[rule]}")
-    for problem in missing:
-        formatting.line(problem)
+    for line in (*cells.lines(), *missing):
+        formatting.line(line)
 
 
 def missing_phases(campaign: Campaign, elements: set[str]) -> list[str]:

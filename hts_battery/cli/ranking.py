@@ -99,9 +99,7 @@ def candidate_lines(doc: Summary) -> str:
 
     lines = [doc["formula"]]
     if doc["deviation"]:
-        lines.append(
-            f"  ≈ {doc['calculated_formula']} (off {doc['deviation']:g})"
-        )
+        lines.append(f"  ≈ {doc['calculated_formula']} (off {doc['deviation']:g})")
     lines.append(f"  {decomposition_text(doc['decomposition'])}")
     if doc["flags"]:
         lines.append(f"  ! {'; '.join(doc['flags'])}")

@@ -117,7 +117,7 @@ def _change_row(row: Difference) -> tuple[object, ...]:
     return (
         candidate_link(row.candidate_id, row.formula or row.candidate_id),
         f"{row.temperature:g}",
-        f"{row.before_label or 'none'} → {row.after_label or 'none'}",
+        row.labels,
         millis(row.after),
         millis(row.change, sign=True),
         "; ".join(row.reasons),
