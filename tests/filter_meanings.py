@@ -64,6 +64,16 @@ SAME: dict[str, Callable[[Summary], bool]] = {
     ),
     'label_1473 = "LS"': lambda d: d["label_at"]["1473K"] == "LS",
     'label_1473 != "US"': lambda d: d["label_at"]["1473K"] != "US",
+    "open_1473 = TRUE": lambda d: d["open_at"]["1473K"],
+    "open_1473 != TRUE": lambda d: not d["open_at"]["1473K"],
+    "NOT open_0 = FALSE": lambda d: d["open_at"]["0K"],
+    "open_1473 = TRUE AND e_hull_1473 <= 0": lambda d: (
+        d["open_at"]["1473K"] and d["energy_above_hull_at"]["1473K"] <= 0
+    ),
+    "p_stable_1473 > 0.9": lambda d: d["probability_stable_at"]["1473K"] > 0.9,
+    "e_hull_other_1473 <= 0": lambda d: d["energy_above_hull_other_at"]["1473K"] <= 0,
+    "deviation = 0": lambda _: True,
+    "same_cell_as IS UNKNOWN": lambda _: True,
     'family = "hedrx" AND campaign = "synthetic"': lambda _: True,
     'family = "nasicon" OR family = "layered"': lambda _: False,
     'formula STARTS WITH "Li1.2"': lambda _: True,

@@ -41,7 +41,7 @@ space:
     cation: {{sites: 2, species: [Li+, Mn3+, Ti4+]}}
     anion: {{sites: 2, species: [O2-, F-]}}
 selection: {{method: formulas, formulas: [{formula}]}}
-structure: {{atoms: {atoms}, iterations: 2000, seed: 3}}
+structure: {{n_orderings: {{sqs: 1}}, atoms: {atoms}, iterations: 2000, seed: 3}}
 engine: chgnet
 temperatures: [0, 1473]
 """

@@ -212,13 +212,14 @@ def ranking_blocks(
     rows
         Summaries, or those of their fields that are counted.
     temperature
-        In K; summaries without it are left out.
+        In K; summaries without it are left out, and those whose cell is ranked under
+        another candidate.
     """
     key = temperature_key(temperature)
     ranked = sorted(
         (row["energy_above_hull_at"][key], row["candidate_id"])
         for row in rows
-        if key in row["energy_above_hull_at"]
+        if key in row["energy_above_hull_at"] and row["same_cell_as"] is None
     )
     return [
         _block(campaign, temperature, start + 1, ranked[start : start + BLOCK_SIZE])
@@ -271,14 +272,15 @@ def campaign_aggregate(
     kelvin = tuple(sorted(set(temperatures)))
     keys = tuple(temperature_key(value) for value in kelvin)
     grid = tuple(float(value) for value in range(0, _GRID_END + 1, _GRID_STEP))
+    every, rows = rows, [row for row in rows if row["same_cell_as"] is None]
     return AggregateDoc(
         campaign=campaign,
-        n_candidates=len(rows),
+        n_candidates=len(every),
+        n_same_cell=len(every) - len(rows),
         temperatures=kelvin,
-        labels={
-            key: dict(
-                Counter(row["label_at"][key] for row in rows if key in row["label_at"])
-            )
+        labels={key: _labels(rows, key) for key in keys},
+        open={
+            key: _labels([row for row in rows if row["open_at"].get(key)], key)
             for key in keys
         },
         histograms={
@@ -300,9 +302,14 @@ def campaign_aggregate(
         families=dict(Counter(row["family"] for row in rows)),
         flags=dict(Counter(flag for row in rows for flag in row["flags"])),
         hull_versions=dict(Counter(row["hull_version"] for row in rows)),
-        columns=column_paths(rows),
+        columns=column_paths(every),
         input_digest=digest,
     )
+
+
+def _labels(rows: Iterable[Row], key: str) -> dict[str, int]:
+    """Count labels at one temperature."""
+    return dict(Counter(row["label_at"][key] for row in rows if key in row["label_at"]))
 
 
 def _histogram(energies: Sequence[float | None]) -> Histogram:
@@ -322,19 +329,30 @@ def _groups(
     rows: Sequence[Row], keys: Sequence[str], names: Callable[[Row], Iterable[str]]
 ) -> dict[str, GroupCount]:
     """Count candidates by each of the names that a row belongs to."""
-    members: dict[str, list[Mapping[str, float]]] = defaultdict(list)
+    members: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         for name in names(row):
-            members[name].append(row["energy_above_hull_at"])
-    return {
-        name: GroupCount(
-            n_candidates=len(found),
-            n_stable={key: sum(at.get(key, 1) <= 0 for at in found) for key in keys},
-            lowest={
-                key: min(at[key] for at in found if key in at)
-                for key in keys
-                if any(key in at for at in found)
-            },
-        )
-        for name, found in sorted(members.items())
+            members[name].append(row)
+    return {name: _group(found, keys) for name, found in sorted(members.items())}
+
+
+def _group(rows: Sequence[Row], keys: Sequence[str]) -> GroupCount:
+    """Count candidates that share something."""
+    found = {
+        key: [
+            (row["energy_above_hull_at"][key], bool(row["open_at"].get(key)))
+            for row in rows
+            if key in row["energy_above_hull_at"]
+        ]
+        for key in keys
     }
+    stable = {
+        key: [is_open for energy, is_open in known if energy <= 0]
+        for key, known in found.items()
+    }
+    return GroupCount(
+        n_candidates=len(rows),
+        n_stable={key: len(known) for key, known in stable.items()},
+        n_certain={key: known.count(False) for key, known in stable.items()},
+        lowest={key: min(known)[0] for key, known in found.items() if known},
+    )

@@ -78,7 +78,7 @@ def judgement(result: ThermoDoc | Mapping[str, Any]) -> Judgement:
     """Take the numbers that may change out of a stability, stored or new."""
     names = Judgement.model_fields
     if isinstance(result, dict):
-        return Judgement(**{name: result[name] for name in names})
+        return Judgement(**{name: result[name] for name in names if name in result})
     return Judgement(**{name: getattr(result, name) for name in names})
 
 

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.builders.digests import input_digest
+from hts_battery.builders.same_cells import cell_of, largest_deviation, same_cells
 from hts_battery.builders.screening_builder import (
     BATCH_SIZE,
     Options,
@@ -14,6 +15,7 @@ from hts_battery.builders.screening_builder import (
     by_key,
     dumped,
 )
+from hts_battery.connections.contents import query_values
 from hts_battery.schemas.build import ThermoRecord
 from hts_battery.schemas.candidate import CandidateDoc
 from hts_battery.schemas.species import VACANCY, parse_species
@@ -23,12 +25,10 @@ from hts_battery.thermo.mixing import mixing_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from fractions import Fraction
 
     from maggma.core import Store
 
     from hts_battery.schemas.thermo import ThermoDoc
-    from hts_battery.schemas.uncertainty import UncertaintyTerms
 
     Records = dict[float, tuple[str, str | None]]
     """Temperature in K → digest of the inputs and version of the hull."""
@@ -41,6 +41,7 @@ RECORD_FIELDS = (
     "state",
     "input_digest",
     "hull_version",
+    "deviation",
 )
 """What says of a stability whether it belongs to the others of its candidate."""
 
@@ -48,6 +49,10 @@ RECORD_FIELDS = (
 class SummaryBuilder(ScreeningBuilder):
     """
     Join what is known of each candidate of one campaign.
+
+    Where candidates share one calculated cell, because it holds another composition
+    than they have, the summaries of all but the nearest one name that one: a cell is
+    ranked and counted once.
 
     A candidate whose records were not made from the same inputs on one hull, or not
     for every temperature, keeps the summary it has until they are, and is counted and
@@ -106,15 +111,17 @@ class SummaryBuilder(ScreeningBuilder):
         }
         for name in known:
             self.knows(name)
-        groups = self._groups()
+        groups, shared = self._groups()
         self.remove("candidate_id", set(known) - set(groups))
         digests: dict[str, str] = {}
         unmade: Counter[str] = Counter()
         for name, group in groups.items():
             why = why_unmade(group, self.temperatures)
-            self.saw(why or input_digest(sorted(group.items())))
+            same = [shared[name]] if name in shared else []
+            digest = why or input_digest(sorted(group.items()), *same)
+            self.saw(digest)
             if why is None:
-                digests[name] = input_digest(sorted(group.items()))
+                digests[name] = digest
             else:
                 unmade[why] += 1
         self._tell_unmade(unmade)
@@ -131,6 +138,7 @@ class SummaryBuilder(ScreeningBuilder):
                             records[name], key=lambda record: record["temperature"]
                         ),
                         "input_digest": digests[name],
+                        "same_cell_as": shared.get(name),
                     }
                     for name in names
                     if name in docs
@@ -148,11 +156,42 @@ class SummaryBuilder(ScreeningBuilder):
                 why,
             )
 
-    def _groups(self) -> dict[str, Records]:
-        records = self.thermo.query(self.scope, properties=list(RECORD_FIELDS))
-        return grouped_records(
-            record for record in records if self.mine(record["candidate_id"])
-        )
+    def _groups(self) -> tuple[dict[str, Records], dict[str, str]]:
+        """
+        Group the stabilities, and look for cells that several candidates share.
+
+        Returns
+        -------
+        tuple
+            Candidate → its records, of this worker's; and candidate → the one under
+            which its calculated cell is ranked, where that is another.
+        """
+        records, judged = [], {}
+        for record in self.thermo.query(self.scope, properties=list(RECORD_FIELDS)):
+            if record["state"] == "successful":
+                judged[record["candidate_id"]] = record["deviation"]
+            if self.mine(record["candidate_id"]):
+                records.append(record)
+        return grouped_records(records), self._shared_cells(judged)
+
+    def _shared_cells(self, judged: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+        """Look for candidates whose calculated cell holds what another one's does."""
+        far = {name: deviation for name, deviation in judged.items() if deviation}
+        if not far:
+            return {}
+        held: dict[str, str] = {}
+        for doc in query_values(
+            self.candidates,
+            "candidate_id",
+            far,
+            criteria={},
+            properties=["family", "amounts"],
+        ):
+            name = doc["candidate_id"]
+            cell = held[name] = cell_of(doc, far[name])
+            if cell in judged and cell not in far:
+                held[cell] = cell
+        return same_cells(held, judged)
 
     def process_item(self, item: dict[str, Any]) -> dict[str, Any]:
         """Return the summaries of one batch."""
@@ -161,6 +200,7 @@ class SummaryBuilder(ScreeningBuilder):
                 CandidateDoc.model_validate(part["candidate"]),
                 [ThermoRecord.model_validate(record) for record in part["records"]],
                 digest=part["input_digest"],
+                same_cell_as=part["same_cell_as"],
             )
             for part in item["inputs"]
         ]
@@ -295,7 +335,7 @@ def candidate_summary(
             if result.probability_stable is not None
         },
         uncertainty=first.uncertainty,
-        uncertainty_source=_source(first.uncertainty_terms),
+        uncertainty_source=first.uncertainty_terms.words,
         mixing=mixing_words(first.entropy_terms.options),
         other_mixing=_other_mixing(first),
         energy_above_hull_other_at={
@@ -335,29 +375,6 @@ def candidate_summary(
         flags=_flags(candidate, first, record.flags),
         input_digest=digest,
     )
-
-
-def largest_deviation(deviation: Mapping[str, Fraction]) -> float:
-    """
-    Say how far a cell is from a candidate, in atoms per formula unit.
-
-    Parameters
-    ----------
-    deviation
-        Element → cell minus candidate, atoms per formula unit.
-
-    Examples
-    --------
-    >>> from fractions import Fraction
-    >>> largest_deviation({"Li": Fraction(-1, 20), "O": Fraction(1, 20)})
-    0.05
-    """
-    return float(max(map(abs, deviation.values()), default=0))
-
-
-def _source(terms: UncertaintyTerms) -> str:
-    named = "; ".join(f"{term.source} ({term.meaning})" for term in terms.sources)
-    return named or f"not known: {terms.reason}"
 
 
 def _other_mixing(result: ThermoDoc) -> str:

@@ -112,6 +112,7 @@ def _night(
         failed={builder: one.failed for builder, one in reports.items()},
         changes=len(found.rows),
         flipped=sum(row.flipped for row in found.rows),
+        flipped_certain=sum(row.certain for row in found.rows),
         summaries=stores.summary.count(),
         snapshot_digest=manifest.digest,
         headline=found.headline,
@@ -163,7 +164,8 @@ def night_alert(report: NightReport) -> Alert:
         lines.append(f"documents that say why they have no result: {failed}")
     return Alert(
         kind=AlertKind.NIGHT,
-        title=f"hts_battery, night of {report.night}: {report.flipped} labels flipped",
+        title=f"hts_battery, night of {report.night}: {report.flipped} labels flipped, "
+        f"of them {report.flipped_certain} certain",
         body="\n".join(lines),
     )
 

@@ -205,7 +205,7 @@ def diff(
             (
                 row.formula,
                 f"{row.temperature:g}",
-                f"{row.before_label or 'none'} -> {row.after_label or 'none'}",
+                row.labels,
                 "" if row.after is None else f"{1000 * row.after:.1f}",
                 "" if row.change is None else f"{1000 * row.change:+.1f}",
                 "; ".join(row.reasons),

@@ -34,14 +34,17 @@ _MEV = 1000.0
 def check(spec: SpecFile, as_json: AsJson = False) -> None:
     """Read a campaign file and check it to the last member; write nothing."""
     from hts_battery.campaign.campaign_file import load_members
+    from hts_battery.campaign.deviating_cells import DeviatingCells
     from hts_battery.compositions.filters import FilterReport
 
     report = FilterReport()
     campaign, members = load_members(spec, report)
+    cells = DeviatingCells(campaign.spec.structure)
     candidates, elements = 0, set[str]()
     for _, candidate in members:
         candidates += 1
         elements.update(candidate.amounts)
+        cells.look_at(candidate)
     missing = missing_phases(campaign, elements)
     answer = {
         "campaign": campaign.spec.name,
@@ -50,6 +53,7 @@ def check(spec: SpecFile, as_json: AsJson = False) -> None:
         "removed": dict(report.removed),
         "short": report.short if report.removed else {},
         "missing": missing,
+        **cells.as_dict(),
     }
     if as_json:
         formatting.json_line(answer)
@@ -62,8 +66,8 @@ def check(spec: SpecFile, as_json: AsJson = False) -> None:
         formatting.line(f"{rule} removes {count:,}, such as {report.examples[rule]}")
     if report.removed:
         _say_what_is_short(campaign, candidates, report.short)
-    for problem in missing:
-        formatting.line(problem)
+    for line in (*cells.lines(), *missing):
+        formatting.line(line)
 
 
 def _say_what_is_short(
@@ -173,6 +177,7 @@ def _report(
     as_json: bool,
 ) -> None:
     """Write the table and the figure, and print the ranking."""
+    from hts_battery.cli.ranking import ranking
     from hts_battery.query.exports import write_csv
     from hts_battery.query.figures import ranking_figure
     from hts_battery.query.screening_database import ScreeningDatabase
@@ -204,7 +209,7 @@ def _report(
         return
     engines = ", ".join(sorted({doc["engine"] for doc in summaries}))
     title = f"campaign {name}, engine {engines}" if engines else name
-    formatting.ranking(summaries, temperature=temperature, title=title)
+    ranking(summaries, temperature=temperature, title=title)
     for item in found:
         if item.reason:
             formatting.line(f"{item.candidate.formula}: {item.state}: {item.reason}")

@@ -65,6 +65,7 @@ def table(
     title: str | None = None,
     right: Sequence[str] = (),
     least: Mapping[str, int] | None = None,
+    padding: int = 1,
 ) -> None:
     """
     Print a table.
@@ -81,9 +82,15 @@ def table(
         Headings of the columns of numbers.
     least
         Heading → characters below which its column is not squeezed.
+    padding
+        Blanks on the left of a cell.
     """
     grid = Table(
-        title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD
+        title=title,
+        title_justify="left",
+        header_style="bold",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, padding),
     )
     for column in columns:
         grid.add_column(
@@ -98,58 +105,9 @@ def table(
     _TABLES.print(grid)
 
 
-def ranking(
-    summaries: Sequence[Mapping[str, Any]], *, temperature: float, title: str
-) -> None:
-    """
-    Print summaries as a ranked table, energies in meV/atom.
-
-    Parameters
-    ----------
-    summaries
-        Documents of the ``summary`` collection, already in order.
-    temperature
-        In K, of the second energy column.
-    title
-        Line above the table.
-    """
-    from hts_battery.query.tables import MEV_PER_EV, decomposition_text
-    from hts_battery.schemas.summary import temperature_key
-
-    key = temperature_key(temperature)
-    hot, upper = f"E_hull\n{temperature:g} K", "random\nmean"
-    columns = ["", "candidate\n  decomposes into (atomic fractions)", "E_hull", hot]
-    columns += [upper, "n", "T_mix\nK", "flags"]
-    rows: list[tuple[object, ...]] = []
-    for rank, doc in enumerate(summaries, start=1):
-        mixing = doc["mixing_temperature"]
-        rows.append(
-            (
-                rank,
-                f"{doc['formula']}\n  {decomposition_text(doc['decomposition'])}",
-                f"{MEV_PER_EV * doc['energy_above_hull']:.1f}",
-                f"{MEV_PER_EV * doc['energy_above_hull_at'][key]:.1f}",
-                _millis(doc["energy_above_hull_upper_at"].get(key)),
-                doc["n_orderings"],
-                "" if mixing is None else f"{mixing:.0f}",
-                "; ".join(doc["flags"]),
-            )
-        )
-    if not any(doc["flags"] for doc in summaries):
-        columns.pop()
-        rows = [row[:-1] for row in rows]
-    table(
-        columns,
-        rows,
-        title=f"{title} (E_hull in meV/atom: lowest of n orderings, random mean)",
-        right=("", "E_hull", hot, upper, "n", "T_mix\nK"),
-        least={columns[1]: max((len(doc["formula"]) for doc in summaries), default=0)},
-    )
-
-
-def _millis(value: float | None) -> str:
-    """Write an energy in eV as meV."""
-    return "" if value is None else f"{1000 * value:.1f}"
+def width() -> int:
+    """Return the characters of a line of a table."""
+    return _TABLES.width
 
 
 def amount(value: float) -> str:

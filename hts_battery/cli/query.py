@@ -117,11 +117,15 @@ def find(  # noqa: PLR0913, PLR0917 - one parameter per option
 
 def _columns(screening: ScreeningDatabase, campaign: str | None) -> list[str]:
     """Return the fields that a table shows unless others are asked for."""
-    hot = [f"e_hull_{t:g}".replace(".", "_") for t in screening.temperatures()]
+    hot = [
+        f"{name}_{kelvin:g}".replace(".", "_")
+        for kelvin in sorted(screening.temperatures())[-1:]
+        for name in ("e_hull", "e_hull_upper", "label", "open")
+    ]
     several = campaign is None and len(screening.aggregates()) > 1
     whose = ["campaign", "engine"] if several else []
-    names = ["formula", *whose, "e_hull", *hot[-1:]]
-    return [*names, "t_mix", "flags"]
+    names = ["formula", *whose, "e_hull", *hot]
+    return [*names, "uncertainty", "t_mix", "flags"]
 
 
 def _show_values(pairs: list[tuple[Any, int]], field: str, as_json: bool) -> None:
@@ -151,19 +155,21 @@ def _show_groups(
             formatting.json_line(group._asdict())
         return
     best = f"lowest E_hull({kelvin:g} K)\nmeV/atom"
+    stable, certain = f"stable at\n{kelvin:g} K", "of them\ncertain"
     formatting.table(
-        (str(by), "candidates", f"stable at\n{kelvin:g} K", best, "formula of it"),
+        (str(by), "candidates", stable, certain, best, "formula of it"),
         (
             (
                 group.name,
                 group.n_candidates,
                 group.n_stable,
+                group.n_certain,
                 f"{1000 * group.lowest:.1f}",
                 group.best,
             )
             for group in groups
         ),
-        right=("candidates", f"stable at\n{kelvin:g} K", best),
+        right=("candidates", stable, certain, best),
     )
 
 
@@ -192,7 +198,10 @@ def stable(  # noqa: PLR0913, PLR0917 - one parameter per option
     as_json: AsJson = False,
 ) -> None:
     """List candidates at or below the hull at a temperature."""
+    from hts_battery.cli.ranking import ranking
     from hts_battery.query import ScreeningDatabase
+    from hts_battery.query.tables import count_words
+    from hts_battery.schemas.summary import temperature_key
 
     with opened_stores() as stores:
         screening = ScreeningDatabase(stores)
@@ -215,8 +224,11 @@ def stable(  # noqa: PLR0913, PLR0917 - one parameter per option
     if not groups:
         formatting.line(f"0 {bound}")
     for whose, group in groups.items():
-        formatting.ranking(
-            group, temperature=kelvin, title=f"{whose}: {len(group)} {bound}"
+        certain = sum(not doc["open_at"][temperature_key(kelvin)] for doc in group)
+        ranking(
+            group,
+            temperature=kelvin,
+            title=f"{whose}: {count_words(len(group), certain)}, {bound}",
         )
 
 

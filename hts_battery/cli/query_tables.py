@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.cli import formatting
+from hts_battery.query.builds import label_words
 from hts_battery.query.query_fields import Kind, query_field
 from hts_battery.query.tables import (
     MEV_PER_EV,
     campaigns_text,
     decomposition_text,
 )
+from hts_battery.schemas.uncertainty import UncertaintyTerms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -123,28 +125,17 @@ def explanation(found: Mapping[str, Any]) -> None:
     formatting.line(
         f"{found['formula']}  {found['candidate_id']}  campaign {found['campaign']}"
     )
+    if found["deviation"]:
+        formatting.line(
+            f"≈ calculated: {found['calculated_formula']}, to which all numbers belong"
+        )
+    if found["same_cell_as"]:
+        formatting.line(f"the same cell is ranked as {found['same_cell_as']}")
     formatting.line(f"calculator  {found['calculator']}")
     formatting.line(f"decomposes into  {decomposition_text(found['decomposition'])}")
-    competes = any(terms["competition_term"] for terms in found["terms"])
-    names = ["energy", "hull", "-T·S", *(["others"] if competes else []), "E_hull(T)"]
-    keys = ["energy_per_atom", "hull_energy", "entropy_term", "energy_above_hull"]
-    if competes:
-        keys.insert(3, "competition_term")
-    formatting.table(
-        ("T in K", *names, "label", "rank"),
-        (
-            (
-                f"{terms['temperature']:g}",
-                *(f"{terms[key]:.4f}" for key in keys),
-                terms["label"],
-                found["rank"][f"{terms['temperature']:g}"],
-            )
-            for terms in found["terms"]
-        ),
-        title="eV/atom: E_hull(T) = energy - hull - T·S"
-        + (" + what others' entropy takes" if competes else ""),
-        right=("T in K", *names, "rank"),
-    )
+    _terms(found)
+    _doubt(found)
+    formatting.line(f"mixing counted  {found['mixing']}")
     formatting.table(
         ("sublattice", "S in 1e-5 eV/K\nper formula unit", "counted", "fractions"),
         (
@@ -166,7 +157,9 @@ def explanation(found: Mapping[str, Any]) -> None:
         "corrections in eV": ", ".join(named) or f"none ({cell['scheme']})",
         "orderings": f"{len(found['orderings'])}: "
         + campaigns_text(found["orderings_by_campaign"]),
+        "ordering spread in eV/atom": found["ordering_spread"],
         "uncertainty in eV/atom": found["uncertainty"],
+        "its source": UncertaintyTerms.model_validate(found["uncertainty_terms"]).words,
         "references": found["references"]["n_references"],
         "not compared with": ", ".join(found["references"]["excluded"]) or "itself",
         **_depth(found["references"]),
@@ -194,6 +187,58 @@ def _depth(references: Mapping[str, Any]) -> dict[str, str]:
         )
         or "none",
     }
+
+
+def _terms(found: Mapping[str, Any]) -> None:
+    """Print the terms that add up to E_hull(T)."""
+    competes = any(terms["competition_term"] for terms in found["terms"])
+    names = ["energy", "hull", "-T·S", *(["others"] if competes else []), "E_hull(T)"]
+    keys = ["energy_per_atom", "hull_energy", "entropy_term", "energy_above_hull"]
+    if competes:
+        keys.insert(3, "competition_term")
+    formatting.table(
+        ("T in K", *names, "label", "rank"),
+        (
+            (
+                f"{terms['temperature']:g}",
+                *(f"{terms[key]:.4f}" for key in keys),
+                label_words(terms["label"], is_open=terms["open"]),
+                found["rank"][f"{terms['temperature']:g}"],
+            )
+            for terms in found["terms"]
+        ),
+        title="eV/atom: E_hull(T) = energy - hull - T·S"
+        + (" + what others' entropy takes" if competes else ""),
+        right=("T in K", *names, "rank"),
+    )
+
+
+def _doubt(found: Mapping[str, Any]) -> None:
+    """Print the bounds of E_hull(T), its error, and what other mixings make of it."""
+    unsure = found["uncertainty"]
+    columns = ("T in K", "lowest", "random\nmean", "±", "P(<= 0)")
+    formatting.table(
+        (*columns, *found["other_mixings"]),
+        (
+            (
+                f"{terms['temperature']:g}",
+                _in_millis(terms["energy_above_hull_lowest"]),
+                _in_millis(terms["energy_above_hull_random"]),
+                _in_millis(unsure),
+                "-"
+                if terms["probability_stable"] is None
+                else f"{terms['probability_stable']:.2f}",
+                *(
+                    f"{_in_millis(other['energy_above_hull'])} {other['label']}"
+                    for other in terms["other_mixings"]
+                ),
+            )
+            for terms in found["terms"]
+        ),
+        title="E_hull(T) in meV/atom: bounds, error, and had another mixing been "
+        "counted",
+        right=columns,
+    )
 
 
 def comparison(
@@ -250,5 +295,5 @@ def _stable_for(found: Comparison, pair: Pair) -> str:
     return "both" if len(names) > 1 else "".join(names) or "none"
 
 
-def _in_millis(value: float) -> str:
-    return f"{MEV_PER_EV * value:.1f}"
+def _in_millis(value: float | None) -> str:
+    return "-" if value is None else f"{MEV_PER_EV * value:.1f}"

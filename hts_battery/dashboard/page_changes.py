@@ -119,7 +119,7 @@ def _change_row(row: Difference) -> tuple[object, ...]:
             row.candidate_id, row.formula or row.candidate_id, campaign=row.campaign
         ),
         f"{row.temperature:g}",
-        f"{row.before_label or 'none'} → {row.after_label or 'none'}",
+        row.labels,
         millis(row.after),
         millis(row.change, sign=True),
         "; ".join(row.reasons),

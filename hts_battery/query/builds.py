@@ -29,6 +29,10 @@ class Difference:
     """GS, LS or US; None if it was not judged."""
     after_label: str | None
     """The same now; None if it is gone or failed."""
+    before_open: bool
+    """Whether that label might turn."""
+    after_open: bool
+    """The same now."""
     before: float | None
     """E_hull at the temperature, eV/atom, signed."""
     after: float | None
@@ -46,6 +50,19 @@ class Difference:
         return self.before_label not in (None, self.after_label)
 
     @property
+    def certain(self) -> bool:
+        """Whether it flipped and neither label was open."""
+        return self.flipped and not (self.before_open or self.after_open)
+
+    @property
+    def labels(self) -> str:
+        """Label before and now, each with the mark of an open one."""
+        return (
+            f"{label_words(self.before_label, is_open=self.before_open)} → "
+            f"{label_words(self.after_label, is_open=self.after_open)}"
+        )
+
+    @property
     def change(self) -> float | None:
         """E_hull now minus then, eV/atom; None where one is missing."""
         if self.before is None or self.after is None:
@@ -54,7 +71,24 @@ class Difference:
 
     def as_dict(self) -> dict[str, Any]:
         """Return all fields, the derived ones too."""
-        return {**asdict(self), "change": self.change, "flipped": self.flipped}
+        return {
+            **asdict(self),
+            "change": self.change,
+            "flipped": self.flipped,
+            "certain": self.certain,
+        }
+
+
+def label_words(label: str | None, *, is_open: bool) -> str:
+    """
+    Write a label with its mark.
+
+    Examples
+    --------
+    >>> label_words("LS", is_open=True), label_words(None, is_open=False)
+    ('LS open', 'none')
+    """
+    return f"{label or 'none'} open" if is_open else label or "none"
 
 
 @dataclass(frozen=True)
@@ -71,9 +105,10 @@ class Differences:
         """Counts, in one line."""
         flipped = sum(row.flipped for row in self.rows)
         new = sum(row.before_label is None for row in self.rows)
+        certain = sum(row.certain for row in self.rows)
         return (
-            f"{flipped} labels flipped, {len(self.rows) - flipped - new} others "
-            f"changed, {new} are new"
+            f"{flipped} labels flipped, of them {certain} certain, "
+            f"{len(self.rows) - flipped - new} others changed, {new} are new"
         )
 
 
@@ -198,6 +233,8 @@ def _difference(
         temperature=key[2],
         before_label=before.get("label"),
         after_label=after.get("label"),
+        before_open=bool(before.get("open")),
+        after_open=bool(after.get("open")),
         before=before.get("energy_above_hull"),
         after=after.get("energy_above_hull"),
         before_hull_version=before.get("hull_version"),

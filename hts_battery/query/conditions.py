@@ -150,6 +150,8 @@ def comparison(field: QueryField, operator: str, value: object) -> Condition:
         path, wanted = _equal(field, value)
         found = Condition({path: wanted}, {path: {"$nin": [wanted, None]}})
         return found if operator == "=" else Condition(found.negative, found.positive)
+    if field.kind is Kind.BOOLEAN:
+        raise QueryError(f"{field.name} is TRUE or FALSE: compare it with = or !=")
     if field.kind is Kind.TEXT:
         raise QueryError(
             f"{field.name} is text: compare it with =, !=, STARTS WITH, CONTAINS or "
@@ -175,7 +177,7 @@ def _equal(field: QueryField, value: object) -> tuple[str, Any]:
     return field.path, wanted
 
 
-def checked_value(field: QueryField, value: object) -> float | int | str:
+def checked_value(field: QueryField, value: object) -> float | int | str | bool:
     """
     Return a value of the kind that a field holds.
 
@@ -186,8 +188,22 @@ def checked_value(field: QueryField, value: object) -> float | int | str:
     """
     if field.kind in (Kind.TEXT, Kind.LIST):
         return _checked_text(field, value)
+    if field.kind is Kind.BOOLEAN:
+        return _checked_boolean(field, value)
+    return _checked_number(field, value)
+
+
+def _checked_boolean(field: QueryField, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise QueryError(f"{field.name} is TRUE or FALSE, not {value!r}")
+    return value
+
+
+def _checked_number(field: QueryField, value: object) -> float | int:
     unit = f" in {field.unit}" if field.unit else ""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool):
+        raise QueryError(f"{field.name} is a number{unit}, not TRUE or FALSE")
+    if not isinstance(value, int | float):
         raise QueryError(f"{field.name} is a number{unit}, not {value!r}")
     if not isfinite(value):
         raise QueryError(f"{field.name}: the number is too large")

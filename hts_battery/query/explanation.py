@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.query.rankings import place_of
+from hts_battery.schemas.thermo import EntropyOptions
+from hts_battery.thermo.mixing import mixing_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +24,9 @@ _TERMS = (
     "energy_above_hull_random",
     "energy_above_hull_gibbs",
     "label",
+    "open",
+    "probability_stable",
+    "other_mixings",
 )
 _DEPTH = (
     "hull_depth_risk",
@@ -53,7 +58,9 @@ def explanation(
         One per campaign: ``terms`` (one per temperature; energy_above_hull is
         energy_per_atom - hull_energy + entropy_term + competition_term, eV/atom),
         ``entropy`` (each sublattice's), ``decomposition``, ``corrections`` (eV per
-        cell), ``orderings``, ``uncertainty``, ``references`` and ``rank``.
+        cell), ``orderings``, ``uncertainty``, ``references``, ``rank``, and which
+        ``mixing`` is counted with the names of ``other_mixings``, whose numbers stand
+        in the terms.
     """
     criteria: dict[str, Any] = {"candidate_id": candidate_id}
     groups: dict[str, list[dict[str, Any]]] = {}
@@ -70,9 +77,13 @@ def _explained(
     result = first["result"]
     entry = stores.entries.query_one({"entry_id": first["entry_id"]}) or {}
     energy = entry.get("energy") or {}
+    key = {"campaign": campaign, "candidate_id": first["candidate_id"]}
+    summary = stores.summary.query_one(key) or {}
     return {
         "candidate_id": first["candidate_id"],
-        "formula": result["formula"],
+        "formula": summary.get("formula", result["formula"]),
+        "calculated_formula": result["formula"],
+        "same_cell_as": summary.get("same_cell_as"),
         "campaign": campaign,
         "engine": first["engine"],
         "calculator": result["calculator"],
@@ -89,6 +100,13 @@ def _explained(
             for record in records
         },
         "entropy": result["entropy"],
+        "mixing": mixing_words(
+            EntropyOptions.model_validate(result["entropy_terms"]["options"])
+        ),
+        "other_mixings": [
+            mixing_words(EntropyOptions.model_validate(other["options"]))
+            for other in result["other_mixings"]
+        ],
         "entropy_terms": result["entropy_terms"]["terms"],
         "mixing_temperature": result["mixing_temperature"],
         "decomposition": result["decomposition"],
@@ -102,6 +120,7 @@ def _explained(
         "orderings": first["orderings"],
         "orderings_by_campaign": first.get("orderings_by_campaign", {}),
         "deviation": first["deviation"],
+        "ordering_spread": (result["orderings"] or {}).get("random_spread"),
         "uncertainty": result["uncertainty"],
         "uncertainty_terms": result["uncertainty_terms"],
         "references": {

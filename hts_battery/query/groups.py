@@ -27,9 +27,9 @@ NEEDED = (
     "elements",
     "chemical_system",
     "n_metals",
-    "energy_above_hull",
+    "same_cell_as",
 )
-"""Fields of a summary that grouping reads, besides E_hull at its temperature."""
+"""Fields of a summary that grouping reads, besides those of its temperature."""
 
 
 class Group(NamedTuple):
@@ -39,6 +39,8 @@ class Group(NamedTuple):
     n_candidates: int
     n_stable: int
     """Those with E_hull <= 0 at the temperature asked for."""
+    n_certain: int
+    """Those of them whose label is not open."""
     lowest: float
     """Lowest E_hull of any of them there, eV/atom."""
     best: str
@@ -46,7 +48,7 @@ class Group(NamedTuple):
 
 
 def grouped(
-    summaries: Iterable[Mapping[str, Any]], by: GroupBy, *, key: str | None
+    summaries: Iterable[Mapping[str, Any]], by: GroupBy, *, key: str
 ) -> list[Group]:
     """
     Group summaries, the largest group first.
@@ -54,29 +56,30 @@ def grouped(
     Parameters
     ----------
     summaries
-        Documents with the fields of :data:`NEEDED`.
+        Documents with the fields of :data:`NEEDED`, and ``energy_above_hull_at`` and
+        ``open_at`` at the temperature.
     by
         What is shared.
     key
         Temperature like ``1473K`` at which stability counts; summaries without it
-        are left out. E_hull without entropy if not given.
+        are left out, and those whose cell counts under another candidate.
     """
-    members: dict[str, list[tuple[float, str]]] = defaultdict(list)
+    members: dict[str, list[tuple[float, str, bool]]] = defaultdict(list)
     for doc in summaries:
-        energy = (
-            doc["energy_above_hull"]
-            if key is None
-            else doc.get("energy_above_hull_at", {}).get(key)
-        )
-        if energy is None:
+        energy = doc.get("energy_above_hull_at", {}).get(key)
+        if energy is None or doc.get("same_cell_as") is not None:
             continue
+        is_open = bool(doc.get("open_at", {}).get(key))
         for name in _names(doc, by):
-            members[name].append((energy, doc["formula"]))
-    groups = [
-        Group(name, len(found), sum(energy <= 0 for energy, _ in found), *min(found))
-        for name, found in members.items()
-    ]
+            members[name].append((energy, doc["formula"], is_open))
+    groups = [_group(name, found) for name, found in members.items()]
     return sorted(groups, key=lambda group: (-group.n_candidates, group.name))
+
+
+def _group(name: str, found: list[tuple[float, str, bool]]) -> Group:
+    stable = [is_open for energy, _, is_open in found if energy <= 0]
+    lowest, best, _ = min(found)
+    return Group(name, len(found), len(stable), stable.count(False), lowest, best)
 
 
 def _names(doc: Mapping[str, Any], by: GroupBy) -> list[str]:

@@ -25,6 +25,7 @@ class Kind(StrEnum):
 
     NUMBER = "number"
     INTEGER = "integer"
+    BOOLEAN = "boolean"
     TEXT = "text"
     LIST = "list"
 
@@ -44,6 +45,7 @@ class QueryField(NamedTuple):
 
 _LABELS = tuple(label.value for label in StabilityLabel)
 _N, _I, _T, _L = Kind.NUMBER, Kind.INTEGER, Kind.TEXT, Kind.LIST
+_B = Kind.BOOLEAN
 
 FIELDS: dict[str, QueryField] = {
     field.name: field
@@ -59,6 +61,20 @@ FIELDS: dict[str, QueryField] = {
         QueryField("calculator", "calculator", _T, None, "calculator with versions"),
         QueryField("hull_version", "hull_version", _T, None, "digest of the hull"),
         QueryField("entry_id", "entry_id", _T, None, "entry of the lowest ordering"),
+        QueryField(
+            "calculated_formula",
+            "calculated_formula",
+            _T,
+            None,
+            "what the calculated cell holds",
+        ),
+        QueryField(
+            "same_cell_as",
+            "same_cell_as",
+            _T,
+            None,
+            "candidate under which the same cell is ranked",
+        ),
         QueryField("elements", "elements", _L, None, "symbols"),
         QueryField("species", "species", _L, None, "species, like Mn3+"),
         QueryField(
@@ -112,7 +128,14 @@ FIELDS: dict[str, QueryField] = {
             "uncertainty",
             _N,
             "eV/atom",
-            "standard uncertainty of E_hull",
+            "standard uncertainty of E_hull: error of the calculator",
+        ),
+        QueryField(
+            "deviation",
+            "deviation",
+            _N,
+            "atoms per formula unit",
+            "largest difference of an element between cell and candidate",
         ),
         QueryField(
             "ordering_spread",
@@ -164,6 +187,28 @@ TEMPERATURE_FIELDS: dict[str, QueryField] = {
             "E_hull(T), mean of the random orderings",
         ),
         QueryField(
+            "e_hull_other",
+            "energy_above_hull_other_at",
+            _N,
+            "eV/atom",
+            "E_hull(T) had the other mixing been counted",
+        ),
+        QueryField(
+            "p_stable",
+            "probability_stable_at",
+            _N,
+            None,
+            "probability that E_hull(T) is not above 0",
+        ),
+        QueryField(
+            "open",
+            "open_at",
+            _B,
+            None,
+            "whether the label may turn: bounds of different signs, or E_hull(T) "
+            "within one uncertainty of 0",
+        ),
+        QueryField(
             "label", "label_at", _T, None, "GS, LS or US at the temperature", _LABELS
         ),
     )
@@ -171,7 +216,8 @@ TEMPERATURE_FIELDS: dict[str, QueryField] = {
 """Name before ``_1473`` (any stored temperature in K, 1273.15 as ``1273_15``)."""
 
 _AT_TEMPERATURE = re.compile(
-    r"(?P<name>e_hull_upper|e_hull|label)_(?P<kelvin>\d{1,5}(?:_\d{1,3})?)"
+    rf"(?P<name>{'|'.join(sorted(TEMPERATURE_FIELDS, reverse=True))})"
+    r"_(?P<kelvin>\d{1,5}(?:_\d{1,3})?)"
 )
 
 

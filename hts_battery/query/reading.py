@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 COLD = "energy_above_hull"
 ENERGY_AT = "energy_above_hull_at."
+ONCE = "same_cell_as"
+"""Null where a candidate stands for its own calculated cell."""
 _IDS_AT_ONCE = 100
 _AGAIN_SECONDS = 10.0
 _FEW = 200
@@ -46,6 +48,7 @@ class SummaryReader:
         self._columns = ColumnReader(stores, time_limit)
         self._statistics: Statistics | None = None
         self._judged: dict[str, tuple[float, ...]] = {}
+        self._sharing: frozenset[str] = frozenset()
         self._judged_until = -inf
 
     def in_order(
@@ -55,7 +58,7 @@ class SummaryReader:
         bound = _bound_of_ranking(criteria, order) if limit else None
         if bound is not None:
             path, most = bound
-            places = self._places(path, criteria.get("campaign"))
+            places = self._places(path, criteria)
             if places is not None:
                 kept = places if most is None else takewhile(most, places)
                 yield from self.at(islice(kept, limit))
@@ -111,8 +114,16 @@ class SummaryReader:
         """Yield what stages of an aggregation find among the summaries."""
         return aggregated(self._stores.summary, stages, time_limit=self._time_limit)
 
-    def _places(self, path: str, campaign: object) -> Iterator[Place] | None:
+    def shares_cells(self, campaign: object = None) -> bool:
+        """Say whether candidates of a campaign, or of any, share a calculated cell."""
+        self.judged()
+        return bool(self._sharing if campaign is None else campaign in self._sharing)
+
+    def _places(self, path: str, criteria: Criteria) -> Iterator[Place] | None:
         """Return ranked candidates; None unless every campaign asked of has them."""
+        campaign = criteria.get("campaign")
+        if ONCE not in criteria and self.shares_cells(campaign):
+            return None
         key = path.removeprefix(ENERGY_AT) if path != COLD else temperature_key(0)
         kelvin = {
             name: value
@@ -129,11 +140,15 @@ class SummaryReader:
     def judged(self) -> dict[str, tuple[float, ...]]:
         """Return the stored temperatures in K of each campaign, read now and then."""
         if monotonic() >= self._judged_until:
-            stages = [{"$project": {"campaign": 1, "temperatures": 1}}]
-            found = aggregated(self._stores.aggregates, stages)
+            fields = ("campaign", "temperatures", "n_same_cell")
+            stages = [{"$project": dict.fromkeys(fields, 1)}]
+            found = list(aggregated(self._stores.aggregates, stages))
             self._judged = {
                 doc["campaign"]: tuple(doc["temperatures"]) for doc in found
             }
+            self._sharing = frozenset(
+                doc["campaign"] for doc in found if doc["n_same_cell"]
+            )
             self._judged_until = monotonic() + _AGAIN_SECONDS
         return self._judged
 
@@ -167,11 +182,13 @@ def _bound_of_ranking(
     path = next(iter(order), "")
     kept = path == COLD or path.startswith(ENERGY_AT)
     rising = list(order.items()) == [(path, 1), ("candidate_id", 1)]
-    alone = criteria.keys() <= {"campaign", path}
+    alone = criteria.keys() <= {"campaign", path, ONCE}
+    # A ranking holds each calculated cell once.
+    once = criteria.get(ONCE) is None
     bound = criteria.get(path, {})
     bounded = isinstance(bound, dict) and list(bound) in ([], ["$lte"], ["$lt"])
     named = isinstance(criteria.get("campaign", ""), str)
-    if not (kept and rising and alone and bounded and named):
+    if not all((kept, rising, alone, once, bounded, named)):
         return None
     if not bound:
         return path, None

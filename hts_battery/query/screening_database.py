@@ -16,7 +16,7 @@ from hts_battery.query.explanation import explanation
 from hts_battery.query.groups import NEEDED, Group, GroupBy, grouped
 from hts_battery.query.query_fields import Kind
 from hts_battery.query.rankings import ranked
-from hts_battery.query.reading import COLD, ENERGY_AT, SummaryReader
+from hts_battery.query.reading import COLD, ENERGY_AT, ONCE, SummaryReader
 from hts_battery.query.selection import (
     criteria_of,
     default_fields,
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from hts_battery.query.selection import Filter
 
 _ENERGIES = "energy_above_hull_at"
+_OPEN = "open_at"
 _ORDER = {COLD: 1, "candidate_id": 1}
 
 
@@ -217,6 +218,8 @@ class ScreeningDatabase:
         """
         Yield summaries at or below a threshold at a stored temperature.
 
+        A calculated cell that several candidates share comes once.
+
         Parameters
         ----------
         temperature
@@ -234,6 +237,8 @@ class ScreeningDatabase:
         bound: Criteria = {field: {"$lte": threshold}}
         if campaign is not None:
             bound = {"campaign": campaign, **bound}
+        if self._reader.shares_cells(campaign):
+            bound[ONCE] = None
         found = joined(bound, criteria_of(criteria, temperatures=self._known(criteria)))
         return self._reader.in_order(found, {field: 1, "candidate_id": 1}, limit)
 
@@ -360,16 +365,18 @@ class ScreeningDatabase:
         criteria
             Filter of either language; all if not given.
         temperature
-            In K, at which stable ones are counted; 0 K if not given.
+            In K, at which stable ones are counted; the lowest stored one if not
+            given.
         """
         found = criteria_of(criteria, temperatures=self._known(criteria))
-        key = None if temperature is None else temperature_key(temperature)
-        paths = NEEDED if key is None else (*NEEDED, f"{ENERGY_AT}{key}")
+        kelvin = min(self.temperatures(), default=0.0)
+        key = temperature_key(kelvin if temperature is None else temperature)
+        paths = (*NEEDED, f"{ENERGY_AT}{key}", f"{_OPEN}.{key}")
         rows = self._reader.columns(found, paths)
         if rows is not None:
             return grouped(documents(rows), GroupBy(by), key=key)
         stages = self._reader.plan(found).stages()
-        stages.append({"$project": dict.fromkeys((*NEEDED, _ENERGIES), 1)})
+        stages.append({"$project": dict.fromkeys((*NEEDED, _ENERGIES, _OPEN), 1)})
         return grouped(self._reader.aggregated(stages), GroupBy(by), key=key)
 
     def compare(self, first: str, second: str, *, temperature: float) -> Comparison:

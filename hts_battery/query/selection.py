@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     Filter = str | Mapping[str, Any]
     """Text in OPTIMADE's language, or a MongoDB filter."""
 
-_MOST_FIELDS = 40
+_MOST_FIELDS = 100
+_AT_TEMPERATURE = ("e_hull", "e_hull_upper", "label", "open", "p_stable")
 
 
 def criteria_of(
@@ -83,14 +84,14 @@ def default_fields(temperatures: Iterable[float]) -> tuple[str, ...]:
     Examples
     --------
     >>> default_fields([0.0, 1473.0])[4:8]
-    ('e_hull', 'e_hull_1473', 'label_1473', 't_mix')
+    ('e_hull', 'e_hull_1473', 'e_hull_upper_1473', 'label_1473')
     """
     hot = [f"{kelvin:g}".replace(".", "_") for kelvin in temperatures if kelvin > 0]
     return (
         *("candidate_id", "campaign", "formula", "n_metals", "e_hull"),
-        *(f"e_hull_{kelvin}" for kelvin in hot),
-        *(f"label_{kelvin}" for kelvin in hot),
-        *("t_mix", "entropy", "engine", "flags"),
+        *(f"{name}_{kelvin}" for kelvin in hot for name in _AT_TEMPERATURE),
+        *("uncertainty", "n_orderings", "t_mix", "entropy", "engine"),
+        *("deviation", "calculated_formula", "flags"),
     )
 
 

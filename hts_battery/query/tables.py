@@ -5,9 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 MEV_PER_EV = 1000.0
+
+_BY_TEMPERATURE = {
+    "energy_above_hull_upper": "energy_above_hull_upper_at",
+    "energy_above_hull_other": "energy_above_hull_other_at",
+    "label": "label_at",
+    "open": "open_at",
+    "probability_stable": "probability_stable_at",
+}
+"""Name of a column before its temperature → field of a summary."""
 
 
 def decomposition_text(phases: Sequence[Mapping[str, Any]]) -> str:
@@ -35,6 +44,51 @@ def campaigns_text(numbers: Mapping[str, int]) -> str:
     return ", ".join(f"{n} of {name}" for name, n in sorted(numbers.items()))
 
 
+def count_words(stable: int, certain: int) -> str:
+    """
+    Write a count of stable candidates with the certain ones among them.
+
+    Examples
+    --------
+    >>> count_words(418, 310)
+    '418, of them 310 certain'
+    """
+    return f"{stable:,}, of them {certain:,} certain"
+
+
+def stable_counts(summaries: Iterable[Mapping[str, Any]], key: str) -> tuple[int, int]:
+    """
+    Count what is stable at a temperature, and what of it is certain.
+
+    Parameters
+    ----------
+    summaries
+        Documents of the ``summary`` collection; a shared cell counts once.
+    key
+        Temperature like ``1473K``.
+    """
+    is_open = [
+        bool(doc["open_at"].get(key))
+        for doc in summaries
+        if doc["same_cell_as"] is None and doc["energy_above_hull_at"].get(key, 1) <= 0
+    ]
+    return len(is_open), is_open.count(False)
+
+
+def mixing_notes(summaries: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """
+    Say which mixing is counted and which is the other, one line for each pair.
+
+    Parameters
+    ----------
+    summaries
+        Documents of the ``summary`` collection.
+    """
+    pairs = dict.fromkeys((doc["mixing"], doc["other_mixing"]) for doc in summaries)
+    for counted, other in pairs:
+        yield f"mixing counted: {counted}" + (f"; other: {other}" if other else "")
+
+
 def summary_rows(summaries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """
     Flatten summaries into rows of plain values.
@@ -49,10 +103,12 @@ def summary_rows(summaries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]
     list[dict]
         One row each. ``energy_above_hull``, ``energy_above_hull_<T>K`` (lowest
         ordering), ``energy_above_hull_upper_<T>K`` (mean of random orderings),
-        ``uncertainty``, ``ordering_spread`` and how much E_hull may fall
-        (``hull_depth_risk``, ``hull_depth_risk_reported``) in eV/atom, ``entropy`` in
-        eV/K per atom, ``entropy_<sublattice>`` in eV/K per formula unit,
-        ``mixing_temperature`` in K.
+        ``energy_above_hull_other_<T>K`` (with ``other_mixing``), ``uncertainty``,
+        ``ordering_spread`` and how much E_hull may fall (``hull_depth_risk``,
+        ``hull_depth_risk_reported``) in eV/atom, ``entropy`` in eV/K per atom,
+        ``entropy_<sublattice>`` in eV/K per formula unit, ``mixing_temperature`` in K,
+        ``deviation`` (of ``calculated_formula``, to which all numbers belong) in atoms
+        per formula unit.
     """
     rows = []
     for doc in summaries:
@@ -60,6 +116,8 @@ def summary_rows(summaries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]
             name: doc[name]
             for name in (
                 "formula",
+                "calculated_formula",
+                "deviation",
                 "candidate_id",
                 "campaign",
                 "family",
@@ -76,18 +134,20 @@ def summary_rows(summaries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]
             for key, value in doc["energy_above_hull_at"].items()
             if key != "0K"
         }
+        for name, field in _BY_TEMPERATURE.items():
+            row |= {f"{name}_{key}": value for key, value in doc[field].items()}
         row |= {
-            f"energy_above_hull_upper_{key}": value
-            for key, value in doc["energy_above_hull_upper_at"].items()
-        }
-        row |= {f"label_{key}": value for key, value in doc["label_at"].items()}
-        row |= {
-            "uncertainty": doc["uncertainty"],
-            "ordering_spread": doc["ordering_spread"],
-            "hull_depth_risk": doc.get("hull_depth_risk"),
-            "hull_depth_risk_reported": doc.get("hull_depth_risk_reported"),
-            "hull_depth_reason": doc.get("hull_depth_reason"),
-            "entropy": doc["entropy"],
+            name: doc[name]
+            for name in (
+                "uncertainty",
+                "ordering_spread",
+                "hull_depth_risk",
+                "hull_depth_risk_reported",
+                "hull_depth_reason",
+                "mixing",
+                "other_mixing",
+                "entropy",
+            )
         }
         row |= {
             f"entropy_{name}": value
@@ -101,7 +161,10 @@ def summary_rows(summaries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]
             "orderings_by_campaign": campaigns_text(
                 doc.get("orderings_by_campaign") or {}
             ),
-            "deviation": " ".join(f"{el}{n}" for el, n in doc["deviation"].items()),
+            "deviation_by_element": " ".join(
+                f"{el}{n}" for el, n in doc["deviation_by_element"].items()
+            ),
+            "same_cell_as": doc["same_cell_as"],
             "n_references": doc["n_references"],
             "hull_version": doc["hull_version"],
             "flags": "; ".join(doc["flags"]),

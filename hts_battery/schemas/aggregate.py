@@ -113,11 +113,18 @@ class Histogram(Document):
 
 
 class GroupCount(Document):
-    """Candidates that share something, and how many of them are stable."""
+    """
+    Candidates that share something, and how many of them are stable.
+
+    A cell that several candidates share counts once.
+    """
 
     n_candidates: int = Field(ge=0, description="Number of candidates; no unit.")
     n_stable: dict[str, int] = Field(
         description="Temperature (like 1473K) → those with E_hull(T) <= 0; no unit."
+    )
+    n_certain: dict[str, int] = Field(
+        description="Temperature → those of the stable ones that are not open; no unit."
     )
     lowest: dict[str, float] = Field(
         description="Temperature → lowest E_hull(T) of any of them, eV/atom."
@@ -128,11 +135,20 @@ class AggregateDoc(Document):
     """What the judged candidates of one campaign add up to."""
 
     campaign: str = Field(description="Name of the campaign.")
-    n_candidates: int = Field(ge=0, description="Summaries counted; no unit.")
+    n_candidates: int = Field(ge=0, description="Summaries; no unit.")
+    n_same_cell: int = Field(
+        ge=0,
+        description="Those of them whose cell is ranked and counted under another "
+        "candidate, and in no count below; no unit.",
+    )
     temperatures: tuple[float, ...] = Field(description="Stored temperatures in K.")
     labels: dict[str, dict[str, int]] = Field(
         description="Temperature (like 1473K) → label (GS, LS, US) → candidates; no "
         "unit."
+    )
+    open: dict[str, dict[str, int]] = Field(
+        description="Temperature → label → those of these candidates whose label may "
+        "turn; no unit."
     )
     histograms: dict[str, Histogram] = Field(
         description="Temperature → counts of E_hull(T), lowest ordering, eV/atom."

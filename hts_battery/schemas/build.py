@@ -75,6 +75,9 @@ class Judgement(Document):
     energy_above_hull_0k: float = Field(description="Without entropy, eV/atom.")
     energy_above_hull: float = Field(description="At the temperature, eV/atom.")
     label: StabilityLabel = Field(description="GS, LS or US at the temperature.")
+    open: bool = Field(
+        default=False, description="Whether the label may turn, see ThermoDoc."
+    )
     hull_version: str = Field(description="Digest of the references.")
 
 

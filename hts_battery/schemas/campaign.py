@@ -30,7 +30,7 @@ class StructureSpec(Document):
     """How a candidate's ordered cells are made."""
 
     n_orderings: dict[OrderingMethod, Annotated[int, Field(gt=0)]] = Field(
-        {OrderingMethod.SQS: 1},
+        {OrderingMethod.SQS: 2, OrderingMethod.ELECTROSTATIC: 2},
         min_length=1,
         description="Method (sqs, electrostatic, random) → number of different "
         "orderings of each candidate; all are computed. Another number computes what "

@@ -30,6 +30,9 @@ class NightReport(Document):
     failed: dict[str, int] = Field(description="Builder → documents that say why not.")
     changes: int = Field(ge=0, description="Rows of diff.jsonl.")
     flipped: int = Field(ge=0, description="Labels that flipped.")
+    flipped_certain: int = Field(
+        ge=0, description="Those of them that were open neither before nor after."
+    )
     summaries: int = Field(ge=0, description="Rows of the snapshot.")
     snapshot_digest: str = Field(description="Digest of the rows of the snapshot.")
     headline: str = Field(description="What changed, in one line.")

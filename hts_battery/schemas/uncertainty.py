@@ -57,3 +57,16 @@ class UncertaintyTerms(Document):
     reason: str | None = Field(
         default=None, description="Why no error is known; null where one is."
     )
+
+    @property
+    def words(self) -> str:
+        """
+        Say where the error comes from, or why none is known.
+
+        Examples
+        --------
+        >>> UncertaintyTerms(reason="nobody has measured it").words
+        'not known: nobody has measured it'
+        """
+        named = "; ".join(f"{term.meaning} ({term.source})" for term in self.sources)
+        return named or f"not known: {self.reason}"

@@ -359,7 +359,7 @@ space:
     cation: {sites: 2, species: [Li+, Mn3+]}
     anion: {sites: 2, species: [O2-]}
 selection: {method: formulas, formulas: [LiMnO2]}
-structure: {atoms: 8, iterations: 1000, seed: 0}
+structure: {n_orderings: {sqs: 1}, atoms: 8, iterations: 1000, seed: 0}
 engine: gpaw
 relaxation: {steps: 2, fmax: 0.05, relax_cell: true}
 """

@@ -12,7 +12,7 @@ from synthetic_summaries import CAMPAIGN, fill
 from hts_battery.query import ScreeningDatabase
 from hts_battery.query.columns import ColumnReader, in_order, is_column
 from hts_battery.query.filters import filter_criteria
-from hts_battery.query.query_fields import FIELDS, query_field
+from hts_battery.query.query_fields import FIELDS, TEMPERATURE_FIELDS, query_field
 from hts_battery.query.row_conditions import matching, without_keys
 from hts_battery.query.selection import fields_of, selected_rows
 
@@ -133,7 +133,7 @@ def test_columns_follow_the_summaries(stores: Stores) -> None:
 
 
 def test_every_field_but_the_decomposition_is_a_column() -> None:
-    names = (*FIELDS, "e_hull_1473", "e_hull_upper_1473", "label_1473")
+    names = (*FIELDS, *(f"{name}_1473" for name in TEMPERATURE_FIELDS))
     missing = {name for name in names if not is_column(query_field(name).path)}
     assert missing == {"decomposition"}
     assert not is_column("element_keys")

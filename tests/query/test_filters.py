@@ -63,6 +63,9 @@ REFUSED = {
     f"{'(' * 21}e_hull < 1{')' * 21}": "brackets",
     'elements:species HAS "Mn":"Ti"': "side by side",
     "e_hull = TRUE": "TRUE or FALSE",
+    "open_1473 = 1": "is TRUE or FALSE, not 1",
+    "open_1473 > FALSE": "with = or !=",
+    "deviation = TRUE": "is a number in atoms per formula unit",
     'elements HAS < "Mn"': "no comparisons",
     'elements HAS ALL < "Mn"': "no comparisons",
     'structures.id = "a"': "no field",
@@ -130,7 +133,10 @@ def test_the_longest_filters_are_read_at_once() -> None:
         assert time.process_time() - start < 2
 
 
-@pytest.mark.parametrize("text", sorted(text for text in SAME if text))
+# Theirs throws away whether TRUE or FALSE was written.
+@pytest.mark.parametrize(
+    "text", sorted(text for text in SAME if text and "open_" not in text)
+)
 def test_our_parser_reads_their_grammar_as_theirs_does(text: str) -> None:
     assert _parser().parse(text) == LarkParser().parse(text)
 

@@ -37,7 +37,6 @@ SMALL_ASYMMETRIC_UNIT = 8
 # OBELiX adds noise to its coordinates, so that its files have no symmetry of their own.
 NOISY = {"OBELiX"}
 NASICON_METALS = parse_formula("MgZnCaLaGaYScInAlZrTiSnHfGeNbTa")
-LARGEST_PRIMITIVE_CELL = 264  # atoms
 
 
 def formulas_within(*elements: str) -> set[str]:
