@@ -306,7 +306,11 @@ class Selection(Document):
     stop: int | None = Field(None, ge=0, description="First index after a range.")
     count: int | None = Field(None, gt=0, description="Size of a sample.")
     seed: int | None = Field(None, ge=0, description="Seed of a sample.")
-    stratify: Stratification | tuple[Stratification, ...] | None = Field(
+    stratify: (
+        Stratification
+        | Annotated[tuple[Stratification, ...], Field(min_length=1)]
+        | None
+    ) = Field(
         None,
         description="Draw the same number from each number of metals, from each "
         "stoichiometry (combination of fixed amounts), or from each of the first and "
