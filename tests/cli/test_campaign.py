@@ -32,6 +32,8 @@ def test_check_counts_and_writes_nothing(
             "removed": {},
             "short": {},
             "missing": [],
+            "deviating": [],
+            "shared_cells": [],
         }
     ]
     assert "2 candidates out of 44" in hts("campaign", "check", path).out
