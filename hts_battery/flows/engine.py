@@ -65,6 +65,9 @@ class Engine:
         What must be there on the machine that computes.
     error
         What is known of the error of its E_hull, with the source.
+    rough
+        Whether its numbers decide nothing about materials, so that a competing phase is
+        kept unless its volume is no crystal's.
     """
 
     name: str
@@ -80,6 +83,7 @@ class Engine:
     elements: Callable[[], frozenset[str]] | None = None
     checks: tuple[Check, ...] = ()
     error: CalculatorError = _NO_ERROR_KNOWN
+    rough: bool = False
 
     def calculator(self) -> str:
         """

@@ -39,6 +39,7 @@ def ionic_engine() -> Engine:
         label=f"{NAME} {VERSION}",
         elements=elements,
         error=IONIC_ERROR,
+        rough=True,
     )
 
 

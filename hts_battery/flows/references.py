@@ -29,7 +29,10 @@ from hts_battery.structures.inputs import CHARGE, MOMENT
 from hts_battery.structures.reference_charges import reference_charges
 from hts_battery.structures.reference_library import reference_structure
 from hts_battery.structures.reference_moments import reference_moments
-from hts_battery.structures.reference_relaxed import relaxation_problems
+from hts_battery.structures.reference_relaxed import (
+    drift_problems,
+    relaxation_problems,
+)
 from hts_battery.thermo.vasp_schemes import vasp_scheme
 from hts_battery.thermo.vasp_tasks import oxide_type_of, vasp_task_energy
 
@@ -188,7 +191,8 @@ def reference_energy(
     reason, comparable = found.failure, None
     # The potential of the stand-in knows ions: metals collapse in a rehearsal.
     if reason is None and not found.rehearsal:
-        reason = "; ".join(relaxation_problems(phase, relaxed)) or None
+        asked = drift_problems if engine(engine_name).rough else relaxation_problems
+        reason = "; ".join(asked(phase, relaxed)) or None
     if reason is None and is_vasp_task(output):
         reason, comparable = _corrected(phase, output, relaxed, engine_name)
     return ReferenceEnergy(

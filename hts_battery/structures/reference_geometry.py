@@ -116,17 +116,16 @@ def primitive_cell(structure: Structure, symbol: str) -> Structure:
     matrix = np.array(_PRIMITIVE[symbol[0]])
     lattice = Lattice(matrix @ structure.lattice.matrix)
     inverse = np.linalg.inv(matrix)
-    kept: list[tuple[str, np.ndarray]] = []
-    for site in structure:
-        position = np.mod(site.frac_coords @ inverse, 1.0)
-        if not any(
-            site.specie.symbol == other
-            and np.abs(position - place - np.round(position - place)).max() < _SAME_SITE
-            for other, place in kept
-        ):
-            kept.append((site.specie.symbol, position))
+    places = np.mod(structure.frac_coords @ inverse, 1.0)
+    numbers = np.array([site.specie.Z for site in structure])
+    kept: list[int] = []
+    for index, place in enumerate(places):
+        apart = places[kept] - place
+        same = np.abs(apart - np.round(apart)).max(axis=1, initial=0.0) < _SAME_SITE
+        if not np.any(same & (numbers[kept] == numbers[index])):
+            kept.append(index)
     return Structure(
-        lattice, [symbol for symbol, _ in kept], [place for _, place in kept]
+        lattice, [structure[index].specie.symbol for index in kept], places[kept]
     )
 
 

@@ -83,6 +83,37 @@ def relaxation_problems(phase: ReferencePhase, relaxed: Structure) -> tuple[str,
     return tuple(_problems(phase, reference_structure(phase), relaxed))
 
 
+def drift_problems(phase: ReferencePhase, relaxed: Structure) -> tuple[str, ...]:
+    """
+    Say why a relaxed cell is none at all: the one question to a rough potential.
+
+    Parameters
+    ----------
+    phase
+        A phase of the library.
+    relaxed
+        What an engine made of it.
+
+    Returns
+    -------
+    tuple[str, ...]
+        A sentence if the volume is not within ``OPEN_GROWTH`` of the start.
+    """
+    return tuple(_growth_problems(reference_structure(phase), relaxed, OPEN_GROWTH))
+
+
+def _growth_problems(
+    start: Structure, relaxed: Structure, allowed: tuple[float, float]
+) -> Iterator[str]:
+    low, high = allowed
+    growth = relaxed.volume / start.volume
+    if not low < growth < high:
+        yield (
+            f"the volume changed by a factor of {growth:.2f}, allowed are "
+            f"{low:g} to {high:g}"
+        )
+
+
 def _problems(
     phase: ReferencePhase, start: Structure, relaxed: Structure
 ) -> Iterator[str]:
@@ -92,13 +123,9 @@ def _problems(
         return
     bonds = bonds_of(phase, start)
     framework = dimensions(len(start), bonds) == _THREE
-    low, high = FRAMEWORK_GROWTH if framework else OPEN_GROWTH
-    growth = relaxed.volume / start.volume
-    if not low < growth < high:
-        yield (
-            f"the volume changed by a factor of {growth:.2f}, allowed are "
-            f"{low:g} to {high:g}"
-        )
+    yield from _growth_problems(
+        start, relaxed, FRAMEWORK_GROWTH if framework else OPEN_GROWTH
+    )
     yield from distance_problems(phase, relaxed)
     yield from _shell_problems(phase, start, relaxed)
 

@@ -25,6 +25,7 @@ from hts_battery.structures.reference_relaxed import (
     OPEN_GROWTH,
     bonds_of,
     dimensions,
+    drift_problems,
     relaxation_problems,
 )
 
@@ -172,3 +173,11 @@ def test_the_number_of_directions_does_not_depend_on_the_origin(
 def test_the_bounds_are_those_of_the_documentation() -> None:
     assert FRAMEWORK_GROWTH == (0.75, 1.3)
     assert OPEN_GROWTH == (0.5, 1.6)
+
+
+@pytest.mark.parametrize(("factor", "kept"), [(0.6, True), (1.5, True), (1.7, False)])
+def test_a_rough_potential_is_asked_for_the_volume_only(
+    factor: float, *, kept: bool
+) -> None:
+    phase = reference_phase("TiO2-rutile")
+    assert (drift_problems(phase, grown(phase, factor)) == ()) is kept
