@@ -119,7 +119,7 @@ def lowest_orderings(
 
 
 def _symmetry(ordering: Ordering) -> tuple[int, int]:
-    """Number of distinct rotations; of equals the space group that comes later."""
+    """Count distinct rotations; of equals the space group that comes later wins."""
     bare = ordering.structure.copy()
     bare.remove_oxidation_states()
     data = SpacegroupAnalyzer(
