@@ -119,7 +119,7 @@ def lowest_orderings(
 
 
 def _symmetry(ordering: Ordering) -> tuple[int, int]:
-    """Count distinct rotations; of equals the space group that comes later wins."""
+    """Count distinct rotations; of equals the space group that comes later."""
     bare = ordering.structure.copy()
     bare.remove_oxidation_states()
     data = SpacegroupAnalyzer(
