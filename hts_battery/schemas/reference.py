@@ -116,6 +116,11 @@ class ReferenceSource(Document):
             raise ValueError("a licence belongs to a structure from a file")
         if (self.kind is SourceKind.AFLOW_DECORATED) != bool(self.aflow_label):
             raise ValueError("aflow_label belongs to decorated AFLOW prototypes")
+        return self
+
+    @model_validator(mode="after")
+    def _type_and_ordering_belong_to_their_kinds(self) -> Self:
+        """Keep a type's article and an ordering's recipe to what came from them."""
         if (self.kind is SourceKind.PUBLISHED_TYPE) != bool(self.type_source):
             raise ValueError("type_source belongs to decorated published types")
         if (self.kind is SourceKind.ELECTROSTATIC_ORDERING) != bool(self.ordering):
