@@ -101,6 +101,11 @@ def candidate_lines(doc: Summary) -> str:
     if doc["deviation"]:
         lines.append(f"  ≈ {doc['calculated_formula']} (off {doc['deviation']:g})")
     lines.append(f"  {decomposition_text(doc['decomposition'])}")
+    if doc["hull_depth_risk"]:
+        reported = millis(doc["hull_depth_risk_reported"])
+        lines.append(
+            f"  may fall by {millis(doc['hull_depth_risk'])} ({reported} reported)"
+        )
     if doc["flags"]:
         lines.append(f"  ! {'; '.join(doc['flags'])}")
     return "\n".join(lines)
@@ -131,6 +136,11 @@ def footer(summaries: Sequence[Summary], key: str) -> Iterator[str]:
         yield (
             "open: bounds of different signs, or E_hull(T) within one ± of 0; "
             "P: probability that E_hull(T) <= 0, normal error of ±"
+        )
+    if any(doc["hull_depth_risk"] for doc in summaries):
+        yield (
+            "may fall by: what known compositions without a competing phase could take "
+            "from E_hull, and the reported compounds among them, meV/atom"
         )
     if any(doc["deviation"] for doc in summaries):
         yield (

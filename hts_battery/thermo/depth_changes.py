@@ -85,7 +85,7 @@ class DepthChanges:
         }
 
     def _touches(self, elements: Collection[str]) -> bool:
-        return any(system <= elements for system in self.systems)
+        return any(system.issubset(elements) for system in self.systems)
 
 
 def _compositions(formulas: Iterable[str]) -> set[str]:

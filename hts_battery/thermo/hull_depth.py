@@ -167,23 +167,6 @@ class HullDepth:
         self._with_reported = _Part(table, held | table.reported)
         self._all = _Part(table, np.ones_like(held))
 
-    @property
-    def held(self) -> frozenset[str]:
-        """Listed compositions that the library has, elements included."""
-        return frozenset(
-            self._table.rows[n].formula for n in np.flatnonzero(self._held)
-        )
-
-    def known(self, formula: Formula) -> KnownComposition | None:
-        """Find the listed composition of a formula."""
-        rows, inside = fraction_rows([formula], self._table.elements)
-        found = self._table.at(rows)[0] if inside[0] else _NOWHERE
-        return self._table.rows[int(found[0])] if len(found) else None
-
-    def systems_without_reference(self) -> tuple[str, ...]:
-        """Name the chemical systems of listed compositions that the library lacks."""
-        return tuple(sorted(self._listed - self._systems))
-
     def at(
         self,
         formulas: Sequence[Formula],

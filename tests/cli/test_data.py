@@ -357,6 +357,10 @@ def test_gaps_of_a_campaign_are_listed_without_a_database(
     rows = hts(*words, "--json").lines
     assert {row["chemical_system"] for row in rows} >= {"Li", "Li-O", "Mn-O"}
     assert "Li-Mn" not in {row["chemical_system"] for row in rows}
+    kinds = [row["kind"] for row in rows]
+    assert kinds.count("campaign") == 1
+    assert {"system", "composition"} < set(kinds)
+    assert rows[-1]["depth"]["median"] > rows[-1]["depth_reported"]["median"] >= 0
     alloys = hts(*words, "--alloys", "--json").lines
     assert "Li-Mn" in {row["chemical_system"] for row in alloys}
     assert "Li-O" in hts(*words).out
