@@ -164,8 +164,8 @@ def _entry(given: object) -> dict[str, Any]:
     for part, keys in _READ.items():
         held = mapping_of(found.get(part))
         found[part] = {key: plain(held[key]) for key in keys if key in held}
-    if hasattr(structure := found.get("structure"), "as_dict"):
-        found["structure"] = structure.as_dict()
+    if callable(as_dict := getattr(found.get("structure"), "as_dict", None)):
+        found["structure"] = as_dict()
     return found
 
 
