@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _SYMPREC = 0.1
 _SMALL_CORRECTION_EV = 1e-9
+_ZERO_EV = 1e-6  # per cell; no element has this total energy
 _OXIDE = {"hydroxide": "oxide", "oxide": "hydroxide"}
 """Kinds of oxygen that are corrected alike."""
 _ATTRIBUTES = (
@@ -218,18 +219,26 @@ def _read(entry: Mapping[str, Any], rules: ImportRules) -> ReferenceEnergy:
 
 
 def _content(entry: Mapping[str, Any], rules: ImportRules) -> _Content:
-    if "composition" not in entry:
+    structure, composition, of_species = None, entry.get("composition"), {}
+    if composition is not None:
+        composition, of_species = read_composition(composition)
+        structure = read_structure(entry.get("structure"), composition)
+    elif (structure := read_structure(entry.get("structure"), None)) is not None:
+        composition = structure.composition
+    else:
         raise ValueError("no entry: it has no composition")
-    composition, of_species = read_composition(entry["composition"])
     if entry.get("energy") is None:
         raise TypeError("no energy")
+    energy = number_of(entry["energy"], "energy", "eV")
+    if len(composition) == 1 and abs(energy) < _ZERO_EV:
+        raise ValueError("an element at 0 eV: an energy of formation, no total energy")
     return _Content(
         _name(entry),
         entry["data"],
         entry["parameters"],
-        number_of(entry["energy"], "energy", "eV"),
+        energy,
         composition,
-        read_structure(entry.get("structure"), composition),
+        structure,
         _oxidation_states(entry, composition, of_species, rules),
     )
 
