@@ -102,17 +102,14 @@ def plausible_energies(imported: Imported, engine_name: str) -> Imported:
     """
     used, rejected = imported
     known = [
-        energy
-        for energy in known_energies(engine_name).values()
-        if energy.rejected is None and energy.energy_per_atom is not None
+        (one.phase_id, one.formula, one.energy_per_atom)
+        for one in known_energies(engine_name).values()
+        if one.rejected is None and one.energy_per_atom is not None
     ]
     if not known or not used:
         return imported
-    hull = Hull(
-        [energy.formula for energy in known],
-        [energy.energy_per_atom for energy in known],  # type: ignore[misc] # no None
-        ids=[energy.phase_id for energy in known],
-    )
+    names, formulas, energies = zip(*known, strict=True)
+    hull = Hull(formulas, energies, ids=names)
     kept: list[ReferenceEnergy] = []
     refused = list(rejected)
     for energy in used:

@@ -219,7 +219,8 @@ def _read(entry: Mapping[str, Any], rules: ImportRules) -> ReferenceEnergy:
 
 
 def _content(entry: Mapping[str, Any], rules: ImportRules) -> _Content:
-    structure, composition, of_species = None, entry.get("composition"), {}
+    of_species: Mapping[str, float] = {}
+    composition = entry.get("composition")
     if composition is not None:
         composition, of_species = read_composition(composition)
         structure = read_structure(entry.get("structure"), composition)
