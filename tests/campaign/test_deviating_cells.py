@@ -8,7 +8,6 @@ from hts_battery.campaign.deviating_cells import DeviatingCells
 from hts_battery.schemas.campaign import StructureSpec
 from hts_battery.schemas.candidate import Candidate
 
-
 TWO = Fraction(2)
 
 
