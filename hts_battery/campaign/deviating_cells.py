@@ -9,6 +9,7 @@ from hts_battery.schemas.candidate import candidate_id
 from hts_battery.schemas.formula import canonical_formula, display_formula
 from hts_battery.structures.prototypes import prototype_of_family
 from hts_battery.structures.representation import represent
+from hts_battery.structures.sizes import atoms_per_formula_unit, least_formula_units
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,16 +45,19 @@ class DeviatingCells:
         self._structure = structure
         self._holders: dict[str, list[str]] = defaultdict(list)
         self.found: list[DeviatingCell] = []
+        self.too_small = 0
 
     def look_at(self, candidate: Candidate) -> None:
         """
-        Note whether the cell of a candidate holds something else.
+        Note whether the cell of a candidate holds something else, or is too small.
 
         Raises
         ------
         OrderingError
             If no cell holds the candidate closely enough.
         """
+        if self._structure.atoms is not None:
+            self.too_small += self._is_too_small(candidate, self._structure.atoms)
         if not self._structure.max_deviation:
             return
         held = represent(
@@ -73,6 +77,12 @@ class DeviatingCells:
                 )
             )
 
+    @staticmethod
+    def _is_too_small(candidate: Candidate, atoms: int) -> bool:
+        assignment = candidate.assignment
+        least = least_formula_units(assignment, prototype_of_family(candidate.family))
+        return atoms < least * atoms_per_formula_unit(assignment)
+
     @property
     def shared(self) -> list[list[str]]:
         """Formulas of the candidates of each cell that several of them have."""
@@ -83,10 +93,17 @@ class DeviatingCells:
         return {
             "deviating": [cell._asdict() for cell in self.found],
             "shared_cells": self.shared,
+            "too_small": self.too_small,
         }
 
     def lines(self) -> Iterator[str]:
-        """Say how many there are, how far, and which; nothing where all are exact."""
+        """Say how many there are, how far, and which; nothing where all serve."""
+        if self.too_small:
+            yield (
+                f"{self.too_small:,} candidates are ordered in cells too small for a "
+                f"random solution (atoms {self._structure.atoms}): compounds, flagged, "
+                "and no upper bound; atoms null takes a cell that is large enough"
+            )
         if self.found:
             far = max(self.found, key=lambda cell: cell.deviation)
             yield (

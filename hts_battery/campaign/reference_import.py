@@ -10,13 +10,18 @@ from hts_battery.connections.materials_project import (
     THERMO_TYPE_GGA,
     THERMO_TYPE_R2SCAN,
 )
-from hts_battery.errors import ConfigurationError
+from hts_battery.errors import ConfigurationError, MissingReferenceError
 from hts_battery.flows.engines import engine
-from hts_battery.flows.references import checked_energy_file
-from hts_battery.schemas.formula import display_formula
+from hts_battery.flows.references import checked_energy_file, known_energies
+from hts_battery.schemas.formula import display_formula, parse_formula
 from hts_battery.schemas.reference import mean_oxidation_states
 from hts_battery.structures.reference_library import load_reference_phases
-from hts_battery.thermo.imported_entries import ImportRules, imported_energies
+from hts_battery.thermo.hull import Hull
+from hts_battery.thermo.imported_entries import (
+    ImportRules,
+    Rejection,
+    imported_energies,
+)
 from hts_battery.thermo.vasp_schemes import is_vasp, vasp_scheme
 
 if TYPE_CHECKING:
@@ -25,12 +30,14 @@ if TYPE_CHECKING:
 
     from hts_battery.connections.materials_project import MaterialsProject
     from hts_battery.schemas.reference import ReferenceEnergy
-    from hts_battery.thermo.imported_entries import Rejection
 
     Imported = tuple[tuple[ReferenceEnergy, ...], tuple[Rejection, ...]]
 
 _THERMO_TYPES = {"vasp-mp-gga": THERMO_TYPE_GGA, "vasp-mp24": THERMO_TYPE_R2SCAN}
 """Engine → kind of the Materials Project's energies that belong to its own."""
+# No compound lies this far below a mixture of others (K2SO4 from K2O and SO3, one of
+# the strongest salts: 0.9), no form of it below another; nothing relaxed lies above.
+_FAR_BELOW, _BELOW_OTHER_FORMS, _FAR_ABOVE = 1.2, 0.3, 2.0  # eV/atom
 
 
 def read_file(path: Path, *, engine_name: str, calculator: str | None) -> Imported:
@@ -74,7 +81,65 @@ def read_file(path: Path, *, engine_name: str, calculator: str | None) -> Import
             "entries, nor a file of `hts references compute --write`"
         )
     rules = import_rules(engine_name, calculator, source=f"file {path.name}")
-    return imported_energies(entries, rules)
+    return plausible_energies(imported_energies(entries, rules), engine_name)
+
+
+def plausible_energies(imported: Imported, engine_name: str) -> Imported:
+    """
+    Reject what cannot be an energy of the engine, by the energies that ship for it.
+
+    Entries say who computed them only by the user's word. An energy is refused where
+    the shipped phases of the engine decompose its composition into compounds alone and
+    lie further from it than compounds do: total energies of another functional, or
+    energies of formation.
+
+    Parameters
+    ----------
+    imported
+        Energies and rejections of an import.
+    engine_name
+        Engine whose hull they are for.
+    """
+    used, rejected = imported
+    known = [
+        (one.phase_id, one.formula, one.energy_per_atom)
+        for one in known_energies(engine_name).values()
+        if one.rejected is None and one.energy_per_atom is not None
+    ]
+    if not known or not used:
+        return imported
+    names, formulas, energies = zip(*known, strict=True)
+    hull = Hull(formulas, energies, ids=names)
+    kept: list[ReferenceEnergy] = []
+    refused = list(rejected)
+    for energy in used:
+        reason = _implausible(energy, hull)
+        if reason is None:
+            kept.append(energy)
+        else:
+            refused.append(Rejection(energy.phase_id, reason))
+    return tuple(kept), tuple(refused)
+
+
+def _implausible(energy: ReferenceEnergy, hull: Hull) -> str | None:
+    try:
+        found = hull.decomposition(energy.formula)
+    except MissingReferenceError:
+        return None
+    if energy.energy_per_atom is None or any(
+        len(parse_formula(phase.partition("-")[0])) == 1 for phase in found.amounts
+    ):
+        return None
+    above = energy.energy_per_atom - found.energy
+    lowest = _FAR_BELOW if len(found.amounts) > 1 else _BELOW_OTHER_FORMS
+    if -lowest <= above <= _FAR_ABOVE:
+        return None
+    side = "below" if above < 0 else "above"
+    return (
+        f"{abs(above):.2f} eV/atom {side} {', '.join(sorted(found.amounts))} of "
+        f"{energy.engine}: no total energy of {energy.calculator}; import it for the "
+        "engine that computed it"
+    )
 
 
 def import_rules(

@@ -99,7 +99,7 @@ def _check_element(symbol: str) -> None:
         raise ValueError(f"{symbol} is no element")
 
 
-def read_structure(value: object, composition: Composition) -> Structure | None:
+def read_structure(value: object, composition: Composition | None) -> Structure | None:
     """
     Read the cell of an entry: ordered, of its composition, no two atoms in one place.
 
@@ -111,7 +111,7 @@ def read_structure(value: object, composition: Composition) -> Structure | None:
     value
         Dictionary of a structure as pymatgen writes it, or None.
     composition
-        Composition of the entry.
+        Composition of the entry; None where only the structure says it.
 
     Returns
     -------
@@ -138,7 +138,7 @@ def read_structure(value: object, composition: Composition) -> Structure | None:
     sites = [mapping_of(site) for site in sites]
     symbols = [_symbol(site, number) for number, site in enumerate(sites, 1)]
     structure = Structure(lattice, symbols, _coordinates(sites, lattice))
-    if structure.composition != composition:
+    if composition is not None and structure.composition != composition:
         raise ValueError(
             f"the structure holds {structure.composition.formula}, the composition "
             f"{composition.formula}"

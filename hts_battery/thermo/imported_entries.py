@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _SYMPREC = 0.1
 _SMALL_CORRECTION_EV = 1e-9
+_ZERO_EV = 1e-6  # per cell; no element has this total energy
 _OXIDE = {"hydroxide": "oxide", "oxide": "hydroxide"}
 """Kinds of oxygen that are corrected alike."""
 _ATTRIBUTES = (
@@ -164,8 +165,8 @@ def _entry(given: object) -> dict[str, Any]:
     for part, keys in _READ.items():
         held = mapping_of(found.get(part))
         found[part] = {key: plain(held[key]) for key in keys if key in held}
-    if hasattr(structure := found.get("structure"), "as_dict"):
-        found["structure"] = structure.as_dict()
+    if callable(as_dict := getattr(found.get("structure"), "as_dict", None)):
+        found["structure"] = as_dict()
     return found
 
 
@@ -218,18 +219,27 @@ def _read(entry: Mapping[str, Any], rules: ImportRules) -> ReferenceEnergy:
 
 
 def _content(entry: Mapping[str, Any], rules: ImportRules) -> _Content:
-    if "composition" not in entry:
+    of_species: Mapping[str, float] = {}
+    composition = entry.get("composition")
+    if composition is not None:
+        composition, of_species = read_composition(composition)
+        structure = read_structure(entry.get("structure"), composition)
+    elif (structure := read_structure(entry.get("structure"), None)) is not None:
+        composition = structure.composition
+    else:
         raise ValueError("no entry: it has no composition")
-    composition, of_species = read_composition(entry["composition"])
     if entry.get("energy") is None:
         raise TypeError("no energy")
+    energy = number_of(entry["energy"], "energy", "eV")
+    if len(composition) == 1 and abs(energy) < _ZERO_EV:
+        raise ValueError("an element at 0 eV: an energy of formation, no total energy")
     return _Content(
         _name(entry),
         entry["data"],
         entry["parameters"],
-        number_of(entry["energy"], "energy", "eV"),
+        energy,
         composition,
-        read_structure(entry.get("structure"), composition),
+        structure,
         _oxidation_states(entry, composition, of_species, rules),
     )
 

@@ -228,7 +228,8 @@ def _sulfide_type_of(structure: Structure) -> str:
         sulfide_type,
     )
 
-    return str(sulfide_type(structure) or "sulfate")
+    found = sulfide_type(structure)  # type: ignore[no-untyped-call]  # pymatgen's
+    return str(found or "sulfate")
 
 
 def _sums(adjustments: tuple[EnergyAdjustment, ...]) -> dict[str, float]:

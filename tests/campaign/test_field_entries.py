@@ -16,7 +16,11 @@ from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 from pymatgen.core import Composition, Lattice, Structure
 from pymatgen.core.entries import ComputedEntry, ComputedStructureEntry
 
-from hts_battery.campaign.reference_import import import_rules, read_file
+from hts_battery.campaign.reference_import import (
+    import_rules,
+    plausible_energies,
+    read_file,
+)
 from hts_battery.thermo.hull import Hull
 from hts_battery.thermo.imported_entries import imported_energies
 
@@ -303,6 +307,44 @@ def test_a_relaxed_oxide_has_no_short_contact() -> None:
         assert "short_oxygen_contact" not in found.comparable.flags
 
 
+@pytest.mark.parametrize(
+    ("formula", "energy", "reason"),
+    [
+        ("Mg4 O4", -6.2, None),
+        (
+            "Mg4 O4",
+            -9.0,
+            "eV/atom below MgO of chgnet: no total energy of chgnet",
+        ),
+        ("Mg4 O4", -3.1, "eV/atom above MgO of chgnet"),  # its energy of formation
+        ("Mg2", -1.6, None),
+        # What falls apart into an element may be a new compound as well.
+        ("Mg2 Br1", -9.0, None),
+    ],
+)
+def test_an_energy_far_from_the_shipped_ones_is_another_calculators(
+    tmp_path: Path, formula: str, energy: float, reason: str | None
+) -> None:
+    atoms = Composition(formula).num_atoms
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps([ComputedEntry(formula, energy * atoms).as_dict()]))
+    used, rejected = read_file(path, engine_name="chgnet", calculator="chgnet 0.4.2")
+    assert len(used) == (reason is None)
+    assert [reason in one.reason for one in rejected] == [True] * (reason is not None)
+
+
+def test_energies_of_formation_show_by_their_elements() -> None:
+    zero = ComputedEntry("Mg2", 0.0, parameters={"run_type": "GGA"}).as_dict()
+    _, (rejected,) = imported([zero])
+    assert rejected.reason.startswith("an element at 0 eV: an energy of formation")
+
+
+def test_a_structure_says_the_composition_where_nothing_else_does() -> None:
+    bare = salt()
+    del bare["composition"]
+    assert imported([bare]) == imported([salt()])
+
+
 # The inputs of users' reports ----------------------------------------------------
 
 
@@ -407,8 +449,12 @@ def test_entries_that_say_no_settings_are_told_what_to_say(shared_data: Path) ->
         used, rejected = imported(entries, engine)
         assert used == ()
         assert all("state it as parameters.run_type" in one.reason for one in rejected)
-    # Whoever says which calculator it was is believed; exact repeats are taken once.
-    used, rejected = imported(entries, "chgnet")
-    assert len(used) == 633
-    assert all("repeats entry" in one.reason for one in rejected)
-    assert used[0].oxidation_states == {"Li": 1.0, "Mn": 3.5, "O": -2.0}
+    # They can be read, exact repeats once, but they are no energies of CHGNet.
+    found = imported(entries, "chgnet")
+    assert len(found[0]) == 633
+    assert all("repeats entry" in one.reason for one in found[1])
+    assert found[0][0].oxidation_states == {"Li": 1.0, "Mn": 3.5, "O": -2.0}
+    used, rejected = plausible_energies(found, "chgnet")
+    assert (len(used), len(rejected)) == (0, 638)
+    reasons = Counter("eV/atom below" in one.reason for one in rejected)
+    assert reasons == {True: 633, False: 5}
