@@ -82,9 +82,10 @@ def ranking_figure(
     axes.axvline(0, color=_INK, linewidth=1)
     axes.hlines(rows, hot, cold, colors=colours, linewidth=2, alpha=0.55)
     axes.scatter(cold, rows, color=_COLD, s=38, zorder=3, label="$E_\\mathrm{hull}$")
-    uppers = [doc["energy_above_hull_upper_at"].get(key) for doc in shown]
     upper = {
-        row: MEV_PER_EV * value for row, value in enumerate(uppers) if value is not None
+        row: MEV_PER_EV * doc["energy_above_hull_upper_at"][key]
+        for row, doc in enumerate(shown)
+        if key in doc["energy_above_hull_upper_at"]
     }
     _draw_doubt(axes, hot, unsure, upper)
     faces = [
@@ -96,8 +97,7 @@ def ranking_figure(
         words = f"$E_\\mathrm{{hull}}$({temperature:g} K) {sign} 0"
         axes.scatter([], [], color=colour, s=46, label=words)
     axes.set_yticks(rows, [_name(doc) for doc in shown], fontsize=9)
-    axes.invert_yaxis()
-    axes.set_xlim(left, max([*cold, *upper.values(), 0]) + 15)
+    axes.set(xlim=(left, max([*cold, *upper.values(), 0]) + 15))
     _decorate(axes, title)
     figure.savefig(path, dpi=160)
 
@@ -140,6 +140,7 @@ def _name(doc: dict[str, Any]) -> str:
 
 def _decorate(axes: Axes, title: str) -> None:
     """Axis, title, legend and grid; nothing that depends on the numbers."""
+    axes.invert_yaxis()
     axes.set_xlabel("energy above hull (meV/atom)")
     axes.set_title(title, loc="left", fontsize=11, pad=48)
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
