@@ -83,7 +83,7 @@ def same_cells(
     groups: dict[str, list[str]] = defaultdict(list)
     for name, cell in cells.items():
         groups[cell].append(name)
-    found = {}
+    found: dict[str, str] = {}
     for names in groups.values():
         nearest, *others = sorted(
             names, key=lambda name: (largest_deviation(deviations[name]), name)

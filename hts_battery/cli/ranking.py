@@ -122,7 +122,12 @@ def footer(summaries: Sequence[Summary], key: str) -> Iterator[str]:
     key
         Temperature like ``1473K``.
     """
-    from hts_battery.query.tables import count_words, mixing_notes, stable_counts
+    from hts_battery.query.tables import (
+        campaigns_text,
+        count_words,
+        mixing_notes,
+        stable_counts,
+    )
 
     if not summaries:
         return
@@ -130,6 +135,10 @@ def footer(summaries: Sequence[Summary], key: str) -> Iterator[str]:
     kelvin = key.removesuffix("K").replace("_", ".")
     yield f"{count_words(stable, certain)}: at or below the hull at {kelvin} K"
     yield from mixing_notes(summaries)
+    for doc in summaries:
+        numbers = doc["orderings_by_campaign"]
+        if numbers.keys() - {doc["campaign"]}:
+            yield f"{doc['formula']}: orderings of {campaigns_text(numbers)}"
     for source in dict.fromkeys(doc["uncertainty_source"] for doc in summaries):
         yield f"±: {source}"
     if any(doc["open_at"].get(key) for doc in summaries):

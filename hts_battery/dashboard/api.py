@@ -183,6 +183,7 @@ def _add_summaries(
                 "elements": counts.elements,
                 "candidates": counts.present.tolist(),
                 "stable": counts.stable.tolist(),
+                "certain": counts.certain.tolist(),
             }
         )
 

@@ -96,6 +96,9 @@ class AggregatesDoc(Document):
     stable: list[list[int]] = Field(
         description="Those of them with E_hull(T) <= 0 at the temperature."
     )
+    certain: list[list[int]] = Field(
+        description="Those of the stable ones whose label is not open."
+    )
 
 
 class BuildsAnswer(Document):
@@ -113,6 +116,8 @@ class ChangeRow(Document):
     temperature: float = Field(description="In K.")
     before_label: str | None = Field(description="GS, LS, US; null if not judged.")
     after_label: str | None = Field(description="The same now.")
+    before_open: bool = Field(description="Whether the label before might turn.")
+    after_open: bool = Field(description="The same now.")
     before: float | None = Field(description="E_hull at the temperature, eV/atom.")
     after: float | None = Field(description="The same now.")
     before_hull_version: str | None = Field(description="Hull of before.")
@@ -121,6 +126,7 @@ class ChangeRow(Document):
     run_ids: list[str] = Field(description="Runs that changed it.")
     change: float | None = Field(description="after - before, eV/atom.")
     flipped: bool = Field(description="Whether it has another label, or none.")
+    certain: bool = Field(description="Whether it flipped and neither label was open.")
 
 
 class ChangesAnswer(Document):

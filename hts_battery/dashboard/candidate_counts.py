@@ -22,6 +22,8 @@ class PairCounts:
     """Candidates that hold both; on the diagonal, that hold the element."""
     stable: NDArray[np.int64]
     """Those of them on or below the hull."""
+    certain: NDArray[np.int64]
+    """Those of the stable ones whose label is not open."""
 
     @property
     def share(self) -> NDArray[np.float64]:
@@ -47,14 +49,19 @@ def pair_counts(
     """
     chosen = columns.of_campaign(campaign)
     holds = (columns.amounts[chosen] > 0).astype(np.float32)
-    below = (columns.at(temperature)[chosen] <= 0).astype(np.float32)
+    below = columns.at(temperature)[chosen] <= 0
+    sure = below & ~columns.open(temperature)[chosen]
     present = np.rint(holds.T @ holds).astype(np.int64)
-    stable = np.rint((holds * below[:, None]).T @ holds).astype(np.int64)
+    stable, certain = (
+        np.rint((holds * which[:, None]).T @ holds).astype(np.int64)
+        for which in (below.astype(np.float32), sure.astype(np.float32))
+    )
     used = np.flatnonzero(np.diag(present) > 0)
     return PairCounts(
         tuple(columns.elements[number] for number in used),
         present[np.ix_(used, used)],
         stable[np.ix_(used, used)],
+        certain[np.ix_(used, used)],
     )
 
 
@@ -76,6 +83,7 @@ def metals_only(counts: PairCounts) -> PairCounts:
         tuple(counts.elements[number] for number in kept),
         counts.present[np.ix_(kept, kept)],
         counts.stable[np.ix_(kept, kept)],
+        counts.certain[np.ix_(kept, kept)],
     )
 
 
@@ -86,7 +94,7 @@ def stable_counts(
     columns: Columns, *, campaign: str | None, temperatures: NDArray[np.float64]
 ) -> NDArray[np.int64]:
     """
-    Count the candidates on or below the hull at each temperature.
+    Count the candidates on or below the hull at each temperature, and the certain ones.
 
     Parameters
     ----------
@@ -96,12 +104,11 @@ def stable_counts(
         Name; all if none.
     temperatures
         In K.
+
+    Returns
+    -------
+    array
+        Two rows: stable, and of them certain.
     """
-    chosen = columns.of_campaign(campaign)
-    return np.array(
-        [
-            int((columns.at(float(kelvin))[chosen] <= 0).sum())
-            for kelvin in temperatures
-        ],
-        np.int64,
-    )
+    found = [columns.stable(campaign, float(kelvin)) for kelvin in temperatures]
+    return np.array(found, np.int64).T

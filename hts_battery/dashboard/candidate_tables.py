@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 from dash import dcc, html
 
 from hts_battery.dashboard.parts import MEV, aria, millis, table
+from hts_battery.query.builds import label_words
+from hts_battery.schemas.thermo import EntropyOptions
+from hts_battery.thermo.mixing import mixing_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,6 +41,7 @@ def terms(data: CandidateData) -> Component:
         ("standard uncertainty", "uncertainty", MEV, "meV/atom"),
         ("may fall by known compositions", "hull_depth_risk", MEV, "meV/atom"),
         ("may fall by reported ones", "hull_depth_risk_reported", MEV, "meV/atom"),
+        ("probability of E_hull(T) ≤ 0", "probability_stable", 1.0, ""),
     )
     return table(
         ("term", "unit", *headings),
@@ -48,11 +52,46 @@ def terms(data: CandidateData) -> Component:
                 *(_number(doc["result"].get(field), scale) for doc in records),
             )
             for name, field, scale, unit in rows
+        ]
+        + [
+            (
+                "label",
+                "",
+                *(
+                    label_words(doc["result"]["label"], is_open=doc["result"]["open"])
+                    for doc in records
+                ),
+            ),
+            *_other_mixings(records),
         ],
         caption="How E_hull(T) is made; all signed",
         numbers=headings,
         row_headings=True,
     )
+
+
+def _other_mixings(records: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+    """Write E_hull(T) under other mixings, a row each."""
+    named = [
+        {
+            mixing_words(EntropyOptions.model_validate(other["options"])): other
+            for other in record["result"]["other_mixings"]
+        }
+        for record in records
+    ]
+    return [
+        (
+            f"E_hull(T), {words}",
+            "meV/atom",
+            *(
+                _number(found[words]["energy_above_hull"], MEV)
+                if words in found
+                else "-"
+                for found in named
+            ),
+        )
+        for words in dict.fromkeys(words for found in named for words in found)
+    ]
 
 
 def _number(value: float | None, scale: float) -> str:
@@ -79,7 +118,8 @@ def entropy_terms(data: CandidateData) -> Component:
     return table(
         ("sublattice", "sites", "mixes", "µeV/K", "counted"),
         rows,
-        caption="Ideal mixing entropy per formula unit",
+        caption="Ideal mixing entropy per formula unit; counted: "
+        + data.summaries[0]["mixing"],
         numbers=("µeV/K",),
         row_headings=True,
     )

@@ -33,6 +33,8 @@ class ChordPairs:
     """Pair → stable candidates that hold both."""
     reported: frozenset[Pair]
     """Pairs that stand together in a competing phase."""
+    certain: Mapping[Pair, int]
+    """Pair → those of the stable candidates whose label is not open."""
 
     @property
     def both(self) -> tuple[Pair, ...]:
@@ -110,7 +112,8 @@ def chord_figure(pairs: ChordPairs) -> go.Figure:
     ):
         for number, pair in enumerate(frozenset(pairs.drawn).intersection(group)):
             first, second = sorted(pair)
-            words = f"{pair_name(pair)}: {pairs.predicted[pair]} stable; {name}"
+            words = f"{pair_name(pair)}: {pairs.predicted[pair]} stable, of them "
+            words += f"{pairs.certain[pair]} certain; {name}"
             shown.add_scatter(
                 **_closed(_ribbon(ends[pair, first], ends[pair, second])),
                 fillcolor=colour,

@@ -155,22 +155,26 @@ def stable_figure(
     temperatures
         In K.
     counts
-        Candidates on or below the hull.
+        Two rows: candidates on or below the hull, and the certain ones of them.
     temperature
         The one that is marked.
     """
     shown = go.Figure()
-    shown.add_scatter(
-        x=temperatures,
-        y=counts,
-        mode="lines",
-        line={"color": BLUE, "width": 3},
-        hovertemplate="%{x:.0f} K: %{y} stable<extra></extra>",
-    )
+    for row, name, dash in zip(
+        counts, ("stable", "certain"), ("solid", "dash"), strict=True
+    ):
+        shown.add_scatter(
+            x=temperatures,
+            y=row,
+            mode="lines",
+            name=name,
+            line={"color": BLUE, "width": 3, "dash": dash},
+            hovertemplate="%{x:.0f} K: %{y} " + name + "<extra></extra>",
+        )
     shown.add_vline(x=temperature, line={"color": ORANGE, "width": 2, "dash": "dot"})
     return styled(
         shown,
-        showlegend=False,
+        showlegend=True,
         xaxis={"title": {"text": "temperature (K)"}},
         yaxis={"title": {"text": "stable candidates"}, "rangemode": "tozero"},
     )
@@ -197,7 +201,7 @@ def pair_figure(counts: PairCounts, *, shares: bool) -> go.Figure:
             x=names,
             y=names,
             z=values,
-            customdata=np.dstack([counts.stable, counts.present]),
+            customdata=np.dstack([counts.stable, counts.present, counts.certain]),
             # From the lowest to the highest, or a map of much the same has one colour.
             zmin=float(low),
             zmax=float(max(high, low + 0.01)),
@@ -212,8 +216,8 @@ def pair_figure(counts: PairCounts, *, shares: bool) -> go.Figure:
             },
             xgap=1,
             ygap=1,
-            hovertemplate="%{y} with %{x}: %{customdata[0]} of %{customdata[1]} stable"
-            "<extra></extra>",
+            hovertemplate="%{y} with %{x}: %{customdata[0]} of %{customdata[1]} "
+            "stable, of them %{customdata[2]} certain<extra></extra>",
         )
     )
     return styled(

@@ -12,7 +12,7 @@ import numpy as np
 from hts_battery.schemas.formula import parse_formula
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -26,10 +26,17 @@ FIELDS = (
     "elements",
     "energy_above_hull",
     "energy_above_hull_at",
+    "energy_above_hull_upper_at",
+    "energy_above_hull_other_at",
     "entropy",
     "mixing_temperature",
     "uncertainty",
     "n_orderings",
+    "n_random_orderings",
+    "calculated_formula",
+    "deviation",
+    "mixing",
+    "other_mixing",
     "flags",
 )
 """Fields of a summary that are held in memory."""
@@ -55,6 +62,13 @@ class Columns:
     """Ideal mixing entropy, eV/K per atom."""
     stored: Mapping[float, NDArray[np.float64]]
     """Temperature in K → E_hull there as built, eV/atom; NaN where not built."""
+    gaps: NDArray[np.float64]
+    """Mean of the random orderings minus the lowest one, eV/atom; NaN without any."""
+    uncertainties: NDArray[np.float64]
+    """Standard deviation of E_hull, eV/atom; NaN where not known."""
+    other_entropies: NDArray[np.float64]
+    """Mixing entropy that is counted minus that of the other convention, eV/K per
+    atom; NaN where that is not known."""
     elements: tuple[str, ...]
     """Symbols of the columns of ``amounts``, alphabetical."""
     amounts: NDArray[np.float32]
@@ -86,6 +100,9 @@ class Columns:
                 )
                 for key in keys
             },
+            gaps=_floats(map(_gap, ordered)),
+            uncertainties=_floats(doc["uncertainty"] for doc in ordered),
+            other_entropies=_floats(map(_other_entropy, ordered)),
             elements=tuple(elements),
             amounts=_amounts(ordered, elements),
             campaigns=tuple(campaigns),
@@ -99,6 +116,39 @@ class Columns:
         linear = self.energies - temperature * self.entropies
         built = self.stored.get(temperature)
         return linear if built is None else np.where(np.isnan(built), linear, built)
+
+    def upper(self, temperature: float) -> NDArray[np.float64]:
+        """Return the mean of the random orderings at a temperature, eV/atom."""
+        return self.at(temperature) + self.gaps
+
+    def other(self, temperature: float) -> NDArray[np.float64]:
+        """Return E_hull at a temperature had the other mixing been counted, eV/atom."""
+        return self.at(temperature) + temperature * self.other_entropies
+
+    def open(self, temperature: float) -> NDArray[np.bool_]:
+        """
+        Say which labels may turn at a temperature in K.
+
+        As :func:`~hts_battery.thermo.estimates.is_open`; what is not known opens none.
+        """
+        hot = self.at(temperature)
+        near = np.abs(hot) < self.uncertainties
+        crossed = ~np.isnan(self.gaps) & ((hot <= 0) != (hot + self.gaps <= 0))
+        return np.asarray(near | crossed)
+
+    def stable(self, campaign: str | None, temperature: float) -> tuple[int, int]:
+        """
+        Count what is stable at a temperature, and what of it is certain.
+
+        Parameters
+        ----------
+        campaign
+            Name; every campaign if none.
+        temperature
+            In K.
+        """
+        below = self.of_campaign(campaign) & (self.at(temperature) <= 0)
+        return int(below.sum()), int((below & ~self.open(temperature)).sum())
 
     def of_campaign(self, campaign: str | None) -> NDArray[np.bool_]:
         """Say which rows belong to a campaign; all do to none."""
@@ -132,6 +182,26 @@ class Columns:
 
 
 _MOST_ORDERS = 32
+
+
+def _floats(values: Iterable[float | None]) -> NDArray[np.float64]:
+    """Write what is not known as NaN."""
+    return np.array([np.nan if one is None else one for one in values], float)
+
+
+def _gap(doc: Mapping[str, Any]) -> float | None:
+    """Bounds lie equally far apart at every temperature."""
+    for key, upper in doc["energy_above_hull_upper_at"].items():
+        return float(upper - doc["energy_above_hull_at"][key])
+    return None
+
+
+def _other_entropy(doc: Mapping[str, Any]) -> float | None:
+    """Divide what the other convention adds by the temperature of a stored one."""
+    for key, other in doc["energy_above_hull_other_at"].items():
+        if temperature := kelvin(key):
+            return float(other - doc["energy_above_hull_at"][key]) / temperature
+    return None
 
 
 def kelvin(key: str) -> float:
@@ -236,7 +306,9 @@ def latest_run(reader: BoundedReader) -> str | None:
 def read_latest_build(reader: BoundedReader) -> LatestBuild:
     """Read all that the pages show of every candidate."""
     run_id = latest_run(reader)
-    columns = Columns.of(reader.find("summary", {}, fields=FIELDS))
+    # A calculated cell that several candidates share is shown once.
+    own = {"same_cell_as": None}
+    columns = Columns.of(reader.find("summary", own, fields=FIELDS))
     references = reader.find("entries", {"kind": "reference"}, fields=["elements"])
     return LatestBuild(
         run_id,

@@ -36,7 +36,13 @@ from hts_battery.dashboard.parts import (
 )
 from hts_battery.dashboard.structure_view import structure_figure, structure_words
 from hts_battery.dashboard.structures import final_structures
+from hts_battery.query.builds import label_words
 from hts_battery.query.tables import campaigns_text
+from hts_battery.thermo.estimates import (
+    is_open,
+    probability_stable,
+    stability_label,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,6 +100,7 @@ def _layout(sources: Sources, shown: str) -> Component:
                 className="lead",
             ),
             *_warnings(first),
+            *_calculated(first),
             html.Div(id="candidate-cards", **aria(live="polite")),
             html.Div(
                 [_cell_panel(data), figure("candidate-lines", "E_hull over T.")],
@@ -150,7 +157,13 @@ def _choice(candidate_id: str, data: CandidateData) -> Component:
                         str(doc["n_orderings"]),
                         millis(doc["energy_above_hull"]),
                         *(millis(doc["energy_above_hull_at"].get(key)) for key in keys),
-                        ", ".join(str(doc["label_at"].get(key, "-")) for key in keys),
+                        ", ".join(
+                            label_words(
+                                doc["label_at"].get(key),
+                                is_open=bool(doc["open_at"].get(key)),
+                            )
+                            for key in keys
+                        ),
                     )
                     for doc in data.summaries
                 ],
@@ -170,6 +183,30 @@ def _warnings(summary: Mapping[str, Any]) -> list[Component]:
             [
                 html.Strong("Mind: "),
                 "; ".join(summary["flags"]),
+            ],
+            className="warning",
+            role="note",
+        )
+    ]
+
+
+def _calculated(summary: Mapping[str, Any]) -> list[Component]:
+    """Say what was calculated, where that is not the candidate."""
+    if not summary["deviation"]:
+        return []
+    shared = summary["same_cell_as"]
+    words = (
+        f" off by {summary['deviation']:g} atoms of an element per formula unit: all "
+        "numbers are those of the calculated cell."
+    )
+    ranked = [" It is ranked as ", candidate_link(shared, shared), "."]
+    return [
+        html.Div(
+            [
+                html.Strong("Calculated: "),
+                *formula_parts(summary["calculated_formula"]),
+                words,
+                *(ranked if shared else ()),
             ],
             className="warning",
             role="note",
@@ -212,8 +249,8 @@ def _ordering_figure(data: CandidateData) -> Component:
     spread = data.summaries[0]["ordering_spread"]
     return figure(
         "orderings",
-        f"{len(used)} orderings; standard deviation of the random ones "
-        f"{millis(spread)} meV/atom.",
+        f"{len(used)} orderings; ordering spread (standard deviation of the random "
+        f"ones) {millis(spread)} meV/atom.",
         orderings_figure(energies, methods),
     )
 
@@ -264,19 +301,41 @@ def _register(app: Dash, sources: Sources) -> None:
 def _cards(summary: Mapping[str, Any], temperature: float, hot: float) -> Component:
     mixing = summary["mixing_temperature"]
     unsure = summary["uncertainty"]
-    labels = ", ".join(
-        f"{label} at {key.replace('_', '.').replace('K', ' K')}"
-        for key, label in summary["label_at"].items()
+    gap = next(
+        (
+            upper - summary["energy_above_hull_at"][key]
+            for key, upper in summary["energy_above_hull_upper_at"].items()
+        ),
+        None,
     )
+    upper = None if gap is None else hot + gap
+    label = stability_label(
+        summary["energy_above_hull"], summary["entropy"], temperature
+    )
+    doubtful = is_open(hot, lower=hot, upper=upper, uncertainty=unsure)
+    chance = probability_stable(hot, unsure)
     return cards(
         [
             card("E_hull", f"{millis(summary['energy_above_hull'])}", "meV/atom"),
             card(f"E_hull({temperature:g} K)", millis(hot), "meV/atom"),
             card("T_mix", "-" if mixing is None else f"{mixing:.0f}", "K"),
             card("entropy", f"{1e6 * summary['entropy']:.1f}", "µeV/K per atom"),
-            card("uncertainty", millis(unsure), "meV/atom"),
-            card("label", labels.split(",")[-1].split(" at ")[0], labels),
+            card("random mean", millis(upper), _orderings_words(summary)),
+            card("uncertainty", f"±{millis(unsure)}", summary["uncertainty_source"]),
+            card("ordering spread", millis(summary["ordering_spread"]), "meV/atom"),
+            card(
+                f"label at {temperature:g} K",
+                label_words(label, is_open=doubtful),
+                "P(stable) " + ("not known" if chance is None else f"{chance:.2f}"),
+            ),
         ]
+    )
+
+
+def _orderings_words(summary: Mapping[str, Any]) -> str:
+    return (
+        f"meV/atom, {summary['n_random_orderings']} of {summary['n_orderings']} "
+        "orderings"
     )
 
 

@@ -138,6 +138,10 @@ def chord_pairs(counts: PairCounts, reported: frozenset[frozenset[str]]) -> Chor
             for row, column in zip(rows, columns, strict=True)
         },
         reported,
+        {
+            frozenset((names[row], names[column])): int(counts.certain[row, column])
+            for row, column in zip(rows, columns, strict=True)
+        },
     )
 
 
@@ -153,14 +157,18 @@ def _tables(pairs: ChordPairs) -> Component:
             html.Summary("The pairs as a table"),
             *(
                 table(
-                    ("pair", "stable candidates"),
+                    ("pair", "stable candidates", "of them certain"),
                     [
-                        (pair_name(pair), f"{pairs.predicted.get(pair, 0):,}")
+                        (
+                            pair_name(pair),
+                            f"{pairs.predicted.get(pair, 0):,}",
+                            f"{pairs.certain.get(pair, 0):,}",
+                        )
                         for pair, found in named
                         if found == kind
                     ][:_LISTED],
                     caption=f"{kind}, the {_LISTED} most frequent",
-                    numbers=("stable candidates",),
+                    numbers=("stable candidates", "of them certain"),
                     row_headings=True,
                 )
                 for kind in kinds

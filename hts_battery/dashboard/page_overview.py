@@ -18,9 +18,9 @@ from hts_battery.dashboard.parts import (
     cards,
     chosen,
     heading,
-    millis,
     table,
 )
+from hts_battery.dashboard.ranked_rows import table_row
 from hts_battery.schemas.state import CandidateState
 
 if TYPE_CHECKING:
@@ -83,20 +83,29 @@ def overview(
     """
     columns = latest.columns
     mine = columns.of_campaign(campaign)
-    cold, hot = columns.energies[mine], columns.at(temperature)[mine]
+    hot = columns.at(temperature)[mine]
     members = sum(
         one.candidates for one in latest.progress if campaign in (None, one.campaign)
     )
-    stable, always = int((hot <= 0).sum()), int((cold <= 0).sum())
-    share = f"{100 * stable / len(hot):.1f} % of the ranked" if len(hot) else ""
+    stable, certain = columns.stable(campaign, temperature)
+    always, always_certain = columns.stable(campaign, 0.0)
+    share = f", {100 * stable / len(hot):.1f} % of the ranked" if len(hot) else ""
     return [
         cards(
             [
                 card("candidates", f"{members:,}"),
                 card("ranked", f"{len(hot):,}", "with a stability"),
-                card(f"stable at {temperature:g} K", f"{stable:,}", share),
-                card("stable without entropy", f"{always:,}"),
-                card("by entropy alone", f"{stable - always:,}"),
+                card(
+                    f"stable at {temperature:g} K",
+                    f"{stable:,}",
+                    f"of them {certain:,} certain{share}",
+                ),
+                card(
+                    "stable without entropy",
+                    f"{always:,}",
+                    f"of them {always_certain:,} certain",
+                ),
+                card("by entropy alone", f"{stable - always:,}", "open ones included"),
             ]
         ),
         _progress(latest, campaign, states),
@@ -145,30 +154,56 @@ def _now(status: CampaignStatus | None) -> str:
 
 
 def _first(columns: Columns, campaign: str | None, temperature: float) -> Component:
-    hot = columns.at(temperature)
-    rows = []
-    for rank, row in enumerate(columns.ranking(campaign, temperature)[:_SHOWN], 1):
-        doc = columns.rows[row]
-        mixing = doc["mixing_temperature"]
-        rows.append(
-            (
-                rank,
-                candidate_link(
-                    doc["candidate_id"], doc["formula"], campaign=doc["campaign"]
-                ),
-                doc["campaign"],
-                millis(float(columns.energies[row])),
-                millis(float(hot[row])),
-                "-" if mixing is None else f"{mixing:.0f}",
-            )
+    order = columns.ranking(campaign, temperature)[:_SHOWN]
+    found = [
+        table_row(columns, int(row), rank, temperature)
+        for rank, row in enumerate(order, 1)
+    ]
+    rows = [
+        (
+            one["rank"],
+            candidate_link(
+                one["candidate_id"], one["formula"], campaign=one["campaign"]
+            ),
+            one["campaign"],
+            *(
+                "-" if one[name] is None else f"{one[name]:.1f}"
+                for name in ("cold", "hot", "upper")
+            ),
+            one["n"],
+            "-" if one["unsure"] is None else f"±{one['unsure']:.1f}",
+            one["label"],
+            "-" if one["chance"] is None else f"{one['chance']:.2f}",
+            "-" if one["other"] is None else f"{one['other']:.1f}",
+            "-" if one["mixing"] is None else one["mixing"],
         )
-    headings = ("", "candidate", "campaign", "E_hull", f"at {temperature:g} K", "T_mix")
-    return table(
-        headings,
-        rows,
-        caption=f"Most stable at {temperature:g} K (E_hull in meV/atom, T_mix in K)",
-        numbers=("", *headings[3:]),
+        for one in found
+    ]
+    numbers = ("E_hull", f"at {temperature:g} K", "random mean", "n", "±")
+    notes = dict.fromkeys(
+        (columns.rows[row]["mixing"], columns.rows[row]["other_mixing"])
+        for row in order
     )
+    return html.Div(
+        [
+            table(
+                ("", "candidate", "campaign", *numbers, "label", *_LAST),
+                rows,
+                caption=f"Most stable at {temperature:g} K (E_hull in meV/atom, T_mix "
+                "in K): lowest of n orderings, mean of the random ones, standard "
+                "uncertainty, P of E_hull(T) ≤ 0, and had the other mixing been "
+                "counted",
+                numbers=("", *numbers, *_LAST),
+            ),
+            *(
+                html.P(f"Mixing counted: {counted}; other: {other}.", className="note")
+                for counted, other in notes
+            ),
+        ]
+    )
+
+
+_LAST = ("P", "other mixing", "T_mix")
 
 
 PAGE = Page("/", "Overview", _layout, _register)

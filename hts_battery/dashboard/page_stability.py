@@ -25,6 +25,7 @@ from hts_battery.dashboard.parts import (
     figure,
     heading,
 )
+from hts_battery.query.tables import count_words
 
 if TYPE_CHECKING:
     from dash import Dash
@@ -74,10 +75,11 @@ def _register(app: Dash, sources: Sources) -> None:
         name = chosen(campaign)
         mine = columns.of_campaign(name)
         cold, hot = columns.energies[mine], columns.at(temperature)[mine]
-        stable = int((hot <= 0).sum())
+        stable, certain = columns.stable(name, temperature)
         headline = (
-            f"{stable:,} of {len(hot):,} candidates are on or below the hull at "
-            f"{temperature:g} K; {int((cold <= 0).sum()):,} are without entropy."
+            f"Of {len(hot):,} candidates {count_words(stable, certain)}, are on or "
+            f"below the hull at {temperature:g} K; without entropy "
+            f"{count_words(*columns.stable(name, 0.0))}."
         )
         middle = (
             f"Half of the candidates lie below {1000 * np.median(hot):.0f} meV/atom at "
@@ -96,7 +98,8 @@ def _register(app: Dash, sources: Sources) -> None:
             entropy_figure(cold, columns.entropies[mine], temperature),
             (
                 "Candidates by mixing entropy and E_hull without entropy. The line has "
-                f"the slope {temperature:g} K; the {stable:,} below it are stable."
+                f"the slope {temperature:g} K; the {stable:,} below it are stable, "
+                f"of them {certain:,} certain."
             ),
             stable_figure(_GRID, counts, temperature),
         )

@@ -12,7 +12,6 @@ from pydantic import BaseModel, Field
 
 from hts_battery.dashboard.callbacks import in_thread
 from hts_battery.dashboard.parts import (
-    MEV,
     CampaignChoice,
     Kelvin,
     Page,
@@ -22,10 +21,14 @@ from hts_battery.dashboard.parts import (
     heading,
     labelled,
 )
+from hts_battery.dashboard.ranked_rows import table_row
 from hts_battery.dashboard.summaries import matching_rows
 from hts_battery.errors import HTSBatteryError
+from hts_battery.query.tables import count_words
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dash import Dash
     from dash.development.base_component import Component
     from numpy.typing import NDArray
@@ -37,7 +40,17 @@ _LARGEST_PAGE = 200
 
 FilterText = Annotated[str, Field(max_length=2000)] | None
 SortColumn = Literal[
-    "formula", "campaign", "family", "cold", "hot", "mixing", "entropy"
+    "formula",
+    "campaign",
+    "family",
+    "cold",
+    "hot",
+    "upper",
+    "unsure",
+    "chance",
+    "other",
+    "mixing",
+    "entropy",
 ]
 
 
@@ -62,7 +75,10 @@ def _layout(_sources: Sources, _rest: str) -> Component:
             *heading(
                 "Candidates",
                 "All candidates, the most stable at the chosen temperature first. "
-                "Energies in meV/atom. Sort by a column heading; filter in OPTIMADE's "
+                "Energies in meV/atom: the lowest ordering, the mean of the random "
+                "ones, the standard uncertainty ±, and had the other mixing been "
+                "counted. An open label may turn; ≈ names what was calculated "
+                "instead. Sort by a column heading; filter in OPTIMADE's "
                 "language.",
             ),
             labelled(
@@ -113,6 +129,12 @@ def _columns() -> list[dict[str, Any]]:
             "flex": 3,
         },
         {"field": "hot", "headerName": "E_hull(T)", **right, **tenths},
+        {"field": "upper", "headerName": "Random mean", **right, **tenths},
+        {"field": "n", "headerName": "n", **right, "sortable": False},
+        {"field": "unsure", "headerName": "±", **right, **tenths},
+        {"field": "label", "headerName": "Label", "sortable": False, "width": 110},
+        {"field": "chance", "headerName": "P(stable)", **right},
+        {"field": "other", "headerName": "Other mixing", **right, **tenths},
         {"field": "cold", "headerName": "E_hull", **right, **tenths},
         {"field": "mixing", "headerName": "T_mix (K)", **right},
         {"field": "entropy", "headerName": "S (µeV/K)", **right, **tenths},
@@ -161,7 +183,12 @@ def _register(app: Dash, sources: Sources) -> None:
             table_row(columns, int(row), ranks[int(row)], temperature)
             for row in shown[request.startRow : end]
         ]
-        words = f"{len(order):,} candidates, ranked by E_hull at {temperature:g} K"
+        hot, sure = columns.at(temperature)[order], ~columns.open(temperature)[order]
+        stable = count_words(int((hot <= 0).sum()), int(((hot <= 0) & sure).sum()))
+        words = (
+            f"{len(order):,} candidates, ranked by E_hull at {temperature:g} K; on or "
+            f"below the hull {stable}"
+        )
         return {"rowData": data, "rowCount": len(order)}, words
 
     app.clientside_callback(
@@ -209,9 +236,16 @@ def _keys(
 ) -> NDArray[Any]:
     if name == "hot":
         return columns.at(temperature)[order]
-    if name in ("cold", "entropy"):
-        found = columns.energies if name == "cold" else columns.entropies
-        return found[order]
+    arrays: dict[str, Callable[[], NDArray[np.float64]]] = {
+        "cold": lambda: columns.energies,
+        "entropy": lambda: columns.entropies,
+        "upper": lambda: columns.upper(temperature),
+        "unsure": lambda: columns.uncertainties,
+        "chance": lambda: -columns.at(temperature) / columns.uncertainties,
+        "other": lambda: columns.other(temperature),
+    }
+    if name in arrays:
+        return arrays[name]()[order]
     if name == "mixing":
         unknown = float("inf")
         return np.array(
@@ -221,43 +255,6 @@ def _keys(
             ]
         )
     return np.array([columns.rows[row][name] for row in order])
-
-
-def table_row(
-    columns: Columns, row: int, rank: int, temperature: float
-) -> dict[str, Any]:
-    """
-    Write one candidate as a row of the table.
-
-    Parameters
-    ----------
-    columns
-        All candidates.
-    row
-        Which one.
-    rank
-        Its place among those that are shown.
-    temperature
-        In K.
-    """
-    doc = columns.rows[row]
-    hot = doc["energy_above_hull"] - temperature * doc["entropy"]
-    if temperature in columns.stored:
-        hot = float(columns.at(temperature)[row])
-    mixing = doc["mixing_temperature"]
-    return {
-        "key": f"{doc['campaign']}/{doc['candidate_id']}",
-        "rank": rank,
-        "candidate_id": doc["candidate_id"],
-        "formula": doc["formula"],
-        "campaign": doc["campaign"],
-        "family": doc["family"],
-        "cold": round(MEV * doc["energy_above_hull"], 1),
-        "hot": round(MEV * hot, 1),
-        "mixing": None if mixing is None else round(mixing),
-        "entropy": round(1e6 * doc["entropy"], 1),
-        "flags": "; ".join(doc["flags"]),
-    }
 
 
 PAGE = Page("/candidates", "Candidates", _layout, _register)

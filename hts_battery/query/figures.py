@@ -47,6 +47,9 @@ def ranking_figure(
     """
     Draw E_hull without entropy and at a temperature, one line per candidate.
 
+    A bar is one standard uncertainty, a stroke the mean of the random orderings; the
+    circle of an open label is hollow; behind ≈ stands what was calculated instead.
+
     Parameters
     ----------
     summaries
@@ -72,36 +75,74 @@ def ranking_figure(
     figure = Figure(figsize=(8.6, 1.7 + 0.36 * len(shown)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    axes.axvspan(min([*hot, 0]) - 30, 0, color=_STABLE, alpha=0.07, linewidth=0)
+    unsure = [MEV_PER_EV * (doc["uncertainty"] or 0.0) for doc in shown]
+    ends = [value - one for value, one in zip(hot, unsure, strict=True)]
+    left = min([0.0, *ends]) - 15
+    axes.axvspan(left - 15, 0, color=_STABLE, alpha=0.07, linewidth=0)
     axes.axvline(0, color=_INK, linewidth=1)
     axes.hlines(rows, hot, cold, colors=colours, linewidth=2, alpha=0.55)
     axes.scatter(cold, rows, color=_COLD, s=38, zorder=3, label="$E_\\mathrm{hull}$")
-    axes.scatter(hot, rows, color=colours, s=46, zorder=3)
-    axes.scatter(
-        [],
-        [],
-        color=_STABLE,
-        s=46,
-        label=f"$E_\\mathrm{{hull}}$({temperature:g} K) ≤ 0",
-    )
-    axes.scatter(
-        [],
-        [],
-        color=_UNSTABLE,
-        s=46,
-        label=f"$E_\\mathrm{{hull}}$({temperature:g} K) > 0",
-    )
-    axes.set_yticks(rows, [formula_label(doc["formula"]) for doc in shown], fontsize=9)
-    axes.invert_yaxis()
-    axes.set_xlim(min([*hot, 0]) - 15, max([*cold, 0]) + 15)
+    upper = {
+        row: MEV_PER_EV * doc["energy_above_hull_upper_at"][key]
+        for row, doc in enumerate(shown)
+        if key in doc["energy_above_hull_upper_at"]
+    }
+    _draw_doubt(axes, hot, unsure, upper)
+    faces = [
+        "white" if doc["open_at"].get(key) else colour
+        for doc, colour in zip(shown, colours, strict=True)
+    ]
+    axes.scatter(hot, rows, facecolors=faces, edgecolors=colours, s=46, zorder=4)
+    for colour, sign in ((_STABLE, "≤"), (_UNSTABLE, ">")):
+        words = f"$E_\\mathrm{{hull}}$({temperature:g} K) {sign} 0"
+        axes.scatter([], [], color=colour, s=46, label=words)
+    axes.set_yticks(rows, [_name(doc) for doc in shown], fontsize=9)
+    axes.set(xlim=(left, max([*cold, *upper.values(), 0]) + 15))
     _decorate(axes, title)
     figure.savefig(path, dpi=160)
 
 
+def _draw_doubt(
+    axes: Axes,
+    hot: Sequence[float],
+    unsure: Sequence[float],
+    upper: dict[int, float],
+) -> None:
+    """Draw the uncertainty of each candidate and the mean of its random orderings."""
+    axes.errorbar(
+        hot,
+        range(len(hot)),
+        xerr=unsure,
+        fmt="none",
+        ecolor=_COLD,
+        elinewidth=0.8,
+        zorder=1,
+    )
+    axes.scatter(
+        list(upper.values()),
+        list(upper),
+        marker="|",
+        color=_INK,
+        s=60,
+        zorder=3,
+        label="random mean",
+    )
+    axes.scatter([], [], facecolors="white", edgecolors=_INK, s=46, label="open")
+
+
+def _name(doc: dict[str, Any]) -> str:
+    """Write a candidate, and below it what was calculated where that is another."""
+    name = formula_label(doc["formula"])
+    if not doc["deviation"]:
+        return name
+    return f"{name}\n≈ {formula_label(doc['calculated_formula'])}"
+
+
 def _decorate(axes: Axes, title: str) -> None:
     """Axis, title, legend and grid; nothing that depends on the numbers."""
+    axes.invert_yaxis()
     axes.set_xlabel("energy above hull (meV/atom)")
-    axes.set_title(title, loc="left", fontsize=11, pad=34)
+    axes.set_title(title, loc="left", fontsize=11, pad=48)
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.tick_params(length=0)

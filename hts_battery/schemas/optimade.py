@@ -31,6 +31,12 @@ _FIELDS: dict[str, tuple[str, str, str | None]] = {
     "ordering_spread": ("ordering_spread", "float", "eV/atom"),
     "hull_depth_risk": ("hull_depth_risk", "float", "eV/atom"),
     "hull_depth_risk_reported": ("hull_depth_risk_reported", "float", "eV/atom"),
+    "uncertainty_source": ("uncertainty_source", "string", None),
+    "mixing": ("mixing", "string", None),
+    "other_mixing": ("other_mixing", "string", None),
+    "calculated_formula": ("calculated_formula", "string", None),
+    "deviation": ("deviation", "float", None),
+    "same_cell_as": ("same_cell_as", "string", None),
     "n_references": ("n_references", "integer", None),
     "hull_version": ("hull_version", "string", None),
     "entry_id": ("entry_id", "string", None),
@@ -38,7 +44,40 @@ _FIELDS: dict[str, tuple[str, str, str | None]] = {
 }
 """Our property, named as in `hts query`, → field of a summary, type and unit."""
 
-_AT_TEMPERATURE = {"e_hull": "energy_above_hull_at", "label": "label_at"}
+_AT_TEMPERATURE: dict[str, tuple[str, str, str | None, str]] = {
+    "e_hull": (
+        "energy_above_hull_at",
+        "float",
+        "eV/atom",
+        "E_hull({} K) = E_hull - T·S of the lowest ordering, signed.",
+    ),
+    "e_hull_upper": (
+        "energy_above_hull_upper_at",
+        "float",
+        "eV/atom",
+        "E_hull({} K) with the mean energy of the random orderings, signed.",
+    ),
+    "e_hull_other": (
+        "energy_above_hull_other_at",
+        "float",
+        "eV/atom",
+        "E_hull({} K) had the other mixing been counted, signed.",
+    ),
+    "label": ("label_at", "string", None, "GS, LS or US at {} K, by the value alone."),
+    "open": (
+        "open_at",
+        "boolean",
+        None,
+        "Whether the label may turn at {} K: open bounds, or E_hull near 0.",
+    ),
+    "p_stable": (
+        "probability_stable_at",
+        "float",
+        None,
+        "Probability that E_hull({} K) <= 0, normal error of the uncertainty.",
+    ),
+}
+"""The same of properties at a temperature, with a description of it."""
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -73,17 +112,9 @@ def provider_fields(keys: Iterable[str]) -> list[dict[str, Any]]:
         kelvin = key.removesuffix("K").replace("_", ".")
         described += [
             _described(
-                temperature_property("e_hull", key),
-                "float",
-                "eV/atom",
-                f"E_hull({kelvin} K) = E_hull - T·S of the lowest ordering, signed.",
-            ),
-            _described(
-                temperature_property("label", key),
-                "string",
-                None,
-                f"GS, LS or US at {kelvin} K.",
-            ),
+                temperature_property(name, key), kind, unit, description.format(kelvin)
+            )
+            for name, (_, kind, unit, description) in _AT_TEMPERATURE.items()
         ]
     return described
 
@@ -152,7 +183,7 @@ def structure_properties(
         **{name: summary[field] for name, (field, _, _) in _FIELDS.items()},
         **{
             temperature_property(name, key): value
-            for name, field in _AT_TEMPERATURE.items()
+            for name, (field, *_) in _AT_TEMPERATURE.items()
             for key, value in summary[field].items()
         },
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hts_battery.schemas.thermo import (
     EntropyConvention,
@@ -76,7 +76,7 @@ def other_options(
     """
     by_element = options.species is SpeciesBasis.ELEMENT
     species = SpeciesBasis.OXIDATION_STATE if by_element else SpeciesBasis.ELEMENT
-    other: dict[str, object] = {"count_anions": not options.count_anions}
+    other: dict[str, Any] = {"count_anions": not options.count_anions}
     if nasicon:
         textbook = options.convention is EntropyConvention.TEXTBOOK
         other = {
@@ -85,7 +85,7 @@ def other_options(
             else EntropyConvention.TEXTBOOK,
             "sodium_sites": SodiumSites.TOGETHER,
         }
-        changes = [other, {"species": species}]
+        changes: list[dict[str, Any]] = [other, {"species": species}]
     else:
         changes = [other, {"species": species}, {**other, "species": species}]
     return tuple(options.model_copy(update=change) for change in changes)

@@ -44,6 +44,16 @@ def summary(number: int, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - an
         "energy_above_hull_at": {"0K": cold, "1473K": cold - 1473 * entropy},
         "energy_above_hull_upper_at": {"0K": cold, "1473K": cold - 1473 * entropy},
         "label_at": {"0K": "US", "1473K": "US"},
+        "open_at": {"0K": False, "1473K": True},
+        "probability_stable_at": {},
+        "energy_above_hull_other_at": {"0K": cold, "1473K": cold - 1000 * entropy},
+        "mixing": "cations and anions, by element",
+        "other_mixing": "cations only, by element",
+        "calculated_formula": f"Li1.{number}Mn0.5Ti0.2O1.7F0.3",
+        "same_cell_as": None,
+        "hull_depth_risk": 0.01,
+        "hull_depth_risk_reported": 0.0,
+        "hull_depth_reason": None,
         "uncertainty": None,
         "ordering_spread": None,
         "entropy": entropy,
@@ -55,7 +65,8 @@ def summary(number: int, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - an
         ],
         "n_orderings": 1,
         "n_random_orderings": 1,
-        "deviation": {"Mn": "1/10", "Ti": "-1/10"},
+        "deviation": 0.1,
+        "deviation_by_element": {"Mn": "1/10", "Ti": "-1/10"},
         "n_references": 12,
         "hull_version": "abc",
         "flags": ["releases gas", "contains, a comma"],
@@ -82,7 +93,13 @@ def test_rows_are_flat() -> None:
     assert rows[0]["energy_above_hull_upper_1473K"] < rows[0]["energy_above_hull"]
     assert rows[0]["label_1473K"] == "US"
     assert rows[0]["entropy_cation"] == 1.5e-4
-    assert rows[0]["deviation"] == "Mn1/10 Ti-1/10"
+    assert rows[0]["calculated_formula"] == "Li1.1Mn0.5Ti0.2O1.7F0.3"
+    assert rows[0]["deviation"] == 0.1
+    assert rows[0]["deviation_by_element"] == "Mn1/10 Ti-1/10"
+    assert rows[0]["open_1473K"] is True
+    assert rows[0]["other_mixing"] == "cations only, by element"
+    assert rows[0]["energy_above_hull_other_1473K"] > rows[0]["energy_above_hull_1473K"]
+    assert "probability_stable_1473K" not in rows[0]
     assert rows[0]["decomposition"] == "0.250 LiF + 0.750 TiO2"
 
 
