@@ -86,4 +86,4 @@ def test_where_every_cell_is_exact_nothing_is_said() -> None:
     cells = DeviatingCells(StructureSpec(atoms=40))
     cells.look_at(EXACT)
     assert not list(cells.lines())
-    assert cells.as_dict() == {"deviating": [], "shared_cells": []}
+    assert cells.as_dict() == {"deviating": [], "shared_cells": [], "too_small": 0}
