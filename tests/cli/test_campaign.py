@@ -34,6 +34,7 @@ def test_check_counts_and_writes_nothing(
             "missing": [],
             "deviating": [],
             "shared_cells": [],
+            "too_small": 0,
         }
     ]
     assert "2 candidates out of 44" in hts("campaign", "check", path).out
