@@ -46,6 +46,7 @@ def check(spec: SpecFile, as_json: AsJson = False) -> None:
         elements.update(candidate.amounts)
         cells.look_at(candidate)
     missing = missing_phases(campaign, elements)
+    lacking = lacking_phases(campaign, elements)
     answer = {
         "campaign": campaign.spec.name,
         "space": campaign.space.count,
@@ -53,6 +54,7 @@ def check(spec: SpecFile, as_json: AsJson = False) -> None:
         "removed": dict(report.removed),
         "short": report.short if report.removed else {},
         "missing": missing,
+        "lacking": lacking,
         **cells.as_dict(),
     }
     if as_json:
@@ -66,7 +68,7 @@ def check(spec: SpecFile, as_json: AsJson = False) -> None:
         formatting.line(f"{rule} removes {count:,}, such as {report.examples[rule]}")
     if report.removed:
         _say_what_is_short(campaign, candidates, report.short)
-    for line in (*cells.lines(), *missing):
+    for line in (*cells.lines(), *missing, *lacking):
         formatting.line(line)
 
 
@@ -92,6 +94,16 @@ def missing_phases(campaign: Campaign, elements: set[str]) -> list[str]:
         return missing_references(campaign.spec, elements)
     with opened_stores(make_indexes=False) as stores:
         return missing_references(campaign.spec, elements, stores)
+
+
+def lacking_phases(campaign: Campaign, elements: set[str]) -> list[str]:
+    """Say which compounds of the library a hull has no energy for; write nothing."""
+    from hts_battery.campaign.coverage import lacking_compounds
+
+    if not database_exists():
+        return lacking_compounds(campaign.spec, elements)
+    with opened_stores(make_indexes=False) as stores:
+        return lacking_compounds(campaign.spec, elements, stores)
 
 
 @app.command()
