@@ -107,6 +107,7 @@ def _layout(sources: Sources, shown: str) -> Component:
                 className="grid",
             ),
             html.H2("Energy terms"),
+            html.P(f"Uncertainty: {first['uncertainty_source']}.", className="note"),
             terms(data),
             entropy_terms(data),
             html.H2("Decomposition"),
@@ -321,7 +322,7 @@ def _cards(summary: Mapping[str, Any], temperature: float, hot: float) -> Compon
             card("T_mix", "-" if mixing is None else f"{mixing:.0f}", "K"),
             card("entropy", f"{1e6 * summary['entropy']:.1f}", "µeV/K per atom"),
             card("random mean", millis(upper), _orderings_words(summary)),
-            card("uncertainty", f"±{millis(unsure)}", summary["uncertainty_source"]),
+            card("uncertainty", f"±{millis(unsure)}", "meV/atom, of the engine"),
             card("ordering spread", millis(summary["ordering_spread"]), "meV/atom"),
             card(
                 f"label at {temperature:g} K",

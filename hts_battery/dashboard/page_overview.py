@@ -135,7 +135,7 @@ def _progress(
         for one in latest.progress
         if campaign in (None, one.campaign)
     ]
-    counted = ("candidates", "ranked", "unjudged", "open")
+    counted = ("candidates", "ranked", "unjudged", "left")
     return table(
         ("campaign", "engine", *counted, "now", "done"),
         rows,
@@ -166,15 +166,12 @@ def _first(columns: Columns, campaign: str | None, temperature: float) -> Compon
                 one["candidate_id"], one["formula"], campaign=one["campaign"]
             ),
             one["campaign"],
+            f"{one['cold']:.1f}",
+            f"{one['hot']:.1f}",
             *(
-                "-" if one[name] is None else f"{one[name]:.1f}"
-                for name in ("cold", "hot", "upper")
+                one[name]
+                for name in ("upper", "n", "unsure", "label", "chance", "other")
             ),
-            one["n"],
-            "-" if one["unsure"] is None else f"±{one['unsure']:.1f}",
-            one["label"],
-            "-" if one["chance"] is None else f"{one['chance']:.2f}",
-            "-" if one["other"] is None else f"{one['other']:.1f}",
             "-" if one["mixing"] is None else one["mixing"],
         )
         for one in found

@@ -77,8 +77,8 @@ def _register(app: Dash, sources: Sources) -> None:
         cold, hot = columns.energies[mine], columns.at(temperature)[mine]
         stable, certain = columns.stable(name, temperature)
         headline = (
-            f"Of {len(hot):,} candidates {count_words(stable, certain)}, are on or "
-            f"below the hull at {temperature:g} K; without entropy "
+            f"{stable:,} of {len(hot):,} candidates, of them {certain:,} certain, are "
+            f"on or below the hull at {temperature:g} K; without entropy "
             f"{count_words(*columns.stable(name, 0.0))}."
         )
         middle = (

@@ -117,7 +117,8 @@ def _layout(_sources: Sources, _rest: str) -> Component:
 
 
 def _columns() -> list[dict[str, Any]]:
-    right = {"type": "rightAligned", "width": 120}
+    right = {"type": "rightAligned", "width": 110}
+    narrow = {"type": "rightAligned", "width": 95}
     tenths = {"valueFormatter": {"function": "d3.format('.1f')(params.value)"}}
     return [
         {"field": "rank", "headerName": "#", "sortable": False, "width": 90},
@@ -129,12 +130,12 @@ def _columns() -> list[dict[str, Any]]:
             "flex": 3,
         },
         {"field": "hot", "headerName": "E_hull(T)", **right, **tenths},
-        {"field": "upper", "headerName": "Random mean", **right, **tenths},
-        {"field": "n", "headerName": "n", **right, "sortable": False},
-        {"field": "unsure", "headerName": "±", **right, **tenths},
-        {"field": "label", "headerName": "Label", "sortable": False, "width": 110},
-        {"field": "chance", "headerName": "P(stable)", **right},
-        {"field": "other", "headerName": "Other mixing", **right, **tenths},
+        {"field": "upper", "headerName": "Random", **narrow},
+        {"field": "n", "headerName": "n", **narrow, "sortable": False},
+        {"field": "unsure", "headerName": "±", **narrow},
+        {"field": "label", "headerName": "Label", "sortable": False, "width": 100},
+        {"field": "chance", "headerName": "P(≤ 0)", **narrow},
+        {"field": "other", "headerName": "Other", **narrow},
         {"field": "cold", "headerName": "E_hull", **right, **tenths},
         {"field": "mixing", "headerName": "T_mix (K)", **right},
         {"field": "entropy", "headerName": "S (µeV/K)", **right, **tenths},

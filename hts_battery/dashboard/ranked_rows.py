@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
-from hts_battery.dashboard.parts import MEV
+from hts_battery.dashboard.parts import MEV, millis
 from hts_battery.query.builds import label_words
 from hts_battery.thermo.estimates import (
     is_open,
@@ -55,12 +55,12 @@ def table_row(
         "family": doc["family"],
         "cold": round(MEV * doc["energy_above_hull"], 1),
         "hot": round(MEV * hot, 1),
-        "upper": None if upper is None else round(MEV * upper, 1),
+        "upper": millis(upper),
         "n": f"{doc['n_random_orderings']} of {doc['n_orderings']}",
-        "unsure": None if unsure is None else round(MEV * unsure, 1),
+        "unsure": "-" if unsure is None else f"±{millis(unsure)}",
         "label": label_words(label, is_open=doubtful),
-        "chance": None if chance is None else round(chance, 2),
-        "other": None if isnan(slope) else round(MEV * (hot + temperature * slope), 1),
+        "chance": "-" if chance is None else f"{chance:.2f}",
+        "other": millis(None if isnan(slope) else hot + temperature * slope),
         "mixing": None if mixing is None else round(mixing),
         "entropy": round(1e6 * doc["entropy"], 1),
         "flags": "; ".join(doc["flags"]),

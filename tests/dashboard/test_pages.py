@@ -178,10 +178,13 @@ def test_the_slider_moves_the_stable_set(reader: Reader, shown: Stores) -> None:
     reader.open("/stability")
     reader.until("document.querySelector('#distribution .main-svg .bars')")
     reader.set_temperature(0)
-    cold = shown.summary.count({"energy_above_hull": {"$lte": 0}})
+    stable = {"energy_above_hull": {"$lte": 0}}
+    cold = shown.summary.count(stable)
+    certain = shown.summary.count({**stable, "open_at.0K": False})
     reader.until(
         "document.querySelector('#stable-count').textContent"
-        f".startsWith('{cold} of 3 candidates are on or below the hull at 0 K')"
+        f".startsWith('{cold} of 3 candidates, of them {certain} certain, are on or "
+        "below the hull at 0 K')"
     )
     reader.set_temperature(2500)
     reader.until(
