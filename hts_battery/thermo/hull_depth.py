@@ -145,7 +145,7 @@ class HullDepth:
     --------
     >>> depth = HullDepth(["Li2O", "MoO3", "Li2MoO4"]).at(["Li6MoO6"])[0]
     >>> depth.missing.keys(), round(depth.risk, 3)
-    (dict_keys(['Li4MoO5']), 0.058)
+    (dict_keys(['Li4MoO5']), 0.059)
     """
 
     def __init__(
@@ -314,7 +314,7 @@ def competitive(
     Examples
     --------
     >>> competitive(["Li", "O2", "Li2O", "LiO2"], [0.0, 0.0, -2.0, -0.3])
-    {'Li': 0.0, 'O2': 0.0, 'Li2O': -2.0}
+    {'Li': 0.0, 'O2': 0.0, 'Li2O': -1.85}
     """
     lowest = lowest_phases(formulas, energies_per_atom)
     above = above_others(lowest)
