@@ -13,6 +13,7 @@ from hts_battery.flows.references import shipped_energies, structure_digest
 from hts_battery.schemas.campaign import RelaxationSpec
 from hts_battery.schemas.formula import parse_formula
 from hts_battery.structures.reference_library import (
+    load_reference_phases,
     phases_within,
     reference_phase,
     reference_structure,
@@ -130,6 +131,24 @@ def test_every_energy_says_how_it_was_computed() -> None:
             assert energy.max_force is not None
             assert energy.max_force <= FILE.settings["fmax"]
             assert energy.structure is not None
+
+
+@pytest.mark.parametrize("engine_name", ["chgnet", "gpaw-fixed-cell", "ionic"])
+def test_every_shipped_energy_is_that_of_a_phase_of_the_library(
+    engine_name: str,
+) -> None:
+    phases = {phase.phase_id: phase for phase in load_reference_phases()}
+    for energy in shipped_energies(engine_name).energies:
+        assert phases[energy.phase_id].formula == energy.formula
+
+
+def test_the_ionic_engine_has_tried_every_phase(project_root: Path) -> None:
+    energies = shipped_energies("ionic").energies
+    tried = {energy.phase_id for energy in energies}
+    assert tried == {phase.phase_id for phase in load_reference_phases()}
+    used = sum(energy.rejected is None for energy in energies)
+    text = (project_root / "docs" / "engines.md").read_text(encoding="utf-8")
+    assert f"{used:,} of the library's {len(energies):,}" in text
 
 
 def test_every_element_is_there_as_a_crystal() -> None:
