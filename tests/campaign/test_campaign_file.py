@@ -204,7 +204,8 @@ def test_the_key_follows_species_spins_and_start_but_not_the_gate(
     assert changed("prerelax: {}\ngate: {energy_above_hull: 0.1}") == started
     for text in ("{sqs: 2}", "{electrostatic: 1}"):
         path = campaign_file(("atoms: 40", f"atoms: 40, n_orderings: {text}"))
-        assert load_campaign(path).key(candidate) != key
+        # More orderings begin with the same ones.
+        assert load_campaign(path).key(candidate) == key
 
 
 @pytest.mark.parametrize(
