@@ -117,7 +117,9 @@ def bench(
 
 
 def test_another_campaign_of_the_candidate_changes_no_number(bench: Bench) -> None:
-    first = bench.campaign("first", "{atoms: 40, iterations: 200, seed: 3}")
+    first = bench.campaign(
+        "first", "{atoms: 40, iterations: 200, seed: 3, n_orderings: {sqs: 1}}"
+    )
     bench.run(first)
     before = bench.numbers(first)
     assert before["n_orderings"] == 1
@@ -137,8 +139,12 @@ def test_another_campaign_of_the_candidate_changes_no_number(bench: Bench) -> No
 def test_an_ordering_that_two_campaigns_share_is_paid_and_counted_once(
     bench: Bench,
 ) -> None:
-    first = bench.campaign("first", "{atoms: 40, iterations: 200, seed: 3}")
-    second = bench.campaign("second", "{atoms: 40, iterations: 200, seed: 3}")
+    first = bench.campaign(
+        "first", "{atoms: 40, iterations: 200, seed: 3, n_orderings: {sqs: 1}}"
+    )
+    second = bench.campaign(
+        "second", "{atoms: 40, iterations: 200, seed: 3, n_orderings: {sqs: 1}}"
+    )
     assert len(bench.run(first)) == 1
     assert bench.run(second) == []
     build_all(bench.stores, temperatures=(0.0,))
@@ -152,7 +158,9 @@ def test_an_ordering_that_two_campaigns_share_is_paid_and_counted_once(
 def test_more_orderings_compute_what_is_missing_and_fewer_leave_the_rest_out(
     bench: Bench,
 ) -> None:
-    few = bench.campaign("mine", "{atoms: 40, iterations: 200, seed: 3}")
+    few = bench.campaign(
+        "mine", "{atoms: 40, iterations: 200, seed: 3, n_orderings: {sqs: 1}}"
+    )
     (sqs,) = bench.run(few)
     alone = bench.numbers(few)
     more = bench.campaign(
@@ -183,7 +191,9 @@ def test_more_orderings_compute_what_is_missing_and_fewer_leave_the_rest_out(
 
 
 def test_a_second_output_of_one_ordering_counts_once(bench: Bench) -> None:
-    campaign = bench.campaign("mine", "{atoms: 40, iterations: 200, seed: 3}")
+    campaign = bench.campaign(
+        "mine", "{atoms: 40, iterations: 200, seed: 3, n_orderings: {sqs: 1}}"
+    )
     bench.run(campaign)
     before = bench.numbers(campaign)
     task = bench.stores.tasks.query_one({"metadata.step": "relax"})
@@ -194,7 +204,9 @@ def test_a_second_output_of_one_ordering_counts_once(bench: Bench) -> None:
 
 
 def test_pooling_is_asked_for_and_says_whose_orderings_it_counts(bench: Bench) -> None:
-    first = bench.campaign("first", "{atoms: 40, iterations: 200, seed: 3}")
+    first = bench.campaign(
+        "first", "{atoms: 40, iterations: 200, seed: 3, n_orderings: {sqs: 1}}"
+    )
     bench.run(first)
     pooled = bench.campaign(
         "second",
@@ -213,7 +225,8 @@ def test_pooling_is_asked_for_and_says_whose_orderings_it_counts(bench: Bench) -
     # Other settings of the relaxation are other energies, pooled or not.
     third = bench.campaign(
         "third",
-        "{atoms: 40, iterations: 200, seed: 3}\nstability: {orderings: pooled}",
+        "{atoms: 40, iterations: 200, seed: 3, n_orderings: {sqs: 1}}\n"
+        "stability: {orderings: pooled}",
         ("fmax: 5", "fmax: 4"),
     )
     bench.run(third)

@@ -61,9 +61,10 @@ def test_show_prints_both_or_the_one_that_is_named(
     (one,) = hts("query", "show", candidate, "--campaign", "other", "--json").lines
     assert (one["campaign"], one["n_orderings"]) == ("other", 2)
     assert one["orderings_by_campaign"] == {"other": 2}
+    (small,) = hts("query", "show", candidate, "--campaign", "small", "--json").lines
     why = hts("query", "show", candidate, "--why", "--campaign", "small").out
     assert "campaign small, engine fake" in why
-    assert "1: 1 of small" in why
+    assert f"{small['n_orderings']}: {small['n_orderings']} of small" in why
     assert "other" not in why
     none = hts("query", "show", candidate, "--campaign", "third")
     assert (none.status, none.out) == (1, "")
