@@ -65,7 +65,7 @@ def test_show_prints_both_or_the_one_that_is_named(
     why = hts("query", "show", candidate, "--why", "--campaign", "small").out
     assert "campaign small, engine fake" in why
     assert f"{small['n_orderings']}: {small['n_orderings']} of small" in why
-    assert "other" not in why
+    assert "campaign other" not in why
     none = hts("query", "show", candidate, "--campaign", "third")
     assert (none.status, none.out) == (1, "")
     assert "by campaign third" in none.err
@@ -76,8 +76,8 @@ def test_rankings_and_tables_keep_campaigns_apart(
 ) -> None:
     assert candidate
     stable = hts("query", "stable", "--threshold", 1000).out
-    assert "campaign small, engine fake: 2 with" in stable
-    assert "campaign other, engine fake: 2 with" in stable
+    assert "campaign small, engine fake: 2, of them" in stable
+    assert "campaign other, engine fake: 2, of them" in stable
     row, *_ = hts("query", "find", "--fields", "formula,e_hull", "--json").lines
     assert list(row) == ["campaign", "engine", "formula", "e_hull"]
     named = ("query", "find", "--campaign", "other", "--fields", "formula", "--json")
