@@ -7,6 +7,7 @@ What docs/chgnet_campaign.md says of its table: the numbers between its marks.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,8 @@ DESCRIPTORS = {
     "incompatible": "an incompatible redox pair among the assumed species",
 }
 """Terms of the second regression, and what a unit of each is."""
+MOST = 8
+"""Phases that are named."""
 FAR, CHANCE = 3, 0.0027
 """Standard errors from zero, and how often a normal error is as large."""
 
@@ -269,6 +272,8 @@ def _changed(before: pd.DataFrame, now: pd.DataFrame) -> str:
             f"{whole(one.hot.median())} | {', '.join(symbols[:5])} |"
         )
     moved = now.set_index("index").cold - before.set_index("index").cold
+    news = _phases(now)
+    news.subtract(_phases(before))
     heading = (
         "| library | its phases inside a candidate's elements | at or below the hull "
         "at 1473 K | of them certain | at 0 K | median E_hull | "
@@ -278,8 +283,20 @@ def _changed(before: pd.DataFrame, now: pd.DataFrame) -> str:
         f"{table_of(heading, lines)}\n\nE_hull is {whole(moved.median())} meV/atom "
         f"higher in the median, {whole(moved.quantile(0.9))} or more in a tenth of the "
         f"candidates. By the regression W is number {symbols.index('W') + 1} of "
-        f"{len(symbols)} metals."
+        f"{len(symbols)} metals. Products of decomposition that win most candidates: "
+        f"{_counted(news.most_common(MOST))}; that lose most: "
+        f"{_counted(news.most_common()[: -MOST - 1 : -1])}."
     )
+
+
+def _phases(one: pd.DataFrame) -> Counter[str]:
+    """Count the candidates that decompose into each phase."""
+    parts = [text.split(" + ") for text in one.decomposition]
+    return Counter(part.split(" ")[1] for found in parts for part in found)
+
+
+def _counted(found: list[tuple[str, int]]) -> str:
+    return ", ".join(f"{formula} {count:+d}" for formula, count in found)
 
 
 def _charges(table: pd.DataFrame, one: pd.DataFrame) -> str:
