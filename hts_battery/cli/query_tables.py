@@ -216,9 +216,9 @@ def _terms(found: Mapping[str, Any]) -> None:
 def _doubt(found: Mapping[str, Any]) -> None:
     """Print the bounds of E_hull(T), its error, and what other mixings make of it."""
     unsure = found["uncertainty"]
-    columns = ("T in K", "lowest", "random\nmean", "±", "P(<= 0)")
+    columns = ("T in K", "lowest", "random mean", "±", "P(<= 0)")
     formatting.table(
-        (*columns, *found["other_mixings"]),
+        columns,
         (
             (
                 f"{terms['temperature']:g}",
@@ -228,16 +228,32 @@ def _doubt(found: Mapping[str, Any]) -> None:
                 "-"
                 if terms["probability_stable"] is None
                 else f"{terms['probability_stable']:.2f}",
-                *(
-                    f"{_in_millis(other['energy_above_hull'])} {other['label']}"
-                    for other in terms["other_mixings"]
-                ),
             )
             for terms in found["terms"]
         ),
-        title="E_hull(T) in meV/atom: bounds, error, and had another mixing been "
-        "counted",
+        title="E_hull(T) in meV/atom: bounds and error",
         right=columns,
+    )
+    kelvins = [f"{terms['temperature']:g} K" for terms in found["terms"]]
+    others = zip(
+        found["other_mixings"],
+        *(terms["other_mixings"] for terms in found["terms"]),
+        strict=True,
+    )
+    formatting.table(
+        ("mixing counted instead", *kelvins),
+        (
+            (
+                name,
+                *(
+                    f"{_in_millis(other['energy_above_hull'])} {other['label']}"
+                    for other in at
+                ),
+            )
+            for name, *at in others
+        ),
+        title="E_hull(T) in meV/atom, had another mixing been counted",
+        right=kelvins,
     )
 
 
