@@ -38,7 +38,7 @@ screen: $(STAMP)
 	@$(BIN)/hts campaign run $(CAMPAIGN)
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -m "not long"
+	$(BIN)/python -m pytest -m "not long" -n 2 --dist loadgroup
 
 test-all: $(STAMP)
 	$(BIN)/python -m pytest
