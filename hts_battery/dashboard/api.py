@@ -29,12 +29,17 @@ if TYPE_CHECKING:
 
 LARGEST_PAGE = 500
 
+_NAME: dict[str, Any] = {"max_length": 100, "pattern": r"^[a-z0-9][a-z0-9_-]*$"}
+AnyCampaign = Annotated[
+    str | None,
+    Query(**_NAME, description="Name of a campaign; all side by side if not given."),
+]
 Campaign = Annotated[
     str | None,
     Query(
-        max_length=100,
-        pattern=r"^[a-z0-9][a-z0-9_-]*$",
-        description="Name of a campaign; all if not given.",
+        **_NAME,
+        description="Name of a campaign; that of the newest build if not given. "
+        "Numbers of two campaigns are never ranked or counted together.",
     ),
 ]
 Temperature = Annotated[
@@ -90,7 +95,7 @@ def api_app(
     _add_summaries(app, reader, cache)
     _add_candidates(app, reader)
     _add_campaigns(app, reader, cache, states)
-    _add_builds(app, reader)
+    _add_builds(app, reader, cache)
 
     @app.get("/openapi.json", include_in_schema=False)
     def description() -> JSONResponse:
@@ -158,27 +163,39 @@ def _add_summaries(
         page_offset: Offset = 0,
         page_limit: Limit = 50,
     ) -> JSONResponse:
-        """Rank summaries by E_hull at a temperature, page by page."""
+        """Rank summaries of a campaign by E_hull at a temperature, page by page."""
+        latest = cache.get()
+        name = latest.asked_or_newest(campaign)
         total, found = find_summaries(
             reader,
-            cache.get().columns,
+            latest.columns,
             filter_text=filter_text,
-            campaign=campaign,
+            campaign=name,
             temperature=temperature,
             rows=slice(page_offset, page_offset + page_limit),
         )
-        return _json({"total": total, "page_offset": page_offset, "data": found})
+        return _json(
+            {
+                "campaign": name,
+                "engine": latest.engine(name),
+                "total": total,
+                "page_offset": page_offset,
+                "data": found,
+            }
+        )
 
     @app.get("/aggregates", responses={200: {"model": docs.AggregatesDoc}})
     def aggregates(
         campaign: Campaign = None, temperature: Temperature = 0.0
     ) -> JSONResponse:
-        """Count pairs of elements among all, and among what is stable."""
-        counts = pair_counts(
-            cache.get().columns, campaign=campaign, temperature=temperature
-        )
+        """Count pairs of elements in a campaign: all, and in what is stable."""
+        latest = cache.get()
+        name = latest.asked_or_newest(campaign)
+        counts = pair_counts(latest.columns, campaign=name, temperature=temperature)
         return _json(
             {
+                "campaign": name,
+                "engine": latest.engine(name),
                 "temperature": temperature,
                 "elements": counts.elements,
                 "candidates": counts.present.tolist(),
@@ -193,7 +210,7 @@ def _add_candidates(app: FastAPI, reader: BoundedReader) -> None:
         "/candidates/{candidate_id}",
         responses={200: {"model": docs.CandidateAnswer}, **_NOT_FOUND},
     )
-    def candidate(candidate_id: Key, campaign: Campaign = None) -> JSONResponse:
+    def candidate(candidate_id: Key, campaign: AnyCampaign = None) -> JSONResponse:
         """Show one candidate, of one campaign or of all side by side."""
         found = read_candidate(reader, candidate_id)
         if campaign is not None:
@@ -249,7 +266,7 @@ def _add_campaigns(
         )
 
 
-def _add_builds(app: FastAPI, reader: BoundedReader) -> None:
+def _add_builds(app: FastAPI, reader: BoundedReader, cache: LatestBuildCache) -> None:
     @app.get("/builds", responses={200: {"model": docs.BuildsAnswer}})
     def builds(page_limit: Limit = 20) -> JSONResponse:
         """List the runs of the builders, the latest first."""
@@ -269,13 +286,17 @@ def _add_builds(app: FastAPI, reader: BoundedReader) -> None:
         page_offset: Offset = 0,
         page_limit: Limit = 50,
     ) -> JSONResponse:
-        """Say what changed after a build, flipped labels first."""
-        found = read_changes(reader, since=since, campaign=campaign)
+        """Say what changed in a campaign after a build, flipped labels first."""
+        latest = cache.get()
+        name = latest.asked_or_newest(campaign)
+        found = read_changes(reader, since=since, campaign=name)
         if found is None:
             _not_found("build" if since is None else f"build {since}")
         rows = found.rows[page_offset : page_offset + page_limit]
         return _json(
             {
+                "campaign": name,
+                "engine": latest.engine(name),
                 "since": found.since,
                 "total": len(found.rows),
                 "headline": found.headline,

@@ -19,8 +19,17 @@ class ErrorDoc(Document):
     error: str = Field(description="What is wrong, and what would be right.")
 
 
-class SummaryPage(Document):
-    """A share of a ranking."""
+class OfOneCampaign(Document):
+    """What belongs to one campaign, which has one engine."""
+
+    campaign: str | None = Field(description="Its name; null if nothing was built.")
+    engine: str | None = Field(
+        description="Engine of its energies; null if there is no such campaign."
+    )
+
+
+class SummaryPage(OfOneCampaign):
+    """A share of the ranking of a campaign."""
 
     total: int = Field(description="Summaries that match, on all pages.")
     page_offset: int = Field(description="Rank of the first one, from 0.")
@@ -85,8 +94,8 @@ class HealthDoc(Document):
     run_id: str | None = Field(description="Latest build that is shown.")
 
 
-class AggregatesDoc(Document):
-    """Counts of pairs of elements."""
+class AggregatesDoc(OfOneCampaign):
+    """Counts of pairs of elements in a campaign."""
 
     temperature: float = Field(description="In K.")
     elements: list[str] = Field(description="Symbols of rows and columns.")
@@ -129,8 +138,8 @@ class ChangeRow(Document):
     certain: bool = Field(description="Whether it flipped and neither label was open.")
 
 
-class ChangesAnswer(Document):
-    """What changed after a build."""
+class ChangesAnswer(OfOneCampaign):
+    """What changed in a campaign after a build."""
 
     since: str = Field(description="The run; empty for everything.")
     total: int = Field(description="Changes on all pages.")

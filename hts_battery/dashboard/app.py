@@ -7,8 +7,10 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import parse_qs
 
 from dash import Dash, Input, Output, dcc, html
+from dash.exceptions import PreventUpdate
 from pydantic import Field
 
 from hts_battery.dashboard import (
@@ -24,14 +26,20 @@ from hts_battery.dashboard.callbacks import in_thread
 from hts_battery.dashboard.parts import (
     EVERY_CAMPAIGN,
     HIGHEST_TEMPERATURE,
+    CampaignChoice,
+    Kelvin,
     Sources,
     aria,
+    compares,
     labelled,
 )
 from hts_battery.dashboard.scripts import ScriptFiles
+from hts_battery.dashboard.side_by_side import side_by_side
 from hts_battery.errors import StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dash.development.base_component import Component
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -55,6 +63,8 @@ _STEP = 1
 _DEFAULT_TEMPERATURE = 1473.0
 
 Address = Annotated[str, Field(max_length=200, pattern=r"^/[A-Za-z0-9/_-]*$")]
+Search = Annotated[str, Field(max_length=500)] | None
+"""What stands behind the question mark; ``campaign=NAME`` chooses a campaign."""
 
 _INDEX = """<!DOCTYPE html>
 <html lang="en">
@@ -170,18 +180,18 @@ def find_page(address: str) -> tuple[Page, str] | None:
 
 
 def _frame(sources: Sources) -> Component:
-    columns = sources.cache.get().columns
-    campaigns = [
-        {"label": "all campaigns", "value": EVERY_CAMPAIGN},
-        *({"label": name, "value": name} for name in columns.campaigns),
-    ]
-    hottest = max(columns.stored, default=_DEFAULT_TEMPERATURE)
+    latest = sources.cache.get()
+    hottest = max(latest.columns.stored, default=_DEFAULT_TEMPERATURE)
     return html.Div(
         [
             dcc.Location(id="address", refresh=False),
             html.A("Skip to the content", href="#main", className="skip"),
-            html.Header([_navigation(), _controls(campaigns, hottest)]),
-            html.Main(html.Div(id="page"), id="main", tabIndex=-1),
+            html.Header([_navigation(), _controls(latest.campaigns, hottest)]),
+            html.Main(
+                [html.Div(id="page"), html.Div(id="side-by-side")],
+                id="main",
+                tabIndex=-1,
+            ),
         ]
     )
 
@@ -217,15 +227,20 @@ def _navigation() -> Component:
     )
 
 
-def _controls(campaigns: list[dict[str, str]], hottest: float) -> Component:
+def _controls(campaigns: Sequence[str], hottest: float) -> Component:
+    every = {"label": "all campaigns", "value": EVERY_CAMPAIGN}
     return html.Div(
         [
             labelled(
                 "Campaign",
                 dcc.Dropdown(
                     id="campaign",
-                    options=campaigns,
-                    value=EVERY_CAMPAIGN,
+                    options=[
+                        *({"label": name, "value": name} for name in campaigns),
+                        every,
+                    ],
+                    # The newest build's.
+                    value=next(iter(campaigns), EVERY_CAMPAIGN),
                     clearable=False,
                     searchable=False,
                     persistence=True,
@@ -256,6 +271,35 @@ def _controls(campaigns: list[dict[str, str]], hottest: float) -> Component:
 
 
 def _register_frame(app: Dash, sources: Sources) -> None:
+    @app.callback(
+        Output("campaign", "value"),
+        Input("address", "search"),
+    )
+    @in_thread
+    def choose_campaign(search: Search) -> str:
+        (name, *_) = [*parse_qs((search or "").lstrip("?")).get("campaign", ()), None]
+        if name is None or name not in sources.cache.get().campaigns:
+            raise PreventUpdate
+        return name
+
+    @app.callback(
+        Output("side-by-side", "children"),
+        Output("main", "className"),
+        Input("address", "pathname"),
+        Input("campaign", "value"),
+        Input("temperature", "value"),
+    )
+    @in_thread
+    def compare(
+        address: Address, campaign: CampaignChoice, temperature: Kelvin
+    ) -> tuple[Component | None, str]:
+        latest, found = sources.cache.get(), find_page(address)
+        if found is None or not found[0].compared or not compares(latest, campaign):
+            return None, ""
+        states = sources.states.get(patience=0)
+        shown = side_by_side(latest, temperature, states, path=found[0].path)
+        return shown, "compares"
+
     @app.callback(Output("page", "children"), Input("address", "pathname"))
     @in_thread
     def show_page(address: Address) -> Component:

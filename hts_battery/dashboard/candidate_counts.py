@@ -43,7 +43,7 @@ def pair_counts(
     columns
         All candidates.
     campaign
-        Name; all if none.
+        Name; nothing belongs to none.
     temperature
         In K.
     """
@@ -101,7 +101,7 @@ def stable_counts(
     columns
         All candidates.
     campaign
-        Name; all if none.
+        Name; nothing belongs to none.
     temperatures
         In K.
 

@@ -38,7 +38,7 @@ def read_changes(
         Id of a run; the one before the latest if not given; before all of them if
         empty.
     campaign
-        Name of a campaign; all if none.
+        Name of a campaign; nothing belongs to none.
 
     Returns
     -------
@@ -48,9 +48,7 @@ def read_changes(
     start = _start(reader, since)
     if start is None:
         return None
-    criteria: dict[str, Any] = {"run_id": {"$gt": start}}
-    if campaign is not None:
-        criteria["campaign"] = campaign
+    criteria = {"run_id": {"$gt": start}, "campaign": campaign}
     sets = reader.find("changes", criteria, sort={"run_id": 1}, limit=MOST_SETS)
     ranked = sorted(fold_changes(sets), key=_by_weight)
     return Differences(start, tuple(ranked))

@@ -35,6 +35,7 @@ FIELDS = (
     "n_random_orderings",
     "calculated_formula",
     "deviation",
+    "hull_depth_risk",
     "mixing",
     "other_mixing",
     "flags",
@@ -69,6 +70,8 @@ class Columns:
     other_entropies: NDArray[np.float64]
     """Mixing entropy that is counted minus that of the other convention, eV/K per
     atom; NaN where that is not known."""
+    risks: NDArray[np.float64]
+    """How much E_hull may fall by known compositions, eV/atom; NaN where not known."""
     elements: tuple[str, ...]
     """Symbols of the columns of ``amounts``, alphabetical."""
     amounts: NDArray[np.float32]
@@ -102,6 +105,7 @@ class Columns:
             },
             gaps=_floats(map(_gap, ordered)),
             uncertainties=_floats(doc["uncertainty"] for doc in ordered),
+            risks=_floats(doc["hull_depth_risk"] for doc in ordered),
             other_entropies=_floats(map(_other_entropy, ordered)),
             elements=tuple(elements),
             amounts=_amounts(ordered, elements),
@@ -143,7 +147,7 @@ class Columns:
         Parameters
         ----------
         campaign
-            Name; every campaign if none.
+            Name; nothing belongs to none.
         temperature
             In K.
         """
@@ -151,10 +155,8 @@ class Columns:
         return int(below.sum()), int((below & ~self.open(temperature)).sum())
 
     def of_campaign(self, campaign: str | None) -> NDArray[np.bool_]:
-        """Say which rows belong to a campaign; all do to none."""
-        if campaign is None:
-            return np.ones(len(self), bool)
-        if campaign not in self.campaigns:
+        """Say which rows belong to a campaign; nothing belongs to none."""
+        if campaign is None or campaign not in self.campaigns:
             return np.zeros(len(self), bool)
         return np.equal(self.campaign_numbers, self.campaigns.index(campaign))
 
@@ -165,7 +167,7 @@ class Columns:
         Parameters
         ----------
         campaign
-            Name; every campaign if none.
+            Name; nothing belongs to none.
         temperature
             In K.
         """
@@ -256,6 +258,38 @@ class LatestBuild:
     progress: tuple[Progress, ...]
     reported: frozenset[frozenset[str]]
     """Pairs of elements that stand together in a competing phase."""
+    campaigns: tuple[str, ...] = ()
+    """Those that were built, the newest build first."""
+
+    def engine(self, campaign: str | None) -> str | None:
+        """Return the engine of a campaign; none if it is not known."""
+        found = (one.engine for one in self.progress if one.campaign == campaign)
+        return next(found, None)
+
+    def asked_or_newest(self, campaign: str | None) -> str | None:
+        """
+        Return the one campaign that a question is about.
+
+        Numbers of two campaigns come from other orderings, options or engines, so
+        they are never ranked, added or drawn together.
+
+        Parameters
+        ----------
+        campaign
+            The one that is asked for; that of the newest build if none.
+
+        Returns
+        -------
+        str or None
+            Its name; none if nothing was built.
+        """
+        return campaign or next(iter(self.campaigns), None)
+
+    def whose(self, campaign: str | None) -> str:
+        """Name a campaign with its engine, for what is shown of it."""
+        if campaign is None:
+            return "no campaign: nothing was built yet"
+        return f"campaign {campaign}, engine {self.engine(campaign) or 'unknown'}"
 
 
 class LatestBuildCache:
@@ -310,10 +344,11 @@ def read_latest_build(reader: BoundedReader) -> LatestBuild:
     own = {"same_cell_as": None}
     columns = Columns.of(reader.find("summary", own, fields=FIELDS))
     references = reader.find("entries", {"kind": "reference"}, fields=["elements"])
+    progress = tuple(_progress(reader, columns))
     return LatestBuild(
         run_id,
         columns,
-        tuple(_progress(reader, columns)),
+        progress,
         frozenset(
             frozenset((one, other))
             for doc in references
@@ -321,7 +356,33 @@ def read_latest_build(reader: BoundedReader) -> LatestBuild:
             for other in doc["elements"]
             if one < other
         ),
+        _newest_first(reader, columns),
     )
+
+
+def _newest_first(reader: BoundedReader, columns: Columns) -> tuple[str, ...]:
+    """Order campaigns by their last build, those of one build by registration."""
+    registered = [
+        doc["name"]
+        for doc in reader.find("campaigns", {}, fields=["name"], sort={"_id": 1})
+    ]
+    built = {name: _last_run(reader, name) for name in registered}
+    names = [
+        *sorted(set(columns.campaigns) - built.keys()),
+        *(name for name in registered if built[name] or name in columns.campaigns),
+    ]
+    return tuple(sorted(names, key=lambda name: built.get(name, ""))[::-1])
+
+
+def _last_run(reader: BoundedReader, campaign: str) -> str:
+    """Return the id of the last run that built a campaign; empty if none did."""
+    found = reader.find_one(
+        "builds",
+        {"state": "finished", f"options.{campaign}": {"$exists": True}},
+        fields=["run_id"],
+        sort={"run_id": -1},
+    )
+    return "" if found is None else str(found["run_id"])
 
 
 def _progress(reader: BoundedReader, columns: Columns) -> list[Progress]:

@@ -16,6 +16,7 @@ from hts_battery.dashboard.parts import (
     aria,
     candidate_link,
     chosen,
+    compares,
     heading,
     labelled,
     millis,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from dash import Dash
     from dash.development.base_component import Component
 
+    from hts_battery.dashboard.latest_build import LatestBuild
     from hts_battery.query.builds import Difference
 
 _SHOWN = 100
@@ -95,7 +97,11 @@ def _register(app: Dash, sources: Sources) -> None:
     )
     @in_thread
     def show(since: RunId, campaign: CampaignChoice) -> Component:
-        found = read_changes(sources.reader, since=since, campaign=chosen(campaign))
+        latest = sources.cache.get()
+        if compares(latest, campaign):
+            return _compared(sources, latest, since)
+        name = chosen(latest, campaign)
+        found = read_changes(sources.reader, since=since, campaign=name)
         if found is None:
             return html.P("The builders have not run yet.", className="headline")
         headings = ("candidate", "T (K)", "label", "E_hull", "change", "why")
@@ -106,11 +112,29 @@ def _register(app: Dash, sources: Sources) -> None:
                     headings,
                     [_change_row(row) for row in found.rows[:_SHOWN]],
                     caption=f"The {min(_SHOWN, len(found.rows))} largest of "
-                    f"{len(found.rows):,} changes (E_hull in meV/atom)",
+                    f"{len(found.rows):,} changes of {latest.whose(name)} (E_hull in "
+                    "meV/atom)",
                     numbers=("T (K)", "E_hull", "change"),
                 ),
             ]
         )
+
+
+def _compared(sources: Sources, latest: LatestBuild, since: str) -> Component:
+    """Count the changes of each campaign, a row each."""
+    found = {
+        name: read_changes(sources.reader, since=since, campaign=name)
+        for name in latest.campaigns
+    }
+    return table(
+        ("campaign", "engine", "changes"),
+        [
+            (name, latest.engine(name) or "", one.headline if one else "-")
+            for name, one in found.items()
+        ],
+        caption="Changes of each campaign; choose one to see them",
+        row_headings=True,
+    )
 
 
 def _change_row(row: Difference) -> tuple[object, ...]:

@@ -85,10 +85,11 @@ def _register(app: Dash, sources: Sources) -> None:
     def show(
         campaign: CampaignChoice, temperature: Kelvin, across: Symbol, up: Symbol
     ) -> tuple[object, ...]:
-        columns = sources.cache.get().columns
+        latest = sources.cache.get()
+        columns, name = latest.columns, chosen(latest, campaign)
         if not {across, up} <= set(columns.elements):
             raise PreventUpdate
-        mine = columns.of_campaign(chosen(campaign))
+        mine = columns.of_campaign(name)
         amounts = columns.amounts[mine]
         x = amounts[:, columns.elements.index(across)]
         y = amounts[:, columns.elements.index(up)]
@@ -101,9 +102,10 @@ def _register(app: Dash, sources: Sources) -> None:
             ),
             (
                 f"{len(hot):,} candidates in {squares} squares of {across} and {up}; "
-                f"the lowest E_hull at {temperature:g} K is {lowest}."
+                f"the lowest E_hull at {temperature:g} K is {lowest}. Of "
+                f"{latest.whose(name)}."
             ),
         )
 
 
-PAGE = Page("/compositions", "Compositions", _layout, _register)
+PAGE = Page("/compositions", "Compositions", _layout, _register, compared=True)

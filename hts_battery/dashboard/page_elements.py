@@ -84,17 +84,17 @@ def _register(app: Dash, sources: Sources) -> None:
         colour: Literal["share", "number"],
     ) -> tuple[object, ...]:
         latest = sources.cache.get()
+        name = chosen(latest, campaign)
         counts = metals_only(
-            pair_counts(
-                latest.columns, campaign=chosen(campaign), temperature=temperature
-            )
+            pair_counts(latest.columns, campaign=name, temperature=temperature)
         )
         pairs = chord_pairs(counts, latest.reported)
+        own = f" Of {latest.whose(name)}."
         return (
             pair_figure(counts, shares=colour == "share"),
-            _map_words(counts, temperature, shares=colour == "share"),
+            _map_words(counts, temperature, shares=colour == "share") + own,
             chord_figure(pairs),
-            _chord_words(pairs, temperature),
+            _chord_words(pairs, temperature) + own,
             _tables(pairs),
         )
 
@@ -177,4 +177,4 @@ def _tables(pairs: ChordPairs) -> Component:
     )
 
 
-PAGE = Page("/elements", "Elements", _layout, _register)
+PAGE = Page("/elements", "Elements", _layout, _register, compared=True)

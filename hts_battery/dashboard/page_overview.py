@@ -1,4 +1,4 @@
-"""The first page: how far the campaigns are, and what is most stable."""
+"""The first page: how far a campaign is, and what of it is most stable."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from hts_battery.dashboard.parts import (
     table,
 )
 from hts_battery.dashboard.ranked_rows import table_row
-from hts_battery.schemas.state import CandidateState
+from hts_battery.dashboard.side_by_side import progress_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,11 +29,10 @@ if TYPE_CHECKING:
     from dash import Dash
     from dash.development.base_component import Component
 
-    from hts_battery.dashboard.latest_build import Columns, LatestBuild
+    from hts_battery.dashboard.latest_build import LatestBuild
     from hts_battery.schemas.status import CampaignStatus
 
 _SHOWN = 10
-_DONE = CandidateState.RANKED
 
 
 def _layout(_sources: Sources, _rest: str) -> Component:
@@ -41,7 +40,7 @@ def _layout(_sources: Sources, _rest: str) -> Component:
         [
             *heading(
                 "Overview",
-                "How far the campaigns are, and which candidates mixing entropy "
+                "How far a campaign is, and which of its candidates mixing entropy "
                 "stabilises.",
             ),
             html.Div(id="overview", **aria(live="polite")),
@@ -57,8 +56,8 @@ def _register(app: Dash, sources: Sources) -> None:
     )
     @in_thread
     def show(campaign: CampaignChoice, temperature: Kelvin) -> list[Component]:
-        states = sources.states.get(patience=0)
-        return overview(sources.cache.get(), chosen(campaign), temperature, states)
+        latest, states = sources.cache.get(), sources.states.get(patience=0)
+        return overview(latest, chosen(latest, campaign), temperature, states)
 
 
 def overview(
@@ -68,25 +67,29 @@ def overview(
     states: Mapping[str, CampaignStatus],
 ) -> list[Component]:
     """
-    Show counts, progress and the first of the ranking.
+    Show counts, progress and the first of the ranking of one campaign.
 
     Parameters
     ----------
     latest
         What is known.
     campaign
-        Name; all if none.
+        Name; none if nothing was built.
     temperature
         In K.
     states
         Where campaigns stand now, by name; those that are not known are absent.
     """
+    if campaign is None:
+        return [
+            html.P("Nothing was built yet.", className="headline"),
+            progress_table(latest, latest.progress, temperature, states),
+        ]
+    own = [one for one in latest.progress if one.campaign == campaign]
     columns = latest.columns
     mine = columns.of_campaign(campaign)
     hot = columns.at(temperature)[mine]
-    members = sum(
-        one.candidates for one in latest.progress if campaign in (None, one.campaign)
-    )
+    members = sum(one.candidates for one in own)
     stable, certain = columns.stable(campaign, temperature)
     always, always_certain = columns.stable(campaign, 0.0)
     share = f", {100 * stable / len(hot):.1f} % of the ranked" if len(hot) else ""
@@ -108,52 +111,14 @@ def overview(
                 card("by entropy alone", f"{stable - always:,}", "open ones included"),
             ]
         ),
-        _progress(latest, campaign, states),
-        _first(columns, campaign, temperature),
+        progress_table(latest, own, temperature, states),
+        _first(latest, campaign, temperature),
         html.P(f"Latest build: {latest.run_id or 'none yet'}", className="note"),
     ]
 
 
-def _progress(
-    latest: LatestBuild, campaign: str | None, states: Mapping[str, CampaignStatus]
-) -> Component:
-    rows = [
-        (
-            one.campaign,
-            one.engine,
-            f"{one.candidates:,}",
-            f"{one.ranked:,}",
-            f"{one.unjudged:,}",
-            f"{one.open:,}",
-            _now(states.get(one.campaign)),
-            html.Progress(
-                value=str(one.ranked),
-                max=str(max(one.candidates, 1)),
-                **aria(label=f"{one.campaign}: {one.ranked} of {one.candidates}"),
-            ),
-        )
-        for one in latest.progress
-        if campaign in (None, one.campaign)
-    ]
-    counted = ("candidates", "ranked", "unjudged", "left")
-    return table(
-        ("campaign", "engine", *counted, "now", "done"),
-        rows,
-        caption="Progress of campaigns: counted by the latest build, and now",
-        numbers=counted,
-        row_headings=True,
-    )
-
-
-def _now(status: CampaignStatus | None) -> str:
-    """Name the states in which something is left to do or to look at."""
-    if status is None:
-        return ""
-    left = {name: n for name, n in status.states.items() if name != _DONE}
-    return ", ".join(f"{n:,} {name}" for name, n in left.items()) or "all ranked"
-
-
-def _first(columns: Columns, campaign: str | None, temperature: float) -> Component:
+def _first(latest: LatestBuild, campaign: str, temperature: float) -> Component:
+    columns = latest.columns
     order = columns.ranking(campaign, temperature)[:_SHOWN]
     found = [
         table_row(columns, int(row), rank, temperature)
@@ -165,7 +130,6 @@ def _first(columns: Columns, campaign: str | None, temperature: float) -> Compon
             candidate_link(
                 one["candidate_id"], one["formula"], campaign=one["campaign"]
             ),
-            one["campaign"],
             f"{one['cold']:.1f}",
             f"{one['hot']:.1f}",
             *(
@@ -184,12 +148,12 @@ def _first(columns: Columns, campaign: str | None, temperature: float) -> Compon
     return html.Div(
         [
             table(
-                ("", "candidate", "campaign", *numbers, "label", *_LAST),
+                ("", "candidate", *numbers, "label", *_LAST),
                 rows,
-                caption=f"Most stable at {temperature:g} K (E_hull in meV/atom, T_mix "
-                "in K): lowest of n orderings, mean of the random ones, standard "
-                "uncertainty, P of E_hull(T) ≤ 0, and had the other mixing been "
-                "counted",
+                caption=f"Most stable at {temperature:g} K of {latest.whose(campaign)} "
+                "(E_hull in meV/atom, T_mix in K): lowest of n orderings, mean of the "
+                "random ones, standard uncertainty, P of E_hull(T) ≤ 0, and had the "
+                "other mixing been counted",
                 numbers=("", *numbers, *_LAST),
             ),
             *(
@@ -203,4 +167,4 @@ def _first(columns: Columns, campaign: str | None, temperature: float) -> Compon
 _LAST = ("P", "other mixing", "T_mix")
 
 
-PAGE = Page("/", "Overview", _layout, _register)
+PAGE = Page("/", "Overview", _layout, _register, compared=True)

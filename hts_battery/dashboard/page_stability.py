@@ -71,15 +71,15 @@ def _register(app: Dash, sources: Sources) -> None:
     )
     @in_thread
     def show(campaign: CampaignChoice, temperature: Kelvin) -> tuple[object, ...]:
-        columns = sources.cache.get().columns
-        name = chosen(campaign)
+        latest = sources.cache.get()
+        columns, name = latest.columns, chosen(latest, campaign)
         mine = columns.of_campaign(name)
         cold, hot = columns.energies[mine], columns.at(temperature)[mine]
         stable, certain = columns.stable(name, temperature)
         headline = (
             f"{stable:,} of {len(hot):,} candidates, of them {certain:,} certain, are "
             f"on or below the hull at {temperature:g} K; without entropy "
-            f"{count_words(*columns.stable(name, 0.0))}."
+            f"{count_words(*columns.stable(name, 0.0))}. Shown: {latest.whose(name)}."
         )
         middle = (
             f"Half of the candidates lie below {1000 * np.median(hot):.0f} meV/atom at "
@@ -105,4 +105,4 @@ def _register(app: Dash, sources: Sources) -> None:
         )
 
 
-PAGE = Page("/stability", "Stability", _layout, _register)
+PAGE = Page("/stability", "Stability", _layout, _register, compared=True)

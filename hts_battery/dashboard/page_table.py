@@ -18,6 +18,7 @@ from hts_battery.dashboard.parts import (
     Sources,
     aria,
     chosen,
+    compares,
     heading,
     labelled,
 )
@@ -49,6 +50,7 @@ SortColumn = Literal[
     "unsure",
     "chance",
     "other",
+    "fall",
     "mixing",
     "entropy",
 ]
@@ -74,12 +76,13 @@ def _layout(_sources: Sources, _rest: str) -> Component:
         [
             *heading(
                 "Candidates",
-                "All candidates, the most stable at the chosen temperature first. "
-                "Energies in meV/atom: the lowest ordering, the mean of the random "
-                "ones, the standard uncertainty ±, and had the other mixing been "
-                "counted. An open label may turn; ≈ names what was calculated "
-                "instead. Sort by a column heading; filter in OPTIMADE's "
-                "language.",
+                "All candidates of a campaign, the most stable at the chosen "
+                "temperature first. Energies in meV/atom: the lowest ordering, the "
+                "mean of the random ones, the standard uncertainty ±, had the other "
+                "mixing been counted, and how much E_hull may fall by known "
+                "compositions that the competing phases lack. An open label may turn; "
+                "≈ names what was calculated instead. Sort by a column heading; filter "
+                "in OPTIMADE's language.",
             ),
             labelled(
                 "Filter",
@@ -136,6 +139,7 @@ def _columns() -> list[dict[str, Any]]:
         {"field": "label", "headerName": "Label", "sortable": False, "width": 100},
         {"field": "chance", "headerName": "P(≤ 0)", **narrow},
         {"field": "other", "headerName": "Other", **narrow},
+        {"field": "fall", "headerName": "May fall", **narrow},
         {"field": "cold", "headerName": "E_hull", **right, **tenths},
         {"field": "mixing", "headerName": "T_mix (K)", **right},
         {"field": "entropy", "headerName": "S (µeV/K)", **right, **tenths},
@@ -169,8 +173,10 @@ def _register(app: Dash, sources: Sources) -> None:
     ) -> tuple[object, str]:
         if request is None:
             raise PreventUpdate
-        columns = sources.cache.get().columns
-        name = chosen(campaign)
+        latest = sources.cache.get()
+        if compares(latest, campaign):
+            return {"rowData": [], "rowCount": 0}, ""
+        columns, name = latest.columns, chosen(latest, campaign)
         order = columns.ranking(name, temperature)
         try:
             if text and text.strip():
@@ -187,8 +193,8 @@ def _register(app: Dash, sources: Sources) -> None:
         hot, sure = columns.at(temperature)[order], ~columns.open(temperature)[order]
         stable = count_words(int((hot <= 0).sum()), int(((hot <= 0) & sure).sum()))
         words = (
-            f"{len(order):,} candidates, ranked by E_hull at {temperature:g} K; on or "
-            f"below the hull {stable}"
+            f"{len(order):,} candidates of {latest.whose(name)}, ranked by E_hull at "
+            f"{temperature:g} K; on or below the hull {stable}"
         )
         return {"rowData": data, "rowCount": len(order)}, words
 
@@ -244,6 +250,7 @@ def _keys(
         "unsure": lambda: columns.uncertainties,
         "chance": lambda: -columns.at(temperature) / columns.uncertainties,
         "other": lambda: columns.other(temperature),
+        "fall": lambda: columns.risks,
     }
     if name in arrays:
         return arrays[name]()[order]
@@ -258,4 +265,4 @@ def _keys(
     return np.array([columns.rows[row][name] for row in order])
 
 
-PAGE = Page("/candidates", "Candidates", _layout, _register)
+PAGE = Page("/candidates", "Candidates", _layout, _register, compared=True)

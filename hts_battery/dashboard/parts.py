@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from dash import dcc, html
+from dash.exceptions import PreventUpdate
 from pydantic import Field
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from hts_battery.connections.bounded_reader import BoundedReader
     from hts_battery.dashboard.campaign_states import CampaignStates
-    from hts_battery.dashboard.latest_build import LatestBuildCache
+    from hts_battery.dashboard.latest_build import LatestBuild, LatestBuildCache
 
 MEV = 1000.0
 HIGHEST_TEMPERATURE = 2500
@@ -50,6 +51,8 @@ class Page:
     """Adds its callbacks."""
     listed: bool = True
     """Whether the navigation names it."""
+    compared: bool = False
+    """Whether *all campaigns* is answered by their counts side by side instead."""
 
 
 def aria(**names: str) -> dict[str, Any]:
@@ -64,9 +67,36 @@ def aria(**names: str) -> dict[str, Any]:
     return {f"aria-{name}": value for name, value in names.items()}
 
 
-def chosen(campaign: str) -> str | None:
-    """Return the name of a campaign; none for all of them."""
-    return None if campaign == EVERY_CAMPAIGN else campaign
+def compares(latest: LatestBuild, choice: str) -> bool:
+    """Say whether several campaigns are asked for, which only stand side by side."""
+    return choice == EVERY_CAMPAIGN and len(latest.campaigns) > 1
+
+
+def chosen(latest: LatestBuild, choice: str) -> str | None:
+    """
+    Return the one campaign that a page shows.
+
+    Parameters
+    ----------
+    latest
+        What is known.
+    choice
+        What the list of campaigns says.
+
+    Returns
+    -------
+    str or None
+        The choice; the campaign of the newest build if there is none such; none if
+        nothing was built.
+
+    Raises
+    ------
+    PreventUpdate
+        If several are asked for: a page shows one.
+    """
+    if compares(latest, choice):
+        raise PreventUpdate
+    return latest.asked_or_newest(choice if choice in latest.campaigns else None)
 
 
 def heading(title: str, explanation: str) -> list[Component]:

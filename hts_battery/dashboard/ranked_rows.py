@@ -61,6 +61,7 @@ def table_row(
         "label": label_words(label, is_open=doubtful),
         "chance": "-" if chance is None else f"{chance:.2f}",
         "other": millis(None if isnan(slope) else hot + temperature * slope),
+        "fall": millis(doc["hull_depth_risk"]),
         "mixing": None if mixing is None else round(mixing),
         "entropy": round(1e6 * doc["entropy"], 1),
         "flags": "; ".join(doc["flags"]),

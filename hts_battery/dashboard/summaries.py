@@ -41,7 +41,7 @@ def find_summaries(
     filter_text
         In OPTIMADE's language; everything if none.
     campaign
-        Name; all if none.
+        Name; nothing belongs to none.
     temperature
         In K, of the ranking.
     rows
@@ -90,15 +90,14 @@ def matching_rows(
     text
         The filter.
     campaign
-        Name; all if none.
+        Name; nothing belongs to none.
     """
     check_filter(text)
     criteria = filter_criteria(text, temperatures=columns.stored)
     remembered = _matching_in_memory(columns, criteria)
     if remembered is not None:
         return remembered
-    if campaign is not None:
-        criteria = {"$and": [criteria, {"campaign": campaign}]}
+    criteria = {"$and": [criteria, {"campaign": campaign}]}
     found = {
         (doc["campaign"], doc["candidate_id"])
         for doc in reader.find("summary", criteria, fields=["campaign", "candidate_id"])

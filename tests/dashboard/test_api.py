@@ -60,7 +60,13 @@ def test_a_filter_selects(api: ServerClient) -> None:
     labelled = answer(api, "summaries", filter="label_1473 IS KNOWN AND n_metals <= 2")
     assert labelled["total"] == 2
     none = answer(api, "summaries", filter="e_hull > 90 AND nelements = 4")
-    assert none == {"total": 0, "page_offset": 0, "data": []}
+    assert none == {
+        "campaign": "shown",
+        "engine": "chgnet",
+        "total": 0,
+        "page_offset": 0,
+        "data": [],
+    }
     assert answer(api, "summaries", campaign="other")["total"] == 0
 
 
