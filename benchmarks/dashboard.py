@@ -133,9 +133,10 @@ def in_memory(reader: BoundedReader) -> None:
         plain_seconds / loading,
     )
     slider = timed(lambda: np.count_nonzero(columns.at(1234.5) <= 0))
-    pairs = timed(lambda: pair_counts(columns, campaign=None, temperature=1234.5))
+    campaign = columns.campaigns[0]
+    pairs = timed(lambda: pair_counts(columns, campaign=campaign, temperature=1234.5))
     show(f"stable set of {count} at any temperature", slider, "s")
-    show(f"pairs of elements of {count}", pairs, "s")
+    show(f"pairs of elements of campaign {campaign} of {count}", pairs, "s")
 
 
 def in_browser(opened: Database) -> None:

@@ -277,10 +277,10 @@ def _register_frame(app: Dash, sources: Sources) -> None:
     )
     @in_thread
     def choose_campaign(search: Search) -> str:
-        (name, *_) = [*parse_qs((search or "").lstrip("?")).get("campaign", ()), None]
-        if name is None or name not in sources.cache.get().campaigns:
+        names = parse_qs((search or "").removeprefix("?")).get("campaign", [""])
+        if names[0] not in sources.cache.get().campaigns:
             raise PreventUpdate
-        return name
+        return names[0]
 
     @app.callback(
         Output("side-by-side", "children"),

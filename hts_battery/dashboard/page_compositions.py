@@ -32,8 +32,9 @@ Symbol = Annotated[str, Field(max_length=3)]
 
 
 def _layout(sources: Sources, _rest: str) -> Component:
-    columns = sources.cache.get().columns
-    first, second = _most_varied(columns)
+    latest = sources.cache.get()
+    columns = latest.columns
+    first, second = _most_varied(columns, latest.asked_or_newest(None))
     return html.Div(
         [
             *heading(
@@ -63,9 +64,12 @@ def _choice(name: str, elements: tuple[str, ...], value: str | None) -> Componen
     )
 
 
-def _most_varied(columns: Columns) -> tuple[str | None, str | None]:
-    """Return the two elements with most different amounts."""
-    varied = [len(np.unique(np.round(column, 4))) for column in columns.amounts.T]
+def _most_varied(
+    columns: Columns, campaign: str | None
+) -> tuple[str | None, str | None]:
+    """Return the two elements with most different amounts in a campaign."""
+    amounts = columns.amounts[columns.of_campaign(campaign)]
+    varied = [len(np.unique(np.round(column, 4))) for column in amounts.T]
     order = sorted(range(len(varied)), key=lambda number: -varied[number])
     names: list[str | None] = [columns.elements[number] for number in order[:2]]
     first, second = (*names, None, None)[:2]

@@ -234,12 +234,13 @@ def test_a_page_shows_one_campaign_and_says_which(
 
 
 def test_the_table_ranks_one_campaign(client: ServerClient, shown: Stores) -> None:
-    def rows(campaign: str, text: str = "") -> tuple[dict[str, Any], str]:
+    def rows(campaign: str, *sorts: dict[str, str]) -> tuple[dict[str, Any], str]:
+        request = {"startRow": 0, "endRow": 50, "sortModel": sorts}
         found = update(
             client,
             "..table.getRowsResponse...table-count.children..",
-            {"table.getRowsRequest": {"startRow": 0, "endRow": 50, "sortModel": []}},
-            asked(campaign, **{"table-filter.value": text}),
+            {"table.getRowsRequest": request},
+            asked(campaign, **{"table-filter.value": ""}),
         )
         return found["table"]["getRowsResponse"], found["table-count"]["children"]
 
@@ -250,6 +251,13 @@ def test_the_table_ranks_one_campaign(client: ServerClient, shown: Stores) -> No
         assert f"of campaign {name}, engine chgnet" in words
         assert [row["rank"] for row in table["rowData"]] == [
             *range(1, table["rowCount"] + 1)
+        ]
+        risks = [
+            doc["hull_depth_risk"] for doc in shown.summary.query({"campaign": name})
+        ]
+        table, _ = rows(name, {"colId": "fall", "sort": "desc"})
+        assert [row["fall"] for row in table["rowData"]] == [
+            f"{1000 * risk:.1f}" for risk in sorted(risks, reverse=True)
         ]
     assert rows("*") == ({"rowData": [], "rowCount": 0}, "")
 
