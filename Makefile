@@ -38,7 +38,8 @@ screen: $(STAMP)
 	@$(BIN)/hts campaign run $(CAMPAIGN)
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -m "not long" -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -m "not long and not slurm" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "slurm and not long" tests/slurm tests/chaos
 
 test-all: $(STAMP)
 	$(BIN)/python -m pytest

@@ -42,19 +42,6 @@ _TWO_FORMULAS = (
 )
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """
-    Keep the tests of a file on one worker, and whatever needs the queue on one.
-
-    Fixtures of a module are then made once, and the one-node Slurm starts once.
-    """
-    for item in items:
-        queue = item.get_closest_marker("slurm") is not None
-        group = "queue" if queue else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture(autouse=True)
 def _same_working_folder() -> Iterator[None]:
     """Go back where the test began: a job that is killed leaves us in its launch."""

@@ -96,7 +96,8 @@ PROGRAMS = {
 """Programs of others, and why the shell is not asked."""
 
 OPTIONS_OF_OTHERS = {
-    "--allow-run-as-root", "--auth", "--cache-size", "--full", "--no-requeue",
+    "--allow-run-as-root", "--auth", "--cache-size", "--energies", "--full",
+    "--no-requeue",
     "--only", "--plot", "--quick", "--quick-only", "--standalone", "--sync-on-commit",
 }  # fmt: skip
 """Of the embedded server, Open MPI, Slurm, and the benchmarks."""
