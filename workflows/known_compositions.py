@@ -68,7 +68,7 @@ HEAD = """\
 # says what counts as reported (1); what nothing names is taken as not reported (0).
 # formation_energy: eV/atom, elements at zero, rounded to 0.1 meV/atom. Roost:
 # machine-learned formation energies of 85,014 compositions of the Materials Project,
-# Bartel et al., npj Comput. Mater. 6, 97 (2020), 10.1038/s41524-020-00362-y,
+# Bartel et al., npj Computational Materials 6, 97 (2020), 10.1038/s41524-020-00362-y,
 # MIT-style licence. source: of the energy; then who reports the composition.
 """
 
