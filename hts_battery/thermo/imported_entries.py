@@ -303,7 +303,7 @@ def _run_type(content: _Content, scheme: VaspScheme) -> str:
         )
     if len({one.casefold() for one in said}) > 1:
         raise ValueError(f"two run types are stated: {' and '.join(said)}")
-    return scheme.run_type(said[0]) or said[0]
+    return said[0]
 
 
 def _run_types(content: _Content) -> list[str]:
