@@ -97,9 +97,10 @@ def entries_of(content: object) -> list[Any] | None:
     Parameters
     ----------
     content
-        A list of entries; one entry; a mapping of ids to entries; any of these under
-        the key ``entries``, as documents of the Materials Project, or ``all_entries``,
-        as phase diagrams of pymatgen have it.
+        A list of entries; one entry; a mapping of ids to entries, or of chemical
+        systems to lists of them; any of these under the key ``entries``, as documents
+        of the Materials Project, or ``all_entries``, as phase diagrams of pymatgen have
+        it.
 
     Returns
     -------
@@ -120,11 +121,21 @@ def entries_of(content: object) -> list[Any] | None:
     for key in _LISTS:
         if key in content:
             return entries_of(content[key])
-    if content and all(map(_is_entry, content.values())):
+    return _of_mapping(content)
+
+
+def _of_mapping(content: Mapping[str, Any]) -> list[Any] | None:
+    """Entries by their ids, or lists of them by anything else."""
+    values = list(content.values())
+    if values and all(map(_is_entry, values)):
         return [
             {**one, "entry_id": one.get("entry_id") or name}
             for name, one in content.items()
         ]
+    if values and all(
+        isinstance(one, list) and any(map(_is_entry, one)) for one in values
+    ):
+        return list(_of_list(values))
     return None
 
 
@@ -140,4 +151,8 @@ def _of_list(content: list[Any]) -> Iterator[Any]:
 
 
 def _is_entry(value: object) -> bool:
-    return isinstance(value, Mapping) and ("composition" in value or "energy" in value)
+    if not isinstance(value, Mapping):
+        return False
+    # A document about a material says its composition too, beside its entries.
+    holds = isinstance(value.get("entries"), list | Mapping)
+    return "energy" in value or ("composition" in value and not holds)

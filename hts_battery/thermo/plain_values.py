@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import Enum
 from math import isfinite
 from numbers import Real
 from typing import Any
@@ -11,14 +12,17 @@ import numpy as np
 
 _EXTENDED_NUMBERS = ("$numberDouble", "$numberInt", "$numberLong", "$numberDecimal")
 _EXTENDED_TEXTS = ("$oid", "$uuid", "$symbol")
+_TEXTS = ("value", "string")
+"""Where monty writes the value of an enumeration and the text of a date or an id."""
 
 
 def plain(value: object) -> Any:  # noqa: ANN401 - whatever a file holds
     """
     Write a value of JSON, extended JSON, numpy or monty in built-in types.
 
-    Dictionaries that name a module and a class stay dictionaries: nothing is
-    imported. What is none of these kinds stays what it is.
+    Dictionaries that name a module and a class stay dictionaries, but for members of
+    enumerations and texts: nothing is imported. What is none of these kinds stays what
+    it is.
 
     Parameters
     ----------
@@ -34,6 +38,8 @@ def plain(value: object) -> Any:  # noqa: ANN401 - whatever a file holds
     """
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
+    if isinstance(value, Enum):
+        return plain(value.value)
     if isinstance(value, Mapping):
         return _plain_mapping(value)
     if isinstance(value, list | tuple | set | frozenset):
@@ -53,7 +59,9 @@ def _plain_mapping(value: Mapping[Any, Any]) -> Any:  # noqa: ANN401 - as above
             return str(inner)
     if value.get("@module") == "numpy" and "data" in value:
         return plain(value["data"])
-    return {str(key): plain(one) for key, one in value.items()}
+    found = {str(key): plain(one) for key, one in value.items()}
+    texts = [found[key] for key in _TEXTS if isinstance(found.get(key), str)]
+    return texts[0] if texts and "@class" in found else found
 
 
 def mapping_of(value: object) -> Mapping[Any, Any]:

@@ -102,7 +102,11 @@ def test_a_file_packed_without_end_is_no_file_of_entries(tmp_path: Path) -> None
         lambda rows: {"entries": {row["entry_id"]: row for row in rows}},
         # One document a material, as the Materials Project's thermo collection has it.
         lambda rows: [{"entries": {"GGA": row}, "energy_type": "GGA"} for row in rows],
+        lambda rows: [
+            {"composition": row["composition"], "entries": {"GGA": row}} for row in rows
+        ],
         lambda rows: [rows[:1], rows[1:]],
+        lambda rows: {"Li": rows[:1], "F-Li": rows[1:]},
     ],
 )
 def test_entries_are_found_in_every_wrapper(wrap: Callable[[Any], object]) -> None:

@@ -190,6 +190,7 @@ def test_numbers_of_extended_json_and_numpy_are_read() -> None:
         ({"run_type": "GGA", "hubbards": None, "potcar_spec": None}, {}),
         ({"run_type": "GGA", "hubbards": {"Mg": 0, "O": None}}, None),
         ({"hubbards": {}}, {"run_type": "GGA"}),
+        ({"run_type": {"@module": "m", "@class": "RunType", "value": "GGA"}}, {}),
         ({"run_type": "GGA", "potcar_symbols": ["PBE Mg_pv", "PBE O"]}, {}),
     ],
 )

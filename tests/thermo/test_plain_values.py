@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from enum import Enum
 from fractions import Fraction
 
 import numpy as np
@@ -12,6 +13,12 @@ from hts_battery.thermo.plain_values import mapping_of, number_of, plain
 
 class Named:
     """Something that a decoder made of a document."""
+
+
+class Kind(Enum):
+    """An enumeration, as other programs state run types."""
+
+    GGA = "GGA"
 
 
 @pytest.mark.parametrize(
@@ -32,6 +39,11 @@ class Named:
         (Composition("Li2O"), {"Li": 2.0, "O": 1.0}),
         ({"@module": "os", "@class": "system"}, {"@module": "os", "@class": "system"}),
         ({1: None}, {"1": None}),
+        (Kind.GGA, "GGA"),
+        ({"@module": "m", "@class": "RunType", "value": "GGA"}, "GGA"),
+        ({"@module": "m", "@class": "MPID", "string": "mp-5", "id": 5}, "mp-5"),
+        # A correction's value is a number, and the rest of it counts.
+        ({"@class": "Manual", "value": 1.5}, {"@class": "Manual", "value": 1.5}),
     ],
 )
 def test_values_become_built_in_ones(given: object, expected: object) -> None:
