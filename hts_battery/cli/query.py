@@ -97,6 +97,7 @@ def find(  # noqa: PLR0913, PLR0917 - one parameter per option
             _show_groups(screening, group_by, criteria, temperature, as_json)
             return
         names = split_names(fields)
+        chosen = bool(names)
         if not names and not as_json:
             names = _columns(screening, campaign)
         elif names and campaign is None and len(screening.aggregates()) > 1:
@@ -112,7 +113,13 @@ def find(  # noqa: PLR0913, PLR0917 - one parameter per option
         for row in found:
             formatting.json_line(row)
         return
+    if not chosen and not any(row["deviation"] for row in found):
+        names = [name for name in names if name not in _DEVIATING]
     query_tables.selection(found, names, title=f"{len(found)} found")
+
+
+_DEVIATING = ("calculated_formula", "deviation")
+"""Fields that are shown where a cell holds another composition than asked for."""
 
 
 def _columns(screening: ScreeningDatabase, campaign: str | None) -> list[str]:
@@ -124,8 +131,8 @@ def _columns(screening: ScreeningDatabase, campaign: str | None) -> list[str]:
     ]
     several = campaign is None and len(screening.aggregates()) > 1
     whose = ["campaign", "engine"] if several else []
-    names = ["formula", *whose, "e_hull", *hot]
-    return [*names, "uncertainty", "t_mix", "flags"]
+    names = ["formula", *_DEVIATING, *whose, "e_hull", *hot]
+    return [*names, "uncertainty", "n_orderings", "t_mix", "flags"]
 
 
 def _show_values(pairs: list[tuple[Any, int]], field: str, as_json: bool) -> None:
@@ -290,6 +297,7 @@ def compare(
     """Compare two campaigns or engines for the candidates that both judged."""
     from hts_battery.cli import query_tables
     from hts_battery.query import ScreeningDatabase
+    from hts_battery.query.tables import marked_formula
 
     with opened_stores() as stores:
         screening = ScreeningDatabase(stores)
@@ -302,7 +310,7 @@ def compare(
             )
             return
         formulas = {
-            doc["candidate_id"]: doc["formula"]
+            doc["candidate_id"]: marked_formula(doc)
             for pair in pairs
             for doc in screening.get(pair.candidate_id)
         }

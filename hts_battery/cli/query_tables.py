@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.cli import formatting
@@ -10,6 +11,7 @@ from hts_battery.query.query_fields import Kind, query_field
 from hts_battery.query.tables import (
     MEV_PER_EV,
     campaigns_text,
+    count_words,
     decomposition_text,
 )
 from hts_battery.schemas.uncertainty import UncertaintyTerms
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 _WHOLE_ABOVE = 1000
 _NARROWEST = 8
 _WIDEST = 26
+_NARROW_FORMULA = 16
+_BETWEEN = 3
+"""Blanks beside a column."""
 
 
 def selection(
@@ -39,26 +44,50 @@ def selection(
     title
         Line above the table.
     """
-    headings, right = [], []
-    for name in names:
-        field = query_field(name)
-        headings.append(f"{name}\n{field.unit}" if field.unit else name)
-        if field.kind in (Kind.NUMBER, Kind.INTEGER):
-            right.append(headings[-1])
-    formatting.table(
-        headings,
-        ([_short(row[name]) for name in names] for row in rows),
-        title=title,
-        right=right,
-        least={
-            heading: min(
-                max((len(str(_short(row[name]))) for row in rows), default=0),
+    cells = [[_short(row[name]) for name in names] for row in rows]
+    units = [query_field(name).unit for name in names]
+    headings = [
+        f"{name}\n{unit}" if unit else name
+        for name, unit in zip(names, units, strict=True)
+    ]
+    right = [
+        heading
+        for heading, name in zip(headings, names, strict=True)
+        if query_field(name).kind in (Kind.NUMBER, Kind.INTEGER)
+    ]
+    least = {
+        heading: max(
+            len(name) if heading in right else 0,
+            min(
+                max((len(_text(row[column])) for row in cells), default=0),
                 _WIDEST if name in {"formula", "candidate_id"} else _NARROWEST,
-            )
-            for heading, name in zip(headings, names, strict=True)
-            if heading not in right
-        },
+            ),
+        )
+        for column, (heading, name) in enumerate(zip(headings, names, strict=True))
+    }
+    if sum(least.values()) + _BETWEEN * len(names) > formatting.width():
+        formatting.line(title)
+        for row in cells:
+            _record(names, units, row)
+        return
+    formatting.table(headings, cells, title=title, right=right, least=least)
+
+
+def _record(
+    names: Sequence[str], units: Sequence[str | None], values: Sequence[object]
+) -> None:
+    """Print a row that is wider than the terminal: nothing of it may disappear."""
+    first, *rest = (
+        f"{name} -" if value in {None, ""} else f"{name} {value} {unit or ''}".rstrip()
+        for name, unit, value in zip(names, units, values, strict=True)
     )
+    formatting.line(first if names[0] != "formula" else _text(values[0]))
+    for line in wrap(", ".join(rest), formatting.width() - 2, break_on_hyphens=False):
+        formatting.line(f"  {line}")
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
 
 
 def whose(document: Mapping[str, Any]) -> str:
@@ -91,10 +120,44 @@ def side_by_side(summaries: Sequence[Mapping[str, Any]]) -> None:
         kelvin = key.replace("_", ".").replace("K", " K")
         hot = [doc["energy_above_hull_at"].get(key) for doc in summaries]
         rows += [
-            (f"E_hull({kelvin})", *(e if e is None else _in_millis(e) for e in hot)),
-            (f"label at {kelvin}", *(doc["label_at"].get(key) for doc in summaries)),
+            (f"E_hull({kelvin})", *map(_in_millis, hot)),
+            (
+                f"  random mean at {kelvin}",
+                *(
+                    _in_millis(d["energy_above_hull_upper_at"].get(key))
+                    for d in summaries
+                ),
+            ),
+            (
+                f"label at {kelvin}",
+                *(
+                    label_words(
+                        doc["label_at"].get(key), is_open=bool(doc["open_at"].get(key))
+                    )
+                    for doc in summaries
+                ),
+            ),
+            (
+                f"P(E_hull({kelvin}) <= 0)",
+                *(_chance(doc["probability_stable_at"].get(key)) for doc in summaries),
+            ),
         ]
-    rows.append(("orderings", *(doc["n_orderings"] for doc in summaries)))
+    rows += [
+        ("±", *(_in_millis(doc["uncertainty"]) for doc in summaries)),
+        ("E_hull may fall by", *(_in_millis(d["hull_depth_risk"]) for d in summaries)),
+        (
+            "  by reported compounds",
+            *(_in_millis(doc["hull_depth_risk_reported"]) for doc in summaries),
+        ),
+        ("orderings", *(doc["n_orderings"] for doc in summaries)),
+        (
+            "calculated",
+            *(
+                f"{'≈ ' if doc['deviation'] else ''}{doc['calculated_formula']}"
+                for doc in summaries
+            ),
+        ),
+    ]
     formatting.table(
         ("", *names),
         rows,
@@ -225,9 +288,7 @@ def _doubt(found: Mapping[str, Any]) -> None:
                 _in_millis(terms["energy_above_hull_lowest"]),
                 _in_millis(terms["energy_above_hull_random"]),
                 _in_millis(unsure),
-                "-"
-                if terms["probability_stable"] is None
-                else f"{terms['probability_stable']:.2f}",
+                _chance(terms["probability_stable"]),
             )
             for terms in found["terms"]
         ),
@@ -274,9 +335,14 @@ def comparison(
     """
     kelvin = f"{found.temperature:g} K"
     formatting.line(
-        f"{found.n_common} candidates judged by both at {kelvin}, "
-        f"{found.n_disagree} stable for one only"
+        f"{found.n_common} candidates judged by both at {kelvin}; stable for one only: "
+        + count_words(found.n_disagree, found.n_disagree_certain)
     )
+    for name, counts in (
+        (found.first, found.first_stable),
+        (found.second, found.second_stable),
+    ):
+        formatting.line(f"stable for {name}: {count_words(*counts)}")
     if found.mean_difference is not None and found.mean_absolute_difference is not None:
         formatting.line(
             f"{found.second} minus {found.first}: mean "
@@ -285,30 +351,35 @@ def comparison(
         )
     if found.rank_correlation is not None:
         formatting.line(f"rank correlation {found.rank_correlation:.3f}")
-    numbers = (found.first, found.second, "difference", "rank", "rank there")
+    numbers = (found.first, found.second, "difference", "ranks")
+    stable = "stable for"
     formatting.table(
-        ("candidate", *numbers, "stable for"),
+        ("candidate", *numbers, stable),
         (
             (
                 formulas.get(pair.candidate_id, pair.candidate_id),
                 _in_millis(pair.first),
                 _in_millis(pair.second),
                 _in_millis(pair.difference),
-                pair.first_rank,
-                pair.second_rank,
+                f"{pair.first_rank}, {pair.second_rank}",
                 _stable_for(found, pair),
             )
             for pair in pairs
         ),
         title=f"E_hull({kelvin}) in meV/atom, largest difference first",
         right=numbers,
-        least={"candidate": max((len(text) for text in formulas.values()), default=0)},
+        least={"candidate": _NARROW_FORMULA, stable: len("both (open)")},
     )
 
 
 def _stable_for(found: Comparison, pair: Pair) -> str:
     names = [found.first] * (pair.first <= 0) + [found.second] * (pair.second <= 0)
-    return "both" if len(names) > 1 else "".join(names) or "none"
+    stable = "both" if len(names) > 1 else "".join(names) or "none"
+    return stable if pair.is_certain else f"{stable} (open)"
+
+
+def _chance(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
 
 
 def _in_millis(value: float | None) -> str:

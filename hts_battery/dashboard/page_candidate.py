@@ -329,6 +329,12 @@ def _cards(summary: Mapping[str, Any], temperature: float, hot: float) -> Compon
                 label_words(label, is_open=doubtful),
                 "P(stable) " + ("not known" if chance is None else f"{chance:.2f}"),
             ),
+            card(
+                "E_hull may fall by",
+                millis(summary["hull_depth_risk"]),
+                "meV/atom, "
+                f"{millis(summary['hull_depth_risk_reported'])} by reported compounds",
+            ),
         ]
     )
 

@@ -92,6 +92,9 @@ def overview(
     members = sum(one.candidates for one in own)
     stable, certain = columns.stable(campaign, temperature)
     always, always_certain = columns.stable(campaign, 0.0)
+    by_entropy = mine & (columns.at(temperature) <= 0) & (columns.at(0.0) > 0)
+    entropic = int(by_entropy.sum())
+    entropic_certain = int((by_entropy & ~columns.open(temperature)).sum())
     share = f", {100 * stable / len(hot):.1f} % of the ranked" if len(hot) else ""
     return [
         cards(
@@ -108,7 +111,11 @@ def overview(
                     f"{always:,}",
                     f"of them {always_certain:,} certain",
                 ),
-                card("by entropy alone", f"{stable - always:,}", "open ones included"),
+                card(
+                    "by entropy alone",
+                    f"{entropic:,}",
+                    f"of them {entropic_certain:,} certain",
+                ),
             ]
         ),
         progress_table(latest, own, temperature, states),

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hts_battery.errors import QueryError
 from hts_battery.query.rankings import Place, ranked
+from hts_battery.schemas.summary import temperature_key
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from hts_battery.connections.stores import Stores
 
@@ -25,6 +26,9 @@ class Pair(NamedTuple):
     first_rank: int
     """Place in the order of its campaign."""
     second_rank: int
+    first_open: bool = False
+    """Whether the label of its campaign may turn."""
+    second_open: bool = False
 
     @property
     def difference(self) -> float:
@@ -35,6 +39,11 @@ class Pair(NamedTuple):
     def disagrees(self) -> bool:
         """Whether one says stable at the temperature and the other does not."""
         return (self.first <= 0) != (self.second <= 0)
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether neither label may turn."""
+        return not (self.first_open or self.second_open)
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,11 @@ class Comparison:
     """Candidates that both judged."""
     n_disagree: int
     """Those that one calls stable and the other does not."""
+    n_disagree_certain: int
+    """Those of them whose label is open in neither."""
+    first_stable: tuple[int, int]
+    """Common candidates that the first calls stable, and of them certain."""
+    second_stable: tuple[int, int]
     mean_difference: float | None
     """Second minus first, eV/atom; null where nothing is common."""
     mean_absolute_difference: float | None
@@ -87,10 +101,17 @@ def compared(
         If a name is neither, or nothing was judged at the temperature.
     """
     one, other = (_places(stores, name, temperature) for name in (first, second))
+    common = {
+        name: (place, other[name]) for name, place in one.items() if name in other
+    }
+    doubtful = _open_labels(stores, common, temperature)
     pairs = [
-        Pair(name, place.energy, other[name].energy, place.rank, other[name].rank)
-        for name, place in one.items()
-        if name in other
+        Pair(
+            name,
+            *(here.energy, there.energy, here.rank, there.rank),
+            *((place.campaign, name) in doubtful for place in (here, there)),
+        )
+        for name, (here, there) in common.items()
     ]
     pairs.sort(key=lambda pair: (-abs(pair.difference), pair.candidate_id))
     differences = [pair.difference for pair in pairs]
@@ -100,11 +121,35 @@ def compared(
         temperature=temperature,
         n_common=len(pairs),
         n_disagree=sum(pair.disagrees for pair in pairs),
+        n_disagree_certain=sum(pair.disagrees and pair.is_certain for pair in pairs),
+        first_stable=_counted((pair.first, pair.first_open) for pair in pairs),
+        second_stable=_counted((pair.second, pair.second_open) for pair in pairs),
         mean_difference=fmean(differences) if pairs else None,
         mean_absolute_difference=fmean(map(abs, differences)) if pairs else None,
         rank_correlation=_correlation(pairs),
         pairs=tuple(pairs),
     )
+
+
+def _counted(labels: Iterable[tuple[float, bool]]) -> tuple[int, int]:
+    """Count what is stable, and what of it is certain."""
+    stable = [is_open for energy, is_open in labels if energy <= 0]
+    return len(stable), stable.count(False)
+
+
+def _open_labels(
+    stores: Stores, common: Mapping[str, tuple[Place, ...]], temperature: float
+) -> set[tuple[str, str]]:
+    """Return campaign and candidate of the labels that may turn."""
+    campaigns = sorted({place.campaign for both in common.values() for place in both})
+    found = stores.summary.query(
+        {
+            "campaign": {"$in": campaigns},
+            f"open_at.{temperature_key(temperature)}": True,
+        },
+        properties=["campaign", "candidate_id"],
+    )
+    return {(doc["campaign"], doc["candidate_id"]) for doc in found}
 
 
 def _correlation(pairs: Sequence[Pair]) -> float | None:

@@ -91,6 +91,7 @@ def default_fields(temperatures: Iterable[float]) -> tuple[str, ...]:
         *("candidate_id", "campaign", "formula", "n_metals", "e_hull"),
         *(f"{name}_{kelvin}" for kelvin in hot for name in _AT_TEMPERATURE),
         *("uncertainty", "n_orderings", "t_mix", "entropy", "engine"),
+        *("hull_depth_risk", "hull_depth_risk_reported"),
         *("deviation", "calculated_formula", "flags"),
     )
 

@@ -44,6 +44,22 @@ def campaigns_text(numbers: Mapping[str, int]) -> str:
     return ", ".join(f"{n} of {name}" for name, n in sorted(numbers.items()))
 
 
+def marked_formula(summary: Mapping[str, Any]) -> str:
+    """
+    Write a formula, and behind ≈ what was calculated instead.
+
+    Examples
+    --------
+    >>> marked_formula(
+    ...     {"formula": "Li1.1F0.9", "deviation": 0.2, "calculated_formula": "LiF"}
+    ... )
+    'Li1.1F0.9 ≈ LiF'
+    """
+    if not summary["deviation"]:
+        return str(summary["formula"])
+    return f"{summary['formula']} ≈ {summary['calculated_formula']}"
+
+
 def count_words(stable: int, certain: int) -> str:
     """
     Write a count of stable candidates with the certain ones among them.

@@ -128,6 +128,10 @@ def test_a_campaign_agrees_with_itself(screening: ScreeningDatabase) -> None:
     found = screening.compare("small", "chgnet", temperature=1473)
     assert (found.n_common, found.n_disagree) == (2, 0)
     assert found.mean_absolute_difference == 0
+    stable = [doc for doc in screening.find() if doc["label_at"]["1473K"] != "US"]
+    certain = sum(not doc["open_at"]["1473K"] for doc in stable)
+    assert found.first_stable == found.second_stable == (len(stable), certain)
+    assert found.n_disagree_certain == 0
     with pytest.raises(QueryError, match="neither a campaign"):
         screening.compare("small", "vasp", temperature=1473)
     with pytest.raises(QueryError, match="nothing is ranked"):
