@@ -307,8 +307,8 @@ def _doubt(found: Mapping[str, Any]) -> None:
             (
                 name,
                 *(
-                    f"{_in_millis(other['energy_above_hull'])} {other['label']}"
-                    for other in at
+                    _other_words(other, terms, unsure)
+                    for other, terms in zip(at, found["terms"], strict=True)
                 ),
             )
             for name, *at in others
@@ -316,6 +316,24 @@ def _doubt(found: Mapping[str, Any]) -> None:
         title="E_hull(T) in meV/atom, had another mixing been counted",
         right=kelvins,
     )
+
+
+def _other_words(
+    other: Mapping[str, Any], terms: Mapping[str, Any], unsure: float | None
+) -> str:
+    """Write E_hull(T) and the label of another mixing, which moves both bounds."""
+    from hts_battery.thermo.estimates import is_open
+
+    energy = other["energy_above_hull"]
+    moved = energy - terms["energy_above_hull"]
+    random = terms["energy_above_hull_random"]
+    doubtful = is_open(
+        energy,
+        lower=terms["energy_above_hull_lowest"] + moved,
+        upper=None if random is None else random + moved,
+        uncertainty=unsure,
+    )
+    return f"{_in_millis(energy)} {label_words(other['label'], is_open=doubtful)}"
 
 
 def comparison(

@@ -14,6 +14,7 @@ logging.getLogger("optimade").addHandler(logging.NullHandler())
 # ruff: noqa: E402 - nothing of the library may be imported before that
 from fastapi import HTTPException
 from fastapi.exceptions import RequestValidationError
+from lark import Lark
 from optimade.exceptions import BadRequest, VersionNotSupported
 from optimade.filtertransformers.mongo import (
     MongoTransformer,
@@ -32,6 +33,7 @@ from starlette.responses import JSONResponse
 from hts_battery.dashboard.limits import check_filter
 from hts_battery.dashboard.structures import final_structures
 from hts_battery.errors import QueryLimitError, StoreError
+from hts_battery.query.filters import optimade_grammar
 from hts_battery.schemas.optimade import PREFIX, provider_fields
 
 if TYPE_CHECKING:
@@ -149,6 +151,10 @@ class _LiteralTransformer(MongoTransformer):
         )
         return found
 
+    def bool(self, words: list[Any]) -> bool:
+        """Read TRUE and FALSE, which the library does not."""
+        return str(words[0]) == "TRUE"
+
     def _apply_mongo_date_filter(self, filter_: dict[str, Any]) -> dict[str, Any]:
         """Read times: the library fails on what is none, and on IS KNOWN."""
         found: dict[str, Any] = recursive_postprocessing(
@@ -191,6 +197,7 @@ class SummaryStructures(EntryCollection):
         super().__init__(
             StructureResource, mapper, _LiteralTransformer(mapper=mapper), config
         )
+        self.parser.lark = Lark(optimade_grammar(), maybe_placeholders=False)
         self._reader = reader
 
     def __len__(self) -> int:

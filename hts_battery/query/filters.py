@@ -110,10 +110,14 @@ def _check_size(text: str) -> None:
 def _parser() -> Lark:
     # The library's own parser takes time by the square of the length; its grammar is
     # LALR(1), which takes none worth naming.
+    return Lark(optimade_grammar(), parser="lalr", maybe_placeholders=False)
+
+
+def optimade_grammar() -> str:
+    """Return OPTIMADE's grammar of filters, in which TRUE and FALSE are told apart."""
     path: Path = AVAILABLE_PARSERS[_GRAMMAR]["default"]
     # Its rule of TRUE and FALSE throws away which of the two was written.
-    grammar = path.read_text("utf-8").replace("\nbool:", "\n!bool:")
-    return Lark(grammar, parser="lalr", maybe_placeholders=False)
+    return path.read_text("utf-8").replace("\nbool:", "\n!bool:")
 
 
 def _unreadable(text: str, err: UnexpectedInput) -> str:

@@ -148,3 +148,15 @@ def test_the_landing_page_is_the_description(optimade: ServerClient) -> None:
     assert found["data"]["type"] == "info"
     properties = optimade.get("info/structures").json()["data"]["properties"]
     assert properties["_hts_e_hull_1473"]["unit"] == "eV/atom"
+
+
+def test_open_labels_are_asked_for_as_booleans(optimade: ServerClient) -> None:
+    everything = optimade.get("structures").json()["data"]
+    for word, wanted in (("TRUE", True), ("FALSE", False)):
+        asked = {"filter": f"_hts_open_1473 = {word}"}
+        found = optimade.get("structures", params=asked).json()
+        assert {one["id"] for one in found["data"]} == {
+            one["id"]
+            for one in everything
+            if one["attributes"]["_hts_open_1473"] is wanted
+        }, word
