@@ -43,7 +43,7 @@ from pymatgen.analysis.phase_diagram import (
 from pymatgen.core import Composition, Lattice, Structure
 from pymatgen.entries.computed_entries import ComputedStructureEntry
 
-from hts_battery.schemas.thermo import EntropyOptions, EntropyResult
+from hts_battery.schemas.entropy import EntropyOptions, EntropyResult
 from hts_battery.thermo import CandidateEnergy, Hull, stabilities
 from hts_battery.thermo.atomic_fractions import fraction_rows
 from hts_battery.thermo.linear_program import lowest_mixture

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import re
-import runpy
-import sys
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 import pytest
+from programs import run_program
 
 from hts_battery.schemas.formula import parse_formula
 from hts_battery.schemas.species import parse_species
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 PROJECT = Path(__file__).resolve().parents[1]
 PAGE = (PROJECT / "docs" / "chgnet_campaign.md").read_text("utf-8")
@@ -24,17 +20,12 @@ PAGE = (PROJECT / "docs" / "chgnet_campaign.md").read_text("utf-8")
 
 @pytest.fixture(scope="module")
 def program() -> dict[str, Any]:
-    return runpy.run_path(str(PROJECT / "workflows" / "chgnet_campaign.py"))
+    return run_program("workflows/chgnet_campaign.py")
 
 
 @pytest.fixture(scope="module")
-def page() -> Iterator[dict[str, Any]]:
-    folder = str(PROJECT / "workflows")
-    sys.path.insert(0, folder)
-    try:
-        yield runpy.run_path(f"{folder}/chgnet_page.py")
-    finally:
-        sys.path.remove(folder)
+def page() -> dict[str, Any]:
+    return run_program("workflows/chgnet_page.py")
 
 
 @pytest.fixture(scope="module")

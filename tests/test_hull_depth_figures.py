@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 import csv
-import runpy
-import sys
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
+from programs import run_program
 
 from hts_battery.thermo.hull_depth import HullDepth, competitive, lowest_phases
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 PROJECT = Path(__file__).resolve().parents[1]
 LIBRARY = PROJECT / "tests" / "data" / "references_chgnet_837.csv"
 
 
 @pytest.fixture(scope="module")
-def program() -> Iterator[dict[str, Any]]:
-    folder = str(PROJECT / "benchmarks")
-    sys.path.insert(0, folder)
-    try:
-        yield runpy.run_path(f"{folder}/hull_depth.py")
-    finally:
-        sys.path.remove(folder)
+def program() -> dict[str, Any]:
+    return run_program("benchmarks/hull_depth.py")
 
 
 @pytest.fixture(scope="module")

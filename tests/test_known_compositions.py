@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import runpy
 from pathlib import Path
 from typing import Any
 
 import pytest
+from programs import run_program
 
 from hts_battery.campaign.campaign_file import read_campaign
 from hts_battery.thermo.known_compositions import known_compositions
@@ -24,7 +24,7 @@ ENERGIES = {
 
 @pytest.fixture(scope="module")
 def program() -> dict[str, Any]:
-    return runpy.run_path(str(PROJECT / "workflows" / "known_compositions.py"))
+    return run_program("workflows/known_compositions.py")
 
 
 def test_what_lies_near_the_hull_is_kept(program: dict[str, Any]) -> None:

@@ -34,12 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from hts_battery.schemas.candidate import Candidate
-    from hts_battery.schemas.thermo import (
-        EntropyOptions,
-        OrderingKind,
-        StabilityOptions,
-        ThermoDoc,
-    )
+    from hts_battery.schemas.entropy import EntropyOptions
+    from hts_battery.schemas.thermo import OrderingKind, StabilityOptions, ThermoDoc
     from hts_battery.schemas.uncertainty import CalculatorError
     from hts_battery.thermo.hull import Hull
 

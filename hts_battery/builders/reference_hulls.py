@@ -13,6 +13,7 @@ from hts_battery.schemas.energy import ComparableEnergy
 from hts_battery.thermo.atomic_fractions import atomic_fractions
 from hts_battery.thermo.depth_changes import DepthChanges, StoredDepth
 from hts_battery.thermo.hull import Hull
+from hts_battery.thermo.hull_depth import Depth
 from hts_battery.thermo.reference_changes import (
     ReferenceChanges,
     StoredAnswer,
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from maggma.core import Store
 
     from hts_battery.schemas.thermo import LeftOutReferences
-    from hts_battery.thermo.hull_depth import Depth
 
     Phases = Mapping[str, tuple[str, float]]
 
@@ -38,6 +38,18 @@ REFERENCE_FIELDS = (
     "candidate_family",
     "volume_per_atom",
     "oxidation_states",
+)
+ANSWER_FIELDS = (
+    "candidate_id",
+    "result.formula",
+    "result.chemical_potentials",
+    "result.decomposition.reference_id",
+    "result.excluded_references",
+    "result.hull_depth_risk",
+    "result.hull_depth_risk_reported",
+    "result.hull_depth_reason",
+    "result.missing_compositions",
+    "result.needed_systems_without_reference",
 )
 
 
@@ -277,4 +289,25 @@ def _systems(references: Phases, largest: int) -> frozenset[frozenset[str]]:
         system
         for formula in {formula for formula, _ in references.values()}
         if len(system := frozenset(atomic_fractions(formula))) <= largest
+    )
+
+
+def stored_answer(result: Mapping[str, Any]) -> StoredAnswer:
+    """Read from a stored stability what a change of the references can change."""
+    return StoredAnswer(
+        formula=result["formula"],
+        chemical_potentials=result["chemical_potentials"],
+        phases=tuple(phase["reference_id"] for phase in result["decomposition"]),
+        exclude=tuple(result["excluded_references"]),
+    )
+
+
+def stored_depth(result: Mapping[str, Any]) -> Depth:
+    """Read from a stored stability how much its hull may fall."""
+    return Depth(
+        risk=result["hull_depth_risk"],
+        risk_reported=result["hull_depth_risk_reported"],
+        reason=result["hull_depth_reason"],
+        missing=result["missing_compositions"],
+        systems=tuple(result["needed_systems_without_reference"]),
     )

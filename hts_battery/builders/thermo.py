@@ -22,9 +22,12 @@ from hts_battery.builders.reasons import (
     reasons,
 )
 from hts_battery.builders.reference_hulls import (
+    ANSWER_FIELDS,
     REFERENCE_FIELDS,
     StoredHulls,
     reference_hulls,
+    stored_answer,
+    stored_depth,
 )
 from hts_battery.builders.screening_builder import (
     BATCH_SIZE,
@@ -43,9 +46,7 @@ from hts_battery.schemas.campaign import CampaignSpec
 from hts_battery.schemas.entry import EntryKind, EntryState
 from hts_battery.schemas.thermo import ReferencesAtTemperature
 from hts_battery.schemas.uncertainty import CalculatorError
-from hts_battery.thermo.hull_depth import Depth
 from hts_battery.thermo.known_compositions import known_compositions_digest
-from hts_battery.thermo.reference_changes import StoredAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -60,18 +61,6 @@ _OLD_FIELDS = (
     "state",
     "input_digest",
     "hull_version",
-)
-_ANSWER_FIELDS = (
-    "candidate_id",
-    "result.formula",
-    "result.chemical_potentials",
-    "result.decomposition.reference_id",
-    "result.excluded_references",
-    "result.hull_depth_risk",
-    "result.hull_depth_risk_reported",
-    "result.hull_depth_reason",
-    "result.missing_compositions",
-    "result.needed_systems_without_reference",
 )
 
 
@@ -339,10 +328,10 @@ class ThermoBuilder(ScreeningBuilder):
                 "candidate_id",
                 names,
                 criteria=self.scope,
-                properties=_ANSWER_FIELDS,
+                properties=ANSWER_FIELDS,
             ):
-                answers[doc["candidate_id"]] = _answer(doc["result"])
-                depths[doc["candidate_id"]] = _depth(doc["result"])
+                answers[doc["candidate_id"]] = stored_answer(doc["result"])
+                depths[doc["candidate_id"]] = stored_depth(doc["result"])
             affected |= change.affected(
                 answers,
                 depths,
@@ -501,22 +490,3 @@ class ThermoBuilder(ScreeningBuilder):
         )
         self._about_to_write()
         self.changes.update(found.model_dump(mode="json"), key="change_id")
-
-
-def _answer(result: Mapping[str, Any]) -> StoredAnswer:
-    return StoredAnswer(
-        formula=result["formula"],
-        chemical_potentials=result["chemical_potentials"],
-        phases=tuple(phase["reference_id"] for phase in result["decomposition"]),
-        exclude=tuple(result["excluded_references"]),
-    )
-
-
-def _depth(result: Mapping[str, Any]) -> Depth:
-    return Depth(
-        risk=result["hull_depth_risk"],
-        risk_reported=result["hull_depth_risk_reported"],
-        reason=result["hull_depth_reason"],
-        missing=result["missing_compositions"],
-        systems=tuple(result["needed_systems_without_reference"]),
-    )

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from hts_battery.schemas.campaign import GateSpec
     from hts_battery.schemas.candidate import CandidateDoc
+    from hts_battery.schemas.entropy import EntropyOptions
     from hts_battery.schemas.structure import OrderedCell
-    from hts_battery.schemas.thermo import EntropyOptions
 
 Outcome = dict[str, Any]
 """What the gate and the next steps need of a pre-relaxation: ``structure``,

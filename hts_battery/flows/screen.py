@@ -37,8 +37,8 @@ from hts_battery.flows.gate import Threshold, gate_verdict, prerelaxed
 from hts_battery.flows.recorded import jobs_of, recorded
 from hts_battery.flows.versions import ORDERING_PACKAGES, installed_versions
 from hts_battery.schemas.campaign import StructureSpec, candidate_key
+from hts_battery.schemas.entropy import EntropyOptions
 from hts_battery.schemas.gate import GateAnswer
-from hts_battery.schemas.thermo import EntropyOptions
 from hts_battery.structures.inputs import calculator_structure
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.query.rankings import place_of
-from hts_battery.schemas.thermo import EntropyOptions
+from hts_battery.schemas.entropy import EntropyOptions
 from hts_battery.thermo.mixing import mixing_words
 
 if TYPE_CHECKING:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field, field_validator, model_validator
 
 from hts_battery.schemas.base import Document, Rational
+from hts_battery.schemas.entropy import EntropyOptions
 from hts_battery.schemas.space import Selection
 from hts_battery.schemas.structure import MagneticOrder, OrderingMethod
-from hts_battery.schemas.thermo import EntropyOptions, StabilityOptions
+from hts_battery.schemas.thermo import StabilityOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,9 +12,7 @@ from math import isfinite, log
 from typing import TYPE_CHECKING
 
 from hts_battery.errors import CompositionError, ConfigurationError
-from hts_battery.schemas.formula import parse_formula
-from hts_battery.schemas.species import VACANCY, parse_species
-from hts_battery.schemas.thermo import (
+from hts_battery.schemas.entropy import (
     EntropyConvention,
     EntropyOptions,
     EntropyResult,
@@ -22,6 +20,8 @@ from hts_battery.schemas.thermo import (
     SpeciesBasis,
     SublatticeEntropy,
 )
+from hts_battery.schemas.formula import parse_formula
+from hts_battery.schemas.species import VACANCY, parse_species
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

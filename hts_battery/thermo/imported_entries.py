@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from hts_battery.errors import HTSBatteryError
 from hts_battery.schemas.reference import ReferenceEnergy
 from hts_battery.thermo.entry_kinds import check_kind, correction_of
 from hts_battery.thermo.entry_structures import read_composition, read_structure
@@ -138,8 +139,12 @@ def imported_energies(
             entry = _entry(given)
             name = _name(entry) or name
             energy = _read(entry, rules)
-        except Exception as err:  # noqa: BLE001 - an odd entry ends no import
+        except (HTSBatteryError, TypeError, ValueError) as err:
             rejected.append(Rejection(name, str(err) or type(err).__name__))
+            continue
+        except Exception as err:  # noqa: BLE001 - an odd entry ends no import
+            what = f"not understood ({type(err).__name__}: {err})"
+            rejected.append(Rejection(name, what))
             continue
         first, known = found.setdefault(energy.phase_id, (name, energy))
         if known == energy and known is not energy:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hts_battery.schemas.thermo import (
+from hts_battery.schemas.entropy import (
     EntropyConvention,
     EntropyOptions,
     SodiumSites,
@@ -14,7 +14,7 @@ from hts_battery.thermo.entropy import candidate_entropy, is_nasicon
 
 if TYPE_CHECKING:
     from hts_battery.schemas.candidate import Assignment, Candidate
-    from hts_battery.schemas.thermo import EntropyResult
+    from hts_battery.schemas.entropy import EntropyResult
     from hts_battery.thermo.entropy import SiteOccupancies
 
 _SPECIES = {

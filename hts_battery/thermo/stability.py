@@ -54,7 +54,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from fractions import Fraction
 
-    from hts_battery.schemas.thermo import EntropyResult, GibbsStability
+    from hts_battery.schemas.entropy import EntropyResult
+    from hts_battery.schemas.thermo import GibbsStability
     from hts_battery.thermo.competition import OtherCandidate
     from hts_battery.thermo.decomposition import Decomposition
     from hts_battery.thermo.hull import Hull

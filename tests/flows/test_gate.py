@@ -25,13 +25,10 @@ from hts_battery.flows.gate import Threshold, gate_verdict, hull_snapshot, prere
 from hts_battery.flows.local import run_flow_locally
 from hts_battery.flows.screen import ScreenMaker
 from hts_battery.schemas.campaign import GateSpec, PrerelaxSpec, StructureSpec
+from hts_battery.schemas.entropy import EntropyOptions
 from hts_battery.schemas.gate import GateVerdict
 from hts_battery.schemas.structure import OrderingMethod
-from hts_battery.schemas.thermo import (
-    EntropyOptions,
-    LeftOutReferences,
-    StabilityOptions,
-)
+from hts_battery.schemas.thermo import LeftOutReferences, StabilityOptions
 from hts_battery.thermo.competition import left_out_references
 from hts_battery.thermo.entropy import candidate_entropy
 from hts_battery.thermo.hull import Hull

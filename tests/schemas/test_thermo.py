@@ -3,11 +3,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from hts_battery.schemas.thermo import (
-    EntropyOptions,
-    ReferencesAtTemperature,
-    StabilityOptions,
-)
+from hts_battery.schemas.entropy import EntropyOptions
+from hts_battery.schemas.thermo import ReferencesAtTemperature, StabilityOptions
 
 
 def test_defaults_are_the_textbook_and_references_alone() -> None:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from hts_battery.errors import CompositionError, ConfigurationError
 from hts_battery.schemas.candidate import Candidate
-from hts_battery.schemas.thermo import (
+from hts_battery.schemas.entropy import (
     EntropyConvention,
     EntropyOptions,
     SodiumSites,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hts_battery.thermo import Hull
@@ -115,7 +115,18 @@ def test_the_depth_survives_a_pickle() -> None:
     assert again.at(ASKED) == depth.at(ASKED)
 
 
+def says_the_same(one: Depth, other: Depth) -> bool:
+    """Whether two answers differ by no more than the last digits of another basis."""
+    return (
+        (one.reason, one.systems) == (other.reason, other.systems)
+        and one.missing == pytest.approx(other.missing, abs=1e-9)
+        and one.risk == pytest.approx(other.risk, abs=1e-9)
+        and one.risk_reported == pytest.approx(other.risk_reported, abs=1e-9)
+    )
+
+
 @given(st.sets(st.sampled_from(COMPOUNDS)), st.sets(st.sampled_from(COMPOUNDS)))
+@example(before={"Li2O", "LiMnO2", "LiO"}, now={"Li2O", "LiMn2O4", "LiMnO2", "MnO"})
 @settings(max_examples=40, deadline=None)
 def test_a_change_of_the_library_touches_the_answers_it_changes(
     before: set[str], now: set[str]
@@ -129,7 +140,7 @@ def test_a_change_of_the_library_touches_the_answers_it_changes(
     expected = {
         formula
         for formula, answer, new in zip(ASKED, old, depth.at(ASKED), strict=True)
-        if answer != new
+        if not says_the_same(answer, new)
     }
     changes = DepthChanges.between(sorted(before), sorted(now), depth)
     assert changes.affected(stored) == expected

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import csv
-import runpy
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from programs import run_program
 
 from hts_battery.schemas.formula import canonical_formula, parse_formula
 from hts_battery.schemas.thermo import LeftOutReferences, StabilityOptions
 from hts_battery.thermo import Hull, left_out_references
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 PROJECT = Path(__file__).resolve().parents[2]
 LIBRARY = PROJECT / "tests/data/references_chgnet_837.csv"
@@ -86,13 +82,8 @@ def canonical(formula: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def program() -> Iterator[dict[str, Any]]:
-    folder = str(PROJECT / "benchmarks")
-    sys.path.insert(0, folder)
-    try:
-        yield runpy.run_path(f"{folder}/published_products.py")
-    finally:
-        sys.path.remove(folder)
+def program() -> dict[str, Any]:
+    return run_program("benchmarks/published_products.py")
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from fractions import Fraction
 import pytest
 
 from hts_battery.schemas.candidate import Candidate
-from hts_battery.schemas.thermo import (
+from hts_battery.schemas.entropy import (
     EntropyConvention,
     EntropyOptions,
     SodiumSites,

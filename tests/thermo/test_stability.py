@@ -10,10 +10,10 @@ import pytest
 
 from hts_battery.errors import MissingReferenceError
 from hts_battery.schemas.candidate import Candidate
+from hts_battery.schemas.entropy import EntropyConvention
 from hts_battery.schemas.formula import canonical_formula, parse_formula
 from hts_battery.schemas.thermo import (
     CompetitorKind,
-    EntropyConvention,
     OrderingKind,
     StabilityLabel,
     StabilityOptions,
