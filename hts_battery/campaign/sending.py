@@ -43,17 +43,24 @@ def repair(look: Look) -> None:
         The look at the campaign.
     """
     _mend_broken(look)
+    in_hand = look.backlog.in_hand()
     chunks = {
         dispatch_id: items
-        for dispatch_id, items in look.backlog.in_hand().items()
+        for dispatch_id, items in in_hand.items()
         if items[0].fw_id is None or not _is_there(look, dispatch_id)
     }
-    if not chunks:
+    # Its Fireworks were archived, and the feeder was killed before it was.
+    archived = [
+        one.dispatch_id
+        for one in look.workflows.values()
+        if one.is_empty and one.dispatch_id not in in_hand
+    ]
+    if not chunks and not archived:
         return
     look.lease.check()
-    removed = remove_orphans(look.launchpad, list(chunks))
+    removed = remove_orphans(look.launchpad, [*chunks, *archived])
     if removed:
-        logger.warning("removed %d remains of a submission that was killed", removed)
+        logger.warning("removed %d remains of a feeder that was killed", removed)
         look.read_workflows()
     missing: list[list[BacklogItem]] = []
     for dispatch_id, items in chunks.items():

@@ -390,6 +390,22 @@ def test_an_archive_that_was_killed_is_completed(dispatch: Dispatch) -> None:
     assert all(again)
 
 
+def test_what_was_taken_back_leaves_the_launchpad_after_a_kill(
+    dispatch: Dispatch,
+) -> None:
+    dispatch.submit(chunk=2)
+    dispatch.feed()
+    workflows = list(dispatch.launchpad.workflows.find())
+    cancel(dispatch.stores, dispatch.launchpad, dispatch.campaign.spec.name)
+    # As if it had been killed between the Fireworks and their workflows, which still
+    # call them ready.
+    dispatch.launchpad.workflows.insert_many(workflows)
+    dispatch.submit(chunk=2)
+    assert dispatch.feed().fireworks == 3
+    assert dispatch.launchpad.workflows.count_documents({}) == 3
+    assert dispatch.launchpad.fireworks.count_documents({}) == 3
+
+
 def test_the_prerelaxation_goes_to_another_worker(dispatch: Dispatch) -> None:
     spec = dispatch.campaign.spec.model_copy(update={"prerelax": PrerelaxSpec()})
     dispatch.campaign = replace(dispatch.campaign, spec=spec)
