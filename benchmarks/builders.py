@@ -41,15 +41,15 @@ from figures import Printer
 from one_core import on_one_core
 from pymatgen.core import Lattice, Structure
 
-from hts_battery.campaign.building import build
-from hts_battery.campaign.campaign_file import load_campaign
+from hts_battery.campaign.build import build
 from hts_battery.campaign.references import store_references
 from hts_battery.campaign.registration import register
-from hts_battery.connections import embedded
-from hts_battery.connections.database import database
-from hts_battery.connections.indexes import ensure_indexes
-from hts_battery.connections.stores import open_stores
-from hts_battery.flows.references import shipped_energies
+from hts_battery.campaign.spec_file import load_campaign
+from hts_battery.connections.database import embedded
+from hts_battery.connections.database.database import database
+from hts_battery.connections.database.indexes import ensure_indexes
+from hts_battery.connections.database.stores import open_stores
+from hts_battery.flows.recipes.references import shipped_energies
 from hts_battery.query import ScreeningDatabase
 from hts_battery.schemas.formula import integer_amounts, parse_formula
 from hts_battery.schemas.reference import ReferenceEnergy
@@ -58,8 +58,8 @@ from hts_battery.thermo import Hull
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from hts_battery.campaign.campaign_file import Campaign
-    from hts_battery.connections.stores import Stores
+    from hts_battery.campaign.spec_file import Campaign
+    from hts_battery.connections.database.stores import Stores
     from hts_battery.schemas.candidate import CandidateDoc
 
 ROOT = Path(__file__).resolve().parents[1]

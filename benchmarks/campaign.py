@@ -33,17 +33,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import psutil
 from figures import Printer
 
-from hts_battery.campaign.campaign_file import read_campaign
-from hts_battery.connections.executions import read_executions
-from hts_battery.flows.cells import candidate_orderings, starting_structure
-from hts_battery.flows.engines import engine
-from hts_battery.flows.ionic import breathed
+from hts_battery.campaign.spec_file import read_campaign
+from hts_battery.connections.records.executions import read_executions
+from hts_battery.flows.engines.ionic import breathed
+from hts_battery.flows.engines.registry import engine
+from hts_battery.flows.recipes.cells import candidate_orderings, starting_structure
 from hts_battery.schemas.execution import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from hts_battery.campaign.campaign_file import Campaign
+    from hts_battery.campaign.spec_file import Campaign
 
 PROJECT = Path(__file__).resolve().parents[1]
 CAMPAIGN = PROJECT / "workflows/campaigns/hedrx_18810_ionic.yaml"
@@ -176,7 +176,11 @@ class Run:
         """Feed and run until every candidate has ended."""
         feeder = self.start("feeder", [*HTS, "launchpad", "feed", "--watch"])
         rocket = [
-            *(sys.executable, "-m", "hts_battery.connections.fireworks_commands"),
+            *(
+                sys.executable,
+                "-m",
+                "hts_battery.connections.launchpad.fireworks_commands",
+            ),
             *("rlaunch", "-c", str(worker), "rapidfire"),
         ]
         rockets = {f"rocket {n + 1}": rocket for n in range(processes)}

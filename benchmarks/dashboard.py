@@ -26,10 +26,10 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.support.ui import WebDriverWait
 
-from hts_battery.connections.bounded_reader import BoundedReader
-from hts_battery.connections.database import database
-from hts_battery.connections.indexes import ensure_indexes
-from hts_battery.connections.stores import open_stores
+from hts_battery.connections.database.bounded_reader import BoundedReader
+from hts_battery.connections.database.database import database
+from hts_battery.connections.database.indexes import ensure_indexes
+from hts_battery.connections.database.stores import open_stores
 from hts_battery.dashboard.candidate_counts import pair_counts
 from hts_battery.dashboard.latest_build import read_latest_build
 from hts_battery.dashboard.server import ServerOptions, create_server
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from selenium.webdriver.remote.webdriver import WebDriver
 
-    from hts_battery.connections.database import Database
+    from hts_battery.connections.database.database import Database
 
 SUMMARIES = 18_810
 """Of the campaign that is made where none is given."""

@@ -45,24 +45,24 @@ from jobflow import JobStore, run_locally
 from jobflow.managers.fireworks import flow_to_workflow
 from maggma.stores import MemoryStore
 
-from hts_battery.campaign.campaign_file import read_campaign
-from hts_battery.campaign.feeding import feed
-from hts_battery.campaign.submission import plan_submission, submit_campaign
-from hts_battery.connections import embedded
-from hts_battery.connections.database import database
-from hts_battery.connections.indexes import ensure_indexes
-from hts_battery.connections.launchpad import open_launchpad, submit
-from hts_battery.connections.stores import open_stores
-from hts_battery.flows.screen import ScreenMaker
+from hts_battery.campaign.spec_file import read_campaign
+from hts_battery.connections.database import embedded
+from hts_battery.connections.database.database import database
+from hts_battery.connections.database.indexes import ensure_indexes
+from hts_battery.connections.database.stores import open_stores
+from hts_battery.connections.launchpad.launchpad import open_launchpad, submit
+from hts_battery.dispatch.feeder import feed
+from hts_battery.dispatch.submission import plan_submission, submit_campaign
+from hts_battery.flows.recipes.screen import ScreenMaker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from fireworks import LaunchPad
 
-    from hts_battery.campaign.campaign_file import Campaign
-    from hts_battery.campaign.sending_order import Member
-    from hts_battery.connections.stores import Stores
+    from hts_battery.campaign.spec_file import Campaign
+    from hts_battery.connections.database.stores import Stores
+    from hts_battery.dispatch.sending_order import Member
     from hts_battery.schemas.dispatch import FeedReport
 
 PROJECT = Path(__file__).resolve().parents[1]

@@ -45,14 +45,14 @@ from jobflow import JobStore, run_locally
 from maggma.stores import MemoryStore
 from monty.json import MontyEncoder
 
-from hts_battery.campaign.campaign_file import load_campaign
-from hts_battery.connections import embedded
-from hts_battery.connections.database import database
-from hts_battery.connections.indexes import ensure_indexes
-from hts_battery.connections.stores import open_stores
-from hts_battery.flows.cells import candidate_orderings
-from hts_battery.flows.local import run_flow_locally
-from hts_battery.flows.screen import ScreenMaker
+from hts_battery.campaign.spec_file import load_campaign
+from hts_battery.connections.database import embedded
+from hts_battery.connections.database.database import database
+from hts_battery.connections.database.indexes import ensure_indexes
+from hts_battery.connections.database.stores import open_stores
+from hts_battery.flows.recipes.cells import candidate_orderings
+from hts_battery.flows.recipes.local import run_flow_locally
+from hts_battery.flows.recipes.screen import ScreenMaker
 from hts_battery.structures.inputs import calculator_structure
 from hts_battery.structures.ordering import order_candidate
 
@@ -63,8 +63,8 @@ if TYPE_CHECKING:
     from jobflow import Flow
     from pymatgen.core import Structure
 
-    from hts_battery.campaign.campaign_file import Campaign
-    from hts_battery.connections.stores import Stores
+    from hts_battery.campaign.spec_file import Campaign
+    from hts_battery.connections.database.stores import Stores
     from hts_battery.schemas.candidate import CandidateDoc
 
 OXYFLUORIDES = """\

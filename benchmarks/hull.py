@@ -46,7 +46,7 @@ from pymatgen.entries.computed_entries import ComputedStructureEntry
 from hts_battery.schemas.entropy import EntropyOptions, EntropyResult
 from hts_battery.thermo import CandidateEnergy, Hull, stabilities
 from hts_battery.thermo.atomic_fractions import fraction_rows
-from hts_battery.thermo.linear_program import lowest_mixture
+from hts_battery.thermo.simplex import lowest_mixture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -31,8 +31,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from figures import Printer
 
-from hts_battery.campaign.campaign_file import read_campaign
-from hts_battery.flows.references import known_energies, read_energy_file
+from hts_battery.campaign.spec_file import read_campaign
+from hts_battery.flows.recipes.references import known_energies, read_energy_file
 from hts_battery.schemas.formula import canonical_formula, display_formula
 from hts_battery.schemas.formula import parse_formula as parsed
 from hts_battery.thermo.hull_depth import (

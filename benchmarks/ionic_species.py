@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from pymatgen.core import Structure
 
-from hts_battery.flows.references import read_energy_file, shipped_energies
+from hts_battery.flows.recipes.references import read_energy_file, shipped_energies
 from hts_battery.schemas.species import Species
 from hts_battery.structures.ionic import IonicPotential
 from hts_battery.structures.ionic_species import VERSION, ions
-from hts_battery.structures.reference_charges import reference_charges
-from hts_battery.structures.reference_library import reference_phase
+from hts_battery.structures.references.library import reference_phase
+from hts_battery.structures.references.site_properties import reference_charges
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

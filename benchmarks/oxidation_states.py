@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from figures import Printer
 
-from hts_battery.campaign.campaign_file import read_campaign
+from hts_battery.campaign.spec_file import read_campaign
 from hts_battery.compositions import selected
 from hts_battery.compositions.redox import package_scale
 from hts_battery.schemas.species import parse_species

@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING
 
 from figures import Printer
 
-from hts_battery.flows.references import shipped_energies
+from hts_battery.flows.recipes.references import shipped_energies
 from hts_battery.schemas.formula import canonical_formula, parse_formula
 from hts_battery.schemas.reference import family_of
 from hts_battery.schemas.thermo import LeftOutReferences
-from hts_battery.structures.reference_library import load_reference_phases
+from hts_battery.structures.references.library import load_reference_phases
 from hts_battery.thermo import Hull, left_out_references
 
 if TYPE_CHECKING:

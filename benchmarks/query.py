@@ -35,24 +35,31 @@ sys.path.insert(0, str(ROOT / "tests"))
 from guide import questions  # noqa: E402 - found through the path above
 from synthetic_summaries import fill  # noqa: E402 - likewise
 
-from hts_battery.connections import embedded  # noqa: E402 - likewise
-from hts_battery.connections.database import database  # noqa: E402 - likewise
-from hts_battery.connections.indexes import ensure_indexes  # noqa: E402 - likewise
-from hts_battery.connections.stores import open_stores  # noqa: E402 - likewise
+from hts_battery.connections.database import embedded  # noqa: E402 - likewise
+from hts_battery.connections.database.database import (  # noqa: E402 - likewise
+    database,
+)
+from hts_battery.connections.database.indexes import (  # noqa: E402 - likewise
+    ensure_indexes,
+)
+from hts_battery.connections.database.stores import open_stores  # noqa: E402 - likewise
 from hts_battery.errors import HTSBatteryError  # noqa: E402 - likewise
 from hts_battery.query import ScreeningDatabase  # noqa: E402 - likewise
-from hts_battery.query.exporting import exported  # noqa: E402 - likewise
 from hts_battery.query.exports import ExportFormat  # noqa: E402 - likewise
 from hts_battery.query.filters import filter_criteria  # noqa: E402 - likewise
 from hts_battery.query.index_plans import planned  # noqa: E402 - likewise
 from hts_battery.query.selection import fields_of  # noqa: E402 - likewise
-from hts_battery.query.snapshots import Asked, read_snapshot  # noqa: E402 - likewise
+from hts_battery.query.snapshots import (  # noqa: E402 - likewise
+    Asked,
+    exported,
+    read_snapshot,
+)
 from hts_battery.query.statistics import Statistics  # noqa: E402 - likewise
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hts_battery.connections.stores import Stores
+    from hts_battery.connections.database.stores import Stores
 
 CAMPAIGN = "first"
 TEMPERATURE = 1473.0

@@ -29,21 +29,21 @@ import psutil
 from builders import CAMPAIGN, candidate_energies, opened, reference_energies
 from figures import Printer
 
-from hts_battery.campaign.building import build
-from hts_battery.campaign.campaign_file import load_campaign
+from hts_battery.campaign.build import build
 from hts_battery.campaign.references import store_references
+from hts_battery.campaign.spec_file import load_campaign
 from hts_battery.campaign.status import campaign_status
-from hts_battery.campaign.submission import plan_submission, submit_campaign
-from hts_battery.connections import embedded
-from hts_battery.connections.launchpad import open_launchpad
+from hts_battery.connections.database import embedded
+from hts_battery.connections.launchpad.launchpad import open_launchpad
+from hts_battery.dispatch.submission import plan_submission, submit_campaign
 from hts_battery.schemas.entry import EntryDoc, EntryKind, EntryState
 from hts_battery.thermo import Hull
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from hts_battery.campaign.campaign_file import Campaign
-    from hts_battery.connections.stores import Stores
+    from hts_battery.campaign.spec_file import Campaign
+    from hts_battery.connections.database.stores import Stores
     from hts_battery.schemas.candidate import CandidateDoc
 
 SIZES = (1_000, 10_000, 100_000)

@@ -26,18 +26,18 @@ from typing import TYPE_CHECKING, Any
 import psutil
 from figures import Printer
 
-from hts_battery.campaign.backlog import dispatching, write_submission
-from hts_battery.campaign.campaign_file import read_campaign
-from hts_battery.campaign.judged import note_judged
-from hts_battery.campaign.planning import Assumptions, plan_campaign
+from hts_battery.campaign.built_states import note_judged
+from hts_battery.campaign.plan import Assumptions, plan_campaign
 from hts_battery.campaign.registration import register
+from hts_battery.campaign.spec_file import read_campaign
 from hts_battery.campaign.status import campaign_status
-from hts_battery.campaign.submission import plan_submission
-from hts_battery.connections import embedded
-from hts_battery.connections.database import database
-from hts_battery.connections.indexes import ensure_indexes
-from hts_battery.connections.launchpad import open_launchpad
-from hts_battery.connections.stores import open_stores
+from hts_battery.connections.database import embedded
+from hts_battery.connections.database.database import database
+from hts_battery.connections.database.indexes import ensure_indexes
+from hts_battery.connections.database.stores import open_stores
+from hts_battery.connections.launchpad.launchpad import open_launchpad
+from hts_battery.connections.records.backlog import dispatching, write_submission
+from hts_battery.dispatch.submission import plan_submission
 from hts_battery.schemas.dispatch import (
     BLOCK_SIZE,
     BacklogBlock,
@@ -48,8 +48,8 @@ from hts_battery.schemas.dispatch import (
 from hts_battery.schemas.failure import FailureClass
 
 if TYPE_CHECKING:
-    from hts_battery.campaign.campaign_file import Campaign
-    from hts_battery.connections.stores import Stores
+    from hts_battery.campaign.spec_file import Campaign
+    from hts_battery.connections.database.stores import Stores
 
 ROOT = Path(__file__).resolve().parents[1]
 CAMPAIGN = ROOT / "workflows/campaigns/hedrx_18810.yaml"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hts_battery.compositions.loader import load_space
     from hts_battery.compositions.space import CompositionSpace
     from hts_battery.errors import HTSBatteryError
-    from hts_battery.flows.screen import ScreenMaker
+    from hts_battery.flows.recipes.screen import ScreenMaker
     from hts_battery.query.screening_database import ScreeningDatabase
     from hts_battery.schemas.campaign import CampaignSpec
     from hts_battery.schemas.candidate import Candidate
@@ -30,7 +30,7 @@ _HOMES = {
     "HTSBatteryError": "hts_battery.errors",
     "HTSBatterySettings": "hts_battery.settings",
     "Hull": "hts_battery.thermo.hull",
-    "ScreenMaker": "hts_battery.flows.screen",
+    "ScreenMaker": "hts_battery.flows.recipes.screen",
     "ScreeningDatabase": "hts_battery.query.screening_database",
     "get_settings": "hts_battery.settings",
     "load_space": "hts_battery.compositions.loader",

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from slurm.one_node_slurm import OneNodeSlurm
 
-    from hts_battery.campaign.campaign_file import Campaign
-    from hts_battery.connections.database import Database
-    from hts_battery.connections.stores import Stores
+    from hts_battery.campaign.spec_file import Campaign
+    from hts_battery.connections.database.database import Database
+    from hts_battery.connections.database.stores import Stores
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -72,7 +72,7 @@ def mongo_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield named
         return
     # Imported here: most tests need no database, and pymongo costs time to import.
-    from hts_battery.connections.embedded import embedded_server  # noqa: PLC0415
+    from hts_battery.connections.database.embedded import embedded_server  # noqa: PLC0415
 
     with embedded_server(tmp_path_factory.mktemp("hts-data")) as server:
         yield server.uri
@@ -81,7 +81,7 @@ def mongo_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def database(mongo_uri: str, tmp_path: Path) -> Iterator[Database]:
     """Return an empty database of its own for one test, deleted afterwards."""
-    from hts_battery.connections.database import database as open_database  # noqa: PLC0415 - as above
+    from hts_battery.connections.database.database import database as open_database  # noqa: PLC0415 - as above
 
     name = f"hts_test_{uuid.uuid4().hex[:12]}"
     with open_database(mongo_uri, name=name, data_dir=tmp_path / "unused") as opened:
@@ -92,8 +92,8 @@ def database(mongo_uri: str, tmp_path: Path) -> Iterator[Database]:
 @pytest.fixture
 def stores(database: Database) -> Iterator[Stores]:
     """Return the stores of an empty database, indexes made."""
-    from hts_battery.connections.indexes import ensure_indexes  # noqa: PLC0415 - as above
-    from hts_battery.connections.stores import open_stores  # noqa: PLC0415 - as above
+    from hts_battery.connections.database.indexes import ensure_indexes  # noqa: PLC0415 - as above
+    from hts_battery.connections.database.stores import open_stores  # noqa: PLC0415 - as above
 
     with open_stores(database) as opened:
         ensure_indexes(opened)
@@ -150,7 +150,7 @@ def sampled_campaign_file(campaign_file: Callable[..., Path]) -> Callable[..., P
 @pytest.fixture
 def small_campaign(campaign_file: Callable[..., Path]) -> Campaign:
     """Return the small campaign, read from its file."""
-    from hts_battery.campaign.campaign_file import load_campaign  # noqa: PLC0415 - as above
+    from hts_battery.campaign.spec_file import load_campaign  # noqa: PLC0415 - as above
 
     return load_campaign(campaign_file())
 
@@ -181,7 +181,7 @@ def computed(
 @pytest.fixture
 def ranked(computed: Campaign, stores: Stores) -> Campaign:
     """Return the small campaign after a fake relaxed and the builders judged it."""
-    from hts_battery.campaign.building import build  # noqa: PLC0415 - as above
+    from hts_battery.campaign.build import build  # noqa: PLC0415 - as above
 
     build(computed.spec, stores, temperatures=(0.0,))
     return computed

@@ -9,7 +9,7 @@ from typing import Any
 
 from jobflow import Flow, Response, job
 
-from hts_battery.flows.recorded import recorded
+from hts_battery.flows.execution.recorded import recorded
 
 STARTED, GO, COMPUTED = "started", "go", "computed"
 _LONGEST_WAIT = 120.0

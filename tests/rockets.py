@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hts_battery.connections.server_process import ServerFolder
-from hts_battery.connections.worker_configs import render_worker
+from hts_battery.connections.database.server_process import ServerFolder
+from hts_battery.connections.workers.configs import render_worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hts_battery.connections.embedded import EmbeddedServer
-    from hts_battery.connections.stores import Stores
+    from hts_battery.connections.database.embedded import EmbeddedServer
+    from hts_battery.connections.database.stores import Stores
 
 PROJECT = Path(__file__).resolve().parents[1]
 PATIENCE = 120  # seconds, far more than any step takes
@@ -78,7 +78,11 @@ class Rockets:
             templates = PROJECT / "launchpad_configs"
             known = {"HTS_PYTHON": sys.executable, **given}
             render_worker(templates, WORKER, config, known)
-        command = [sys.executable, "-m", "hts_battery.connections.fireworks_commands"]
+        command = [
+            sys.executable,
+            "-m",
+            "hts_battery.connections.launchpad.fireworks_commands",
+        ]
         if script is not None:
             command = [sys.executable, "-c", script]
         return subprocess.Popen(  # noqa: S603 - our own interpreter, our own words

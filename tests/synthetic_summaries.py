@@ -6,9 +6,9 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.builders.screening_builder import run_builder
-from hts_battery.campaign.building import aggregates_builder
-from hts_battery.connections.contents import write_documents
-from hts_battery.connections.indexes import ensure_index
+from hts_battery.campaign.build import aggregates_builder
+from hts_battery.connections.database.content_digests import write_documents
+from hts_battery.connections.database.indexes import ensure_index
 from hts_battery.schemas.campaign import CampaignSpec
 from hts_battery.schemas.candidate import candidate_id
 from hts_battery.schemas.formula import canonical_formula, parse_formula
@@ -19,7 +19,7 @@ from hts_battery.thermo.estimates import probability_stable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from hts_battery.connections.stores import Stores
+    from hts_battery.connections.database.stores import Stores
 
 CAMPAIGN = "synthetic"
 TEMPERATURES = (0.0, 1473.0)

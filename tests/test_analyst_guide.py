@@ -12,7 +12,7 @@ from synthetic_summaries import METALS, fill
 from typer.testing import CliRunner
 
 from hts_battery.cli.app import app
-from hts_battery.connections.database_collections import expected_indexes
+from hts_battery.connections.database.collection_specs import expected_indexes
 from hts_battery.query import ScreeningDatabase
 from hts_battery.query.query_fields import ALIASES, FIELDS
 from hts_battery.settings import BlobStore, get_settings
@@ -20,8 +20,8 @@ from hts_battery.settings import BlobStore, get_settings
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hts_battery.campaign.campaign_file import Campaign
-    from hts_battery.connections.stores import Stores
+    from hts_battery.campaign.spec_file import Campaign
+    from hts_battery.connections.database.stores import Stores
 
 QUESTIONS = questions()
 TEXT = PAGE.read_text("utf-8")

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hts_battery.campaign.campaign_file import load_campaign, read_campaign
+from hts_battery.campaign.spec_file import load_campaign, read_campaign
 from hts_battery.compositions import load_space, selected
 from hts_battery.compositions.filters import FilterReport, load_filters
 from hts_battery.compositions.redox import package_scale
 from hts_battery.compositions.selection import selected_count
-from hts_battery.flows.engines import ENGINES
+from hts_battery.flows.engines.registry import ENGINES
 from hts_battery.schemas.campaign import CampaignSpec
 from hts_battery.schemas.files import load_yaml
 from hts_battery.schemas.species import parse_species
@@ -36,7 +36,7 @@ CAMPAIGNS = sorted((PROJECT / "workflows" / "campaigns").glob("*.yaml"))
 QUICKSTART = PROJECT / "workflows" / "campaigns" / "quickstart.yaml"
 IDS = """
 import json, sys
-from hts_battery.campaign.campaign_file import load_campaign
+from hts_battery.campaign.spec_file import load_campaign
 print(json.dumps([c.candidate_id for _, c in load_campaign(sys.argv[1]).members()]))
 """
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import pytest
 from fakes import FakeRelaxMaker, fake_reference_energies
 
-from hts_battery.campaign.building import BUILDERS, build
-from hts_battery.campaign.campaign_file import load_campaign
-from hts_battery.campaign.conduct import conduct
+from hts_battery.campaign.build import BUILDERS, build
 from hts_battery.campaign.references import store_references
-from hts_battery.campaign.standing import standings
-from hts_battery.connections.executions import ledger
+from hts_battery.campaign.run import conduct
+from hts_battery.campaign.spec_file import load_campaign
+from hts_battery.campaign.states import standings
+from hts_battery.connections.records.executions import ledger
 from hts_battery.query import ScreeningDatabase
 from hts_battery.thermo.entropy import mixing_entropy
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from hts_battery.campaign.campaign_file import Campaign
-    from hts_battery.connections.stores import Stores
+    from hts_battery.campaign.spec_file import Campaign
+    from hts_battery.connections.database.stores import Stores
     from hts_battery.schemas.build import BuildReport
 
     WriteCampaign = Callable[[str, int], Campaign]

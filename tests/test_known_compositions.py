@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from programs import run_program
 
-from hts_battery.campaign.campaign_file import read_campaign
+from hts_battery.campaign.spec_file import read_campaign
 from hts_battery.thermo.known_compositions import known_compositions
 
 PROJECT = Path(__file__).resolve().parents[1]

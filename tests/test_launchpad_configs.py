@@ -16,16 +16,16 @@ from fireworks import FWorker, LaunchPad, fw_config
 from fireworks.utilities.fw_serializers import load_object, load_object_from_file
 from jobflow.settings import JobflowSettings
 
-from hts_battery.connections.database_collections import COLLECTIONS
-from hts_battery.connections.journal_store import JournalStore
-from hts_battery.connections.worker_configs import (
+from hts_battery.connections.database.collection_specs import COLLECTIONS
+from hts_battery.connections.records.journal_store import JournalStore
+from hts_battery.connections.workers.configs import (
     SCRIPT_NAME,
     TEMPLATE_NAMES,
     render_worker,
     worker_names,
     worker_variables,
 )
-from hts_battery.connections.worker_keys import adapter_keys
+from hts_battery.connections.workers.keys import adapter_keys
 from hts_battery.errors import ConfigurationError
 from hts_battery.settings import refuse_unknown_variables
 
@@ -155,7 +155,10 @@ def test_queue_script(worker: str, rendered: Path) -> None:
     adapter = load_object_from_file(str(rendered / "my_qadapter.yaml"))
     script = adapter.get_script_str("/launch")
     python = ENVIRONMENT["HTS_PYTHON"]
-    assert f"{python} -m hts_battery.connections.fireworks_commands rlaunch" in script
+    assert (
+        f"{python} -m hts_battery.connections.launchpad.fireworks_commands rlaunch"
+        in script
+    )
     assert f"-c {rendered} singleshot" in script
     assert f'export JOBFLOW_CONFIG_FILE="{rendered}/jobflow.yaml"' in script
     assert 'HTS_BATTERY_EXECUTION_RECORD="/shared/record"' in script

@@ -11,8 +11,8 @@ import pytest
 from synthetic_summaries import METALS, fill
 
 if TYPE_CHECKING:
-    from hts_battery.campaign.campaign_file import Campaign
-    from hts_battery.connections.stores import Stores
+    from hts_battery.campaign.spec_file import Campaign
+    from hts_battery.connections.database.stores import Stores
 
 NOTEBOOKS = sorted(
     (Path(__file__).resolve().parents[1] / "docs" / "notebooks").glob("*.ipynb")

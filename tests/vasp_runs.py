@@ -10,13 +10,13 @@ from jobflow import JobStore, run_locally
 from maggma.stores import MemoryStore
 from pymatgen.core import Lattice, Structure
 
-from hts_battery.flows.vasp_engines import REHEARSAL_COMMAND
-from hts_battery.flows.vasp_run import rehearsal_options
+from hts_battery.flows.engines.vasp.engines import REHEARSAL_COMMAND
+from hts_battery.flows.engines.vasp.run import rehearsal_options
 
 if TYPE_CHECKING:
     from jobflow import Flow, Job
 
-    from hts_battery.flows.vasp_run import VaspOptions
+    from hts_battery.flows.engines.vasp.run import VaspOptions
 
 
 def quick_options(**changes: Any) -> VaspOptions:  # noqa: ANN401 - fields of a model

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from hts_battery.campaign.campaign_file import load_campaign
 from hts_battery.campaign.registration import register
+from hts_battery.campaign.spec_file import load_campaign
 from hts_battery.cli.opening import opened_stores
 
 

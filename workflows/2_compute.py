@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from hts_battery.campaign.campaign_file import load_campaign
-from hts_battery.campaign.conduct import ensure_references
 from hts_battery.campaign.local_run import run_candidates
+from hts_battery.campaign.run import ensure_references
+from hts_battery.campaign.spec_file import load_campaign
 from hts_battery.cli.opening import opened_stores
 from hts_battery.settings import get_settings
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from hts_battery.campaign.campaign_file import load_campaign
+from hts_battery.campaign.spec_file import load_campaign
 from hts_battery.cli import formatting
 from hts_battery.cli.opening import opened_stores
 from hts_battery.query import ScreeningDatabase

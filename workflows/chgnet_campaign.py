@@ -23,8 +23,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from hts_battery.errors import MissingReferenceError
-from hts_battery.flows.engines import engine
-from hts_battery.flows.references import shipped_energies
+from hts_battery.flows.engines.registry import engine
+from hts_battery.flows.recipes.references import shipped_energies
 from hts_battery.query.effects import composition_terms
 from hts_battery.query.regression import LinearFit, least_squares
 from hts_battery.schemas.candidate import Candidate

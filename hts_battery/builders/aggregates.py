@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from math import floor
 from typing import TYPE_CHECKING, Any
@@ -13,15 +14,16 @@ from hts_battery.builders.screening_builder import (
     ScreeningBuilder,
     dumped,
 )
-from hts_battery.builders.summary_columns import column_blocks, column_paths
-from hts_battery.connections.contents import write_documents
+from hts_battery.connections.database.content_digests import write_documents
 from hts_battery.schemas.aggregate import (
     BLOCK_SIZE,
     COLUMN_BLOCK_SIZE,
     COLUMN_FIELDS,
+    COLUMN_LISTS,
     COLUMN_MAPS,
     HISTOGRAM_WIDTH,
     AggregateDoc,
+    ColumnBlock,
     GroupCount,
     Histogram,
     RankingBlock,
@@ -35,6 +37,67 @@ if TYPE_CHECKING:
 
     Row = Mapping[str, Any]
     """The fields of a summary that are counted."""
+    from collections.abc import Mapping
+
+
+def column_paths(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """
+    Name the columns of some summaries: fields, and every key of the maps among them.
+
+    Examples
+    --------
+    >>> column_paths([{"label_at": {"0K": "US"}}])[-1]
+    'label_at.0K'
+    """
+    maps = [
+        f"{field}.{key}"
+        for field in COLUMN_MAPS
+        for key in sorted({key for row in rows for key in row.get(field, ())})
+    ]
+    return (*COLUMN_FIELDS, *maps)
+
+
+def column_blocks(
+    campaign: str, rows: Sequence[Mapping[str, Any]], *, version: str
+) -> Iterator[ColumnBlock]:
+    """
+    Turn the summaries of a campaign into columns, in the order of their keys.
+
+    Parameters
+    ----------
+    campaign
+        Name of the campaign.
+    rows
+        Its summaries.
+    version
+        What the columns belong to.
+    """
+    ordered = sorted(rows, key=lambda row: row["candidate_id"])
+    for path in column_paths(ordered):
+        field, _, key = path.partition(".")
+        for start in range(0, len(ordered), COLUMN_BLOCK_SIZE):
+            part = ordered[start : start + COLUMN_BLOCK_SIZE]
+            yield ColumnBlock(
+                column_id=f"{campaign} {version} {path} {start:07d}",
+                campaign=campaign,
+                version=version,
+                path=path,
+                first_row=start,
+                values=_text(
+                    [row[field].get(key) if key else row[field] for row in part],
+                    packed=field in COLUMN_LISTS,
+                ),
+            )
+
+
+def _text(values: Sequence[Any], *, packed: bool) -> str:
+    """Write values in JSON; lists as texts, which a reader takes apart one by one."""
+    return _dumps([_dumps(value) for value in values] if packed else values)
+
+
+def _dumps(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    return json.dumps(value, separators=(",", ":"))
+
 
 _FIELDS = (*COLUMN_FIELDS, *COLUMN_MAPS, "element_keys", "input_digest")
 _GRID_STEP = 25

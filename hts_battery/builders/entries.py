@@ -17,7 +17,7 @@ from hts_battery.builders.screening_builder import (
     dumped,
 )
 from hts_battery.builders.vasp_energies import vasp_comparable_energy
-from hts_battery.connections.contents import content_digests
+from hts_battery.connections.database.content_digests import content_digests
 from hts_battery.errors import HTSBatteryError
 from hts_battery.schemas.calculation import is_vasp_task, read_task
 from hts_battery.schemas.entry import SMALL_CELL, EntryDoc, EntryKind, EntryState
@@ -30,8 +30,8 @@ from hts_battery.schemas.reference import (
 )
 from hts_battery.schemas.relaxed import Verdict
 from hts_battery.schemas.structure import OrderedCell
-from hts_battery.structures.reference_library import load_reference_phases
-from hts_battery.structures.relaxed import compare_relaxed
+from hts_battery.structures.references.library import load_reference_phases
+from hts_battery.structures.relaxation.verdict import compare_relaxed
 from hts_battery.structures.sizes import is_too_small
 from hts_battery.thermo.corrections import comparable_energy
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from hts_battery.connections.contents import query_values
+from hts_battery.connections.database.content_digests import query_values
 from hts_battery.schemas.entry import EntryKind, EntryState
 from hts_battery.schemas.ordering_series import chosen, joined
 from hts_battery.schemas.thermo import OrderingScope

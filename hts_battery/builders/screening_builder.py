@@ -11,7 +11,10 @@ from uuid import uuid4
 from maggma.core import Builder
 
 from hts_battery.builders.digests import input_digest, shard_of
-from hts_battery.connections.contents import query_values, write_documents
+from hts_battery.connections.database.content_digests import (
+    query_values,
+    write_documents,
+)
 from hts_battery.schemas.build import BuildReport
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from hts_battery.builders.screening_builder import (
     by_key,
     dumped,
 )
-from hts_battery.connections.contents import query_values
+from hts_battery.connections.database.content_digests import query_values
 from hts_battery.schemas.build import ThermoRecord
 from hts_battery.schemas.candidate import CandidateDoc
 from hts_battery.schemas.species import VACANCY, parse_species

@@ -36,7 +36,10 @@ from hts_battery.builders.screening_builder import (
     by_key,
     dumped,
 )
-from hts_battery.connections.contents import content_digests, query_values
+from hts_battery.connections.database.content_digests import (
+    content_digests,
+    query_values,
+)
 from hts_battery.schemas.build import (
     ChangeSet,
     PreviousJudgement,

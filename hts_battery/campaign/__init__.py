@@ -1,3 +1,3 @@
-"""FACE: the conductor; one campaign file in, candidates, runs and a ranking out."""
+"""FACE: from a campaign file to its members, its runs and where each stands."""
 
 from __future__ import annotations

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hts_battery.campaign.conduct import hull_engines
+from hts_battery.campaign.run import hull_engines
 from hts_battery.schemas.formula import canonical_formula, parse_formula
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from hts_battery.connections.stores import Stores
+    from hts_battery.connections.database.stores import Stores
     from hts_battery.schemas.campaign import CampaignSpec
 
 _NOT_COMPUTED = "not computed"
@@ -76,7 +76,7 @@ def lacking_compounds(
     list[str]
         One line for each engine that lacks some, with the reason of each.
     """
-    from hts_battery.structures.reference_library import phases_within  # noqa: PLC0415 - pymatgen is slow
+    from hts_battery.structures.references.library import phases_within  # noqa: PLC0415 - pymatgen is slow
 
     phases = phases_within(elements)
     lines = []
@@ -113,7 +113,7 @@ def _energies(
     engine_name: str, stores: Stores | None
 ) -> dict[str, tuple[str, str | None]]:
     """Phase id → formula and why its energy may not be used."""
-    from hts_battery.flows.references import known_energies  # noqa: PLC0415 - jobflow takes a second
+    from hts_battery.flows.recipes.references import known_energies  # noqa: PLC0415 - jobflow takes a second
 
     found = {
         name: (energy.formula, energy.rejected)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hts_battery.connections.launchpad_contents import read_workflows
+from hts_battery.connections.launchpad.workflows import read_workflows
 from hts_battery.schemas.dispatch import EndingKind, Hold
 from hts_battery.schemas.state import CandidateState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from hts_battery.connections.launchpad_contents import SentWorkflow
-    from hts_battery.connections.stores import Stores
+    from hts_battery.connections.database.stores import Stores
+    from hts_battery.connections.launchpad.workflows import SentWorkflow
 
 Item = dict[str, Any]
 """A :class:`~hts_battery.schemas.dispatch.BacklogItem` as the database has it.

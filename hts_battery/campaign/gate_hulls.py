@@ -6,17 +6,17 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from hts_battery.errors import ConfigurationError
-from hts_battery.flows.gate import hull_snapshot
+from hts_battery.flows.recipes.gate import hull_snapshot
 from hts_battery.schemas.reference import ReferenceEnergy, family_of
 from hts_battery.schemas.thermo import LeftOutReferences
-from hts_battery.structures.reference_library import load_reference_phases
+from hts_battery.structures.references.library import load_reference_phases
 from hts_battery.thermo.competition import left_out_references
 from hts_battery.thermo.hull import Hull
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from hts_battery.connections.stores import Stores
+    from hts_battery.connections.database.stores import Stores
     from hts_battery.schemas.campaign import CampaignSpec
     from hts_battery.schemas.candidate import CandidateDoc
     from hts_battery.schemas.gate import HullSnapshot

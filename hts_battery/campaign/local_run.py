@@ -2,29 +2,90 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hts_battery.campaign.backlog import keys_sent
-from hts_battery.campaign.claims import Claims
-from hts_battery.connections.clients import translated_outages
-from hts_battery.connections.executions import described_error
-from hts_battery.errors import MissingReferenceError
-from hts_battery.flows.calculated import Calculated, read_calculated, read_one
-from hts_battery.flows.spool import ingest
+from hts_battery.connections.database.clients import translated_outages
+from hts_battery.connections.records.backlog import keys_sent
+from hts_battery.connections.records.executions import described_error
+from hts_battery.errors import MissingReferenceError, StoreError
+from hts_battery.flows.execution.spool import ingest
+from hts_battery.flows.recipes.calculated import Calculated, read_calculated, read_one
 from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from jobflow import Maker
 
-    from hts_battery.campaign.campaign_file import Campaign
     from hts_battery.campaign.gate_hulls import GateHulls
-    from hts_battery.connections.stores import Stores
-    from hts_battery.flows.screen import ScreenMaker
+    from hts_battery.campaign.spec_file import Campaign
+    from hts_battery.connections.database.stores import Stores
+    from hts_battery.flows.recipes.screen import ScreenMaker
     from hts_battery.schemas.candidate import CandidateDoc
+
+_DIGITS = 15  # hexadecimal: an offset below 2**60
+
+
+class Claims:
+    """
+    Exclusive claims on content keys, held by a process and gone when it ends.
+
+    Each key is one byte of one file, locked: nothing has to be cleaned up after a
+    kill, and the file stays empty. Two keys share a byte once in 2**60.
+
+    Parameters
+    ----------
+    path
+        The file; made where it is not there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # One descriptor for all claims: closing any other one of this process
+            # would let go of every lock of the file.
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as err:
+            raise StoreError(
+                f"{path} cannot be opened: {err.strerror}; it keeps two processes from "
+                "computing the same"
+            ) from err
+
+    def close(self) -> None:
+        """Let go of every claim."""
+        os.close(self._file)
+
+    @contextmanager
+    def claimed(self, key: str) -> Iterator[bool]:
+        """
+        Claim a key while a block runs.
+
+        Parameters
+        ----------
+        key
+            A content key.
+
+        Yields
+        ------
+        bool
+            False where another process holds the claim.
+        """
+        offset = int(key[:_DIGITS], 16)
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, offset)
+        except (BlockingIOError, PermissionError):
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            fcntl.lockf(self._file, fcntl.LOCK_UN, 1, offset)
+
 
 CLAIMS = "claims.lock"
 """File in the folder of launches by which processes keep out of each other's way."""
@@ -160,9 +221,9 @@ class _Run:
         prerelax_maker: Maker | None,
     ) -> None:
         """Get ready to compute, or refuse; slow, so only where there is work."""
-        from hts_battery.flows.engines import engine  # noqa: PLC0415 - jobflow takes a second
-        from hts_battery.flows.local import tidy_launches  # noqa: PLC0415 - jobflow takes a second
-        from hts_battery.flows.screen import ScreenMaker  # noqa: PLC0415 - likewise
+        from hts_battery.flows.engines.registry import engine  # noqa: PLC0415 - jobflow takes a second
+        from hts_battery.flows.recipes.local import tidy_launches  # noqa: PLC0415 - jobflow takes a second
+        from hts_battery.flows.recipes.screen import ScreenMaker  # noqa: PLC0415 - likewise
 
         spec = self.campaign.spec
         elements = {element for candidate in todo for element in candidate.elements}
@@ -198,7 +259,7 @@ class _Run:
             return True
 
     def _compute(self, candidate: CandidateDoc, key: str, known: Calculated) -> None:
-        from hts_battery.flows.local import (  # noqa: PLC0415 - jobflow takes a second
+        from hts_battery.flows.recipes.local import (  # noqa: PLC0415 - jobflow takes a second
             refuse_full,
             run_candidate,
         )

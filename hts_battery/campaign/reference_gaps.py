@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hts_battery.campaign.campaign_file import Campaign
-    from hts_battery.connections.stores import Stores
+    from hts_battery.campaign.spec_file import Campaign
+    from hts_battery.connections.database.stores import Stores
     from hts_battery.schemas.candidate import Candidate
     from hts_battery.thermo.hull_depth import Depth
 
@@ -346,7 +346,7 @@ def usable_formulas(engine_name: str, stores: Stores | None = None) -> list[str]
     stores
         Open stores, whose references count beside the shipped ones.
     """
-    from hts_battery.flows.references import known_energies  # noqa: PLC0415 - jobflow takes a second
+    from hts_battery.flows.recipes.references import known_energies  # noqa: PLC0415 - jobflow takes a second
 
     phases: dict[str, str] = {
         energy.phase_id: energy.formula

@@ -8,9 +8,9 @@ from pymatgen.core import Structure
 
 from hts_battery.campaign.local_run import Progress
 from hts_battery.errors import ConfigurationError
-from hts_battery.flows.engines import engine
-from hts_battery.flows.local import refuse_full, run_flow_locally, tidy_launches
-from hts_battery.flows.references import (
+from hts_battery.flows.engines.registry import engine
+from hts_battery.flows.recipes.local import refuse_full, run_flow_locally, tidy_launches
+from hts_battery.flows.recipes.references import (
     REFERENCE_STEP,
     reference_energy,
     reference_flow,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from jobflow import Maker
 
-    from hts_battery.connections.stores import Stores
+    from hts_battery.connections.database.stores import Stores
     from hts_battery.schemas.campaign import RelaxationSpec
     from hts_battery.schemas.reference import ReferenceEnergy, ReferencePhase
 

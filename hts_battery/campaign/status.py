@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from hts_battery.campaign.campaign_file import (
+from hts_battery.campaign.built_states import noted_judged, read_judged
+from hts_battery.campaign.dispatched import Dispatched
+from hts_battery.campaign.local_run import released_ids
+from hts_battery.campaign.registration import key_sum, registered
+from hts_battery.campaign.spec_file import (
     load_campaign,
     read_campaign,
     read_spec,
 )
-from hts_battery.campaign.dispatched import Dispatched
-from hts_battery.campaign.judged import noted_judged, read_judged
-from hts_battery.campaign.local_run import released_ids
-from hts_battery.campaign.registered import key_sum, registered
-from hts_battery.campaign.standing import (
+from hts_battery.campaign.states import (
     Facts,
     Outcome,
     outcome_of,
@@ -24,9 +24,9 @@ from hts_battery.campaign.standing import (
     standings,
     state_of,
 )
-from hts_battery.connections.clients import translated_outages
-from hts_battery.connections.executions import running_keys
-from hts_battery.flows.calculated import Calculated, read_some
+from hts_battery.connections.database.clients import translated_outages
+from hts_battery.connections.records.executions import running_keys
+from hts_battery.flows.recipes.calculated import Calculated, read_some
 from hts_battery.schemas.dispatch import EndingKind
 from hts_battery.schemas.status import BuildStatus, CampaignStatus, DispatchStatus
 
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from hts_battery.campaign.campaign_file import Campaign
     from hts_battery.campaign.dispatched import Place
-    from hts_battery.campaign.registered import Registered
-    from hts_battery.connections.stores import Stores
+    from hts_battery.campaign.registration import Registered
+    from hts_battery.campaign.spec_file import Campaign
+    from hts_battery.connections.database.stores import Stores
     from hts_battery.schemas.state import CandidateState
 
 REASONS_SHOWN = 10
@@ -160,7 +160,7 @@ def count_dispatched(
     """
     Count the candidates of a submitted campaign by state.
 
-    The same states as :func:`hts_battery.campaign.standing.standings` finds, except
+    The same states as :func:`hts_battery.campaign.states.standings` finds, except
     that outputs which nobody sent for, those of `hts campaign run` on a submitted
     campaign, are seen only once they were built.
 

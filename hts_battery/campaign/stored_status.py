@@ -6,15 +6,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from hts_battery.campaign.dispatched import Dispatched
-from hts_battery.campaign.registered import Registered
+from hts_battery.campaign.registration import Registered
 from hts_battery.campaign.status import answer, count_dispatched, last_build
-from hts_battery.connections.clients import translated_outages
+from hts_battery.connections.database.clients import translated_outages
 from hts_battery.schemas.campaign import CampaignSpec
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hts_battery.connections.stores import Stores
+    from hts_battery.connections.database.stores import Stores
     from hts_battery.schemas.status import CampaignStatus
 
 

@@ -39,7 +39,7 @@ def _build(
     retry_failed: bool,
     verify: bool = False,
 ) -> None:
-    from hts_battery.campaign.building import build_all, stored_campaigns
+    from hts_battery.campaign.build import build_all, stored_campaigns
 
     if dry_run:
         names = []

@@ -19,9 +19,9 @@ from hts_battery.settings import get_settings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hts_battery.campaign.campaign_file import Campaign
-    from hts_battery.campaign.standing import Standing
-    from hts_battery.connections.stores import Stores
+    from hts_battery.campaign.spec_file import Campaign
+    from hts_battery.campaign.states import Standing
+    from hts_battery.connections.database.stores import Stores
 
 app = typer.Typer(
     help="Campaigns: files that say what is screened.", no_args_is_help=True
@@ -33,8 +33,8 @@ _MEV = 1000.0
 @app.command()
 def check(spec: SpecFile, as_json: AsJson = False) -> None:
     """Read a campaign file and check it to the last member; write nothing."""
-    from hts_battery.campaign.campaign_file import load_members
     from hts_battery.campaign.deviating_cells import DeviatingCells
+    from hts_battery.campaign.spec_file import load_members
     from hts_battery.compositions.filters import FilterReport
 
     report = FilterReport()
@@ -119,7 +119,7 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run a campaign here, from compositions to a ranking; interrupted, it resumes."""
-    from hts_battery.campaign.campaign_file import load_campaign
+    from hts_battery.campaign.spec_file import load_campaign
 
     campaign = load_campaign(spec)
     settings = get_settings()
@@ -133,9 +133,9 @@ def run(
                 f"into the database {settings.database} (data in {settings.data_dir})"
             )
         return
-    from hts_battery.campaign.conduct import conduct
     from hts_battery.campaign.local_run import Progress
-    from hts_battery.campaign.standing import standings
+    from hts_battery.campaign.run import conduct
+    from hts_battery.campaign.states import standings
 
     with opened_stores() as stores:
         formatting.note(f"database: {stores.database.location}")
@@ -260,9 +260,9 @@ def release(
     as_json: AsJson = False,
 ) -> None:
     """Let gated candidates pass the gate; the next run computes them."""
-    from hts_battery.campaign.campaign_file import load_campaign
     from hts_battery.campaign.registration import release as let_pass
-    from hts_battery.campaign.standing import standings
+    from hts_battery.campaign.spec_file import load_campaign
+    from hts_battery.campaign.states import standings
 
     campaign = load_campaign(spec)
     with opened_stores(make_indexes=not dry_run) as stores:

@@ -15,7 +15,7 @@ from hts_battery.errors import ConfigurationError
 from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
-    from hts_battery.connections.roles import NewUser
+    from hts_battery.connections.database.roles import NewUser
     from hts_battery.schemas.backup import BackupManifest
 
 app = typer.Typer(
@@ -43,7 +43,7 @@ def _show(status: object, *, as_json: bool) -> None:
 @app.command()
 def up(dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Start the embedded server and keep it until `hts db down`."""
-    from hts_battery.connections import embedded
+    from hts_battery.connections.database import embedded
 
     _refuse_with_uri()
     act = embedded.status if dry_run else embedded.up
@@ -53,7 +53,7 @@ def up(dry_run: DryRun = False, as_json: AsJson = False) -> None:
 @app.command()
 def down(dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Stop the embedded server."""
-    from hts_battery.connections import embedded
+    from hts_battery.connections.database import embedded
 
     _refuse_with_uri()
     act = embedded.status if dry_run else embedded.down
@@ -63,7 +63,7 @@ def down(dry_run: DryRun = False, as_json: AsJson = False) -> None:
 @app.command()
 def status(as_json: AsJson = False) -> None:
     """Say whether the embedded server runs, where, and where its data are."""
-    from hts_battery.connections import embedded
+    from hts_battery.connections.database import embedded
 
     _show(embedded.status(get_settings().data_dir), as_json=as_json)
 
@@ -71,11 +71,11 @@ def status(as_json: AsJson = False) -> None:
 @app.command()
 def backup(folder: Backup, dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Write every collection into a new folder; nobody builds meanwhile."""
-    from hts_battery.campaign.backlog import LEASE
-    from hts_battery.campaign.building import LOCK
-    from hts_battery.connections import backups
-    from hts_battery.connections.indexes import ensure_indexes
-    from hts_battery.connections.stores import screening_stores
+    from hts_battery.campaign.build import LOCK
+    from hts_battery.connections.database import backups
+    from hts_battery.connections.database.indexes import ensure_indexes
+    from hts_battery.connections.database.stores import screening_stores
+    from hts_battery.connections.records.backlog import LEASE
 
     if not database_exists():
         raise ConfigurationError("there is no database to make a backup of")
@@ -103,8 +103,8 @@ def backup(folder: Backup, dry_run: DryRun = False, as_json: AsJson = False) -> 
 @app.command()
 def restore(folder: Backup, dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Put a backup into an empty database and compare every document with it."""
-    from hts_battery.connections import backups
-    from hts_battery.connections.database import database
+    from hts_battery.connections.database import backups
+    from hts_battery.connections.database.database import database
 
     settings = get_settings()
     manifest = backups.read_backup(folder)
@@ -130,9 +130,9 @@ def restore(folder: Backup, dry_run: DryRun = False, as_json: AsJson = False) ->
 @app.command()
 def migrate(dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Bring a database that an earlier version wrote to the layout of this one."""
-    from hts_battery.connections.database import database
-    from hts_battery.connections.layout import LAYOUT_VERSION
-    from hts_battery.connections.layout import migrate as run
+    from hts_battery.connections.database.database import database
+    from hts_battery.connections.database.layout import LAYOUT_VERSION
+    from hts_battery.connections.database.layout import migrate as run
 
     if not database_exists():
         raise ConfigurationError("there is no database to migrate")
@@ -194,9 +194,9 @@ def init_roles(
     as_json: AsJson = False,
 ) -> None:
     """Make the roles worker, builder and analyst, and users that have them."""
-    from hts_battery.connections.database import database
-    from hts_battery.connections.roles import PRIVILEGES
-    from hts_battery.connections.roles import init_roles as make
+    from hts_battery.connections.database.database import database
+    from hts_battery.connections.database.roles import PRIVILEGES
+    from hts_battery.connections.database.roles import init_roles as make
 
     settings = get_settings()
     wanted = [_split(text) for text in user or ()]
@@ -235,7 +235,7 @@ def init_roles(
 
 
 def _split(text: str) -> tuple[str, str]:
-    from hts_battery.connections.roles import Role
+    from hts_battery.connections.database.roles import Role
 
     role, _, name = text.partition("=")
     if role not in tuple(Role) or not name:
@@ -248,7 +248,7 @@ def _split(text: str) -> tuple[str, str]:
 def _new_user(role: str, name: str) -> NewUser:
     from pydantic import SecretStr
 
-    from hts_battery.connections.roles import NewUser, Role
+    from hts_battery.connections.database.roles import NewUser, Role
 
     password = os.environ.get(f"HTS_{role.upper()}_PASSWORD") or typer.prompt(
         f"password of {name}", hide_input=True, confirmation_prompt=True

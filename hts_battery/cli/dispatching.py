@@ -21,10 +21,10 @@ from hts_battery.schemas.dispatch import BLOCK_SIZE, DispatchMode, PriorityRule
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hts_battery.campaign.campaign_file import Campaign
-    from hts_battery.campaign.sending_order import Share
-    from hts_battery.campaign.submission import Submitted
-    from hts_battery.connections.stores import Stores
+    from hts_battery.campaign.spec_file import Campaign
+    from hts_battery.connections.database.stores import Stores
+    from hts_battery.dispatch.sending_order import Share
+    from hts_battery.dispatch.submission import Submitted
     from hts_battery.schemas.candidate import Candidate
     from hts_battery.schemas.dispatch import FeedReport, Submission
 
@@ -82,9 +82,9 @@ def submit(  # noqa: PLR0913, PLR0917 - each is an option of the command
     as_json: AsJson = False,
 ) -> None:
     """Hand a campaign to a worker; a second time it adds what is missing."""
-    from hts_battery.campaign.campaign_file import read_campaign
-    from hts_battery.campaign.sending_order import Share
-    from hts_battery.campaign.submission import plan_submission
+    from hts_battery.campaign.spec_file import read_campaign
+    from hts_battery.dispatch.sending_order import Share
+    from hts_battery.dispatch.submission import plan_submission
 
     routes = {} if prerelax_worker is None else {"prerelax": prerelax_worker}
     if not any_worker:
@@ -110,7 +110,7 @@ def submit(  # noqa: PLR0913, PLR0917 - each is an option of the command
 
 
 def _refuse_unknown(workers: set[str], templates: Path) -> None:
-    from hts_battery.connections.worker_configs import worker_names
+    from hts_battery.connections.workers.configs import worker_names
 
     known = worker_names(templates) if templates.is_dir() else ()
     if unknown := sorted(workers - set(known)):
@@ -129,9 +129,9 @@ def _preview(
     retry_failed: bool,
     as_json: bool,
 ) -> None:
-    from hts_battery.campaign.campaign_file import load_members
     from hts_battery.campaign.local_run import Progress
-    from hts_battery.campaign.submission import preview, read_members
+    from hts_battery.campaign.spec_file import load_members
+    from hts_battery.dispatch.submission import preview, read_members
 
     members = read_members(campaign, Progress(), load_members(campaign.path)[1])
     if database_exists():
@@ -180,10 +180,9 @@ def _submit(
     retry_failed: bool,
     as_json: bool,
 ) -> None:
-    from hts_battery.campaign.feeding import feed
     from hts_battery.campaign.local_run import Progress
-    from hts_battery.campaign.readiness import readiness
-    from hts_battery.campaign.submission import read_members, submit_campaign
+    from hts_battery.dispatch.feeder import feed
+    from hts_battery.dispatch.submission import read_members, readiness, submit_campaign
 
     with opened_launchpad() as (stores, launchpad), formatting.progress() as reporting:
         progress = Progress(*reporting)
@@ -235,7 +234,7 @@ def _checked(
     campaign: Campaign, stores: Stores
 ) -> Iterator[tuple[int, Candidate]] | None:
     """Check members as they come, unless this file was registered, and so checked."""
-    from hts_battery.campaign.campaign_file import load_members
+    from hts_battery.campaign.spec_file import load_members
 
     doc = stores.campaigns.query_one({"name": campaign.spec.name})
     if doc is not None and doc["spec"] == campaign.spec.model_dump(mode="json"):

@@ -28,8 +28,8 @@ def doctor(
     as_json: AsJson = False,
 ) -> None:
     """Check indexes, locks, disk, clock, durability, packages and files; explain."""
-    from hts_battery.campaign.doctor import Examined, examine
-    from hts_battery.connections.stores import screening_stores
+    from hts_battery.connections.database.stores import screening_stores
+    from hts_battery.operations.doctor import Examined, examine
     from hts_battery.schemas.finding import Level
 
     with ExitStack() as stack:

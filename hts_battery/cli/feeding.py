@@ -17,8 +17,8 @@ from hts_battery.settings import get_settings
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from hts_battery.connections.launchpad import ExactLaunchPad
-    from hts_battery.connections.stores import Stores
+    from hts_battery.connections.database.stores import Stores
+    from hts_battery.connections.launchpad.launchpad import ExactLaunchPad
     from hts_battery.schemas.dispatch import FeedReport
 
 NameOrSpec = Annotated[
@@ -28,21 +28,21 @@ NameOrSpec = Annotated[
 
 def pause(name: NameOrSpec, dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Take back what has not begun; what runs runs to its end."""
-    from hts_battery.campaign.holding import pause as hold
+    from hts_battery.dispatch.control import pause as hold
 
     _hold(name, hold, dry_run=dry_run, as_json=as_json)
 
 
 def resume(name: NameOrSpec, dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Go on with a campaign that was paused."""
-    from hts_battery.campaign.holding import resume as go_on
+    from hts_battery.dispatch.control import resume as go_on
 
     _hold(name, go_on, dry_run=dry_run, as_json=as_json)
 
 
 def cancel(name: NameOrSpec, dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Take back what has not begun, until the campaign is submitted again."""
-    from hts_battery.campaign.holding import cancel as give_up
+    from hts_battery.dispatch.control import cancel as give_up
 
     _hold(name, give_up, dry_run=dry_run, as_json=as_json)
 
@@ -54,7 +54,7 @@ def _hold(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    from hts_battery.campaign.feeding import preview
+    from hts_battery.dispatch.feeder import preview
 
     campaign = _name(name)
     with opened_launchpad() as (stores, launchpad):
@@ -84,7 +84,7 @@ def _name(name_or_spec: str) -> str:
     path = Path(name_or_spec)
     if path.suffix not in (".yaml", ".yml") and not path.is_file():
         return name_or_spec
-    from hts_battery.campaign.campaign_file import read_campaign
+    from hts_battery.campaign.spec_file import read_campaign
 
     return read_campaign(path).spec.name
 
@@ -134,8 +134,8 @@ def _look(
     dry_run: bool,
 ) -> list[FeedReport] | None:
     """Look once; none where it did not work and there is another look."""
-    from hts_battery.campaign.feeding import feed, preview
-    from hts_battery.campaign.telling import tell
+    from hts_battery.dispatch.feeder import feed, preview
+    from hts_battery.operations.alerts import tell
 
     if dry_run:
         return preview(stores, launchpad)

@@ -30,8 +30,8 @@ def clean(
     as_json: AsJson = False,
 ) -> None:
     """Pack and delete, by the rules of each engine, what ended runs left behind."""
-    from hts_battery.campaign.queue_folders import tidy_queue
-    from hts_battery.flows.local import tidy_launches
+    from hts_battery.dispatch.recovery import tidy_queue
+    from hts_battery.flows.recipes.local import tidy_launches
 
     if folder is None:
         local = get_settings().data_dir / "launches"

@@ -32,7 +32,7 @@ def render(
     as_json: AsJson = False,
 ) -> None:
     """Fill a worker's configuration files from the environment."""
-    from hts_battery.connections.worker_configs import render_worker, worker_variables
+    from hts_battery.connections.workers.configs import render_worker, worker_variables
 
     given = _given()
     if dry_run:
@@ -61,9 +61,9 @@ def ingest(
     as_json: AsJson = False,
 ) -> None:
     """Take in what workers without the database have computed."""
-    from hts_battery.campaign.offline import ingest as take_in
-    from hts_battery.connections.launchpad import open_launchpad
-    from hts_battery.connections.stores import screening_stores
+    from hts_battery.connections.database.stores import screening_stores
+    from hts_battery.connections.launchpad.launchpad import open_launchpad
+    from hts_battery.dispatch.offline import ingest as take_in
 
     settings = get_settings()
     place = folder or settings.data_dir / OFFLINE

@@ -10,14 +10,14 @@ from hts_battery.settings import get_settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hts_battery.connections.launchpad import ExactLaunchPad
-    from hts_battery.connections.stores import Stores
+    from hts_battery.connections.database.stores import Stores
+    from hts_battery.connections.launchpad.launchpad import ExactLaunchPad
 
 
 @contextmanager
 def opened_stores(*, make_indexes: bool = True) -> Iterator[Stores]:
     """Open every store of the settings' database, indexes made, and close it after."""
-    from hts_battery.connections.stores import screening_stores
+    from hts_battery.connections.database.stores import screening_stores
 
     with screening_stores(get_settings(), make_indexes=make_indexes) as stores:
         yield stores
@@ -26,7 +26,7 @@ def opened_stores(*, make_indexes: bool = True) -> Iterator[Stores]:
 @contextmanager
 def opened_launchpad() -> Iterator[tuple[Stores, ExactLaunchPad]]:
     """Open the stores of the settings' database, and the launchpad beside them."""
-    from hts_battery.connections.launchpad import open_launchpad
+    from hts_battery.connections.launchpad.launchpad import open_launchpad
 
     with opened_stores() as stores, open_launchpad(stores.database) as launchpad:
         yield stores, launchpad
@@ -34,7 +34,7 @@ def opened_launchpad() -> Iterator[tuple[Stores, ExactLaunchPad]]:
 
 def database_exists() -> bool:
     """Say whether there is a database to read, without making one."""
-    from hts_battery.connections import embedded
+    from hts_battery.connections.database import embedded
 
     settings = get_settings()
     return (

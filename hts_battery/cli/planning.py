@@ -40,7 +40,7 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """Price a campaign in node-hours and bytes; write nothing."""
-    from hts_battery.campaign.planning import Assumptions, plan_campaign
+    from hts_battery.campaign.plan import Assumptions, plan_campaign
 
     with ExitStack() as stack:
         stores = (

@@ -335,10 +335,9 @@ def export(  # noqa: PLR0913, PLR0917 - one parameter per option
 ) -> None:
     """Export summaries, one row each, with a manifest that can be cited."""
     from hts_battery.query import ScreeningDatabase
-    from hts_battery.query.exporting import exported
     from hts_battery.query.exports import printed
     from hts_battery.query.selection import split_names
-    from hts_battery.query.snapshots import Asked
+    from hts_battery.query.snapshots import Asked, exported
 
     with opened_stores() as stores:
         screening = ScreeningDatabase(stores)

@@ -33,7 +33,7 @@ def recover(
     as_json: AsJson = False,
 ) -> None:
     """Put right what outages, kills and lost nodes left; `feed` does it as well."""
-    from hts_battery.campaign.recovery import recover as put_right
+    from hts_battery.dispatch.recovery import recover as put_right
 
     with opened_launchpad() as (stores, launchpad):
         report = put_right(
@@ -80,7 +80,7 @@ def _tell(report: RecoveryReport, *, dry_run: bool) -> None:
 @app.command()
 def triage(campaign: Campaign = None, as_json: AsJson = False) -> None:
     """Sort what failed by class: how many, an example, what the policy does."""
-    from hts_battery.campaign.triage import triage as sort
+    from hts_battery.dispatch.triage import triage as sort
 
     with opened_stores() as stores:
         groups = sort(stores, campaign)
@@ -123,7 +123,7 @@ def rerun(
     as_json: AsJson = False,
 ) -> None:
     """Send the candidates of one class of failures again; the feeder sends them."""
-    from hts_battery.campaign.triage import rerun as send_again
+    from hts_battery.dispatch.triage import rerun as send_again
 
     kind = _class_named(failure_class)
     with opened_stores() as stores:

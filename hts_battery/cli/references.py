@@ -62,7 +62,7 @@ def import_references(  # noqa: PLR0913, PLR0917 - options are named on the comm
     """Put reference energies into the database: shipped, of a file, or fetched."""
     from hts_battery.campaign.reference_import import read_file
     from hts_battery.campaign.references import store_references
-    from hts_battery.flows.references import shipped_energies
+    from hts_battery.flows.recipes.references import shipped_energies
 
     rejected: tuple[Rejection, ...] = ()
     if from_mp:
@@ -103,14 +103,14 @@ def _fetched(
     spec: Path | None, engine: str, elements: str | None, largest: int
 ) -> tuple[tuple[ReferenceEnergy, ...], tuple[Rejection, ...]]:
     """Fetch the systems of a campaign, or of some elements."""
-    from hts_battery.campaign.campaign_file import read_campaign
     from hts_battery.campaign.reference_import import (
         from_materials_project,
         materials_project_thermo_type,
         subsystems,
     )
+    from hts_battery.campaign.spec_file import read_campaign
     from hts_battery.connections.materials_project import connect
-    from hts_battery.flows.engines import engine as engine_of
+    from hts_battery.flows.engines.registry import engine as engine_of
 
     materials_project_thermo_type(engine)  # refuses an engine that has none
     if (spec is None) == (elements is None):
@@ -166,10 +166,10 @@ def compute(  # noqa: PLR0913, PLR0917 - options are named on the command line
     as_json: AsJson = False,
 ) -> None:
     """Relax competing phases with an engine; what is in the job store is not redone."""
-    from hts_battery.campaign.campaign_file import read_campaign
-    from hts_battery.campaign.sending_order import Share
-    from hts_battery.flows.engines import engine as engine_of
-    from hts_battery.flows.references import energy_file, write_energy_file
+    from hts_battery.campaign.spec_file import read_campaign
+    from hts_battery.dispatch.sending_order import Share
+    from hts_battery.flows.engines.registry import engine as engine_of
+    from hts_battery.flows.recipes.references import energy_file, write_energy_file
     from hts_battery.schemas.campaign import RelaxationSpec
 
     relaxation, prerelax = RelaxationSpec(), None
@@ -208,7 +208,7 @@ def _report_computed(energies: list[ReferenceEnergy], as_json: bool) -> None:
 
 def _without_energy(phases: list[ReferencePhase], engine: str) -> list[ReferencePhase]:
     """Leave out the phases whose energy is shipped."""
-    from hts_battery.flows.references import known_energies
+    from hts_battery.flows.recipes.references import known_energies
 
     known = known_energies(engine)
     return [one for one in phases if one.phase_id not in known]
@@ -221,13 +221,13 @@ def _computed(
     prerelax: PrerelaxSpec | None,
 ) -> list[ReferenceEnergy]:
     """Compute phases and put their energies into the database."""
-    from hts_battery.campaign.conduct import ensure_references
     from hts_battery.campaign.local_run import Progress
     from hts_battery.campaign.references import (
         compute_references,
         prerelaxed_starts,
         store_references,
     )
+    from hts_battery.campaign.run import ensure_references
 
     with opened_stores() as stores, formatting.progress() as reporting:
         starts = None
@@ -249,7 +249,7 @@ def _computed(
 
 
 def _phases(elements: str | None, names: list[str] | None) -> list[ReferencePhase]:
-    from hts_battery.structures.reference_library import (
+    from hts_battery.structures.references.library import (
         load_reference_phases,
         phases_within,
     )
@@ -276,8 +276,8 @@ def list_references(
     as_json: AsJson = False,
 ) -> None:
     """List the competing phases by chemical system, with their shipped energies."""
-    from hts_battery.flows.engines import engine as engine_of
-    from hts_battery.flows.references import known_energies
+    from hts_battery.flows.engines.registry import engine as engine_of
+    from hts_battery.flows.recipes.references import known_energies
 
     energies = known_energies(engine_of(engine).name)
     rows: list[dict[str, object]] = [
@@ -359,9 +359,9 @@ def gaps(
     as_json: AsJson = False,
 ) -> None:
     """List what a campaign's competing phases lack, and how much E_hull may fall."""
-    from hts_battery.campaign.campaign_file import read_campaign
     from hts_battery.campaign.reference_gaps import campaign_gaps, usable_formulas
-    from hts_battery.flows.engines import engine as engine_of
+    from hts_battery.campaign.spec_file import read_campaign
+    from hts_battery.flows.engines.registry import engine as engine_of
 
     campaign = read_campaign(spec)
     name = engine_of(engine or campaign.spec.engine).name

@@ -45,17 +45,17 @@ def rehearse(  # noqa: PLR0913, PLR0917 - each is an option
     as_json: AsJson = False,
 ) -> None:
     """Run a VASP campaign with a stand-in for VASP; say what the real run lacks."""
-    from hts_battery.campaign.campaign_file import load_campaign
     from hts_battery.campaign.local_run import Progress
-    from hts_battery.campaign.queued_run import Route
-    from hts_battery.campaign.rehearsal import (
+    from hts_battery.campaign.spec_file import load_campaign
+    from hts_battery.operations.queued_rehearsal import Route
+    from hts_battery.operations.rehearsal import (
         REHEARSALS,
         Injection,
         elements_of,
         lacking,
         rehearsed,
     )
-    from hts_battery.campaign.rehearsal import rehearse as run_rehearsal
+    from hts_battery.operations.rehearsal import rehearse as run_rehearsal
 
     campaign = load_campaign(spec)
     injection = Injection.from_words(failure_rate or (), seed=seed)

@@ -43,8 +43,8 @@ def serve(
             f"{err.name} is not installed: pip install 'hts_battery[dashboard]'"
         ) from err
     from hts_battery.campaign.stored_status import stored_statuses
-    from hts_battery.connections.database import database
-    from hts_battery.connections.stores import open_stores
+    from hts_battery.connections.database.database import database
+    from hts_battery.connections.database.stores import open_stores
 
     token = None if token_file is None else read_token(token_file)
     options = ServerOptions(host, port, token, _checked(public_url))

@@ -17,7 +17,7 @@ from hts_battery.settings import get_settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hts_battery.connections.stores import Stores
+    from hts_battery.connections.database.stores import Stores
     from hts_battery.schemas.cost import CampaignPlan
     from hts_battery.schemas.status import CampaignStatus
 
@@ -43,7 +43,7 @@ def status(
     """Say where every candidate of a campaign stands."""
     if not database_exists():
         # Refuses a wrong file before a database is made.
-        from hts_battery.campaign.campaign_file import load_campaign
+        from hts_battery.campaign.spec_file import load_campaign
 
         load_campaign(spec)
     with opened_stores(make_indexes=False) as stores:
@@ -86,8 +86,8 @@ def _show(found: CampaignStatus) -> None:
 
 def _list(spec: Path, stores: Stores) -> None:
     """Print every candidate that has a reason."""
-    from hts_battery.campaign.campaign_file import read_campaign
-    from hts_battery.campaign.standing import standings
+    from hts_battery.campaign.spec_file import read_campaign
+    from hts_battery.campaign.states import standings
 
     found = standings(
         read_campaign(spec),
@@ -130,7 +130,7 @@ def _looks(spec: Path, stores: Stores, every: float) -> Iterator[CampaignStatus]
 
 
 def _plan(spec: Path, stores: Stores) -> CampaignPlan:
-    from hts_battery.campaign.planning import Assumptions, plan_campaign
+    from hts_battery.campaign.plan import Assumptions, plan_campaign
 
     return plan_campaign(
         spec,

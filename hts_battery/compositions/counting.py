@@ -6,8 +6,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from hts_battery.compositions.charges import interval_choices
-from hts_battery.compositions.determinised import DeterminisedTree, count_species
 from hts_battery.compositions.interval import IntervalTables
+from hts_battery.compositions.subset_automaton import DeterminisedTree, count_species
 from hts_battery.compositions.walk import Walker
 from hts_battery.errors import CompositionError
 

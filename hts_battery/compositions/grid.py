@@ -8,12 +8,11 @@ from functools import cached_property, partial
 from itertools import accumulate, product
 from typing import TYPE_CHECKING
 
-from hts_battery.compositions.assignments import frame_assignments
+from hts_battery.compositions.assignments import frame_assignments, spin_states
 from hts_battery.compositions.counting import MixtureCounter, with_metals
 from hts_battery.compositions.frames import FrameBuilder
 from hts_battery.compositions.sampling import Stratum
 from hts_battery.compositions.space import CompositionSpace
-from hts_battery.compositions.spin_states import spin_states
 from hts_battery.errors import CompositionError
 from hts_battery.schemas.candidate import Candidate
 

@@ -23,7 +23,7 @@ from hts_battery.errors import ConfigurationError, QueryLimitError, StoreError
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from hts_battery.connections.bounded_reader import BoundedReader
+    from hts_battery.connections.database.bounded_reader import BoundedReader
     from hts_battery.dashboard.campaign_states import CampaignStates
     from hts_battery.dashboard.latest_build import LatestBuildCache
 

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from dash.development.base_component import Component
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from hts_battery.connections.bounded_reader import BoundedReader
+    from hts_battery.connections.database.bounded_reader import BoundedReader
     from hts_battery.dashboard.campaign_states import CampaignStates
     from hts_battery.dashboard.latest_build import LatestBuildCache
     from hts_battery.dashboard.parts import Page

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hts_battery.connections.bounded_reader import BoundedReader
+    from hts_battery.connections.database.bounded_reader import BoundedReader
 
 _TASK_FIELDS = (
     "uuid",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hts_battery.query.builds import Difference, Differences, fold_changes
 
 if TYPE_CHECKING:
-    from hts_battery.connections.bounded_reader import BoundedReader
+    from hts_battery.connections.database.bounded_reader import BoundedReader
 
 MOST_SETS = 1000
 """Batches of changes that are read at once; a batch holds up to 250 changes."""

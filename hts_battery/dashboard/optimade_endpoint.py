@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     )
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from hts_battery.connections.bounded_reader import BoundedReader
+    from hts_battery.connections.database.bounded_reader import BoundedReader
 
 COLLECTION = "optimade_structures"
 PAGE_LIMIT = 20

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from dash import Dash
     from dash.development.base_component import Component
 
-    from hts_battery.connections.bounded_reader import BoundedReader
+    from hts_battery.connections.database.bounded_reader import BoundedReader
     from hts_battery.dashboard.campaign_states import CampaignStates
     from hts_battery.dashboard.latest_build import LatestBuild, LatestBuildCache
 

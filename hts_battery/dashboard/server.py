@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import RedirectResponse
 
-from hts_battery.connections.bounded_reader import BoundedReader
+from hts_battery.connections.database.bounded_reader import BoundedReader
 from hts_battery.dashboard.api import api_app
 from hts_battery.dashboard.app import dashboard_app
 from hts_battery.dashboard.callbacks import CallbackCheck
@@ -24,7 +24,7 @@ from hts_battery.schemas.summary import temperature_key
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-    from hts_battery.connections.database import Database
+    from hts_battery.connections.database.database import Database
     from hts_battery.dashboard.campaign_states import Look
 
 logger = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from hts_battery.query.row_conditions import matching, paths_of, without_keys
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hts_battery.connections.bounded_reader import BoundedReader
+    from hts_battery.connections.database.bounded_reader import BoundedReader
     from hts_battery.dashboard.latest_build import Columns
     from hts_battery.query.conditions import Criteria
 

@@ -1,3 +1,3 @@
-"""COMPUTE: jobflow jobs and makers, engines as configured makers."""
+"""COMPUTE: jobflow jobs and makers, recipes over engines."""
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from hts_battery.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from hts_battery.connections.stores import Stores
+    from hts_battery.connections.database.stores import Stores
 
 Key = tuple[str, str, float]
 """Campaign, candidate and temperature."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from hts_battery.connections.reading import aggregated
+from hts_battery.connections.database.reading import aggregated
 from hts_battery.query.query_fields import value_at
 from hts_battery.query.row_conditions import matching, paths_of, without_keys
 from hts_battery.schemas.aggregate import COLUMN_FIELDS, COLUMN_LISTS, COLUMN_MAPS
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         Sequence,
     )
 
-    from hts_battery.connections.stores import Stores
+    from hts_battery.connections.database.stores import Stores
     from hts_battery.query.conditions import Criteria
     from hts_battery.query.row_conditions import Column
 

@@ -13,7 +13,7 @@ from hts_battery.schemas.summary import temperature_key
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from hts_battery.connections.stores import Stores
+    from hts_battery.connections.database.stores import Stores
 
 
 class Pair(NamedTuple):

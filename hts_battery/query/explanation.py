@@ -11,7 +11,7 @@ from hts_battery.thermo.mixing import mixing_words
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hts_battery.connections.stores import Stores
+    from hts_battery.connections.database.stores import Stores
 
 _TERMS = (
     "energy_per_atom",

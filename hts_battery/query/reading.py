@@ -7,7 +7,7 @@ from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from hts_battery.connections.reading import aggregated
+from hts_battery.connections.database.reading import aggregated
 from hts_battery.query.columns import ColumnReader, documents, in_order
 from hts_battery.query.index_plans import Plan, planned
 from hts_battery.query.rankings import Place, ranked_together
@@ -17,7 +17,7 @@ from hts_battery.schemas.summary import temperature_key
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-    from hts_battery.connections.stores import Stores
+    from hts_battery.connections.database.stores import Stores
     from hts_battery.query.conditions import Criteria
 
 COLD = "energy_above_hull"

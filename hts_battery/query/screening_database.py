@@ -7,8 +7,8 @@ from contextlib import ExitStack
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 
-from hts_battery.connections.reading import aggregated
-from hts_battery.connections.stores import screening_stores
+from hts_battery.connections.database.reading import aggregated
+from hts_battery.connections.database.stores import screening_stores
 from hts_battery.errors import QueryError
 from hts_battery.query.columns import documents, sorted_documents
 from hts_battery.query.comparison import Comparison, compared
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
     from pymatgen.entries.computed_entries import ComputedStructureEntry
 
-    from hts_battery.connections.stores import Stores
+    from hts_battery.connections.database.stores import Stores
     from hts_battery.query.conditions import Criteria
     from hts_battery.query.selection import Filter
 

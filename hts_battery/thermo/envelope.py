@@ -22,13 +22,13 @@ from hts_battery.thermo.chemical_systems import (
     element_words,
     pure_phases,
 )
-from hts_battery.thermo.known_bases import KnownBases
-from hts_battery.thermo.linear_program import lowest_mixture
 from hts_battery.thermo.simplex import (
     AMOUNT_TOLERANCE,
     ENERGY_TOLERANCE,
     Bases,
+    KnownBases,
     Problems,
+    lowest_mixture,
     solve_batch,
 )
 

@@ -25,9 +25,8 @@ from typing import TYPE_CHECKING
 from hts_battery.schemas.formula import parse_formula
 from hts_battery.schemas.thermo import GasTerms, GibbsStability
 from hts_battery.thermo.entropy import KB_EV_PER_K
-from hts_battery.thermo.gases import is_gas
 from hts_battery.thermo.hull import Hull
-from hts_battery.thermo.phases import decomposition_phases
+from hts_battery.thermo.phases import decomposition_phases, is_gas
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

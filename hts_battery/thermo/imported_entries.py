@@ -11,8 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hts_battery.errors import HTSBatteryError
 from hts_battery.schemas.reference import ReferenceEnergy
-from hts_battery.thermo.entry_kinds import check_kind, correction_of
-from hts_battery.thermo.entry_structures import read_composition, read_structure
+from hts_battery.thermo.entry_structures import (
+    check_kind,
+    correction_of,
+    read_composition,
+    read_structure,
+)
 from hts_battery.thermo.mp2020 import OXIDE_TYPES, check_potentials
 from hts_battery.thermo.plain_values import mapping_of, number_of, plain
 from hts_battery.thermo.pseudopotentials import symbol_of

@@ -11,12 +11,186 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from scipy.optimize import linprog
+
+from hts_battery.thermo.chemical_systems import by_system
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Floats = NDArray[np.float64]
-    Integers = NDArray[np.intp]
+    from hts_battery.thermo.chemical_systems import Flags, Floats, Integers
+
+# Trying more bases of one system than this costs as much as solving anew.
+_KEPT_BASES = 128
+_KEPT_SYSTEMS = 200_000
+_NUMBERS_AT_ONCE = 500_000
+
+
+class _Stack(NamedTuple):
+    """Optimal bases of one chemical system."""
+
+    phases: Integers
+    inverses: Floats
+    potentials: Floats
+
+    def after(self, skip: int) -> _Stack:
+        """Leave the first bases out."""
+        return _Stack(self.phases[skip:], self.inverses[skip:], self.potentials[skip:])
+
+    def joined(self, other: _Stack) -> _Stack:
+        """Append other bases."""
+        return _Stack(
+            np.concatenate([self.phases, other.phases]),
+            np.concatenate([self.inverses, other.inverses]),
+            np.concatenate([self.potentials, other.potentials]),
+        )
+
+    def best(self, targets: Floats) -> tuple[Integers, Floats]:
+        """For each composition the basis with the least negative amount."""
+        size = targets.shape[1]
+        amounts = (targets @ self.inverses.reshape(-1, size).T).reshape(
+            len(targets), -1, size
+        )
+        best = amounts.min(axis=2).argmax(axis=1)
+        return best, amounts[np.arange(len(targets)), best]
+
+
+class KnownBases:
+    """Bases by chemical system; forgotten with the hull they belong to."""
+
+    def __init__(self) -> None:
+        self._stacks: dict[bytes, _Stack] = {}
+
+    def count(self, key: bytes) -> int:
+        """Count the bases known for a chemical system."""
+        stack = self._stacks.get(key)
+        return 0 if stack is None else len(stack.phases)
+
+    def answer(self, key: bytes, targets: Floats, *, skip: int) -> tuple[Flags, Bases]:
+        """
+        Answer the compositions that a known basis answers.
+
+        Parameters
+        ----------
+        key
+            The chemical system; at least one basis of it must be known.
+        targets
+            Composition, element: atomic fractions over the system's elements.
+        skip
+            How many of the first bases were tried on them before.
+
+        Returns
+        -------
+        answered, bases
+            A flag per composition, and the bases of those that are answered.
+        """
+        stack = self._stacks[key].after(skip)
+        step = max(1, _NUMBERS_AT_ONCE // stack.phases.size)
+        parts = [
+            stack.best(targets[start : start + step])
+            for start in range(0, len(targets), step)
+        ]
+        best = np.concatenate([part[0] for part in parts])
+        amounts = np.concatenate([part[1] for part in parts])
+        answered: Flags = amounts.min(axis=1) >= -AMOUNT_TOLERANCE
+        chosen = best[answered]
+        return answered, Bases(
+            phases=stack.phases[chosen],
+            amounts=np.maximum(amounts[answered], 0.0),
+            potentials=stack.potentials[chosen],
+            inverses=stack.inverses[chosen],
+            solved=np.ones(len(chosen), dtype=bool),
+        )
+
+    def keep(self, words: Integers, bases: Bases) -> None:
+        """
+        Remember verified bases.
+
+        Parameters
+        ----------
+        words
+            Elements of the composition of each basis.
+        bases
+            Their phases are references, not columns of a batch.
+        """
+        if len(self._stacks) > _KEPT_SYSTEMS:
+            self._stacks.clear()
+        for key, places in by_system(words, np.arange(len(words))).items():
+            room = places[: max(0, _KEPT_BASES - self.count(key))]
+            new = _Stack(
+                bases.phases[room], bases.inverses[room], bases.potentials[room]
+            )
+            known = self._stacks.get(key)
+            self._stacks[key] = new if known is None else known.joined(new)
+
+
+_OPTIMAL, _INFEASIBLE = 0, 2
+_TIGHT = 1e-10  # the smallest feasibility tolerance that HiGHS accepts
+
+
+class Mixture(NamedTuple):
+    """The lowest mixture of phases at one composition."""
+
+    energy: float
+    """eV/atom."""
+    phases: NDArray[np.intp]
+    """Columns with an amount above zero."""
+    amounts: NDArray[np.float64]
+    """Atomic fraction of the mixture in each of these phases."""
+    potentials: NDArray[np.float64]
+    """Chemical potential of each element, eV/atom."""
+
+
+def lowest_mixture(
+    fractions: NDArray[np.float64],
+    energies: NDArray[np.float64],
+    target: NDArray[np.float64],
+) -> Mixture | None:
+    r"""
+    Solve one hull problem.
+
+    .. math:: \min_\lambda c \cdot \lambda, \quad A^T \lambda = x, \; \lambda \ge 0
+
+    Parameters
+    ----------
+    fractions
+        One row per phase, its atomic fractions over the target's elements.
+    energies
+        Energy of each phase, eV/atom.
+    target
+        Atomic fractions of the composition, all above zero.
+
+    Returns
+    -------
+    Mixture or None
+        None where no mixture of the phases has the composition.
+
+    Raises
+    ------
+    ArithmeticError
+        If the solver neither solves the problem nor shows that it has no solution.
+    """
+    if not len(energies):
+        return None
+    result = linprog(
+        energies,
+        A_eq=fractions.T,
+        b_eq=target,
+        method="highs-ds",
+        options={
+            "primal_feasibility_tolerance": _TIGHT,
+            "dual_feasibility_tolerance": _TIGHT,
+        },
+    )
+    if result.status == _INFEASIBLE:
+        return None
+    if result.status != _OPTIMAL or result.x is None or result.fun is None:
+        raise ArithmeticError(f"linear program not solved: {result.message}")
+    phases = np.flatnonzero(result.x > _TIGHT)
+    return Mixture(
+        float(result.fun), phases, result.x[phases], np.asarray(result.eqlin.marginals)
+    )
+
 
 ENERGY_TOLERANCE = 1e-10
 """Largest violation of optimality accepted, eV/atom: also the error of the energy."""

@@ -69,7 +69,7 @@ class VaspEnergy:
     structure: Structure | None = None
     """Relaxed cell, searched for short O-O contacts where given."""
     validation: TaskValidation | None = None
-    """Verdict on its settings, of :mod:`hts_battery.thermo.vasp_validation`."""
+    """Verdict on its settings, of :mod:`hts_battery.thermo.vasp_tasks`."""
 
 
 def correct_vasp_energies(

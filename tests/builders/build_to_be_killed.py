@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.builders.screening_builder import ScreeningBuilder
-from hts_battery.campaign.building import build_all
-from hts_battery.connections.database import database
-from hts_battery.connections.stores import open_stores
+from hts_battery.campaign.build import build_all
+from hts_battery.connections.database.database import database
+from hts_battery.connections.database.stores import open_stores
 
 if TYPE_CHECKING:
     from collections.abc import Callable

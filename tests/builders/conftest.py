@@ -9,7 +9,7 @@ import pytest
 
 from hts_battery.builders.entries import EntriesBuilder
 from hts_battery.builders.screening_builder import run_builder
-from hts_battery.campaign.building import (
+from hts_battery.campaign.build import (
     aggregates_builder,
     summary_builder,
     thermo_builder,
@@ -18,8 +18,8 @@ from hts_battery.schemas.structure import OrderingMethod
 
 if TYPE_CHECKING:
     from hts_battery.builders.screening_builder import ScreeningBuilder
-    from hts_battery.campaign.campaign_file import Campaign
-    from hts_battery.connections.stores import Stores
+    from hts_battery.campaign.spec_file import Campaign
+    from hts_battery.connections.database.stores import Stores
     from hts_battery.schemas.build import BuildReport
     from hts_battery.schemas.campaign import CampaignSpec
 

@@ -15,7 +15,7 @@ from synthetic_summaries import (
 
 from hts_battery.builders.aggregates import campaign_aggregate, ranking_blocks
 from hts_battery.builders.screening_builder import run_builder
-from hts_battery.campaign.building import aggregates_builder, build
+from hts_battery.campaign.build import aggregates_builder, build
 from hts_battery.schemas.aggregate import (
     BLOCK_SIZE,
     AggregateDoc,
@@ -25,8 +25,8 @@ from hts_battery.schemas.aggregate import (
 from hts_battery.schemas.summary import element_pairs
 
 if TYPE_CHECKING:
-    from hts_battery.campaign.campaign_file import Campaign
-    from hts_battery.connections.stores import Stores
+    from hts_battery.campaign.spec_file import Campaign
+    from hts_battery.connections.database.stores import Stores
     from hts_battery.schemas.build import BuildReport
 
 ROWS = list(synthetic_summaries(1_234))

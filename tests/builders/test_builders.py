@@ -19,7 +19,7 @@ from hts_battery.thermo.entropy import KB_EV_PER_K, mixing_entropy
 if TYPE_CHECKING:
     from conftest import Chain
 
-    from hts_battery.connections.stores import Stores
+    from hts_battery.connections.database.stores import Stores
 
 pytestmark = pytest.mark.mongo
 

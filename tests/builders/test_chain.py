@@ -12,8 +12,8 @@ from hts_battery.campaign.references import store_references
 if TYPE_CHECKING:
     from conftest import Chain
 
-    from hts_battery.campaign.campaign_file import Campaign
-    from hts_battery.connections.stores import Stores
+    from hts_battery.campaign.spec_file import Campaign
+    from hts_battery.connections.database.stores import Stores
     from hts_battery.schemas.build import BuildReport
 
 pytestmark = pytest.mark.mongo

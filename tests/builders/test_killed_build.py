@@ -12,16 +12,16 @@ import pytest
 from fakes import FAKE_VERSION, fake_reference_energies
 from pymatgen.core import Lattice, Structure
 
-from hts_battery.campaign.building import build_all
-from hts_battery.campaign.campaign_file import load_campaign
+from hts_battery.campaign.build import build_all
 from hts_battery.campaign.references import store_references
 from hts_battery.campaign.registration import register
+from hts_battery.campaign.spec_file import load_campaign
 from hts_battery.query.builds import differences, runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hts_battery.connections.stores import Stores
+    from hts_battery.connections.database.stores import Stores
 
 pytestmark = [pytest.mark.mongo, pytest.mark.chaos, pytest.mark.slow]
 

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from monty.json import MontyEncoder
 
-from hts_battery.campaign.building import chain_of_builders
+from hts_battery.campaign.build import chain_of_builders
 
 if TYPE_CHECKING:
     from conftest import Chain
 
-    from hts_battery.connections.stores import Stores
+    from hts_battery.connections.database.stores import Stores
 
 pytestmark = [pytest.mark.mongo, pytest.mark.slow]
 
@@ -99,9 +99,9 @@ def test_a_python_file_may_name_the_chain(
     (tmp_path / "nightly.py").write_text(
         f"""
 from pathlib import Path
-from hts_battery.campaign.building import chain_of_builders
-from hts_battery.connections.database import Database
-from hts_battery.connections.stores import open_stores
+from hts_battery.campaign.build import chain_of_builders
+from hts_battery.connections.database.database import Database
+from hts_battery.connections.database.stores import open_stores
 
 stores = open_stores(Database({opened.uri!r}, {opened.name!r}, 'test'))
 __builders__ = chain_of_builders(stores, temperatures=(0.0,))

@@ -13,7 +13,7 @@ from hts_battery.schemas.entry import SMALL_CELL, EntryState
 if TYPE_CHECKING:
     from conftest import Chain
 
-    from hts_battery.connections.stores import Stores
+    from hts_battery.connections.database.stores import Stores
 
 pytestmark = pytest.mark.mongo
 

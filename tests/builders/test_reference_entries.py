@@ -11,7 +11,7 @@ from hts_battery.builders.entries import EntriesBuilder
 from hts_battery.campaign.references import store_references
 
 if TYPE_CHECKING:
-    from hts_battery.connections.stores import Stores
+    from hts_battery.connections.database.stores import Stores
 
 
 @pytest.mark.mongo

@@ -15,7 +15,7 @@ from hts_battery.thermo.stability import LOWER_POLYMORPH
 if TYPE_CHECKING:
     from conftest import Chain
 
-    from hts_battery.connections.stores import Stores
+    from hts_battery.connections.database.stores import Stores
     from hts_battery.schemas.reference import ReferenceEnergy
 
 pytestmark = pytest.mark.mongo

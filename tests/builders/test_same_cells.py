@@ -15,7 +15,7 @@ from hts_battery.query import ScreeningDatabase
 if TYPE_CHECKING:
     from conftest import Chain
 
-    from hts_battery.connections.stores import Stores
+    from hts_battery.connections.database.stores import Stores
 
 NEAR, FAR = "Li1.2Mn0.4Ti0.4O2", "Li1.3Mn0.4Ti0.3O1.7F0.3"
 

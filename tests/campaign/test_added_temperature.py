@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from fakes import fake_reference_energies
 
-from hts_battery.campaign.building import build, build_all
-from hts_battery.campaign.database_checks import summaries
+from hts_battery.campaign.build import build, build_all
 from hts_battery.campaign.references import store_references
 from hts_battery.campaign.registration import register
-from hts_battery.campaign.standing import standings
+from hts_battery.campaign.states import standings
+from hts_battery.operations.database_checks import summaries
 from hts_battery.schemas.finding import Level
 from hts_battery.schemas.state import CandidateState
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from hts_battery.campaign.campaign_file import Campaign
-    from hts_battery.connections.stores import Stores
+    from hts_battery.campaign.spec_file import Campaign
+    from hts_battery.connections.database.stores import Stores
 
 pytestmark = pytest.mark.mongo
 
@@ -37,7 +37,7 @@ def with_1000_kelvin(
 
     In between, another campaign brought competing phases of other elements.
     """
-    from hts_battery.campaign.campaign_file import load_campaign  # noqa: PLC0415 - slow
+    from hts_battery.campaign.spec_file import load_campaign  # noqa: PLC0415 - slow
 
     build(computed.spec, stores, temperatures=(0.0,))
     other = fake_reference_energies()[0].model_copy(

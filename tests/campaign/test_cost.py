@@ -18,7 +18,7 @@ from hts_battery.campaign.cost import (
     price,
     wall_seconds,
 )
-from hts_battery.flows.engines import ENGINES
+from hts_battery.flows.engines.registry import ENGINES
 from hts_battery.schemas.cost import (
     CampaignPlan,
     CampaignWork,

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hts_battery.campaign.campaign_file import load_campaign
 from hts_battery.campaign.coverage import lacking_compounds, missing_references
+from hts_battery.campaign.spec_file import load_campaign
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ from monty.serialization import dumpfn
 from pymatgen.analysis.phase_diagram import PhaseDiagram
 from pymatgen.core.entries import ComputedEntry
 
-from hts_battery.campaign.entry_files import entries_of, read_json
+from hts_battery.campaign.reference_import import entries_of, read_json
 from hts_battery.errors import ConfigurationError
 
 if TYPE_CHECKING:

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 import pytest
 from fakes import FakeCountedRelaxMaker, FakeRelaxMaker
 
-from hts_battery.campaign.campaign_file import load_campaign
 from hts_battery.campaign.local_run import Progress, run_candidates
 from hts_battery.campaign.registration import register
-from hts_battery.connections.executions import ledger
+from hts_battery.campaign.spec_file import load_campaign
+from hts_battery.connections.records.executions import ledger
 from hts_battery.errors import DatabaseOutageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from hts_battery.campaign.campaign_file import Campaign
-    from hts_battery.connections.stores import Stores
+    from hts_battery.campaign.spec_file import Campaign
+    from hts_battery.connections.database.stores import Stores
 
 pytestmark = pytest.mark.mongo
 
@@ -201,7 +201,7 @@ def test_two_processes_do_not_compute_the_same(
     (_, first), (_, second) = small_campaign.members()
     script = (
         "import sys; from pathlib import Path\n"
-        "from hts_battery.campaign.claims import Claims\n"
+        "from hts_battery.campaign.local_run import Claims\n"
         "with Claims(Path(sys.argv[1])).claimed(sys.argv[2]) as ours:\n"
         "    print(ours, flush=True); sys.stdin.read()"
     )

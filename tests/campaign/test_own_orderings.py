@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from fakes import fake_reference_energies
 
-from hts_battery.campaign.building import build, build_all
-from hts_battery.campaign.campaign_file import load_campaign
+from hts_battery.campaign.build import build, build_all
 from hts_battery.campaign.local_run import run_candidates
 from hts_battery.campaign.references import store_references
 from hts_battery.campaign.registration import register
-from hts_battery.campaign.standing import standings
+from hts_battery.campaign.spec_file import load_campaign
+from hts_battery.campaign.states import standings
 from hts_battery.schemas.state import CandidateState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from hts_battery.campaign.campaign_file import Campaign
-    from hts_battery.connections.stores import Stores
+    from hts_battery.campaign.spec_file import Campaign
+    from hts_battery.connections.database.stores import Stores
 
 pytestmark = pytest.mark.mongo
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hts_battery.builders.entries import candidate_entry
-from hts_battery.campaign.campaign_file import load_campaign
-from hts_battery.campaign.conduct import conduct
 from hts_battery.campaign.references import compute_references, store_references
-from hts_battery.campaign.rehearsal import elements_of, rehearsal_phases
+from hts_battery.campaign.run import conduct
+from hts_battery.campaign.spec_file import load_campaign
+from hts_battery.operations.rehearsal import elements_of, rehearsal_phases
 from hts_battery.schemas.campaign import RelaxationSpec
 from hts_battery.schemas.energy import ComparableEnergy
 from hts_battery.schemas.reference import ReferenceEnergy
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from hts_battery.connections.stores import Stores
+    from hts_battery.connections.database.stores import Stores
 
 ENGINE = "rehearsal:vasp-mp24"
 LABEL = "vasp mp24 r2SCAN PBE_64 rehearsal"

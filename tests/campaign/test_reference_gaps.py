@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hts_battery.campaign.campaign_file import Campaign, read_campaign
 from hts_battery.campaign.reference_gaps import (
     campaign_elements,
     campaign_gaps,
     reference_gaps,
     usable_formulas,
 )
+from hts_battery.campaign.spec_file import Campaign, read_campaign
 from hts_battery.errors import ConfigurationError
-from hts_battery.flows.references import shipped_energies
+from hts_battery.flows.recipes.references import shipped_energies
 from hts_battery.thermo.hull_depth import HullDepth
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from hts_battery.errors import ConfigurationError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hts_battery.connections.stores import Stores
+    from hts_battery.connections.database.stores import Stores
 
 LABEL = "vasp mp-gga PBE"
 R2SCAN_LABEL = "vasp mp24 r2SCAN PBE_64"

@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING
 import pytest
 from fakes import FakeRelaxMaker, fake_reference_energies
 
-from hts_battery.campaign.conduct import ensure_references
 from hts_battery.campaign.local_run import Progress
 from hts_battery.campaign.references import (
     compute_references,
     prerelaxed_starts,
     store_references,
 )
-from hts_battery.connections.executions import ledger
+from hts_battery.campaign.run import ensure_references
+from hts_battery.connections.records.executions import ledger
 from hts_battery.errors import ConfigurationError, SubmissionError
-from hts_battery.flows.engines import ENGINES
-from hts_battery.flows.references import shipped_energies
+from hts_battery.flows.engines.registry import ENGINES
+from hts_battery.flows.recipes.references import shipped_energies
 from hts_battery.schemas.campaign import RelaxationSpec
 from hts_battery.settings import get_settings
-from hts_battery.structures.reference_library import (
+from hts_battery.structures.references.library import (
     reference_phase,
     reference_structure,
 )
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from pymatgen.core import Structure
 
-    from hts_battery.connections.stores import Stores
+    from hts_battery.connections.database.stores import Stores
     from hts_battery.schemas.reference import ReferenceEnergy
 
 pytestmark = pytest.mark.mongo

@@ -4,17 +4,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hts_battery.campaign.building import build, stored_campaigns
-from hts_battery.campaign.campaign_file import load_campaign
+from hts_battery.campaign.build import build, stored_campaigns
 from hts_battery.campaign.registration import register
+from hts_battery.campaign.spec_file import load_campaign
 from hts_battery.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from hts_battery.campaign.campaign_file import Campaign
-    from hts_battery.connections.stores import Stores
+    from hts_battery.campaign.spec_file import Campaign
+    from hts_battery.connections.database.stores import Stores
 
 pytestmark = pytest.mark.mongo
 

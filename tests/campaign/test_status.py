@@ -9,26 +9,25 @@ from typing import TYPE_CHECKING
 import pytest
 from fakes import FakeCountedRelaxMaker, fake_reference_energies
 
-from hts_battery.campaign.building import build
-from hts_battery.campaign.campaign_file import load_campaign
-from hts_battery.campaign.holding import cancel, pause, resume
+from hts_battery.campaign.build import build
 from hts_battery.campaign.references import store_references
-from hts_battery.campaign.registered import registered
-from hts_battery.campaign.registration import register
-from hts_battery.campaign.standing import Facts, Outcome, state_of
+from hts_battery.campaign.registration import register, registered
+from hts_battery.campaign.spec_file import load_campaign
+from hts_battery.campaign.states import Facts, Outcome, state_of
 from hts_battery.campaign.status import campaign_status
 from hts_battery.campaign.stored_status import stored_statuses
-from hts_battery.connections.executions import ExecutionRecord, running_keys
+from hts_battery.connections.records.executions import ExecutionRecord, running_keys
+from hts_battery.dispatch.control import cancel, pause, resume
 from hts_battery.schemas.state import NEEDS_NOTHING, CandidateState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from conftest import Dispatch
+    from dispatched import Dispatch
 
-    from hts_battery.campaign.campaign_file import Campaign
-    from hts_battery.connections.stores import Stores
+    from hts_battery.campaign.spec_file import Campaign
+    from hts_battery.connections.database.stores import Stores
     from hts_battery.schemas.status import CampaignStatus
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from fakes import FakeRelaxMaker
 
-from hts_battery.campaign.campaign_file import load_campaign
-from hts_battery.campaign.feeding import feed
-from hts_battery.campaign.holding import cancel
-from hts_battery.campaign.submission import plan_submission, submit_campaign
-from hts_battery.connections.launchpad import open_launchpad
-from hts_battery.connections.stores import screening_stores
-from hts_battery.flows.screen import ScreenMaker
+from hts_battery.campaign.spec_file import load_campaign
+from hts_battery.connections.database.stores import screening_stores
+from hts_battery.connections.launchpad.launchpad import open_launchpad
+from hts_battery.dispatch.control import cancel
+from hts_battery.dispatch.feeder import feed
+from hts_battery.dispatch.submission import plan_submission, submit_campaign
+from hts_battery.flows.recipes.screen import ScreenMaker
 from hts_battery.settings import get_settings
 
 

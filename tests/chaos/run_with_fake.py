@@ -7,11 +7,11 @@ from pathlib import Path
 
 from fakes import FakeRelaxMaker, fake_reference_energies
 
-from hts_battery.campaign.campaign_file import load_campaign
-from hts_battery.campaign.conduct import conduct
 from hts_battery.campaign.local_run import Progress
 from hts_battery.campaign.references import store_references
-from hts_battery.connections.stores import screening_stores
+from hts_battery.campaign.run import conduct
+from hts_battery.campaign.spec_file import load_campaign
+from hts_battery.connections.database.stores import screening_stores
 from hts_battery.query import ScreeningDatabase
 from hts_battery.query.exports import write_csv
 from hts_battery.settings import get_settings

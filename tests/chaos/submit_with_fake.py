@@ -8,13 +8,13 @@ from pathlib import Path
 
 from fakes import FakeRelaxMaker
 
-from hts_battery.campaign.campaign_file import load_campaign
-from hts_battery.campaign.feeding import feed
-from hts_battery.campaign.submission import plan_submission, submit_campaign
-from hts_battery.connections.database import database
-from hts_battery.connections.launchpad import open_launchpad
-from hts_battery.connections.stores import open_stores
-from hts_battery.flows.screen import ScreenMaker
+from hts_battery.campaign.spec_file import load_campaign
+from hts_battery.connections.database.database import database
+from hts_battery.connections.database.stores import open_stores
+from hts_battery.connections.launchpad.launchpad import open_launchpad
+from hts_battery.dispatch.feeder import feed
+from hts_battery.dispatch.submission import plan_submission, submit_campaign
+from hts_battery.flows.recipes.screen import ScreenMaker
 
 
 def main(spec: Path, uri: str, name: str, chunk: int, window: int) -> None:

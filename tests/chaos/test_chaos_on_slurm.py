@@ -22,14 +22,14 @@ import pytest
 from fakes import FakeRelaxMaker
 from slurm.queued_campaign import QueuedCampaign
 
-from hts_battery.campaign.backlog import dispatching
-from hts_battery.campaign.campaign_file import load_campaign
-from hts_battery.campaign.holding import cancel
-from hts_battery.connections.database import database
-from hts_battery.connections.executions import read_executions
-from hts_battery.connections.indexes import ensure_indexes
-from hts_battery.connections.launchpad import open_launchpad
-from hts_battery.connections.stores import open_stores
+from hts_battery.campaign.spec_file import load_campaign
+from hts_battery.connections.database.database import database
+from hts_battery.connections.database.indexes import ensure_indexes
+from hts_battery.connections.database.stores import open_stores
+from hts_battery.connections.launchpad.launchpad import open_launchpad
+from hts_battery.connections.records.backlog import dispatching
+from hts_battery.connections.records.executions import read_executions
+from hts_battery.dispatch.control import cancel
 from hts_battery.schemas.execution import Outcome
 from hts_battery.schemas.failure import FailureClass
 from hts_battery.schemas.recovery import Deed
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from slurm.one_node_slurm import OneNodeSlurm
 
-    from hts_battery.connections.stores import Stores
+    from hts_battery.connections.database.stores import Stores
     from hts_battery.schemas.recovery import RecoveredRun
 
     Queue = Callable[..., QueuedCampaign]

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hts_battery.connections import embedded
-from hts_battery.connections.executions import ledger, read_executions
+from hts_battery.connections.database import embedded
+from hts_battery.connections.records.executions import ledger, read_executions
 from hts_battery.schemas.execution import Outcome
 
 if TYPE_CHECKING:

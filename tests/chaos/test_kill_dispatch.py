@@ -18,21 +18,21 @@ from fakes import FakeRelaxMaker
 from fireworks import FWorker
 from fireworks.core.rocket_launcher import rapidfire
 
-from hts_battery.campaign.backlog import Backlog
-from hts_battery.campaign.campaign_file import load_campaign
-from hts_battery.campaign.feeding import feed
-from hts_battery.campaign.submission import plan_submission, submit_campaign
-from hts_battery.connections.executions import read_executions
-from hts_battery.connections.launchpad import open_launchpad
-from hts_battery.flows.screen import ScreenMaker
+from hts_battery.campaign.spec_file import load_campaign
+from hts_battery.connections.launchpad.launchpad import open_launchpad
+from hts_battery.connections.records.backlog import Backlog
+from hts_battery.connections.records.executions import read_executions
+from hts_battery.dispatch.feeder import feed
+from hts_battery.dispatch.submission import plan_submission, submit_campaign
+from hts_battery.flows.recipes.screen import ScreenMaker
 from hts_battery.schemas.dispatch import EndingKind
 from hts_battery.schemas.execution import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hts_battery.connections.database import Database
-    from hts_battery.connections.stores import Stores
+    from hts_battery.connections.database.database import Database
+    from hts_battery.connections.database.stores import Stores
 
 pytestmark = [pytest.mark.mongo, pytest.mark.chaos, pytest.mark.slow]
 

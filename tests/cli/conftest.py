@@ -11,8 +11,8 @@ import pytest
 from fakes import FakeRelaxMaker, fake_reference_energies
 
 from hts_battery.cli.app import main
-from hts_battery.flows.engines import ENGINES, Engine
-from hts_battery.flows.references import energy_file, write_energy_file
+from hts_battery.flows.engines.registry import ENGINES, Engine
+from hts_battery.flows.recipes.references import energy_file, write_energy_file
 from hts_battery.schemas.campaign import RelaxationSpec
 from hts_battery.settings import get_settings
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from hts_battery.connections.database import Database
+    from hts_battery.connections.database.database import Database
 
 
 @dataclass(frozen=True)

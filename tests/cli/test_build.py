@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from fakes import fake_reference_energies
 
-from hts_battery.campaign.building import build_all
+from hts_battery.campaign.build import build_all
 from hts_battery.campaign.references import store_references
 
 if TYPE_CHECKING:
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from conftest import Answer
 
-    from hts_battery.campaign.campaign_file import Campaign
-    from hts_battery.connections.stores import Stores
+    from hts_battery.campaign.spec_file import Campaign
+    from hts_battery.connections.database.stores import Stores
 
 pytestmark = pytest.mark.mongo
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import pytest
 from fakes import FakeRelaxMaker
 
-from hts_battery.connections.stores import open_stores
-from hts_battery.flows.engines import ENGINES
+from hts_battery.connections.database.stores import open_stores
+from hts_battery.flows.engines.registry import ENGINES
 from hts_battery.schemas.summary import SummaryDoc
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from conftest import Answer
 
-    from hts_battery.connections.database import Database
+    from hts_battery.connections.database.database import Database
 
 
 def test_check_counts_and_writes_nothing(

@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 from fakes import fake_reference_energies
 
-from hts_battery.campaign.building import BUILDERS
-from hts_battery.connections import embedded
-from hts_battery.connections.stores import open_stores
-from hts_battery.flows.references import shipped_energies
+from hts_battery.campaign.build import BUILDERS
+from hts_battery.connections.database import embedded
+from hts_battery.connections.database.stores import open_stores
+from hts_battery.flows.recipes.references import shipped_energies
 from hts_battery.schemas.summary import SummaryDoc
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from conftest import Answer
 
-    from hts_battery.connections.database import Database
+    from hts_battery.connections.database.database import Database
 
 COUNTS = {"read", "written", "failed", "unchanged", "seconds"}
 

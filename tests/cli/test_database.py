@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hts_battery.connections.layout import LAYOUT_VERSION, write_layout
+from hts_battery.connections.database.layout import LAYOUT_VERSION, write_layout
 from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from conftest import Answer
 
-    from hts_battery.connections.database import Database
+    from hts_battery.connections.database.database import Database
 
 pytestmark = pytest.mark.mongo
 

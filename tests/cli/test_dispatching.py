@@ -7,7 +7,7 @@ import pytest
 from fireworks import FWorker
 from fireworks.core.rocket_launcher import rapidfire
 
-from hts_battery.connections.launchpad import open_launchpad
+from hts_battery.connections.launchpad.launchpad import open_launchpad
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from conftest import Answer
 
-    from hts_battery.connections.database import Database
-    from hts_battery.connections.stores import Stores
+    from hts_battery.connections.database.database import Database
+    from hts_battery.connections.database.stores import Stores
 
 pytestmark = pytest.mark.mongo
 

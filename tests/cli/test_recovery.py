@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from fireworks import FWorker
 
-from hts_battery.campaign.backlog import Backlog, dispatching
-from hts_battery.connections.launch_marks import write_mark
-from hts_battery.connections.launchpad import open_launchpad
+from hts_battery.connections.launchpad.launchpad import open_launchpad
 from hts_battery.connections.processes import host_name
+from hts_battery.connections.records.backlog import Backlog, dispatching
+from hts_battery.connections.records.launch_marks import write_mark
 from hts_battery.schemas.dispatch import BacklogBlock, Ending, EndingKind
 from hts_battery.schemas.failure import FailureClass
 from hts_battery.schemas.launch import LaunchMark
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from conftest import Answer
 
-    from hts_battery.connections.stores import Stores
+    from hts_battery.connections.database.stores import Stores
 
 pytestmark = pytest.mark.mongo
 

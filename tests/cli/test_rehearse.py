@@ -52,7 +52,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[dict[str, Any]]]
             asked.append(options)
             return REPORT.model_copy(update=changes)
 
-        monkeypatch.setattr("hts_battery.campaign.rehearsal.rehearse", fake)
+        monkeypatch.setattr("hts_battery.operations.rehearsal.rehearse", fake)
         monkeypatch.setattr("hts_battery.cli.rehearse.missing_phases", lambda *_: [])
         return asked
 

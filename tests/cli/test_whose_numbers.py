@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hts_battery.connections.stores import open_stores
+from hts_battery.connections.database.stores import open_stores
 from hts_battery.errors import QueryError
 from hts_battery.query import ScreeningDatabase
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from conftest import Answer
 
-    from hts_battery.connections.database import Database
+    from hts_battery.connections.database.database import Database
 
 pytestmark = pytest.mark.mongo
 

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hts_battery.connections.journal_store import JournalStore
+from hts_battery.connections.records.journal_store import JournalStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from conftest import Answer
 
-    from hts_battery.connections.database import Database
-    from hts_battery.connections.stores import Stores
+    from hts_battery.connections.database.database import Database
+    from hts_battery.connections.database.stores import Stores
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "launchpad_configs"
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import pytest
 from fakes import FakeRelaxMaker, fake_reference_energies
 
-from hts_battery.campaign.building import build
-from hts_battery.campaign.campaign_file import load_campaign
+from hts_battery.campaign.build import build
 from hts_battery.campaign.local_run import run_candidates
 from hts_battery.campaign.references import store_references
 from hts_battery.campaign.registration import register
+from hts_battery.campaign.spec_file import load_campaign
 from hts_battery.campaign.stored_status import stored_statuses
-from hts_battery.connections.database import database as open_database
-from hts_battery.connections.indexes import ensure_indexes
-from hts_battery.connections.stores import open_stores
+from hts_battery.connections.database.database import database as open_database
+from hts_battery.connections.database.indexes import ensure_indexes
+from hts_battery.connections.database.stores import open_stores
 from hts_battery.settings import get_settings
 
 dash = pytest.importorskip("dash", reason="the extra 'dashboard' is not installed")
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from hts_battery.connections.stores import Stores
+    from hts_battery.connections.database.stores import Stores
 
 CAMPAIGN = """\
 name: shown

@@ -15,7 +15,7 @@ from hts_battery.schemas.summary import SummaryDoc
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-    from hts_battery.connections.stores import Stores
+    from hts_battery.connections.database.stores import Stores
 
 pytestmark = pytest.mark.mongo
 

@@ -25,14 +25,14 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from hts_battery.connections.contents import content_digests
+from hts_battery.connections.database.content_digests import content_digests
 from hts_battery.dashboard.protection import CALLBACK_PATH
 from hts_battery.dashboard.server import ServerOptions, create_server
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-    from hts_battery.connections.stores import Stores
+    from hts_battery.connections.database.stores import Stores
 
 pytestmark = [
     pytest.mark.mongo,

@@ -16,7 +16,7 @@ from server_client import ServerClient
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-    from hts_battery.connections.stores import Stores
+    from hts_battery.connections.database.stores import Stores
 
 pytestmark = [
     pytest.mark.mongo,

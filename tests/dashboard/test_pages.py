@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from selenium.webdriver.remote.webdriver import WebDriver
     from selenium.webdriver.remote.webelement import WebElement
 
-    from hts_battery.connections.stores import Stores
+    from hts_battery.connections.database.stores import Stores
 
 pytestmark = [pytest.mark.mongo, pytest.mark.browser, pytest.mark.slow]
 

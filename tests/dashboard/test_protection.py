@@ -18,7 +18,7 @@ pytest.importorskip("dash", reason="the extra 'dashboard' is not installed")
 
 from server_client import ServerClient
 
-from hts_battery.connections.bounded_reader import READABLE, BoundedReader
+from hts_battery.connections.database.bounded_reader import READABLE, BoundedReader
 from hts_battery.dashboard.protection import CALLBACK_PATH, LARGEST_BODY
 from hts_battery.dashboard.server import ServerOptions, create_server
 from hts_battery.dashboard.serving import read_token, server_of
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from hts_battery.connections.stores import Stores
+    from hts_battery.connections.database.stores import Stores
 
 pytestmark = pytest.mark.mongo
 

@@ -12,11 +12,11 @@ pytest.importorskip("dash", reason="the extra 'dashboard' is not installed")
 
 from server_client import ServerClient
 
-from hts_battery.campaign.building import build, build_all
-from hts_battery.campaign.campaign_file import load_campaign
+from hts_battery.campaign.build import build, build_all
 from hts_battery.campaign.local_run import run_candidates
 from hts_battery.campaign.registration import register
-from hts_battery.connections.bounded_reader import BoundedReader
+from hts_battery.campaign.spec_file import load_campaign
+from hts_battery.connections.database.bounded_reader import BoundedReader
 from hts_battery.dashboard.app import find_page
 from hts_battery.dashboard.latest_build import read_latest_build
 from hts_battery.schemas.campaign import CampaignSpec
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from hts_battery.connections.stores import Stores
+    from hts_battery.connections.database.stores import Stores
 
 pytestmark = pytest.mark.mongo
 

@@ -28,7 +28,7 @@ from typer.testing import CliRunner
 
 from hts_battery.cli.app import app
 from hts_battery.compositions import load_space
-from hts_battery.flows.references import shipped_energies
+from hts_battery.flows.recipes.references import shipped_energies
 from hts_battery.schemas.campaign import CampaignSpec
 from hts_battery.settings import HTSBatterySettings, get_settings
 from hts_battery.thermo import candidate_entropy
@@ -36,8 +36,8 @@ from hts_battery.thermo import candidate_entropy
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hts_battery.campaign.campaign_file import Campaign
-    from hts_battery.connections.stores import Stores
+    from hts_battery.campaign.spec_file import Campaign
+    from hts_battery.connections.database.stores import Stores
 
 LANGUAGES = {"bash", "js", "json", "nginx", "optimade", "python", "text", "yaml"}
 BLOCKS = blocks()

@@ -8,15 +8,15 @@ import pytest
 from fakes import fake_reference_energies
 
 from hts_battery.builders.screening_builder import new_run_id
-from hts_battery.campaign.building import BUILDERS, build_all
+from hts_battery.campaign.build import BUILDERS, build_all
 from hts_battery.campaign.references import store_references
 from hts_battery.errors import ConfigurationError, StoreError
 from hts_battery.query.builds import differences, fold_changes, runs
 from hts_battery.schemas.build import BuildManifest
 
 if TYPE_CHECKING:
-    from hts_battery.campaign.campaign_file import Campaign
-    from hts_battery.connections.stores import Stores
+    from hts_battery.campaign.spec_file import Campaign
+    from hts_battery.connections.database.stores import Stores
 
 TEMPERATURES = (0.0, 1473.0)
 
@@ -80,7 +80,7 @@ def test_a_run_that_fails_says_so_and_gives_the_lock_back(
     assert ranked.spec.name == "small"
     with monkeypatch.context() as patched:
         patched.setattr(
-            "hts_battery.campaign.building.ThermoBuilder.get_items",
+            "hts_battery.campaign.build.ThermoBuilder.get_items",
             lambda _: (_ for _ in ()).throw(StoreError("the server is gone")),
         )
         with pytest.raises(StoreError, match="the server is gone"):

@@ -19,7 +19,7 @@ from hts_battery.query.selection import fields_of, selected_rows
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hts_battery.connections.stores import Stores
+    from hts_battery.connections.database.stores import Stores
 
 RAW: list[dict[str, Any]] = [
     {"n_metals": {"$in": [4, 5]}, "flags": {"$size": 0}},

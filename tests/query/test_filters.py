@@ -20,7 +20,7 @@ from hts_battery.query.mongo_filters import mongo_criteria
 from hts_battery.query.query_fields import FIELDS, query_field
 
 if TYPE_CHECKING:
-    from hts_battery.connections.stores import Stores
+    from hts_battery.connections.database.stores import Stores
 
     Summary = dict[str, Any]
 

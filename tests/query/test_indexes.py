@@ -11,11 +11,11 @@ from guide import questions, shell_query
 from issued_queries import ISSUED
 from synthetic_summaries import fill
 
-from hts_battery.connections.database import database
-from hts_battery.connections.database_collections import COLLECTIONS
-from hts_battery.connections.indexes import ensure_indexes
-from hts_battery.connections.reading import planned_index
-from hts_battery.connections.stores import open_stores
+from hts_battery.connections.database.collection_specs import COLLECTIONS
+from hts_battery.connections.database.database import database
+from hts_battery.connections.database.indexes import ensure_indexes
+from hts_battery.connections.database.reading import planned_index
+from hts_battery.connections.database.stores import open_stores
 from hts_battery.query import ScreeningDatabase
 from hts_battery.query.filters import filter_criteria
 from hts_battery.query.index_plans import planned
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from hts_battery.connections.stores import Stores
+    from hts_battery.connections.database.stores import Stores
 
 pytestmark = pytest.mark.mongo
 

@@ -11,8 +11,8 @@ from hts_battery.query import ScreeningDatabase
 from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
-    from hts_battery.campaign.campaign_file import Campaign
-    from hts_battery.connections.stores import Stores
+    from hts_battery.campaign.spec_file import Campaign
+    from hts_battery.connections.database.stores import Stores
 
 pytestmark = pytest.mark.mongo
 

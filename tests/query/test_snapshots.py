@@ -13,16 +13,15 @@ from pymatgen.core import Structure
 
 from hts_battery.errors import QueryError
 from hts_battery.query import ScreeningDatabase
-from hts_battery.query.exporting import exported
 from hts_battery.query.exports import ExportFormat, manifest_path
-from hts_battery.query.snapshots import Asked, cell_text, read_snapshot
+from hts_battery.query.snapshots import Asked, cell_text, exported, read_snapshot
 from hts_battery.query.tables import summary_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hts_battery.campaign.campaign_file import Campaign
-    from hts_battery.connections.stores import Stores
+    from hts_battery.campaign.spec_file import Campaign
+    from hts_battery.connections.database.stores import Stores
 
 pytestmark = pytest.mark.mongo
 

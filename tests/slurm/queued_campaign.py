@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 from fakes import FakeRelaxMaker
 from slurm.rendered_worker import RenderedWorker
 
-from hts_battery.campaign.backlog import Backlog
-from hts_battery.campaign.feeding import feed
-from hts_battery.campaign.recovery import recover
-from hts_battery.campaign.submission import plan_submission, submit_campaign
-from hts_battery.connections.executions import read_executions
-from hts_battery.flows.screen import ScreenMaker
+from hts_battery.connections.records.backlog import Backlog
+from hts_battery.connections.records.executions import read_executions
+from hts_battery.dispatch.feeder import feed
+from hts_battery.dispatch.recovery import recover
+from hts_battery.dispatch.submission import plan_submission, submit_campaign
+from hts_battery.flows.recipes.screen import ScreenMaker
 from hts_battery.schemas.dispatch import EndingKind
 from hts_battery.schemas.execution import Outcome
 
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
     from slurm.one_node_slurm import OneNodeSlurm
 
-    from hts_battery.campaign.campaign_file import Campaign
-    from hts_battery.campaign.submission import Submitted
-    from hts_battery.connections.launchpad import ExactLaunchPad
-    from hts_battery.connections.queues import QueueKind
-    from hts_battery.connections.stores import Stores
+    from hts_battery.campaign.spec_file import Campaign
+    from hts_battery.connections.database.stores import Stores
+    from hts_battery.connections.launchpad.launchpad import ExactLaunchPad
+    from hts_battery.connections.launchpad.queues import QueueKind
+    from hts_battery.dispatch.submission import Submitted
     from hts_battery.schemas.dispatch import FeedReport
     from hts_battery.schemas.recovery import RecoveryReport
 
@@ -196,7 +196,10 @@ class Launcher:
             self._process = subprocess.Popen(  # noqa: S603 - our own words
                 [
                     *(sys.executable, "-m"),
-                    *("hts_battery.connections.fireworks_commands", "qlaunch"),
+                    *(
+                        "hts_battery.connections.launchpad.fireworks_commands",
+                        "qlaunch",
+                    ),
                     *("-c", str(worker.config), "--launch_dir", str(worker.launches)),
                     *("-r", "--loglvl", "WARNING", "rapidfire"),
                     *("--nlaunches", "infinite", "-m", str(self._jobs), "--sleep", "1"),

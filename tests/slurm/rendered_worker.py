@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import yaml
 from fireworks import FWorker
 
-from hts_battery.connections.worker_configs import render_worker
+from hts_battery.connections.workers.configs import render_worker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -117,7 +117,11 @@ class RenderedWorker:
     def qlaunch(self, *, jobs: int = 4, timeout: float = 240.0) -> None:
         """Send what is ready to the queue until nothing more is to come."""
         command = [
-            *(sys.executable, "-m", "hts_battery.connections.fireworks_commands"),
+            *(
+                sys.executable,
+                "-m",
+                "hts_battery.connections.launchpad.fireworks_commands",
+            ),
             *("qlaunch", "-c", str(self.config), "--launch_dir", str(self.launches)),
             *("-r", "--loglvl", "WARNING", "rapidfire", "--nlaunches", "0"),
             *("-m", str(jobs), "--sleep", "1", "--timeout", str(int(timeout))),

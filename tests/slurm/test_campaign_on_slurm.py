@@ -12,15 +12,15 @@ import pytest
 from slurm.queued_campaign import QueuedCampaign
 from slurm.rendered_worker import PROJECT
 
-from hts_battery.campaign.campaign_file import load_campaign
-from hts_battery.connections.launchpad import open_launchpad
+from hts_battery.campaign.spec_file import load_campaign
+from hts_battery.connections.launchpad.launchpad import open_launchpad
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from slurm.one_node_slurm import OneNodeSlurm
 
-    from hts_battery.connections.stores import Stores
+    from hts_battery.connections.database.stores import Stores
 
 pytestmark = [pytest.mark.slurm, pytest.mark.mongo, pytest.mark.slow, pytest.mark.long]
 

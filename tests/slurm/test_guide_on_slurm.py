@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 from slurm.rendered_worker import PROJECT
 
-from hts_battery.connections.database import database
-from hts_battery.connections.executions import ledger
-from hts_battery.connections.stores import open_stores
+from hts_battery.connections.database.database import database
+from hts_battery.connections.database.stores import open_stores
+from hts_battery.connections.records.executions import ledger
 
 if TYPE_CHECKING:
     from slurm.one_node_slurm import OneNodeSlurm

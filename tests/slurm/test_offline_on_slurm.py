@@ -11,19 +11,19 @@ import pytest
 from fakes import FakeCountedRelaxMaker
 from slurm.rendered_worker import RenderedWorker
 
-from hts_battery.campaign.backlog import Backlog
-from hts_battery.campaign.campaign_file import load_campaign
-from hts_battery.campaign.feeding import feed
-from hts_battery.campaign.offline import ingest
-from hts_battery.campaign.recovery import recover
-from hts_battery.campaign.submission import plan_submission, submit_campaign
-from hts_battery.connections.database import database
-from hts_battery.connections.embedded import status
-from hts_battery.connections.executions import ledger
-from hts_battery.connections.indexes import ensure_indexes
-from hts_battery.connections.launchpad import ExactLaunchPad, open_launchpad
-from hts_battery.connections.stores import Stores, open_stores
-from hts_battery.flows.screen import ScreenMaker
+from hts_battery.campaign.spec_file import load_campaign
+from hts_battery.connections.database.database import database
+from hts_battery.connections.database.embedded import status
+from hts_battery.connections.database.indexes import ensure_indexes
+from hts_battery.connections.database.stores import Stores, open_stores
+from hts_battery.connections.launchpad.launchpad import ExactLaunchPad, open_launchpad
+from hts_battery.connections.records.backlog import Backlog
+from hts_battery.connections.records.executions import ledger
+from hts_battery.dispatch.feeder import feed
+from hts_battery.dispatch.offline import ingest
+from hts_battery.dispatch.recovery import recover
+from hts_battery.dispatch.submission import plan_submission, submit_campaign
+from hts_battery.flows.recipes.screen import ScreenMaker
 from hts_battery.schemas.dispatch import DispatchMode, EndingKind
 from hts_battery.schemas.recovery import Deed
 

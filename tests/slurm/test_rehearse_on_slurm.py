@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 from slurm.rendered_worker import MODEST, TEMPLATES
 
-from hts_battery.campaign.campaign_file import load_campaign
-from hts_battery.campaign.queued_run import Route
-from hts_battery.campaign.rehearsal import REHEARSALS, Injection, rehearse
-from hts_battery.rehearsal.faults import Fault
+from hts_battery.campaign.spec_file import load_campaign
+from hts_battery.operations.queued_rehearsal import Route
+from hts_battery.operations.rehearsal import REHEARSALS, Injection, rehearse
 from hts_battery.settings import get_settings
+from hts_battery.vasp_standin.faults import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,17 +10,17 @@ from fakes import FakeRelaxMaker, FakeTask
 from fireworks import Firework, Workflow
 from slurm.rendered_worker import RenderedWorker
 
-from hts_battery.connections.executions import ledger
-from hts_battery.connections.launchpad import open_launchpad, submit
-from hts_battery.flows.screen import ScreenMaker
+from hts_battery.connections.launchpad.launchpad import open_launchpad, submit
+from hts_battery.connections.records.executions import ledger
+from hts_battery.flows.recipes.screen import ScreenMaker
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from slurm.one_node_slurm import OneNodeSlurm
 
-    from hts_battery.campaign.campaign_file import Campaign
-    from hts_battery.connections.stores import Stores
+    from hts_battery.campaign.spec_file import Campaign
+    from hts_battery.connections.database.stores import Stores
 
 pytestmark = [pytest.mark.slurm, pytest.mark.mongo, pytest.mark.slow]
 

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from hts_battery.structures.ewald import COULOMB_EV_ANGSTROM
 from hts_battery.structures.ionic import IonicPotential
 from hts_battery.structures.ionic_species import Ions, ions
-from hts_battery.structures.reference_charges import reference_charges
-from hts_battery.structures.reference_library import (
+from hts_battery.structures.references.library import (
     reference_phase,
     reference_structure,
 )
+from hts_battery.structures.references.site_properties import reference_charges
 
 FCC = np.array([[0.0, 0.5, 0.5], [0.5, 0.0, 0.5], [0.5, 0.5, 0.0]])
 SYMBOLS = ["Li", "Li", "Ti", "Mn", "O", "O", "O", "F"]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hts_battery.schemas.species_table import species_table
 from hts_battery.schemas.structure import MagneticOrder
 from hts_battery.structures import generate_orderings
-from hts_battery.structures.magnetism import species_signs, starting_moments
+from hts_battery.structures.decoration import species_signs, starting_moments
 
 if TYPE_CHECKING:
     from hts_battery.schemas.candidate import Candidate

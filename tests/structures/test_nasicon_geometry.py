@@ -6,7 +6,7 @@ from pymatgen.core import Lattice, Structure
 from scipy.spatial import ConvexHull
 
 from hts_battery.structures.cells import build_cell, compact_supercell
-from hts_battery.structures.nasicon_geometry import nasicon_geometry
+from hts_battery.structures.descriptors import nasicon_geometry
 from hts_battery.structures.site_labels import nasicon_sites
 
 ELEMENTS = {"alkali": "Na", "metal": "Cr", "polyanion": "P", "oxygen": "O"}

@@ -13,7 +13,7 @@ from pymatgen.core.entries import (
     TemperatureEnergyAdjustment,
 )
 
-from hts_battery.thermo.entry_kinds import check_kind, correction_of
+from hts_battery.thermo.entry_structures import check_kind, correction_of
 
 ENTRY = {"composition": {"Mg": 1, "O": 1}, "energy": -12.0}
 PHASE = PDEntry("MgO", -3.1)

@@ -12,10 +12,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hts_battery.thermo import Hull
-from hts_battery.thermo.depth_changes import DepthChanges, StoredDepth
 from hts_battery.thermo.hull_depth import (
     Depth,
+    DepthChanges,
     HullDepth,
+    StoredDepth,
     above_others,
     competitive,
     lowest_phases,

@@ -20,7 +20,7 @@ from pymatgen.io.validation.common import (
 from pymatgen.io.vasp.inputs import Incar, Kpoints
 from pymatgen.io.vasp.sets import MPStaticSet
 
-from hts_battery.thermo.vasp_validation import validate_vasp_files, validate_vasp_task
+from hts_battery.thermo.vasp_tasks import validate_vasp_files, validate_vasp_task
 
 if TYPE_CHECKING:
     from hts_battery.schemas.energy import TaskValidation
@@ -115,7 +115,7 @@ def task(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     ):
         part.write_file(folder / name)
     (folder / "POTCAR.spec").write_text("Mg_pv\nO\n")
-    run = [sys.executable, "-m", "hts_battery.rehearsal.vasp"]
+    run = [sys.executable, "-m", "hts_battery.vasp_standin.vasp"]
     subprocess.run(run, cwd=folder, check=True, capture_output=True)  # noqa: S603 - ours
     with warnings.catch_warnings():
         # What the stand-in does not write, the reader warns of.

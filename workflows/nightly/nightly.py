@@ -11,10 +11,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from hts_battery.campaign.night import failure_alert, night, night_alert
 from hts_battery.cli.opening import opened_stores
 from hts_battery.connections.notifications import notify
 from hts_battery.errors import BusyError, HTSBatteryError
+from hts_battery.operations.night import failure_alert, night, night_alert
 from hts_battery.settings import get_settings
 
 

@@ -1,0 +1,455 @@
+"""Running the builders in their order: one run at a time, each with its manifest."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections import defaultdict
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from hts_battery.builders.aggregates import AggregatesBuilder
+from hts_battery.builders.digests import CODE_VERSION
+from hts_battery.builders.entries import EntriesBuilder
+from hts_battery.builders.optimade_structures import OptimadeStructuresBuilder
+from hts_battery.builders.screening_builder import (
+    BATCH_SIZE,
+    new_run_id,
+    run_builder,
+)
+from hts_battery.builders.summary import SummaryBuilder
+from hts_battery.builders.thermo import ThermoBuilder
+from hts_battery.builders.unchanged import ChainInputs, LastRun, document_counts
+from hts_battery.campaign.built_states import forget_judged, note_judged
+from hts_battery.connections.database.indexes import ensure_index
+from hts_battery.connections.database.locks import exclusive
+from hts_battery.connections.processes import host_name
+from hts_battery.errors import ConfigurationError
+from hts_battery.schemas.build import (
+    BuildManifest,
+    BuildState,
+    HullSummary,
+    total_report,
+)
+from hts_battery.schemas.campaign import CampaignSpec
+from hts_battery.schemas.summary import temperature_key
+from hts_battery.schemas.uncertainty import CalculatorError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from hts_battery.builders.screening_builder import ScreeningBuilder
+    from hts_battery.connections.database.locks import Lease
+    from hts_battery.connections.database.stores import Stores
+    from hts_battery.schemas.build import BuildReport
+
+BUILDERS = ("entries", "thermo", "summary", "aggregates", "optimade")
+"""Names of the builders in the order in which they are run."""
+
+LOCK = "build"
+"""Name of the lock that a run of the builders holds."""
+
+logger = logging.getLogger(__name__)
+
+_PACKAGES = ("hts_battery", "numpy", "pymatgen", "maggma", "emmet-core")
+
+
+def build(  # noqa: PLR0913 - each is named by its caller
+    spec: CampaignSpec,
+    stores: Stores,
+    *,
+    temperatures: Sequence[float],
+    only: str | None = None,
+    retry_failed: bool = False,
+    batch_size: int = BATCH_SIZE,
+    verify: bool = False,
+) -> dict[str, BuildReport]:
+    """
+    Run the builders of one campaign: in the order of :data:`BUILDERS`.
+
+    Parameters
+    ----------
+    spec
+        The campaign, as its file or the database says.
+    stores
+        Open stores.
+    temperatures
+        In K, where the campaign names none.
+    only
+        Name of a single builder to run.
+    retry_failed
+        Whether failures are tried again though nothing changed.
+    batch_size
+        Documents made and written together.
+    verify
+        Whether what earlier runs wrote is read again although they can be trusted:
+        finds documents of the builders that were edited by hand.
+
+    Returns
+    -------
+    dict[str, BuildReport]
+        What each builder did.
+
+    Raises
+    ------
+    StoreError
+        If another process is building.
+    """
+    asked = _Asked(tuple(temperatures), only, retry_failed, batch_size, verify)
+    return _run([spec], stores, asked)
+
+
+def build_all(
+    stores: Stores,
+    *,
+    temperatures: Sequence[float],
+    only: str | None = None,
+    retry_failed: bool = False,
+    batch_size: int = BATCH_SIZE,
+    verify: bool = False,
+) -> dict[str, BuildReport]:
+    """
+    Run the builders of every campaign of the database.
+
+    Entries belong to no campaign and are made once; the counts of the other builders
+    are added up. Parameters are those of :func:`build`.
+    """
+    asked = _Asked(tuple(temperatures), only, retry_failed, batch_size, verify)
+    return _run(stored_campaigns(stores), stores, asked)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a caller wants done."""
+
+    temperatures: tuple[float, ...]
+    only: str | None
+    retry_failed: bool
+    batch_size: int
+    verify: bool
+
+
+@dataclass
+class _Run:
+    """One run in progress: its lock and its manifest, rewritten as it goes on."""
+
+    stores: Stores
+    lease: Lease
+    manifest: BuildManifest
+    last: LastRun
+    chain: ChainInputs
+    _digests: dict[str, str] = field(default_factory=dict)
+
+    def note(self, **fields: object) -> None:
+        """Change the manifest and write it."""
+        self.manifest = self.manifest.model_copy(update=fields)
+        # JSON types, but for the times, which the database can compare.
+        plain = self.manifest.model_dump(mode="json")
+        for name in ("started_at", "finished_at"):
+            plain[name] = getattr(self.manifest, name)
+        self.stores.builds.update(plain, key="run_id")
+
+    def carry_out(self, name: str, campaign: str, builder: ScreeningBuilder) -> None:
+        """Run one builder and note what it did."""
+        place = f"{name} {campaign}".strip()
+        start = time.perf_counter()
+        digest = self._chain_digest(campaign)
+        if digest is not None and self.last.has_seen(place, digest):
+            report = self.last.report(place, time.perf_counter() - start)
+            hulls = self.last.hulls(campaign) if name == "thermo" else ()
+        else:
+            if name == "entries":
+                builder.settled = partial(self.last.has_seen, place)
+            report = run_builder(builder, before_write=self.lease.check)
+            hulls = tuple(_hull_summaries(builder))
+        known = self.manifest.reports
+        total = total_report([known[name], report] if name in known else [report])
+        inputs = builder.inputs_digest if digest is None else digest
+        self.note(
+            reports={**known, name: total},
+            input_digests={**self.manifest.input_digests, place: inputs},
+            input_counts={**self.manifest.input_counts, place: report.read},
+            hulls=self.manifest.hulls + hulls,
+        )
+
+    def note_judged(self, campaigns: Sequence[str]) -> None:
+        """Leave, for whoever asks where candidates stand, what stands there now."""
+        self.lease.check()
+        entries = self.manifest.reports.get("entries")
+        if entries is not None and entries.written + entries.failed + entries.removed:
+            forget_judged(self.stores, besides=campaigns)
+        whole = self.manifest.only is None
+        for campaign in campaigns:
+            note_judged(
+                self.stores,
+                campaign,
+                run_id=self.manifest.run_id,
+                digest=self._chain_digest(campaign) if whole else None,
+            )
+
+    def _chain_digest(self, campaign: str) -> str | None:
+        """Digest what a campaign's builders read; None where it cannot be known."""
+        entries = self.manifest.input_digests.get("entries")
+        if not campaign or entries is None:
+            return None
+        if campaign not in self._digests:
+            self._digests[campaign] = self.chain.digest(
+                campaign, entries, self.manifest.options[campaign]
+            )
+        return self._digests[campaign]
+
+
+def _run(
+    specs: Sequence[CampaignSpec], stores: Stores, asked: _Asked
+) -> dict[str, BuildReport]:
+    if asked.only is not None and asked.only not in BUILDERS:
+        raise ConfigurationError(
+            f"there is no builder {asked.only!r}; choose one of all, "
+            f"{', '.join(BUILDERS)}"
+        )
+    with _recorded_run(specs, stores, asked) as run:
+        for name in BUILDERS:
+            if asked.only not in (None, name):
+                continue
+            for campaign, builder in _builders(name, specs, run, asked):
+                run.carry_out(name, campaign, builder)
+            if name not in run.manifest.reports:  # no campaign in the database
+                run.note(reports={**run.manifest.reports, name: total_report([])})
+        run.note_judged([spec.name for spec in specs])
+    return run.manifest.reports
+
+
+@contextmanager
+def _recorded_run(
+    specs: Sequence[CampaignSpec], stores: Stores, asked: _Asked
+) -> Iterator[_Run]:
+    run_id = new_run_id()
+    with exclusive(stores, LOCK, holder=f"build {run_id}") as lease:
+        _mark_interrupted(stores)
+        manifest = BuildManifest(
+            run_id=run_id,
+            state=BuildState.RUNNING,
+            started_at=datetime.now(UTC),
+            host=host_name(),
+            pid=os.getpid(),
+            only=asked.only,
+            retry_failed=asked.retry_failed,
+            versions={name: version(name) for name in _PACKAGES},
+            code_version=CODE_VERSION,
+            options={spec.name: _options(spec, asked) for spec in specs},
+        )
+        run = _Run(
+            stores,
+            lease,
+            manifest,
+            LastRun(stores, manifest, verify=asked.verify),
+            ChainInputs(stores),
+        )
+        # Read before anything is written: what counts is what the last run left.
+        trusted = run.last.manifest
+        if trusted is not None:
+            logger.debug("run %s can be trusted", trusted.run_id)
+        run.note()
+        try:
+            yield run
+        except BaseException as err:
+            run.note(
+                state=BuildState.FAILED,
+                finished_at=datetime.now(UTC),
+                error=f"{type(err).__name__}: {err}",
+            )
+            raise
+        run.note(
+            state=BuildState.FINISHED,
+            finished_at=datetime.now(UTC),
+            document_counts=document_counts(stores),
+        )
+
+
+def _mark_interrupted(stores: Stores) -> None:
+    """Say of runs that never ended that they did: whoever holds the lock is alone."""
+    for doc in stores.builds.query({"state": BuildState.RUNNING.value}):
+        doc.pop("_id")
+        stores.builds.update(
+            {**doc, "state": BuildState.INTERRUPTED.value}, key="run_id"
+        )
+
+
+def _options(spec: CampaignSpec, asked: _Asked) -> dict[str, Any]:
+    return {
+        **spec.calculation,
+        "n_orderings": dict(spec.structure.n_orderings),
+        "temperatures": _temperatures(spec, asked),
+        "entropy": spec.entropy.model_dump(mode="json"),
+        "stability": spec.stability.model_dump(mode="json"),
+    }
+
+
+def _temperatures(spec: CampaignSpec, asked: _Asked) -> tuple[float, ...]:
+    return spec.temperatures or asked.temperatures
+
+
+def _builders(
+    name: str, specs: Sequence[CampaignSpec], run: _Run, asked: _Asked
+) -> Iterator[tuple[str, ScreeningBuilder]]:
+    """Make one builder for each campaign; entries belong to none."""
+    stores = run.stores
+    common: dict[str, Any] = {
+        "retry_failed": asked.retry_failed,
+        "batch_size": asked.batch_size,
+        "run_id": run.manifest.run_id,
+    }
+    if name == "entries":
+        yield (
+            "",
+            EntriesBuilder(stores.tasks, stores.references, stores.entries, **common),
+        )
+        return
+    for spec in specs:
+        temperatures = _temperatures(spec, asked)
+        if name == "thermo":
+            yield spec.name, thermo_builder(spec, stores, temperatures, **common)
+            continue
+        if name == "aggregates":
+            yield spec.name, aggregates_builder(spec, stores, temperatures, **common)
+            continue
+        if name == "optimade":
+            yield spec.name, optimade_builder(spec, stores, **common)
+            continue
+        for temperature in temperatures:
+            path = f"energy_above_hull_at.{temperature_key(temperature)}"
+            ensure_index(stores, "summary", path)
+            ensure_index(stores, "summary", "campaign", path)
+        yield spec.name, summary_builder(spec, stores, temperatures, **common)
+
+
+def thermo_builder(
+    spec: CampaignSpec,
+    stores: Stores,
+    temperatures: Sequence[float],
+    **options: Any,  # noqa: ANN401 - those of the builder, by name
+) -> ThermoBuilder:
+    """Make the builder of stabilities of one campaign."""
+    return ThermoBuilder(
+        stores.members,
+        stores.candidates,
+        stores.entries,
+        stores.thermo,
+        stores.hulls,
+        stores.changes,
+        campaign=spec,
+        temperatures=temperatures,
+        engine_error=_engine_error(spec.engine),
+        **options,
+    )
+
+
+def _engine_error(name: str) -> CalculatorError:
+    """Ask an engine for its error; a campaign may name one that is not known here."""
+    from hts_battery.flows.engines.registry import engine  # noqa: PLC0415 - jobflow takes a second
+
+    try:
+        return engine(name).error
+    except ConfigurationError as err:
+        return CalculatorError(reason=str(err))
+
+
+def summary_builder(
+    spec: CampaignSpec,
+    stores: Stores,
+    temperatures: Sequence[float],
+    **options: Any,  # noqa: ANN401 - those of the builder, by name
+) -> SummaryBuilder:
+    """Make the builder of summaries of one campaign."""
+    return SummaryBuilder(
+        stores.candidates,
+        stores.thermo,
+        stores.summary,
+        campaign=spec.name,
+        temperatures=temperatures,
+        **options,
+    )
+
+
+def optimade_builder(
+    spec: CampaignSpec,
+    stores: Stores,
+    **options: Any,  # noqa: ANN401 - those of the builder, by name
+) -> OptimadeStructuresBuilder:
+    """Make the builder of one campaign's structures in OPTIMADE's words."""
+    return OptimadeStructuresBuilder(
+        stores.summary,
+        stores.entries,
+        stores.optimade_structures,
+        campaign=spec.name,
+        **options,
+    )
+
+
+def aggregates_builder(
+    spec: CampaignSpec,
+    stores: Stores,
+    temperatures: Sequence[float],
+    **options: Any,  # noqa: ANN401 - those of the builder, by name
+) -> AggregatesBuilder:
+    """Make the builder of rankings and counts of one campaign."""
+    return AggregatesBuilder(
+        stores.summary,
+        stores.aggregates,
+        stores.rankings,
+        stores.summary_columns,
+        campaign=spec.name,
+        temperatures=temperatures,
+        **options,
+    )
+
+
+def _hull_summaries(builder: ScreeningBuilder) -> Iterator[HullSummary]:
+    """Say which hulls a builder used; none but that of stabilities uses any."""
+    if not isinstance(builder, ThermoBuilder):
+        return
+    for scheme, known in builder.known_hulls.items():
+        yield HullSummary(
+            campaign=builder.campaign.name,
+            scheme=scheme,
+            hull_version=known.hull.digest,
+            n_references=len(known.hull),
+        )
+
+
+def stored_campaigns(stores: Stores) -> list[CampaignSpec]:
+    """Return every campaign that was registered in the database, by name."""
+    docs = stores.campaigns.query({}, sort={"name": 1})
+    return [CampaignSpec.model_validate(doc["spec"]) for doc in docs]
+
+
+def chain_of_builders(
+    stores: Stores, *, temperatures: Sequence[float]
+) -> list[ScreeningBuilder]:
+    """
+    Make every builder of every campaign, in the order in which they must run.
+
+    For ``mrun``, which takes no lock and writes no manifest.
+
+    Parameters
+    ----------
+    stores
+        Open stores.
+    temperatures
+        In K, where a campaign names none.
+    """
+    specs = stored_campaigns(stores)
+    grouped: dict[str, list[ScreeningBuilder]] = defaultdict(list)
+    for spec in specs:
+        kelvin = spec.temperatures or tuple(temperatures)
+        grouped["thermo"].append(thermo_builder(spec, stores, kelvin))
+        grouped["summary"].append(summary_builder(spec, stores, kelvin))
+        grouped["aggregates"].append(aggregates_builder(spec, stores, kelvin))
+        grouped["optimade"].append(optimade_builder(spec, stores))
+    entries = EntriesBuilder(stores.tasks, stores.references, stores.entries)
+    return [entries, *(each for name in BUILDERS[1:] for each in grouped[name])]

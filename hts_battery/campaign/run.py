@@ -1,0 +1,143 @@
+"""The whole way of a campaign, from its file to a ranking."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from hts_battery.campaign.build import build
+from hts_battery.campaign.local_run import Progress, run_candidates
+from hts_battery.campaign.reference_gaps import campaign_elements
+from hts_battery.campaign.registration import register
+from hts_battery.errors import BusyError, ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from pathlib import Path
+
+    from jobflow import Maker
+
+    from hts_battery.campaign.spec_file import Campaign
+    from hts_battery.connections.database.stores import Stores
+    from hts_battery.schemas.build import BuildReport
+    from hts_battery.schemas.campaign import CampaignSpec
+
+
+logger = logging.getLogger(__name__)
+_BUILD_POLL_SECONDS = 0.5
+
+
+def conduct(  # noqa: PLR0913 - each is named by its caller
+    campaign: Campaign,
+    stores: Stores,
+    *,
+    data_dir: Path,
+    execution_folder: Path,
+    temperatures: Sequence[float],
+    relax_maker: Maker | None = None,
+    prerelax_maker: Maker | None = None,
+    retry_failed: bool = False,
+    progress: Progress | None = None,
+) -> tuple[int, dict[str, BuildReport]]:
+    """
+    Register, compute what is missing, and build, after others if they build now.
+
+    Parameters
+    ----------
+    campaign
+        The campaign.
+    stores
+        Open stores.
+    data_dir
+        Folder under which jobs run.
+    execution_folder
+        Folder of the execution record.
+    temperatures
+        In K, where the campaign names none.
+    relax_maker, prerelax_maker
+        Injected instead of the engines' own makers.
+    retry_failed
+        Whether failed orderings are tried again.
+    progress
+        Told what happens.
+
+    Returns
+    -------
+    tuple
+        Number of candidates computed, and what each builder did.
+    """
+    spec = campaign.spec
+    elements = campaign_elements(campaign)
+    for name in hull_engines(spec):
+        ensure_references(name, stores, elements=elements)
+    register(campaign, stores)
+    computed = run_candidates(
+        campaign,
+        stores,
+        launch_folder=data_dir / "launches",
+        execution_folder=execution_folder,
+        relax_maker=relax_maker,
+        prerelax_maker=prerelax_maker,
+        retry_failed=retry_failed,
+        progress=progress,
+    )
+    while True:
+        try:
+            return computed, build(spec, stores, temperatures=temperatures)
+        except BusyError as err:
+            # Another run of this database builds now; one that died is recognised.
+            logger.info("%s", err)
+            time.sleep(_BUILD_POLL_SECONDS)
+
+
+def hull_engines(spec: CampaignSpec) -> tuple[str, ...]:
+    """Engines of which a campaign needs competing phases: for the hull and the gate."""
+    if spec.gate is None or spec.prerelax is None:
+        return (spec.engine,)
+    return tuple(dict.fromkeys((spec.engine, spec.prerelax.engine)))
+
+
+def ensure_references(
+    engine_name: str, stores: Stores, *, elements: Collection[str] | None = None
+) -> None:
+    """
+    Import the shipped energies that the database lacks.
+
+    Where none are shipped for an engine, those in the database have to do.
+
+    A phase counts as lacking, too, where the library's structure has changed since its
+    energy was stored; energies that a user computed from today's structure are kept.
+
+    Parameters
+    ----------
+    engine_name
+        Name of the engine.
+    stores
+        Open stores.
+    elements
+        Only phases made of these; all phases if none are given.
+    """
+    from hts_battery.campaign.references import store_references  # noqa: PLC0415 - slow
+    from hts_battery.flows.recipes.references import shipped_energies  # noqa: PLC0415 - slow
+
+    known = {
+        (doc["phase_id"], doc["start_digest"])
+        for doc in stores.references.query(
+            {"engine": engine_name}, properties=["phase_id", "start_digest"]
+        )
+    }
+    try:
+        shipped = shipped_energies(engine_name, elements=elements).energies
+    except ConfigurationError:
+        if known:  # the user computed his own
+            return
+        raise
+    store_references(
+        (
+            energy
+            for energy in shipped
+            if (energy.phase_id, energy.start_digest) not in known
+        ),
+        stores,
+    )

@@ -1,0 +1,283 @@
+"""A campaign file: read, checked to the last member, refused with file and line."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from hts_battery.compositions import load_space, selected
+from hts_battery.compositions.filters import load_filters
+from hts_battery.errors import HTSBatteryError, OrderingError, SpecError
+from hts_battery.schemas.campaign import CampaignSpec, candidate_key
+from hts_battery.schemas.candidate import CandidateDoc
+from hts_battery.schemas.files import line_of, load_yaml, spec_error
+from hts_battery.structures.prototypes import prototype_of_family
+from hts_battery.structures.representation import represent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from hts_battery.compositions import CompositionSpace
+    from hts_battery.compositions.filters import Filter, FilterReport
+    from hts_battery.flows.engines.engine import Engine
+    from hts_battery.schemas.candidate import Candidate
+    from hts_battery.schemas.files import Lines
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """
+    A campaign file that was read and found sound.
+
+    Parameters
+    ----------
+    spec
+        What the file says.
+    space
+        The composition space it declares.
+    path
+        The file.
+    filters
+        Rules that remove selected members.
+    limit
+        Largest number of members; none takes all. For rehearsals.
+    """
+
+    spec: CampaignSpec
+    space: CompositionSpace
+    path: Path
+    filters: tuple[Filter, ...] = ()
+    limit: int | None = None
+
+    def members(self) -> Iterator[tuple[int, CandidateDoc]]:
+        """Yield the candidates to screen with their index in the space, lazily."""
+        for index, candidate in self.kept():
+            yield index, CandidateDoc.from_candidate(candidate)
+
+    def kept(
+        self, report: FilterReport | None = None
+    ) -> Iterator[tuple[int, Candidate]]:
+        """
+        Yield the selected members that no filter removes.
+
+        A sample holds as many as it asks for, as long as the space has them.
+
+        Parameters
+        ----------
+        report
+            Told what each filter removes, and which strata run out.
+        """
+        kept = selected(self.space, self.spec.selection, self.filters, report)
+        yield from islice(kept, self.limit)
+
+    def key(self, candidate: CandidateDoc) -> str:
+        """Content key of the calculation of a candidate."""
+        return candidate_key(candidate, self._calculation)
+
+    @cached_property
+    def _calculation(self) -> dict[str, Any]:
+        return self.spec.calculation
+
+
+def load_campaign(path: str | Path) -> Campaign:
+    """
+    Read a campaign file and check it, members included.
+
+    Parameters
+    ----------
+    path
+        A YAML file.
+
+    Raises
+    ------
+    SpecError
+        If anything in it is wrong: file, line and field, before anything is written.
+    """
+    campaign, members = load_members(path)
+    deque(members, maxlen=0)
+    return campaign
+
+
+def load_members(
+    path: str | Path, report: FilterReport | None = None
+) -> tuple[Campaign, Iterator[tuple[int, Candidate]]]:
+    """
+    Read a campaign file, and check its members while they are listed.
+
+    Parameters
+    ----------
+    path
+        A YAML file.
+    report
+        Told what each filter removes.
+
+    Returns
+    -------
+    tuple
+        The campaign and its members with their index in the space. The file is sound
+        when the last of them has come.
+
+    Raises
+    ------
+    SpecError
+        If anything in it is wrong: file, line and field; what is wrong with a member
+        while members are listed.
+    """
+    campaign, refuse = _read(path)
+    engines = _engines(campaign.spec, refuse)
+    before = engines.get("prerelax.engine")
+    if before is not None and not before.prerelaxes:
+        raise refuse(
+            f"{before.name} cannot relax before the gate: its energies are checked and "
+            "corrected by the builders, and the gate decides on the node; choose "
+            "chgnet, a force field or gpaw-lcao",
+            "prerelax.engine",
+        )
+    return campaign, _checked_members(campaign, engines, refuse, report)
+
+
+def read_campaign(path: str | Path) -> Campaign:
+    """
+    Read a campaign file without looking at its members.
+
+    For questions about compositions alone: whether every member fits a cell takes
+    milliseconds each, which adds up.
+
+    Parameters
+    ----------
+    path
+        A YAML file.
+
+    Raises
+    ------
+    SpecError
+        If the file is wrong: file, line and field.
+    """
+    return _read(path)[0]
+
+
+def read_spec(path: str | Path) -> CampaignSpec:
+    """
+    Read what a campaign file says, without its composition space.
+
+    Parameters
+    ----------
+    path
+        A YAML file.
+
+    Raises
+    ------
+    SpecError
+        If the file is wrong: file, line and field.
+    """
+    return _read_spec(path)[0]
+
+
+def _read_spec(path: str | Path) -> tuple[CampaignSpec, Lines]:
+    data, lines = load_yaml(path)
+    if not isinstance(data, dict):
+        raise SpecError("a campaign is written as a mapping", file=str(path), line=1)
+    try:
+        return CampaignSpec.model_validate(data), lines
+    except ValidationError as err:
+        raise spec_error(err, file=str(path), lines=lines) from err
+
+
+def _read(
+    path: str | Path,
+) -> tuple[Campaign, Callable[[str, str], SpecError]]:
+    """Return the campaign of a file, and what makes errors that know their line."""
+    spec, lines = _read_spec(path)
+
+    def refuse(message: str, field: str) -> SpecError:
+        return SpecError(
+            message, file=str(path), line=line_of(field, lines), field=field
+        )
+
+    try:
+        space = load_space(path)
+    except SpecError:
+        raise
+    except HTSBatteryError as err:
+        raise refuse(str(err), "space") from err
+    filters = load_filters(spec.filters, file=str(path), lines=lines, redox=space.redox)
+    return Campaign(spec, space, Path(path), filters), refuse
+
+
+def _engines(
+    spec: CampaignSpec, refuse: Callable[[str, str], SpecError]
+) -> dict[str, Engine]:
+    """Look up the engines of a campaign by the field that names them."""
+    from hts_battery.flows.engines.registry import engine  # noqa: PLC0415 - jobflow takes a second
+
+    names = {"engine": spec.engine}
+    if spec.prerelax is not None:
+        names["prerelax.engine"] = spec.prerelax.engine
+    found = {}
+    for place, name in names.items():
+        try:
+            found[place] = engine(name)
+        except HTSBatteryError as err:
+            raise refuse(str(err), place) from err
+    return found
+
+
+def _checked_members(
+    campaign: Campaign,
+    engines: Mapping[str, Engine],
+    refuse: Callable[[str, str], SpecError],
+    report: FilterReport | None,
+) -> Iterator[tuple[int, Candidate]]:
+    """
+    Yield members; refuse those that no space, no stated cell or no engine takes.
+
+    One that stands twice is refused too, and no members at all.
+    """
+    structure = campaign.spec.structure
+    prototype = prototype_of_family(campaign.space.family)
+    seen: set[int] = set()
+    elements: set[str] = set()
+    try:
+        for index, candidate in campaign.kept(report):
+            if index in seen:
+                raise refuse(f"{candidate.formula} stands here twice", "selection")
+            seen.add(index)
+            elements.update(candidate.amounts)
+            try:
+                represent(
+                    candidate.assignment,
+                    prototype,
+                    atoms=structure.atoms,
+                    max_deviation=structure.max_deviation,
+                )
+            except OrderingError as err:
+                raise refuse(f"{candidate.formula}: {err}", "structure.atoms") from err
+            yield index, candidate
+    except SpecError:
+        raise
+    except (HTSBatteryError, IndexError, ValueError) as err:
+        # What the space itself answers to a selection that it cannot serve.
+        raise refuse(str(err), "selection") from err
+    if not seen:
+        raise refuse("the filters remove every selected member", "filters")
+    _refuse_unsupported(engines, elements, refuse)
+
+
+def _refuse_unsupported(
+    engines: Mapping[str, Engine],
+    elements: set[str],
+    refuse: Callable[[str, str], SpecError],
+) -> None:
+    for place, one in engines.items():
+        if unsupported := sorted(one.unsupported(elements)):
+            raise refuse(
+                f"{one.name} cannot compute {', '.join(unsupported)}: choose another "
+                "engine or leave the element out of the space",
+                place,
+            )

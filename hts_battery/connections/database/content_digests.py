@@ -1,0 +1,170 @@
+"""Digests of whole documents, read as the bytes that the server sends."""
+
+from __future__ import annotations
+
+import json
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
+from pymongo.errors import BulkWriteError
+
+from hts_battery.connections.database.slices import SLICE, read_sliced
+from hts_battery.connections.database.stores import SharedMongoStore
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+
+    from maggma.core import Store
+
+_DIGEST_BYTES = 12
+_LENGTH_BYTES = 4
+_OBJECT_ID = b"\x07_id\x00"
+_OBJECT_ID_BYTES = 12
+_RANGES_ABOVE = 400
+_IN_AT_ONCE = 100
+_DUPLICATE_KEY = 11000
+_RAW = CodecOptions(document_class=RawBSONDocument)
+
+
+def content_digests(
+    store: Store, criteria: Mapping[str, Any], fields: Sequence[str]
+) -> Iterator[tuple[tuple[Any, ...], str]]:
+    """
+    Digest documents without decoding them; nothing of them stays in memory.
+
+    Parameters
+    ----------
+    store
+        Connected store; of another kind than MongoDB's, documents are decoded.
+    criteria
+        Which documents. None means all, and those are read slice by slice.
+    fields
+        Dotted names of fields that are read beside; None where one is missing.
+
+    Yields
+    ------
+    tuple
+        Values of the fields, and 24 hexadecimal digits of everything but ``_id``.
+    """
+    if not isinstance(store, SharedMongoStore):
+        for doc in store.query(dict(criteria)):
+            doc.pop("_id", None)
+            text = json.dumps(doc, sort_keys=True, default=str).encode()
+            yield tuple(_value(doc, name) for name in fields), _digest(text)
+        return
+    collection = store.collection.with_options(_RAW)
+    found = collection.find(dict(criteria)) if criteria else read_sliced(collection)
+    for raw in found:
+        yield (
+            tuple(_value(raw, name) for name in fields),
+            _digest(_without_id(bytes(raw.raw))),
+        )
+
+
+def _value(doc: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - any BSON value
+    found: Any = doc
+    for part in name.split("."):
+        try:
+            found = found[part]
+        except (KeyError, TypeError):
+            return None
+    return found
+
+
+def _without_id(raw: bytes) -> bytes:
+    """Leave out the object id, which a document that is written again may change."""
+    start = _LENGTH_BYTES
+    end = start + len(_OBJECT_ID)
+    if raw[start:end] == _OBJECT_ID:
+        return raw[end + _OBJECT_ID_BYTES :]
+    return raw
+
+
+def _digest(content: bytes) -> str:
+    return blake2b(content, digest_size=_DIGEST_BYTES).hexdigest()
+
+
+def write_documents(
+    store: Store,
+    docs: Sequence[dict[str, Any]],
+    key: Sequence[str],
+    *,
+    known: Container[tuple[Any, ...]],
+) -> None:
+    """
+    Insert documents that are new and replace the others.
+
+    An insertion costs the embedded server a fifth of a replacement. What somebody
+    else inserted meanwhile is replaced, too, so the result is the same.
+
+    Parameters
+    ----------
+    store
+        Connected store with a unique index on the key.
+    docs
+        Documents of JSON types.
+    key
+        Fields that identify a document.
+    known
+        Values of the key that are stored already.
+    """
+    new = [doc for doc in docs if tuple(doc[name] for name in key) not in known]
+    others = [doc for doc in docs if tuple(doc[name] for name in key) in known]
+    if new and isinstance(store, SharedMongoStore):
+        try:
+            # Copies, because the driver writes an _id into what it inserts.
+            store.collection.insert_many([dict(doc) for doc in new], ordered=False)
+        except BulkWriteError as err:
+            failed = err.details["writeErrors"]
+            if any(error["code"] != _DUPLICATE_KEY for error in failed):
+                raise
+            others += [new[error["index"]] for error in failed]
+    else:
+        others += new
+    if others:
+        store.update(others, key=list(key))
+
+
+def query_values(
+    store: Store,
+    field: str,
+    values: Iterable[str],
+    *,
+    criteria: Mapping[str, Any],
+    properties: Sequence[str] | None = None,
+) -> Iterator[dict[str, Any]]:
+    """
+    Yield the documents whose field has one of many values.
+
+    A long ``$in`` list costs the embedded server time by its square, so many values
+    are asked for in parts, and very many by the range that a part of them spans.
+
+    Parameters
+    ----------
+    store
+        Connected store.
+    field
+        A field that begins an index, not dotted.
+    values
+        What it may be.
+    criteria
+        What else must hold.
+    properties
+        Fields to read; all if not given.
+    """
+    wanted = sorted(set(values))
+    names = None if properties is None else list({field, *properties})
+    if len(wanted) > _RANGES_ABOVE:
+        for start in range(0, len(wanted), SLICE):
+            part = wanted[start : start + SLICE]
+            span = {"$gte": part[0], "$lte": part[-1]}
+            kept = frozenset(part)
+            for doc in store.query({**criteria, field: span}, properties=names):
+                if doc[field] in kept:
+                    yield doc
+        return
+    for start in range(0, len(wanted), _IN_AT_ONCE):
+        part = wanted[start : start + _IN_AT_ONCE]
+        yield from store.query({**criteria, field: {"$in": part}}, properties=names)

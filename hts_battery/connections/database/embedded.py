@@ -1,0 +1,273 @@
+"""
+The embedded database server: a process of its own, started and stopped by its users.
+
+It speaks MongoDB's wire protocol, so nothing beyond this file knows it. Layout of a
+data folder::
+
+    database/            the server's files
+    server/state.json    which process serves it, on which port
+    server/start.lock    held while a server is started, adopted or stopped
+    server/clients.lock  held shared by every process that uses the server
+    server/server.log    what the server printed since it started
+
+Every decision is taken under the start lock, so two processes that begin at once end
+with one server, and none stops a server that another is about to use. Locks belong to
+the kernel: a process killed with kill -9 leaves none behind.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from hts_battery.connections.database.server_process import (
+    ServerFolder,
+    ServerState,
+    answers,
+    living_server,
+    local_uri,
+    start_server,
+    stop_server,
+    wait_until_listening,
+)
+from hts_battery.errors import StoreError
+from hts_battery.schemas.base import Document
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class ServerStatus(Document):
+    """The embedded server of one data folder, for people."""
+
+    running: bool = Field(description="Whether its process is alive.")
+    reachable: bool = Field(description="Whether it answers a ping.")
+    in_use: bool = Field(description="Whether any process uses it now.")
+    keep: bool = Field(description="Whether it stays when nobody uses it.")
+    pid: int | None = Field(description="Its process id.")
+    uri: str | None = Field(description="Where it is reached, on this host only.")
+    database_folder: Path = Field(description="Folder of the server's files.")
+    log: Path = Field(description="What the server printed.")
+    size_bytes: int = Field(description="Bytes of the server's files.")
+
+
+class EmbeddedServer:
+    """
+    A running embedded server, as seen by one of its users.
+
+    Parameters
+    ----------
+    data_dir
+        Folder it serves.
+    uri
+        Where it is reached.
+    """
+
+    def __init__(self, data_dir: Path, uri: str) -> None:
+        self.data_dir = data_dir
+        self.uri = uri
+
+    def revive(self) -> None:
+        """
+        Start the server again if it died; it comes back at the same address.
+
+        Raises
+        ------
+        StoreError
+            If it does not start, or its port was taken meanwhile.
+        """
+        folder = ServerFolder(self.data_dir)
+        with _locked(folder):
+            uri = _uri(_adopt_or_start(folder, keep=False))
+        if uri != self.uri:
+            raise StoreError(
+                f"the embedded database of {self.data_dir} came back at another "
+                "address; start this command again"
+            )
+
+
+@contextmanager
+def embedded_server(data_dir: Path) -> Iterator[EmbeddedServer]:
+    """
+    Use the embedded server of a folder; the first user starts it, the last stops it.
+
+    A server started with :func:`up` is left running. A server whose users were all
+    killed is adopted by the next one. Do not leave this context in a parent while a
+    forked child still uses the server: a child opens its own.
+
+    Parameters
+    ----------
+    data_dir
+        Folder of the database, made when missing.
+
+    Raises
+    ------
+    StoreError
+        If the server is not installed, does not start, or the folder is served on
+        another host.
+    """
+    folder = ServerFolder(data_dir).create()
+    with ExitStack() as stack:
+        clients = stack.enter_context(_open_lock(folder.server / "clients.lock"))
+        with _locked(folder):
+            state = _adopt_or_start(folder, keep=False)
+            fcntl.flock(clients, fcntl.LOCK_SH)
+        try:
+            yield EmbeddedServer(folder.data_dir, _uri(state))
+        finally:
+            with _locked(folder):
+                _leave(folder, clients)
+
+
+def up(data_dir: Path) -> ServerStatus:
+    """
+    Start the server of a folder, if need be, and let it stay until :func:`down`.
+
+    Raises
+    ------
+    StoreError
+        As :func:`embedded_server`.
+    """
+    folder = ServerFolder(data_dir).create()
+    with _locked(folder):
+        _adopt_or_start(folder, keep=True)
+        return _status(folder)
+
+
+def down(data_dir: Path) -> ServerStatus:
+    """
+    Stop the server of a folder, or let it stop with its last user.
+
+    Returns
+    -------
+    ServerStatus
+        Still running if another process uses it: the last one then stops it.
+
+    Raises
+    ------
+    StoreError
+        If it does not end.
+    """
+    folder = ServerFolder(data_dir)
+    if not folder.state.exists():
+        return status(data_dir)
+    with _locked(folder):
+        state = living_server(folder)
+        if state is not None:
+            folder.write_state(state.model_copy(update={"keep": False}))
+        with _open_lock(folder.server / "clients.lock") as clients:
+            _leave(folder, clients)
+        return _status(folder)
+
+
+def status(data_dir: Path) -> ServerStatus:
+    """Describe the server of a folder without starting or creating anything."""
+    folder = ServerFolder(data_dir)
+    if not folder.server.is_dir():
+        return _status(folder)
+    with _locked(folder):
+        return _status(folder)
+
+
+def _status(folder: ServerFolder) -> ServerStatus:
+    """Describe the server; the start lock is held."""
+    state = living_server(folder)
+    port = None if state is None else state.port
+    return ServerStatus(
+        running=state is not None,
+        reachable=port is not None and answers(port),
+        in_use=_in_use(folder),
+        keep=state is not None and state.keep,
+        pid=None if state is None else state.pid,
+        uri=None if port is None else local_uri(port),
+        database_folder=folder.database,
+        log=folder.log,
+        size_bytes=_size(folder.database),
+    )
+
+
+def _in_use(folder: ServerFolder) -> bool:
+    """Say whether anybody holds the clients lock; the start lock is held."""
+    path = folder.server / "clients.lock"
+    if not path.exists():
+        return False
+    with _open_lock(path) as clients:
+        return not _try_lock(clients)
+
+
+def _leave(folder: ServerFolder, clients: int) -> None:
+    """Stop the server if nobody else uses it and nobody asked it to stay."""
+    if not _try_lock(clients):
+        return
+    state = living_server(folder)
+    if state is not None and not state.keep:
+        stop_server(folder, state)
+
+
+def _adopt_or_start(folder: ServerFolder, *, keep: bool) -> ServerState:
+    """Return the state of a server that answers; the start lock is held."""
+    old = folder.read_state()
+    keep = keep or (old is not None and old.keep)
+    state = living_server(folder)
+    if state is not None and state.port is None:
+        # Its starter was killed before it listened; its log tells the port.
+        port = wait_until_listening(folder, state)
+        state = None if port is None else state.model_copy(update={"port": port})
+    if state is None:
+        return start_server(folder, keep=keep)
+    if state.port is None or not answers(state.port):
+        if living_server(folder) is None:  # it was dying as it was asked
+            return start_server(folder, keep=keep)
+        raise StoreError(
+            f"the embedded database (process {state.pid}) does not answer; see "
+            f"{folder.log}, then stop it with 'hts db down'"
+        )
+    return folder.write_state(state.model_copy(update={"keep": keep}))
+
+
+def _uri(state: ServerState) -> str:
+    """Return the address of a server that listens."""
+    if state.port is None:
+        raise StoreError(f"the embedded database (process {state.pid}) has no port yet")
+    return local_uri(state.port)
+
+
+@contextmanager
+def _open_lock(path: Path) -> Iterator[int]:
+    """Open a lock file; closing it gives the lock back."""
+    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        yield lock
+    finally:
+        os.close(lock)
+
+
+@contextmanager
+def _locked(folder: ServerFolder) -> Iterator[None]:
+    """Hold the start lock of a folder."""
+    with _open_lock(folder.server / "start.lock") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _try_lock(lock: int) -> bool:
+    """Take a lock alone if nobody else holds it."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _size(folder: Path) -> int:
+    """Add up the bytes of the files of a folder that may be in use."""
+    total = 0
+    for path in folder.glob("*"):
+        with suppress(FileNotFoundError):
+            total += path.stat().st_size
+    return total

@@ -1,0 +1,146 @@
+"""The one way to wait for a database that went away: how long, and for what."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+from hts_battery.connections.database.clients import OUTAGES, may_pass
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+Answer = TypeVar("Answer")
+
+_FIRST_DELAY, _LONGEST_DELAY = 0.5, 15.0
+_MARGIN = 60.0  # before the end of an allocation: time to write down what is left
+
+
+class Patience:
+    """
+    How long operations wait for a server that does not answer.
+
+    One outage is waited out once: however many operations fail in it, one after
+    another, the time counts from the first failure until one succeeds again.
+
+    Parameters
+    ----------
+    seconds
+        Longest time to wait in one outage; 0 does not wait.
+    end
+        When waiting stops whatever happens, by ``clock``; none is never.
+    clock, sleep
+        Steady clock and how to wait.
+
+    Examples
+    --------
+    >>> Patience(10).attempt(lambda: 42)
+    42
+    """
+
+    def __init__(
+        self,
+        seconds: float,
+        *,
+        end: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._seconds, self._end = seconds, end
+        self._clock, self._sleep = clock, sleep
+        self._began: float | None = None
+        self._here = threading.local()
+
+    def attempt(self, operation: Callable[[], Answer]) -> Answer:
+        """
+        Do something, again and again while the server is away.
+
+        Parameters
+        ----------
+        operation
+            What is done; it must come to the same when it is done twice.
+
+        Returns
+        -------
+        Answer
+            What the operation returned.
+
+        Raises
+        ------
+        PyMongoError, DatabaseOutageError
+            The error of the last try, where the outage did not end.
+        """
+        delay = _FIRST_DELAY
+        while True:
+            try:
+                answer = operation()
+            except OUTAGES as err:
+                if not may_pass(err) or not self._waited(delay):
+                    raise
+                delay = min(2 * delay, _LONGEST_DELAY)
+            else:
+                self._began = None
+                return answer
+
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
+        """Let operations of this thread fail at once."""
+        self._here.suspended = True
+        try:
+            yield
+        finally:
+            self._here.suspended = False
+
+    def _waited(self, delay: float) -> bool:
+        """Wait before the next try; not if the time is over."""
+        if getattr(self._here, "suspended", False):
+            return False
+        now = self._clock()
+        if self._began is None:
+            self._began = now
+        end = self._began + self._seconds
+        if self._end is not None:
+            end = min(end, self._end)
+        if now >= end:
+            return False
+        # Many rockets notice an outage at once and must not all come back at once.
+        spread = random.uniform(0.5, 1.0)  # noqa: S311 - nothing secret
+        self._sleep(min(delay * spread, end - now))
+        return True
+
+
+def allocation_end(
+    environment: Mapping[str, str] = os.environ,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    now: Callable[[], float] = time.time,
+) -> float | None:
+    """
+    Return when to stop waiting so that the allocation does not end first.
+
+    Parameters
+    ----------
+    environment
+        Variables of the queue job: Slurm says when it ends.
+    clock, now
+        Steady clock, in which the answer is, and time of day.
+
+    Returns
+    -------
+    float or None
+        None where nobody says.
+
+    Examples
+    --------
+    >>> allocation_end({"SLURM_JOB_END_TIME": "1100"}, clock=lambda: 5.0, \
+now=lambda: 1000.0)
+    45.0
+    """
+    end = environment.get("SLURM_JOB_END_TIME", "")
+    if not end.isdigit():
+        return None
+    return clock() + int(end) - now() - _MARGIN

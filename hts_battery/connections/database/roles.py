@@ -1,0 +1,181 @@
+"""Roles of a database and who may have them: worker, builder, analyst."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from pymongo.errors import OperationFailure
+
+from hts_battery.connections.database.bounded_reader import READABLE
+from hts_battery.connections.database.clients import shared_client, translated_errors
+from hts_battery.connections.database.collection_specs import BLOBS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic import SecretStr
+    from pymongo.database import Database as MongoDatabase
+
+    from hts_battery.connections.database.database import Database
+
+_READ = ("find", "listIndexes", "collStats")
+_WRITE = (*_READ, "insert", "update", "remove")
+_BUILD = (*_WRITE, "createIndex")
+_WHOLE = ("listCollections",)
+
+_ROLE_EXISTS = 51002
+_USER_EXISTS = 51003
+
+_LAUNCHPAD = (
+    "fireworks",
+    "fw_gridfs.chunks",
+    "fw_gridfs.files",
+    "fw_id_assigner",
+    "launches",
+    "workflows",
+)
+_QUERIES = ("aggregates", "hulls", "rankings", "references", "summary_columns")
+"""What `hts query` reads besides what the dashboard shows."""
+_STATUS = (
+    "backlog",
+    "failures",
+    "fireworks",
+    "judged",
+    "launches",
+    "submissions",
+    "workflows",
+)
+"""What tells where a campaign stands, besides what its members and outputs say."""
+_BLOBS = (BLOBS, f"{BLOBS}.chunks", f"{BLOBS}.files")
+
+
+class Role(StrEnum):
+    """What somebody does with the database."""
+
+    WORKER = "worker"
+    """Computes: takes work, writes outputs of jobs and why they failed."""
+    BUILDER = "builder"
+    """Runs campaigns' builders: reads outputs, writes what analysts see."""
+    ANALYST = "analyst"
+    """Reads what `hts serve` and `hts query` show; writes nothing."""
+
+    @property
+    def database_name(self) -> str:
+        """Its name in the database."""
+        return f"hts_{self.value}"
+
+
+PRIVILEGES: Mapping[Role, Mapping[str, tuple[str, ...]]] = {
+    Role.WORKER: {
+        **dict.fromkeys(
+            ("campaigns", "candidates", "members", "references", "entries"), _READ
+        ),
+        **dict.fromkeys(("tasks", "failures", *_BLOBS, *_LAUNCHPAD), _WRITE),
+    },
+    Role.BUILDER: {
+        **dict.fromkeys(
+            ("campaigns", "candidates", "members", "references", "tasks", "failures"),
+            _READ,
+        ),
+        **dict.fromkeys(_BLOBS, _READ),
+        **dict.fromkeys(
+            (
+                "aggregates",
+                "builds",
+                "changes",
+                "entries",
+                "hulls",
+                "locks",
+                "optimade_structures",
+                "rankings",
+                "summary",
+                "summary_columns",
+                "thermo",
+            ),
+            _BUILD,
+        ),
+    },
+    Role.ANALYST: dict.fromkeys(
+        sorted({*READABLE, *_QUERIES, *_STATUS}),
+        _READ,
+    ),
+}
+"""Role → collection → actions; whoever submits campaigns is the database's owner."""
+
+
+@dataclass(frozen=True)
+class NewUser:
+    """A user that is to have one role."""
+
+    name: str
+    role: Role
+    password: SecretStr
+
+
+def init_roles(database: Database, users: tuple[NewUser, ...] = ()) -> None:
+    """
+    Make the roles, or bring them up to date, and users that have them.
+
+    Parameters
+    ----------
+    database
+        Opened by somebody who may administer users.
+    users
+        Users to make; one that exists gets the role and the password.
+
+    Raises
+    ------
+    StoreError
+        If the server refuses; no password is repeated.
+    """
+    uri = database.uri
+    with translated_errors(uri, "making roles"), shared_client(uri) as client:
+        mongo = client[database.name]
+        for role in Role:
+            _make_role(mongo, role)
+        for user in users:
+            _make_user(mongo, user)
+
+
+def _make_role(mongo: MongoDatabase[dict[str, Any]], role: Role) -> None:
+    definition = {"privileges": _privileges(mongo.name, role), "roles": []}
+    _make(mongo, "Role", role.database_name, definition, _ROLE_EXISTS)
+
+
+def _make_user(mongo: MongoDatabase[dict[str, Any]], user: NewUser) -> None:
+    definition = {
+        "pwd": user.password.get_secret_value(),
+        "roles": [{"role": user.role.database_name, "db": mongo.name}],
+    }
+    _make(mongo, "User", user.name, definition, _USER_EXISTS)
+
+
+def _make(
+    mongo: MongoDatabase[dict[str, Any]],
+    kind: str,
+    name: str,
+    definition: dict[str, Any],
+    exists: int,
+) -> None:
+    try:
+        mongo.command({f"create{kind}": name, **definition})
+    except OperationFailure as err:
+        if err.code != exists:
+            raise
+        mongo.command({f"update{kind}": name, **definition})
+
+
+def _privileges(database: str, role: Role) -> list[dict[str, Any]]:
+    whole = {"resource": {"db": database, "collection": ""}, "actions": list(_WHOLE)}
+    return [
+        whole,
+        *(
+            {
+                "resource": {"db": database, "collection": collection},
+                "actions": list(actions),
+            }
+            for collection, actions in PRIVILEGES[role].items()
+        ),
+    ]

@@ -1,0 +1,355 @@
+"""The stores: every collection of a database as a connected maggma store."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Self
+
+from jobflow import JobStore
+from maggma.stores import GridFSStore, MongoStore, S3Store
+from pymongo.errors import BulkWriteError
+
+from hts_battery.connections.database.clients import (
+    acquire_client,
+    redact,
+    release_client,
+    translated_errors,
+)
+from hts_battery.connections.database.collection_specs import BLOBS, COLLECTIONS
+from hts_battery.connections.database.database import Database, database
+from hts_battery.connections.database.indexes import ensure_indexes
+from hts_battery.connections.database.layout import check_layout
+from hts_battery.errors import ConfigurationError, StoreError
+from hts_battery.settings import BlobStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from types import TracebackType
+
+    from maggma.core import Store
+    from pymongo.collection import Collection
+
+    from hts_battery.settings import HTSBatterySettings
+
+_INSERT_BATCH = 1000
+_DUPLICATE = 11000
+
+
+class SharedMongoStore(MongoStore):
+    """
+    A maggma store on this process's one client of a server.
+
+    Maggma opens a client for every store, and a builder closes its stores when it is
+    done; here closing gives the shared client back and touches nobody else's store.
+    Made by :func:`open_stores`; serialises, its URI included, like any store.
+    """
+
+    _coll: Any
+
+    @property
+    def name(self) -> str:
+        """Server, database and collection, without credentials."""
+        return f"{redact(str(self.uri))}#{self.database}.{self.collection_name}"
+
+    @property
+    def collection(self) -> Collection[dict[str, Any]]:
+        """The collection itself, for what maggma's stores do not offer."""
+        if self._coll is None:
+            raise StoreError(f"store {self.collection_name} is not connected")
+        found: Collection[dict[str, Any]] = self._coll
+        return found
+
+    def connect(self, force_reset: bool = False) -> None:
+        """Take part in the shared client."""
+        if self._coll is not None:
+            if not force_reset:
+                return
+            self.close()
+        client = acquire_client(str(self.uri))
+        self._coll = client[self.database][self.collection_name]
+
+    def close(self) -> None:
+        """Give the shared client back; a closed store stays closed."""
+        if self._coll is not None:
+            self._coll = None
+            release_client(str(self.uri))
+
+    def __eq__(self, other: object) -> bool:
+        return bool(super().__eq__(other))
+
+    __hash__ = MongoStore.__hash__
+
+
+class SharedGridFSStore(GridFSStore):
+    """A GridFS store whose name does not show the password of its URI."""
+
+    @property
+    def name(self) -> str:
+        """Server, database and bucket, without credentials."""
+        return f"{redact(str(self.uri))}#{self.database}.{self.collection_name}"
+
+    def close(self) -> None:
+        """Close the store's client; a closed store stays closed."""
+        if self._coll is not None:
+            self._files_collection.database.client.close()
+            self._coll = None
+
+
+@dataclass(frozen=True)
+class Stores:
+    """
+    Every store of one database, connected; a context manager that closes them.
+
+    Parameters
+    ----------
+    database
+        The database they belong to.
+    campaigns
+        Campaign files as they were last run.
+    members
+        Which candidates each campaign screens, with the key of the calculation.
+    candidates
+        One document per candidate, whatever becomes of it.
+    tasks
+        Outputs of jobs, without their large parts.
+    blobs
+        Large parts of outputs.
+    failures
+        Why the last execution of a calculation failed.
+    references
+        Energies of competing phases.
+    entries
+        Comparable energies of candidates and competing phases, or why not.
+    thermo
+        Stability of each candidate at each temperature.
+    summary
+        One flat document per candidate and campaign for analysts.
+    rankings
+        Blocks of each campaign's candidates in the order of E_hull.
+    summary_columns
+        The same summaries by field, thousands of values in a document.
+    aggregates
+        Counts and histograms over each campaign.
+    optimade_structures
+        The same candidates in OPTIMADE's words.
+    hulls
+        The references of each hull version.
+    changes
+        What each build wrote, replaced and removed, and why.
+    builds
+        One manifest per run of the builders.
+    locks
+        Who may build or send work now.
+    submissions
+        How each campaign is sent to its worker.
+    backlog
+        What was sent of each campaign and how it ended, in blocks of candidates.
+    judged
+        What the builders said of each campaign, in blocks of candidates.
+    alerts
+        Which messages were sent about each campaign.
+    archived_workflows
+        Workflows that ended, with their launches, one document each.
+    job_store
+        jobflow's store: ``tasks``, with ``blobs`` as the additional store ``data``.
+    blob_store
+        Kind of the blob store.
+    """
+
+    database: Database
+    campaigns: SharedMongoStore
+    members: SharedMongoStore
+    candidates: SharedMongoStore
+    tasks: SharedMongoStore
+    blobs: Store
+    failures: SharedMongoStore
+    references: SharedMongoStore
+    entries: SharedMongoStore
+    thermo: SharedMongoStore
+    summary: SharedMongoStore
+    rankings: SharedMongoStore
+    summary_columns: SharedMongoStore
+    aggregates: SharedMongoStore
+    optimade_structures: SharedMongoStore
+    hulls: SharedMongoStore
+    changes: SharedMongoStore
+    builds: SharedMongoStore
+    locks: SharedMongoStore
+    submissions: SharedMongoStore
+    backlog: SharedMongoStore
+    judged: SharedMongoStore
+    alerts: SharedMongoStore
+    archived_workflows: SharedMongoStore
+    job_store: JobStore
+    blob_store: BlobStore = BlobStore.MONGO
+
+    @property
+    def all(self) -> tuple[Store, ...]:
+        """Every store that holds a connection."""
+        return tuple(getattr(self, item.name) for item in fields(self)[1:-2])
+
+    def close(self) -> None:
+        """Close every store; the server's client goes with its last user."""
+        for store in self.all:
+            store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def open_stores(
+    database: Database,
+    *,
+    blob_store: BlobStore = BlobStore.MONGO,
+    s3_bucket: str | None = None,
+    s3_endpoint_url: str | None = None,
+    s3_prefix: str = "",
+) -> Stores:
+    """
+    Connect every store of a database.
+
+    Parameters
+    ----------
+    database
+        An open database.
+    blob_store
+        Where large outputs are kept.
+    s3_bucket
+        Bucket of blob store s3.
+    s3_endpoint_url
+        Address of an S3 service other than Amazon's.
+    s3_prefix
+        Prefix of the names in the bucket.
+
+    Returns
+    -------
+    Stores
+        Use it as a context manager, or close it.
+
+    Raises
+    ------
+    StoreError
+        If a store cannot be reached.
+    ConfigurationError
+        If blob store s3 lacks its bucket.
+    """
+    stores = {
+        name: SharedMongoStore(database.name, name, uri=database.uri, key=key)
+        for name, (key, _) in COLLECTIONS.items()
+    }
+    blobs: Store = stores.pop(BLOBS)
+    if blob_store is BlobStore.GRIDFS:
+        blobs = SharedGridFSStore(
+            database.name, BLOBS, uri=database.uri, key="blob_uuid"
+        )
+    elif blob_store is BlobStore.S3:
+        if s3_bucket is None:
+            raise ConfigurationError("blob_store s3 needs s3_bucket")
+        blobs = S3Store(
+            index=blobs,
+            bucket=s3_bucket,
+            endpoint_url=s3_endpoint_url,
+            sub_dir=s3_prefix,
+            key="blob_uuid",
+        )
+    opened = Stores(
+        database=database,
+        blobs=blobs,
+        job_store=_job_store(stores["tasks"], blobs),
+        blob_store=blob_store,
+        **stores,
+    )
+    with translated_errors(database.uri, "opening its stores"):
+        for store in opened.all:
+            store.connect()
+    return opened
+
+
+@contextmanager
+def screening_stores(
+    settings: HTSBatterySettings, *, make_indexes: bool = True, any_layout: bool = False
+) -> Iterator[Stores]:
+    """
+    Open database and stores as the settings say, indexes included.
+
+    Parameters
+    ----------
+    settings
+        Where the database is and where blobs go.
+    make_indexes
+        Whether missing indexes are made; without, nothing is written.
+    any_layout
+        Whether a database of another layout than this code's is opened all the same,
+        to copy it.
+
+    Yields
+    ------
+    Stores
+        Closed at the end, and the embedded server with its last user.
+
+    Raises
+    ------
+    StoreError
+        If the database cannot be used, or has another layout than this code's.
+    """
+    with (
+        database(
+            settings.mongo_uri, name=settings.database, data_dir=settings.data_dir
+        ) as opened,
+        open_stores(
+            opened,
+            blob_store=settings.blob_store,
+            s3_bucket=settings.s3_bucket,
+            s3_endpoint_url=settings.s3_endpoint_url,
+            s3_prefix=settings.s3_prefix,
+        ) as stores,
+    ):
+        if not any_layout:
+            check_layout(opened)
+        if make_indexes:
+            ensure_indexes(stores)
+        yield stores
+
+
+def _job_store(tasks: Store, blobs: Store) -> JobStore:
+    """Join outputs and blobs; force-field jobs ask for a store named ``data``."""
+    return JobStore(tasks, additional_stores={"data": blobs}, load=False)
+
+
+def insert_new(store: SharedMongoStore, docs: Iterable[dict[str, Any]]) -> int:
+    """
+    Insert documents that are probably new; several times faster than updating.
+
+    Parameters
+    ----------
+    store
+        A store with a unique index.
+    docs
+        Documents; one that stands there already, by that index, is left as it is.
+
+    Returns
+    -------
+    int
+        Number of documents that were inserted.
+    """
+    inserted, every = 0, list(docs)
+    for start in range(0, len(every), _INSERT_BATCH):
+        batch = every[start : start + _INSERT_BATCH]
+        try:
+            done = store.collection.insert_many(batch, ordered=False)
+            inserted += len(done.inserted_ids)
+        except BulkWriteError as err:
+            details = err.details or {}
+            if any(one["code"] != _DUPLICATE for one in details["writeErrors"]):
+                raise
+            inserted += details["nInserted"]
+    return inserted

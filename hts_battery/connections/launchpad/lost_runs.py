@@ -1,0 +1,402 @@
+"""Fireworks that nobody works on any more: found, put back or given up."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fireworks import FWAction
+
+from hts_battery.connections.launchpad.launchpad import CAMPAIGN
+from hts_battery.connections.launchpad.queues import (
+    QueueKind,
+    job_number,
+    listed_jobs,
+    queue_of,
+)
+from hts_battery.connections.processes import host_name, process_identity
+from hts_battery.connections.records.launch_marks import mark_of
+from hts_battery.schemas.recovery import LostRun, WhyLost
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from fireworks import LaunchPad
+
+    from hts_battery.schemas.launch import LaunchMark
+    from hts_battery.schemas.recovery import LeftAction
+
+    Fields = Mapping[str, Any]
+
+ACTIVE = ("RUNNING", "RESERVED")
+_ENDED = ("COMPLETED", "FIZZLED")
+_FIREWORK_FIELDS = (
+    "fw_id",
+    "name",
+    "state",
+    "launches",
+    "archived_launches",
+    "updated_on",
+    "spec._tasks.job.uuid",
+    "spec.step",
+    f"spec.{CAMPAIGN}",
+)
+_OFFLINE, _PING = "FW_offline.json", "FW_ping.json"  # FireWorks' own, without database
+_CHECKOUT = timedelta(minutes=10)
+"""Longer than any rocket needs from taking a Firework to writing down its launch."""
+
+
+@dataclass
+class Watcher:
+    """
+    Looks after every Firework that somebody should be working on.
+
+    Parameters
+    ----------
+    launchpad
+        An open launchpad.
+    silence
+        Time in s without a sign of life after which a launch is lost, where neither a
+        queue nor a process table can say more.
+    listed
+        Asks a queue for its jobs.
+    now
+        Time of the look.
+    """
+
+    launchpad: LaunchPad
+    silence: float
+    listed: Callable[[QueueKind], frozenset[str] | None] = listed_jobs
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def __post_init__(self) -> None:
+        self._queues: dict[str, frozenset[str] | None] = {}
+
+    def lost(self) -> Iterator[LostRun]:
+        """Yield the Fireworks that are RUNNING or RESERVED with nobody behind them."""
+        fireworks, launches = self._active()
+        for firework in fireworks:
+            mine = [launches[one] for one in firework["launches"] if one in launches]
+            launch = next((one for one in mine if one["state"] in ACTIVE), None)
+            if launch is not None:
+                why = self._why(firework, launch)
+                if why is not None:
+                    yield self._described(firework, launch, why)
+            elif not mine and self.now - utc(firework["updated_on"]) > _CHECKOUT:
+                yield self._described(firework, None, WhyLost.NEVER_LAUNCHED)
+
+    def unnoticed(self) -> Iterator[tuple[int, Fields]]:
+        """Yield Fireworks whose launch has ended without their noticing, with it."""
+        fireworks, launches = self._active("FIZZLED")
+        for firework in fireworks:
+            mine = [launches[one] for one in firework["launches"] if one in launches]
+            for launch in mine[-1:]:
+                # FireWorks calls a Firework failed when it could not refresh it.
+                ended = ("COMPLETED",) if firework["state"] == "FIZZLED" else _ENDED
+                late = self.now - last_sign(launch) > timedelta(minutes=1)
+                if launch["state"] in ended and late:
+                    yield firework["fw_id"], launch
+
+    def failed_by_outage(self) -> Iterator[LostRun]:
+        """Yield Fireworks that failed because the database was away."""
+        for firework in self.launchpad.fireworks.find(
+            {"state": "FIZZLED"}, list(_FIREWORK_FIELDS)
+        ):
+            for launch in self._launches(firework["launches"][-1:]).values():
+                if is_outage(launch):
+                    yield self._described(firework, launch, WhyLost.SILENT)
+
+    def _active(self, *more: str) -> tuple[list[Fields], dict[int, Fields]]:
+        fireworks = [
+            firework
+            for state in (*ACTIVE, *more)
+            for firework in self.launchpad.fireworks.find(
+                {"state": state}, list(_FIREWORK_FIELDS)
+            )
+        ]
+        numbers = [one for firework in fireworks for one in firework["launches"]]
+        return fireworks, self._launches(numbers)
+
+    def _launches(self, numbers: Sequence[int]) -> dict[int, Fields]:
+        if not numbers:
+            return {}
+        query = {"launch_id": {"$in": list(numbers)}}
+        return {one["launch_id"]: one for one in self.launchpad.launches.find(query)}
+
+    def _why(self, firework: Fields, launch: Fields) -> WhyLost | None:
+        """Say by what a launch is known to be lost; none if it is not."""
+        folder = Path(launch["launch_dir"])
+        if _has_ended_offline(folder):
+            return None  # its result waits to be taken in
+        mark = mark_of(folder)
+        if mark is not None and mark.fw_id != firework["fw_id"]:
+            mark = None
+        listed = self._is_listed(folder, _queue_id(launch, mark))
+        if listed is not None:
+            return None if listed else WhyLost.QUEUE_JOB_GONE
+        alive = _is_alive(mark)
+        if alive is not None:
+            return None if alive else WhyLost.PROCESS_GONE
+        if launch["state"] == "RESERVED" and _queue_id(launch, mark):
+            return None  # it may wait for days, and the queue cannot be asked
+        silent = (self.now - self._last_sign(launch)).total_seconds()
+        return WhyLost.SILENT if silent > self.silence else None
+
+    def _is_listed(self, folder: Path, queue_id: str | None) -> bool | None:
+        """Ask the queue of a folder for a job; none where nobody here can say."""
+        number = job_number(queue_id)
+        if number is None or not _is_ours(folder):
+            return None  # another user's jobs may be hidden, another cluster's are
+        kind = queue_of(folder)
+        if kind is None:
+            return None
+        if kind.kind not in self._queues:
+            self._queues[kind.kind] = self.listed(kind)
+        jobs = self._queues[kind.kind]
+        return None if jobs is None else number in jobs
+
+    def _last_sign(self, launch: Fields) -> datetime:
+        sign = last_sign(launch)
+        try:
+            pinged = (Path(launch["launch_dir"]) / _PING).stat().st_mtime
+        except OSError:
+            return sign
+        return max(sign, datetime.fromtimestamp(pinged, UTC))
+
+    def _described(
+        self, firework: Fields, launch: Fields | None, why: WhyLost
+    ) -> LostRun:
+        spec = firework.get("spec") or {}
+        tasks = spec.get("_tasks") or [{}]
+        known: dict[str, Any] = {}
+        sign = utc(firework["updated_on"])
+        if launch is not None:
+            sign = self._last_sign(launch)
+            began = [
+                utc(one["created_on"])
+                for one in launch["state_history"]
+                if one["state"] == "RUNNING"
+            ]
+            folder = Path(launch["launch_dir"])
+            known = {
+                "launch_id": launch["launch_id"],
+                "worker": (launch.get("fworker") or {}).get("name"),
+                "host": launch.get("host"),
+                "folder": str(folder),
+                "queue_id": _queue_id(launch, mark_of(folder)),
+                "started": min(began) if began else None,
+            }
+        return LostRun(
+            fw_id=firework["fw_id"],
+            name=firework["name"],
+            state=firework["state"],
+            why=why,
+            seconds=max(0.0, (self.now - sign).total_seconds()),
+            last_ping=sign,
+            job_uuid=(tasks[0].get("job") or {}).get("uuid"),
+            step=spec.get("step"),
+            campaign=spec.get(CAMPAIGN),
+            **known,
+        )
+
+
+def is_outage(launch: Fields) -> bool:
+    """Say whether a launch failed only because the database was away."""
+    stored = (launch.get("action") or {}).get("stored_data") or {}
+    trace = str((stored.get("_exception") or {}).get("_stacktrace") or "")
+    return any(
+        line.startswith("hts_battery.errors.DatabaseOutageError")
+        for line in trace.splitlines()
+    )
+
+
+def last_sign(launch: Fields) -> datetime:
+    """Return when a launch last showed that it is alive, by its launchpad."""
+    return max(
+        utc(time)
+        for one in launch["state_history"]
+        for time in (one.get("updated_on"), one.get("created_on"))
+        if time
+    )
+
+
+def utc(time: datetime | str) -> datetime:
+    """Read a time of FireWorks, which writes some of them as text; all are UTC."""
+    read = datetime.fromisoformat(time) if isinstance(time, str) else time
+    return read if read.tzinfo else read.replace(tzinfo=UTC)
+
+
+def _queue_id(launch: Fields, mark: LaunchMark | None) -> str | None:
+    for one in launch["state_history"]:
+        if one.get("reservation_id"):
+            return str(one["reservation_id"])
+    return mark.queue_id if mark is not None else None
+
+
+def _is_alive(mark: LaunchMark | None) -> bool | None:
+    """Look for the process of a launch; none where it cannot be seen from here."""
+    if mark is None or mark.pid is None or mark.host != host_name():
+        return None
+    return process_identity(mark.pid) == mark.process
+
+
+def _is_ours(folder: Path) -> bool:
+    try:
+        return folder.stat().st_uid == os.getuid()
+    except OSError:
+        return False
+
+
+def _has_ended_offline(folder: Path) -> bool:
+    try:
+        return '"fwaction"' in (folder / _OFFLINE).read_text("utf-8")
+    except OSError:
+        return False
+
+
+def launches_of(launchpad: LaunchPad, fw_id: int) -> list[dict[str, Any]]:
+    """Return every launch of a Firework, the lost ones too, in order."""
+    found: Iterable[dict[str, Any]] = launchpad.launches.find({"fw_id": fw_id})
+    return sorted(found, key=lambda one: one["launch_id"])
+
+
+def put_back(
+    launchpad: LaunchPad, lost: LostRun, note: Fields, request: Fields | None = None
+) -> bool:
+    """
+    Let a lost Firework run again; its launches stay counted.
+
+    Parameters
+    ----------
+    launchpad
+        An open launchpad.
+    lost
+        What was found.
+    note
+        What its launch keeps as ``stored_data``: why it ended.
+    request
+        What the queue is asked for from now on; none leaves it.
+
+    Returns
+    -------
+    bool
+        Whether it was put back; not if it moved on meanwhile, or its workflow is being
+        changed or is not whole: the next look decides again.
+    """
+    if is_locked(launchpad, lost.fw_id) or not is_whole(launchpad, lost.fw_id):
+        return False
+    # Its children must not see it failed, or those that may run without it would.
+    if lost.launch_id is not None and not _end_launch(launchpad, lost, note):
+        return False
+    here = {"fw_id": lost.fw_id, "state": lost.state}
+    if launchpad.fireworks.find_one(here, ["fw_id"]) is None:
+        return False
+    if request:
+        launchpad.fireworks.update_one(
+            here, {"$set": {"spec._queueadapter": dict(request)}}
+        )
+    launchpad.rerun_fw(lost.fw_id)
+    return True
+
+
+def _end_launch(launchpad: LaunchPad, lost: LostRun, note: Fields) -> bool:
+    """Write down that a launch has ended, in one step, unless it moved on."""
+    now = datetime.now(UTC).isoformat()
+    ended = launchpad.launches.find_one_and_update(
+        {"launch_id": lost.launch_id, "state": lost.state},
+        {
+            "$set": {
+                "state": "FIZZLED",
+                "action": FWAction(stored_data=dict(note)).to_dict(),
+            },
+            "$push": {
+                "state_history": {
+                    "state": "FIZZLED",
+                    "created_on": now,
+                    "updated_on": (lost.last_ping or datetime.now(UTC)).isoformat(),
+                }
+            },
+        },
+    )
+    launchpad.forget_offline(lost.launch_id, launch_mode=True)
+    return ended is not None
+
+
+def give_up(launchpad: LaunchPad, lost: LostRun, note: Fields) -> None:
+    """
+    Let a lost Firework count as failed.
+
+    Parameters
+    ----------
+    launchpad
+        An open launchpad.
+    lost
+        What was found; it has a launch.
+    note
+        What its launch keeps as ``stored_data``: why it ended.
+    """
+    launchpad.forget_offline(lost.launch_id, launch_mode=True)
+    launchpad.complete_launch(
+        lost.launch_id, FWAction(stored_data=dict(note), exit=True), "FIZZLED"
+    )
+
+
+def complete(launchpad: LaunchPad, left: LeftAction) -> None:
+    """
+    Tell a launchpad how a launch ended that could not tell it.
+
+    Parameters
+    ----------
+    launchpad
+        An open launchpad.
+    left
+        What the launch left in its folder.
+    """
+    action = None if left.action is None else FWAction.from_dict(left.action)
+    launch = launchpad.complete_launch(left.launch_id, action, left.state)
+    history = launch["state_history"]
+    # It took as long as it took, not until somebody found out.
+    history[-1]["created_on"] = history[-1]["updated_on"] = left.time.isoformat()
+    launchpad.launches.update_one(
+        {"launch_id": left.launch_id}, {"$set": {"state_history": history}}
+    )
+
+
+def is_locked(launchpad: LaunchPad, fw_id: int) -> bool:
+    """Say whether somebody changes the workflow of a Firework now."""
+    found = launchpad.workflows.find_one(
+        {"nodes": fw_id, "locked": {"$exists": True}}, ["_id"]
+    )
+    return found is not None
+
+
+def is_whole(launchpad: LaunchPad, fw_id: int) -> bool:
+    """Say whether the workflow of a Firework has every Firework that it names."""
+    workflow = launchpad.workflows.find_one({"nodes": fw_id}, ["nodes"])
+    if workflow is None:
+        return False
+    nodes = workflow["nodes"]
+    found = launchpad.fireworks.count_documents({"fw_id": {"$in": nodes}})
+    return bool(found == len(nodes))
+
+
+def has_ended(launchpad: LaunchPad, fw_id: int) -> bool:
+    """Say whether nothing of the workflow of a Firework is left to run."""
+    workflow = launchpad.workflows.find_one({"nodes": fw_id}, ["fw_states"])
+    if workflow is None:
+        return True  # it was archived, which comes after the end
+    return {"COMPLETED"}.issuperset(workflow["fw_states"].values())
+
+
+def children_have_not_run(launchpad: LaunchPad, fw_id: int) -> bool:
+    """Say whether nothing that follows a Firework has begun."""
+    workflow = launchpad.workflows.find_one({"nodes": fw_id}, ["links", "fw_states"])
+    if workflow is None:
+        return False
+    states = [
+        workflow["fw_states"][str(child)] for child in workflow["links"][str(fw_id)]
+    ]
+    return all(state in {"WAITING", "READY"} for state in states)

@@ -1,0 +1,131 @@
+"""Workflows that a killed rocket left locked and half changed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from hts_battery.connections.launchpad.lost_runs import utc
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fireworks import LaunchPad
+
+_LOCKED = "locked"
+_UNKNOWN = "unknown"
+
+
+def release_locks(
+    launchpad: LaunchPad,
+    age: float,
+    *,
+    now: datetime | None = None,
+    dry_run: bool = False,
+    stamp: bool = True,
+) -> tuple[int, ...]:
+    """
+    Take away the locks of workflows that nobody can hold any more.
+
+    What the killed holder had begun is undone, so that refreshing the workflow does it
+    again and does all of it.
+
+    Parameters
+    ----------
+    launchpad
+        An open launchpad.
+    age
+        Time in s after which nobody can hold a lock: longer than a rocket waits for
+        its database. A lock of another FireWorks client says no time: it counts from
+        the first look at it.
+    now
+        Time of the look.
+    dry_run
+        Only say what would be done.
+    stamp
+        Whether locks without a time get that of this look.
+
+    Returns
+    -------
+    tuple of int
+        First Firework of each workflow that was unlocked.
+    """
+    now = now or datetime.now(UTC)
+    released = []
+    for workflow in launchpad.workflows.find(
+        {_LOCKED: {"$exists": True}}, ["nodes", "fw_states", _LOCKED]
+    ):
+        lock = workflow[_LOCKED]
+        mine = {"_id": workflow["_id"], _LOCKED: lock}
+        if not isinstance(lock, dict):
+            if stamp:
+                noted = {"$set": {_LOCKED: {"by": _UNKNOWN, "since": now}}}
+                launchpad.workflows.update_one(mine, noted)
+            continue
+        if now - utc(lock["since"]) <= timedelta(seconds=age):
+            continue
+        released.append(min(workflow["nodes"]))
+        if not dry_run:
+            _undo(launchpad, workflow)
+            launchpad.workflows.update_one(mine, {"$unset": {_LOCKED: True}})
+    return tuple(released)
+
+
+def _undo(launchpad: LaunchPad, workflow: Mapping[str, Any]) -> None:
+    """
+    Let Fireworks forget an end that their workflow has not heard of.
+
+    FireWorks writes the Fireworks before the workflow. One that is COMPLETED in between
+    would never hand its additions on.
+    """
+    for firework in launchpad.fireworks.find(
+        {"fw_id": {"$in": workflow["nodes"]}, "state": "COMPLETED"}, ["fw_id"]
+    ):
+        known = workflow["fw_states"].get(str(firework["fw_id"]))
+        if known != "COMPLETED":
+            launchpad.fireworks.update_one(
+                {"fw_id": firework["fw_id"]}, {"$set": {"state": "RUNNING"}}
+            )
+
+
+def remove_strays(
+    launchpad: LaunchPad,
+    age: float,
+    *,
+    now: datetime | None = None,
+    dry_run: bool = False,
+) -> tuple[int, ...]:
+    """
+    Remove Fireworks of no workflow: a rocket was killed while it added them.
+
+    Parameters
+    ----------
+    launchpad
+        An open launchpad.
+    age
+        Time in s after which nobody can be about to add them to their workflow.
+    now
+        Time of the look.
+    dry_run
+        Only say what would be done.
+
+    Returns
+    -------
+    tuple of int
+        Their numbers.
+    """
+    now = now or datetime.now(UTC)
+    known = {
+        node
+        for workflow in launchpad.workflows.find({}, ["nodes"])
+        for node in workflow["nodes"]
+    }
+    strays = tuple(
+        firework["fw_id"]
+        for firework in launchpad.fireworks.find({}, ["fw_id", "created_on"])
+        if firework["fw_id"] not in known
+        and now - utc(firework["created_on"]) > timedelta(seconds=age)
+    )
+    if strays and not dry_run:
+        launchpad.fireworks.delete_many({"fw_id": {"$in": list(strays)}})
+    return strays

@@ -1,0 +1,270 @@
+"""What stands in a launchpad, read in a few queries."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from hts_battery.connections.launchpad.launchpad import CAMPAIGN, DISPATCH_ID
+from hts_battery.connections.launchpad.lost_runs import last_sign, utc
+from hts_battery.schemas.archive import (
+    ArchivedFirework,
+    ArchivedLaunch,
+    ArchivedWorkflow,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from fireworks import LaunchPad
+
+
+ACTIVE = frozenset({"READY", "RESERVED", "RUNNING", "PAUSED"})
+"""States of Fireworks that go on without us, or once they are resumed."""
+_ENDED = frozenset({"COMPLETED", "FIZZLED"})
+_IDLE = frozenset({"READY", "WAITING", "DEFUSED", "PAUSED"})
+TAKEN_BACK = "DEFUSED"
+"""State of a Firework that we took back or stopped for good."""
+DELETED = "DELETED"
+"""Our word for a Firework that its workflow names and that is not there."""
+_OPEN = ACTIVE | {DELETED}
+_BATCH = 100  # the embedded server compares every document with every key
+_LOCK_AGE = timedelta(minutes=2)
+_SLOWEST_PING = timedelta(hours=1)  # FireWorks' own; ours are more frequent
+_LAUNCH_FIELDS = (
+    "launch_id",
+    "fw_id",
+    "state",
+    "host",
+    "launch_dir",
+    "fworker.name",
+    "state_history.state",
+    "state_history.created_on",
+    "state_history.updated_on",
+    "action.stored_data._exception._stacktrace",
+)
+_FIREWORK_FIELDS = (
+    "fw_id",
+    "name",
+    "state",
+    "spec._fworker",
+    "spec._queueadapter",
+    "spec.step",
+    "spec.content_key",
+    "spec.content_keys",
+    "spec.ordering_id",
+    "spec.n_orderings",
+)
+
+
+@dataclass(frozen=True)
+class SentWorkflow:
+    """A workflow of ours in the launchpad."""
+
+    dispatch_id: str
+    campaign: str
+    fw_id: int
+    """Its first Firework."""
+    states: Mapping[int, str]
+    """Firework → state."""
+    launches: tuple[ArchivedLaunch, ...] = field(default=())
+    is_locked: bool = False
+    """Whether FireWorks changes it at this moment."""
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything of it ever left the launchpad."""
+        return bool(self.launches) or not _IDLE.issuperset(self.states.values())
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing of it will ever run again."""
+        return not self.is_locked and _OPEN.isdisjoint(self.states.values())
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether somebody deleted a Firework of it by hand."""
+        return DELETED in self.states.values()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing of it is there or ever ran: half an insertion, mostly."""
+        return not self.launches and {DELETED}.issuperset(self.states.values())
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of all its launches in s, those that run until now."""
+        return sum(launch.seconds for launch in self.launches)
+
+
+def read_workflows(
+    launchpad: LaunchPad, campaign: str, *, now: datetime | None = None
+) -> dict[str, SentWorkflow]:
+    """
+    Read every workflow of a campaign that is in the launchpad.
+
+    Parameters
+    ----------
+    launchpad
+        An open launchpad.
+    campaign
+        Name of the campaign.
+    now
+        Time until which running launches are counted.
+
+    Returns
+    -------
+    dict[str, SentWorkflow]
+        By dispatch id.
+    """
+    now = now or datetime.now(UTC)
+    docs = list(
+        launchpad.workflows.find(
+            {f"metadata.{CAMPAIGN}": campaign},
+            ["nodes", "fw_states", "metadata", "locked", "updated_on"],
+        )
+    )
+    # After the workflows: a rocket writes new Fireworks before their workflow.
+    there = {
+        doc["fw_id"]: doc["state"]
+        for doc in launchpad.fireworks.find(
+            {f"spec.{CAMPAIGN}": campaign}, {"fw_id": 1, "state": 1, "_id": 0}
+        )
+    }
+    launches = _launches(launchpad, [node for doc in docs for node in doc["nodes"]])
+    found = {}
+    for doc in docs:
+        states = {int(name): state for name, state in doc["fw_states"].items()}
+        for node in doc["nodes"]:
+            if node not in there and states[node] not in _ENDED:
+                states[node] = _state_of_deleted(launches.get(node, ()), now)
+            elif there.get(node) == TAKEN_BACK:
+                # One atomic change of the Firework; its workflow may not know yet.
+                states[node] = TAKEN_BACK
+        mine = [one for node in doc["nodes"] for one in launches.get(node, ())]
+        workflow = SentWorkflow(
+            dispatch_id=doc["metadata"][DISPATCH_ID],
+            campaign=campaign,
+            fw_id=min(doc["nodes"]),
+            states=states,
+            launches=tuple(_launch(one, now) for one in mine),
+            # A rocket that was killed in between leaves the lock for ever.
+            is_locked="locked" in doc and now - utc(doc["updated_on"]) < _LOCK_AGE,
+        )
+        found[workflow.dispatch_id] = workflow
+    return found
+
+
+def _state_of_deleted(launches: Sequence[Mapping[str, Any]], now: datetime) -> str:
+    """Say whether what was deleted runs on: a rocket does not notice, and pings."""
+    alive = any(
+        one["state"] == "RUNNING" and now - last_sign(one) < _SLOWEST_PING
+        for one in launches
+    )
+    return "RUNNING" if alive else DELETED
+
+
+def _launches(
+    launchpad: LaunchPad, fw_ids: Sequence[int]
+) -> dict[int, list[dict[str, Any]]]:
+    """Read the launches of some Fireworks, those that were lost or repeated too."""
+    found: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for start in range(0, len(fw_ids), _BATCH):
+        query = {"fw_id": {"$in": list(fw_ids[start : start + _BATCH])}}
+        for doc in launchpad.launches.find(query, list(_LAUNCH_FIELDS)):
+            found[doc["fw_id"]].append(doc)
+    return found
+
+
+def _launch(doc: Mapping[str, Any], now: datetime) -> ArchivedLaunch:
+    history = doc.get("state_history") or []
+    began = [utc(one["created_on"]) for one in history if one["state"] == "RUNNING"]
+    signs = [
+        utc(one[name])
+        for one in history
+        for name in ("created_on", "updated_on")
+        if one.get(name)
+    ]
+    if doc["state"] == "RUNNING" and signs:
+        # One that was lost runs no longer than to the ping that did not come.
+        signs.append(min(now, max(signs) + _SLOWEST_PING))
+    stored = (doc.get("action") or {}).get("stored_data") or {}
+    return ArchivedLaunch(
+        launch_id=doc["launch_id"],
+        fw_id=doc["fw_id"],
+        state=doc["state"],
+        worker=(doc.get("fworker") or {}).get("name"),
+        host=doc.get("host"),
+        folder=doc.get("launch_dir"),
+        started=min(began) if began else None,
+        seconds=max(0.0, (max(signs) - min(began)).total_seconds()) if began else 0.0,
+        error=(stored.get("_exception") or {}).get("_stacktrace"),
+    )
+
+
+def read_ended(
+    launchpad: LaunchPad, workflows: Sequence[SentWorkflow]
+) -> list[ArchivedWorkflow]:
+    """
+    Read workflows that are over as they will be archived; nothing is written.
+
+    Parameters
+    ----------
+    launchpad
+        An open launchpad.
+    workflows
+        Workflows that are over.
+    """
+    if not workflows:
+        return []
+    roots = [workflow.fw_id for workflow in workflows]
+    docs = {
+        min(doc["nodes"]): doc
+        for doc in launchpad.workflows.find(
+            {"nodes": {"$in": roots}},
+            ["nodes", "name", "state", "metadata", "created_on"],
+        )
+    }
+    nodes = [node for workflow in workflows for node in workflow.states]
+    fireworks = {
+        doc["fw_id"]: _firework(doc)
+        for doc in launchpad.fireworks.find(
+            {"fw_id": {"$in": nodes}}, list(_FIREWORK_FIELDS)
+        )
+    }
+    now = datetime.now(UTC)
+    return [
+        ArchivedWorkflow(
+            fw_id=workflow.fw_id,
+            dispatch_id=workflow.dispatch_id,
+            campaign=docs[workflow.fw_id]["metadata"][CAMPAIGN],
+            name=docs[workflow.fw_id]["name"],
+            state=docs[workflow.fw_id]["state"],
+            created=utc(docs[workflow.fw_id]["created_on"]),
+            archived=now,
+            fireworks=tuple(
+                fireworks[node] for node in sorted(workflow.states) if node in fireworks
+            ),
+            launches=workflow.launches,
+        )
+        for workflow in workflows
+        if workflow.fw_id in docs
+    ]
+
+
+def _firework(doc: Mapping[str, Any]) -> ArchivedFirework:
+    spec = doc.get("spec", {})
+    keys = spec.get("content_keys") or [spec.get("content_key")]
+    return ArchivedFirework(
+        fw_id=doc["fw_id"],
+        name=doc["name"],
+        state=doc["state"],
+        worker=spec.get("_fworker"),
+        step=spec.get("step"),
+        content_keys=tuple(key for key in keys if key),
+        ordering_id=spec.get("ordering_id"),
+        n_orderings=spec.get("n_orderings"),
+        queue=spec.get("_queueadapter") or {},
+    )

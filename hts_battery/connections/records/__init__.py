@@ -1,0 +1,3 @@
+"""DOORS: what is written once: executions, launches, the backlog."""
+
+from __future__ import annotations

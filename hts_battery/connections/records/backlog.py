@@ -1,0 +1,312 @@
+"""The backlog of a campaign: read whole, changed in memory, written block by block."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from hts_battery.connections.database.clients import translated_errors
+from hts_battery.connections.database.locks import exclusive
+from hts_battery.errors import BusyError, StoreError
+from hts_battery.schemas.dispatch import (
+    BLOCK_SIZE,
+    BacklogBlock,
+    BacklogItem,
+    EndingKind,
+    Hold,
+    Submission,
+)
+from hts_battery.schemas.ordering_series import covers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from hts_battery.connections.database.locks import Lease
+    from hts_battery.connections.database.stores import Stores
+    from hts_battery.schemas.structure import OrderingMethod
+
+logger = logging.getLogger(__name__)
+
+LEASE = "dispatch"
+"""The lock under which submissions, backlog and launchpad are written."""
+_POLL_SECONDS = 0.5
+
+
+class Backlog:
+    """
+    The candidates of one submission in sending order, and what came of each.
+
+    Parameters
+    ----------
+    stores
+        Open stores.
+    campaign
+        Name of the campaign.
+    blocks
+        Its blocks, in order.
+    """
+
+    def __init__(
+        self, stores: Stores, campaign: str, blocks: Sequence[BacklogBlock]
+    ) -> None:
+        self._stores = stores
+        self._campaign = campaign
+        self._revisions = [block.revision for block in blocks]
+        self._rows = [list(block.items) for block in blocks]
+        self._places = {
+            item.content_key: (row, column)
+            for row, items in enumerate(self._rows)
+            for column, item in enumerate(items)
+        }
+        self._changed: set[int] = set()
+
+    @classmethod
+    def read(cls, stores: Stores, campaign: str) -> Backlog:
+        """Read every block of a campaign."""
+        return cls(stores, campaign, read_blocks(stores, campaign))
+
+    @property
+    def items(self) -> Iterator[BacklogItem]:
+        """Every candidate, in sending order."""
+        for row in self._rows:
+            yield from row
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._places
+
+    def __getitem__(self, key: str) -> BacklogItem:
+        row, column = self._places[key]
+        return self._rows[row][column]
+
+    def position(self, key: str) -> int:
+        """Return the place of a candidate in the sending order, from 1."""
+        row, column = self._places[key]
+        return row * BLOCK_SIZE + column + 1
+
+    def in_hand(self) -> dict[str, list[BacklogItem]]:
+        """Return what was sent and has not ended, by dispatch id."""
+        found: dict[str, list[BacklogItem]] = {}
+        for item in self.items:
+            if item.dispatch_id is not None and item.ending is None:
+                found.setdefault(item.dispatch_id, []).append(item)
+        return found
+
+    def change(self, key: str, **values: Any) -> None:  # noqa: ANN401 - fields of BacklogItem
+        """Change fields of a candidate; written with the next :meth:`save`."""
+        row, column = self._places[key]
+        item = self._rows[row][column]
+        self._rows[row][column] = item.model_copy(update=values)
+        self._changed.add(row)
+
+    def append(self, items: Iterable[BacklogItem]) -> None:
+        """Add candidates that are sent after all others."""
+        for item in items:
+            if not self._rows or len(self._rows[-1]) == BLOCK_SIZE:
+                self._rows.append([])
+                self._revisions.append(0)
+            row = len(self._rows) - 1
+            self._places[item.content_key] = (row, len(self._rows[row]))
+            self._rows[row].append(item)
+            self._changed.add(row)
+
+    def save(self, lease: Lease) -> None:
+        """
+        Write the blocks that changed.
+
+        Raises
+        ------
+        StoreError
+            If somebody else wrote one of them, or holds the lock by now.
+        """
+        collection = self._stores.backlog.collection
+        for row in sorted(self._changed):
+            lease.check()
+            block = BacklogBlock(
+                campaign=self._campaign,
+                block=row,
+                revision=self._revisions[row] + 1,
+                items=tuple(self._rows[row]),
+            )
+            place = {"campaign": self._campaign, "block": row}
+            with translated_errors(
+                self._stores.database.uri, f"writing block {row} of {self._campaign}"
+            ):
+                if self._revisions[row] == 0:
+                    # A second block of this number breaks the unique index.
+                    collection.insert_one(block.model_dump(mode="json"))
+                else:
+                    done = collection.replace_one(
+                        {**place, "revision": self._revisions[row]},
+                        block.model_dump(mode="json"),
+                    )
+                    if not done.matched_count:
+                        raise StoreError(
+                            f"block {row} of {self._campaign} was changed by another "
+                            "process meanwhile: nothing of it is overwritten; run the "
+                            "same command again"
+                        )
+            self._revisions[row] += 1
+            self._changed.discard(row)
+
+
+def read_blocks(stores: Stores, campaign: str) -> list[BacklogBlock]:
+    """Read the blocks of a campaign, in order."""
+    return sorted(
+        (_block(doc) for doc in stores.backlog.query({"campaign": campaign})),
+        key=lambda block: block.block,
+    )
+
+
+def _block(doc: dict[str, Any]) -> BacklogBlock:
+    return BacklogBlock.model_validate(_plain(doc))
+
+
+def _plain(doc: dict[str, Any]) -> dict[str, Any]:
+    # What maggma and the server add to a document.
+    return {
+        name: doc[name] for name in doc if name not in ("_id", "_bt", "last_updated")
+    }
+
+
+def keys_in_hand(
+    stores: Stores, wanted: Mapping[OrderingMethod, int], *, besides: str
+) -> set[str]:
+    """
+    Return the content keys of which other campaigns are about to compute enough.
+
+    Parameters
+    ----------
+    stores
+        Open stores.
+    wanted
+        Method → orderings that are asked for: a campaign that asks for fewer is left
+        out.
+    besides
+        Campaign that is left out.
+    """
+    enough = [
+        doc["name"]
+        for doc in stores.campaigns.query(
+            properties=["name", "spec.structure.n_orderings"]
+        )
+        if covers(doc["spec"]["structure"]["n_orderings"], wanted)
+    ]
+    cancelled = {
+        one.campaign for one in read_submissions(stores) if one.hold is Hold.CANCELLED
+    }
+    return {
+        item.content_key
+        for block in map(
+            _block, stores.backlog.query({"campaign": {"$in": enough, "$ne": besides}})
+        )
+        for item in block.items
+        if item.ending is None
+        and (item.dispatch_id is None or covers(item.asked, wanted))
+        and (item.dispatch_id is not None or block.campaign not in cancelled)
+    }
+
+
+def keys_sent(stores: Stores, *, besides: str | None = None) -> set[str]:
+    """
+    Return the content keys that are in the launchpad, or in a queue, now.
+
+    Parameters
+    ----------
+    stores
+        Open stores.
+    besides
+        Campaign that is left out; none leaves out none.
+    """
+    criteria = {} if besides is None else {"campaign": {"$ne": besides}}
+    return {
+        item.content_key
+        for block in map(_block, stores.backlog.query(criteria))
+        for item in block.items
+        if item.dispatch_id is not None and item.ending is None
+    }
+
+
+def read_submissions(stores: Stores) -> list[Submission]:
+    """Read every submission, in the order of their names."""
+    found = (
+        Submission.model_validate(_plain(one)) for one in stores.submissions.query()
+    )
+    return sorted(found, key=lambda submission: submission.campaign)
+
+
+def read_submission(stores: Stores, campaign: str) -> Submission | None:
+    """Read the submission of a campaign, if it has one."""
+    doc = stores.submissions.query_one({"campaign": campaign})
+    return None if doc is None else Submission.model_validate(_plain(doc))
+
+
+def write_submission(stores: Stores, submission: Submission, lease: Lease) -> None:
+    """Write how a campaign is sent, in place of what stood there."""
+    lease.check()
+    stores.submissions.update(submission.model_dump(mode="json"), key="campaign")
+
+
+def reopened(item: BacklogItem, *, retry: bool = False) -> dict[str, Any]:
+    """
+    Return the changes that put a candidate back among those that wait.
+
+    Parameters
+    ----------
+    item
+        A candidate whose dispatch ended.
+    retry
+        Whether what failed is tried again.
+    """
+    earlier = item.earlier
+    ending = item.ending
+    if ending is not None and (
+        ending.kind is not EndingKind.CANCELLED or ending.launches
+    ):
+        earlier = (*earlier, ending)
+    return {
+        "dispatch_id": None,
+        "fw_id": None,
+        "retry": retry,
+        "ending": None,
+        "earlier": earlier,
+    }
+
+
+@contextmanager
+def dispatching(stores: Stores, holder: str, *, wait: bool = True) -> Iterator[Lease]:
+    """
+    Hold the lock of dispatch while a block runs.
+
+    Parameters
+    ----------
+    stores
+        Open stores.
+    holder
+        Who holds it, in words.
+    wait
+        Whether to wait until another holder is done.
+
+    Raises
+    ------
+    BusyError
+        If another process holds the lock, and one does not wait.
+    """
+    with ExitStack() as stack:
+        told = False
+        while True:
+            try:
+                lease = stack.enter_context(exclusive(stores, LEASE, holder=holder))
+                break
+            except BusyError as err:
+                if not wait:
+                    raise
+                if not told:
+                    logger.warning("%s", err)
+                    told = True
+                time.sleep(_POLL_SECONDS)
+        yield lease

@@ -1,0 +1,3 @@
+"""DOORS: configuration of the machines that compute."""
+
+from __future__ import annotations

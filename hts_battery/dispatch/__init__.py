@@ -1,0 +1,3 @@
+"""FACE: what keeps FireWorks supplied with the candidates of a campaign."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""COMPUTE: the ways to get energies, each a configured maker."""
+
+from __future__ import annotations

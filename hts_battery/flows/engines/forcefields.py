@@ -1,0 +1,142 @@
+"""Force fields: every one that atomate2 knows, by its name there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hts_battery.errors import ConfigurationError
+from hts_battery.flows.engines.engine import Engine
+from hts_battery.flows.engines.published_errors import CHGNET_ERROR
+from hts_battery.settings import get_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jobflow import Maker
+
+    from hts_battery.schemas.campaign import RelaxationSpec
+
+PREFIX = "forcefield:"
+FORCE_FIELDS: Mapping[str, str] = {
+    "MACE-MP-0": "mace-torch",
+    "MACE-MPA-0": "mace-torch",
+    "MACE-MP-0b3": "mace-torch",
+    "GAP": "quippy-ase",
+    "M3GNet": "matgl",
+    "NEP": "calorine",
+    "Nequip": "nequip",
+    "SevenNet": "sevenn",
+    "MatPES-r2SCAN": "matgl",
+    "MatPES-PBE": "matgl",
+    "DeepMD": "deepmd-kit",
+    "Allegro": "nequip",
+    "FAIRChem": "fairchem-core",
+    "MatterSim": "mattersim",
+    "UPET": "upet",
+}
+"""Name in atomate2 → distribution that holds the model or loads it."""
+
+_CHGNET_ELEMENTS = 94
+_CHGNET = "CHGNet"
+
+
+def chgnet_engine() -> Engine:
+    """
+    Return the engine ``chgnet``.
+
+    Its package carries the model and is required: without it atomate2 loads, under the
+    same name, another model from another package.
+    """
+    return Engine(
+        name="chgnet",
+        packages=("chgnet",),
+        relax_maker=_chgnet_relax_maker,
+        extra="chgnet",
+        elements=_first_elements,
+        checks=(_missing_device,),
+        error=CHGNET_ERROR,
+    )
+
+
+def force_field_engine(name: str) -> Engine:
+    """
+    Return the engine of a force field.
+
+    Parameters
+    ----------
+    name
+        Name behind ``forcefield:``, as in atomate2's list (``MACE-MP-0``) or as the
+        member of its enumeration (``MACE_MP_0``).
+
+    Raises
+    ------
+    ConfigurationError
+        If atomate2 has no force field of that name; the message lists the names.
+
+    Examples
+    --------
+    >>> force_field_engine("MACE_MP_0").name
+    'forcefield:MACE-MP-0'
+    """
+    known = {_plain(one): one for one in FORCE_FIELDS}
+    if _plain(name) == _plain(_CHGNET):
+        raise ConfigurationError(f"the engine {PREFIX}{name} is called chgnet")
+    try:
+        model = known[_plain(name)]
+    except KeyError as err:
+        raise ConfigurationError(
+            f"atomate2 has no force field {name!r}; choose one of "
+            f"{', '.join(sorted(FORCE_FIELDS))}, written as {PREFIX}MACE-MP-0"
+        ) from err
+    package = FORCE_FIELDS[model]
+    return Engine(
+        name=f"{PREFIX}{model}",
+        packages=(package,),
+        relax_maker=lambda relaxation: _relax_maker(relaxation, model),
+        extra="",
+    )
+
+
+def _plain(name: str) -> str:
+    return name.removeprefix("MLFF.").replace("_", "-").lower()
+
+
+def _first_elements() -> frozenset[str]:
+    """Return the elements that CHGNet has a parameter for: hydrogen to plutonium."""
+    from pymatgen.core import Element  # noqa: PLC0415 - the registry starts quickly
+
+    return frozenset(Element.from_Z(z).symbol for z in range(1, _CHGNET_ELEMENTS + 1))
+
+
+def _missing_device(_elements: frozenset[str]) -> tuple[str, ...]:
+    device = get_settings().chgnet_device
+    if device == "cpu":
+        return ()
+    from hts_battery.flows.engines.chgnet import missing_device  # noqa: PLC0415 - torch
+
+    problem = missing_device(device)
+    return () if problem is None else (problem,)
+
+
+def _chgnet_relax_maker(relaxation: RelaxationSpec) -> Maker:
+    # Imports PyTorch, and only nodes need it.
+    from hts_battery.flows.engines.chgnet import CHGNetRelaxMaker  # noqa: PLC0415
+
+    return CHGNetRelaxMaker(**_options(relaxation, _CHGNET))
+
+
+def _relax_maker(relaxation: RelaxationSpec, model: str) -> Maker:
+    # atomate2's force fields take five seconds to import and only nodes need them.
+    from atomate2.forcefields.jobs import ForceFieldRelaxMaker  # noqa: PLC0415
+
+    return ForceFieldRelaxMaker(**_options(relaxation, model))
+
+
+def _options(relaxation: RelaxationSpec, model: str) -> dict[str, Any]:
+    return {
+        "name": f"{model.lower()} relax",
+        "force_field_name": model,
+        "relax_cell": relaxation.relax_cell,
+        "steps": relaxation.steps,
+        "relax_kwargs": {"fmax": relaxation.fmax, "final_atoms_object_file": None},
+    }

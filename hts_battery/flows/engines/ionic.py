@@ -1,0 +1,237 @@
+"""The ionic potential behind atomate2's ASE makers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from ase.calculators.calculator import Calculator, all_changes
+from ase.stress import full_3x3_to_voigt_6_stress
+from atomate2.ase.jobs import AseRelaxMaker
+from atomate2.ase.schemas import AseStructureTaskDoc, AseTaskDoc
+from jobflow import job
+from pydantic import Field
+
+from hts_battery.errors import CalculationError
+from hts_battery.flows.engines.engine import Engine
+from hts_battery.flows.engines.published_errors import IONIC_ERROR
+from hts_battery.structures.inputs import CHARGE
+from hts_battery.structures.ionic import IonicPotential
+from hts_battery.structures.ionic_species import UNDESCRIBED, VERSION, ions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from ase import Atoms
+    from jobflow import Maker
+    from pymatgen.core import Structure
+
+    from hts_battery.schemas.campaign import RelaxationSpec
+
+NAME = "ionic"
+
+
+def ionic_engine() -> Engine:
+    """
+    Return the engine ``ionic``: for rehearsing campaigns at full size.
+
+    Examples
+    --------
+    >>> ionic_engine().calculator()
+    'ionic 1'
+    """
+    # No package but this one has a say in its energies.
+    from hts_battery.structures.ionic_species import (  # noqa: PLC0415 - starts quickly
+        VERSION,
+        elements,
+    )
+
+    return Engine(
+        name=NAME,
+        packages=(),
+        relax_maker=_relax_maker,
+        extra="",
+        charge=True,
+        label=f"{NAME} {VERSION}",
+        elements=elements,
+        error=IONIC_ERROR,
+        rough=True,
+    )
+
+
+def _relax_maker(relaxation: RelaxationSpec) -> Maker:
+    # atomate2 takes seconds to import and only nodes need it.
+    from hts_battery.flows.engines.ionic import ionic_maker  # noqa: PLC0415
+
+    return ionic_maker(relaxation)
+
+
+class IonicTaskDocument(AseStructureTaskDoc):
+    """Task document of atomate2 with the version of the potential beside it."""
+
+    forcefield_version: str = Field(description="Version of the ionic potential.")
+
+
+class IonicCalculator(Calculator):
+    """
+    ASE calculator of the ionic potential; formal charges are the initial charges.
+
+    Raises
+    ------
+    CalculationError
+        When it computes ions that are not neutral or have no parameters.
+    """
+
+    name = "ionic"
+    implemented_properties = ("energy", "free_energy", "forces", "stress")  # type: ignore[assignment] # ASE says list
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call] # ASE is not typed
+        self._potential: IonicPotential | None = None
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Sequence[str] = ("energy",),
+        system_changes: Sequence[str] = tuple(all_changes),
+    ) -> None:
+        """Compute everything; each property costs as much as all."""
+        super().calculate(  # type: ignore[no-untyped-call] # as above
+            atoms, properties, system_changes
+        )
+        current: Atoms = self.atoms  # type: ignore[assignment] # set above
+        if self._potential is None or {"numbers", "initial_charges"} & set(
+            system_changes
+        ):
+            self._potential = IonicPotential(
+                ions(
+                    current.get_chemical_symbols(),
+                    current.get_initial_charges().tolist(),
+                )
+            )
+        state = self._potential.evaluate(np.array(current.cell), current.positions)
+        self.results = {
+            "energy": state.energy,
+            "free_energy": state.energy,
+            "forces": state.forces,
+            "stress": full_3x3_to_voigt_6_stress(state.stress),
+        }
+
+
+@dataclass
+class IonicRelaxMaker(AseRelaxMaker):
+    """
+    Relax a structure with the ionic potential.
+
+    Formal charges are the site property ``charge``. Where the cell may move it first
+    breathes: all lengths are scaled until the pressure is zero, which costs one
+    evaluation; where ``steps`` is 1 that is all.
+
+    Parameters
+    ----------
+    name
+        Name of the job.
+    optimizer_kwargs
+        The optimiser: it needs half the steps of atomate2's.
+    ionic_step_data
+        Nothing is stored of the steps, which would be most of a document.
+    """
+
+    name: str = "ionic relax"
+    optimizer_kwargs: dict[str, Any] = field(
+        default_factory=lambda: {"optimizer": "BFGS"}
+    )
+    ionic_step_data: tuple[str, ...] | None = None
+
+    @job
+    def make(
+        self,
+        mol_or_struct: Structure,
+        prev_dir: str | Path | None = None,  # noqa: ARG002 - the signature of all makers
+    ) -> IonicTaskDocument:
+        """
+        Relax a structure.
+
+        Parameters
+        ----------
+        mol_or_struct
+            Where it starts, formal charges as the site property ``charge``.
+        prev_dir
+            Not used.
+
+        Raises
+        ------
+        CalculationError
+            If charges are missing or not neutral, or an ion has no parameters.
+        """
+        if None in mol_or_struct.site_properties.get(CHARGE, [None]):
+            raise CalculationError(
+                UNDESCRIBED,
+                "the ionic engine needs the formal charge of every site as the site "
+                f"property {CHARGE!r}",
+            )
+        doc = AseTaskDoc.to_mol_or_struct_metadata_doc(
+            IonicCalculator.name,
+            self.run_ase(breathed(mol_or_struct) if self.relax_cell else mol_or_struct),
+            self.steps,
+            relax_kwargs=self.relax_kwargs,
+            optimizer_kwargs=self.optimizer_kwargs,
+            relax_cell=self.relax_cell,
+            relax_shape=self.relax_shape,
+            fix_symmetry=self.fix_symmetry,
+            symprec=self.symprec if self.fix_symmetry else None,
+            ionic_step_data=self.ionic_step_data,
+            store_trajectory=self.store_trajectory,
+            tags=self.tags,
+        )
+        return IonicTaskDocument(
+            **{name: getattr(doc, name) for name in type(doc).model_fields},
+            forcefield_version=VERSION,
+        )
+
+    def _get_calculator(self) -> IonicCalculator:
+        return IonicCalculator()
+
+
+def breathed(structure: Structure) -> Structure:
+    """
+    Scale all lengths of a structure until it has no pressure.
+
+    Parameters
+    ----------
+    structure
+        With formal charges as the site property ``charge``.
+
+    Raises
+    ------
+    CalculationError
+        If the ions are not neutral or one has no parameters.
+    """
+    potential = IonicPotential(
+        ions(
+            [site.specie.symbol for site in structure],
+            structure.site_properties[CHARGE],
+        )
+    )
+    scale = potential.breathed(structure.lattice.matrix, structure.cart_coords)
+    scaled = structure.copy()
+    scaled.scale_lattice(structure.volume * scale**3)
+    return scaled
+
+
+def ionic_maker(relaxation: RelaxationSpec) -> IonicRelaxMaker:
+    """
+    Make the maker of the engine.
+
+    Parameters
+    ----------
+    relaxation
+        When a relaxation counts as done; with one step the cell only breathes.
+    """
+    return IonicRelaxMaker(
+        relax_cell=relaxation.relax_cell,
+        steps=relaxation.steps,
+        relax_kwargs={"fmax": relaxation.fmax, "final_atoms_object_file": None},
+    )

@@ -1,0 +1,411 @@
+"""
+From what a failed calculation leaves behind to its class, and to what is done next.
+
+Both are decided by data: ``data/failure_signatures.yaml`` says by what a class is
+recognised, ``data/failure_policy.yaml`` what is tried and how often.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from pydantic import ValidationError
+
+from hts_battery.errors import ConfigurationError
+from hts_battery.schemas.failure import (
+    Correction,
+    FailureClass,
+    FailureDoc,
+    FailurePolicy,
+    NextAction,
+    Remedy,
+    Signature,
+    Source,
+    Verb,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hts_battery.schemas.recovery import LostRun
+
+_PRINTED = ("*.error", "*.err", "*.out", "*.e[0-9]*", "*.o[0-9]*", "*.log")
+_TIME = re.compile(r"(?:(?P<days>\d+)-)?(?P<h>\d+):(?P<m>\d\d):(?P<s>\d\d)")
+_MEMORY = re.compile(r"(?P<number>\d+)(?P<unit>[A-Za-z]*)")
+_SUBMISSION = "FW_submit.script"
+
+
+def loss(lost: LostRun, attempt: int, *, outage: bool = False) -> FailureDoc:
+    """
+    Classify how a launch was lost, by what its queue printed.
+
+    Parameters
+    ----------
+    lost
+        The launch.
+    attempt
+        Number of this loss of its Firework.
+    outage
+        Whether it is known that the database was away.
+
+    Returns
+    -------
+    FailureDoc
+        A node failure where nothing says otherwise.
+    """
+    words = f"{lost.why}, {lost.seconds:.0f} s after its last sign of life"
+    lines: tuple[str, ...] = ()
+    if lost.folder is not None:
+        lines = last_lines(_printed(Path(lost.folder)))
+    found = classify(Evidence(last_lines=lines))
+    is_known = found.failure_class is not FailureClass.UNKNOWN and not outage
+    if outage:
+        words = "the database was away when it ended"
+    seconds = 0.0
+    if lost.started is not None and lost.last_ping is not None:
+        seconds = max(0.0, (lost.last_ping - lost.started).total_seconds())
+    return FailureDoc(
+        failure_class=found.failure_class if is_known else FailureClass.NODE,
+        step=lost.step or lost.name,
+        attempt=attempt,
+        reason=found.reason if is_known else words,
+        last_lines=lines,
+        folder=None if lost.folder is None else f"{lost.host}:{lost.folder}",
+        seconds=seconds,
+        time=datetime.now(UTC),
+    )
+
+
+def _printed(folder: Path) -> Iterable[Path]:
+    """Yield what the queue and the rocket printed; above it, where several share it."""
+    for place in (folder, folder.parent):
+        if place == folder or (place / _SUBMISSION).is_file():
+            for pattern in _PRINTED:
+                yield from sorted(place.glob(pattern))
+
+
+def is_here(lost: LostRun) -> bool:
+    """Say whether the folder of a launch can be read from here."""
+    return lost.folder is not None and Path(lost.folder).is_dir()
+
+
+def larger_request(
+    request: Mapping[str, Any], factors: Mapping[str, float], *, max_hours: float
+) -> dict[str, Any]:
+    """
+    Ask a queue for more than before.
+
+    Parameters
+    ----------
+    request
+        ``_queueadapter`` of a Firework.
+    factors
+        ``wall_time`` and ``memory`` → factor.
+    max_hours
+        Longest time in h that the worker allows.
+
+    Examples
+    --------
+    >>> larger_request({"walltime": "12:00:00", "mem": "4G"},
+    ...                {"wall_time": 3, "memory": 2}, max_hours=24)
+    {'walltime': '24:00:00', 'mem': '8G'}
+    """
+    changed = dict(request)
+    time = _TIME.fullmatch(str(request.get("walltime", "")))
+    if time is not None and "wall_time" in factors:
+        hours = int(time["days"] or 0) * 24 + int(time["h"]) + int(time["m"]) / 60
+        minutes = round(min(hours * factors["wall_time"], max_hours) * 60)
+        changed["walltime"] = f"{minutes // 60:02d}:{minutes % 60:02d}:00"
+    memory = _MEMORY.fullmatch(str(request.get("mem", "")))
+    if memory is not None and "memory" in factors:
+        changed["mem"] = (
+            f"{round(int(memory['number']) * factors['memory'])}" + (memory["unit"])
+        )
+    return changed
+
+
+_POLICY, _SIGNATURES = "failure_policy.yaml", "failure_signatures.yaml"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """
+    What a failed calculation left behind, whatever the code.
+
+    Parameters
+    ----------
+    error
+        The exception that ended it, if one did.
+    messages
+        Class and message of exceptions of which only the text is left.
+    corrections
+        What custodian noticed and changed, in order.
+    last_lines
+        Last lines of what the code and its launcher printed.
+    problems
+        What is wrong with outputs that could be read.
+    """
+
+    error: BaseException | None = None
+    messages: tuple[str, ...] = ()
+    corrections: tuple[Correction, ...] = ()
+    last_lines: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+
+    @property
+    def decisive(self) -> tuple[Correction, ...]:
+        """Return what custodian could not correct, or else what it corrected last."""
+        helpless = tuple(one for one in self.corrections if not one.actions)
+        return helpless or self.corrections[-1:]
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """A class with the sign by which it was recognised."""
+
+    failure_class: FailureClass
+    reason: str
+    handler: str | None = None
+
+
+def classify(
+    evidence: Evidence, signatures: Sequence[Signature] | None = None
+) -> Diagnosis:
+    """
+    Find the class of a failure: the first signature that matches decides.
+
+    Parameters
+    ----------
+    evidence
+        What the failure left behind.
+    signatures
+        In order; the project's own by default.
+
+    Returns
+    -------
+    Diagnosis
+        Of class unknown where nothing matches.
+
+    Examples
+    --------
+    >>> classify(Evidence(last_lines=("slurmstepd: Detected 1 oom_kill event",)))
+    Diagnosis(failure_class=<FailureClass.OUT_OF_MEMORY: 'out of memory'>, \
+reason='slurmstepd: Detected 1 oom_kill event', handler=None)
+    """
+    texts = {
+        Source.CUSTODIAN: [_correction_text(one) for one in evidence.decisive],
+        Source.EXCEPTION: [*_exception_texts(evidence.error), *evidence.messages],
+        Source.OUTPUT: list(evidence.last_lines),
+        Source.RESULT: list(evidence.problems),
+    }
+    handler = evidence.decisive[0].handler if evidence.decisive else None
+    for signature in known_signatures() if signatures is None else signatures:
+        pattern = re.compile(signature.pattern, re.IGNORECASE)
+        for text in texts[signature.source]:
+            if pattern.search(text):
+                return Diagnosis(signature.failure_class, text, handler)
+    reasons = [text for found in texts.values() for text in found]
+    return Diagnosis(
+        FailureClass.UNKNOWN, reasons[0] if reasons else "it left no trace", handler
+    )
+
+
+def next_action(
+    history: Sequence[FailureDoc], policy: FailurePolicy | None = None
+) -> NextAction:
+    """
+    Decide what is done after the last of some failures of one calculation.
+
+    Parameters
+    ----------
+    history
+        Failed attempts of the calculation, in order.
+    policy
+        The project's own by default.
+
+    Returns
+    -------
+    NextAction
+        With all settings that differ from the first attempt.
+
+    Raises
+    ------
+    ValueError
+        If nothing failed.
+    """
+    if not history:
+        raise ValueError("without a failure there is nothing to decide")
+    rules = known_policy() if policy is None else policy
+    last = history[-1].failure_class
+    rule = rules.rule(last)
+    remedies = _remedies(history, rules)
+    times = sum(one.failure_class == last for one in history)
+    spent = sum(one.seconds for one in history)
+    if times > len(rule.remedies):
+        verb = Verb.KEEP if rule.afterwards == "keep" else Verb.GIVE_UP
+        return NextAction(verb=verb, reason=_used_up(last, times))
+    if len(history) >= rules.max_attempts:
+        reason = f"{len(history)} attempts failed, which is the limit"
+        return NextAction(verb=Verb.GIVE_UP, reason=reason)
+    if rules.max_seconds is not None and spent >= rules.max_seconds:
+        reason = f"{spent:.0f} s are spent of {rules.max_seconds:.0f} s"
+        return NextAction(verb=Verb.GIVE_UP, reason=reason)
+    remedy = rule.remedies[times - 1]
+    return NextAction(
+        verb=Verb.REPEAT,
+        reason=f"{last}: remedy {times} of {len(rule.remedies)}",
+        start=remedy.start,
+        settings=_merged(one.settings for one in remedies),
+        resources=_largest(one.resources for one in remedies),
+    )
+
+
+def _used_up(last: FailureClass, times: int) -> str:
+    again = f"it happened {times} times" if times > 1 else "trying again is no use"
+    return f"{last}: {again}"
+
+
+def _remedies(
+    history: Sequence[FailureDoc], policy: FailurePolicy
+) -> tuple[Remedy, ...]:
+    """Return the remedies that were taken after each failure, the last one included."""
+    taken, seen = [], dict.fromkeys(FailureClass, 0)
+    for failure in history:
+        remedies = policy.rule(failure.failure_class).remedies
+        if seen[failure.failure_class] < len(remedies):
+            taken.append(remedies[seen[failure.failure_class]])
+        seen[failure.failure_class] += 1
+    return tuple(taken)
+
+
+def _merged(
+    changes: Iterable[Mapping[str, Mapping[str, Any]]],
+) -> dict[str, dict[str, Any]]:
+    """Join settings of each code; what comes later wins."""
+    joined: dict[str, dict[str, Any]] = {}
+    for change in changes:
+        for code, settings in change.items():
+            joined.setdefault(code, {}).update(settings)
+    return joined
+
+
+def _largest(changes: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    largest: dict[str, float] = {}
+    for change in changes:
+        for name, factor in change.items():
+            largest[name] = max(factor, largest.get(name, 0.0))
+    return largest
+
+
+def _correction_text(correction: Correction) -> str:
+    return f"{correction.handler}: {list(correction.errors)}"
+
+
+def _exception_texts(error: BaseException | None) -> list[str]:
+    """Return class and message of an exception and of its causes, innermost first."""
+    texts: list[str] = []
+    while error is not None:
+        texts.append(f"{type(error).__name__}: {error}")
+        error = error.__cause__ or error.__context__
+    return texts[::-1]
+
+
+@lru_cache(maxsize=1)
+def known_policy() -> FailurePolicy:
+    """Return the policy that ships with the project."""
+    return read_policy(_shipped(_POLICY), _POLICY)
+
+
+@lru_cache(maxsize=1)
+def known_signatures() -> tuple[Signature, ...]:
+    """Return the signatures that ship with the project."""
+    return tuple(
+        Signature.model_validate(one) for one in yaml.safe_load(_shipped(_SIGNATURES))
+    )
+
+
+def read_policy(text: str, name: str) -> FailurePolicy:
+    """
+    Read a policy.
+
+    Parameters
+    ----------
+    text
+        YAML.
+    name
+        Name of the file, for errors.
+
+    Raises
+    ------
+    ConfigurationError
+        If it is not one; names the first wrong field.
+    """
+    try:
+        return FailurePolicy.model_validate(yaml.safe_load(text))
+    except ValidationError as err:
+        first = err.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise ConfigurationError(
+            ": ".join(part for part in (name, field, first["msg"]) if part)
+        ) from err
+
+
+def _shipped(name: str) -> str:
+    return (files("hts_battery.flows") / "data" / name).read_text("utf-8")
+
+
+def corrections_from_log(log: Sequence[Mapping[str, Any]]) -> tuple[Correction, ...]:
+    """
+    Read what custodian noticed and changed from its own log.
+
+    Parameters
+    ----------
+    log
+        Content of custodian.json, undecoded: one entry a job.
+    """
+    return tuple(
+        Correction(
+            handler=_handler_name(one.get("handler")),
+            errors=tuple(str(error) for error in one.get("errors") or ()),
+            actions=tuple(one["actions"]) if one.get("actions") else None,
+        )
+        for entry in log
+        for one in entry.get("corrections") or ()
+    )
+
+
+def _handler_name(handler: object) -> str:
+    if isinstance(handler, Mapping):
+        return str(handler.get("@class", "unknown handler"))
+    return type(handler).__name__ if handler is not None else "unknown handler"
+
+
+def last_lines(paths: Iterable[Path], *, limit: int = 10) -> tuple[str, ...]:
+    """
+    Return the last lines of some files that are there, empty lines left out.
+
+    Parameters
+    ----------
+    paths
+        Text files; what is missing is skipped.
+    limit
+        Lines of each file.
+    """
+    found: list[str] = []
+    for path in paths:
+        if not path.is_file():
+            continue
+        with path.open("rb") as file:
+            file.seek(0, 2)
+            file.seek(max(0, file.tell() - 200 * limit))
+            text = file.read().decode("utf-8", errors="replace")
+        found += [line.strip() for line in text.splitlines() if line.strip()][-limit:]
+    return tuple(found)

@@ -1,0 +1,257 @@
+"""
+The life of launch folders: what is kept, packed and deleted, and when.
+
+:func:`decide` is pure: rule, files and what the job store says give the actions.
+:func:`tidy` takes them, and can be killed anywhere: deciding again gives what is left.
+Nothing is deleted before the output of the job, or of the same calculation done again,
+is in the store.
+"""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+from contextlib import suppress
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from hts_battery.connections.records.launch_marks import MARK, mark_of
+from hts_battery.schemas.launch import (
+    LaunchAction,
+    LaunchFile,
+    LaunchMark,
+    LaunchRule,
+    LaunchState,
+    LaunchVerb,
+)
+from hts_battery.vasp_standin import VASP_MARK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from maggma.core import Store
+
+_PACKED, _PART = ".gz", ".part"
+_SUCCEEDED = "successful"
+_FIELDS = (
+    "uuid",
+    "index",
+    "metadata.step",
+    "metadata.ordering_id",
+    "metadata.final",
+    "output.state",
+    "output.run.step",
+    "output.run.converged",
+)
+
+
+@lru_cache(maxsize=1)
+def launch_rules() -> tuple[LaunchRule, ...]:
+    """Return the rules of the engines, in the order in which they are tried."""
+    resource = files("hts_battery.flows") / "data" / "launch_rules.yaml"
+    rows = yaml.safe_load(resource.read_text("utf-8"))
+    return tuple(LaunchRule.model_validate(row) for row in rows)
+
+
+def rule_of(engine: str | None) -> LaunchRule:
+    """
+    Return the rule of an engine.
+
+    Examples
+    --------
+    >>> rule_of("rehearsal:vasp-mp-gga").engine, rule_of("chgnet").keep
+    ('vasp-*', ())
+    """
+    name = (engine or "").removeprefix(f"{VASP_MARK}:")
+    return next(one for one in launch_rules() if fnmatchcase(name, one.engine))
+
+
+def decide(
+    found: Sequence[LaunchFile], state: LaunchState, rule: LaunchRule
+) -> tuple[LaunchAction, ...]:
+    """
+    Say what is done with the files of a launch folder.
+
+    Parameters
+    ----------
+    found
+        Its files.
+    state
+        What the store says of its job.
+    rule
+        Rule of its engine.
+
+    Examples
+    --------
+    >>> wavecar = LaunchFile(name="WAVECAR", size=10)
+    >>> decide([wavecar], LaunchState.STORED, rule_of("vasp-mp-gga"))[0].verb
+    <LaunchVerb.DELETE: 'delete'>
+    >>> decide([wavecar], LaunchState.ABSENT, rule_of("vasp-mp-gga"))
+    ()
+    """
+    if state is LaunchState.ABSENT:
+        return ()
+    keep = {
+        LaunchState.STORED: rule.keep,
+        LaunchState.FAILED: rule.restart,
+        LaunchState.SUPERSEDED: (),
+    }[state]
+    compress = rule.compress if state is LaunchState.STORED else ()
+    kept = {one.name for one in found if _matches(one.name, keep)}
+    if kept:
+        kept.add(MARK)
+    actions = []
+    for one in found:
+        if one.name not in kept:
+            verb = LaunchVerb.DELETE
+        elif _matches(one.name, compress) and not one.name.endswith(_PACKED):
+            verb = LaunchVerb.COMPRESS
+        else:
+            continue
+        actions.append(LaunchAction(verb=verb, name=one.name, size=one.size))
+    # The mark goes last: what is left after a kill still says whose it is.
+    return tuple(sorted(actions, key=lambda action: action.name == MARK))
+
+
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    # What was being packed when a process died is neither file nor archive.
+    plain = name.removesuffix(_PACKED)
+    return any(fnmatchcase(plain, pattern) for pattern in patterns)
+
+
+def state_of(mark: LaunchMark, tasks: Store) -> LaunchState:
+    """
+    Ask the store what became of the job of a folder.
+
+    Parameters
+    ----------
+    mark
+        Which job it is.
+    tasks
+        Store of outputs.
+    """
+    own = tasks.query_one(
+        {"uuid": mark.uuid, "index": mark.index}, properties=list(_FIELDS)
+    )
+    if own is not None and _succeeded(own):
+        return LaunchState.STORED
+    again = {"uuid": mark.uuid, "index": {"$gt": mark.index}}
+    if any(map(_succeeded, tasks.query(again, properties=list(_FIELDS)))):
+        return LaunchState.SUPERSEDED
+    if mark.content_key is not None and any(
+        _succeeded(other) and _same_calculation(other, mark, own)
+        for other in tasks.query(
+            {"metadata.content_key": mark.content_key}, properties=list(_FIELDS)
+        )
+    ):
+        return LaunchState.SUPERSEDED
+    return LaunchState.ABSENT if own is None else LaunchState.FAILED
+
+
+def _succeeded(task: Mapping[str, Any]) -> bool:
+    output = task.get("output")
+    if not isinstance(output, dict) or "state" not in output:
+        return True  # not a calculation: being stored is all it can be
+    run = output.get("run") or {}
+    return output["state"] == _SUCCEEDED and run.get("converged") is not False
+
+
+def _same_calculation(
+    other: Mapping[str, Any], mark: LaunchMark, own: Mapping[str, Any] | None
+) -> bool:
+    metadata = other["metadata"]
+    if (metadata.get("step"), metadata.get("ordering_id")) != (
+        mark.step,
+        mark.ordering_id,
+    ):
+        return False
+    # An engine of several calculations has several jobs of one step. One that left no
+    # document could be any of them: then all of them must be done.
+    if own is None:
+        return metadata.get("final") is not False
+    return _run_step(other) == _run_step(own)
+
+
+def _run_step(task: Mapping[str, Any]) -> str | None:
+    output = task.get("output")
+    run = output.get("run") if isinstance(output, dict) else None
+    return (run or {}).get("step")
+
+
+def marked_folders(folder: Path) -> Iterator[tuple[Path, LaunchMark]]:
+    """Yield the launch folders below a folder that say whose they are."""
+    for path in sorted(folder.rglob(MARK)):
+        mark = mark_of(path.parent)
+        if mark is not None:
+            yield path.parent, mark
+
+
+def tidy(
+    folder: Path, tasks: Store, *, dry_run: bool = False
+) -> list[tuple[Path, LaunchAction]]:
+    """
+    Do with the launch folders below a folder what their rules say.
+
+    No process may still run in them.
+
+    Parameters
+    ----------
+    folder
+        One launch folder, or one that holds several.
+    tasks
+        Store of outputs.
+    dry_run
+        Only say what would be done.
+
+    Returns
+    -------
+    list
+        Launch folder and action, in the order in which they are done.
+    """
+    done = []
+    marked = list(marked_folders(folder))
+    for launch, mark in marked:
+        inner = {one for one, _ in marked if launch in one.parents}
+        found = [
+            LaunchFile(name=str(path.relative_to(launch)), size=path.lstat().st_size)
+            for path in sorted(launch.rglob("*"))
+            if (path.is_file() or path.is_symlink()) and inner.isdisjoint(path.parents)
+        ]
+        if [one.name for one in found] == [MARK]:
+            state = LaunchState.SUPERSEDED  # nothing in it to lose, nothing to ask
+        else:
+            state = state_of(mark, tasks)
+        for action in decide(found, state, rule_of(mark.engine)):
+            if not dry_run:
+                _do(launch, action)
+            done.append((launch, action))
+    if not dry_run:
+        _remove_empty(folder)
+    return done
+
+
+def _do(launch: Path, action: LaunchAction) -> None:
+    path = launch / action.name
+    if action.verb is LaunchVerb.DELETE:
+        path.unlink(missing_ok=True)
+        return
+    packed = path.with_name(path.name + _PACKED)
+    part = path.with_name(packed.name + _PART)
+    # The archive is whole before it has its name, and the file goes after that.
+    with path.open("rb") as source, gzip.open(part, "wb") as target:
+        shutil.copyfileobj(source, target)
+    part.replace(packed)
+    path.unlink()
+
+
+def _remove_empty(folder: Path) -> None:
+    """Remove a folder and those below it, as far as they hold no file."""
+    below = sorted((path for path in folder.rglob("*") if path.is_dir()), reverse=True)
+    for path in (*below, folder):
+        with suppress(OSError):  # it holds files
+            path.rmdir()

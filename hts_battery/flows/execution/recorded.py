@@ -1,0 +1,410 @@
+"""Jobs that write themselves into the execution record as they start and end."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import AbstractContextManager, contextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jobflow import Flow, Job, Response
+from monty.json import jsanitize
+from pydantic import ValidationError
+
+from hts_battery.connections.database.clients import translated_outages
+from hts_battery.connections.database.retries import Patience, allocation_end
+from hts_battery.connections.processes import host_name, process_identity
+from hts_battery.connections.records.executions import ExecutionRecord, described_error
+from hts_battery.connections.records.launch_marks import mark_of, write_mark
+from hts_battery.errors import CalculationError, DatabaseOutageError, StoreError
+from hts_battery.flows.execution.spool import (
+    RESPONSE_FIELD,
+    SPOOL,
+    HeldStore,
+    ingest,
+    spool,
+    store_output,
+)
+from hts_battery.flows.execution.versions import refuse_other_versions
+from hts_battery.schemas.failure import FailureDoc
+from hts_battery.schemas.launch import LaunchMark
+from hts_battery.schemas.recovery import ResponseKind
+from hts_battery.settings import get_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from jobflow import JobStore
+
+    from hts_battery.schemas.recovery import SpooledOutput
+
+    Failure = dict[str, Any]
+    """Step, ordering_id, n_orderings, error_class, error_message and traceback of a
+    failed job; failure_class and evidence where its program said more."""
+    from collections.abc import Mapping
+
+FIREWORK_FILE = "FW.json"
+LOST_FIELD = "hts_lost"
+"""Where a launch that was lost says in its action's ``stored_data`` how."""
+
+
+@dataclass(frozen=True)
+class EarlierLaunch:
+    """
+    A launch of the same Firework that ended before this one began.
+
+    Parameters
+    ----------
+    folder
+        Its launch folder, as it was called where it ran.
+    failure
+        How it was lost, if it was.
+    """
+
+    folder: Path
+    failure: FailureDoc | None = None
+
+    def ran(self, uuid: str) -> bool:
+        """Say whether its folder can be seen from here and is that of a job."""
+        mark = mark_of(self.folder)
+        return mark is not None and mark.uuid == uuid
+
+
+def earlier_launches(folder: Path) -> tuple[EarlierLaunch, ...]:
+    """
+    Read the earlier launches of the Firework that runs in a folder, the last one last.
+
+    Parameters
+    ----------
+    folder
+        Launch folder of the rocket.
+
+    Returns
+    -------
+    tuple of EarlierLaunch
+        Empty where no Firework runs there, or this is its first launch.
+    """
+    try:
+        content = json.loads((folder / FIREWORK_FILE).read_text("utf-8"))
+    except (OSError, ValueError):
+        return ()
+    launches = sorted(
+        content.get("archived_launches") or (), key=lambda one: one["launch_id"]
+    )
+    return tuple(
+        EarlierLaunch(Path(one["launch_dir"]), loss_of(one)) for one in launches
+    )
+
+
+def loss_of(launch: Mapping[str, Any]) -> FailureDoc | None:
+    """
+    Read how a launch was lost.
+
+    Parameters
+    ----------
+    launch
+        Document of the launch.
+
+    Returns
+    -------
+    FailureDoc or None
+        None if it was not lost, or nobody wrote down how.
+    """
+    stored = (launch.get("action") or {}).get("stored_data") or {}
+    try:
+        return FailureDoc.model_validate(stored.get(LOST_FIELD))
+    except ValidationError:
+        return None
+
+
+@dataclass
+class Watch:
+    """
+    What the one who runs jobs in this process learns of them.
+
+    Parameters
+    ----------
+    on_failure
+        Told of each job that raised an error of its own.
+    """
+
+    on_failure: Callable[[Failure], None] = lambda _failure: None
+    outages: list[StoreError] = field(default_factory=list)
+    """Errors of the database or the record: nobody's calculation failed."""
+    own_folders: bool = False
+    """Whether each job runs in a folder of its own, to be marked as the job's."""
+
+
+PRERELAX_STEP = "prerelax"
+_FIREWORK = "fw_id"  # jobflow puts it into the metadata of a job that a rocket runs
+_QUEUE_VARIABLES = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID")
+_watch: ContextVar[Watch | None] = ContextVar("watch", default=None)
+_patience: ContextVar[Patience | None] = ContextVar("patience", default=None)
+
+
+@contextmanager
+def watched(watch: Watch) -> Iterator[None]:
+    """Let the recorded jobs of this block report to a watch."""
+    token = _watch.set(watch)
+    try:
+        yield
+    finally:
+        _watch.reset(token)
+
+
+class RecordedJob(Job):
+    """
+    A jobflow job whose every execution is recorded on disk.
+
+    Only ``run`` differs from :class:`jobflow.Job`: whatever runs the job (a local
+    loop, a FireWorks rocket, jobflow-remote) leaves a line when it starts and one
+    when it ends, and the jobs it makes on the node are recorded too. The folder
+    comes from the settings of the machine that runs the job, because the machine
+    that submitted it may have another file system. A job that was submitted with
+    other versions of packages than there are here is refused.
+
+    What a finished job returned is not lost because the database is away: its output
+    is kept in the launch folder (:mod:`hts_battery.flows.execution.spool`). A rocket
+    waits for the database for a while. The same Firework run again takes an output that
+    is there, unless the job had made more jobs, which are not kept.
+    """
+
+    def run(
+        self,
+        store: JobStore,
+        job_dir: Path = None,  # type: ignore[assignment] # noqa: RUF013 - jobflow's own
+    ) -> Response[Any]:
+        """
+        Run the job between its two lines in the execution record.
+
+        Raises
+        ------
+        VersionSkewError
+            If a package differs from the one that the job was submitted with.
+        DatabaseOutageError
+            If the database went away; where a watch is kept, the flow is stopped
+            instead.
+        """
+        watch = _watch.get()
+        folder = None
+        if self._has_own_folder(watch):
+            folder = Path.cwd()
+            write_mark(folder, self._mark())
+        try:
+            with self._waiting():
+                response = self._reused(store, folder)
+                if response is None:
+                    response = self._run_recorded(store, job_dir, folder)
+        except StoreError as err:
+            if watch is None:
+                raise
+            watch.outages.append(err)
+            # Whatever would come next has nowhere to put its result.
+            return Response(stop_jobflow=True)
+        except Exception as err:
+            if watch is not None:
+                watch.on_failure(self._failure(err))
+            raise
+        _record_made(response)
+        return response
+
+    def as_dict(self) -> dict[str, Any]:
+        """
+        Return the job as plain values, the options of its maker too.
+
+        FireWorks makes a text of whatever is left that is none, and the node could not
+        make a maker of that.
+        """
+        found: dict[str, Any] = jsanitize(
+            super().as_dict(), strict=True, enum_values=True
+        )
+        return found
+
+    def resolve_args(self, store: JobStore, *args: Any, **kwargs: Any) -> Job:  # noqa: ANN401 - jobflow's own
+        """Fetch the outputs that the job refers to; a rocket waits for the database."""
+        resolve = super().resolve_args
+        return self._patience().attempt(lambda: resolve(store, *args, **kwargs))
+
+    def _has_own_folder(self, watch: Watch | None) -> bool:
+        return self._in_rocket if watch is None else watch.own_folders
+
+    @property
+    def _in_rocket(self) -> bool:
+        return _FIREWORK in self.metadata and _watch.get() is None
+
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        """Be patient in a rocket; jobs that its job runs share its patience."""
+        if not self._in_rocket:
+            yield
+            return
+        limit = Patience(get_settings().outage_patience, end=allocation_end())
+        token = _patience.set(limit)
+        try:
+            yield
+        finally:
+            _patience.reset(token)
+
+    @staticmethod
+    def _patience() -> Patience:
+        # Whoever sits before a local run sees the outage and starts it again.
+        return _patience.get() or Patience(0)
+
+    def _run_recorded(
+        self, store: JobStore, job_dir: Path | None, folder: Path | None
+    ) -> Response[Any]:
+        uri = _uri(store)
+        kept: tuple[SpooledOutput, Path] | None = None
+        with self._recorded():
+            refuse_other_versions(self.metadata.get("versions", {}))
+            held = HeldStore(store, self.uuid)
+            with translated_outages(uri, f"running {self.name}"):
+                response = super().run(held, job_dir)  # type: ignore[arg-type] # as its caller
+                output = held.output(response)
+                kept = self._stored_or_kept(output, store, folder)
+        if kept is not None:
+            self._deliver(*kept, store)
+        return response
+
+    def _recorded(self, *, reused: bool = False) -> AbstractContextManager[object]:
+        return ExecutionRecord(get_settings().execution_folder).execution(
+            job_uuid=self.uuid,
+            name=self.name,
+            candidate_id=self.metadata.get("candidate_id"),
+            content_key=self.metadata.get("content_key"),
+            step=self.metadata.get("step"),
+            ordering_id=self.metadata.get("ordering_id"),
+            reused=reused,
+        )
+
+    def _stored_or_kept(
+        self, output: SpooledOutput, store: JobStore, folder: Path | None
+    ) -> tuple[SpooledOutput, Path] | None:
+        """Store an output; where the database is away, keep it and return where."""
+        try:
+            with translated_outages(_uri(store), f"storing {self.name}"):
+                store_output(output, store)
+        except DatabaseOutageError as err:
+            if folder is not None:
+                try:
+                    return output, spool(output, folder)
+                except OSError as full:
+                    err.add_note(f"its output could not be kept in {folder}: {full}")
+            self._patience().attempt(lambda: self._store(output, store))
+        return None
+
+    def _deliver(self, output: SpooledOutput, path: Path, store: JobStore) -> None:
+        """Store what is kept on disk as soon as the database is there."""
+        try:
+            self._patience().attempt(lambda: self._store(output, store))
+        except DatabaseOutageError as err:
+            raise DatabaseOutageError(
+                f"{err}; the job has finished, its output is kept as {path}: "
+                "`hts launchpad recover` stores it, and it is not computed again"
+            ) from None
+        with suppress(OSError):  # the store has it: what stays is found and dropped
+            path.unlink()
+
+    def _store(self, output: SpooledOutput, store: JobStore) -> None:
+        with translated_outages(_uri(store), f"storing {self.name}"):
+            store_output(output, store)
+
+    def _reused(self, store: JobStore, folder: Path | None) -> Response[Any] | None:
+        """Return what an earlier launch of the same Firework had computed, if any."""
+        if folder is None or not self._in_rocket:
+            return None
+        uri = _uri(store)
+        with translated_outages(uri, f"looking for the output of {self.name}"):
+            if not self._patience().attempt(lambda: self._is_stored(store, folder)):
+                return None
+            with self._recorded(reused=True):
+                output = store.get_output(self.uuid, which=self.index, load=True)
+        return Response(output=output)
+
+    def _is_stored(self, store: JobStore, folder: Path) -> bool:
+        for launch in earlier_launches(folder):
+            if launch.ran(self.uuid) and (launch.folder / SPOOL).is_file():
+                ingest(launch.folder, store)
+        found = store.docs_store.query_one(
+            {"uuid": self.uuid, "index": self.index},
+            properties=[f"metadata.{RESPONSE_FIELD}"],
+        )
+        if found is None:
+            return False
+        kind = (found.get("metadata") or {}).get(RESPONSE_FIELD)
+        return bool(kind == ResponseKind.OUTPUT)
+
+    def _mark(self) -> LaunchMark:
+        metadata = self.metadata
+        settings = metadata.get("calculation") or metadata
+        engine = settings.get("engine")
+        if metadata.get("step") == PRERELAX_STEP:
+            engine = (settings.get("prerelax") or {}).get("engine")
+        return LaunchMark(
+            uuid=self.uuid,
+            index=self.index,
+            engine=engine,
+            step=metadata.get("step"),
+            content_key=metadata.get("content_key"),
+            ordering_id=metadata.get("ordering_id"),
+            fw_id=metadata.get(_FIREWORK),
+            host=host_name(),
+            pid=os.getpid(),
+            process=process_identity(os.getpid()),
+            queue_id=next(filter(None, map(os.environ.get, _QUEUE_VARIABLES)), None),
+        )
+
+    def _failure(self, error: Exception) -> Failure:
+        failure: Failure = {
+            "step": self.metadata.get("step"),
+            "ordering_id": self.metadata.get("ordering_id"),
+            "n_orderings": self.metadata.get("n_orderings"),
+            **described_error(error),
+        }
+        if isinstance(error, CalculationError):
+            failure |= {"failure_class": error.kind, "evidence": error.evidence}
+        return failure
+
+
+def _record_made(response: Response[Any]) -> None:
+    """Record what a job has made on the node."""
+    for made in (response.replace, response.detour, response.addition):
+        if isinstance(made, Flow | Job):  # jobflow has wrapped lists by now
+            recorded(made)
+
+
+def _uri(store: JobStore) -> str:
+    return str(getattr(store.docs_store, "uri", ""))
+
+
+def recorded(flow: Flow | Job) -> Flow | Job:
+    """
+    Turn every job of a flow into a recorded one, in place.
+
+    Parameters
+    ----------
+    flow
+        A flow, nested or not, or a single job.
+
+    Returns
+    -------
+    Flow or Job
+        The same object.
+    """
+    for job in jobs_of(flow):
+        # References to a job hold its uuid, not the object, but flows and hosts hold
+        # the object itself: changing the class keeps every link as it is.
+        job.__class__ = RecordedJob
+    return flow
+
+
+def jobs_of(flow: Flow | Job) -> Iterator[Job]:
+    """Yield every job of a flow, nested or not; no order is promised."""
+    if isinstance(flow, Job):
+        yield flow
+        return
+    for part in flow.jobs:
+        yield from jobs_of(part)

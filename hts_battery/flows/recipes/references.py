@@ -1,0 +1,404 @@
+"""Energies of competing phases: relaxed with the engine that candidates use."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from hashlib import sha256
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from jobflow import Flow
+from pydantic import ValidationError
+from pymatgen.core import Structure
+
+from hts_battery.errors import ConfigurationError
+from hts_battery.flows.engines.gpaw.engines import GPAWEngine
+from hts_battery.flows.engines.registry import engine
+from hts_battery.flows.execution.recorded import jobs_of, recorded
+from hts_battery.flows.execution.versions import installed_versions
+from hts_battery.schemas.calculation import is_vasp_task, read_task
+from hts_battery.schemas.campaign import content_key
+from hts_battery.schemas.formula import parse_formula
+from hts_battery.schemas.reference import (
+    ReferenceEnergy,
+    ReferenceEnergyFile,
+    mean_oxidation_states,
+)
+from hts_battery.structures.inputs import CHARGE, MOMENT
+from hts_battery.structures.references.library import reference_structure
+from hts_battery.structures.references.relaxed import (
+    drift_problems,
+    relaxation_problems,
+)
+from hts_battery.structures.references.site_properties import (
+    reference_charges,
+    reference_moments,
+)
+from hts_battery.thermo.vasp_schemes import vasp_scheme
+from hts_battery.thermo.vasp_tasks import oxide_type_of, vasp_task_energy
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+    from pathlib import Path
+
+    from jobflow import Maker
+
+    from hts_battery.schemas.campaign import PrerelaxSpec, RelaxationSpec
+    from hts_battery.schemas.energy import ComparableEnergy
+    from hts_battery.schemas.reference import ReferencePhase
+
+REFERENCE_STEP = "reference"
+_PROVENANCE = ("atomate2", "ase", "torch", "pymatgen")
+_SYMPREC = 0.1
+
+
+def structure_digest(structure: Structure) -> str:
+    """
+    Digest a structure as the library gives it, to see when it was changed.
+
+    Lengths and coordinates are rounded to 1e-5 before they are digested, so that two
+    builds of a mathematics library agree.
+    """
+    # Adding 0.0 turns -0.0 into 0.0; the second modulus turns a rounded 1.0 into 0.0.
+    content = {
+        "lattice": (structure.lattice.matrix.round(5) + 0.0).tolist(),
+        "sites": [
+            [site.species_string, *((site.frac_coords % 1).round(5) % 1).tolist()]
+            for site in structure
+        ],
+    }
+    return sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+
+def reference_key(
+    phase: ReferencePhase,
+    engine_name: str,
+    relaxation: RelaxationSpec,
+    *,
+    start: Structure | None = None,
+) -> str:
+    """
+    Content key of the relaxation of one phase.
+
+    Parameters
+    ----------
+    phase
+        The phase.
+    engine_name
+        Name of the engine.
+    relaxation
+        Settings.
+    start
+        Where it begins; the structure of the library unless another is given.
+    """
+    calculation = {
+        "engine": engine_name,
+        "relaxation": relaxation.model_dump(mode="json"),
+        "start": structure_digest(start or reference_structure(phase)),
+    }
+    return content_key(phase.phase_id, calculation)
+
+
+def reference_flow(
+    phase: ReferencePhase,
+    engine_name: str,
+    relaxation: RelaxationSpec,
+    *,
+    start: Structure | None = None,
+    relax_maker: Maker | None = None,
+) -> Flow:
+    """
+    Make the flow that relaxes one competing phase.
+
+    Parameters
+    ----------
+    phase
+        The phase.
+    engine_name
+        Name of the engine.
+    relaxation
+        Settings, the same as for candidates.
+    start
+        Where it begins: atoms in the order of the library, whose structure it is
+        unless another is given, such as one relaxed with a cheaper engine.
+    relax_maker
+        The engine's own maker unless another is given.
+    """
+    maker = relax_maker or engine(engine_name).relax_maker(relaxation)
+    job = maker.make(_started(phase, engine_name, start))
+    flow = Flow([job], output=job.output, name=f"reference {phase.phase_id}")
+    flow.update_metadata(
+        {
+            "step": REFERENCE_STEP,
+            "phase_id": phase.phase_id,
+            "engine": engine_name,
+            "content_key": reference_key(phase, engine_name, relaxation, start=start),
+        }
+    )
+    # Not its calculations on the way, where an engine takes several.
+    for one in jobs_of(flow):
+        one.update_metadata({"final": one.uuid == flow.output.uuid}, dynamic=True)
+    recorded(flow)
+    return flow
+
+
+def _started(
+    phase: ReferencePhase, engine_name: str, start: Structure | None
+) -> Structure:
+    """Return where it begins, with the moments or charges that the engine takes."""
+    start = reference_structure(phase) if start is None else start.copy()
+    chosen = engine(engine_name)
+    moments = reference_moments(phase) if chosen.magmom else None
+    if moments is not None:
+        start.add_site_property(MOMENT, list(moments))
+    if chosen.charge:
+        start.add_site_property(CHARGE, list(reference_charges(phase)))
+    return start
+
+
+def reference_energy(
+    phase: ReferencePhase, output: Mapping[str, Any] | None, engine_name: str
+) -> ReferenceEnergy:
+    """
+    Write down the outcome of one relaxation.
+
+    Parameters
+    ----------
+    phase
+        The phase.
+    output
+        Output of its job as stored; null where the job failed.
+    engine_name
+        Name of the engine.
+    """
+    start = reference_structure(phase)
+    common: dict[str, Any] = {
+        "phase_id": phase.phase_id,
+        "formula": phase.formula,
+        "engine": engine_name,
+        "n_atoms": len(start),
+        "start_digest": structure_digest(start),
+    }
+    if output is None:
+        return ReferenceEnergy(
+            **common,
+            versions=package_versions(engine_name),
+            energy_per_atom=None,
+            converged=False,
+            rejected="the job failed",
+        )
+    found = read_task(output, engine_name)
+    relaxed = Structure.from_dict(dict(found.structure))
+    reason, comparable = found.failure, None
+    # The potential of the stand-in knows ions: metals collapse in a rehearsal.
+    if reason is None and not found.rehearsal:
+        asked = drift_problems if engine(engine_name).rough else relaxation_problems
+        reason = "; ".join(asked(phase, relaxed)) or None
+    if reason is None and is_vasp_task(output):
+        reason, comparable = _corrected(phase, output, relaxed, engine_name)
+    return ReferenceEnergy(
+        **common,
+        **_labelled(found.calculator, engine_name),
+        energy_per_atom=found.energy / len(relaxed),
+        converged=found.failure is None,
+        n_steps=found.n_steps,
+        max_force=found.max_force,
+        space_group_number=relaxed.get_space_group_info(symprec=_SYMPREC)[1],
+        volume_per_atom=relaxed.volume / len(relaxed),
+        structure=relaxed.as_dict(),
+        comparable=comparable,
+        rejected=reason,
+    )
+
+
+def _corrected(
+    phase: ReferencePhase,
+    output: Mapping[str, Any],
+    relaxed: Structure,
+    engine_name: str,
+) -> tuple[str | None, ComparableEnergy | None]:
+    """Return why the energy may not be used, or the energy as it enters a hull."""
+    found = vasp_task_energy(
+        f"{engine_name}:{phase.phase_id}",
+        output,
+        relaxed,
+        scheme=vasp_scheme(engine_name),
+        oxidation_states=mean_oxidation_states(phase),
+        oxide_type=oxide_type_of(relaxed),
+    )
+    return (found, None) if isinstance(found, str) else (None, found)
+
+
+def _labelled(calculator: str, engine_name: str) -> dict[str, Any]:
+    """Write down the calculator as the node named it, as candidates do."""
+    versions, label = package_versions(engine_name), None
+    own = f"{engine_name} "
+    if calculator.startswith(own):
+        versions[engine_name] = calculator.removeprefix(own)
+    else:
+        label = calculator
+    return {"versions": versions, "label": label}
+
+
+def package_versions(engine_name: str) -> dict[str, str]:
+    """
+    Versions of the packages that can change an energy of this engine.
+
+    Raises
+    ------
+    ConfigurationError
+        If one that the engine needs is not installed.
+    """
+    chosen = engine(engine_name)
+    versions = {**chosen.versions(), **installed_versions(_PROVENANCE)}
+    if chosen.calculator().startswith(f"{engine_name} "):
+        # As documents of candidates say it, settings included where they matter.
+        versions[engine_name] = chosen.calculator().removeprefix(f"{engine_name} ")
+    return versions
+
+
+def energy_file(
+    energies: Iterable[ReferenceEnergy],
+    engine_name: str,
+    relaxation: RelaxationSpec,
+    *,
+    prerelax: PrerelaxSpec | None = None,
+) -> ReferenceEnergyFile:
+    """
+    Collect energies of one engine with their provenance.
+
+    Parameters
+    ----------
+    energies
+        One a phase.
+    engine_name
+        Name of the engine.
+    relaxation
+        Its settings.
+    prerelax
+        The cheap relaxation whose structures it started from, if it did.
+    """
+    chosen, settings = engine(engine_name), relaxation.model_dump(mode="json")
+    versions = package_versions(engine_name)
+    if prerelax is not None:
+        settings["prerelax"] = prerelax.model_dump(mode="json")
+        versions |= engine(prerelax.engine).versions()
+    if isinstance(chosen, GPAWEngine):
+        settings["gpaw"] = chosen.settings.model_dump(mode="json")
+    return ReferenceEnergyFile(
+        engine=engine_name,
+        settings=settings,
+        versions=versions,
+        created=datetime.now(UTC).replace(microsecond=0),
+        energies=tuple(sorted(energies, key=lambda energy: energy.phase_id)),
+    )
+
+
+def write_energy_file(path: Path, energies: ReferenceEnergyFile) -> None:
+    """Write an energy file, one line per phase so that changes are readable."""
+    head = energies.model_dump(mode="json", exclude={"energies"})
+    rows = [
+        json.dumps(_rounded(energy.model_dump(mode="json")), sort_keys=True)
+        for energy in energies.energies
+    ]
+    text = json.dumps(head, indent=1)[:-2] + ',\n "energies": [\n  '
+    part = path.with_suffix(path.suffix + ".part")
+    part.write_text(text + ",\n  ".join(rows) + "\n ]\n}\n", encoding="utf-8")
+    part.replace(path)
+
+
+def _rounded(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Round floats to 1e-6: below what two machines agree on."""
+    if isinstance(value, float):
+        return round(value, 6)
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    return value
+
+
+def shipped_energies(
+    engine_name: str, *, elements: Collection[str] | None = None
+) -> ReferenceEnergyFile:
+    """
+    Energies that the project computed with an engine and ships.
+
+    Parameters
+    ----------
+    engine_name
+        Name of the engine.
+    elements
+        Only phases made of these; the others are not even checked, which takes most
+        of the time.
+
+    Raises
+    ------
+    ConfigurationError
+        If none are shipped for that engine.
+    """
+    resource = files("hts_battery.flows") / "data" / f"references_{engine_name}.json"
+    if not resource.is_file():
+        raise ConfigurationError(
+            f"no reference energies are shipped for the engine {engine_name}: "
+            f"compute them with `hts references compute --engine {engine_name}`"
+        )
+    text = resource.read_text("utf-8")
+    if elements is None:
+        return ReferenceEnergyFile.model_validate_json(text)
+    content, allowed = json.loads(text), frozenset(elements)
+    content["energies"] = [
+        energy
+        for energy in content["energies"]
+        if allowed.issuperset(parse_formula(energy["formula"]))
+    ]
+    return ReferenceEnergyFile.model_validate(content)
+
+
+def read_energy_file(path: Path) -> ReferenceEnergyFile:
+    """
+    Read a file of reference energies.
+
+    Raises
+    ------
+    ConfigurationError
+        If it cannot be read or is not one; names the first wrong field.
+    """
+    try:
+        content = path.read_text("utf-8")
+    except OSError as err:
+        raise ConfigurationError(f"{path}: {err.strerror}") from err
+    except UnicodeDecodeError as err:
+        raise ConfigurationError(f"{path}: not a text file in UTF-8") from err
+    return _energy_file_of(content, path)
+
+
+def checked_energy_file(content: object, path: Path) -> ReferenceEnergyFile:
+    """
+    Take what a file holds as reference energies.
+
+    Raises
+    ------
+    ConfigurationError
+        If it is none; names the first wrong field.
+    """
+    return _energy_file_of(json.dumps(content), path)
+
+
+def _energy_file_of(text: str, path: Path) -> ReferenceEnergyFile:
+    try:
+        return ReferenceEnergyFile.model_validate_json(text)
+    except ValidationError as err:
+        first = err.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise ConfigurationError(f"{path}: {field}: {first['msg']}") from err
+
+
+def known_energies(engine_name: str) -> dict[str, ReferenceEnergy]:
+    """Shipped energies of an engine by phase id; empty where none are shipped."""
+    try:
+        energies = shipped_energies(engine_name).energies
+    except ConfigurationError:
+        return {}
+    return {energy.phase_id: energy for energy in energies}

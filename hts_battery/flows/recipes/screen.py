@@ -1,0 +1,475 @@
+"""
+The flow of one candidate: what is submitted is one small job.
+
+On the node it orders the candidate and adds the jobs that compute what was ordered::
+
+    order ──┬─ prerelax ─┐        ┌─ relax ── static
+            ├─ prerelax ─┼─ gate ─┼─ relax ── static
+            └─ …        ─┘        └─ …
+
+One row an ordering; ``prerelax`` with its gate and ``static`` only where they are
+switched on. The jobs behind the gate are made by the gate, so a candidate that does
+not pass costs nothing more.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from jobflow import (
+    CURRENT_JOB,
+    Flow,
+    Job,
+    JobConfig,
+    Maker,
+    OnMissing,
+    OutputReference,
+    Response,
+    job,
+)
+from monty.json import MontyDecoder, MontyEncoder
+
+from hts_battery.flows.engines.registry import engine
+from hts_battery.flows.execution.recorded import jobs_of, recorded
+from hts_battery.flows.execution.versions import ORDERING_PACKAGES, installed_versions
+from hts_battery.flows.recipes.cells import candidate_orderings, starting_structure
+from hts_battery.flows.recipes.gate import Threshold, gate_verdict, prerelaxed
+from hts_battery.schemas.campaign import StructureSpec, candidate_key
+from hts_battery.schemas.entropy import EntropyOptions
+from hts_battery.schemas.gate import GateAnswer
+from hts_battery.structures.inputs import calculator_structure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Self
+
+    from hts_battery.flows.recipes.gate import Outcome
+    from hts_battery.schemas.campaign import CampaignSpec, GateSpec
+    from hts_battery.schemas.candidate import CandidateDoc
+    from hts_battery.schemas.gate import HullSnapshot
+    from hts_battery.schemas.structure import OrderedCell
+
+ORDER_STEP = "order"
+PRERELAX_STEP = "prerelax"
+GATE_STEP = "gate"
+RELAX_STEP = "relax"
+STATIC_STEP = "static"
+
+
+class OrderTags(TypedDict):
+    """What the job of an ordered cell says of the job that ordered it."""
+
+    order_uuid: str
+    n_orderings: int
+
+
+@job
+def order_candidate_job(
+    candidate: CandidateDoc,
+    maker_text: str,
+    *,
+    hull: HullSnapshot | None = None,
+    known: Mapping[str, Any] | None = None,
+) -> Response[Any]:
+    """
+    Order a candidate and add the jobs that compute the ordered cells.
+
+    The expensive jobs are made here, on the node, so that submitting a candidate
+    costs one small job whatever the engine and however many orderings.
+
+    Parameters
+    ----------
+    candidate
+        What to order; its chosen species assignment decides the sites.
+    maker_text
+        How it is ordered and computed: a :class:`ScreenMaker` as JSON text, because
+        jobflow and FireWorks walk several times through whatever is not a text.
+    hull
+        Competing phases of its elements, for the gate.
+    known
+        What an earlier run has left: ``finished``, ids of orderings that need nothing
+        more; ``prerelaxed``, ordering id → output of its pre-relaxation;
+        ``released``, whether the operator lets the candidate pass the gate.
+
+    Returns
+    -------
+    Response
+        The ordered cells as output; their calculations as an addition.
+    """
+    known = known or {}
+    maker = ScreenMaker.from_text(maker_text)
+    cells = candidate_orderings(candidate, maker.structure)
+    finished = set(known.get("finished", ()))
+    todo = [cell for cell in cells if cell.ordering_id not in finished]
+    if not todo:
+        return Response(output=list(cells))
+    order: OrderTags = {
+        "order_uuid": CURRENT_JOB.job.uuid,
+        "n_orderings": len(cells),
+    }
+    if maker.prerelax_maker is None:
+        return Response(
+            output=list(cells), addition=maker.calculations(todo, {}, order=order)
+        )
+    outcomes: dict[str, Any] = {
+        name: prerelaxed(output) for name, output in known.get("prerelaxed", {}).items()
+    }
+    jobs = []
+    for cell in todo:
+        if cell.ordering_id not in outcomes:
+            made = maker.prerelax_maker.make(
+                calculator_structure(cell, magmom=False, charge=maker.prerelax_charge)
+            )
+            _tag(made, PRERELAX_STEP, order, cell)
+            maker.route(made, PRERELAX_STEP)
+            jobs.append(made)
+            outcomes[cell.ordering_id] = made.output
+    gate = gate_job(
+        candidate,
+        maker_text,
+        cells=[cell for cell in cells if cell.ordering_id in outcomes],
+        outcomes=outcomes,
+        todo=[cell.ordering_id for cell in todo],
+        hull=hull,
+        released=bool(known.get("released")),
+    )
+    gate.name = GATE_STEP
+    # The jobs behind the gate have steps of their own.
+    gate.update_metadata({"step": GATE_STEP, **order}, dynamic=False)
+    # An ordering whose pre-relaxation failed does not keep the others from passing.
+    gate.config = JobConfig(on_missing_references=OnMissing.NONE)
+    maker.route(gate, GATE_STEP)
+    # What stands behind the gate goes its own ways.
+    gate.config.pass_manager_config = not maker.routing
+    return Response(output=list(cells), addition=Flow([*jobs, gate]))
+
+
+@job
+def gate_job(  # noqa: PLR0913 - each is named by its caller
+    candidate: CandidateDoc,
+    maker_text: str,
+    *,
+    cells: Sequence[OrderedCell],
+    outcomes: Mapping[str, Any],
+    todo: Sequence[str],
+    hull: HullSnapshot | None,
+    released: bool,
+) -> Response[Any]:
+    """
+    Judge the pre-relaxed orderings of a candidate; add their calculations if it passes.
+
+    Parameters
+    ----------
+    candidate
+        The candidate.
+    maker_text
+        How it is computed: a :class:`ScreenMaker` as JSON text.
+    cells
+        Its ordered cells.
+    outcomes
+        Ordering id → output of its pre-relaxation, none where that failed.
+    todo
+        Orderings that are still to be computed.
+    hull
+        Competing phases; without them every candidate passes.
+    released
+        Whether the operator lets the candidate pass.
+
+    Returns
+    -------
+    Response
+        The verdict as output; the calculations as an addition.
+    """
+    maker = ScreenMaker.from_text(maker_text)
+    known = {
+        name: outcome
+        for name, output in outcomes.items()
+        if (outcome := prerelaxed(output)) is not None
+    }
+    threshold = (
+        None
+        if maker.gate is None or hull is None
+        else Threshold(maker.gate, hull, maker.entropy, released)
+    )
+    verdict = gate_verdict(
+        candidate,
+        cells,
+        known,
+        engine=maker.calculation["prerelax"]["engine"],
+        threshold=threshold,
+    )
+    passing = [
+        cell
+        for cell in cells
+        if cell.ordering_id in known and cell.ordering_id in set(todo)
+    ]
+    if verdict.verdict is GateAnswer.GATED or not passing:
+        return Response(output=verdict)
+    tags = CURRENT_JOB.job.metadata
+    order: OrderTags = {
+        "order_uuid": tags["order_uuid"],
+        "n_orderings": tags["n_orderings"],
+    }
+    return Response(
+        output=verdict, addition=maker.calculations(passing, known, order=order)
+    )
+
+
+def _tag(made: Job | Flow, step: str, order: OrderTags, cell: OrderedCell) -> None:
+    made.update_metadata(
+        {
+            "step": step,
+            **order,
+            "ordering_id": cell.ordering_id,
+            "ordering_method": str(cell.method),
+        },
+        dynamic=True,
+    )
+
+
+def _mark_final(made: Sequence[Job | Flow]) -> None:
+    """Mark the one job whose energy counts, that of the last output, and the others."""
+    output = made[-1].output
+    if not isinstance(output, OutputReference):
+        raise TypeError(
+            f"the flow {made[-1].name} must have the output of one of its jobs as "
+            "output, or nobody knows which of its energies counts"
+        )
+    for part in made:
+        for one in jobs_of(part):
+            one.update_metadata({"final": one.uuid == output.uuid}, dynamic=True)
+
+
+@dataclass
+class ScreenMaker(Maker):
+    """
+    Order a candidate, and compute each of its orderings.
+
+    Parameters
+    ----------
+    name
+        Name of the flows this maker produces.
+    structure
+        How the ordered cells are made.
+    prerelax_maker
+        Maker of the cheap relaxation before the gate; none switches both off.
+    gate
+        Threshold in eV/atom and its temperature; none lets every candidate pass.
+    relax_maker
+        Maker of the job or flow that relaxes a structure; none switches it off.
+    static_maker
+        Maker of the job that gives the energy of the relaxed structure; none takes
+        the energy of the relaxation.
+    calculation
+        What is digested, with the candidate, into the content key; stored with the
+        outputs.
+    entropy
+        What is counted in the mixing entropy at the gate.
+    versions
+        Packages with their versions here; a node with others refuses the jobs.
+    magmom
+        Whether the engine takes the starting moments of the cells.
+    charge, prerelax_charge
+        Whether the engine, and that of the pre-relaxation, take formal charges.
+    routing
+        Step → what FireWorks is told of its jobs besides what the order job was told:
+        ``_fworker``, ``_queueadapter``. Empty where jobs go the way of the order job.
+    """
+
+    name: str = "screen"
+    structure: StructureSpec = field(default_factory=StructureSpec)
+    prerelax_maker: Maker | None = None
+    gate: GateSpec | None = None
+    relax_maker: Maker | None = None
+    static_maker: Maker | None = None
+    calculation: dict[str, Any] = field(default_factory=dict)
+    entropy: EntropyOptions = field(default_factory=EntropyOptions)
+    versions: dict[str, str] = field(default_factory=dict)
+    magmom: bool = False
+    charge: bool = False
+    prerelax_charge: bool = False
+    routing: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse a maker that would order candidates and compute nothing."""
+        if self.relax_maker is None and self.static_maker is None:
+            raise ValueError(
+                "a screen needs relax_maker, static_maker or both: one gives the energy"
+            )
+
+    @classmethod
+    def from_campaign(
+        cls,
+        spec: CampaignSpec,
+        *,
+        relax_maker: Maker | None = None,
+        prerelax_maker: Maker | None = None,
+    ) -> Self:
+        """
+        Configure the maker as a campaign says.
+
+        Parameters
+        ----------
+        spec
+            The campaign.
+        relax_maker, prerelax_maker
+            Injected instead of the engines' own makers.
+        """
+        names = [spec.engine]
+        if spec.prerelax is not None:
+            names.append(spec.prerelax.engine)
+            prerelax_maker = prerelax_maker or engine(spec.prerelax.engine).relax_maker(
+                spec.prerelax.relaxation
+            )
+        packages = [name for one in names for name in engine(one).packages]
+        return cls(
+            structure=spec.structure,
+            prerelax_maker=prerelax_maker if spec.prerelax is not None else None,
+            gate=spec.gate,
+            relax_maker=relax_maker or engine(spec.engine).relax_maker(spec.relaxation),
+            calculation=spec.calculation,
+            entropy=spec.entropy,
+            versions=installed_versions([*ORDERING_PACKAGES, *packages]),
+            magmom=engine(spec.engine).magmom,
+            charge=engine(spec.engine).charge,
+            prerelax_charge=spec.prerelax is not None
+            and engine(spec.prerelax.engine).charge,
+        )
+
+    @property
+    def asked(self) -> dict[str, int]:
+        """Method → orderings asked for."""
+        return {str(name): n for name, n in self.structure.n_orderings.items()}
+
+    def route(self, made: Job | Flow, step: str) -> None:
+        """Send a job that is made on the node where its step belongs."""
+        if self.routing:
+            # The current job hands nothing on by itself, see make().
+            inherited = CURRENT_JOB.job.config.manager_config
+            for one in jobs_of(made):
+                one.config.manager_config = {**inherited, **self.routing.get(step, {})}
+
+    def to_text(self) -> str:
+        """Write the maker as the JSON text that travels with its jobs."""
+        return json.dumps(self, cls=MontyEncoder)
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """Read what :meth:`to_text` wrote, its makers included."""
+        maker: Self = json.loads(text, cls=MontyDecoder)
+        return maker
+
+    def make(  # noqa: PLR0913 - each is named by its caller
+        self,
+        candidate: CandidateDoc,
+        *,
+        hull: HullSnapshot | None = None,
+        finished: Iterable[str] = (),
+        prerelax_uuids: Mapping[str, str] | None = None,
+        released: bool = False,
+        uuid: str | None = None,
+        maker_text: str | None = None,
+    ) -> Flow:
+        """
+        Make the flow of one candidate, every job tagged and recorded.
+
+        Parameters
+        ----------
+        candidate
+            The candidate to screen.
+        hull
+            Competing phases of its elements, where there is a gate.
+        finished
+            Orderings of an earlier run that need nothing more.
+        prerelax_uuids
+            Ordering id → job whose stored output is its pre-relaxation.
+        released
+            Whether the operator lets it pass the gate.
+        uuid
+            Uuid of the order job; a new one by default.
+        maker_text
+            What :meth:`to_text` returns, where it is written once for many candidates.
+
+        Returns
+        -------
+        Flow
+            One job; the others are made on the node and carry the same tags.
+        """
+        if self.gate is not None and hull is None:
+            raise ValueError(
+                f"{candidate.formula}: a gate needs competing phases to compare with"
+            )
+        known = {
+            "finished": sorted(finished),
+            "prerelaxed": {
+                name: OutputReference(uuid)
+                for name, uuid in sorted((prerelax_uuids or {}).items())
+            },
+            "released": released,
+        }
+        order: Job = order_candidate_job(
+            candidate, maker_text or self.to_text(), hull=hull, known=known
+        )
+        if uuid is not None:
+            order.set_uuid(uuid)
+        order.name = ORDER_STEP
+        order.config.pass_manager_config = not self.routing
+        flow = Flow(
+            [order], output=order.output, name=f"{self.name} {candidate.formula}"
+        )
+        flow.update_metadata(
+            {
+                "candidate_id": candidate.candidate_id,
+                "content_key": candidate_key(candidate, self.calculation),
+                "calculation": self.calculation,
+                "versions": self.versions,
+            },
+            dynamic=True,
+        )
+        # Not dynamic: the jobs made on the node have steps of their own.
+        order.update_metadata({"step": ORDER_STEP, "asked": self.asked}, dynamic=False)
+        recorded(flow)
+        return flow
+
+    def calculations(
+        self,
+        cells: Sequence[OrderedCell],
+        outcomes: Mapping[str, Outcome],
+        *,
+        order: OrderTags,
+    ) -> Flow:
+        """
+        Make, on the node, the jobs that compute ordered cells.
+
+        Parameters
+        ----------
+        cells
+            The cells.
+        outcomes
+            Ordering id → pre-relaxation whose structure is the start instead.
+        order
+            Job that ordered them, and how many it made.
+        """
+        flows: list[Job | Flow] = []
+        for cell in cells:
+            start: Any = starting_structure(
+                cell,
+                outcomes.get(cell.ordering_id),
+                magmom=self.magmom,
+                charge=self.charge,
+            )
+            jobs: list[Job | Flow] = []
+            if self.relax_maker is not None:
+                jobs.append(self.relax_maker.make(start))
+                _tag(jobs[-1], RELAX_STEP, order, cell)
+                self.route(jobs[-1], RELAX_STEP)
+                start = jobs[-1].output.structure
+            if self.static_maker is not None:
+                jobs.append(self.static_maker.make(start))
+                _tag(jobs[-1], STATIC_STEP, order, cell)
+                self.route(jobs[-1], STATIC_STEP)
+            _mark_final(jobs)
+            flows.append(Flow(jobs, output=jobs[-1].output))
+        return Flow(flows)

@@ -1,0 +1,3 @@
+"""FACE: the night, the doctor, alerts and rehearsals."""
+
+from __future__ import annotations

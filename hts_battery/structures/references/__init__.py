@@ -1,0 +1,3 @@
+"""SCIENCE: competing phases as structures, and what is asked of them."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""SCIENCE: what a relaxation made of a cell."""
+
+from __future__ import annotations

@@ -1,0 +1,113 @@
+"""A chunk of candidates as one job, on a node with nothing but a job store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pytest
+from fakes import FakeCountedRelaxMaker
+from jobflow import JobStore, run_locally
+from maggma.stores import JSONStore, MemoryStore
+
+from hts_battery.errors import DatabaseOutageError
+from hts_battery.flows.recipes.chunk import chunk_job
+from hts_battery.flows.recipes.screen import ScreenMaker
+from hts_battery.schemas.dispatch import (
+    ChunkReport,
+    ChunkRequest,
+    ChunkWork,
+    EndingKind,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hts_battery.campaign.spec_file import Campaign
+
+
+@pytest.fixture
+def node_store(tmp_path: Path) -> JobStore:
+    """Return a store in a file, as a node without a database has."""
+    docs = JSONStore(str(tmp_path / "tasks.json"), key="uuid", read_only=False)
+    store = JobStore(docs, additional_stores={"data": MemoryStore()})
+    store.connect()
+    return store
+
+
+def run(
+    campaign: Campaign,
+    store: JobStore,
+    maker: FakeCountedRelaxMaker,
+    folder: Path,
+    **request: object,
+) -> ChunkReport:
+    screen = ScreenMaker.from_campaign(campaign.spec, relax_maker=maker)
+    requests = [
+        ChunkRequest.model_validate({"candidate": candidate, **request})
+        for _, candidate in campaign.members()
+    ]
+    job = chunk_job(
+        ChunkWork(requests=tuple(requests)),
+        screen,
+        screen.to_text(),
+        uuid=str(uuid4()),
+        campaign="small",
+    )
+    folder.mkdir(exist_ok=True)
+    found = run_locally(
+        job, store=store, root_dir=folder, log=False, raise_immediately=True
+    )
+    return ChunkReport.model_validate(found[job.uuid][1].output)
+
+
+@pytest.mark.usefixtures("execution_folder")
+def test_a_chunk_that_was_stopped_goes_on(
+    small_campaign: Campaign, node_store: JobStore, tmp_path: Path
+) -> None:
+    counter = tmp_path / "calls"
+    maker = FakeCountedRelaxMaker(counter=str(counter), outages=(2,))
+    folder = tmp_path / "launch"
+    with pytest.raises(DatabaseOutageError):
+        run(small_campaign, node_store, maker, folder)
+    report = run(small_campaign, node_store, maker, folder)
+    assert [one.kind for one in report.entries.values()] == [EndingKind.COMPUTED] * 2
+    first, second = report.entries.values()
+    assert first.seconds == 0 < second.seconds
+    assert len(counter.read_text().splitlines()) == 3
+    keys = [small_campaign.key(one) for _, one in small_campaign.members()]
+    assert list(report.entries) == keys
+    # Nothing is left of launches that are stored.
+    assert not list(folder.rglob("job_*/*fake*"))
+
+
+@pytest.mark.usefixtures("execution_folder")
+def test_one_failure_does_not_stop_the_others(
+    small_campaign: Campaign, node_store: JobStore, tmp_path: Path
+) -> None:
+    maker = FakeCountedRelaxMaker(counter=str(tmp_path / "calls"), failing=(1,))
+    report = run(small_campaign, node_store, maker, tmp_path / "launch")
+    first, second = report.entries.values()
+    assert (first.kind, second.kind) == (EndingKind.FAILED, EndingKind.COMPUTED)
+    (failure,) = first.failures
+    assert (failure["step"], failure["error_message"]) == ("relax", "call 1 fails")
+    # What is known to have failed is left alone, until it is tried again.
+    known = run(
+        small_campaign,
+        node_store,
+        maker,
+        tmp_path / "launch",
+        failures=first.failures,
+    )
+    assert next(iter(known.entries.values())).kind is EndingKind.FAILED
+    assert len((tmp_path / "calls").read_text().splitlines()) == 2
+    again = run(
+        small_campaign,
+        node_store,
+        maker,
+        tmp_path / "launch",
+        failures=first.failures,
+        retry=True,
+    )
+    assert [one.kind for one in again.entries.values()] == [EndingKind.COMPUTED] * 2
+    assert len((tmp_path / "calls").read_text().splitlines()) == 3
