@@ -25,10 +25,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session")
-def recording(request: pytest.FixtureRequest) -> Callable[[str], Recording]:
-    """Open the recorded answers of a surface."""
-    anew = request.config.getoption("record", default=False)
-    return lambda name: Recording(name, anew=anew)
+def recording(
+    request: pytest.FixtureRequest,
+) -> Iterator[Callable[[str], Recording]]:
+    """Open the recorded answers of a surface; each belongs to one module of tests."""
+    config = request.config
+    anew = config.getoption("record", default=False)
+    opened: dict[str, Recording] = {}
+
+    def open_one(name: str) -> Recording:
+        return opened.setdefault(name, Recording(name, anew=anew))
+
+    yield open_one
+    whole = not config.getoption("keyword") and not any(
+        "::" in it for it in config.args
+    )
+    if anew and whole and not request.session.testsfailed:
+        for one in opened.values():
+            one.keep_only(one.asked)
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ SURFACES = frozenset(("command", "option", "key", "word", "name", "target"))
 OPTIMADE too), a value, a name of Python, a target of make."""
 _MOST_LINES = 40
 _DIGITS = 6
-_RELATIVE, _ABSOLUTE = 1e-5, 1e-7
+_RELATIVE, _ABSOLUTE = 1e-5, 1e-10
 _ADVICE = (
     "A rename or a removal on purpose goes into tests/golden/renamed.csv and into "
     "CHANGELOG.md; what is new or meant is recorded by `pytest tests/golden --record`."
@@ -189,6 +189,7 @@ class Recording:
     def __init__(self, name: str, *, anew: bool) -> None:
         self.path = RECORDED / f"{name}.json"
         self.anew = anew
+        self.asked: set[str] = set()
 
     def read(self) -> dict[str, Any]:
         if not self.path.exists():
@@ -204,6 +205,7 @@ class Recording:
         now: Callable[[Any], Any] = as_now,
     ) -> None:
         """Compare what was found with what was recorded under a key, or record it."""
+        self.asked.add(key)
         content = self.read()
         # As it would be read again: no tuples, no keys but texts.
         found = json.loads(json.dumps(found, default=str))

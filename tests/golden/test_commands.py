@@ -127,10 +127,3 @@ def _unmeasured(value: Any) -> Any:  # noqa: ANN401 - any JSON value
             for name, one in value.items()
         }
     return value
-
-
-@pytest.mark.parametrize("chapter", chapters())
-def test_nothing_else_is_recorded(
-    recording: Callable[[str], Recording], chapter: str
-) -> None:
-    recording(f"answers_{chapter}").keep_only(set(chapters()[chapter]))

@@ -15,11 +15,12 @@ from unittest import mock
 import jobflow
 import pytest
 import yaml
-from fakes import FakeRelaxMaker, fake_reference_energies
+from fakes import fake_reference_energies
 from fireworks import FWorker, LaunchPad
 from fireworks.core.rocket_launcher import rapidfire
 from golden.package import named
 from golden.recording import plain, renamed_command
+from golden.spread import FakeSpreadRelaxMaker
 from golden.story import FILES, FIRST, chapters
 from pymongo import MongoClient
 
@@ -31,9 +32,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FAKES = {
-    "fake": FakeRelaxMaker(energy_per_atom=-2.35),
-    "deeper": FakeRelaxMaker(energy_per_atom=-2.45),
-    "broken": FakeRelaxMaker(error="no licence", error_with="F"),
+    "fake": FakeSpreadRelaxMaker(energy_per_atom=-2.35),
+    "deeper": FakeSpreadRelaxMaker(energy_per_atom=-2.45),
+    "broken": FakeSpreadRelaxMaker(error="no licence", error_with="F"),
 }
 """Engine → what relaxes with it."""
 EXPORT = ("query", "export", "--output", "rows.csv", "--campaign", "small")
