@@ -127,7 +127,10 @@ def _without_machine(text: str, replaced: dict[str, str]) -> str:
 def as_now(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     """Apply the table to something recorded: its keys and its words."""
     if isinstance(value, dict):
-        named = {renamed("key", key): as_now(one) for key, one in value.items()}
+        named = {
+            renamed("key", key): _columns(one) if key == "columns" else as_now(one)
+            for key, one in value.items()
+        }
         named.pop("", None)
         return named
     if isinstance(value, list):
@@ -135,6 +138,13 @@ def as_now(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     if isinstance(value, str):
         return renamed("word", value)
     return value
+
+
+def _columns(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Rename keys that stand in a list, as the names of columns do."""
+    if not isinstance(value, list):
+        return as_now(value)
+    return [now for one in value if (now := renamed("key", one))]
 
 
 def differences(recorded: Any, found: Any, place: str = "") -> list[str]:  # noqa: ANN401 - any JSON values

@@ -57,7 +57,7 @@ def test_filters(
 def test_documents_fields_and_temperatures(
     check: Callable[[str, Any], None], screening: ScreeningDatabase
 ) -> None:
-    check("fields", screening.default_fields())
+    check("fields", {"columns": screening.default_fields()})
     check("temperatures", screening.temperatures())
     check("aggregates", screening.aggregates())
     check("document", next(screening.find({"campaign": "small"}, limit=1)))
@@ -83,12 +83,12 @@ def test_one_candidate(
     found = screening.get(name)
     assert [doc["campaign"] for doc in found] == ["deeper", "small"]
     (why,) = screening.why(name, campaign="small")
-    check("why", sorted(why))
+    check("why", {"columns": sorted(why)})
     structure = screening.structure(name, campaign="small")
     check("structure", [structure.formula, structure.volume, len(structure)])
     entry = screening.entry(name, campaign="small")
     check("entry", [entry.composition.reduced_formula, entry.energy_per_atom])
-    check("data of the entry", sorted(entry.data))
+    check("data of the entry", {"columns": sorted(entry.data)})
     assert screening.get("nobody") == []
 
 

@@ -30,6 +30,8 @@ def rows(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_table_is_applied_to_keys_and_words() -> None:
     recorded = {"label_at": {"0K": "GS"}, "hold": None, "states": ["gated", "ranked"]}
     assert as_now(recorded) == {"labels": {"0K": "GS"}, "states": ["stopped", "ranked"]}
+    columns = {"columns": ["formula", "label_at", "hold"]}
+    assert as_now(columns) == {"columns": ["formula", "labels"]}
 
 
 @pytest.mark.usefixtures("rows")
