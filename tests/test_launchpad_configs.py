@@ -351,4 +351,4 @@ def test_rendering_again_replaces(rendered: Path, worker: str) -> None:
     environment = {**ENVIRONMENT, "HTS_BATTERY_DATABASE": "other"}
     render_worker(TEMPLATES, worker, rendered, environment)
     assert load(rendered / "my_launchpad.yaml")["name"] == "other"
-    assert not list(rendered.glob("*.new"))
+    assert not list(rendered.glob("*.part"))

@@ -69,7 +69,7 @@ def indexes(stores: Stores, *, fix: bool) -> Iterable[Finding]:
             level=Level.WARNING,
             what=f"{len(extra)} that no query of this version needs: {_some(extra)}",
             where=stores.database.location,
-            action="hts db migrate, or drop by hand what nobody made on purpose",
+            action="drop by hand what nobody made on purpose",
         )
 
 

@@ -27,7 +27,7 @@ from hts_battery.connections.database.collection_specs import SLICED_BY
 from hts_battery.connections.database.layout import (
     LAYOUT_VERSION,
     SCHEMA,
-    layout_state,
+    read_layout,
     write_layout,
 )
 from hts_battery.connections.database.locks import exclusive
@@ -157,7 +157,7 @@ def backup(
             manifest = BackupManifest(
                 format=FORMAT,
                 database=database.name,
-                layout=layout_state(database).version,
+                layout=LAYOUT_VERSION,
                 created=datetime.now(UTC).replace(microsecond=0),
                 host=host_name(),
                 versions={
@@ -279,29 +279,29 @@ def restore(
     Raises
     ------
     StoreError
-        If the backup is damaged or newer than this code, the database holds something,
+        If the backup is damaged or of another layout, the database holds something,
         or what was written differs from the backup.
     """
     manifest = read_backup(folder)
-    if manifest.layout > LAYOUT_VERSION:
+    if manifest.layout != LAYOUT_VERSION:
         raise StoreError(
             f"{folder} has layout {manifest.layout}; this hts_battery knows "
-            f"{LAYOUT_VERSION}: restore it with a newer one"
+            f"{LAYOUT_VERSION}: restore it with the one that wrote it"
         )
     uri = database.uri
     with translated_errors(uri, "restoring"), shared_client(uri) as client:
         mongo = client[database.name]
         _require_empty(database, mongo)
-        write_layout(database, manifest.layout, restoring=folder.name)
+        write_layout(database, LAYOUT_VERSION, restoring=folder.name)
         for one in manifest.collections:
             mongo[one.name].drop()
             _put_back(mongo[one.name], folder, one, advance)
-    write_layout(database, manifest.layout)
+    write_layout(database, LAYOUT_VERSION)
     return manifest
 
 
 def _require_empty(database: Database, mongo: MongoDatabase[dict[str, Any]]) -> None:
-    if layout_state(database).restoring is not None:
+    if read_layout(database).restoring is not None:
         return
     full = [n for n in _names(mongo) if mongo[n].find_one({}, {"_id": 1}) is not None]
     if full:

@@ -23,6 +23,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from filelock import FileLock
 from pydantic import Field
 
 from hts_battery.connections.database.server_process import (
@@ -239,7 +240,7 @@ def _uri(state: ServerState) -> str:
 
 @contextmanager
 def _open_lock(path: Path) -> Iterator[int]:
-    """Open a lock file; closing it gives the lock back."""
+    """Open a file for a shared lock, which filelock has not; closing gives it back."""
     lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         yield lock
@@ -247,12 +248,9 @@ def _open_lock(path: Path) -> Iterator[int]:
         os.close(lock)
 
 
-@contextmanager
-def _locked(folder: ServerFolder) -> Iterator[None]:
-    """Hold the start lock of a folder."""
-    with _open_lock(folder.server / "start.lock") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def _locked(folder: ServerFolder) -> FileLock:
+    """Return the start lock of a folder, to be held in a ``with`` block."""
+    return FileLock(folder.server / "start.lock", mode=0o600, poll_interval=0.01)
 
 
 def _try_lock(lock: int) -> bool:

@@ -289,7 +289,7 @@ def screening_stores(
         Whether missing indexes are made; without, nothing is written.
     any_layout
         Whether a database of another layout than this code's is opened all the same,
-        to copy it.
+        to say what is wrong with it.
 
     Yields
     ------

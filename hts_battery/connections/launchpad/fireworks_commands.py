@@ -3,20 +3,22 @@ FireWorks' own ``rlaunch`` and ``qlaunch``, on a launchpad that outlives its dat
 
 Used as ``python -m hts_battery.connections.launchpad.fireworks_commands rlaunch …``;
 the arguments are those of the command. See
-:class:`hts_battery.connections.launchpad.launchpad.ExactLaunchPad` for why.
+:class:`hts_battery.connections.launchpad.retrying_launchpad.ExactLaunchPad` for why.
 """
 
 from __future__ import annotations
 
 import sys
+from functools import partialmethod
 from typing import IO, TYPE_CHECKING, Any
 
 from fireworks.core import rocket
 from fireworks.scripts import qlaunch_run, rlaunch_run
 from monty.io import zopen
 
-from hts_battery.connections.launchpad.launchpad import ExactLaunchPad
+from hts_battery.connections.launchpad.retrying_launchpad import ExactLaunchPad
 from hts_battery.errors import StoreError
+from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     module, name = _COMMANDS[given[0]]
     # The commands take the class from their own module and offer no other way in.
-    vars(module)["LaunchPad"] = ExactLaunchPad
+    vars(module)["LaunchPad"] = _launchpad_class(get_settings().outage_patience)
     vars(rocket)["zopen"] = _open
     try:
         return int(getattr(module, name)(given[1:]) or 0)
@@ -57,6 +59,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The rocket has said on disk what it could not tell: nothing is lost.
         sys.stderr.write(f"{err}\n")
         return 1
+
+
+def _launchpad_class(outage_seconds: float) -> type[ExactLaunchPad]:
+    """Return the class of launchpads that wait as long as this worker is told to."""
+
+    class WorkerLaunchPad(ExactLaunchPad):
+        """A launchpad as the commands make it."""
+
+        __init__ = partialmethod(ExactLaunchPad.__init__, outage_seconds=outage_seconds)
+
+    return WorkerLaunchPad
 
 
 def _open(path: str, mode: str = "rt") -> IO[Any]:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobflow.managers.fireworks import flow_to_workflow
-from pymongo import ReturnDocument
 from pymongo.errors import PyMongoError
 
 from hts_battery.connections.database.clients import translated_errors
-from hts_battery.connections.launchpad.patient_launchpad import PatientLaunchPad
+from hts_battery.connections.launchpad.retrying_launchpad import (
+    COUNTERS,
+    OUTAGE_SECONDS,
+    ExactLaunchPad,
+)
 from hts_battery.errors import SubmissionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from fireworks import LaunchPad, Workflow
     from jobflow import Flow, Job
-    from pymongo.collection import Collection
 
     from hts_battery.connections.database.database import Database
 
@@ -30,91 +32,14 @@ _INDEXES = {
     "workflows": ((f"metadata.{CAMPAIGN}",), (f"metadata.{DISPATCH_ID}",)),
 }
 _COUNTERS_ID = -1  # the one FireWorks' own reset uses
-_COUNTERS = {"next_fw_id": 1, "next_launch_id": 1}
-
-
-class _ExactCounters:
-    """
-    FireWorks' counters, where no number is given out twice.
-
-    FireWorks increments a counter and takes the number from the document as it was
-    *before*. The embedded server reads that document ahead of the atomic update, so
-    two processes at once can see the same number (4 of 40 tries with four processes);
-    the document *after* the update is right. A MongoDB server gives the same answer
-    either way.
-
-    Parameters
-    ----------
-    collection
-        The collection ``fw_id_assigner``.
-    """
-
-    def __init__(self, collection: Collection[dict[str, Any]]) -> None:
-        self._collection = collection
-
-    def find_one_and_update(
-        self, criteria: dict[str, Any], update: dict[str, dict[str, int]]
-    ) -> dict[str, int] | None:
-        """Increment, and return the counters as they were before."""
-        after = self._collection.find_one_and_update(
-            criteria, update, return_document=ReturnDocument.AFTER
-        )
-        if after is None:
-            return None
-        return {name: after[name] - update["$inc"].get(name, 0) for name in _COUNTERS}
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever else a collection has
-        return getattr(self._collection, name)
-
-
-class ExactLaunchPad(PatientLaunchPad):
-    """
-    A launchpad whose ids are unique on the embedded server too, and that waits.
-
-    Whatever launches rockets from several processes on the embedded server must use
-    it: FireWorks' own would let two rockets share a launch.
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - those of LaunchPad
-        super().__init__(*args, **kwargs)
-        self.fw_id_assigner = _ExactCounters(self.fw_id_assigner)
-
-    def bulk_add_wfs(self, wfs: Sequence[Workflow]) -> None:
-        """Insert workflows at once; as FireWorks does, without its progress bar."""
-        self.insert_numbered(wfs, self.reserve(sum(len(one) for one in wfs)))
-
-    def reserve(self, count: int) -> range:
-        """Take numbers for some Fireworks; nobody else gets them."""
-        first: int = self.get_new_fw_id(quantity=count)  # type: ignore[no-untyped-call]
-        return range(first, first + count)
-
-    def insert_numbered(self, wfs: Sequence[Workflow], numbers: Iterable[int]) -> None:
-        """Insert workflows at once, with numbers that were reserved for them."""
-        left = iter(numbers)
-        for workflow in wfs:
-            new = {old: next(left) for old in workflow.id_fw}
-            for firework in workflow:
-                firework.fw_id = new[firework.fw_id]
-            workflow._reassign_ids(new)  # noqa: SLF001 - FireWorks' own way to do it
-            for root in workflow.root_fw_ids:
-                workflow.id_fw[root].state = "READY"
-                workflow.fw_states[root] = "READY"
-        # Workflows first: a Firework that is there may be checked out at once. There is
-        # no transaction, see launchpad_changes.remove_orphans.
-        self.workflows.insert_many([workflow.to_db_dict() for workflow in wfs])
-        self.fireworks.insert_many(
-            [firework.to_db_dict() for workflow in wfs for firework in workflow]
-        )
-
-    @classmethod
-    def from_dict(cls, d: dict[str, Any]) -> Self:  # type: ignore[override] # untyped there
-        """Read what a my_launchpad.yaml holds."""
-        return cls(**d)
 
 
 @contextmanager
 def open_launchpad(
-    database: Database, *, log_level: str = "WARNING"
+    database: Database,
+    *,
+    log_level: str = "WARNING",
+    outage_seconds: float = OUTAGE_SECONDS,
 ) -> Iterator[ExactLaunchPad]:
     """
     Open the launchpad of a database, and set it up if it is new.
@@ -128,6 +53,8 @@ def open_launchpad(
         An open database.
     log_level
         What FireWorks prints.
+    outage_seconds
+        How long its operations wait for a database that went away.
 
     Yields
     ------
@@ -140,7 +67,11 @@ def open_launchpad(
         If the server cannot be used.
     """
     launchpad = ExactLaunchPad(
-        host=database.uri, name=database.name, uri_mode=True, strm_lvl=log_level
+        host=database.uri,
+        name=database.name,
+        uri_mode=True,
+        strm_lvl=log_level,
+        outage_seconds=outage_seconds,
     )
     try:
         with translated_errors(database.uri, "setting up its launchpad"):
@@ -208,7 +139,7 @@ def submit(
     return [_firework_ids(workflow) for workflow in workflows]
 
 
-class Parcel(NamedTuple):
+class NewWorkflow(NamedTuple):
     """One workflow to be sent, and what FireWorks is told of it."""
 
     dispatch_id: str
@@ -223,16 +154,16 @@ class Parcel(NamedTuple):
     """Number of its Firework, reserved."""
 
 
-def send(parcels: Sequence[Parcel], launchpad: ExactLaunchPad, campaign: str) -> None:
+def send(new: Sequence[NewWorkflow], launchpad: ExactLaunchPad, campaign: str) -> None:
     """
-    Insert parcels as workflows, all at once.
+    Insert workflows, all at once.
 
     Not repeated after an outage, because nobody knows what was inserted: what is there
     is found by :func:`hts_battery.connections.launchpad.workflows.read_workflows`.
 
     Parameters
     ----------
-    parcels
+    new
         What is sent.
     launchpad
         An open launchpad.
@@ -244,25 +175,25 @@ def send(parcels: Sequence[Parcel], launchpad: ExactLaunchPad, campaign: str) ->
     SubmissionError
         If the insertion fails. Some workflows may then stand in the launchpad.
     """
-    if not parcels:
+    if not new:
         return
     workflows = []
-    for parcel in parcels:
-        tags = {DISPATCH_ID: parcel.dispatch_id, CAMPAIGN: campaign}
+    for one in new:
+        tags = {DISPATCH_ID: one.dispatch_id, CAMPAIGN: campaign}
         # Not dynamic: jobflow hands it on to the jobs made on the node by itself.
-        parcel.flow.update_config(
-            {"manager_config": {**parcel.config, **tags}}, dynamic=False
+        one.flow.update_config(
+            {"manager_config": {**one.config, **tags}}, dynamic=False
         )
         workflows.append(
             flow_to_workflow(
-                parcel.flow,
+                one.flow,
                 allow_external_references=True,
-                name=parcel.name,
+                name=one.name,
                 metadata=tags,
             )
         )
     try:
-        launchpad.insert_numbered(workflows, [parcel.fw_id for parcel in parcels])
+        launchpad.insert_numbered(workflows, [one.fw_id for one in new])
     except PyMongoError as err:
         raise SubmissionError(
             f"{len(workflows)} workflows of {campaign} could not be inserted: "
@@ -282,7 +213,7 @@ def _set_up(launchpad: LaunchPad) -> None:
         # FireWorks' own reset deletes everything first. This upsert on a fixed key is
         # one atomic step, so two operators who begin at once share the counters.
         launchpad.fw_id_assigner.update_one(
-            {"_id": _COUNTERS_ID}, {"$setOnInsert": _COUNTERS}, upsert=True
+            {"_id": _COUNTERS_ID}, {"$setOnInsert": COUNTERS}, upsert=True
         )
     for name, indexes in _INDEXES.items():
         collection = getattr(launchpad, name)

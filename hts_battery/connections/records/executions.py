@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from hts_battery.connections.durable_files import sync_folder
+from hts_battery.connections.durable_files import append_durably
 from hts_battery.connections.processes import host_name, process_identity
 from hts_battery.errors import StoreError
 from hts_battery.schemas.execution import (
@@ -284,30 +284,6 @@ def ledger(folder: Path) -> Ledger:
         ),
         torn_lines=recorded.torn_lines,
     )
-
-
-def append_durably(path: Path, line: bytes) -> None:
-    """
-    Append a line to a file, made with its folder if need be, and wait for the disk.
-
-    A line that an earlier writer left unfinished is ended first.
-    """
-    is_new = not path.exists()
-    if is_new:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
-    try:
-        size = os.fstat(file).st_size
-        if size and os.pread(file, 1, size - 1) != b"\n":
-            # An earlier line was cut off by a full disk: do not continue it.
-            line = b"\n" + line
-        while line:
-            line = line[os.write(file, line) :]
-        os.fsync(file)
-    finally:
-        os.close(file)
-    if is_new:
-        sync_folder(path.parent)
 
 
 def _end(

@@ -20,7 +20,7 @@ from bson.errors import BSONError
 from maggma.stores import MemoryStore
 
 from hts_battery.connections.database.collection_specs import BLOBS
-from hts_battery.connections.records.executions import append_durably
+from hts_battery.connections.durable_files import append_durably
 from hts_battery.errors import StoreError
 
 if TYPE_CHECKING:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from string import Template
 from typing import TYPE_CHECKING
 
 import yaml
 
+from hts_battery.connections.durable_files import write_whole
 from hts_battery.connections.workers.keys import refuse_unknown_keys
 from hts_battery.errors import ConfigurationError
 
@@ -100,7 +100,7 @@ def render_worker(
         texts[SCRIPT_NAME] = script
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name, text in texts.items():
-        _write_privately(target / name, text)
+        write_whole(target / name, text, mode=0o600)
     return tuple(target / name for name in texts)
 
 
@@ -194,13 +194,3 @@ def _refuse_repository(target: Path, templates: Path) -> None:
                 f"{target} lies inside the repository {folder}, and the rendered files "
                 "hold the URI of the database: choose a folder outside"
             )
-
-
-def _write_privately(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, whole or not at all."""
-    new = path.with_name(f"{path.name}.new")
-    new.unlink(missing_ok=True)
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    new.replace(path)

@@ -9,7 +9,7 @@ import torch
 from atomate2.forcefields.jobs import ForceFieldRelaxMaker
 
 from hts_battery.errors import ConfigurationError
-from hts_battery.settings import get_settings
+from hts_battery.flows.execution.node import node_settings
 
 if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
@@ -36,7 +36,7 @@ class CHGNetRelaxMaker(ForceFieldRelaxMaker):
         ConfigurationError
             If this machine lacks the device.
         """
-        device = get_settings().chgnet_device
+        device = node_settings().chgnet_device
         if problem := missing_device(device):
             raise ConfigurationError(problem)
         self.tags = [f"device {device}"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from hts_battery.errors import ConfigurationError
 from hts_battery.flows.engines.engine import Engine
 from hts_battery.flows.engines.published_errors import CHGNET_ERROR
-from hts_battery.settings import get_settings
+from hts_battery.flows.execution.node import node_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -109,7 +109,7 @@ def _first_elements() -> frozenset[str]:
 
 
 def _missing_device(_elements: frozenset[str]) -> tuple[str, ...]:
-    device = get_settings().chgnet_device
+    device = node_settings().chgnet_device
     if device == "cpu":
         return ()
     from hts_battery.flows.engines.chgnet import missing_device  # noqa: PLC0415 - torch

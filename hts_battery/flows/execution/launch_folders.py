@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from hts_battery.connections.durable_files import whole_file
 from hts_battery.connections.records.launch_marks import MARK, mark_of
 from hts_battery.schemas.launch import (
     LaunchAction,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     from maggma.core import Store
 
-_PACKED, _PART = ".gz", ".part"
+_PACKED = ".gz"
 _SUCCEEDED = "successful"
 _FIELDS = (
     "uuid",
@@ -241,11 +242,13 @@ def _do(launch: Path, action: LaunchAction) -> None:
         path.unlink(missing_ok=True)
         return
     packed = path.with_name(path.name + _PACKED)
-    part = path.with_name(packed.name + _PART)
     # The archive is whole before it has its name, and the file goes after that.
-    with path.open("rb") as source, gzip.open(part, "wb") as target:
+    with (
+        path.open("rb") as source,
+        whole_file(packed) as file,
+        gzip.open(file, "wb") as target,
+    ):
         shutil.copyfileobj(source, target)
-    part.replace(packed)
     path.unlink()
 
 

@@ -53,8 +53,14 @@ class HeldStore(JobStore):
     """
 
     def __init__(self, store: JobStore, uuid: str) -> None:
-        # Shares everything; the initialiser would change the stores it is given.
-        self.__dict__.update(store.__dict__)
+        # JobStore's own initialiser would change the stores that it is given.
+        super(JobStore, self).__init__(
+            key=store.key,
+            last_updated_field=store.last_updated_field,
+            last_updated_type=store.last_updated_type,
+        )
+        self.docs_store, self.additional_stores = store.docs_store, large_parts(store)
+        self.save, self.load = store.save, store.load
         self._store, self._uuid = store, uuid
         self._held: tuple[JobStoreDocument, Any] | None = None
 

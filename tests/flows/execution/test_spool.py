@@ -11,7 +11,7 @@ import pytest
 from jobflow import Flow, Job, Response, job
 from pymongo.errors import AutoReconnect
 
-from hts_battery.connections.database.retries import Patience
+from hts_battery.connections.database.retries import RetryPolicy
 from hts_battery.connections.records.executions import read_executions
 from hts_battery.errors import DatabaseOutageError, StoreError
 from hts_battery.flows.execution.recorded import FIREWORK_FILE, recorded
@@ -253,14 +253,14 @@ def test_a_full_disk_leaves_no_half_file(launch: Path, stores: Stores) -> None:
     assert [path.name for path in launch.iterdir()] == ["computed"]
 
 
-def test_patience_counts_from_the_first_failure_to_the_next_success() -> None:
+def test_retries_count_from_the_first_failure_to_the_next_success() -> None:
     time, waits = [0.0], []
 
     def sleep(seconds: float) -> None:
         waits.append(seconds)
         time[0] += seconds
 
-    limit = Patience(10.0, clock=lambda: time[0], sleep=sleep)
+    limit = RetryPolicy(10.0, clock=lambda: time[0], sleep=sleep)
 
     def gone() -> None:
         raise AutoReconnect("closed")

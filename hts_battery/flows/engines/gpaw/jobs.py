@@ -20,8 +20,8 @@ from hts_battery.flows.engines.gpaw.settings import (
     GPAWSettings,
     materials_project_moments,
 )
+from hts_battery.flows.execution.node import node_settings
 from hts_battery.schemas.base import Document
-from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -225,7 +225,7 @@ class GPAWRelaxMaker(AseRelaxMaker):
         """
         structure, source = with_moments(mol_or_struct)
         calculator = GPAWCalculator(
-            self.settings, gpaw_command(get_settings()), Path.cwd()
+            self.settings, gpaw_command(node_settings()), Path.cwd()
         )
         self._calculator = calculator
         try:

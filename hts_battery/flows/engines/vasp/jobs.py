@@ -54,8 +54,8 @@ from hts_battery.flows.execution.failures import (
     known_policy,
     next_action,
 )
+from hts_battery.flows.execution.node import installed_versions
 from hts_battery.flows.execution.recorded import earlier_launches
-from hts_battery.flows.execution.versions import installed_versions
 from hts_battery.schemas.base import Document
 from hts_battery.schemas.failure import (
     FailureClass,

@@ -13,9 +13,6 @@ from pydantic import Field
 from hts_battery.schemas.base import Document
 from hts_battery.vasp_standin.faults import WALL_TIME_VARIABLE
 
-_START_VARIABLE = "CUSTODIAN_WALLTIME_START"
-_START_FORMAT = "%a %b %d %H:%M:%S UTC %Y"
-
 
 class VaspOptions(Document):
     """How VASP is run, and what its energies are called."""
@@ -99,14 +96,12 @@ def _handlers(options: VaspOptions, step: str) -> list[Any]:
     calculations of the same worker.
     """
     allocation = os.environ.get("SLURM_JOB_START_TIME")
-    wall_time = options.wall_time
+    end = os.environ.get("SLURM_JOB_END_TIME")
+    wall_time, begin = options.wall_time, None
     if options.own_allocation:
-        allocation = None
-        os.environ.pop(_START_VARIABLE, None)
-    if allocation is not None:
-        begin = datetime.fromtimestamp(int(allocation), UTC).astimezone()
-        os.environ[_START_VARIABLE] = begin.strftime(_START_FORMAT)
-        end = os.environ.get("SLURM_JOB_END_TIME")
+        begin = datetime.now(UTC)
+    elif allocation is not None:
+        begin = datetime.fromtimestamp(int(allocation), UTC)
         if wall_time is None and end is not None:
             wall_time = int(end) - int(allocation)
     walltime = WalltimeHandler(
@@ -115,4 +110,8 @@ def _handlers(options: VaspOptions, step: str) -> list[Any]:
         # A static calculation has one ionic step: it can only be stopped inside.
         electronic_step_stop=step == "static",
     )
+    if begin is not None:
+        # Otherwise it takes what the first of this process noted in the environment.
+        walltime.start_time = begin.astimezone().replace(tzinfo=None)
+        walltime.prev_check_time = walltime.start_time
     return [*(type(handler)() for handler in DEFAULT_HANDLERS), walltime]
