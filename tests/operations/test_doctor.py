@@ -98,7 +98,7 @@ def test_every_document_is_measured_up_to_the_number_sampled(stores: Stores) -> 
         found = large_documents(
             stores.database, above=10, at_most=1000, sampled=sampled
         )
-        return sum(one.collection == "tasks" for one in found)
+        return sum(one.name == "tasks" for one in found)
 
     assert measured(600) == 600
     assert 100 <= measured(200) <= 300

@@ -29,7 +29,8 @@ _BY_TEMPERATURE = "energy_above_hull_at."
 class LargeDocument(NamedTuple):
     """A document near the limit of the server."""
 
-    collection: str
+    name: str
+    """Of its collection."""
     key: str
     bytes: int
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from jobflow.managers.fireworks import flow_to_workflow
 from pymongo.errors import PyMongoError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from jobflow import Flow, Job
 
     from hts_battery.connections.database.database import Database
+    from hts_battery.connections.database.stores import Stores
 
 DISPATCH_ID, CAMPAIGN = "hts_dispatch_id", "hts_campaign"
 """Fields in the spec of every Firework that we send, and in its workflow's metadata."""
@@ -79,6 +80,15 @@ def open_launchpad(
         yield launchpad
     finally:
         launchpad.connection.close()
+
+
+def launchpad_beside(stores: Stores) -> LaunchPad:
+    """
+    Return FireWorks' collections of a database, to be looked at.
+
+    No launchpad has to be set up for that, and nothing is written.
+    """
+    return cast("LaunchPad", stores.campaigns.collection.database)
 
 
 def submit(
