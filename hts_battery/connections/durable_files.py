@@ -14,16 +14,7 @@ if TYPE_CHECKING:
 
 def write_whole(path: Path, content: bytes | str, *, mode: int = 0o666) -> None:
     """
-    Write a file so that its name never stands for a part of it.
-
-    Parameters
-    ----------
-    path
-        Its name; a file that has it is replaced.
-    content
-        What is written; a text as UTF-8.
-    mode
-        Who may read and write it, less what the umask takes away.
+    Write a file, text as UTF-8, so that its name never stands for a part of it.
 
     Raises
     ------

@@ -23,19 +23,12 @@ def pack_document(document: dict[str, Any]) -> bytes:
 
 def unpack_document(content: bytes, name: str) -> dict[str, Any]:
     """
-    Read what :func:`pack_document` wrote.
-
-    Parameters
-    ----------
-    content
-        The bytes.
-    name
-        File they come from, for errors.
+    Read what :func:`pack_document` wrote; the name is for errors.
 
     Raises
     ------
     StoreError
-        If they are something else.
+        If the bytes are something else.
 
     Examples
     --------

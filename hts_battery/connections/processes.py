@@ -19,17 +19,9 @@ def host_name() -> str:
 
 def process_identity(pid: int) -> str | None:
     """
-    Return a text that no other process has: pid, time of start and boot.
+    Return a text that no other process of this host has: pid, time of start and boot.
 
-    Parameters
-    ----------
-    pid
-        Process id on this host.
-
-    Returns
-    -------
-    str or None
-        None if there is no such process, or only its unreaped remains.
+    None if there is no such process, or only its unreaped remains.
 
     Examples
     --------

@@ -114,21 +114,10 @@ def backup(
     """
     Write every collection of a database into a new folder.
 
-    The folder appears under its name when everything is in it and on the disk. With
-    the locks held no builder and no feeder writes; jobs that end meanwhile may be in
-    ``tasks`` and not in what FireWorks knows, as after a crash, and are found again
-    by their content.
-
-    Parameters
-    ----------
-    stores
-        Open stores.
-    folder
-        Must not exist.
-    locks
-        Names of the locks that are held meanwhile.
-    advance
-        Told the collection once for every document that is written.
+    The folder appears under its name when everything is in it and on the disk. With the
+    locks held no builder and no feeder writes; jobs that end meanwhile may be in
+    ``tasks`` and not in what FireWorks knows, as after a crash, and are found again by
+    their content. ``advance`` is told the collection once for every document.
 
     Raises
     ------
@@ -267,20 +256,11 @@ def restore(
     Until that is done the database is marked, and every other command refuses it. A
     restoration that was killed is begun again by the next one.
 
-    Parameters
-    ----------
-    database
-        Must hold nothing, or what an earlier restoration left.
-    folder
-        The backup.
-    advance
-        Told the collection once for every document that is written.
-
     Raises
     ------
     StoreError
-        If the backup is damaged or of another layout, the database holds something,
-        or what was written differs from the backup.
+        If the backup is damaged or of another layout, the database holds something, or
+        what was written differs from the backup.
     """
     manifest = read_backup(folder)
     if manifest.layout != LAYOUT_VERSION:

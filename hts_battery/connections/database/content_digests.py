@@ -34,19 +34,14 @@ def content_digests(
     """
     Digest documents without decoding them; nothing of them stays in memory.
 
-    Parameters
-    ----------
-    store
-        Connected store; of another kind than MongoDB's, documents are decoded.
-    criteria
-        Which documents. None means all, and those are read slice by slice.
-    fields
-        Dotted names of fields that are read beside; None where one is missing.
+    Without criteria all are read, slice by slice; documents of another kind of store
+    than MongoDB's are decoded.
 
     Yields
     ------
     tuple
-        Values of the fields, and 24 hexadecimal digits of everything but ``_id``.
+        Values of the dotted fields, None where one is missing, and 24 hexadecimal
+        digits of everything but ``_id``.
     """
     if not isinstance(store, SharedMongoStore):
         for doc in store.query(dict(criteria)):
@@ -94,21 +89,11 @@ def write_documents(
     known: Container[tuple[Any, ...]],
 ) -> None:
     """
-    Insert documents that are new and replace the others.
+    Insert documents that are new and replace those whose key is ``known``.
 
-    An insertion costs the embedded server a fifth of a replacement. What somebody
-    else inserted meanwhile is replaced, too, so the result is the same.
-
-    Parameters
-    ----------
-    store
-        Connected store with a unique index on the key.
-    docs
-        Documents of JSON types.
-    key
-        Fields that identify a document.
-    known
-        Values of the key that are stored already.
+    An insertion costs the embedded server a fifth of a replacement. What somebody else
+    inserted meanwhile is replaced, too, so the result is the same; the store has a
+    unique index on the key.
     """
     new = [doc for doc in docs if tuple(doc[name] for name in key) not in known]
     others = [doc for doc in docs if tuple(doc[name] for name in key) in known]
@@ -136,23 +121,11 @@ def query_values(
     properties: Sequence[str] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """
-    Yield the documents whose field has one of many values.
+    Yield the documents whose field has one of many values and that meet the criteria.
 
-    A long ``$in`` list costs the embedded server time by its square, so many values
-    are asked for in parts, and very many by the range that a part of them spans.
-
-    Parameters
-    ----------
-    store
-        Connected store.
-    field
-        A field that begins an index, not dotted.
-    values
-        What it may be.
-    criteria
-        What else must hold.
-    properties
-        Fields to read; all if not given.
+    A long ``$in`` list costs the embedded server time by its square, so many values are
+    asked for in parts, and very many by the range that a part of them spans. The field
+    begins an index and is not dotted.
     """
     wanted = sorted(set(values))
     names = None if properties is None else list({field, *properties})

@@ -58,30 +58,14 @@ class ServerStatus(Document):
 
 
 class EmbeddedServer:
-    """
-    A running embedded server, as seen by one of its users.
-
-    Parameters
-    ----------
-    data_dir
-        Folder it serves.
-    uri
-        Where it is reached.
-    """
+    """A running embedded server, as seen by one of its users."""
 
     def __init__(self, data_dir: Path, uri: str) -> None:
         self.data_dir = data_dir
         self.uri = uri
 
     def revive(self) -> None:
-        """
-        Start the server again if it died; it comes back at the same address.
-
-        Raises
-        ------
-        StoreError
-            If it does not start, or its port was taken meanwhile.
-        """
+        """Start the server again if it died; it comes back at the same address."""
         folder = ServerFolder(self.data_dir)
         with _locked(folder):
             uri = _uri(_adopt_or_start(folder, keep=False))
@@ -100,11 +84,6 @@ def embedded_server(data_dir: Path) -> Iterator[EmbeddedServer]:
     A server started with :func:`up` is left running. A server whose users were all
     killed is adopted by the next one. Do not leave this context in a parent while a
     forked child still uses the server: a child opens its own.
-
-    Parameters
-    ----------
-    data_dir
-        Folder of the database, made when missing.
 
     Raises
     ------
@@ -126,14 +105,7 @@ def embedded_server(data_dir: Path) -> Iterator[EmbeddedServer]:
 
 
 def up(data_dir: Path) -> ServerStatus:
-    """
-    Start the server of a folder, if need be, and let it stay until :func:`down`.
-
-    Raises
-    ------
-    StoreError
-        As :func:`embedded_server`.
-    """
+    """Start the server of a folder, if need be, and let it stay until :func:`down`."""
     folder = ServerFolder(data_dir).create()
     with _locked(folder):
         _adopt_or_start(folder, keep=True)
@@ -141,19 +113,7 @@ def up(data_dir: Path) -> ServerStatus:
 
 
 def down(data_dir: Path) -> ServerStatus:
-    """
-    Stop the server of a folder, or let it stop with its last user.
-
-    Returns
-    -------
-    ServerStatus
-        Still running if another process uses it: the last one then stops it.
-
-    Raises
-    ------
-    StoreError
-        If it does not end.
-    """
+    """Stop the server of a folder, or let it stop with its last user."""
     folder = ServerFolder(data_dir)
     if not folder.state.exists():
         return status(data_dir)

@@ -89,19 +89,10 @@ def large_documents(
     database: Database, *, above: int, at_most: int = 5, sampled: int = 20_000
 ) -> tuple[LargeDocument, ...]:
     """
-    Find large documents by the server's own measure, in bounded time.
+    Find documents above a number of bytes by the server's own measure, in bounded time.
 
-    Parameters
-    ----------
-    database
-        The database.
-    above
-        Size in bytes.
-    at_most
-        Documents reported of a collection.
-    sampled
-        About how many documents are looked at in a collection of outputs, spread
-        over it; of the others all are.
+    Of a collection of outputs about ``sampled`` documents are looked at, spread over
+    it; of the others all are.
     """
     uri, found = database.uri, list[LargeDocument]()
     with translated_errors(uri, "measuring documents"), shared_client(uri) as client:

@@ -21,17 +21,8 @@ def ensure_indexes(stores: Stores) -> tuple[str, ...]:
     Create the indexes that are missing, and mark an empty database with its layout.
 
     Every field that is queried stands in an index, because a scan costs 200 ms at
-    10,000 documents on the embedded server.
-
-    Parameters
-    ----------
-    stores
-        Open stores.
-
-    Returns
-    -------
-    tuple of str
-        ``collection: field, field`` of each index that was created.
+    10,000 documents on the embedded server. Returns ``collection: field, field`` of
+    each that was created.
 
     Raises
     ------
@@ -80,23 +71,7 @@ def _present_indexes(mongo: MongoDatabase[dict[str, Any]], name: str) -> set[Ind
 
 
 def ensure_index(stores: Stores, collection: str, *fields: str) -> None:
-    """
-    Create one index beyond the fixed ones, for example on a temperature's field.
-
-    Parameters
-    ----------
-    stores
-        Open stores.
-    collection
-        Name of the collection.
-    fields
-        Its fields, in order.
-
-    Raises
-    ------
-    StoreError
-        If the server refuses.
-    """
+    """Create one index beyond the fixed ones, for example on a temperature's field."""
     uri = stores.database.uri
     with translated_errors(uri, "making an index"), shared_client(uri) as client:
         mongo = client[stores.database.name]

@@ -37,14 +37,7 @@ class Layout(NamedTuple):
 
 
 def read_layout(database: Database) -> Layout:
-    """
-    Read the layout of a database.
-
-    Raises
-    ------
-    StoreError
-        If the database cannot be read.
-    """
+    """Read the layout of a database."""
     uri = database.uri
     with translated_errors(uri, "reading its layout"), shared_client(uri) as client:
         mongo = client[database.name]
@@ -83,14 +76,7 @@ def check_layout(database: Database) -> None:
 
 
 def mark_layout(database: Database) -> None:
-    """
-    Write the layout into a database that is empty; leave any other alone.
-
-    Raises
-    ------
-    StoreError
-        If the database cannot be read or written.
-    """
+    """Write the layout into a database that is empty; leave any other alone."""
     if read_layout(database).is_empty:
         write_layout(database, LAYOUT_VERSION)
 
@@ -98,23 +84,7 @@ def mark_layout(database: Database) -> None:
 def write_layout(
     database: Database, version: int, *, restoring: str | None = None
 ) -> None:
-    """
-    Write down the layout of a database.
-
-    Parameters
-    ----------
-    database
-        The database.
-    version
-        Its layout.
-    restoring
-        Name of a backup that is being put into it.
-
-    Raises
-    ------
-    StoreError
-        If it cannot be written.
-    """
+    """Write down the layout of a database, and which backup is being put into it."""
     uri = database.uri
     with translated_errors(uri, "writing its layout"), shared_client(uri) as client:
         client[database.name][SCHEMA].update_one(

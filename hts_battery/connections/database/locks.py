@@ -30,16 +30,7 @@ EXPIRY_SECONDS = 120.0
 
 
 class Lease:
-    """
-    What the holder of a lock has in hand.
-
-    Parameters
-    ----------
-    name
-        Name of the lock.
-    token
-        Text that only this holder knows.
-    """
+    """What the holder of a lock has in hand; only it knows the token."""
 
     def __init__(self, name: str, token: str) -> None:
         self.name = name
@@ -47,14 +38,7 @@ class Lease:
         self.lost = Event()
 
     def check(self) -> None:
-        """
-        Refuse to go on if somebody else holds the lock by now.
-
-        Raises
-        ------
-        StoreError
-            If the lock was taken over, for example after this machine slept.
-        """
+        """Refuse to go on if the lock was taken over, as after this machine slept."""
         if self.lost.is_set():
             raise StoreError(
                 f"the lock {self.name!r} was taken over by another process while "
@@ -75,26 +59,9 @@ def exclusive(
     Hold a lock of the database while a block runs.
 
     A holder that died is recognised by its process on the same host, at once, and by
-    its missing heartbeat from any other; then the lock is taken over with a warning
-    in the log.
-
-    Parameters
-    ----------
-    stores
-        Open stores, whose indexes exist.
-    name
-        Name of the lock.
-    holder
-        Who holds it, in words, for the message that others get.
-    beat_seconds
-        Time between heartbeats in s.
-    expiry_seconds
-        Age of the last heartbeat, in s, at which a holder counts as dead.
-
-    Yields
-    ------
-    Lease
-        To be checked before anything is written.
+    its missing heartbeat from any other; then the lock is taken over with a warning in
+    the log. The lease is to be checked before anything is written; others are told who
+    is the holder.
 
     Raises
     ------
@@ -174,14 +141,7 @@ def holder_death(
     """
     Say how one knows that the holder of a lock is dead; None if it is not.
 
-    Parameters
-    ----------
-    held
-        Document of the lock.
-    now
-        Time on this host, UTC.
-    expiry
-        Age of the last heartbeat at which a holder of another host counts as dead.
+    A holder on another host is dead when its last heartbeat is as old as ``expiry``.
     """
     if held["host"] == host_name():
         # A process on this host is asked, however long it was stopped.

@@ -24,19 +24,10 @@ def aggregated(
     """
     Yield what an aggregation finds, without object ids.
 
-    Parameters
-    ----------
-    store
-        Connected store.
-    stages
-        Stages that read only.
-    time_limit
-        Seconds that the server may take; none if not given.
-
     Raises
     ------
     QueryError
-        If the server took longer.
+        If the server took longer than the limit in s.
     StoreError
         If the server refuses or is gone.
     """
@@ -63,17 +54,7 @@ def planned_index(
     """
     Return the fields of the index with which the server would answer a filter.
 
-    Parameters
-    ----------
-    store
-        Connected store.
-    criteria
-        The filter.
-
-    Returns
-    -------
-    tuple of str or None
-        None where the server would scan the collection.
+    None where it would scan the collection.
     """
     with translated_errors(str(store.uri), "explaining a query"):
         plan = store.collection.find(dict(criteria)).explain()

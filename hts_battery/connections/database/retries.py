@@ -29,16 +29,8 @@ class RetryPolicy:
     How long operations wait for a server that does not answer.
 
     One outage is waited out once: however many operations fail in it, one after
-    another, the time counts from the first failure until one succeeds again.
-
-    Parameters
-    ----------
-    seconds
-        Longest time to wait in one outage; 0 does not wait.
-    end
-        When waiting stops whatever happens, by ``clock``; none is never.
-    clock, sleep
-        Steady clock and how to wait.
+    another, the time counts from the first failure until one succeeds again, or until
+    ``end`` by the clock, whatever happens. With 0 seconds nothing waits.
 
     Examples
     --------
@@ -61,17 +53,7 @@ class RetryPolicy:
 
     def attempt(self, operation: Callable[[], Answer]) -> Answer:
         """
-        Do something, again and again while the server is away.
-
-        Parameters
-        ----------
-        operation
-            What is done; it must come to the same when it is done twice.
-
-        Returns
-        -------
-        Answer
-            What the operation returned.
+        Do something that may be done twice, again and again while the server is away.
 
         Raises
         ------
@@ -123,17 +105,8 @@ def allocation_end(
     """
     Return when to stop waiting so that the allocation does not end first.
 
-    Parameters
-    ----------
-    environment
-        Variables of the queue job: Slurm says when it ends.
-    clock, now
-        Steady clock, in which the answer is, and time of day.
-
-    Returns
-    -------
-    float or None
-        None where nobody says.
+    Slurm says when it ends; None where nobody does. The answer is in the time of
+    ``clock``.
 
     Examples
     --------

@@ -118,12 +118,7 @@ def init_roles(database: Database, users: tuple[NewUser, ...] = ()) -> None:
     """
     Make the roles, or bring them up to date, and users that have them.
 
-    Parameters
-    ----------
-    database
-        Opened by somebody who may administer users.
-    users
-        Users to make; one that exists gets the role and the password.
+    A user that exists gets the role and the password.
 
     Raises
     ------

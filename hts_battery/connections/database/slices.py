@@ -22,21 +22,10 @@ SLICE = 250
 
 def bounds(count: int, size: int = SLICE) -> Iterator[dict[str, str]]:
     """
-    Cut values that begin with random hexadecimal digits into slices.
+    Cut values that begin with random hexadecimal digits into slices of a size at most.
 
-    Every text lies in one slice, also one that begins with something else.
-
-    Parameters
-    ----------
-    count
-        About how many values there are.
-    size
-        About how many a slice should hold at most.
-
-    Yields
-    ------
-    dict[str, str]
-        Bounds of a slice in MongoDB's words; none where one slice is enough.
+    Every text lies in one slice, also one that begins with something else. Bounds are
+    in MongoDB's words; none where one slice is enough.
 
     Examples
     --------
@@ -57,11 +46,8 @@ def slices_of(collection: Collection[Any]) -> list[dict[str, Any]]:
     """
     Return filters of which every document of a collection matches exactly one.
 
-    Parameters
-    ----------
-    collection
-        Where it is none of ``SLICED_BY``, or lacks the index, the only filter matches
-        all. A document whose field is neither a text nor missing matches none.
+    Where it is none of ``SLICED_BY``, or lacks the index, the only filter matches all.
+    A document whose field is neither a text nor missing matches none.
     """
     field = SLICED_BY.get(collection.name)
     cut = list(bounds(collection.estimated_document_count())) if field else []

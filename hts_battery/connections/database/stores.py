@@ -219,25 +219,7 @@ def open_stores(
     s3_prefix: str = "",
 ) -> Stores:
     """
-    Connect every store of a database.
-
-    Parameters
-    ----------
-    database
-        An open database.
-    blob_store
-        Where large outputs are kept.
-    s3_bucket
-        Bucket of blob store s3.
-    s3_endpoint_url
-        Address of an S3 service other than Amazon's.
-    s3_prefix
-        Prefix of the names in the bucket.
-
-    Returns
-    -------
-    Stores
-        Use it as a context manager, or close it.
+    Connect every store of a database; to be closed, or used as a context manager.
 
     Raises
     ------
@@ -285,20 +267,9 @@ def screening_stores(
     """
     Open database and stores as the settings say, indexes included.
 
-    Parameters
-    ----------
-    settings
-        Where the database is and where blobs go.
-    make_indexes
-        Whether missing indexes are made; without, nothing is written.
-    any_layout
-        Whether a database of another layout than this code's is opened all the same,
-        to say what is wrong with it.
-
-    Yields
-    ------
-    Stores
-        Closed at the end, and the embedded server with its last user.
+    Without ``make_indexes`` nothing is written; with ``any_layout`` a database of
+    another layout than this code's is opened all the same, to say what is wrong with
+    it.
 
     Raises
     ------
@@ -333,17 +304,8 @@ def insert_new(store: SharedMongoStore, docs: Iterable[dict[str, Any]]) -> int:
     """
     Insert documents that are probably new; several times faster than updating.
 
-    Parameters
-    ----------
-    store
-        A store with a unique index.
-    docs
-        Documents; one that stands there already, by that index, is left as it is.
-
-    Returns
-    -------
-    int
-        Number of documents that were inserted.
+    One that stands there already, by the unique index, is left as it is. Returns the
+    number of those that were inserted.
     """
     inserted, every = 0, list(docs)
     for start in range(0, len(every), _INSERT_BATCH):

@@ -31,18 +31,9 @@ _COMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """
-    Run a FireWorks command on an exact launchpad.
+    Run a FireWorks command on an exact launchpad; return its exit status.
 
-    Parameters
-    ----------
-    arguments
-        Name of the command and its arguments; those of the process if not given.
-
-    Returns
-    -------
-    int
-        Exit status: that of the command, 1 if the database stayed away, 2 if there is
-        no such command.
+    The status is 1 if the database stayed away, 2 if there is no such command.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or given[0] not in _COMMANDS:

@@ -46,26 +46,7 @@ def open_launchpad(
     Open the launchpad of a database, and set it up if it is new.
 
     FireWorks keeps its collections (``fireworks``, ``workflows``, ``launches``, …)
-    beside ours.
-
-    Parameters
-    ----------
-    database
-        An open database.
-    log_level
-        What FireWorks prints.
-    outage_seconds
-        How long its operations wait for a database that went away.
-
-    Yields
-    ------
-    ExactLaunchPad
-        Its client is closed at the end.
-
-    Raises
-    ------
-    StoreError
-        If the server cannot be used.
+    beside ours. Operations wait ``outage_seconds`` for a database that went away.
     """
     launchpad = ExactLaunchPad(
         host=database.uri,
@@ -101,21 +82,10 @@ def submit(
     """
     Insert flows as workflows, all at once, for one worker.
 
-    The flows are not checked for having been submitted before; the caller does that
-    by content key. No store goes into a Firework, and so no password: the node takes
-    its own from the ``jobflow.yaml`` of its worker.
-
-    Parameters
-    ----------
-    flows
-        Flows or single jobs. Their jobs, and those they make on the node, are tied to
-        the worker in place.
-    launchpad
-        An open launchpad.
-    worker
-        Name of the worker, which is the name of its folder in launchpad_configs.
-    priority
-        The larger, the earlier.
+    The flows are not checked for having been submitted before; the caller does that by
+    content key. No store goes into a Firework, and so no password: the node takes its
+    own from the ``jobflow.yaml`` of its worker. Their jobs, and those they make on the
+    node, are tied to the worker in place.
 
     Returns
     -------
@@ -166,19 +136,10 @@ class NewWorkflow(NamedTuple):
 
 def send(new: Sequence[NewWorkflow], launchpad: ExactLaunchPad, campaign: str) -> None:
     """
-    Insert workflows, all at once.
+    Insert workflows of a campaign, all at once.
 
     Not repeated after an outage, because nobody knows what was inserted: what is there
     is found by :func:`hts_battery.connections.launchpad.workflows.read_workflows`.
-
-    Parameters
-    ----------
-    new
-        What is sent.
-    launchpad
-        An open launchpad.
-    campaign
-        Name of the campaign.
 
     Raises
     ------

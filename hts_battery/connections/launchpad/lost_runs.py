@@ -267,22 +267,9 @@ def put_back(
     """
     Let a lost Firework run again; its launches stay counted.
 
-    Parameters
-    ----------
-    launchpad
-        An open launchpad.
-    lost
-        What was found.
-    note
-        What its launch keeps as ``stored_data``: why it ended.
-    request
-        What the queue is asked for from now on; none leaves it.
-
-    Returns
-    -------
-    bool
-        Whether it was put back; not if it moved on meanwhile, or its workflow is being
-        changed or is not whole: the next look decides again.
+    Its launch keeps the note as ``stored_data``: why it ended. From now on the queue is
+    asked for ``request``, if one is given. It is not put back if it moved on meanwhile,
+    or its workflow is being changed or is not whole: the next look decides again.
     """
     if is_locked(launchpad, lost.fw_id) or not is_whole(launchpad, lost.fw_id):
         return False
@@ -324,18 +311,7 @@ def _end_launch(launchpad: LaunchPad, lost: LostRun, note: Fields) -> bool:
 
 
 def give_up(launchpad: LaunchPad, lost: LostRun, note: Fields) -> None:
-    """
-    Let a lost Firework count as failed.
-
-    Parameters
-    ----------
-    launchpad
-        An open launchpad.
-    lost
-        What was found; it has a launch.
-    note
-        What its launch keeps as ``stored_data``: why it ended.
-    """
+    """Let a lost Firework count as failed; its launch keeps the note."""
     launchpad.forget_offline(lost.launch_id, launch_mode=True)
     launchpad.complete_launch(
         lost.launch_id, FWAction(stored_data=dict(note), exit=True), "FIZZLED"
@@ -343,16 +319,7 @@ def give_up(launchpad: LaunchPad, lost: LostRun, note: Fields) -> None:
 
 
 def complete(launchpad: LaunchPad, left: LeftAction) -> None:
-    """
-    Tell a launchpad how a launch ended that could not tell it.
-
-    Parameters
-    ----------
-    launchpad
-        An open launchpad.
-    left
-        What the launch left in its folder.
-    """
+    """Tell a launchpad how a launch ended that could not tell it."""
     action = None if left.action is None else FWAction.from_dict(left.action)
     launch = launchpad.complete_launch(left.launch_id, action, left.state)
     history = launch["state_history"]

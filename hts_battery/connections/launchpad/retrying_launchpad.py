@@ -63,16 +63,7 @@ class _RetryingCursor:
 
 
 class RetryingCollection:
-    """
-    A collection of FireWorks whose operations wait for a server that is away.
-
-    Parameters
-    ----------
-    collection
-        The collection.
-    retries
-        How long they wait.
-    """
+    """A collection of FireWorks whose operations wait for a server that is away."""
 
     def __init__(self, collection: Collection[Document], retries: RetryPolicy) -> None:
         self._collection, self._retries = collection, retries
@@ -166,15 +157,10 @@ class _ExactCounters:
     FireWorks' counters, where no number is given out twice.
 
     FireWorks increments a counter and takes the number from the document as it was
-    *before*. The embedded server reads that document ahead of the atomic update, so
-    two processes at once can see the same number (4 of 40 tries with four processes);
-    the document *after* the update is right. A MongoDB server gives the same answer
-    either way.
-
-    Parameters
-    ----------
-    collection
-        The collection ``fw_id_assigner``.
+    *before*. The embedded server reads that document ahead of the atomic update, so two
+    processes at once can see the same number (4 of 40 tries with four processes); the
+    document *after* the update is right. A MongoDB server gives the same answer either
+    way.
     """
 
     def __init__(self, collection: Collection[dict[str, Any]]) -> None:
@@ -201,14 +187,8 @@ class ExactLaunchPad(LaunchPad):
 
     Its ids are unique on the embedded server too: whatever launches rockets from
     several processes there must use it, because FireWorks' own would let two rockets
-    share a launch.
-
-    Parameters
-    ----------
-    args, kwargs
-        Those of FireWorks' own.
-    outage_seconds
-        Longest wait in one outage; the end of the queue job ends it earlier.
+    share a launch. One outage is waited for ``outage_seconds``; the end of the queue
+    job ends it earlier.
     """
 
     fireworks: Any

@@ -36,14 +36,7 @@ class JournalStore(MemoryStore):
     """
     Documents of one Firework, in memory and in its journal.
 
-    Parameters
-    ----------
-    folder
-        Folder of the journals, on a file system that the login node sees too.
-    collection_name
-        Collection that the documents belong to.
-    key
-        Field that identifies a document.
+    The folder of the journals is on a file system that the login node sees too.
     """
 
     def __init__(
@@ -116,12 +109,8 @@ def read_journal(path: Path) -> Iterator[tuple[dict[str, Any], str | list[str]]]
     Yield the documents of a journal in the order of their updates, with their keys.
 
     Lines that a kill cut off are left out, and so are outputs whose large parts are
-    missing: jobflow writes those after the output.
-
-    Parameters
-    ----------
-    path
-        The journal; one that does not exist holds nothing.
+    missing: jobflow writes those after the output. A journal that does not exist holds
+    nothing.
     """
     owner = path.name.partition(".")[0]
     blobs = path.with_name(f"{owner}.{BLOBS}{_SUFFIX}")
@@ -167,19 +156,9 @@ def _blob_uuids(content: object) -> Iterator[str]:
 
 def journals(folder: Path, collection: str) -> dict[int | None, Path]:
     """
-    Find the journals of a collection.
+    Find the journals of a collection in a folder: Firework → file.
 
-    Parameters
-    ----------
-    folder
-        Folder of the journals; one that does not exist holds none.
-    collection
-        Name of the collection.
-
-    Returns
-    -------
-    dict
-        Firework → file; none for what ran without one.
+    The Firework is None for what ran without one.
     """
     ending = f".{collection}{_SUFFIX}"
     found: dict[int | None, Path] = {}

@@ -25,23 +25,7 @@ def leave_action(
     folder: Path, launch_id: int, action: FWAction | None, state: str
 ) -> Path:
     """
-    Write down how a launch ended.
-
-    Parameters
-    ----------
-    folder
-        Its launch folder.
-    launch_id
-        The launch.
-    action
-        What FireWorks is to do next.
-    state
-        COMPLETED or FIZZLED.
-
-    Returns
-    -------
-    Path
-        The file.
+    Write down how a launch ended: COMPLETED or FIZZLED, and what FireWorks does next.
 
     Raises
     ------

@@ -42,14 +42,7 @@ def worker_names(templates: Path) -> tuple[str, ...]:
 
 
 def worker_variables(templates: Path, worker: str) -> tuple[str, ...]:
-    """
-    Return the environment variables that the templates of a worker ask for.
-
-    Raises
-    ------
-    ConfigurationError
-        If there is no such worker.
-    """
+    """Return the environment variables that the templates of a worker ask for."""
     return tuple(sorted(_variables(_read_templates(templates, worker)) - _GIVEN))
 
 
@@ -62,29 +55,14 @@ def render_worker(
     Variables stand in the values of the templates, never in their structure, so no
     value can add a key. A key whose value is nothing but a variable set to nothing is
     left out, and with it its line of a queue script. ``${CONFIG_DIR}`` and
-    ``${WORKER}`` are given: the target folder and the name of the worker.
-
-    Parameters
-    ----------
-    templates
-        The folder ``launchpad_configs``.
-    worker
-        Name of a folder in it.
-    target
-        Folder to write, outside the repository because the files hold the URI.
-    environment
-        Variables and their values.
-
-    Returns
-    -------
-    tuple of Path
-        The files written.
+    ``${WORKER}`` are given: the target folder, outside of the repository because the
+    files hold the URI, and the name of the worker. Returns the files written.
 
     Raises
     ------
     ConfigurationError
-        If the worker is unknown, a template holds a key that nobody accepts,
-        variables are missing, or the target lies inside a repository.
+        If the worker is unknown, a template holds a key that nobody accepts, variables
+        are missing, or the target lies inside a repository.
     """
     target = target.expanduser().absolute()
     _refuse_repository(target, templates)

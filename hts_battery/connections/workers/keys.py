@@ -44,20 +44,9 @@ def refuse_unknown_keys(file: str, content: type_content, *, script: str = "") -
     """
     Refuse a configuration file with a key that its reader would ignore or refuse.
 
-    Parameters
-    ----------
-    file
-        Name of the file: my_launchpad.yaml, my_fworker.yaml, my_qadapter.yaml,
-        FW_config.yaml, jobflow.yaml or atomate2.yaml.
-    content
-        What it holds.
-    script
-        Text of the queue script's template, where the worker has its own.
-
-    Raises
-    ------
-    ConfigurationError
-        With file, key and the nearest accepted one.
+    The file is my_launchpad.yaml, my_fworker.yaml, my_qadapter.yaml, FW_config.yaml,
+    jobflow.yaml or atomate2.yaml; a worker may have its own queue script. The error
+    names file, key and the nearest accepted one.
 
     Examples
     --------
@@ -86,17 +75,8 @@ def adapter_keys(content: type_content, script: str = "") -> frozenset[str]:
     """
     Return what may stand in my_qadapter.yaml and in ``_queueadapter`` of a Firework.
 
-    Parameters
-    ----------
-    content
-        The file; names the queue.
-    script
-        Text of the script's template; FireWorks' own for the queue if empty.
-
-    Raises
-    ------
-    ConfigurationError
-        If FireWorks does not know the queue.
+    Without a script the template is FireWorks' own for the queue that the file names;
+    ConfigurationError if it knows no such queue.
     """
     queue = str(content.get("_fw_q_type"))
     if queue not in CommonAdapter.default_q_commands:

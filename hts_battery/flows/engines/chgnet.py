@@ -48,11 +48,6 @@ def missing_device(device: str) -> str | None:
     """
     Say what is wrong where PyTorch cannot compute on a device; none if it can.
 
-    Parameters
-    ----------
-    device
-        Its name in PyTorch.
-
     Examples
     --------
     >>> missing_device("cpu")

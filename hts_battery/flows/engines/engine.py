@@ -122,19 +122,7 @@ class Engine:
         return frozenset(elements) - self.elements()
 
     def missing(self, elements: Iterable[str] = ()) -> tuple[str, ...]:
-        """
-        List what keeps it from running on this machine.
-
-        Parameters
-        ----------
-        elements
-            What is to be computed, for what is needed once an element.
-
-        Returns
-        -------
-        tuple[str, ...]
-            One line for each thing, with what to do; empty if it can run.
-        """
+        """List what it lacks here for some elements, each with what to do."""
         wanted = frozenset(elements)
         problems = []
         try:
@@ -151,14 +139,7 @@ class Engine:
         return tuple(problems)
 
     def require(self, elements: Iterable[str] = ()) -> None:
-        """
-        Refuse to compute where something is missing.
-
-        Raises
-        ------
-        ConfigurationError
-            With everything that is missing and what to do.
-        """
+        """Refuse to compute where something is missing; say what to do."""
         if problems := self.missing(elements):
             raise ConfigurationError("; ".join(problems))
 

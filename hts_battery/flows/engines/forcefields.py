@@ -60,13 +60,7 @@ def chgnet_engine() -> Engine:
 
 def force_field_engine(name: str) -> Engine:
     """
-    Return the engine of a force field.
-
-    Parameters
-    ----------
-    name
-        Name behind ``forcefield:``, as in atomate2's list (``MACE-MP-0``) or as the
-        member of its enumeration (``MACE_MP_0``).
+    Return the engine of a force field, by its name in atomate2 or of its enumeration.
 
     Raises
     ------

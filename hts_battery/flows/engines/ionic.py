@@ -152,14 +152,7 @@ class IonicRelaxMaker(AseRelaxMaker):
         prev_dir: str | Path | None = None,  # noqa: ARG002 - the signature of all makers
     ) -> IonicTaskDocument:
         """
-        Relax a structure.
-
-        Parameters
-        ----------
-        mol_or_struct
-            Where it starts, formal charges as the site property ``charge``.
-        prev_dir
-            Not used.
+        Relax a structure, whose site property ``charge`` are the formal charges.
 
         Raises
         ------
@@ -199,15 +192,8 @@ def breathed(structure: Structure) -> Structure:
     """
     Scale all lengths of a structure until it has no pressure.
 
-    Parameters
-    ----------
-    structure
-        With formal charges as the site property ``charge``.
-
-    Raises
-    ------
-    CalculationError
-        If the ions are not neutral or one has no parameters.
+    Formal charges are the site property ``charge``; CalculationError if the ions are
+    not neutral or one has no parameters.
     """
     potential = IonicPotential(
         ions(
@@ -222,14 +208,7 @@ def breathed(structure: Structure) -> Structure:
 
 
 def ionic_maker(relaxation: RelaxationSpec) -> IonicRelaxMaker:
-    """
-    Make the maker of the engine.
-
-    Parameters
-    ----------
-    relaxation
-        When a relaxation counts as done; with one step the cell only breathes.
-    """
+    """Make the maker of the engine; with one step the cell is only rescaled."""
     return IonicRelaxMaker(
         relax_cell=relaxation.relax_cell,
         steps=relaxation.steps,

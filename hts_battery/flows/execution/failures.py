@@ -47,19 +47,8 @@ def loss(lost: LostRun, attempt: int, *, outage: bool = False) -> FailureDoc:
     """
     Classify how a launch was lost, by what its queue printed.
 
-    Parameters
-    ----------
-    lost
-        The launch.
-    attempt
-        Number of this loss of its Firework.
-    outage
-        Whether it is known that the database was away.
-
-    Returns
-    -------
-    FailureDoc
-        A node failure where nothing says otherwise.
+    It is the ``attempt``-th loss of its Firework, and a node failure where nothing says
+    otherwise or the database is known to have been away (``outage``).
     """
     words = f"{lost.why}, {lost.seconds:.0f} s after its last sign of life"
     lines: tuple[str, ...] = ()
@@ -101,16 +90,7 @@ def larger_request(
     request: Mapping[str, Any], factors: Mapping[str, float], *, max_hours: float
 ) -> dict[str, Any]:
     """
-    Ask a queue for more than before.
-
-    Parameters
-    ----------
-    request
-        ``_queueadapter`` of a Firework.
-    factors
-        ``wall_time`` and ``memory`` → factor.
-    max_hours
-        Longest time in h that the worker allows.
+    Ask a queue for more than before: the request times ``wall_time`` and ``memory``.
 
     Examples
     --------
@@ -182,17 +162,7 @@ def classify(
     """
     Find the class of a failure: the first signature that matches decides.
 
-    Parameters
-    ----------
-    evidence
-        What the failure left behind.
-    signatures
-        In order; the project's own by default.
-
-    Returns
-    -------
-    Diagnosis
-        Of class unknown where nothing matches.
+    The signatures are the project's own by default; where none matches it is unknown.
 
     Examples
     --------
@@ -224,22 +194,8 @@ def next_action(
     """
     Decide what is done after the last of some failures of one calculation.
 
-    Parameters
-    ----------
-    history
-        Failed attempts of the calculation, in order.
-    policy
-        The project's own by default.
-
-    Returns
-    -------
-    NextAction
-        With all settings that differ from the first attempt.
-
-    Raises
-    ------
-    ValueError
-        If nothing failed.
+    The policy is the project's own by default. The action holds all settings that
+    differ from the first attempt.
     """
     if not history:
         raise ValueError("without a failure there is nothing to decide")
@@ -333,21 +289,7 @@ def known_signatures() -> tuple[Signature, ...]:
 
 
 def read_policy(text: str, name: str) -> FailurePolicy:
-    """
-    Read a policy.
-
-    Parameters
-    ----------
-    text
-        YAML.
-    name
-        Name of the file, for errors.
-
-    Raises
-    ------
-    ConfigurationError
-        If it is not one; names the first wrong field.
-    """
+    """Read a policy from YAML; a ConfigurationError names the first wrong field."""
     try:
         return FailurePolicy.model_validate(yaml.safe_load(text))
     except ValidationError as err:
@@ -363,14 +305,7 @@ def _shipped(name: str) -> str:
 
 
 def corrections_from_log(log: Sequence[Mapping[str, Any]]) -> tuple[Correction, ...]:
-    """
-    Read what custodian noticed and changed from its own log.
-
-    Parameters
-    ----------
-    log
-        Content of custodian.json, undecoded: one entry a job.
-    """
+    """Read what custodian noticed and changed from custodian.json, one entry a job."""
     return tuple(
         Correction(
             handler=_handler_name(one.get("handler")),
@@ -389,16 +324,7 @@ def _handler_name(handler: object) -> str:
 
 
 def last_lines(paths: Iterable[Path], *, limit: int = 10) -> tuple[str, ...]:
-    """
-    Return the last lines of some files that are there, empty lines left out.
-
-    Parameters
-    ----------
-    paths
-        Text files; what is missing is skipped.
-    limit
-        Lines of each file.
-    """
+    """Return the last lines of some files that are there, empty lines left out."""
     found: list[str] = []
     for path in paths:
         if not path.is_file():

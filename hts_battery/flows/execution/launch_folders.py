@@ -76,16 +76,7 @@ def decide(
     found: Sequence[LaunchFile], state: LaunchState, rule: LaunchRule
 ) -> tuple[LaunchAction, ...]:
     """
-    Say what is done with the files of a launch folder.
-
-    Parameters
-    ----------
-    found
-        Its files.
-    state
-        What the store says of its job.
-    rule
-        Rule of its engine.
+    Say what is done with the files of a launch folder, by the rule of its engine.
 
     Examples
     --------
@@ -126,16 +117,7 @@ def _matches(name: str, patterns: Iterable[str]) -> bool:
 
 
 def state_of(mark: LaunchMark, tasks: Store) -> LaunchState:
-    """
-    Ask the store what became of the job of a folder.
-
-    Parameters
-    ----------
-    mark
-        Which job it is.
-    tasks
-        Store of outputs.
-    """
+    """Ask the store of outputs what became of the job of a folder."""
     own = tasks.query_one(
         {"uuid": mark.uuid, "index": mark.index}, properties=list(_FIELDS)
     )
@@ -196,23 +178,10 @@ def tidy(
     folder: Path, tasks: Store, *, dry_run: bool = False
 ) -> list[tuple[Path, LaunchAction]]:
     """
-    Do with the launch folders below a folder what their rules say.
+    Do with the launch folders in and below a folder what their rules say.
 
-    No process may still run in them.
-
-    Parameters
-    ----------
-    folder
-        One launch folder, or one that holds several.
-    tasks
-        Store of outputs.
-    dry_run
-        Only say what would be done.
-
-    Returns
-    -------
-    list
-        Launch folder and action, in the order in which they are done.
+    No process may still run in them. Returns launch folder and action in the order in
+    which they are done, or would be.
     """
     done = []
     marked = list(marked_folders(folder))

@@ -57,16 +57,6 @@ def refuse_other_versions(submitted: Mapping[str, str]) -> None:
     """
     Refuse to work where a package differs from the one that was submitted with.
 
-    Parameters
-    ----------
-    submitted
-        Package → version where the job was made.
-
-    Raises
-    ------
-    VersionSkewError
-        With the list of differences.
-
     Examples
     --------
     >>> refuse_other_versions(installed_versions(["pymatgen"]))

@@ -51,18 +51,8 @@ def queue_request(
     """
     Write what one queue job asks for as FireWorks' queue adapter takes it.
 
-    Parameters
-    ----------
-    rule
-        Rule of the engine.
-    atoms
-        Atoms of the cell; none if that is not known.
-    calculations
-        Calculations of this job, one after another.
-    max_hours
-        Longest time in h that the worker allows.
-    factors
-        ``wall_time`` and ``memory`` → factor of the first request.
+    The job makes some calculations one after another, within the hours that the worker
+    allows; factors multiply ``wall_time`` and ``memory`` of the first request.
 
     Examples
     --------
@@ -85,12 +75,7 @@ def queue_request(
 
 def policy_factors(failed: Iterable[FailureClass]) -> dict[str, float]:
     """
-    Return by how much more is asked after failures, by the failure policy.
-
-    Parameters
-    ----------
-    failed
-        Classes of the failures so far, in order.
+    Return by how much more is asked after failures, in order, by the failure policy.
 
     Examples
     --------
@@ -114,11 +99,6 @@ def policy_factors(failed: Iterable[FailureClass]) -> dict[str, float]:
 def is_tried_again(failed: Iterable[FailureClass]) -> bool:
     """
     Say whether the policy has a remedy for the last of some failures of one job.
-
-    Parameters
-    ----------
-    failed
-        Classes of the failures so far, in order.
 
     Examples
     --------

@@ -52,16 +52,7 @@ LOST_FIELD = "hts_lost"
 
 @dataclass(frozen=True)
 class EarlierLaunch:
-    """
-    A launch of the same Firework that ended before this one began.
-
-    Parameters
-    ----------
-    folder
-        Its launch folder, as it was called where it ran.
-    failure
-        How it was lost, if it was.
-    """
+    """An earlier launch of the same Firework, and how it was lost, if it was."""
 
     folder: Path
     failure: FailureDoc | None = None
@@ -73,19 +64,7 @@ class EarlierLaunch:
 
 
 def earlier_launches(folder: Path) -> tuple[EarlierLaunch, ...]:
-    """
-    Read the earlier launches of the Firework that runs in a folder, the last one last.
-
-    Parameters
-    ----------
-    folder
-        Launch folder of the rocket.
-
-    Returns
-    -------
-    tuple of EarlierLaunch
-        Empty where no Firework runs there, or this is its first launch.
-    """
+    """Read the earlier launches of the Firework of a folder, the last one last."""
     try:
         content = json.loads((folder / FIREWORK_FILE).read_text("utf-8"))
     except (OSError, ValueError):
@@ -100,17 +79,7 @@ def earlier_launches(folder: Path) -> tuple[EarlierLaunch, ...]:
 
 def loss_of(launch: Mapping[str, Any]) -> FailureDoc | None:
     """
-    Read how a launch was lost.
-
-    Parameters
-    ----------
-    launch
-        Document of the launch.
-
-    Returns
-    -------
-    FailureDoc or None
-        None if it was not lost, or nobody wrote down how.
+    Read from the document of a launch how it was lost; None if nobody wrote it down.
     """
     stored = (launch.get("action") or {}).get("stored_data") or {}
     try:
@@ -401,16 +370,8 @@ def recorded(flow: Flow | Job) -> Flow | RecordedJob:
     """
     Turn every job of a flow into a recorded one.
 
-    Parameters
-    ----------
-    flow
-        A flow, nested or not, which is changed in place, or a single job.
-
-    Returns
-    -------
-    Flow or RecordedJob
-        The same flow, or a recorded job with the uuid of the one that was given, by
-        which others refer to it.
+    A flow is changed in place, nested ones too. Of a job the answer is another one with
+    the same uuid, by which others refer to it.
     """
     if isinstance(flow, Job):
         return _recorded_job(flow)

@@ -43,13 +43,6 @@ class HeldStore(JobStore):
 
     Whoever runs the job decides what becomes of the output, when it knows the whole
     response.
-
-    Parameters
-    ----------
-    store
-        The store that is passed on to.
-    uuid
-        The job.
     """
 
     def __init__(self, store: JobStore, uuid: str) -> None:
@@ -72,14 +65,7 @@ class HeldStore(JobStore):
         self._store.update(docs, key=key, save=save)
 
     def output(self, response: Response[Any]) -> SpooledOutput:
-        """
-        Return the output as it will be stored, its large parts apart.
-
-        Parameters
-        ----------
-        response
-            What the job returned.
-        """
+        """Return the output as it will be stored, its large parts apart."""
         if self._held is None:
             raise StoreError(f"job {self._uuid} ended without an output")
         document, save = self._held
@@ -127,16 +113,7 @@ def large_parts(store: JobStore) -> dict[str, Store]:
 
 
 def store_output(output: SpooledOutput, store: JobStore) -> None:
-    """
-    Write an output to the store; twice comes to the same.
-
-    Parameters
-    ----------
-    output
-        What is written.
-    store
-        Connected store.
-    """
+    """Write an output to the store; twice comes to the same."""
     for name, blobs in output.blobs.items():
         large_parts(store)[name].update(blobs, key="blob_uuid")
     store.docs_store.update([output.task], key=_KEY)
@@ -144,19 +121,7 @@ def store_output(output: SpooledOutput, store: JobStore) -> None:
 
 def spool(output: SpooledOutput, folder: Path) -> Path:
     """
-    Keep an output on disk.
-
-    Parameters
-    ----------
-    output
-        What is kept.
-    folder
-        Launch folder of its job.
-
-    Returns
-    -------
-    Path
-        The file.
+    Keep an output on disk in the launch folder of its job.
 
     Raises
     ------
@@ -194,22 +159,9 @@ def ingest(folder: Path, store: JobStore, *, dry_run: bool = False) -> tuple[str
     """
     Put the outputs that lie in and below a folder into the store.
 
-    A file goes when the store has its output. Killed in between, the next call goes
-    on; an output that the store has already is left as it is there.
-
-    Parameters
-    ----------
-    folder
-        A launch folder, or one that holds several.
-    store
-        Connected store.
-    dry_run
-        Only say what would be done.
-
-    Returns
-    -------
-    tuple of str
-        Uuids of the jobs whose output was put there.
+    A file goes when the store has its output. Killed in between, the next call goes on;
+    an output that the store has already is left as it is there. Returns the uuids of
+    the jobs whose output was put there, or would be.
 
     Raises
     ------

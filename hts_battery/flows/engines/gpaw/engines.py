@@ -28,14 +28,7 @@ FIXED_CELL_CUTOFF_EV = 600.0
 
 @dataclass(frozen=True)
 class GPAWEngine(Engine):
-    """
-    An engine whose calculator is GPAW with certain settings.
-
-    Parameters
-    ----------
-    settings
-        Functional, basis, k-points, U.
-    """
+    """An engine whose calculator is GPAW with certain settings."""
 
     settings: GPAWSettings = field(default_factory=GPAWSettings)
 

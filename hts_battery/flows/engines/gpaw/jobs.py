@@ -89,16 +89,8 @@ class GPAWCalculator(Calculator):
     ASE calculator whose work is done by GPAW in another process.
 
     The process starts with the first structure and keeps its wave functions from one
-    step of a relaxation to the next; :meth:`close` ends it.
-
-    Parameters
-    ----------
-    settings
-        Functional, basis, k-points, U.
-    command
-        Words that start an interpreter with GPAW.
-    folder
-        Where GPAW leaves its text output.
+    step of a relaxation to the next; :meth:`close` ends it. GPAW leaves its text output
+    in the folder.
     """
 
     name = "gpaw"
@@ -207,14 +199,7 @@ class GPAWRelaxMaker(AseRelaxMaker):
         prev_dir: str | Path | None = None,  # noqa: ARG002 - the signature of all makers
     ) -> GPAWTaskDocument:
         """
-        Relax a structure.
-
-        Parameters
-        ----------
-        mol_or_struct
-            Where it starts, moments as the site property ``magmom``.
-        prev_dir
-            Not used.
+        Relax a structure, whose site property ``magmom`` are the moments at the start.
 
         Raises
         ------
@@ -285,15 +270,7 @@ def with_moments(structure: Structure) -> tuple[Structure, str]:
     """
     Give a structure start moments by element, unless it has its own.
 
-    Parameters
-    ----------
-    structure
-        With or without the site property ``magmom``.
-
-    Returns
-    -------
-    tuple[Structure, str]
-        A copy with elements only and the moments, and where they come from.
+    Returns a copy with elements only and the moments, and where they come from.
     """
     bare = structure.copy().remove_oxidation_states()
     own = bare.site_properties.get(MOMENTS)
@@ -325,16 +302,7 @@ def gpaw_maker(
     name: str, settings: GPAWSettings, relaxation: RelaxationSpec
 ) -> GPAWRelaxMaker:
     """
-    Make the maker of an engine.
-
-    Parameters
-    ----------
-    name
-        Name of the engine.
-    settings
-        Functional, basis, k-points, U.
-    relaxation
-        When a relaxation counts as done; one step is a single point.
+    Make the maker of an engine; one step of relaxation is a single point.
 
     Raises
     ------

@@ -30,16 +30,8 @@ def gpaw_command(settings: HTSBatterySettings) -> tuple[str, ...]:
     """
     Return the words that start an interpreter with GPAW on this machine.
 
-    Parameters
-    ----------
-    settings
-        ``gpaw_command`` where the worker's settings name one, for example
-        ``mpirun -np 4 gpaw python``; otherwise this interpreter, if it has GPAW.
-
-    Raises
-    ------
-    ConfigurationError
-        If there is neither.
+    The worker's settings may name them, for example ``mpirun -np 4 gpaw python``;
+    otherwise it is this interpreter, if it has GPAW, or a ConfigurationError.
     """
     if settings.gpaw_command:
         return tuple(shlex.split(settings.gpaw_command))
@@ -61,12 +53,8 @@ class GPAWProcess:
     """
     One running GPAW; it keeps its wave functions between requests.
 
-    Parameters
-    ----------
-    command
-        Words that start an interpreter with GPAW; the runner's path is appended.
-    folder
-        Where it runs and leaves its text output (``gpaw.txt``, ``gpaw.err``).
+    The path of the runner is appended to the command. It runs in the folder and leaves
+    its text output there (``gpaw.txt``, ``gpaw.err``).
 
     Raises
     ------

@@ -84,12 +84,7 @@ class GPAWSettings(Document):
 
     def parameters(self, elements: Iterable[str]) -> dict[str, Any]:
         """
-        Translate into the keywords of ``gpaw.GPAW``.
-
-        Parameters
-        ----------
-        elements
-            Symbols in the structure; they decide which of them carries a U.
+        Translate into the keywords of ``gpaw.GPAW`` for a structure of these elements.
 
         Examples
         --------
@@ -151,17 +146,11 @@ def hubbard_u(
     elements: Iterable[str], table: Mapping[str, Mapping[str, float]]
 ) -> dict[str, float]:
     """
-    Choose the U of each metal by the most electronegative element beside it.
+    Choose the U of each metal in eV by the most electronegative element beside it.
 
-    That is the rule of pymatgen's input sets: metals carry a U in oxides and
-    fluorides only, so an element and its oxide are not on one scale.
-
-    Parameters
-    ----------
-    elements
-        Symbols in the structure.
-    table
-        Anion → metal → U in eV.
+    That is the rule of pymatgen's input sets: metals carry a U in oxides and fluorides
+    only, so an element and its oxide are not on one scale. The table is anion → metal →
+    U.
 
     Examples
     --------

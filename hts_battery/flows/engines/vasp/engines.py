@@ -84,20 +84,11 @@ def vasp_mp24_engine() -> Engine:
 
 def rehearsal(engine: Engine) -> Engine:
     """
-    Return the same engine with the stand-in where VASP would be.
+    Return the same engine of VASP with the stand-in where VASP would be.
 
     It needs neither POTCARs nor VASP. Its name and its calculator differ from the real
-    ones, so its energies can never stand in a hull beside them.
-
-    Parameters
-    ----------
-    engine
-        ``vasp-mp-gga`` or ``vasp-mp24``.
-
-    Raises
-    ------
-    ConfigurationError
-        If there is no stand-in for the engine.
+    ones, so its energies can never stand in a hull beside them. ConfigurationError if
+    there is no stand-in for the engine.
 
     Examples
     --------
@@ -186,21 +177,10 @@ def missing_potcars(
     elements: frozenset[str], symbols: dict[str, str], functional: str
 ) -> Iterator[str]:
     """
-    Look for the POTCARs of some elements in pymatgen's library.
+    Look for the POTCARs of some elements in pymatgen's library; say what to do.
 
-    Parameters
-    ----------
-    elements
-        Elements to be computed.
-    symbols
-        Element → name of its POTCAR.
-    functional
-        Functional and release as pymatgen calls it, for example ``PBE``.
-
-    Yields
-    ------
-    str
-        What is missing and what to do.
+    Symbols are element → name of its POTCAR; the functional is as pymatgen calls it,
+    for example ``PBE``.
     """
     from pymatgen.core import SETTINGS  # noqa: PLC0415 - the registry starts quickly
     from pymatgen.io.vasp.inputs import PotcarSingle  # noqa: PLC0415 - takes 2.5 s

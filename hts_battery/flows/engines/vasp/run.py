@@ -51,15 +51,8 @@ def rehearsal_options(command: str, *, engine: str, calculator: str) -> VaspOpti
     """
     Return options for the stand-in: no POTCARs, and custodian looks often.
 
-    Where the environment gives a rehearsal a wall time, each run has as much, and
-    half of it passes before VASP is asked to stop.
-
-    Parameters
-    ----------
-    command
-        Command of the stand-in.
-    engine, calculator
-        Names that its documents carry.
+    Where the environment gives a rehearsal a wall time, each run has as much, and half
+    of it passes before VASP is asked to stop.
     """
     limit = int(os.environ.get(WALL_TIME_VARIABLE, "0"))
     wall_time: dict[str, Any] = (
