@@ -78,9 +78,7 @@ def earlier_launches(folder: Path) -> tuple[EarlierLaunch, ...]:
 
 
 def loss_of(launch: Mapping[str, Any]) -> FailureDoc | None:
-    """
-    Read from the document of a launch how it was lost; None if nobody wrote it down.
-    """
+    """Read from the document of a launch how it was lost; None if nobody knows."""
     stored = (launch.get("action") or {}).get("stored_data") or {}
     try:
         return FailureDoc.model_validate(stored.get(LOST_FIELD))
