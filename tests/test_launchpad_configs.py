@@ -21,11 +21,11 @@ from hts_battery.connections.records.journal_store import JournalStore
 from hts_battery.connections.workers.configs import (
     SCRIPT_NAME,
     TEMPLATE_NAMES,
+    adapter_keys,
     render_worker,
     worker_names,
     worker_variables,
 )
-from hts_battery.connections.workers.keys import adapter_keys
 from hts_battery.errors import ConfigurationError
 from hts_battery.settings import refuse_unknown_variables
 

@@ -27,7 +27,7 @@ from hts_battery.connections.launchpad.lost_runs import (
 )
 from hts_battery.connections.launchpad.queues import QueueKind, listed_jobs
 from hts_battery.connections.launchpad.stale_locks import release_locks, remove_orphaned
-from hts_battery.connections.records.launch_ends import (
+from hts_battery.connections.records.launch_files import (
     LEFT_ACTION,
     left_action,
     remove_action,

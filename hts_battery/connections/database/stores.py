@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from jobflow import JobStore
 from maggma.stores import GridFSStore, MongoStore, S3Store
-from pymongo.errors import BulkWriteError
+from pymongo.errors import BulkWriteError, ExecutionTimeout
 
 from hts_battery.connections.database.clients import (
     acquire_client,
@@ -20,17 +20,18 @@ from hts_battery.connections.database.collection_specs import BLOBS, COLLECTIONS
 from hts_battery.connections.database.database import Database, database
 from hts_battery.connections.database.indexes import ensure_indexes
 from hts_battery.connections.database.layout import check_layout
-from hts_battery.errors import ConfigurationError, StoreError
+from hts_battery.errors import ConfigurationError, QueryError, StoreError
 from hts_battery.settings import BlobStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from maggma.core import Store
     from pymongo.collection import Collection
 
     from hts_battery.settings import HTSBatterySettings
+
 
 _INSERT_BATCH = 1000
 _DUPLICATE = 11000
@@ -63,6 +64,34 @@ class SharedMongoStore(MongoStore):
     def estimated_count(self) -> int:
         """Count the documents by what the server notes of them: at no cost."""
         return self.collection.estimated_document_count()
+
+    def aggregated(
+        self, stages: Sequence[Mapping[str, Any]], *, time_limit: float | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """
+        Yield what an aggregation that reads only finds, without object ids.
+
+        Raises
+        ------
+        QueryError
+            If the server took longer than the limit in s.
+        StoreError
+            If the server refuses or is gone.
+        """
+        options = {}
+        if time_limit is not None:
+            options["maxTimeMS"] = round(1000 * time_limit)
+        pipeline = [dict(stage) for stage in stages]
+        with translated_errors(str(self.uri), f"reading {self.collection_name}"):
+            try:
+                for doc in self.collection.aggregate(pipeline, **options):
+                    doc.pop("_id", None)
+                    yield doc
+            except ExecutionTimeout as err:
+                raise QueryError(
+                    f"the query took longer than {time_limit:g} s; ask for less: a "
+                    "bound of e_hull, two elements or a chemical system"
+                ) from err
 
     def connect(self, force_reset: bool = False) -> None:
         """Take part in the shared client."""

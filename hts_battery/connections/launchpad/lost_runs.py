@@ -18,7 +18,7 @@ from hts_battery.connections.launchpad.queues import (
     queue_of,
 )
 from hts_battery.connections.processes import host_name, process_identity
-from hts_battery.connections.records.launch_marks import mark_of
+from hts_battery.connections.records.launch_files import mark_of
 from hts_battery.errors import DatabaseOutageError
 from hts_battery.schemas.recovery import LossReason, LostRun
 

@@ -4,7 +4,7 @@ FireWorks' launchpad, which outlives outages.
 Every operation on FireWorks' collections is tried again while the server is away, so
 FireWorks itself, which gives a workflow up in the middle of an update, never sees a
 short outage. A launch that ended in a long one is left on disk and told later
-(:mod:`hts_battery.connections.records.launch_ends`). Locks of workflows say who took
+(:mod:`hts_battery.connections.records.launch_files`). Locks of workflows say who took
 them and when, so that one whose holder was killed can be told from one that is held.
 """
 
@@ -21,7 +21,7 @@ from pymongo.errors import PyMongoError
 
 from hts_battery.connections.database.clients import may_pass, redact
 from hts_battery.connections.database.retries import RetryPolicy, allocation_end
-from hts_battery.connections.records.launch_ends import leave_action, remove_action
+from hts_battery.connections.records.launch_files import leave_action, remove_action
 from hts_battery.errors import DatabaseOutageError
 
 if TYPE_CHECKING:

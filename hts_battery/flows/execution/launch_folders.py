@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from hts_battery.connections.durable_files import whole_file
-from hts_battery.connections.records.launch_marks import MARK, mark_of
+from hts_battery.connections.records.launch_files import MARK, mark_of
 from hts_battery.schemas.launch import (
     LaunchAction,
     LaunchFile,

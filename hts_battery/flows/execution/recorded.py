@@ -18,7 +18,7 @@ from hts_battery.connections.database.clients import translated_outages
 from hts_battery.connections.database.retries import RetryPolicy, allocation_end
 from hts_battery.connections.processes import host_name, process_identity
 from hts_battery.connections.records.executions import ExecutionRecord, described_error
-from hts_battery.connections.records.launch_marks import mark_of, write_mark
+from hts_battery.connections.records.launch_files import mark_of, write_mark
 from hts_battery.errors import CalculationError, DatabaseOutageError, StoreError
 from hts_battery.flows.execution.node import node_settings, refuse_other_versions
 from hts_battery.flows.execution.spool import (

@@ -1,4 +1,4 @@
-"""How a launch ended, kept in its folder while its launchpad cannot be told."""
+"""What a launch leaves in its folder: which job runs there, and how it ended untold."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from hts_battery.connections.durable_files import write_whole
 from hts_battery.connections.extended_json import pack_document, unpack_document
 from hts_battery.errors import StoreError
+from hts_battery.schemas.launch import LaunchMark
 from hts_battery.schemas.recovery import LeftAction
 
 if TYPE_CHECKING:
@@ -17,8 +18,23 @@ if TYPE_CHECKING:
 
     from fireworks import FWAction
 
+MARK = "hts_launch.json"
+"""File in a launch folder that says which job ran there."""
 LEFT_ACTION = "hts_action.json.gz"
 """File in a launch folder that says how its launch ended."""
+
+
+def write_mark(folder: Path, mark: LaunchMark) -> None:
+    """Write down which job runs in a folder."""
+    (folder / MARK).write_text(mark.model_dump_json(), encoding="utf-8")
+
+
+def mark_of(folder: Path) -> LaunchMark | None:
+    """Return which job runs in a folder; none where nobody says."""
+    try:
+        return LaunchMark.model_validate_json((folder / MARK).read_text("utf-8"))
+    except (ValidationError, OSError):
+        return None  # half-written at a kill, or removed meanwhile: nobody's to touch
 
 
 def leave_action(
