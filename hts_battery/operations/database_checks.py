@@ -76,13 +76,13 @@ def indexes(stores: Stores, *, fix: bool) -> Iterable[Finding]:
 
 def locks(stores: Stores, *, fix: bool) -> Iterable[Finding]:
     """Locks whose holders are dead."""
-    for lock in dead_locks(stores):
+    for lock, why in list(dead_locks(stores)):
         yield Finding(
             check="locks",
             level=Level.WARNING,
             what=f"the lock {lock['name']!r} of {lock['holder']} (process "
-            f"{lock['pid']}) is left over: {lock['why']}",
-            where=str(lock["host"]),
+            f"{lock['pid']}) is left over: {why}",
+            where=lock["host"],
             action="the next holder takes it over; hts doctor --fix drops it",
             fixed=fix and drop_lock(stores, lock),
         )

@@ -99,7 +99,7 @@ def collection_sizes(database: Database) -> dict[str, int]:
         return {name: mongo[name].estimated_document_count() for name in _names(mongo)}
 
 
-def _names(mongo: MongoDatabase[dict[str, Any]]) -> list[str]:
+def _names(mongo: MongoDatabase[dict[str, object]]) -> list[str]:
     names = set(mongo.list_collection_names()) - _LEFT_OUT
     return sorted(name for name in names if not name.startswith("system."))
 
@@ -167,7 +167,7 @@ def backup(
 
 
 def _written(
-    collection: Collection[dict[str, Any]],
+    collection: Collection[dict[str, object]],
     folder: Path,
     advance: Callable[[str], None] | None,
 ) -> CollectionBackup:
@@ -196,12 +196,12 @@ def _written(
     )
 
 
-def _raw_documents(collection: Collection[dict[str, Any]]) -> Iterator[bytes]:
+def _raw_documents(collection: Collection[dict[str, object]]) -> Iterator[bytes]:
     for doc in read_sliced(collection.with_options(codec_options=_RAW)):
         yield bytes(doc.raw)
 
 
-def _indexes(collection: Collection[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def _indexes(collection: Collection[dict[str, object]]) -> Iterator[dict[str, object]]:
     """List the indexes as options that make them again."""
     for name, found in sorted(collection.index_information().items()):
         if name == "_id_":
@@ -280,7 +280,7 @@ def restore(
     return manifest
 
 
-def _require_empty(database: Database, mongo: MongoDatabase[dict[str, Any]]) -> None:
+def _require_empty(database: Database, mongo: MongoDatabase[dict[str, object]]) -> None:
     if read_layout(database).restoring is not None:
         return
     full = [n for n in _names(mongo) if mongo[n].find_one({}, {"_id": 1}) is not None]
@@ -292,7 +292,7 @@ def _require_empty(database: Database, mongo: MongoDatabase[dict[str, Any]]) -> 
 
 
 def _put_back(
-    collection: Collection[dict[str, Any]],
+    collection: Collection[dict[str, object]],
     folder: Path,
     one: CollectionBackup,
     advance: Callable[[str], None] | None,

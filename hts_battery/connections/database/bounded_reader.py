@@ -64,7 +64,7 @@ class BoundedReader:
     def find(
         self,
         collection: str,
-        criteria: Mapping[str, Any],
+        criteria: Mapping[str, object],
         *,
         fields: Sequence[str] | None = None,
         sort: Mapping[str, int] | None = None,
@@ -94,7 +94,7 @@ class BoundedReader:
     def find_one(
         self,
         collection: str,
-        criteria: Mapping[str, Any],
+        criteria: Mapping[str, object],
         *,
         fields: Sequence[str] | None = None,
         sort: Mapping[str, int] | None = None,
@@ -103,7 +103,9 @@ class BoundedReader:
         found = self.find(collection, criteria, fields=fields, sort=sort, limit=1)
         return found[0] if found else None
 
-    def count(self, collection: str, criteria: Mapping[str, Any] | None = None) -> int:
+    def count(
+        self, collection: str, criteria: Mapping[str, object] | None = None
+    ) -> int:
         """Count documents; all of them by metadata, which costs nothing."""
         with self._reading(collection) as found:
             if not criteria:

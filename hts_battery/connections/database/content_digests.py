@@ -29,7 +29,7 @@ _RAW = CodecOptions(document_class=RawBSONDocument)
 
 
 def content_digests(
-    store: Store, criteria: Mapping[str, Any], fields: Sequence[str]
+    store: Store, criteria: Mapping[str, object], fields: Sequence[str]
 ) -> Iterator[tuple[tuple[Any, ...], str]]:
     """
     Digest documents without decoding them; nothing of them stays in memory.
@@ -58,7 +58,7 @@ def content_digests(
         )
 
 
-def _value(doc: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - any BSON value
+def _value(doc: object, name: str) -> Any:  # noqa: ANN401 - any BSON value
     found: Any = doc
     for part in name.split("."):
         try:
@@ -117,7 +117,7 @@ def query_values(
     field: str,
     values: Iterable[str],
     *,
-    criteria: Mapping[str, Any],
+    criteria: Mapping[str, object],
     properties: Sequence[str] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hts_battery.connections.database.clients import shared_client, translated_errors
 from hts_battery.connections.database.collection_specs import Index, expected_indexes
@@ -62,7 +62,7 @@ def missing_indexes(stores: Stores) -> tuple[str, ...]:
         )
 
 
-def _present_indexes(mongo: MongoDatabase[dict[str, Any]], name: str) -> set[Index]:
+def _present_indexes(mongo: MongoDatabase[dict[str, object]], name: str) -> set[Index]:
     """Read which ascending indexes a collection has."""
     return {
         Index(tuple(field for field, _ in found["key"]), bool(found.get("unique")))
@@ -79,6 +79,6 @@ def ensure_index(stores: Stores, collection: str, *fields: str) -> None:
             _create_index(mongo[collection], Index(fields))
 
 
-def _create_index(collection: Collection[dict[str, Any]], index: Index) -> None:
+def _create_index(collection: Collection[dict[str, object]], index: Index) -> None:
     """Create one index; the same from two processes at once is one index."""
     collection.create_index([(field, 1) for field in index.fields], unique=index.unique)

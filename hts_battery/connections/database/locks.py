@@ -7,7 +7,7 @@ import os
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict, cast
 from uuid import uuid4
 
 from pymongo.errors import DuplicateKeyError, PyMongoError
@@ -17,13 +17,27 @@ from hts_battery.connections.processes import host_name, process_identity
 from hts_battery.errors import BusyError, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from pymongo.collection import Collection
 
     from hts_battery.connections.database.stores import Stores
 
 logger = logging.getLogger(__name__)
+
+
+class HeldLock(TypedDict):
+    """The document of a lock: who holds it, and when it last said so."""
+
+    name: str
+    token: str
+    holder: str
+    host: str
+    pid: int
+    process: str | None
+    taken_at: datetime
+    beat_at: datetime
+
 
 BEAT_SECONDS = 10.0
 EXPIRY_SECONDS = 120.0
@@ -71,7 +85,7 @@ def exclusive(
     uri = stores.database.uri
     lease = Lease(name, uuid4().hex)
     with shared_client(uri) as client:
-        locks = client[stores.database.name]["locks"]
+        locks = cast("Collection[HeldLock]", client[stores.database.name]["locks"])
         with translated_errors(uri, f"taking the lock {name!r}"):
             _take(locks, lease, holder, timedelta(seconds=expiry_seconds))
         stop = Event()
@@ -89,10 +103,10 @@ def exclusive(
 
 
 def _take(
-    locks: Collection[dict[str, Any]], lease: Lease, holder: str, expiry: timedelta
+    locks: Collection[HeldLock], lease: Lease, holder: str, expiry: timedelta
 ) -> None:
     now = datetime.now(UTC)
-    mine = {
+    mine: HeldLock = {
         "name": lease.name,
         "token": lease.token,
         "holder": holder,
@@ -103,7 +117,7 @@ def _take(
         "beat_at": now,
     }
     try:
-        locks.insert_one(dict(mine))
+        locks.insert_one(mine.copy())
     except DuplicateKeyError:
         held = locks.find_one({"name": lease.name})
         if held is None:  # given back in the meantime
@@ -134,7 +148,7 @@ def _take(
 
 
 def holder_death(
-    held: Mapping[str, Any],
+    held: HeldLock,
     now: datetime,
     expiry: timedelta = timedelta(seconds=EXPIRY_SECONDS),
 ) -> str | None:
@@ -155,7 +169,7 @@ def holder_death(
 
 
 def _beat(
-    locks: Collection[dict[str, Any]], lease: Lease, stop: Event, seconds: float
+    locks: Collection[HeldLock], lease: Lease, stop: Event, seconds: float
 ) -> None:
     while not stop.wait(seconds):
         try:

@@ -42,7 +42,7 @@ def bounds(count: int, size: int = SLICE) -> Iterator[dict[str, str]]:
         yield {word: bound for word, bound in both.items() if bound is not None}
 
 
-def slices_of(collection: Collection[Any]) -> list[dict[str, Any]]:
+def slices_of(collection: Collection[Any]) -> list[dict[str, object]]:
     """
     Return filters of which every document of a collection matches exactly one.
 

@@ -66,7 +66,7 @@ class SharedMongoStore(MongoStore):
         return self.collection.estimated_document_count()
 
     def aggregated(
-        self, stages: Sequence[Mapping[str, Any]], *, time_limit: float | None = None
+        self, stages: Sequence[Mapping[str, object]], *, time_limit: float | None = None
     ) -> Iterator[dict[str, Any]]:
         """
         Yield what an aggregation that reads only finds, without object ids.
@@ -329,7 +329,7 @@ def _job_store(tasks: Store, blobs: Store) -> JobStore:
     return JobStore(tasks, additional_stores={"data": blobs}, load=False)
 
 
-def insert_new(store: SharedMongoStore, docs: Iterable[dict[str, Any]]) -> int:
+def insert_new(store: SharedMongoStore, docs: Iterable[Mapping[str, object]]) -> int:
     """
     Insert documents that are probably new; several times faster than updating.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from jobflow.managers.fireworks import flow_to_workflow
 from pymongo.errors import PyMongoError
@@ -128,7 +128,7 @@ class NewWorkflow(NamedTuple):
     """Its first job; the others are made on the node."""
     name: str
     """Name of the workflow."""
-    config: Mapping[str, Any]
+    config: Mapping[str, object]
     """``_fworker``, ``_priority``, ``_queueadapter``."""
     fw_id: int
     """Number of its Firework, reserved."""

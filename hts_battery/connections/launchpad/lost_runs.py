@@ -262,7 +262,10 @@ def launches_of(launchpad: LaunchPad, fw_id: int) -> list[dict[str, Any]]:
 
 
 def put_back(
-    launchpad: LaunchPad, lost: LostRun, note: Fields, request: Fields | None = None
+    launchpad: LaunchPad,
+    lost: LostRun,
+    note: Mapping[str, object],
+    request: Mapping[str, object] | None = None,
 ) -> bool:
     """
     Let a lost Firework run again; its launches stay counted.
@@ -287,7 +290,9 @@ def put_back(
     return True
 
 
-def _end_launch(launchpad: LaunchPad, lost: LostRun, note: Fields) -> bool:
+def _end_launch(
+    launchpad: LaunchPad, lost: LostRun, note: Mapping[str, object]
+) -> bool:
     """Write down that a launch has ended, in one step, unless it moved on."""
     now = datetime.now(UTC).isoformat()
     ended = launchpad.launches.find_one_and_update(
@@ -310,7 +315,7 @@ def _end_launch(launchpad: LaunchPad, lost: LostRun, note: Fields) -> bool:
     return ended is not None
 
 
-def give_up(launchpad: LaunchPad, lost: LostRun, note: Fields) -> None:
+def give_up(launchpad: LaunchPad, lost: LostRun, note: Mapping[str, object]) -> None:
     """Let a lost Firework count as failed; its launch keeps the note."""
     launchpad.forget_offline(lost.launch_id, launch_mode=True)
     launchpad.complete_launch(

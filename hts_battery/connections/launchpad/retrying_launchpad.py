@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pymongo.collection import Collection
     from pymongo.cursor import Cursor
 
-    Document = dict[str, Any]
+    Document = dict[str, object]
 
 # Each comes to the same when it is done twice: FireWorks writes by its own numbers.
 _REPEATABLE = frozenset(
@@ -163,11 +163,11 @@ class _ExactCounters:
     way.
     """
 
-    def __init__(self, collection: Collection[dict[str, Any]]) -> None:
+    def __init__(self, collection: Collection[dict[str, int]]) -> None:
         self._collection = collection
 
     def find_one_and_update(
-        self, criteria: dict[str, Any], update: dict[str, dict[str, int]]
+        self, criteria: Document, update: dict[str, dict[str, int]]
     ) -> dict[str, int] | None:
         """Increment, and return the counters as they were before."""
         after = self._collection.find_one_and_update(
@@ -290,6 +290,6 @@ class ExactLaunchPad(LaunchPad):
         )
 
     @classmethod
-    def from_dict(cls, d: dict[str, Any]) -> Self:  # type: ignore[override] # untyped there
+    def from_dict(cls, d: Document) -> Self:  # type: ignore[override] # untyped there
         """Read what a my_launchpad.yaml holds."""
         return cls(**d)

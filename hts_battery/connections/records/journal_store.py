@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bson import json_util
 from bson.errors import BSONError
@@ -66,7 +66,7 @@ class JournalStore(MemoryStore):
 
     def update(
         self,
-        docs: list[dict[str, Any]] | dict[str, Any],
+        docs: list[dict[str, object]] | dict[str, object],
         key: list[str] | str | None = None,
     ) -> None:
         """
@@ -99,12 +99,12 @@ class JournalStore(MemoryStore):
             ) from err
         super().update(found, key=fields)
 
-    def remove_docs(self, criteria: dict[str, Any]) -> None:
+    def remove_docs(self, criteria: dict[str, object]) -> None:
         """Refuse: a journal only grows."""
         raise StoreError(f"{self.journal} only grows; nothing is removed: {criteria}")
 
 
-def read_journal(path: Path) -> Iterator[tuple[dict[str, Any], str | list[str]]]:
+def read_journal(path: Path) -> Iterator[tuple[dict[str, object], str | list[str]]]:
     """
     Yield the documents of a journal in the order of their updates, with their keys.
 
@@ -120,7 +120,7 @@ def read_journal(path: Path) -> Iterator[tuple[dict[str, Any], str | list[str]]]
             yield document, key
 
 
-def _lines(path: Path) -> Iterator[tuple[dict[str, Any], str | list[str]]]:
+def _lines(path: Path) -> Iterator[tuple[dict[str, object], str | list[str]]]:
     """Yield what every whole line of a journal holds."""
     if not path.is_file():
         return

@@ -8,7 +8,7 @@ import re
 from difflib import get_close_matches
 from pathlib import Path
 from string import Template
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import maggma.stores
 import yaml
@@ -24,7 +24,7 @@ from hts_battery.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    type_content = Mapping[str, Any]
+    type_content = Mapping[str, object]
 
 _PLACEHOLDER = re.compile(r"\$\$\{([_a-zA-Z][_a-zA-Z0-9]*)\}")
 _GIVEN_BY_FIREWORKS = frozenset({"launch_dir"})

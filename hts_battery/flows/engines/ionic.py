@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from ase.calculators.calculator import Calculator, all_changes
@@ -140,7 +140,7 @@ class IonicRelaxMaker(AseRelaxMaker):
     """
 
     name: str = "ionic relax"
-    optimizer_kwargs: dict[str, Any] = field(
+    optimizer_kwargs: dict[str, str] = field(
         default_factory=lambda: {"optimizer": "BFGS"}
     )
     ionic_step_data: tuple[str, ...] | None = None

@@ -87,8 +87,8 @@ def is_here(lost: LostRun) -> bool:
 
 
 def larger_request(
-    request: Mapping[str, Any], factors: Mapping[str, float], *, max_hours: float
-) -> dict[str, Any]:
+    request: Mapping[str, object], factors: Mapping[str, float], *, max_hours: float
+) -> dict[str, object]:
     """
     Ask a queue for more than before: the request times ``wall_time`` and ``memory``.
 
@@ -243,10 +243,10 @@ def _remedies(
 
 
 def _merged(
-    changes: Iterable[Mapping[str, Mapping[str, Any]]],
-) -> dict[str, dict[str, Any]]:
+    changes: Iterable[Mapping[str, Mapping[str, object]]],
+) -> dict[str, dict[str, object]]:
     """Join settings of each code; what comes later wins."""
-    joined: dict[str, dict[str, Any]] = {}
+    joined: dict[str, dict[str, object]] = {}
     for change in changes:
         for code, settings in change.items():
             joined.setdefault(code, {}).update(settings)

@@ -15,7 +15,7 @@ from contextlib import suppress
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import yaml
 
@@ -32,7 +32,7 @@ from hts_battery.schemas.launch import (
 from hts_battery.vasp_standin import VASP_MARK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from maggma.core import Store
@@ -116,54 +116,57 @@ def _matches(name: str, patterns: Iterable[str]) -> bool:
     return any(fnmatchcase(plain, pattern) for pattern in patterns)
 
 
+class _StoredTask(NamedTuple):
+    """What decides of the output of a job."""
+
+    step: str | None
+    ordering_id: str | None
+    is_final: bool
+    run_step: str | None
+    """Which calculation of an engine that makes several."""
+    succeeded: bool
+
+
+def _stored(tasks: Store, criteria: dict[str, object]) -> Iterator[_StoredTask]:
+    for task in tasks.query(criteria, properties=list(_FIELDS)):
+        metadata, output = task.get("metadata") or {}, task.get("output")
+        # Not a calculation: being stored is all it can be.
+        is_calculation = isinstance(output, dict) and "state" in output
+        run = (output.get("run") if isinstance(output, dict) else None) or {}
+        yield _StoredTask(
+            step=metadata.get("step"),
+            ordering_id=metadata.get("ordering_id"),
+            is_final=metadata.get("final") is not False,
+            run_step=run.get("step"),
+            succeeded=not is_calculation
+            or (output["state"] == _SUCCEEDED and run.get("converged") is not False),
+        )
+
+
 def state_of(mark: LaunchMark, tasks: Store) -> LaunchState:
     """Ask the store of outputs what became of the job of a folder."""
-    own = tasks.query_one(
-        {"uuid": mark.uuid, "index": mark.index}, properties=list(_FIELDS)
-    )
-    if own is not None and _succeeded(own):
+    own = next(_stored(tasks, {"uuid": mark.uuid, "index": mark.index}), None)
+    if own is not None and own.succeeded:
         return LaunchState.STORED
     again = {"uuid": mark.uuid, "index": {"$gt": mark.index}}
-    if any(map(_succeeded, tasks.query(again, properties=list(_FIELDS)))):
+    if any(one.succeeded for one in _stored(tasks, again)):
         return LaunchState.SUPERSEDED
     if mark.content_key is not None and any(
-        _succeeded(other) and _same_calculation(other, mark, own)
-        for other in tasks.query(
-            {"metadata.content_key": mark.content_key}, properties=list(_FIELDS)
-        )
+        one.succeeded and _same_calculation(one, mark, own)
+        for one in _stored(tasks, {"metadata.content_key": mark.content_key})
     ):
         return LaunchState.SUPERSEDED
     return LaunchState.ABSENT if own is None else LaunchState.FAILED
 
 
-def _succeeded(task: Mapping[str, Any]) -> bool:
-    output = task.get("output")
-    if not isinstance(output, dict) or "state" not in output:
-        return True  # not a calculation: being stored is all it can be
-    run = output.get("run") or {}
-    return output["state"] == _SUCCEEDED and run.get("converged") is not False
-
-
 def _same_calculation(
-    other: Mapping[str, Any], mark: LaunchMark, own: Mapping[str, Any] | None
+    other: _StoredTask, mark: LaunchMark, own: _StoredTask | None
 ) -> bool:
-    metadata = other["metadata"]
-    if (metadata.get("step"), metadata.get("ordering_id")) != (
-        mark.step,
-        mark.ordering_id,
-    ):
+    if (other.step, other.ordering_id) != (mark.step, mark.ordering_id):
         return False
     # An engine of several calculations has several jobs of one step. One that left no
     # document could be any of them: then all of them must be done.
-    if own is None:
-        return metadata.get("final") is not False
-    return _run_step(other) == _run_step(own)
-
-
-def _run_step(task: Mapping[str, Any]) -> str | None:
-    output = task.get("output")
-    run = output.get("run") if isinstance(output, dict) else None
-    return (run or {}).get("step")
+    return other.is_final if own is None else other.run_step == own.run_step
 
 
 def marked_folders(folder: Path) -> Iterator[tuple[Path, LaunchMark]]:

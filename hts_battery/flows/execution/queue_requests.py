@@ -5,7 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import yaml
 
@@ -47,7 +47,7 @@ def queue_request(
     calculations: int = 1,
     max_hours: float = 24.0,
     factors: Mapping[str, float] | None = None,
-) -> dict[str, Any]:
+) -> dict[str, str]:
     """
     Write what one queue job asks for as FireWorks' queue adapter takes it.
 
@@ -67,7 +67,7 @@ def queue_request(
         hours += _SHORTEST
     hours = min(hours * factors.get("wall_time", 1.0), max_hours)
     minutes = max(1, round(hours * 60))
-    request: dict[str, Any] = {"walltime": f"{minutes // 60:02d}:{minutes % 60:02d}:00"}
+    request: dict[str, str] = {"walltime": f"{minutes // 60:02d}:{minutes % 60:02d}:00"}
     if rule.memory is not None:
         request["mem"] = f"{round(rule.memory * factors.get('memory', 1.0))}G"
     return request

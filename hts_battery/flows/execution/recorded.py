@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from hts_battery.schemas.recovery import SpooledOutput
 
-    Failure = dict[str, Any]
+    Failure = dict[str, str | int | None]
     """Step, ordering_id, n_orderings, error_class, error_message and traceback of a
     failed job; failure_class and evidence where its program said more."""
     from collections.abc import Mapping
@@ -179,14 +179,14 @@ class RecordedJob(Job):
         _record_made(response)
         return response
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """
         Return the job as plain values, the options of its maker too.
 
         FireWorks makes a text of whatever is left that is none, and the node could not
         make a maker of that.
         """
-        found: dict[str, Any] = jsanitize(
+        found: dict[str, object] = jsanitize(
             super().as_dict(), strict=True, enum_values=True
         )
         return found

@@ -100,9 +100,9 @@ class _Captured:
     key, last_updated_field, last_updated_type = "uuid", "completed_at", "isoformat"
 
     def __init__(self) -> None:
-        self.documents: list[dict[str, Any]] = []
+        self.documents: list[dict[str, object]] = []
 
-    def update(self, docs: list[dict[str, Any]], key: object = None) -> None:  # noqa: ARG002 - as maggma's
+    def update(self, docs: list[dict[str, object]], key: object = None) -> None:  # noqa: ARG002 - as maggma's
         self.documents += docs
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from ase.calculators.calculator import Calculator, all_changes
@@ -12,10 +12,16 @@ from ase.units import GPa
 from atomate2.ase.jobs import AseRelaxMaker
 from atomate2.ase.schemas import AseStructureTaskDoc, AseTaskDoc
 from jobflow import job
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from hts_battery.errors import ConfigurationError
-from hts_battery.flows.engines.gpaw.process import LOG, GPAWProcess, gpaw_command
+from hts_battery.flows.engines.gpaw.process import (
+    LOG,
+    GPAWProcess,
+    Reply,
+    Versions,
+    gpaw_command,
+)
 from hts_battery.flows.engines.gpaw.settings import (
     GPAWSettings,
     materials_project_moments,
@@ -51,7 +57,9 @@ class GPAWRecord(Document):
     """What a GPAW relaxation was made with, and what it cost."""
 
     settings: GPAWSettings = Field(description="Settings of the engine.")
-    parameters: dict[str, Any] = Field(description="Keywords that GPAW was given.")
+    parameters: dict[str, JsonValue] = Field(
+        description="Keywords that GPAW was given."
+    )
     hubbard_u: dict[str, float] = Field(description="Metal → U of its d orbitals, eV.")
     start_moments: tuple[float, ...] = Field(
         description="Moment of each site at the start, Bohr magnetons."
@@ -70,7 +78,7 @@ class GPAWRecord(Document):
     irreducible_k_points: int = Field(description="k-points that were computed.")
     bands: int = Field(description="Bands for each k-point and spin.")
     datasets: dict[str, str] = Field(description="Element → digest of its PAW data.")
-    versions: dict[str, Any] = Field(description="Packages of GPAW's interpreter.")
+    versions: Versions = Field(description="Packages of GPAW's interpreter.")
     calls: tuple[GPAWCall, ...] = Field(description="One entry an ionic step.")
 
 
@@ -105,9 +113,9 @@ class GPAWCalculator(Calculator):
         self.implemented_properties = ["energy", "free_energy", "forces", "magmoms"]
         if settings.has_stress:
             self.implemented_properties.append("stress")
-        self.replies: list[dict[str, Any]] = []
-        self.parameters_sent: dict[str, Any] = {}
-        self.versions: dict[str, Any] = {}
+        self.replies: list[Reply] = []
+        self.parameters_sent: dict[str, object] = {}
+        self.versions: Versions = {}
         self._process: GPAWProcess | None = None
 
     def calculate(
@@ -135,7 +143,7 @@ class GPAWCalculator(Calculator):
         if reply["stress"] is not None:
             self.results["stress"] = np.array(reply["stress"])
 
-    def _start(self, atoms: Atoms) -> dict[str, Any]:
+    def _start(self, atoms: Atoms) -> Reply:
         """Start GPAW and have it compute its first structure."""
         self.close()
         symbols = atoms.get_chemical_symbols()
@@ -163,7 +171,7 @@ class GPAWCalculator(Calculator):
             self._process = None
 
 
-def _geometry(atoms: Atoms) -> dict[str, Any]:
+def _geometry(atoms: Atoms) -> dict[str, list[list[float]]]:
     return {"cell": atoms.cell.tolist(), "positions": atoms.positions.tolist()}
 
 
@@ -188,7 +196,7 @@ class GPAWRelaxMaker(AseRelaxMaker):
 
     name: str = "gpaw relax"
     settings: GPAWSettings = field(default_factory=GPAWSettings)
-    optimizer_kwargs: dict[str, Any] = field(
+    optimizer_kwargs: dict[str, str] = field(
         default_factory=lambda: {"optimizer": "BFGS"}
     )
 

@@ -11,15 +11,35 @@ from contextlib import suppress
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from hts_battery.errors import CalculationError, ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import NoReturn, Self
 
     from hts_battery.settings import HTSBatterySettings
+
+Versions = dict[str, str | int | None]
+"""Packages of GPAW's interpreter, and on how many cores it runs."""
+
+
+class Reply(TypedDict):
+    """What GPAW says of one structure; see :mod:`hts_battery.gpaw_runner.runner`."""
+
+    energy: float
+    free_energy: float
+    forces: list[list[float]]
+    moments: list[float]
+    stress: list[float] | None
+    scf_steps: int
+    k_points: int
+    irreducible_k_points: int
+    bands: int
+    datasets: dict[str, str]
+    seconds: float
+
 
 LOG, ERRORS = "gpaw.txt", "gpaw.err"
 _LAST_CHARACTERS = 2000
@@ -84,9 +104,9 @@ class GPAWProcess:
                 raise ConfigurationError(
                     f"gpaw_command: cannot start {command[0]}: {err.strerror}"
                 ) from err
-        self.versions: dict[str, Any] = self._answer()["ready"]
+        self.versions = cast("Versions", self._answer()["ready"])
 
-    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+    def ask(self, request: Mapping[str, object]) -> Reply:
         """
         Send one request and wait for its result.
 
@@ -101,8 +121,7 @@ class GPAWProcess:
             self._process.stdin.flush()
         except BrokenPipeError:
             self._ended()
-        result: dict[str, Any] = self._answer()["result"]
-        return result
+        return cast("Reply", self._answer()["result"])
 
     def close(self) -> None:
         """End the process: it leaves when its input closes, or is killed."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 from pymatgen.core import Element
@@ -82,7 +82,7 @@ class GPAWSettings(Document):
         """Whether the stress is right enough to move a cell by."""
         return self.has_stress and self.cutoff >= MOVING_CELL_CUTOFF_EV
 
-    def parameters(self, elements: Iterable[str]) -> dict[str, Any]:
+    def parameters(self, elements: Iterable[str]) -> dict[str, object]:
         """
         Translate into the keywords of ``gpaw.GPAW`` for a structure of these elements.
 
@@ -92,10 +92,10 @@ class GPAWSettings(Document):
         >>> settings.parameters(["Li", "Mn", "O"])["setups"]
         {'Mn': ':d,3.9'}
         """
-        mode: dict[str, Any] = {"name": self.mode}
+        mode: dict[str, object] = {"name": self.mode}
         if self.mode == "pw":
             mode["ecut"] = self.cutoff
-        keywords: dict[str, Any] = {
+        keywords: dict[str, object] = {
             "mode": mode,
             "xc": self.functional,
             "kpts": {"density": self.kpoint_density, "gamma": True},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from monty.json import jsanitize
 from monty.serialization import loadfn
@@ -245,12 +245,11 @@ def slim(document: TaskDoc) -> tuple[TaskDoc, tuple[str, ...]]:
             if name not in _OUTCAR_KEPT and value is not None
         }
         kept = {name: outcar[name] for name in _OUTCAR_KEPT if name in outcar}
-        changes: dict[str, Any] = {"outcar": kept}
         steps = calculation.output.ionic_steps or []
         last = [] if calculations else steps[-1:]
         if len(steps) > len(last):
             dropped.add("ionic_steps")
-        changes["ionic_steps"] = last or None
+        changes = {"outcar": kept, "ionic_steps": last or None}
         output = calculation.output.model_copy(update=changes)
         calculations.append(calculation.model_copy(update={"output": output}))
     slimmer = document.model_copy(update={"calcs_reversed": calculations})

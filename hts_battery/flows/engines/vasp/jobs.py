@@ -290,7 +290,7 @@ class _Attempt:
         document.task_label = self.maker.name
         return document
 
-    def _densities(self) -> dict[str, Any]:
+    def _densities(self) -> dict[str, int]:
         """Fetch the densities of the attempt before; return the tags that read them."""
         if self.past.folder is None:
             return {}

@@ -13,6 +13,8 @@ from pydantic import Field
 from hts_battery.schemas.base import Document
 from hts_battery.vasp_standin.faults import WALL_TIME_VARIABLE
 
+_BUFFER_S = 300
+
 
 class VaspOptions(Document):
     """How VASP is run, and what its energies are called."""
@@ -35,14 +37,14 @@ class VaspOptions(Document):
         "Near its end VASP is asked to stop, so that it writes its files.",
     )
     wall_time_buffer: int = Field(
-        300, ge=0, description="Time in s before its end at which VASP is asked."
+        _BUFFER_S, ge=0, description="Time in s before its end at which VASP is asked."
     )
     own_allocation: bool = Field(
         default=False,
         description="Whether the time counts from the start of each run, as if each "
         "had an allocation of its own: for the stand-in.",
     )
-    custodian: dict[str, Any] = Field(
+    custodian: dict[str, int | float] = Field(
         default_factory=dict, description="Keywords of custodian."
     )
 
@@ -55,18 +57,15 @@ def rehearsal_options(command: str, *, engine: str, calculator: str) -> VaspOpti
     of it passes before VASP is asked to stop.
     """
     limit = int(os.environ.get(WALL_TIME_VARIABLE, "0"))
-    wall_time: dict[str, Any] = (
-        {"wall_time": limit, "wall_time_buffer": limit // 2, "own_allocation": True}
-        if limit
-        else {}
-    )
     return VaspOptions(
         engine=engine,
         calculator=calculator,
         command=command,
         potcar_spec=True,
         custodian={"polling_time_step": 0.2, "monitor_freq": 5},
-        **wall_time,
+        wall_time=limit or None,
+        wall_time_buffer=limit // 2 if limit else _BUFFER_S,
+        own_allocation=bool(limit),
     )
 
 
