@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from datetime import UTC
+from typing import TYPE_CHECKING
 
 from bson import json_util
 from bson.errors import BSONError

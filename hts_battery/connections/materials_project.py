@@ -31,7 +31,7 @@ class Rester(Protocol):
         chemsys_formula_mpids: str | list[str],
         *,
         compatible_only: bool,
-        additional_criteria: Mapping[str, object],
+        additional_criteria: dict[str, list[str]],
     ) -> list[Any]:
         """Return the entries of some chemical systems."""
 

@@ -151,7 +151,7 @@ def _make(
     mongo: MongoDatabase[dict[str, object]],
     kind: str,
     name: str,
-    definition: dict[str, object],
+    definition: Mapping[str, object],
     exists: int,
 ) -> None:
     try:
@@ -162,7 +162,7 @@ def _make(
         mongo.command({f"update{kind}": name, **definition})
 
 
-def _privileges(database: str, role: Role) -> list[dict[str, object]]:
+def _privileges(database: str, role: Role) -> list[Mapping[str, object]]:
     whole = {"resource": {"db": database, "collection": ""}, "actions": list(_WHOLE)}
     return [
         whole,

@@ -54,8 +54,9 @@ def slices_of(collection: Collection[Any]) -> list[dict[str, object]]:
     # Without the index each slice would cost as much as everything.
     if field is None or len(cut) == 1 or field not in _first_indexed(collection):
         return [{}]
+    filters: list[dict[str, object]] = [{field: one} for one in cut]
     # The last one matches those that lack the field, which bounds do not.
-    return [*({field: one} for one in cut), {field: None}]
+    return [*filters, {field: None}]
 
 
 def read_sliced(collection: Collection[Any]) -> Iterator[Any]:

@@ -78,7 +78,7 @@ class SharedMongoStore(MongoStore):
         StoreError
             If the server refuses or is gone.
         """
-        options = {}
+        options: dict[str, Any] = {}
         if time_limit is not None:
             options["maxTimeMS"] = round(1000 * time_limit)
         pipeline = [dict(stage) for stage in stages]
@@ -329,7 +329,7 @@ def _job_store(tasks: Store, blobs: Store) -> JobStore:
     return JobStore(tasks, additional_stores={"data": blobs}, load=False)
 
 
-def insert_new(store: SharedMongoStore, docs: Iterable[Mapping[str, object]]) -> int:
+def insert_new(store: SharedMongoStore, docs: Iterable[dict[str, Any]]) -> int:
     """
     Insert documents that are probably new; several times faster than updating.
 

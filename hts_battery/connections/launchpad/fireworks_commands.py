@@ -3,7 +3,7 @@ FireWorks' own ``rlaunch`` and ``qlaunch``, on a launchpad that outlives its dat
 
 Used as ``python -m hts_battery.connections.launchpad.fireworks_commands rlaunch …``;
 the arguments are those of the command. See
-:class:`hts_battery.connections.launchpad.retrying_launchpad.ExactLaunchPad` for why.
+:class:`hts_battery.connections.launchpad.launchpad.ExactLaunchPad` for why.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from fireworks.core import rocket
 from fireworks.scripts import qlaunch_run, rlaunch_run
 from monty.io import zopen
 
-from hts_battery.connections.launchpad.retrying_launchpad import ExactLaunchPad
+from hts_battery.connections.launchpad.launchpad import ExactLaunchPad
 from hts_battery.errors import StoreError
 from hts_battery.settings import get_settings
 
@@ -60,7 +60,8 @@ def _launchpad_class(outage_seconds: float) -> type[ExactLaunchPad]:
 
         __init__ = partialmethod(ExactLaunchPad.__init__, outage_seconds=outage_seconds)
 
-    return WorkerLaunchPad
+    made: type[ExactLaunchPad] = WorkerLaunchPad
+    return made
 
 
 def _open(path: str, mode: str = "rt") -> IO[Any]:

@@ -1,25 +1,40 @@
-"""Handing flows to FireWorks."""
+"""
+FireWorks' launchpad, which outlives outages, and handing flows to it.
+
+A launch that ended in a long outage is left on disk and told later
+(:mod:`hts_battery.connections.records.launch_files`).
+"""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
+from fireworks import LaunchPad
 from jobflow.managers.fireworks import flow_to_workflow
 from pymongo.errors import PyMongoError
 
-from hts_battery.connections.database.clients import translated_errors
-from hts_battery.connections.launchpad.retrying_launchpad import (
-    COUNTERS,
-    OUTAGE_SECONDS,
-    ExactLaunchPad,
+from hts_battery.connections.database.clients import (
+    may_pass,
+    redact,
+    translated_errors,
 )
-from hts_battery.errors import SubmissionError
+from hts_battery.connections.database.retries import RetryPolicy, allocation_end
+from hts_battery.connections.launchpad.retrying_collections import (
+    COUNTERS,
+    ExactCounters,
+    LockingWorkflows,
+    RetryingCollection,
+)
+from hts_battery.connections.records.launch_files import leave_action, remove_action
+from hts_battery.errors import DatabaseOutageError, SubmissionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
 
-    from fireworks import LaunchPad, Workflow
+    from fireworks import FWAction, Workflow
     from jobflow import Flow, Job
 
     from hts_battery.connections.database.database import Database
@@ -32,7 +47,123 @@ _INDEXES = {
     "fireworks": ((f"spec.{DISPATCH_ID}",), (f"spec.{CAMPAIGN}", "state")),
     "workflows": ((f"metadata.{CAMPAIGN}",), (f"metadata.{DISPATCH_ID}",)),
 }
+OUTAGE_SECONDS = 300.0
+"""How long one outage is waited for where nobody says otherwise."""
 _COUNTERS_ID = -1  # the one FireWorks' own reset uses
+
+
+class ExactLaunchPad(LaunchPad):
+    """
+    A launchpad that waits out an outage, and keeps on disk what a longer one left.
+
+    Its ids are unique on the embedded server too: whatever launches rockets from
+    several processes there must use it, because FireWorks' own would let two rockets
+    share a launch. One outage is waited for ``outage_seconds``; the end of the queue
+    job ends it earlier.
+    """
+
+    fireworks: Any
+    launches: Any
+    workflows: Any
+    offline_runs: Any
+    fw_id_assigner: Any
+
+    def __init__(
+        self,
+        *args: Any,  # noqa: ANN401 - those of LaunchPad
+        outage_seconds: float = OUTAGE_SECONDS,
+        **kwargs: Any,  # noqa: ANN401 - likewise
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._retries = RetryPolicy(outage_seconds, end=allocation_end())
+        self._untold: dict[int, tuple[FWAction | None, str]] = {}
+        for name in ("fireworks", "launches", "offline_runs", "fw_id_assigner"):
+            collection = RetryingCollection(getattr(self, name), self._retries)
+            setattr(self, name, collection)
+        self.workflows = LockingWorkflows(self.workflows, self._retries)
+        self.fw_id_assigner = ExactCounters(self.fw_id_assigner)
+
+    def ping_launch(
+        self,
+        launch_id: int,
+        ptime: datetime | None = None,
+        checkpoint: dict[str, object] | None = None,
+    ) -> None:
+        """Say that a launch is alive; one ping that does not get through is no harm."""
+        with self._retries.suspended():
+            try:
+                super().ping_launch(launch_id, ptime=ptime, checkpoint=checkpoint)
+            except PyMongoError as err:
+                if not may_pass(err):
+                    raise
+
+    def complete_launch(
+        self, launch_id: int, action: FWAction | None = None, state: str = "COMPLETED"
+    ) -> dict[str, object]:
+        """
+        Say how a launch ended; leave it on disk where the launchpad cannot be told.
+
+        Raises
+        ------
+        DatabaseOutageError
+            If it could not be told; says where it is kept.
+        """
+        # FireWorks takes an error here for the job's own and would call it failed.
+        action, state = self._untold.get(launch_id, (action, state))
+        folder = Path.cwd()
+        try:
+            told: dict[str, object] = super().complete_launch(  # type: ignore[no-untyped-call]
+                launch_id, action, state
+            )
+        except (PyMongoError, RuntimeError) as err:
+            if not may_pass(err):
+                raise
+            self._untold[launch_id] = (action, state)
+            path = leave_action(folder, launch_id, action, state)
+            raise DatabaseOutageError(
+                f"launchpad {redact(str(self.host))} is away: launch {launch_id} is "
+                f"{state}, which is kept as {path} and told by `hts launchpad recover`"
+            ) from None
+        if self._untold.pop(launch_id, None) is not None:
+            remove_action(folder)
+        return told
+
+    def restore_backup_data(self, launch_id: int, fw_id: int) -> None:
+        """Put a launch back to its start, unless it has ended and cannot be told."""
+        if launch_id not in self._untold:
+            super().restore_backup_data(launch_id, fw_id)
+
+    def bulk_add_wfs(self, wfs: Sequence[Workflow]) -> None:
+        """Insert workflows at once; as FireWorks does, without its progress bar."""
+        self.insert_numbered(wfs, self.reserve(sum(len(one) for one in wfs)))
+
+    def reserve(self, count: int) -> range:
+        """Take numbers for some Fireworks; nobody else gets them."""
+        first: int = self.get_new_fw_id(quantity=count)  # type: ignore[no-untyped-call]
+        return range(first, first + count)
+
+    def insert_numbered(self, wfs: Sequence[Workflow], numbers: Iterable[int]) -> None:
+        """Insert workflows at once, with numbers that were reserved for them."""
+        left = iter(numbers)
+        for workflow in wfs:
+            new = {old: next(left) for old in workflow.id_fw}
+            for firework in workflow:
+                firework.fw_id = new[firework.fw_id]
+            workflow._reassign_ids(new)  # noqa: SLF001 - FireWorks' own way to do it
+            for root in workflow.root_fw_ids:
+                workflow.id_fw[root].state = "READY"
+                workflow.fw_states[root] = "READY"
+        # Workflows first: a Firework that is there may be checked out at once. There is
+        # no transaction, see launchpad.changes.remove_orphans.
+        self.workflows.insert_many([workflow.to_db_dict() for workflow in wfs])
+        self.fireworks.insert_many(
+            [firework.to_db_dict() for workflow in wfs for firework in workflow]
+        )
+
+    @classmethod
+    def from_dict(cls, d: dict[str, Any]) -> Self:  # type: ignore[override] # untyped there
+        """Read what a my_launchpad.yaml holds."""
+        return cls(**d)
 
 
 @contextmanager

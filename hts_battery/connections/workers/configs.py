@@ -70,8 +70,9 @@ did you mean name?
         "atomate2.yaml": lambda: Atomate2Settings.model_fields,
     }
     _refuse(file, content, accepted[file]())
-    if file == "jobflow.yaml" and isinstance(content.get("JOB_STORE"), dict):
-        _refuse_store(f"{file}: JOB_STORE", content["JOB_STORE"], JobStore)
+    store = content.get("JOB_STORE")
+    if file == "jobflow.yaml" and isinstance(store, dict):
+        _refuse_store(f"{file}: JOB_STORE", store, JobStore)
 
 
 def adapter_keys(content: type_content, script: str = "") -> frozenset[str]:
@@ -95,7 +96,8 @@ def _refuse_store(place: str, content: type_content, kind: type) -> None:
     """Follow a store's description into the stores that it is made of."""
     _refuse(place, content, _STORE | _parameters(kind))
     parts = {"docs_store": content.get("docs_store"), "index": content.get("index")}
-    parts |= dict(content.get("additional_stores") or {})
+    more = content.get("additional_stores")
+    parts |= more if isinstance(more, dict) else {}
     for name, part in parts.items():
         if isinstance(part, dict):
             _refuse_store(f"{place}.{name}", part, _store_class(place, name, part))
@@ -103,7 +105,7 @@ def _refuse_store(place: str, content: type_content, kind: type) -> None:
 
 def _store_class(place: str, name: str, part: type_content) -> type:
     """Find the class of a store as jobflow does, by type or by module and class."""
-    module = importlib.import_module(part.get("@module", maggma.stores.__name__))
+    module = importlib.import_module(str(part.get("@module", maggma.stores.__name__)))
     wanted = str(part.get("@class", part.get("type")))
     known = [key for key, value in vars(module).items() if inspect.isclass(value)]
     if wanted not in known:

@@ -32,7 +32,7 @@ from hts_battery.schemas.launch import (
 from hts_battery.vasp_standin import VASP_MARK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from maggma.core import Store
@@ -127,19 +127,19 @@ class _StoredTask(NamedTuple):
     succeeded: bool
 
 
-def _stored(tasks: Store, criteria: dict[str, object]) -> Iterator[_StoredTask]:
-    for task in tasks.query(criteria, properties=list(_FIELDS)):
+def _stored(tasks: Store, criteria: Mapping[str, object]) -> Iterator[_StoredTask]:
+    for task in tasks.query(dict(criteria), properties=list(_FIELDS)):
         metadata, output = task.get("metadata") or {}, task.get("output")
-        # Not a calculation: being stored is all it can be.
-        is_calculation = isinstance(output, dict) and "state" in output
-        run = (output.get("run") if isinstance(output, dict) else None) or {}
+        found = output if isinstance(output, dict) else {}
+        run = found.get("run") or {}
         yield _StoredTask(
             step=metadata.get("step"),
             ordering_id=metadata.get("ordering_id"),
             is_final=metadata.get("final") is not False,
             run_step=run.get("step"),
-            succeeded=not is_calculation
-            or (output["state"] == _SUCCEEDED and run.get("converged") is not False),
+            # Without a state it is no calculation: being stored is all it can be.
+            succeeded="state" not in found
+            or (found["state"] == _SUCCEEDED and run.get("converged") is not False),
         )
 
 

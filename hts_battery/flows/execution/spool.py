@@ -52,8 +52,9 @@ class HeldStore(JobStore):
             last_updated_field=store.last_updated_field,
             last_updated_type=store.last_updated_type,
         )
-        self.docs_store, self.additional_stores = store.docs_store, large_parts(store)
-        self.save, self.load = store.save, store.load
+        self.docs_store, self.additional_stores = store.docs_store, large_parts(store)  # type: ignore[has-type] # as there
+        for name in ("save", "load"):  # maggma types them otherwise
+            setattr(self, name, getattr(store, name))
         self._store, self._uuid = store, uuid
         self._held: tuple[JobStoreDocument, Any] | None = None
 

@@ -263,13 +263,18 @@ class GPAWRelaxMaker(AseRelaxMaker):
                 pressure=pressure(last["stress"]),
                 versions=calculator.versions,
                 calls=tuple(
-                    GPAWCall(**{key: reply[key] for key in GPAWCall.model_fields})
+                    GPAWCall(
+                        energy=reply["energy"],
+                        free_energy=reply["free_energy"],
+                        scf_steps=reply["scf_steps"],
+                        seconds=reply["seconds"],
+                    )
                     for reply in calculator.replies
                 ),
-                **{
-                    key: last[key]
-                    for key in ("k_points", "irreducible_k_points", "bands", "datasets")
-                },
+                k_points=last["k_points"],
+                irreducible_k_points=last["irreducible_k_points"],
+                bands=last["bands"],
+                datasets=last["datasets"],
             ),
         )
 

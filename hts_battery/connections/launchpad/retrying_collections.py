@@ -1,35 +1,27 @@
 """
-FireWorks' launchpad, which outlives outages.
+FireWorks' collections, which outlive outages.
 
-Every operation on FireWorks' collections is tried again while the server is away, so
-FireWorks itself, which gives a workflow up in the middle of an update, never sees a
-short outage. A launch that ended in a long one is left on disk and told later
-(:mod:`hts_battery.connections.records.launch_files`). Locks of workflows say who took
-them and when, so that one whose holder was killed can be told from one that is held.
+Every operation on them is tried again while the server is away, so FireWorks itself,
+which gives a workflow up in the middle of an update, never sees a short outage. Locks
+of workflows say who took them and when, so that one whose holder was killed can be told
+from one that is held.
 """
 
 from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
-from fireworks import LaunchPad
 from pymongo import ReturnDocument
-from pymongo.errors import PyMongoError
-
-from hts_battery.connections.database.clients import may_pass, redact
-from hts_battery.connections.database.retries import RetryPolicy, allocation_end
-from hts_battery.connections.records.launch_files import leave_action, remove_action
-from hts_battery.errors import DatabaseOutageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
-    from fireworks import FWAction, Workflow
     from pymongo.collection import Collection
     from pymongo.cursor import Cursor
+
+    from hts_battery.connections.database.retries import RetryPolicy
 
     Document = dict[str, object]
 
@@ -41,8 +33,6 @@ _REPEATABLE = frozenset(
         *("count_documents", "create_index", "distinct", "index_information"),
     )
 )
-OUTAGE_SECONDS = 300.0
-"""How long one outage is waited for where nobody says otherwise."""
 COUNTERS = {"next_fw_id": 1, "next_launch_id": 1}
 """The document from which FireWorks takes its numbers, as it is at the start."""
 _LOCKED = "locked"
@@ -105,7 +95,7 @@ class RetryingCollection:
         return retried
 
 
-class _LockingWorkflows(RetryingCollection):
+class LockingWorkflows(RetryingCollection):
     """
     The workflows, whose locks say who took them and when.
 
@@ -152,7 +142,7 @@ class _LockingWorkflows(RetryingCollection):
         return {"by": self._by, "since": datetime.now(UTC)}
 
 
-class _ExactCounters:
+class ExactCounters:
     """
     FireWorks' counters, where no number is given out twice.
 
@@ -179,117 +169,3 @@ class _ExactCounters:
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever else a collection has
         return getattr(self._collection, name)
-
-
-class ExactLaunchPad(LaunchPad):
-    """
-    A launchpad that waits out an outage, and keeps on disk what a longer one left.
-
-    Its ids are unique on the embedded server too: whatever launches rockets from
-    several processes there must use it, because FireWorks' own would let two rockets
-    share a launch. One outage is waited for ``outage_seconds``; the end of the queue
-    job ends it earlier.
-    """
-
-    fireworks: Any
-    launches: Any
-    workflows: Any
-    offline_runs: Any
-    fw_id_assigner: Any
-
-    def __init__(
-        self,
-        *args: Any,  # noqa: ANN401 - those of LaunchPad
-        outage_seconds: float = OUTAGE_SECONDS,
-        **kwargs: Any,  # noqa: ANN401 - likewise
-    ) -> None:
-        super().__init__(*args, **kwargs)
-        self._retries = RetryPolicy(outage_seconds, end=allocation_end())
-        self._untold: dict[int, tuple[FWAction | None, str]] = {}
-        for name in ("fireworks", "launches", "offline_runs", "fw_id_assigner"):
-            collection = RetryingCollection(getattr(self, name), self._retries)
-            setattr(self, name, collection)
-        self.workflows = _LockingWorkflows(self.workflows, self._retries)
-        self.fw_id_assigner = _ExactCounters(self.fw_id_assigner)
-
-    def ping_launch(
-        self,
-        launch_id: int,
-        ptime: datetime | None = None,
-        checkpoint: Document | None = None,
-    ) -> None:
-        """Say that a launch is alive; one ping that does not get through is no harm."""
-        with self._retries.suspended():
-            try:
-                super().ping_launch(launch_id, ptime=ptime, checkpoint=checkpoint)
-            except PyMongoError as err:
-                if not may_pass(err):
-                    raise
-
-    def complete_launch(
-        self, launch_id: int, action: FWAction | None = None, state: str = "COMPLETED"
-    ) -> Document:
-        """
-        Say how a launch ended; leave it on disk where the launchpad cannot be told.
-
-        Raises
-        ------
-        DatabaseOutageError
-            If it could not be told; says where it is kept.
-        """
-        # FireWorks takes an error here for the job's own and would call it failed.
-        action, state = self._untold.get(launch_id, (action, state))
-        folder = Path.cwd()
-        try:
-            told: Document = super().complete_launch(  # type: ignore[no-untyped-call]
-                launch_id, action, state
-            )
-        except (PyMongoError, RuntimeError) as err:
-            if not may_pass(err):
-                raise
-            self._untold[launch_id] = (action, state)
-            path = leave_action(folder, launch_id, action, state)
-            raise DatabaseOutageError(
-                f"launchpad {redact(str(self.host))} is away: launch {launch_id} is "
-                f"{state}, which is kept as {path} and told by `hts launchpad recover`"
-            ) from None
-        if self._untold.pop(launch_id, None) is not None:
-            remove_action(folder)
-        return told
-
-    def restore_backup_data(self, launch_id: int, fw_id: int) -> None:
-        """Put a launch back to its start, unless it has ended and cannot be told."""
-        if launch_id not in self._untold:
-            super().restore_backup_data(launch_id, fw_id)
-
-    def bulk_add_wfs(self, wfs: Sequence[Workflow]) -> None:
-        """Insert workflows at once; as FireWorks does, without its progress bar."""
-        self.insert_numbered(wfs, self.reserve(sum(len(one) for one in wfs)))
-
-    def reserve(self, count: int) -> range:
-        """Take numbers for some Fireworks; nobody else gets them."""
-        first: int = self.get_new_fw_id(quantity=count)  # type: ignore[no-untyped-call]
-        return range(first, first + count)
-
-    def insert_numbered(self, wfs: Sequence[Workflow], numbers: Iterable[int]) -> None:
-        """Insert workflows at once, with numbers that were reserved for them."""
-        left = iter(numbers)
-        for workflow in wfs:
-            new = {old: next(left) for old in workflow.id_fw}
-            for firework in workflow:
-                firework.fw_id = new[firework.fw_id]
-            workflow._reassign_ids(new)  # noqa: SLF001 - FireWorks' own way to do it
-            for root in workflow.root_fw_ids:
-                workflow.id_fw[root].state = "READY"
-                workflow.fw_states[root] = "READY"
-        # Workflows first: a Firework that is there may be checked out at once. There is
-        # no transaction, see launchpad.changes.remove_orphans.
-        self.workflows.insert_many([workflow.to_db_dict() for workflow in wfs])
-        self.fireworks.insert_many(
-            [firework.to_db_dict() for workflow in wfs for firework in workflow]
-        )
-
-    @classmethod
-    def from_dict(cls, d: Document) -> Self:  # type: ignore[override] # untyped there
-        """Read what a my_launchpad.yaml holds."""
-        return cls(**d)
