@@ -16,10 +16,7 @@ def write_whole(path: Path, content: bytes | str, *, mode: int = 0o666) -> None:
     """
     Write a file, text as UTF-8, so that its name never stands for a part of it.
 
-    Raises
-    ------
-    OSError
-        If it cannot be written; nothing is left of it then.
+    Where it cannot be written (OSError) nothing is left of it.
     """
     with whole_file(path, mode=mode) as file:
         file.write(content.encode() if isinstance(content, str) else content)

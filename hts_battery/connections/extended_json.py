@@ -26,12 +26,7 @@ def pack_document(document: Mapping[str, object]) -> bytes:
 
 def unpack_document(content: bytes, name: str) -> dict[str, object]:
     """
-    Read what :func:`pack_document` wrote; the name is for errors.
-
-    Raises
-    ------
-    StoreError
-        If the bytes are something else.
+    Read what :func:`pack_document` wrote; a StoreError says the name.
 
     Examples
     --------

@@ -26,7 +26,10 @@ from hts_battery.connections.launchpad.lost_runs import (
     put_back,
 )
 from hts_battery.connections.launchpad.queues import QueueKind, listed_jobs
-from hts_battery.connections.launchpad.stale_locks import release_locks, remove_orphaned
+from hts_battery.connections.launchpad.stale_locks import (
+    release_locks,
+    remove_orphaned_fireworks,
+)
 from hts_battery.connections.records.launch_files import (
     LEFT_ACTION,
     left_action,
@@ -41,7 +44,7 @@ from hts_battery.flows.execution.failures import (
 )
 from hts_battery.flows.execution.launch_folders import marked_folders, tidy
 from hts_battery.flows.execution.recorded import LOST_FIELD, loss_of
-from hts_battery.flows.execution.spool import SPOOL, ingest
+from hts_battery.flows.execution.spool import SPOOL, store_spooled
 from hts_battery.schemas.failure import Verb
 from hts_battery.schemas.recovery import Deed, RecoveredRun, RecoveryReport
 from hts_battery.settings import get_settings
@@ -183,7 +186,9 @@ class _Recovery:
             self.launchpad, age, now=now, dry_run=True, stamp=not dry
         )
         if unlocked:  # its holder was killed, in the middle of adding jobs perhaps
-            orphans = remove_orphaned(self.launchpad, age, now=now, dry_run=dry)
+            orphans = remove_orphaned_fireworks(
+                self.launchpad, age, now=now, dry_run=dry
+            )
             unlocked = release_locks(self.launchpad, age, now=now, dry_run=dry)
         runs = [*self._refreshed()]
         for lost in self.watcher.lost():
@@ -201,7 +206,9 @@ class _Recovery:
     def _ingest(self, folder: Path) -> None:
         """Take in the outputs in and below a folder."""
         try:
-            self.outputs += ingest(folder, self.stores.job_store, dry_run=self.dry_run)
+            self.outputs += store_spooled(
+                folder, self.stores.job_store, dry_run=self.dry_run
+            )
         except DatabaseOutageError:
             raise
         except (StoreError, OSError) as err:

@@ -11,10 +11,11 @@ import gzip
 import json
 import shutil
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b, file_digest
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from bson import decode_file_iter
 from bson.codec_options import CodecOptions
@@ -59,40 +60,27 @@ _MODULUS = 1 << 256
 _GZIP_LEVEL = 3
 
 
-class Tally(NamedTuple):
+@dataclass
+class _DocumentSum:
     """Number, size and digest of documents, whatever their order."""
 
-    documents: int
-    bytes: int
-    digest: str
-
-
-class _Tallying:
-    """Adds up documents as they go by."""
-
-    def __init__(self) -> None:
-        self._documents, self._bytes, self._sum = 0, 0, 0
+    documents: int = 0
+    bytes: int = 0
+    _digests: int = 0
 
     def add(self, raw: bytes) -> None:
-        self._documents += 1
-        self._bytes += len(raw)
+        self.documents += 1
+        self.bytes += len(raw)
         digest = int.from_bytes(blake2b(raw, digest_size=32).digest(), "big")
-        self._sum = (self._sum + digest) % _MODULUS
+        self._digests = (self._digests + digest) % _MODULUS
 
     @property
-    def tally(self) -> Tally:
-        return Tally(self._documents, self._bytes, f"{self._sum:064x}")
+    def digest(self) -> str:
+        return f"{self._digests:064x}"
 
 
 def collection_sizes(database: Database) -> dict[str, int]:
-    """
-    Count the documents of every collection that a backup would hold.
-
-    Raises
-    ------
-    StoreError
-        If the database cannot be read.
-    """
+    """Count the documents of every collection that a backup would hold."""
     uri = database.uri
     with translated_errors(uri, "counting"), shared_client(uri) as client:
         mongo = client[database.name]
@@ -174,23 +162,25 @@ def _written(
     """Write one collection and describe it."""
     path = folder / f"{collection.name}{_SUFFIX}"
     there = collection.estimated_document_count()
-    tallying = _Tallying()
+    seen = _DocumentSum()
     with gzip.open(path, "wb", compresslevel=_GZIP_LEVEL) as file:
         for raw in _raw_documents(collection):
             file.write(raw)
-            tallying.add(raw)
+            seen.add(raw)
             if advance is not None:
                 advance(collection.name)
-    if tallying.tally.documents < there:
+    if seen.documents < there:
         raise StoreError(
-            f"{collection.name}: {tallying.tally.documents} of {there} documents were "
+            f"{collection.name}: {seen.documents} of {there} documents were "
             "read. If some were removed meanwhile, try again; a server that was killed "
             "may count wrongly until `validate` is run on the collection; otherwise "
-            f"{SLICED_BY.get(collection.name)} of the others is no text: mend them"
+            f"{SLICED_BY.get(collection.name)} of the others is no text: correct it"
         )
     return CollectionBackup(
         name=collection.name,
-        **tallying.tally._asdict(),
+        documents=seen.documents,
+        bytes=seen.bytes,
+        digest=seen.digest,
         file_digest=_file_digest(path),
         indexes=tuple(_indexes(collection)),
     )
@@ -216,14 +206,7 @@ def _file_digest(path: Path) -> str:
 
 
 def read_backup(folder: Path) -> BackupManifest:
-    """
-    Read a backup and compare its files with what the manifest says.
-
-    Raises
-    ------
-    StoreError
-        If it is none, or damaged; names the file.
-    """
+    """Read a backup and compare its files with its manifest; errors name a file."""
     path = folder / MANIFEST
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -313,13 +296,13 @@ def _put_back(
     for index in one.indexes:
         options = {k: v for k, v in index.items() if k != "key"}
         collection.create_index([tuple(part) for part in index["key"]], **options)
-    tallying = _Tallying()
+    seen = _DocumentSum()
     for doc in _raw_documents(collection):
-        tallying.add(doc)
-    if tallying.tally != Tally(one.documents, one.bytes, one.digest):
+        seen.add(doc)
+    if (seen.documents, seen.digest) != (one.documents, one.digest):
         raise StoreError(
             f"{collection.name}: what was restored differs from the backup: "
-            f"{tallying.tally.documents} documents where there are {one.documents}; "
+            f"{seen.documents} documents where there are {one.documents}; "
             "restore again"
         )
 

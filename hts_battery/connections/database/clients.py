@@ -57,14 +57,7 @@ _lock = Lock()
 
 
 def acquire_client(uri: str) -> type_client:
-    """
-    Return this process's client of a server; opening it does not yet connect.
-
-    Raises
-    ------
-    StoreError
-        If the URI is not one.
-    """
+    """Return this process's client of a server; opening it does not yet connect."""
     key = (os.getpid(), uri)
     with _lock:
         if key not in _clients:

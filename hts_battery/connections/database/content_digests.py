@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
-from pymongo.errors import BulkWriteError
 
 from hts_battery.connections.database.slices import SLICE, read_sliced
 from hts_battery.connections.database.stores import SharedMongoStore
@@ -24,7 +23,6 @@ _OBJECT_ID = b"\x07_id\x00"
 _OBJECT_ID_BYTES = 12
 _RANGES_ABOVE = 400
 _IN_AT_ONCE = 100
-_DUPLICATE_KEY = 11000
 _RAW = CodecOptions(document_class=RawBSONDocument)
 
 
@@ -98,14 +96,7 @@ def write_documents(
     new = [doc for doc in docs if tuple(doc[name] for name in key) not in known]
     others = [doc for doc in docs if tuple(doc[name] for name in key) in known]
     if new and isinstance(store, SharedMongoStore):
-        try:
-            # Copies, because the driver writes an _id into what it inserts.
-            store.collection.insert_many([dict(doc) for doc in new], ordered=False)
-        except BulkWriteError as err:
-            failed = err.details["writeErrors"]
-            if any(error["code"] != _DUPLICATE_KEY for error in failed):
-                raise
-            others += [new[error["index"]] for error in failed]
+        others += store.insert_new(new)
     else:
         others += new
     if others:

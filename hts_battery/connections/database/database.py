@@ -43,14 +43,7 @@ class Database:
     server: EmbeddedServer | None = None
 
     def ping(self) -> None:
-        """
-        Ask the server whether it is there.
-
-        Raises
-        ------
-        StoreError
-            If it does not answer or refuses the credentials.
-        """
+        """Ask the server whether it is there and takes the credentials."""
         with (
             translated_errors(self.uri, "opening it"),
             shared_client(self.uri) as client,

@@ -53,14 +53,7 @@ def read_layout(database: Database) -> Layout:
 
 
 def check_layout(database: Database) -> None:
-    """
-    Refuse a database whose layout this code does not write.
-
-    Raises
-    ------
-    StoreError
-        If it has another layout, or a restoration has not ended; says what to do.
-    """
+    """Refuse a database of another layout, or one whose restoration has not ended."""
     layout = read_layout(database)
     if layout.restoring is not None:
         raise StoreError(

@@ -118,12 +118,7 @@ def init_roles(database: Database, users: tuple[NewUser, ...] = ()) -> None:
     """
     Make the roles, or bring them up to date, and users that have them.
 
-    A user that exists gets the role and the password.
-
-    Raises
-    ------
-    StoreError
-        If the server refuses; no password is repeated.
+    A user that exists gets the role and the password, which no error repeats.
     """
     uri = database.uri
     with translated_errors(uri, "making roles"), shared_client(uri) as client:

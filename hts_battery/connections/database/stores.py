@@ -65,6 +65,26 @@ class SharedMongoStore(MongoStore):
         """Count the documents by what the server notes of them: at no cost."""
         return self.collection.estimated_document_count()
 
+    def insert_new(self, docs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+        """
+        Insert documents that are probably new; several times faster than updating.
+
+        Return those that stood there already, by a unique index: they are left as they
+        are.
+        """
+        known, every = [], list(docs)
+        for start in range(0, len(every), _INSERT_BATCH):
+            batch = every[start : start + _INSERT_BATCH]
+            try:
+                # Copies, because the driver writes an _id into what it inserts.
+                self.collection.insert_many([dict(doc) for doc in batch], ordered=False)
+            except BulkWriteError as err:
+                failed = (err.details or {})["writeErrors"]
+                if any(one["code"] != _DUPLICATE for one in failed):
+                    raise
+                known += [batch[one["index"]] for one in failed]
+        return known
+
     def aggregated(
         self, stages: Sequence[Mapping[str, object]], *, time_limit: float | None = None
     ) -> Iterator[dict[str, Any]]:
@@ -327,24 +347,3 @@ def screening_stores(
 def _job_store(tasks: Store, blobs: Store) -> JobStore:
     """Join outputs and blobs; force-field jobs ask for a store named ``data``."""
     return JobStore(tasks, additional_stores={"data": blobs}, load=False)
-
-
-def insert_new(store: SharedMongoStore, docs: Iterable[dict[str, Any]]) -> int:
-    """
-    Insert documents that are probably new; several times faster than updating.
-
-    One that stands there already, by the unique index, is left as it is. Returns the
-    number of those that were inserted.
-    """
-    inserted, every = 0, list(docs)
-    for start in range(0, len(every), _INSERT_BATCH):
-        batch = every[start : start + _INSERT_BATCH]
-        try:
-            done = store.collection.insert_many(batch, ordered=False)
-            inserted += len(done.inserted_ids)
-        except BulkWriteError as err:
-            details = err.details or {}
-            if any(one["code"] != _DUPLICATE for one in details["writeErrors"]):
-                raise
-            inserted += details["nInserted"]
-    return inserted

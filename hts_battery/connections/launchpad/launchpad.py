@@ -103,10 +103,7 @@ class ExactLaunchPad(LaunchPad):
         """
         Say how a launch ended; leave it on disk where the launchpad cannot be told.
 
-        Raises
-        ------
-        DatabaseOutageError
-            If it could not be told; says where it is kept.
+        A DatabaseOutageError then says where it is kept.
         """
         # FireWorks takes an error here for the job's own and would call it failed.
         action, state = self._untold.get(launch_id, (action, state))
@@ -250,7 +247,7 @@ def submit(
     return [_firework_ids(workflow) for workflow in workflows]
 
 
-class NewWorkflow(NamedTuple):
+class Batch(NamedTuple):
     """One workflow to be sent, and what FireWorks is told of it."""
 
     dispatch_id: str
@@ -265,37 +262,33 @@ class NewWorkflow(NamedTuple):
     """Number of its Firework, reserved."""
 
 
-def send(new: Sequence[NewWorkflow], launchpad: ExactLaunchPad, campaign: str) -> None:
+def send(batches: Sequence[Batch], launchpad: ExactLaunchPad, campaign: str) -> None:
     """
-    Insert workflows of a campaign, all at once.
+    Insert batches as workflows, all at once.
 
-    Not repeated after an outage, because nobody knows what was inserted: what is there
-    is found by :func:`hts_battery.connections.launchpad.workflows.read_workflows`.
-
-    Raises
-    ------
-    SubmissionError
-        If the insertion fails. Some workflows may then stand in the launchpad.
+    Not repeated after an outage, because nobody knows what was inserted: what is there,
+    and it may be a part, is found by
+    :func:`hts_battery.connections.launchpad.workflows.read_workflows`.
     """
-    if not new:
+    if not batches:
         return
     workflows = []
-    for one in new:
-        tags = {DISPATCH_ID: one.dispatch_id, CAMPAIGN: campaign}
+    for batch in batches:
+        tags = {DISPATCH_ID: batch.dispatch_id, CAMPAIGN: campaign}
         # Not dynamic: jobflow hands it on to the jobs made on the node by itself.
-        one.flow.update_config(
-            {"manager_config": {**one.config, **tags}}, dynamic=False
+        batch.flow.update_config(
+            {"manager_config": {**batch.config, **tags}}, dynamic=False
         )
         workflows.append(
             flow_to_workflow(
-                one.flow,
+                batch.flow,
                 allow_external_references=True,
-                name=one.name,
+                name=batch.name,
                 metadata=tags,
             )
         )
     try:
-        launchpad.insert_numbered(workflows, [one.fw_id for one in new])
+        launchpad.insert_numbered(workflows, [batch.fw_id for batch in batches])
     except PyMongoError as err:
         raise SubmissionError(
             f"{len(workflows)} workflows of {campaign} could not be inserted: "

@@ -71,7 +71,7 @@ def _undo(launchpad: LaunchPad, workflow: Mapping[str, Any]) -> None:
             )
 
 
-def remove_orphaned(
+def remove_orphaned_fireworks(
     launchpad: LaunchPad,
     age: float,
     *,

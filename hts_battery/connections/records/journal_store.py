@@ -69,14 +69,7 @@ class JournalStore(MemoryStore):
         docs: list[dict[str, object]] | dict[str, object],
         key: list[str] | str | None = None,
     ) -> None:
-        """
-        Update or insert documents, and append them to the journal.
-
-        Raises
-        ------
-        StoreError
-            If the journal cannot be written.
-        """
+        """Update or insert documents, and append them to the journal."""
         found = docs if isinstance(docs, list) else [docs]
         fields = self.key if key is None else key
         lines = [

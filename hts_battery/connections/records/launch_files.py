@@ -40,14 +40,7 @@ def mark_of(folder: Path) -> LaunchMark | None:
 def leave_action(
     folder: Path, launch_id: int, action: FWAction | None, state: str
 ) -> Path:
-    """
-    Write down how a launch ended: COMPLETED or FIZZLED, and what FireWorks does next.
-
-    Raises
-    ------
-    StoreError
-        If the disk does not take it.
-    """
+    """Write down how a launch ended (COMPLETED or FIZZLED), and what follows."""
     left = LeftAction(
         launch_id=launch_id,
         state=state,
@@ -66,14 +59,7 @@ def leave_action(
 
 
 def left_action(folder: Path) -> LeftAction | None:
-    """
-    Read how the launch of a folder ended.
-
-    Raises
-    ------
-    StoreError
-        If the file is not what it is called.
-    """
+    """Read how the launch of a folder ended, if that was left there."""
     path = folder / LEFT_ACTION
     if not path.is_file():
         return None

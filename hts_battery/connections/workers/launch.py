@@ -26,12 +26,8 @@ def launch_ready(worker: str, config: Path, launches: Path, *, jobs: int) -> Non
     Send what is ready for a worker to its queue, or run it where there is none.
 
     Returns when nothing more is ready: jobs of a queue, of which there are at most
-    ``jobs`` at once, may then still wait or run.
-
-    Raises
-    ------
-    SubmissionError
-        If the launcher failed; with the last lines that it printed.
+    ``jobs`` at once, may then still wait or run. A SubmissionError has the last lines
+    that the launcher printed.
     """
     launches.mkdir(parents=True, exist_ok=True)
     where = ["-c", str(config)]

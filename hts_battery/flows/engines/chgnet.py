@@ -28,14 +28,7 @@ class CHGNetRelaxMaker(ForceFieldRelaxMaker):
     ionic_step_data: tuple[str, ...] | None = ("energy",)
 
     def _get_calculator(self) -> Calculator:
-        """
-        Make the calculator.
-
-        Raises
-        ------
-        ConfigurationError
-            If this machine lacks the device.
-        """
+        """Make the calculator; ConfigurationError if this machine lacks the device."""
         device = node_settings().chgnet_device
         if problem := missing_device(device):
             raise ConfigurationError(problem)

@@ -90,11 +90,6 @@ class Engine:
         Name the calculator as documents do, for example ``chgnet 0.4.2``.
 
         Energies of two calculators never stand in one hull.
-
-        Raises
-        ------
-        ConfigurationError
-            If a package it needs is not installed.
         """
         versions = self.versions()
         if self.label is not None:
@@ -102,14 +97,7 @@ class Engine:
         return " ".join(f"{name} {versions[name]}" for name in self.packages)
 
     def versions(self) -> dict[str, str]:
-        """
-        Return the versions of its packages.
-
-        Raises
-        ------
-        ConfigurationError
-            If one is not installed; the message says what installs it.
-        """
+        """Return the versions of its packages; an error says what installs one."""
         try:
             return {name: version(name) for name in self.packages}
         except PackageNotFoundError as err:

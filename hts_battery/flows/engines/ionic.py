@@ -75,14 +75,7 @@ class IonicTaskDocument(AseStructureTaskDoc):
 
 
 class IonicCalculator(Calculator):
-    """
-    ASE calculator of the ionic potential; formal charges are the initial charges.
-
-    Raises
-    ------
-    CalculationError
-        When it computes ions that are not neutral or have no parameters.
-    """
+    """ASE calculator of the ionic potential; formal charges are the initial charges."""
 
     name = "ionic"
     implemented_properties = ("energy", "free_energy", "forces", "stress")  # type: ignore[assignment] # ASE says list

@@ -202,7 +202,7 @@ def next_action(
     rules = known_policy() if policy is None else policy
     last = history[-1].failure_class
     rule = rules.rule(last)
-    remedies = _remedies(history, rules)
+    remedies = remedies_of((one.failure_class for one in history), rules)
     times = sum(one.failure_class == last for one in history)
     spent = sum(one.seconds for one in history)
     if times > len(rule.remedies):
@@ -220,7 +220,7 @@ def next_action(
         reason=f"{last}: remedy {times} of {len(rule.remedies)}",
         start=remedy.start,
         settings=_merged(one.settings for one in remedies),
-        resources=_largest(one.resources for one in remedies),
+        resources=largest_factors(remedies),
     )
 
 
@@ -229,16 +229,16 @@ def _used_up(last: FailureClass, times: int) -> str:
     return f"{last}: {again}"
 
 
-def _remedies(
-    history: Sequence[FailureDoc], policy: FailurePolicy
+def remedies_of(
+    failed: Iterable[FailureClass], policy: FailurePolicy
 ) -> tuple[Remedy, ...]:
-    """Return the remedies that were taken after each failure, the last one included."""
+    """Return the remedies that are taken after each of some failures, in order."""
     taken, seen = [], dict.fromkeys(FailureClass, 0)
-    for failure in history:
-        remedies = policy.rule(failure.failure_class).remedies
-        if seen[failure.failure_class] < len(remedies):
-            taken.append(remedies[seen[failure.failure_class]])
-        seen[failure.failure_class] += 1
+    for one in failed:
+        remedies = policy.rule(one).remedies
+        if seen[one] < len(remedies):
+            taken.append(remedies[seen[one]])
+        seen[one] += 1
     return tuple(taken)
 
 
@@ -253,10 +253,11 @@ def _merged(
     return joined
 
 
-def _largest(changes: Iterable[Mapping[str, float]]) -> dict[str, float]:
+def largest_factors(remedies: Iterable[Remedy]) -> dict[str, float]:
+    """Return by how much more ``wall_time`` and ``memory`` remedies ask for."""
     largest: dict[str, float] = {}
-    for change in changes:
-        for name, factor in change.items():
+    for remedy in remedies:
+        for name, factor in remedy.resources.items():
             largest[name] = max(factor, largest.get(name, 0.0))
     return largest
 

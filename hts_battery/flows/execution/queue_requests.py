@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from hts_battery.flows.execution.failures import known_policy
+from hts_battery.flows.execution.failures import (
+    known_policy,
+    largest_factors,
+    remedies_of,
+)
 from hts_battery.schemas.dispatch import QueueRule
 
 if TYPE_CHECKING:
@@ -83,17 +87,7 @@ def policy_factors(failed: Iterable[FailureClass]) -> dict[str, float]:
     >>> policy_factors([FailureClass.WALLTIME] * 3)
     {'wall_time': 2.0}
     """
-    policy = known_policy()
-    seen: dict[FailureClass, int] = {}
-    factors: dict[str, float] = {}
-    for one in failed:
-        remedies = policy.rule(one).remedies
-        times = seen.get(one, 0)
-        seen[one] = times + 1
-        if times < len(remedies):
-            for name, factor in remedies[times].resources.items():
-                factors[name] = max(factor, factors.get(name, 0.0))
-    return factors
+    return largest_factors(remedies_of(failed, known_policy()))
 
 
 def is_tried_again(failed: Iterable[FailureClass]) -> bool:

@@ -25,9 +25,9 @@ from hts_battery.flows.execution.spool import (
     RESPONSE_FIELD,
     SPOOL,
     HeldStore,
-    ingest,
     spool,
     store_output,
+    store_spooled,
 )
 from hts_battery.schemas.failure import FailureDoc
 from hts_battery.schemas.launch import LaunchMark
@@ -302,7 +302,7 @@ class RecordedJob(Job):
     def _is_stored(self, store: JobStore, folder: Path) -> bool:
         for launch in earlier_launches(folder):
             if launch.ran(self.uuid) and (launch.folder / SPOOL).is_file():
-                ingest(launch.folder, store)
+                store_spooled(launch.folder, store)
         found = store.docs_store.query_one(
             {"uuid": self.uuid, "index": self.index},
             properties=[f"metadata.{RESPONSE_FIELD}"],

@@ -3,8 +3,8 @@ Outputs of jobs on their way to the store: written there, or kept on disk meanwh
 
 A job that has finished while the database is away leaves its output as the file
 ``hts_output.json.gz`` in its launch folder: a :class:`SpooledOutput`, large parts
-included. :func:`ingest` puts it into the store later. The large parts are written
-before the document that refers to them, so a document that is there is whole.
+included. :func:`store_spooled` puts it into the store later. The large parts are
+written before the document that refers to them, so one that is there is whole.
 """
 
 from __future__ import annotations
@@ -121,28 +121,14 @@ def store_output(output: SpooledOutput, store: JobStore) -> None:
 
 
 def spool(output: SpooledOutput, folder: Path) -> Path:
-    """
-    Keep an output on disk in the launch folder of its job.
-
-    Raises
-    ------
-    OSError
-        If the disk does not take it; nothing is left of the file then.
-    """
+    """Keep an output on disk, whole or not at all, in the launch folder of its job."""
     path = folder / SPOOL
     write_whole(path, pack_document(output.model_dump(mode="python")))
     return path
 
 
 def read_spool(path: Path) -> SpooledOutput:
-    """
-    Read a spooled output.
-
-    Raises
-    ------
-    StoreError
-        If the file is not one, or one of a newer hts_battery.
-    """
+    """Read a spooled output; StoreError if the file is none."""
     document = unpack_document(path.read_bytes(), str(path))
     try:
         return SpooledOutput.model_validate(document)
@@ -156,7 +142,9 @@ def spooled(folder: Path) -> Iterator[Path]:
     yield from sorted(folder.rglob(SPOOL))
 
 
-def ingest(folder: Path, store: JobStore, *, dry_run: bool = False) -> tuple[str, ...]:
+def store_spooled(
+    folder: Path, store: JobStore, *, dry_run: bool = False
+) -> tuple[str, ...]:
     """
     Put the outputs that lie in and below a folder into the store.
 

@@ -107,14 +107,7 @@ class GPAWProcess:
         self.versions = cast("Versions", self._answer()["ready"])
 
     def ask(self, request: Mapping[str, object]) -> Reply:
-        """
-        Send one request and wait for its result.
-
-        Raises
-        ------
-        CalculationError
-            With the class of GPAW's own error, or ``ProcessEnded``.
-        """
+        """Send one request and wait for its result, or raise GPAW's own error."""
         assert self._process.stdin is not None  # noqa: S101 - opened above
         try:
             self._process.stdin.write(json.dumps(request) + "\n")
