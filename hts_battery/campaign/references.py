@@ -197,8 +197,7 @@ def _output(key: str, stores: Stores) -> dict[str, object] | None:
         )
         # Engines with several calculations mark the one whose energy counts, and an
         # attempt that failed has no energy.
-        if doc["metadata"].get("final") is not False
-        and (doc.get("output") or {}).get("output")
+        if doc["metadata"].get("final") and (doc.get("output") or {}).get("output")
     ]
     newest = max(found, key=lambda doc: doc.get("index") or 0, default=None)
     return None if newest is None else dict(newest["output"])

@@ -65,12 +65,12 @@ class _DocumentSum:
     """Number, size and digest of documents, whatever their order."""
 
     documents: int = 0
-    bytes: int = 0
+    size: int = 0
     _digests: int = 0
 
     def add(self, raw: bytes) -> None:
         self.documents += 1
-        self.bytes += len(raw)
+        self.size += len(raw)
         digest = int.from_bytes(blake2b(raw, digest_size=32).digest(), "big")
         self._digests = (self._digests + digest) % _MODULUS
 
@@ -179,7 +179,7 @@ def _written(
     return CollectionBackup(
         name=collection.name,
         documents=seen.documents,
-        bytes=seen.bytes,
+        bytes=seen.size,
         digest=seen.digest,
         file_digest=_file_digest(path),
         indexes=tuple(_indexes(collection)),
