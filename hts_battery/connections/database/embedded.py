@@ -20,6 +20,7 @@ from __future__ import annotations
 import fcntl
 import os
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,12 +58,12 @@ class ServerStatus(Document):
     size_bytes: int = Field(description="Bytes of the server's files.")
 
 
+@dataclass(frozen=True)
 class EmbeddedServer:
     """A running embedded server, as seen by one of its users."""
 
-    def __init__(self, data_dir: Path, uri: str) -> None:
-        self.data_dir = data_dir
-        self.uri = uri
+    data_dir: Path
+    uri: str
 
     def revive(self) -> None:
         """Start the server again if it died; it comes back at the same address."""
