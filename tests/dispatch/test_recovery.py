@@ -217,7 +217,7 @@ class Killed(launchpad.ExactLaunchPad):
             self.workflows.find_one_and_replace = lambda *_: os._exit(9)
         super()._update_wf(wf, updated_ids)
 
-fireworks_commands.ExactLaunchPad = Killed
+fireworks_commands.WorkerLaunchPad = Killed
 sys.exit(fireworks_commands.main())
 """
 

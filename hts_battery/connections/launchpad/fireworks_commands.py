@@ -9,7 +9,6 @@ the arguments are those of the command. See
 from __future__ import annotations
 
 import sys
-from functools import partialmethod
 from typing import IO, TYPE_CHECKING, Any
 
 from fireworks.core import rocket
@@ -29,6 +28,14 @@ _COMMANDS = {
 }
 
 
+class WorkerLaunchPad(ExactLaunchPad):
+    """A launchpad that waits for its database as long as this worker is told to."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - FireWorks'
+        seconds = get_settings().outage_patience
+        super().__init__(*args, outage_seconds=seconds, **kwargs)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """
     Run a FireWorks command on an exact launchpad; return its exit status.
@@ -42,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     module, name = _COMMANDS[given[0]]
     # The commands take the class from their own module and offer no other way in.
-    vars(module)["LaunchPad"] = _launchpad_class(get_settings().outage_patience)
+    vars(module)["LaunchPad"] = WorkerLaunchPad
     vars(rocket)["zopen"] = _open
     try:
         return int(getattr(module, name)(given[1:]) or 0)
@@ -50,18 +57,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The rocket has said on disk what it could not tell: nothing is lost.
         sys.stderr.write(f"{err}\n")
         return 1
-
-
-def _launchpad_class(outage_seconds: float) -> type[ExactLaunchPad]:
-    """Return the class of launchpads that wait as long as this worker is told to."""
-
-    class WorkerLaunchPad(ExactLaunchPad):
-        """A launchpad as the commands make it."""
-
-        __init__ = partialmethod(ExactLaunchPad.__init__, outage_seconds=outage_seconds)
-
-    made: type[ExactLaunchPad] = WorkerLaunchPad
-    return made
 
 
 def _open(path: str, mode: str = "rt") -> IO[Any]:
