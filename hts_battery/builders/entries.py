@@ -132,8 +132,7 @@ class EntriesBuilder(ScreeningBuilder):
             if step == _ORDER:
                 cells[uuid] = digest
                 self.orders[key].add(uuid)
-            # Tasks of before there were several steps do not say whether they count.
-            elif step in _ENERGIES and final is not False and self.mine(uuid):
+            elif step in _ENERGIES and final and self.mine(uuid):
                 tasks.append((uuid, index, order_uuid, engine, key, digest))
         corrected_by = [version(name) for name in _CORRECTED_BY]
         newest: dict[str, tuple[int, str]] = {}

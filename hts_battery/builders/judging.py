@@ -56,9 +56,6 @@ ENTRY_FIELDS = (
 )
 """What a stability is made from; the content of these fields is digested."""
 
-_ASSUMED_METHOD = "sqs"
-"""Of an ordering that is lost: until there were several methods there was this one."""
-
 
 @dataclass(frozen=True)
 class ReferenceHull:
@@ -387,7 +384,7 @@ def _species(
 
 def _ordering(entry: Mapping[str, Any], scheme: str) -> OrderingEnergy:
     energy = entry["energy"]
-    method = entry["ordering_method"] or _ASSUMED_METHOD
+    method = entry["ordering_method"]
     total = sum(adjustment["value"] for adjustment in energy["adjustments"])
     return OrderingEnergy(
         entry_id=entry["entry_id"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from hts_battery.connections.launchpad.launchpad import launchpad_beside
 from hts_battery.connections.launchpad.workflows import read_workflows
 from hts_battery.schemas.dispatch import EndingKind, Hold
 from hts_battery.schemas.state import CandidateState
@@ -127,9 +128,7 @@ class Dispatched:
         items: dict[str, list[Item]] = {}
         for block in blocks:
             items.setdefault(block["campaign"], []).extend(block["items"])
-        # FireWorks' collections stand beside ours: no launchpad has to be set up to
-        # look at them, and nothing is written.
-        beside: Any = stores.campaigns.collection.database
+        beside = launchpad_beside(stores)
         workflows: dict[str, SentWorkflow] = {}
         for name in items:
             workflows |= read_workflows(beside, name)

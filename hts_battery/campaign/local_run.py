@@ -12,7 +12,7 @@ from hts_battery.connections.database.clients import translated_outages
 from hts_battery.connections.records.backlog import keys_sent
 from hts_battery.connections.records.executions import described_error
 from hts_battery.errors import MissingReferenceError, StoreError
-from hts_battery.flows.execution.spool import ingest
+from hts_battery.flows.execution.spool import store_spooled
 from hts_battery.flows.recipes.calculated import Calculated, read_calculated, read_one
 from hts_battery.settings import get_settings
 
@@ -150,7 +150,7 @@ def run_candidates(  # noqa: PLR0913 - each is named by its caller
     progress = progress or Progress()
     with translated_outages(stores.database.uri, "computing candidates"):
         # What finished while the database was away is there, and not to be done.
-        ingest(launch_folder, stores.job_store)
+        store_spooled(launch_folder, stores.job_store)
         run = _Run(campaign, stores, launch_folder, retry_failed=retry_failed)
         todo = run.todo()
         progress.total("compute", len(todo))

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.campaign.spec_file import read_spec
-from hts_battery.connections.database.stores import insert_new
 from hts_battery.errors import SpecError
 from hts_battery.schemas.campaign import KEY_SCHEME
 from hts_battery.schemas.files import load_yaml
@@ -199,14 +198,12 @@ def register_members(
         for doc in stores.members.query({"campaign": spec.name}, properties=_MEMBER)
     }
     # A member's candidate is there; one of another campaign is left as it is.
-    new = insert_new(
-        stores.candidates,
-        (
-            candidate.model_dump(mode="json")
-            for _, candidate in chosen
-            if candidate.candidate_id not in known
-        ),
-    )
+    added = [
+        candidate.model_dump(mode="json")
+        for _, candidate in chosen
+        if candidate.candidate_id not in known
+    ]
+    new = len(added) - len(stores.candidates.insert_new(added))
     # An index may exceed the 64 bits of a BSON integer, so it is stored as text.
     members: list[dict[str, Any]] = [
         {
@@ -220,9 +217,8 @@ def register_members(
         }
         for index, candidate in chosen
     ]
-    insert_new(
-        stores.members,
-        (one for one in members if one["candidate_id"] not in known),
+    stores.members.insert_new(
+        one for one in members if one["candidate_id"] not in known
     )
     changed = [
         one

@@ -79,10 +79,7 @@ def backup(folder: Backup, dry_run: DryRun = False, as_json: AsJson = False) -> 
 
     if not database_exists():
         raise ConfigurationError("there is no database to make a backup of")
-    # An older layout must be kept before it is changed, so none is refused here.
-    with screening_stores(
-        get_settings(), make_indexes=False, any_layout=True
-    ) as stores:
+    with screening_stores(get_settings(), make_indexes=False) as stores:
         sizes = backups.collection_sizes(stores.database)
         if dry_run:
             _show_sizes(sizes, as_json=as_json)
@@ -125,34 +122,6 @@ def restore(folder: Backup, dry_run: DryRun = False, as_json: AsJson = False) ->
             advance=lambda name: advance("documents", name),
         )
     _show_backup(manifest, as_json=as_json)
-
-
-@app.command()
-def migrate(dry_run: DryRun = False, as_json: AsJson = False) -> None:
-    """Bring a database that an earlier version wrote to the layout of this one."""
-    from hts_battery.connections.database.database import database
-    from hts_battery.connections.database.layout import LAYOUT_VERSION
-    from hts_battery.connections.database.layout import migrate as run
-
-    if not database_exists():
-        raise ConfigurationError("there is no database to migrate")
-    settings = get_settings()
-    with database(
-        settings.mongo_uri, name=settings.database, data_dir=settings.data_dir
-    ) as opened:
-        done = run(opened, dry_run=dry_run)
-    if as_json:
-        for step, changed in done:
-            formatting.json_line(
-                {"version": step.version, "what": step.what, "documents": changed}
-            )
-        return
-    for step, changed in done:
-        formatting.line(f"{step.version}: {step.what}: {changed} documents")
-    if not done:
-        formatting.line(f"the layout is {LAYOUT_VERSION} already: nothing to do")
-    elif not dry_run:
-        formatting.line("now run `hts build all`")
 
 
 def _show_sizes(sizes: dict[str, int], *, as_json: bool) -> None:

@@ -69,7 +69,9 @@ def ingest(
     place = folder or settings.data_dir / OFFLINE
     with (
         screening_stores(settings, make_indexes=not dry_run) as stores,
-        open_launchpad(stores.database) as launchpad,
+        open_launchpad(
+            stores.database, outage_seconds=settings.outage_patience
+        ) as launchpad,
     ):
         report = take_in(place.absolute(), stores, launchpad, dry_run=dry_run)
     if as_json:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.campaign.gate_hulls import GateHulls
-from hts_battery.connections.launchpad.launchpad import Parcel
+from hts_battery.connections.launchpad.launchpad import Batch
 from hts_battery.connections.records.executions import described_error
 from hts_battery.errors import MissingReferenceError, StoreError, SubmissionError
 from hts_battery.flows.execution.queue_requests import (
@@ -178,7 +178,7 @@ class ParcelMaker:
         number: int,
         items: Sequence[BacklogItem],
         prepared: Prepared,
-    ) -> Parcel:
+    ) -> Batch:
         """
         Make one parcel.
 
@@ -211,7 +211,7 @@ class ParcelMaker:
         if self._submission.priority is not None:
             config["_priority"] = self._submission.priority
         name = f"hts {self._submission.campaign} {number}"
-        return Parcel(dispatch_id, flow, name, config, fw_id)
+        return Batch(dispatch_id, flow, name, config, fw_id)
 
     def _chunk(
         self, dispatch_id: str, items: Sequence[BacklogItem], prepared: Prepared

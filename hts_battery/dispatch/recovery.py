@@ -20,13 +20,17 @@ from hts_battery.connections.launchpad.lost_runs import (
     complete,
     give_up,
     has_ended,
+    is_outage,
     is_whole,
     launches_of,
     put_back,
 )
 from hts_battery.connections.launchpad.queues import QueueKind, listed_jobs
-from hts_battery.connections.launchpad.stale_locks import release_locks, remove_strays
-from hts_battery.connections.records.launch_ends import (
+from hts_battery.connections.launchpad.stale_locks import (
+    release_locks,
+    remove_orphaned_fireworks,
+)
+from hts_battery.connections.records.launch_files import (
     LEFT_ACTION,
     left_action,
     remove_action,
@@ -40,7 +44,7 @@ from hts_battery.flows.execution.failures import (
 )
 from hts_battery.flows.execution.launch_folders import marked_folders, tidy
 from hts_battery.flows.execution.recorded import LOST_FIELD, loss_of
-from hts_battery.flows.execution.spool import SPOOL, ingest
+from hts_battery.flows.execution.spool import SPOOL, store_spooled
 from hts_battery.schemas.failure import Verb
 from hts_battery.schemas.recovery import Deed, RecoveredRun, RecoveryReport
 from hts_battery.settings import get_settings
@@ -96,7 +100,6 @@ def tidy_queue(
 
 _LOCK_MARGIN = 60.0  # s: one operation of a rocket that has waited as long as it may
 _LONGEST_WALLTIME = 24.0  # h, where no submission says more
-_OUTAGE = "DatabaseOutageError"
 
 
 def recover(  # noqa: PLR0913 - each is named by its caller
@@ -183,7 +186,9 @@ class _Recovery:
             self.launchpad, age, now=now, dry_run=True, stamp=not dry
         )
         if unlocked:  # its holder was killed, in the middle of adding jobs perhaps
-            orphans = remove_strays(self.launchpad, age, now=now, dry_run=dry)
+            orphans = remove_orphaned_fireworks(
+                self.launchpad, age, now=now, dry_run=dry
+            )
             unlocked = release_locks(self.launchpad, age, now=now, dry_run=dry)
         runs = [*self._refreshed()]
         for lost in self.watcher.lost():
@@ -201,7 +206,9 @@ class _Recovery:
     def _ingest(self, folder: Path) -> None:
         """Take in the outputs in and below a folder."""
         try:
-            self.outputs += ingest(folder, self.stores.job_store, dry_run=self.dry_run)
+            self.outputs += store_spooled(
+                folder, self.stores.job_store, dry_run=self.dry_run
+            )
         except DatabaseOutageError:
             raise
         except (StoreError, OSError) as err:
@@ -348,6 +355,4 @@ class _Recovery:
 
 def _is_outage(left: LeftAction) -> bool:
     """Say whether a launch ended only because the database was away."""
-    stored = (left.action or {}).get("stored_data") or {}
-    trace = str((stored.get("_exception") or {}).get("_stacktrace") or "")
-    return left.state == "FIZZLED" and _OUTAGE in trace
+    return left.state == "FIZZLED" and is_outage(left.action)

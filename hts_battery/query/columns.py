@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from hts_battery.connections.database.reading import aggregated
 from hts_battery.query.query_fields import value_at
 from hts_battery.query.row_conditions import matching, paths_of, without_keys
 from hts_battery.schemas.aggregate import COLUMN_FIELDS, COLUMN_LISTS, COLUMN_MAPS
@@ -102,7 +101,7 @@ class ColumnReader:
     ) -> list[Row] | None:
         found: list[Row] = []
         stages = [{"$project": dict.fromkeys(_VOUCHED, 1)}]
-        campaigns = list(aggregated(self.stores.aggregates, stages))
+        campaigns = list(self.stores.aggregates.aggregated(stages))
         if not campaigns:
             return None
         for doc in sorted(campaigns, key=lambda one: str(one[_CAMPAIGN])):
@@ -134,8 +133,8 @@ class ColumnReader:
             {"$project": {"first_row": 1, "path": 1, "values": 1}},
         ]
         columns: dict[str, list[Any]] = {path: [] for path in known}
-        blocks = aggregated(
-            self.stores.summary_columns, stages, time_limit=self.time_limit
+        blocks = self.stores.summary_columns.aggregated(
+            stages, time_limit=self.time_limit
         )
         for block in sorted(blocks, key=lambda one: int(one["first_row"])):
             columns[block["path"]] += orjson.loads(block["values"])

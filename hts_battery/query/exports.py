@@ -9,6 +9,7 @@ from contextlib import suppress
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from hts_battery.connections.durable_files import write_whole
 from hts_battery.errors import ConfigurationError, QueryError
 from hts_battery.query.archives import archive_bytes
 from hts_battery.query.optimade_structures import optimade_lines
@@ -96,7 +97,7 @@ def csv_text(summaries: Summaries) -> str:
 
 def write_csv(summaries: Summaries, path: Path) -> None:
     """Write a CSV file; a reader never sees half of it."""
-    _write_whole(path, csv_text(summaries).encode())
+    write_whole(path, csv_text(summaries))
 
 
 def printed(content: Content, file_format: ExportFormat) -> str:
@@ -147,9 +148,9 @@ def write_export(
     try:
         with suppress(FileNotFoundError):
             beside.unlink()
-        _write_whole(path, _encoded(content, path, file_format, manifest))
+        write_whole(path, _encoded(content, path, file_format, manifest))
         if not inside:
-            _write_whole(beside, manifest.model_dump_json(indent=1).encode())
+            write_whole(beside, manifest.model_dump_json(indent=1))
     except OSError as err:
         raise QueryError(f"{path} cannot be written: {err.strerror}") from err
 
@@ -196,9 +197,3 @@ def _parquet(rows: Sequence[dict[str, Any]], manifest: ExportManifest) -> bytes:
     buffer = io.BytesIO()
     pq.write_table(table, buffer)
     return buffer.getvalue()
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(content)
-    part.replace(path)

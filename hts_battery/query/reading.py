@@ -7,7 +7,6 @@ from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from hts_battery.connections.database.reading import aggregated
 from hts_battery.query.columns import ColumnReader, documents, in_order
 from hts_battery.query.index_plans import Plan, planned
 from hts_battery.query.rankings import Place, ranked_together
@@ -104,7 +103,7 @@ class SummaryReader:
         if self._statistics is None:
             stages = [{"$project": dict.fromkeys(COUNTED, 1)}]
             self._statistics = Statistics(
-                list(aggregated(self._stores.aggregates, stages))
+                list(self._stores.aggregates.aggregated(stages))
             )
         return planned(criteria, self._statistics)
 
@@ -112,7 +111,7 @@ class SummaryReader:
         self, stages: Sequence[Mapping[str, Any]]
     ) -> Iterator[dict[str, Any]]:
         """Yield what stages of an aggregation find among the summaries."""
-        return aggregated(self._stores.summary, stages, time_limit=self._time_limit)
+        return self._stores.summary.aggregated(stages, time_limit=self._time_limit)
 
     def shares_cells(self, campaign: object = None) -> bool:
         """Say whether candidates of a campaign, or of any, share a calculated cell."""
@@ -142,7 +141,7 @@ class SummaryReader:
         if monotonic() >= self._judged_until:
             fields = ("campaign", "temperatures", "n_same_cell")
             stages = [{"$project": dict.fromkeys(fields, 1)}]
-            found = list(aggregated(self._stores.aggregates, stages))
+            found = list(self._stores.aggregates.aggregated(stages))
             self._judged = {
                 doc["campaign"]: tuple(doc["temperatures"]) for doc in found
             }

@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 
-from hts_battery.connections.database.reading import aggregated
 from hts_battery.connections.database.stores import screening_stores
 from hts_battery.errors import QueryError
 from hts_battery.query.columns import documents, sorted_documents
@@ -261,7 +260,7 @@ class ScreeningDatabase:
 
     def aggregates(self) -> list[dict[str, Any]]:
         """Return what each campaign adds up to, by its name; few documents."""
-        return list(aggregated(self._stores.aggregates, [{"$sort": {"campaign": 1}}]))
+        return list(self._stores.aggregates.aggregated([{"$sort": {"campaign": 1}}]))
 
     def ranking(
         self, *, campaign: str, temperature: float, first: int = 1, limit: int = 0

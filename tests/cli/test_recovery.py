@@ -8,7 +8,7 @@ from fireworks import FWorker
 from hts_battery.connections.launchpad.launchpad import open_launchpad
 from hts_battery.connections.processes import host_name
 from hts_battery.connections.records.backlog import Backlog, dispatching
-from hts_battery.connections.records.launch_marks import write_mark
+from hts_battery.connections.records.launch_files import write_mark
 from hts_battery.schemas.dispatch import BacklogBlock, Ending, EndingKind
 from hts_battery.schemas.failure import FailureClass
 from hts_battery.schemas.launch import LaunchMark

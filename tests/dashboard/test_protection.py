@@ -285,7 +285,7 @@ def test_a_query_that_takes_too_long_is_cut_off(shown: Stores) -> None:
 
 
 def test_readers_wait_for_their_turn_and_give_up(shown: Stores) -> None:
-    reader = BoundedReader(shown.database, concurrency=1, patience=0.01)
+    reader = BoundedReader(shown.database, concurrency=1, turn_seconds=0.01)
     with (
         reader._reading("summary"),  # noqa: SLF001 - holds the only turn
         pytest.raises(QueryLimitError, match="too many"),

@@ -25,8 +25,11 @@ from hts_battery.connections.launchpad.launchpad import (
 )
 from hts_battery.connections.processes import host_name
 from hts_battery.connections.records.executions import read_executions
-from hts_battery.connections.records.launch_ends import LEFT_ACTION, left_action
-from hts_battery.connections.records.launch_marks import write_mark
+from hts_battery.connections.records.launch_files import (
+    LEFT_ACTION,
+    left_action,
+    write_mark,
+)
 from hts_battery.dispatch.recovery import recover
 from hts_battery.errors import DatabaseOutageError
 from hts_battery.flows.engines.vasp.jobs import mp_gga_maker
@@ -214,7 +217,7 @@ class Killed(launchpad.ExactLaunchPad):
             self.workflows.find_one_and_replace = lambda *_: os._exit(9)
         super()._update_wf(wf, updated_ids)
 
-fireworks_commands.ExactLaunchPad = Killed
+fireworks_commands.WorkerLaunchPad = Killed
 sys.exit(fireworks_commands.main())
 """
 

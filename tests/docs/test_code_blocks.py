@@ -65,7 +65,6 @@ NOT_RUN = {
     "hts campaign status": "with --watch it stays; tests/cli/test_status.py",
     "hts campaign submit": "needs a worker; tests/slurm",
     "hts db init-roles": "needs a server with users; tests/connections/test_roles.py",
-    "hts db migrate": "needs an old database; tests/cli/test_database.py",
     "hts db restore": "needs an empty database; tests/cli/test_database.py",
     "hts doctor": "finds what this machine has wrong; tests/cli/test_database.py",
     "hts launchpad feed": "needs a submitted campaign; tests/slurm",

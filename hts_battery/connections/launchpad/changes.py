@@ -2,7 +2,7 @@
 Changing what stands in a launchpad: taking back, stopping, repairing, archiving.
 
 Each step waits out an outage in the launchpad itself
-(:mod:`hts_battery.connections.launchpad.patient_launchpad`), and comes to the same
+(:mod:`hts_battery.connections.launchpad.launchpad`), and comes to the same
 done twice.
 """
 

@@ -90,11 +90,6 @@ class Engine:
         Name the calculator as documents do, for example ``chgnet 0.4.2``.
 
         Energies of two calculators never stand in one hull.
-
-        Raises
-        ------
-        ConfigurationError
-            If a package it needs is not installed.
         """
         versions = self.versions()
         if self.label is not None:
@@ -102,14 +97,7 @@ class Engine:
         return " ".join(f"{name} {versions[name]}" for name in self.packages)
 
     def versions(self) -> dict[str, str]:
-        """
-        Return the versions of its packages.
-
-        Raises
-        ------
-        ConfigurationError
-            If one is not installed; the message says what installs it.
-        """
+        """Return the versions of its packages; an error says what installs one."""
         try:
             return {name: version(name) for name in self.packages}
         except PackageNotFoundError as err:
@@ -122,19 +110,7 @@ class Engine:
         return frozenset(elements) - self.elements()
 
     def missing(self, elements: Iterable[str] = ()) -> tuple[str, ...]:
-        """
-        List what keeps it from running on this machine.
-
-        Parameters
-        ----------
-        elements
-            What is to be computed, for what is needed once an element.
-
-        Returns
-        -------
-        tuple[str, ...]
-            One line for each thing, with what to do; empty if it can run.
-        """
+        """List what it lacks here for some elements, each with what to do."""
         wanted = frozenset(elements)
         problems = []
         try:
@@ -151,14 +127,7 @@ class Engine:
         return tuple(problems)
 
     def require(self, elements: Iterable[str] = ()) -> None:
-        """
-        Refuse to compute where something is missing.
-
-        Raises
-        ------
-        ConfigurationError
-            With everything that is missing and what to do.
-        """
+        """Refuse to compute where something is missing; say what to do."""
         if problems := self.missing(elements):
             raise ConfigurationError("; ".join(problems))
 

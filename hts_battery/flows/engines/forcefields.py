@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from hts_battery.errors import ConfigurationError
 from hts_battery.flows.engines.engine import Engine
 from hts_battery.flows.engines.published_errors import CHGNET_ERROR
-from hts_battery.settings import get_settings
+from hts_battery.flows.execution.node import node_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,13 +60,7 @@ def chgnet_engine() -> Engine:
 
 def force_field_engine(name: str) -> Engine:
     """
-    Return the engine of a force field.
-
-    Parameters
-    ----------
-    name
-        Name behind ``forcefield:``, as in atomate2's list (``MACE-MP-0``) or as the
-        member of its enumeration (``MACE_MP_0``).
+    Return the engine of a force field, by its name in atomate2 or of its enumeration.
 
     Raises
     ------
@@ -109,7 +103,7 @@ def _first_elements() -> frozenset[str]:
 
 
 def _missing_device(_elements: frozenset[str]) -> tuple[str, ...]:
-    device = get_settings().chgnet_device
+    device = node_settings().chgnet_device
     if device == "cpu":
         return ()
     from hts_battery.flows.engines.chgnet import missing_device  # noqa: PLC0415 - torch

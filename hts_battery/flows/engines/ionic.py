@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from ase.calculators.calculator import Calculator, all_changes
@@ -75,14 +75,7 @@ class IonicTaskDocument(AseStructureTaskDoc):
 
 
 class IonicCalculator(Calculator):
-    """
-    ASE calculator of the ionic potential; formal charges are the initial charges.
-
-    Raises
-    ------
-    CalculationError
-        When it computes ions that are not neutral or have no parameters.
-    """
+    """ASE calculator of the ionic potential; formal charges are the initial charges."""
 
     name = "ionic"
     implemented_properties = ("energy", "free_energy", "forces", "stress")  # type: ignore[assignment] # ASE says list
@@ -140,7 +133,7 @@ class IonicRelaxMaker(AseRelaxMaker):
     """
 
     name: str = "ionic relax"
-    optimizer_kwargs: dict[str, Any] = field(
+    optimizer_kwargs: dict[str, str] = field(
         default_factory=lambda: {"optimizer": "BFGS"}
     )
     ionic_step_data: tuple[str, ...] | None = None
@@ -152,14 +145,7 @@ class IonicRelaxMaker(AseRelaxMaker):
         prev_dir: str | Path | None = None,  # noqa: ARG002 - the signature of all makers
     ) -> IonicTaskDocument:
         """
-        Relax a structure.
-
-        Parameters
-        ----------
-        mol_or_struct
-            Where it starts, formal charges as the site property ``charge``.
-        prev_dir
-            Not used.
+        Relax a structure, whose site property ``charge`` are the formal charges.
 
         Raises
         ------
@@ -199,15 +185,8 @@ def breathed(structure: Structure) -> Structure:
     """
     Scale all lengths of a structure until it has no pressure.
 
-    Parameters
-    ----------
-    structure
-        With formal charges as the site property ``charge``.
-
-    Raises
-    ------
-    CalculationError
-        If the ions are not neutral or one has no parameters.
+    Formal charges are the site property ``charge``; CalculationError if the ions are
+    not neutral or one has no parameters.
     """
     potential = IonicPotential(
         ions(
@@ -222,14 +201,7 @@ def breathed(structure: Structure) -> Structure:
 
 
 def ionic_maker(relaxation: RelaxationSpec) -> IonicRelaxMaker:
-    """
-    Make the maker of the engine.
-
-    Parameters
-    ----------
-    relaxation
-        When a relaxation counts as done; with one step the cell only breathes.
-    """
+    """Make the maker of the engine; with one step the cell is only rescaled."""
     return IonicRelaxMaker(
         relax_cell=relaxation.relax_cell,
         steps=relaxation.steps,

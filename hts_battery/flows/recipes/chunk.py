@@ -189,5 +189,4 @@ def chunk_job(
         "versions": maker.versions,
     }
     made.update_metadata(metadata, dynamic=False)
-    recorded(made)
-    return made
+    return recorded(made)

@@ -32,8 +32,8 @@ from jobflow import (
 from monty.json import MontyDecoder, MontyEncoder
 
 from hts_battery.flows.engines.registry import engine
+from hts_battery.flows.execution.node import ORDERING_PACKAGES, installed_versions
 from hts_battery.flows.execution.recorded import jobs_of, recorded
-from hts_battery.flows.execution.versions import ORDERING_PACKAGES, installed_versions
 from hts_battery.flows.recipes.cells import candidate_orderings, starting_structure
 from hts_battery.flows.recipes.gate import Threshold, gate_verdict, prerelaxed
 from hts_battery.schemas.campaign import StructureSpec, candidate_key
@@ -430,8 +430,7 @@ class ScreenMaker(Maker):
         )
         # Not dynamic: the jobs made on the node have steps of their own.
         order.update_metadata({"step": ORDER_STEP, "asked": self.asked}, dynamic=False)
-        recorded(flow)
-        return flow
+        return recorded(flow)
 
     def calculations(
         self,

@@ -1,4 +1,4 @@
-"""Versions of the packages that can change a result, compared on the node."""
+"""What the machine that runs a job is asked: its settings and its packages."""
 
 from __future__ import annotations
 
@@ -7,12 +7,26 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from hts_battery.errors import VersionSkewError
+from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from hts_battery.settings import HTSBatterySettings
+
 ORDERING_PACKAGES = ("hts_battery", "pymatgen", "sqsgenerator")
 """What decides, for every engine, which cells are computed."""
+
+
+def node_settings() -> HTSBatterySettings:
+    """
+    Return the settings of this machine, for a job that starts on it.
+
+    A job is made where other settings hold: its folders, devices and commands are
+    those of the machine that runs it. This is the only place below the commands that
+    reads settings instead of being given values.
+    """
+    return get_settings()
 
 
 def installed_versions(names: Iterable[str]) -> dict[str, str]:
@@ -42,16 +56,6 @@ def _version(name: str) -> str | None:
 def refuse_other_versions(submitted: Mapping[str, str]) -> None:
     """
     Refuse to work where a package differs from the one that was submitted with.
-
-    Parameters
-    ----------
-    submitted
-        Package → version where the job was made.
-
-    Raises
-    ------
-    VersionSkewError
-        With the list of differences.
 
     Examples
     --------

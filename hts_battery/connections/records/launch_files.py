@@ -1,4 +1,4 @@
-"""How a launch ended, kept in its folder while its launchpad cannot be told."""
+"""What a launch leaves in its folder: which job runs there, and how it ended untold."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from hts_battery.connections.durable_files import write_whole
 from hts_battery.connections.extended_json import pack_document, unpack_document
 from hts_battery.errors import StoreError
+from hts_battery.schemas.launch import LaunchMark
 from hts_battery.schemas.recovery import LeftAction
 
 if TYPE_CHECKING:
@@ -17,37 +18,29 @@ if TYPE_CHECKING:
 
     from fireworks import FWAction
 
+MARK = "hts_launch.json"
+"""File in a launch folder that says which job ran there."""
 LEFT_ACTION = "hts_action.json.gz"
 """File in a launch folder that says how its launch ended."""
+
+
+def write_mark(folder: Path, mark: LaunchMark) -> None:
+    """Write down which job runs in a folder."""
+    (folder / MARK).write_text(mark.model_dump_json(), encoding="utf-8")
+
+
+def mark_of(folder: Path) -> LaunchMark | None:
+    """Return which job runs in a folder; none where nobody says."""
+    try:
+        return LaunchMark.model_validate_json((folder / MARK).read_text("utf-8"))
+    except (ValidationError, OSError):
+        return None  # half-written at a kill, or removed meanwhile: nobody's to touch
 
 
 def leave_action(
     folder: Path, launch_id: int, action: FWAction | None, state: str
 ) -> Path:
-    """
-    Write down how a launch ended.
-
-    Parameters
-    ----------
-    folder
-        Its launch folder.
-    launch_id
-        The launch.
-    action
-        What FireWorks is to do next.
-    state
-        COMPLETED or FIZZLED.
-
-    Returns
-    -------
-    Path
-        The file.
-
-    Raises
-    ------
-    StoreError
-        If the disk does not take it.
-    """
+    """Write down how a launch ended (COMPLETED or FIZZLED), and what follows."""
     left = LeftAction(
         launch_id=launch_id,
         state=state,
@@ -66,14 +59,7 @@ def leave_action(
 
 
 def left_action(folder: Path) -> LeftAction | None:
-    """
-    Read how the launch of a folder ended.
-
-    Raises
-    ------
-    StoreError
-        If the file is not what it is called.
-    """
+    """Read how the launch of a folder ended, if that was left there."""
     path = folder / LEFT_ACTION
     if not path.is_file():
         return None

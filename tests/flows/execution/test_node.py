@@ -5,7 +5,7 @@ from importlib.metadata import version
 import pytest
 
 from hts_battery.errors import VersionSkewError
-from hts_battery.flows.execution.versions import (
+from hts_battery.flows.execution.node import (
     installed_versions,
     refuse_other_versions,
 )
