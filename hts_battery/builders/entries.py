@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from fractions import Fraction
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,6 @@ from hts_battery.builders.screening_builder import (
     by_key,
     dumped,
 )
-from hts_battery.builders.vasp_energies import vasp_comparable_energy
 from hts_battery.connections.database.content_digests import content_digests
 from hts_battery.errors import HTSBatteryError
 from hts_battery.schemas.calculation import is_vasp_task, read_task
@@ -29,11 +29,14 @@ from hts_battery.schemas.reference import (
     mean_oxidation_states,
 )
 from hts_battery.schemas.relaxed import Verdict
+from hts_battery.schemas.species import VACANCY, parse_species
 from hts_battery.schemas.structure import OrderedCell
 from hts_battery.structures.references.library import load_reference_phases
 from hts_battery.structures.relaxation.verdict import compare_relaxed
 from hts_battery.structures.sizes import is_too_small
 from hts_battery.thermo.corrections import comparable_energy
+from hts_battery.thermo.vasp_schemes import vasp_scheme
+from hts_battery.thermo.vasp_tasks import vasp_task_energy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -44,6 +47,77 @@ if TYPE_CHECKING:
     from hts_battery.schemas.energy import ComparableEnergy
     from hts_battery.schemas.reference import ReferencePhase
     from hts_battery.schemas.relaxed import RelaxedCell
+
+
+def vasp_comparable_energy(
+    entry_id: str,
+    output: Mapping[str, Any],
+    structure: Structure,
+    assignment: Mapping[str, Mapping[str, Fraction]] | None,
+    *,
+    engine: str,
+) -> ComparableEnergy | str:
+    """
+    Validate the energy of one VASP task, and correct it where its scheme does.
+
+    Parameters
+    ----------
+    entry_id
+        Key of the entry.
+    output
+        An emmet-core ``TaskDoc`` as stored.
+    structure
+        Its final structure.
+    assignment
+        Species on the sublattices of the calculated cell: oxidation states are
+        supplied, never guessed.
+    engine
+        Name of the engine that computed it.
+
+    Returns
+    -------
+    ComparableEnergy or str
+        The energy as it enters a hull, or the reason why there is none.
+
+    Raises
+    ------
+    KeyError
+        If the document lacks what every VASP task has.
+    """
+    scheme = vasp_scheme(engine)
+    if assignment is None and scheme.corrected:
+        return "oxidation states unknown: the ordered cell of this task is lost"
+    return vasp_task_energy(
+        entry_id,
+        output,
+        structure,
+        scheme=scheme,
+        oxidation_states=mean_charges(assignment or {}),
+    )
+
+
+def mean_charges(
+    assignment: Mapping[str, Mapping[str, Fraction]],
+) -> dict[str, float]:
+    """
+    Mean formal charge of each element over all sublattices.
+
+    Examples
+    --------
+    >>> mean_charges({"cation": {"Mn2+": Fraction(1), "Mn4+": Fraction(1)}})
+    {'Mn': 3.0}
+    """
+    charges: dict[str, Fraction] = defaultdict(Fraction)
+    amounts: dict[str, Fraction] = defaultdict(Fraction)
+    for occupation in assignment.values():
+        for name, amount in occupation.items():
+            if name == VACANCY or not amount:
+                continue
+            species = parse_species(name)
+            charges[species.element] += species.charge * amount
+            amounts[species.element] += amount
+    return {element: float(charges[element] / amounts[element]) for element in amounts}
+
 
 _ORDER = "order"
 _ENERGIES = ("relax", "static")

@@ -6,8 +6,8 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from hts_battery.builders.judging import ReferenceHull, energy_scheme
 from hts_battery.builders.reasons import HullNews, hull_news
+from hts_battery.builders.stability import ReferenceHull, energy_scheme
 from hts_battery.schemas.build import HullVersion
 from hts_battery.schemas.energy import ComparableEnergy
 from hts_battery.thermo.atomic_fractions import atomic_fractions

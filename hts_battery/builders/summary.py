@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, defaultdict
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.builders.digests import input_digest
-from hts_battery.builders.same_cells import cell_of, largest_deviation, same_cells
 from hts_battery.builders.screening_builder import (
     BATCH_SIZE,
     Options,
@@ -17,7 +17,8 @@ from hts_battery.builders.screening_builder import (
 )
 from hts_battery.connections.database.content_digests import query_values
 from hts_battery.schemas.build import ThermoRecord
-from hts_battery.schemas.candidate import CandidateDoc
+from hts_battery.schemas.candidate import CandidateDoc, candidate_id
+from hts_battery.schemas.formula import canonical_formula
 from hts_battery.schemas.species import VACANCY, parse_species
 from hts_battery.schemas.species_table import METAL_ROLES, species_properties
 from hts_battery.schemas.summary import SummaryDoc, element_pairs, temperature_key
@@ -33,8 +34,87 @@ if TYPE_CHECKING:
     Records = dict[float, tuple[str, str | None]]
     """Temperature in K → digest of the inputs and version of the hull."""
 
-logger = logging.getLogger(__name__)
 
+def cell_of(candidate: Mapping[str, Any], deviation: Mapping[str, str]) -> str:
+    """
+    Name what was calculated for a candidate: the candidate that its cell would hold.
+
+    Parameters
+    ----------
+    candidate
+        Its ``family`` and ``amounts`` per formula unit.
+    deviation
+        Element → cell minus candidate, exact number per formula unit.
+
+    Examples
+    --------
+    >>> found = {"family": "hedrx", "amounts": {"Li": "1.1", "Mn": "0.9", "O": "2"}}
+    >>> cell_of(found, {"Li": "-1/10", "Mn": "1/10"}) == candidate_id(
+    ...     "hedrx", "Li1Mn1O2"
+    ... )
+    True
+    """
+    amounts = {el: Fraction(amount) for el, amount in candidate["amounts"].items()}
+    for element, amount in deviation.items():
+        amounts[element] = amounts.get(element, Fraction(0)) + Fraction(amount)
+    held = {el: amount for el, amount in amounts.items() if amount}
+    return candidate_id(candidate["family"], canonical_formula(held))
+
+
+def largest_deviation(deviation: Mapping[str, Fraction | str]) -> float:
+    """
+    Say how far a cell is from a candidate, in atoms per formula unit.
+
+    Parameters
+    ----------
+    deviation
+        Element → cell minus candidate, exact number per formula unit.
+
+    Examples
+    --------
+    >>> largest_deviation({"Li": "-1/20", "O": "1/20"})
+    0.05
+    """
+    return float(max((abs(Fraction(one)) for one in deviation.values()), default=0))
+
+
+def same_cells(
+    cells: Mapping[str, str], deviations: Mapping[str, Mapping[str, str]]
+) -> dict[str, str]:
+    """
+    Choose under which candidate each shared cell is ranked: the nearest one.
+
+    Parameters
+    ----------
+    cells
+        Candidate → what was calculated for it, as :func:`cell_of` names it.
+    deviations
+        Candidate → cell minus candidate, elements per formula unit.
+
+    Returns
+    -------
+    dict
+        Candidate → the one that stands for its cell; those that stand for their own
+        are not in it.
+
+    Examples
+    --------
+    >>> same_cells({"a": "b", "b": "b"}, {"a": {"Li": "1/10"}, "b": {}})
+    {'a': 'b'}
+    """
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name, cell in cells.items():
+        groups[cell].append(name)
+    found: dict[str, str] = {}
+    for names in groups.values():
+        nearest, *others = sorted(
+            names, key=lambda name: (largest_deviation(deviations[name]), name)
+        )
+        found |= dict.fromkeys(others, nearest)
+    return found
+
+
+logger = logging.getLogger(__name__)
 RECORD_FIELDS = (
     "candidate_id",
     "temperature",

@@ -6,13 +6,6 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.builders.digests import CODE_VERSION, input_digest
-from hts_battery.builders.judging import (
-    ENTRY_FIELDS,
-    Outcome,
-    ReferenceHull,
-    judge,
-    other_candidates,
-)
 from hts_battery.builders.own_orderings import campaign_entries
 from hts_battery.builders.reasons import (
     REMOVED,
@@ -35,6 +28,13 @@ from hts_battery.builders.screening_builder import (
     ScreeningBuilder,
     by_key,
     dumped,
+)
+from hts_battery.builders.stability import (
+    ENTRY_FIELDS,
+    Outcome,
+    ReferenceHull,
+    judge,
+    other_candidates,
 )
 from hts_battery.connections.database.content_digests import (
     content_digests,

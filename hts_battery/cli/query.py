@@ -54,8 +54,7 @@ def _criteria(
 ) -> dict[str, Any]:
     """Join what the options of a command ask for."""
     from hts_battery.query.filters import filter_criteria
-    from hts_battery.query.mongo_filters import mongo_criteria
-    from hts_battery.query.selection import joined
+    from hts_battery.query.selection import joined, mongo_criteria
 
     known = screening.temperatures() or None
     return joined(

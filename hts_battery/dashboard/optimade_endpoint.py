@@ -30,8 +30,8 @@ from pymatgen.core import Structure
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from hts_battery.dashboard.limits import check_filter
-from hts_battery.dashboard.structures import final_structures
+from hts_battery.dashboard.candidate_data import final_structures
+from hts_battery.dashboard.summaries import check_filter
 from hts_battery.errors import QueryLimitError, StoreError
 from hts_battery.query.filters import optimade_grammar
 from hts_battery.schemas.optimade import PREFIX, provider_fields

@@ -9,7 +9,11 @@ from dash import Input, Output, State, dcc, html
 from pydantic import Field
 
 from hts_battery.dashboard.callbacks import in_thread
-from hts_battery.dashboard.candidate_data import CandidateData, read_candidate
+from hts_battery.dashboard.candidate_data import (
+    CandidateData,
+    final_structures,
+    read_candidate,
+)
 from hts_battery.dashboard.candidate_tables import (
     decomposition,
     entropy_terms,
@@ -35,7 +39,6 @@ from hts_battery.dashboard.parts import (
     table,
 )
 from hts_battery.dashboard.structure_view import structure_figure, structure_words
-from hts_battery.dashboard.structures import final_structures
 from hts_battery.query.builds import label_words
 from hts_battery.query.tables import campaigns_text
 from hts_battery.thermo.estimates import (

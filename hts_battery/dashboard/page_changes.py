@@ -8,7 +8,6 @@ from dash import Input, Output, dcc, html
 from pydantic import Field
 
 from hts_battery.dashboard.callbacks import in_thread
-from hts_battery.dashboard.changes_data import read_builds, read_changes
 from hts_battery.dashboard.parts import (
     CampaignChoice,
     Page,
@@ -22,6 +21,7 @@ from hts_battery.dashboard.parts import (
     millis,
     table,
 )
+from hts_battery.query.builds import read_builds, read_changes
 
 if TYPE_CHECKING:
     from dash import Dash

@@ -22,8 +22,7 @@ from hts_battery.dashboard.parts import (
     heading,
     labelled,
 )
-from hts_battery.dashboard.ranked_rows import table_row
-from hts_battery.dashboard.summaries import matching_rows
+from hts_battery.dashboard.summaries import matching_rows, table_row
 from hts_battery.errors import HTSBatteryError
 from hts_battery.query.tables import count_words
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.errors import ConfigurationError
@@ -10,8 +11,11 @@ from hts_battery.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from hts_battery.connections.database.bounded_reader import BoundedReader
     from hts_battery.connections.database.stores import Stores
 
+MOST_SETS = 1000
+"""Batches of changes that are read at once; a batch holds up to 250 changes."""
 Key = tuple[str, str, float]
 """Campaign, candidate and temperature."""
 
@@ -167,12 +171,7 @@ def differences(
     if campaign is not None:
         criteria["campaign"] = campaign
     sets = stores.changes.query(criteria, sort={"run_id": 1})
-    rows = fold_changes(sets)
-    ranked = sorted(
-        rows,
-        key=lambda row: (not row.flipped, -abs(row.change or 0.0), row.candidate_id),
-    )
-    return Differences(start, tuple(ranked))
+    return Differences(start, ranked_changes(sets))
 
 
 def _run_before_latest(stores: Stores) -> str:
@@ -186,6 +185,71 @@ def _run_before_latest(stores: Stores) -> str:
     if not latest:
         raise ConfigurationError("the builders have not run yet: `hts build all`")
     return latest[1] if len(latest) > 1 else ""
+
+
+def read_builds(reader: BoundedReader, *, limit: int) -> list[dict[str, Any]]:
+    """Return the manifests of the builds, the latest first."""
+    docs = reader.find("builds", {}, sort={"run_id": -1}, limit=limit)
+    for doc in docs:
+        for name in ("started_at", "finished_at"):
+            if doc.get(name) is not None:  # the database drops that it is UTC
+                doc[name] = doc[name].replace(tzinfo=UTC)
+    return docs
+
+
+def read_changes(
+    reader: BoundedReader, *, since: str | None, campaign: str | None
+) -> Differences | None:
+    """
+    Join all changes after a build.
+
+    Parameters
+    ----------
+    reader
+        Where to read.
+    since
+        Id of a run; the one before the latest if not given; before all of them if
+        empty.
+    campaign
+        Name of a campaign; nothing belongs to none.
+
+    Returns
+    -------
+    Differences or None
+        Largest change first; none if there is no such build.
+    """
+    start = _shown_since(reader, since)
+    if start is None:
+        return None
+    criteria = {"run_id": {"$gt": start}, "campaign": campaign}
+    sets = reader.find("changes", criteria, sort={"run_id": 1}, limit=MOST_SETS)
+    return Differences(start, ranked_changes(sets))
+
+
+def _shown_since(reader: BoundedReader, since: str | None) -> str | None:
+    if since:
+        found = reader.find_one("builds", {"run_id": since}, fields=["run_id"])
+        return None if found is None else since
+    latest = reader.find("builds", {}, fields=["run_id"], sort={"run_id": -1}, limit=2)
+    if not latest:
+        return None
+    if since == "":
+        return since
+    return str(latest[1]["run_id"]) if len(latest) > 1 else ""
+
+
+def ranked_changes(sets: Iterable[Mapping[str, Any]]) -> tuple[Difference, ...]:
+    """Join the changes of several runs, flipped labels and large changes first."""
+    return tuple(
+        sorted(
+            fold_changes(sets),
+            key=lambda row: (
+                not row.flipped,
+                -abs(row.change or 0.0),
+                row.candidate_id,
+            ),
+        )
+    )
 
 
 def fold_changes(sets: Iterable[Mapping[str, Any]]) -> list[Difference]:

@@ -10,8 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hts_battery.errors import ConfigurationError, QueryError
-from hts_battery.query.archives import archive_bytes
-from hts_battery.query.optimade_structures import optimade_lines
+from hts_battery.query.archives import archive_bytes, optimade_lines
 from hts_battery.query.tables import summary_rows
 
 if TYPE_CHECKING:

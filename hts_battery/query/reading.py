@@ -5,13 +5,11 @@ from __future__ import annotations
 from itertools import islice, takewhile
 from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hts_battery.connections.database.reading import aggregated
 from hts_battery.query.columns import ColumnReader, documents, in_order
-from hts_battery.query.index_plans import Plan, planned
 from hts_battery.query.rankings import Place, ranked_together
-from hts_battery.query.statistics import COUNTED, Statistics
 from hts_battery.schemas.summary import temperature_key
 
 if TYPE_CHECKING:
@@ -28,6 +26,235 @@ _IDS_AT_ONCE = 100
 _AGAIN_SECONDS = 10.0
 _FEW = 200
 """So many summaries are read as documents sooner than all as columns."""
+_RANGES = frozenset({"$gt", "$gte", "$lt", "$lte", "$in", "$eq"})
+# Indexed fields, those first whose values few documents share.
+_BY_SELECTIVITY = (
+    "candidate_id",
+    "canonical_formula",
+    "input_digest",
+    "chemical_system",
+    "element_keys",
+    ENERGY_AT,
+    "energy_above_hull",
+    "mixing_temperature",
+    "flags",
+    "n_metals",
+    "campaign",
+    "family",
+)
+COUNTED = (
+    "campaign",
+    "n_candidates",
+    "histograms",
+    "n_metals",
+    "elements",
+    "pairs",
+    "flags",
+    "families",
+)
+"""Fields of an aggregate that are read."""
+
+
+class Statistics:
+    """
+    Expected numbers of summaries, added up over all campaigns.
+
+    Parameters
+    ----------
+    aggregates
+        Documents of the ``aggregates`` collection.
+    """
+
+    def __init__(self, aggregates: Sequence[Mapping[str, Any]]) -> None:
+        self._aggregates = aggregates
+
+    def expected(self, path: str, value: object) -> float | None:
+        """
+        Return how many summaries fulfil a condition.
+
+        Parameters
+        ----------
+        path
+            Field of a summary.
+        value
+            What it is compared with, as in a MongoDB filter.
+
+        Returns
+        -------
+        float or None
+            None where nothing was counted that tells.
+        """
+        if not self._aggregates:
+            return None
+        if path == COLD:
+            return self._below(temperature_key(0), value)
+        if path.startswith(ENERGY_AT):
+            return self._below(path.removeprefix(ENERGY_AT), value)
+        values = _values(value)
+        if values is None:
+            return None
+        counted = [_counts(doc, path) for doc in self._aggregates]
+        if None in counted:
+            return None
+        return sum(
+            found.get(str(one), 0) for found in counted if found for one in values
+        )
+
+    def _below(self, key: str, value: object) -> float | None:
+        """Add up the bins of E_hull that lie between the bounds of a condition."""
+        if not isinstance(value, dict):
+            return None
+        most = min(
+            (value[name] for name in ("$lt", "$lte") if name in value), default=inf
+        )
+        least = max(
+            (value[name] for name in ("$gt", "$gte") if name in value), default=-inf
+        )
+        total = 0.0
+        for doc in self._aggregates:
+            histogram = doc["histograms"].get(key)
+            if histogram is None:
+                continue
+            edge, width = histogram["first_edge"], histogram["width"]
+            for number, count in enumerate(histogram["counts"]):
+                low = edge + number * width
+                if low <= most and low + width > least:
+                    total += count
+        return total
+
+
+def _values(value: object) -> list[Any] | None:
+    if isinstance(value, dict):
+        return value["$in"] if list(value) == ["$in"] else None
+    return [value]
+
+
+def _counts(doc: Mapping[str, Any], path: str) -> dict[str, int] | None:
+    """Return value → summaries of one campaign, for the fields that are counted."""
+    if path == "element_keys":
+        groups = {**doc["elements"], **doc["pairs"]}
+        return {name: group["n_candidates"] for name, group in groups.items()}
+    if path == "n_metals":
+        return {name: found["n_candidates"] for name, found in doc["n_metals"].items()}
+    if path == "campaign":
+        return {doc["campaign"]: doc["n_candidates"]}
+    named = {"flags": "flags", "family": "families"}
+    return dict(doc[named[path]]) if path in named else None
+
+
+class Plan(NamedTuple):
+    """A filter in two steps: what is looked up, and what is tested on that."""
+
+    served: Criteria
+    """Served by one index; empty if no part of the filter is."""
+    tested: Criteria
+    """The rest."""
+    expected: float = inf
+    """Summaries that are looked up, by the counts of the last build."""
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Fields that the index must begin with, equalities before a range."""
+        return tuple(sorted(self.served, key=lambda name: _is_range(self.served[name])))
+
+    def stages(self) -> list[dict[str, Any]]:
+        """Return the first stages of an aggregation."""
+        return [{"$match": part} for part in (self.served, self.tested) if part]
+
+
+def planned(criteria: Criteria, statistics: Statistics | None = None) -> Plan:
+    """
+    Split a filter so that an index is used for certain.
+
+    The embedded server uses an index only where one covers the whole of a filter, and
+    scans otherwise. A MongoDB server joins the two steps again and chooses itself.
+
+    Parameters
+    ----------
+    criteria
+        A flat filter, as :func:`~hts_battery.query.filters.filter_criteria` makes it.
+    statistics
+        What the last build counted; without, a fixed order decides.
+
+    Examples
+    --------
+    >>> planned({"element_keys": "Mn-Ti", "n_metals": 5}).served
+    {'element_keys': 'Mn-Ti'}
+    >>> planned({"campaign": "a", "energy_above_hull_at.0K": {"$lte": 0}}).tested
+    {}
+    """
+    usable = {
+        path: value
+        for path, value in criteria.items()
+        if _rank(path) is not None and _is_servable(value)
+    }
+    if not usable:
+        return Plan({}, dict(criteria))
+    expected = {
+        path: _expected(path, value, statistics) for path, value in usable.items()
+    }
+    best = min(usable, key=lambda path: (expected[path], _cost(path, usable[path])))
+    names = [best]
+    if _joined_with_campaign(best) and _is_equality(usable.get("campaign", {})):
+        names.insert(0, "campaign")
+    served = {name: usable[name] for name in names}
+    tested = {path: value for path, value in criteria.items() if path not in served}
+    return Plan(served, tested, expected[best])
+
+
+def _joined_with_campaign(path: str) -> bool:
+    """Whether an index of campaign and this field exists."""
+    return path == "candidate_id" or path.startswith(ENERGY_AT)
+
+
+def _rank(path: str) -> int | None:
+    if path.startswith(ENERGY_AT):
+        path = ENERGY_AT
+    return _BY_SELECTIVITY.index(path) if path in _BY_SELECTIVITY else None
+
+
+def _expected(path: str, value: object, statistics: Statistics | None) -> float:
+    """Documents that are looked up; few where the field is nearly unique."""
+    found = None if statistics is None else statistics.expected(path, value)
+    if found is not None:
+        return found
+    nearly_unique = _BY_SELECTIVITY.index("element_keys")
+    known_order = statistics is None or (_rank(path) or 0) < nearly_unique
+    return 0.0 if known_order else inf
+
+
+def _cost(path: str, value: object) -> float:
+    """Order of what is looked up: fewer documents before more."""
+    rank = float(_rank(path) or 0)
+    if path == "element_keys" and (isinstance(value, dict) or "-" not in str(value)):
+        # One element is in many candidates; a bound on the energy finds fewer.
+        rank = _BY_SELECTIVITY.index("flags") + 0.5
+    if isinstance(value, dict) and not _bounds_stability(path, value):
+        rank += len(_BY_SELECTIVITY)
+    return rank
+
+
+def _bounds_stability(path: str, value: dict[str, Any]) -> bool:
+    """Whether a condition is a list of values, or an upper bound of the energy."""
+    if "$in" in value or "$eq" in value:
+        return True
+    return path.startswith("energy_above_hull") and not value.keys().isdisjoint(
+        ("$lt", "$lte")
+    )
+
+
+def _is_equality(value: object) -> bool:
+    return isinstance(value, str | int | float)
+
+
+def _is_range(value: object) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_servable(value: object) -> bool:
+    if isinstance(value, dict):
+        return bool(value) and value.keys() <= _RANGES
+    return _is_equality(value)
 
 
 class SummaryReader:

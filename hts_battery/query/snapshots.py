@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hts_battery.errors import QueryError
-from hts_battery.query.archives import MANIFEST, TABLE, read_members
+from hts_battery.query.archives import MANIFEST, TABLE, column_name, read_members
 from hts_battery.query.exports import (
     MANIFEST_KEY,
     Content,
@@ -23,7 +23,6 @@ from hts_battery.query.exports import (
     manifest_path,
     write_export,
 )
-from hts_battery.query.optimade_structures import column_name
 from hts_battery.query.query_fields import PREFIX
 from hts_battery.query.screening_database import ScreeningDatabase
 from hts_battery.query.selection import fields_of, flat_rows, selected_rows
