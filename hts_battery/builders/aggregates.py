@@ -63,14 +63,7 @@ def column_blocks(
     """
     Turn the summaries of a campaign into columns, in the order of their keys.
 
-    Parameters
-    ----------
-    campaign
-        Name of the campaign.
-    rows
-        Its summaries.
-    version
-        What the columns belong to.
+    ``rows``: its summaries. ``version``: what the columns belong to.
     """
     ordered = sorted(rows, key=lambda row: row["candidate_id"])
     for path in column_paths(ordered):
@@ -268,15 +261,9 @@ def ranking_blocks(
     """
     Put candidates in the order of E_hull at a temperature and cut them into blocks.
 
-    Parameters
-    ----------
-    campaign
-        Name of the campaign.
-    rows
-        Summaries, or those of their fields that are counted.
-    temperature
-        In K; summaries without it are left out, and those whose cell is ranked under
-        another candidate.
+    ``rows``: summaries, or those of their fields that are counted. ``temperature``: in
+    K; summaries without it are left out, and those whose cell is ranked under another
+    candidate.
     """
     key = temperature_key(temperature)
     ranked = sorted(
@@ -321,16 +308,8 @@ def campaign_aggregate(
     """
     Count the summaries of a campaign.
 
-    Parameters
-    ----------
-    campaign
-        Name of the campaign.
-    rows
-        Summaries, or those of their fields that are counted.
-    temperatures
-        In K.
-    digest
-        Digest of the inputs.
+    ``rows``: summaries, or those of their fields that are counted. ``temperatures``: in
+    K. ``digest``: digest of the inputs.
     """
     kelvin = tuple(sorted(set(temperatures)))
     keys = tuple(temperature_key(value) for value in kelvin)

@@ -60,29 +60,12 @@ def vasp_comparable_energy(
     """
     Validate the energy of one VASP task, and correct it where its scheme does.
 
-    Parameters
-    ----------
-    entry_id
-        Key of the entry.
-    output
-        An emmet-core ``TaskDoc`` as stored.
-    structure
-        Its final structure.
-    assignment
-        Species on the sublattices of the calculated cell: oxidation states are
-        supplied, never guessed.
-    engine
-        Name of the engine that computed it.
-
-    Returns
-    -------
-    ComparableEnergy or str
-        The energy as it enters a hull, or the reason why there is none.
-
-    Raises
-    ------
-    KeyError
-        If the document lacks what every VASP task has.
+    ``entry_id``: key of the entry. ``output``: an emmet-core ``TaskDoc`` as stored.
+    ``structure``: its final structure. ``assignment``: species on the sublattices of
+    the calculated cell: oxidation states are supplied, never guessed. ``engine``: name
+    of the engine that computed it. Returns: the energy as it enters a hull, or the
+    reason why there is none. Raises KeyError if the document lacks what every VASP task
+    has.
     """
     scheme = vasp_scheme(engine)
     if assignment is None and scheme.corrected:
@@ -354,22 +337,11 @@ def candidate_entry(
     """
     Make the entry of one relaxed ordering.
 
-    Parameters
-    ----------
-    task
-        Document of the relaxation with its metadata.
-    cell
-        The ordered cell that was relaxed, where it is known.
-    digest
-        Digest of the inputs.
-    series
-        Method → ids of the candidate's orderings in their order, where they are known.
-
-    Returns
-    -------
-    EntryDoc
-        Rejected with the reason where the energy may not be used or the task
-        cannot be read: one broken document does not end the night.
+    ``task``: document of the relaxation with its metadata. ``cell``: the ordered cell
+    that was relaxed, where it is known. ``digest``: digest of the inputs. ``series``:
+    method → ids of the candidate's orderings in their order, where they are known.
+    Returns: rejected with the reason where the energy may not be used or the task
+    cannot be read: one broken document does not end the night.
     """
     metadata = task["metadata"]
     common = {
@@ -494,14 +466,8 @@ def reference_entry(
     """
     Make the entry of one competing phase.
 
-    Parameters
-    ----------
-    reference
-        Its energy, or why there is none.
-    digest
-        Digest of the inputs.
-    phase
-        The phase in the library, if it is there: family and oxidation states.
+    ``reference``: its energy, or why there is none. ``digest``: digest of the inputs.
+    ``phase``: the phase in the library, if it is there: family and oxidation states.
     """
     engine = reference.engine
     entry_id = _reference_entry_id(reference.model_dump(include={"engine", "phase_id"}))

@@ -31,18 +31,9 @@ def asked_for(
     """
     Keep the orderings of one calculation that a campaign asks for, one entry of each.
 
-    Parameters
-    ----------
-    entries
-        Every entry of one content key, used or rejected.
-    wanted
-        Method → number of orderings.
-
-    Returns
-    -------
-    list
-        By entry id. Of several entries of one ordering one that is used is kept; its
-        method is that by which the campaign gets it.
+    ``entries``: every entry of one content key, used or rejected. ``wanted``: method →
+    number of orderings. Returns: by entry id. Of several entries of one ordering one
+    that is used is kept; its method is that by which the campaign gets it.
 
     Examples
     --------
@@ -90,22 +81,11 @@ def campaign_entries(
     """
     Read the usable entries from which each member of a campaign is judged.
 
-    Parameters
-    ----------
-    spec
-        The campaign: its settings, numbers of orderings and whether it pools.
-    stores
-        Members and entries.
-    fields
-        What is read of an entry; ``ordering_id`` is among it.
-    is_wanted
-        Whether a candidate is wanted.
-
-    Returns
-    -------
-    dict
-        Candidate id → entries by their ids, each with its ``source``: the campaign
-        whose ordering it is. Candidates without any are left out.
+    ``spec``: the campaign: its settings, numbers of orderings and whether it pools.
+    ``stores``: members and entries. ``fields``: what is read of an entry;
+    ``ordering_id`` is among it. ``is_wanted``: whether a candidate is wanted. Returns:
+    candidate id → entries by their ids, each with its ``source``: the campaign whose
+    ordering it is. Candidates without any are left out.
     """
     members, entries = stores
     keys = {

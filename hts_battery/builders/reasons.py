@@ -51,12 +51,8 @@ def hull_news(
     """
     Put the difference of two sets of references into words.
 
-    Parameters
-    ----------
-    before, now
-        Id → formula and energy in eV/atom.
-    recorrected
-        Whether their correction schemes differ.
+    ``before``, ``now``: id → formula and energy in eV/atom. ``recorrected``: whether
+    their correction schemes differ.
 
     Examples
     --------
@@ -93,19 +89,10 @@ def reasons(
     """
     Say why a record is another than the one before.
 
-    Parameters
-    ----------
-    old
-        The stored record; None if there was none.
-    orderings
-        What it is judged from now.
-    phases
-        Ids in the decomposition now.
-    options_digest
-        Digest of the options now.
-    news
-        Difference between the hull of the old record and that of now; None if they
-        are the same hull or the old one is not known.
+    ``old``: the stored record; None if there was none. ``orderings``: what it is judged
+    from now. ``phases``: ids in the decomposition now. ``options_digest``: digest of
+    the options now. ``news``: difference between the hull of the old record and that of
+    now; None if they are the same hull or the old one is not known.
     """
     if old is None:
         return (NEW_CANDIDATE,)
@@ -177,14 +164,8 @@ def change_of(
     """
     Put what stood there and what stands there now side by side.
 
-    Parameters
-    ----------
-    old
-        The stored record; None if there was none.
-    record
-        The record now; None if it is removed.
-    why
-        Reasons, as words.
+    ``old``: the stored record; None if there was none. ``record``: the record now; None
+    if it is removed. ``why``: reasons, as words.
     """
     before = judgement(old["result"]) if old and old["result"] else None
     after = judgement(record.result) if record and record.result else None

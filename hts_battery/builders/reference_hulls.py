@@ -56,15 +56,8 @@ def reference_hulls(entries: Iterable[dict[str, Any]]) -> dict[str, ReferenceHul
     """
     Build one hull per calculator and correction scheme.
 
-    Parameters
-    ----------
-    entries
-        Used entries of references, with :data:`REFERENCE_FIELDS`.
-
-    Returns
-    -------
-    dict
-        Scheme → hull.
+    ``entries``: used entries of references, with :data:`REFERENCE_FIELDS`. Returns:
+    scheme → hull.
     """
     groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for entry in entries:
@@ -136,16 +129,9 @@ class VersionChange:
         Beside it stand the references that are left out, those that are missing, and
         how much the hull may fall by these.
 
-        Parameters
-        ----------
-        answers
-            Candidate → what the older version said.
-        depths
-            Candidate → how deep the hull was said to be.
-        families
-            Candidate → its family.
-        rule
-            What candidates are not compared with.
+        ``answers``: candidate → what the older version said. ``depths``: candidate →
+        how deep the hull was said to be. ``families``: candidate → its family.
+        ``rule``: what candidates are not compared with.
         """
         names = list(answers)
         left_out = [
@@ -234,10 +220,7 @@ class StoredHulls:
         """
         Compare an older version with the hull in use of the same calculator.
 
-        Returns
-        -------
-        VersionChange or None
-            None where the older version, or its calculator, is not known any more.
+        Returns: None where the older version, or its calculator, is not known any more.
         """
         if version not in self._changes:
             self._changes[version] = self._compare(version)

@@ -204,14 +204,9 @@ def run_builder(
     maggma's own ``Builder.run`` closes the stores and configures logging behind the
     caller's back; everything else is the same three verbs.
 
-    Parameters
-    ----------
-    builder
-        Connected stores are left connected.
-    advance
-        Called with the number of documents written, for a progress bar.
-    before_write
-        Called before each write; raises where nothing may be written any more.
+    ``builder``: connected stores are left connected. ``advance``: called with the
+    number of documents written, for a progress bar. ``before_write``: called before
+    each write; raises where nothing may be written any more.
     """
     start = time.perf_counter()
     builder.before_write = before_write

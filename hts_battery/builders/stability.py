@@ -87,14 +87,8 @@ class ReferenceHull:
         """
         Ids of the references that a candidate is not compared with.
 
-        Parameters
-        ----------
-        family
-            Family of the candidate.
-        formula
-            What its cell holds.
-        rule
-            What is left out; see :func:`~hts_battery.thermo.left_out_references`.
+        ``family``: family of the candidate. ``formula``: what its cell holds. ``rule``:
+        what is left out; see :func:`~hts_battery.thermo.left_out_references`.
         """
         own = frozenset(self.families.get(family, ()))
         return left_out_references(self.hull, formula, rule=rule, family=own)
@@ -170,25 +164,11 @@ def judge(  # noqa: PLR0913 - whatever decides an answer, by name
     """
     Judge a batch of candidates, one call for all that share a hull.
 
-    Parameters
-    ----------
-    inputs
-        For each a ``candidate`` document and its ``entries``.
-    hulls
-        Scheme → hull.
-    temperatures
-        In K.
-    entropy, stability
-        Options of the campaign.
-    engine_error
-        What is known of the error of its engine.
-    others
-        Scheme → all candidates, where the options let them take part.
-
-    Returns
-    -------
-    list of Outcome
-        One per input, in order; a failure is an outcome.
+    ``inputs``: for each a ``candidate`` document and its ``entries``. ``hulls``: scheme
+    → hull. ``temperatures`` in K. ``entropy``, ``stability``: options of the campaign.
+    ``engine_error``: what is known of the error of its engine. ``others``: scheme → all
+    candidates, where the options let them take part. Returns: one per input, in order;
+    a failure is an outcome.
     """
     outcomes: dict[int, Outcome] = {}
     groups: dict[str, dict[int, _Prepared]] = defaultdict(dict)

@@ -39,12 +39,8 @@ def cell_of(candidate: Mapping[str, Any], deviation: Mapping[str, str]) -> str:
     """
     Name what was calculated for a candidate: the candidate that its cell would hold.
 
-    Parameters
-    ----------
-    candidate
-        Its ``family`` and ``amounts`` per formula unit.
-    deviation
-        Element → cell minus candidate, exact number per formula unit.
+    ``candidate``: its ``family`` and ``amounts`` per formula unit. ``deviation``:
+    element → cell minus candidate, exact number per formula unit.
 
     Examples
     --------
@@ -65,10 +61,7 @@ def largest_deviation(deviation: Mapping[str, Fraction | str]) -> float:
     """
     Say how far a cell is from a candidate, in atoms per formula unit.
 
-    Parameters
-    ----------
-    deviation
-        Element → cell minus candidate, exact number per formula unit.
+    ``deviation``: element → cell minus candidate, exact number per formula unit.
 
     Examples
     --------
@@ -84,18 +77,10 @@ def same_cells(
     """
     Choose under which candidate each shared cell is ranked: the nearest one.
 
-    Parameters
-    ----------
-    cells
-        Candidate → what was calculated for it, as :func:`cell_of` names it.
-    deviations
-        Candidate → cell minus candidate, elements per formula unit.
-
-    Returns
-    -------
-    dict
-        Candidate → the one that stands for its cell; those that stand for their own
-        are not in it.
+    ``cells``: candidate → what was calculated for it, as :func:`cell_of` names it.
+    ``deviations``: candidate → cell minus candidate, elements per formula unit.
+    Returns: candidate → the one that stands for its cell; those that stand for their
+    own are not in it.
 
     Examples
     --------
@@ -240,11 +225,8 @@ class SummaryBuilder(ScreeningBuilder):
         """
         Group the stabilities, and look for cells that several candidates share.
 
-        Returns
-        -------
-        tuple
-            Candidate → its records, of this worker's; and candidate → the one under
-            which its calculated cell is ranked, where that is another.
+        Returns: candidate → its records, of this worker's; and candidate → the one
+        under which its calculated cell is ranked, where that is another.
         """
         records, judged = [], {}
         for record in self.thermo.query(self.scope, properties=list(RECORD_FIELDS)):
@@ -291,10 +273,7 @@ def grouped_records(records: Iterable[Mapping[str, Any]]) -> dict[str, Records]:
     """
     Group the stabilities of a campaign by candidate, without those of which one failed.
 
-    Parameters
-    ----------
-    records
-        Of each :data:`RECORD_FIELDS`.
+    ``records``: of each :data:`RECORD_FIELDS`.
     """
     groups: dict[str, Records] = defaultdict(dict)
     failed = set()
@@ -313,12 +292,8 @@ def why_unmade(records: Records, temperatures: Sequence[float]) -> str | None:
     """
     Say why the stabilities of a candidate cannot be one summary; None where they can.
 
-    Parameters
-    ----------
-    records
-        Temperature in K → digest of the inputs and version of the hull.
-    temperatures
-        In K, at which it must have been judged.
+    ``records``: temperature in K → digest of the inputs and version of the hull.
+    ``temperatures`` in K, at which it must have been judged.
 
     Examples
     --------
@@ -352,21 +327,9 @@ def candidate_summary(
     """
     Flatten the stabilities of one candidate.
 
-    Parameters
-    ----------
-    candidate
-        The candidate.
-    records
-        One successful record per temperature, at least one.
-    digest
-        Digest of the inputs.
-    same_cell_as
-        Candidate under which the same calculated cell is ranked; none if under this.
-
-    Raises
-    ------
-    ValueError
-        If no record is successful.
+    ``records``: one successful record per temperature, at least one. ``digest``: digest
+    of the inputs. ``same_cell_as``: candidate under which the same calculated cell is
+    ranked; none if under this. Raises ValueError if no record is successful.
     """
     judged = {
         temperature_key(record.temperature): record.result

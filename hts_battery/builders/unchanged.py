@@ -88,12 +88,7 @@ class LastRun:
         """
         Say whether a builder had the same inputs then.
 
-        Parameters
-        ----------
-        place
-            Builder, with its campaign.
-        digest
-            Digest of all its inputs now.
+        ``place``: builder, with its campaign. ``digest``: digest of all its inputs now.
         """
         known = self.manifest
         return known is not None and known.input_digests.get(place) == digest
@@ -133,14 +128,8 @@ class ChainInputs:
         """
         Digest entries, candidates, members and options of one campaign.
 
-        Parameters
-        ----------
-        campaign
-            Its name.
-        entries
-            Digest of what all entries are made from.
-        options
-            Those of the campaign.
+        ``entries``: digest of what all entries are made from. ``options``: those of the
+        campaign.
         """
         pooled = options["stability"]["orderings"] == OrderingScope.POOLED
         scope = {} if pooled else {"campaign": campaign}

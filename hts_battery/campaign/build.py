@@ -72,33 +72,13 @@ def build(  # noqa: PLR0913 - each is named by its caller
     """
     Run the builders of one campaign: in the order of :data:`BUILDERS`.
 
-    Parameters
-    ----------
-    spec
-        The campaign, as its file or the database says.
-    stores
-        Open stores.
-    temperatures
-        In K, where the campaign names none.
-    only
-        Name of a single builder to run.
-    retry_failed
-        Whether failures are tried again though nothing changed.
-    batch_size
-        Documents made and written together.
-    verify
-        Whether what earlier runs wrote is read again although they can be trusted:
-        finds documents of the builders that were edited by hand.
-
-    Returns
-    -------
-    dict[str, BuildReport]
-        What each builder did.
-
-    Raises
-    ------
-    StoreError
-        If another process is building.
+    ``spec``: the campaign, as its file or the database says. ``temperatures``: in K,
+    where the campaign names none. ``only``: name of a single builder to run.
+    ``retry_failed``: whether failures are tried again though nothing changed.
+    ``batch_size``: documents made and written together. ``verify``: whether what
+    earlier runs wrote is read again although they can be trusted: finds documents of
+    the builders that were edited by hand. Returns: what each builder did. Raises
+    StoreError if another process is building.
     """
     asked = _Asked(tuple(temperatures), only, retry_failed, batch_size, verify)
     return _run([spec], stores, asked)
@@ -436,12 +416,7 @@ def chain_of_builders(
 
     For ``mrun``, which takes no lock and writes no manifest.
 
-    Parameters
-    ----------
-    stores
-        Open stores.
-    temperatures
-        In K, where a campaign names none.
+    ``temperatures`` in K, where a campaign names none.
     """
     specs = stored_campaigns(stores)
     grouped: dict[str, list[ScreeningBuilder]] = defaultdict(list)

@@ -35,10 +35,7 @@ class DeviatingCells:
     """
     Looks at the cell of one candidate after the other.
 
-    Parameters
-    ----------
-    structure
-        How cells are made; where it allows no deviation every cell is exact.
+    ``structure``: how cells are made; where it allows no deviation every cell is exact.
     """
 
     def __init__(self, structure: StructureSpec) -> None:
@@ -51,10 +48,7 @@ class DeviatingCells:
         """
         Note whether the cell of a candidate holds something else, or is too small.
 
-        Raises
-        ------
-        OrderingError
-            If no cell holds the candidate closely enough.
+        Raises OrderingError if no cell holds the candidate closely enough.
         """
         if self._structure.atoms is not None:
             self.too_small += self._is_too_small(candidate, self._structure.atoms)

@@ -61,20 +61,9 @@ def finished_jobs(
     """
     Read a sample of the jobs that came to an energy.
 
-    Parameters
-    ----------
-    stores
-        Open stores.
-    computed
-        Content keys that are known to be computed, to be looked at first.
-    campaigns
-        Names of campaigns whose members are looked at next, in the order of their
-        ids, which are digests: a random sample.
-
-    Returns
-    -------
-    list of FinishedJob
-        About three hundred at most.
+    ``computed``: content keys that are known to be computed, to be looked at first.
+    ``campaigns``: names of campaigns whose members are looked at next, in the order of
+    their ids, which are digests: a random sample. Returns: about three hundred at most.
     """
     members = chain.from_iterable(_members(stores, name) for name in campaigns)
     keys = _each_once(chain(computed, members))
@@ -183,21 +172,9 @@ def plan_campaign(
     """
     Price a campaign; nothing is written.
 
-    Parameters
-    ----------
-    path
-        The campaign file.
-    stores
-        Open stores; none where there is no database yet.
-    assumptions
-        What the user says.
-    execution_folder
-        Folder of the execution record.
-
-    Raises
-    ------
-    SpecError
-        If the file is wrong.
+    ``path``: the campaign file. ``stores``: open stores; none where there is no
+    database yet. ``assumptions``: what the user says. ``execution_folder``: folder of
+    the execution record. Raises SpecError if the file is wrong.
     """
     if stores is None:
         campaign = read_campaign(path)
@@ -237,14 +214,7 @@ def plan_campaign(
 
 
 def planned_steps(spec: CampaignSpec) -> tuple[PlannedStep, ...]:
-    """
-    List the calculations of one candidate of a campaign.
-
-    Parameters
-    ----------
-    spec
-        The campaign.
-    """
+    """List the calculations of one candidate of a campaign."""
     orderings = sum(spec.structure.n_orderings.values())
     steps = [PlannedStep(engine="", step="order", for_each=1, behind_gate=False)]
     gated = spec.gate is not None
@@ -271,12 +241,7 @@ def cell_atoms(candidate: Candidate, spec: CampaignSpec) -> int:
     """
     Count the atoms of the cell in which a candidate is computed.
 
-    Parameters
-    ----------
-    candidate
-        The candidate.
-    spec
-        Its campaign.
+    ``spec``: its campaign.
     """
     found = represent(
         candidate.assignment,

@@ -33,10 +33,7 @@ def store_references(energies: Iterable[ReferenceEnergy], stores: Stores) -> int
     """
     Write reference energies into the database; one document per phase and engine.
 
-    Returns
-    -------
-    int
-        Number of documents that were new or differed.
+    Returns: number of documents that were new or differed.
     """
     docs = [energy.model_dump(mode="json") for energy in energies]
     if not docs:
@@ -67,36 +64,14 @@ def compute_references(  # noqa: PLR0913 - each is named by its caller
     """
     Relax competing phases in this process; what is in the job store is not redone.
 
-    Parameters
-    ----------
-    phases
-        The phases.
-    stores
-        Open stores.
-    engine_name
-        Name of the engine.
-    relaxation
-        Settings, the same as for candidates.
-    launch_folder
-        Where jobs run; what it may hold is a setting, ``launch_quota``.
-    starts
-        Phase id → where its relaxation begins, instead of the library's structures.
-    relax_maker
-        Injected instead of the engine's own maker.
-    progress
-        Told after each phase.
-
-    Returns
-    -------
-    list[ReferenceEnergy]
-        One per phase; an unusable one carries its reason.
-
-    Raises
-    ------
-    ConfigurationError
-        If there is something to compute and the engine lacks anything here for it.
-    SubmissionError
-        If the launch folders hold as much as they may.
+    ``phases``: the phases. ``engine_name``: name of the engine. ``relaxation``:
+    settings, the same as for candidates. ``launch_folder``: where jobs run; what it may
+    hold is a setting, ``launch_quota``. ``starts``: phase id → where its relaxation
+    begins, instead of the library's structures. ``relax_maker``: injected instead of
+    the engine's own maker. ``progress``: told after each phase. Returns: one per phase;
+    an unusable one carries its reason. Raises ConfigurationError if there is something
+    to compute and the engine lacks anything here for it. Raises SubmissionError if the
+    launch folders hold as much as they may.
     """
     progress = progress or Progress()
     progress.total("references", len(phases))
@@ -148,24 +123,9 @@ def prerelaxed_starts(
     """
     Find the structures that an engine relaxed competing phases to.
 
-    Parameters
-    ----------
-    phases
-        The phases.
-    stores
-        Open stores.
-    engine_name
-        Engine of the pre-relaxation.
-
-    Returns
-    -------
-    dict
-        Phase id → structure.
-
-    Raises
-    ------
-    ConfigurationError
-        Names the phases that the engine has not relaxed in this database.
+    ``phases``: the phases. ``engine_name``: engine of the pre-relaxation. Returns:
+    phase id → structure. Raises ConfigurationError: names the phases that the engine
+    has not relaxed in this database.
     """
     known = {
         doc["phase_id"]: doc["structure"]

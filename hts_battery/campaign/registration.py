@@ -42,12 +42,7 @@ class Registered:
         """
         Say whether a verdict was given by today's gate.
 
-        Parameters
-        ----------
-        campaign
-            Campaign for which it was given.
-        time
-            When.
+        ``campaign``: campaign for which it was given. ``time``: when.
         """
         return campaign == self.spec.name and time >= self.gate_since
 
@@ -68,12 +63,7 @@ def gate_since(known: Mapping[str, Any] | None, spec: CampaignSpec) -> str:
     """
     Return when the gate of a campaign was last changed, as it is stored.
 
-    Parameters
-    ----------
-    known
-        The registration before, if there is one.
-    spec
-        The campaign.
+    ``known``: the registration before, if there is one.
     """
     gate = spec.model_dump(mode="json")["gate"]
     if known is not None and "gate_since" in known and known["spec"]["gate"] == gate:
@@ -85,22 +75,8 @@ def registered(path: str | Path, stores: Stores) -> Registered | None:
     """
     Return the registration of a campaign file, if it is current.
 
-    Parameters
-    ----------
-    path
-        The campaign file.
-    stores
-        Open stores.
-
-    Returns
-    -------
-    Registered or None
-        None if the campaign was never registered, or its file has changed since.
-
-    Raises
-    ------
-    SpecError
-        If the file is wrong.
+    ``path``: the campaign file. Returns: none if the campaign was never registered, or
+    its file has changed since. Raises SpecError if the file is wrong.
     """
     spec = read_spec(path)
     doc = stores.campaigns.query_one({"name": spec.name})
@@ -117,14 +93,8 @@ def registration_digest(
     """
     Digest everything that decides which candidates a campaign has, and their keys.
 
-    Parameters
-    ----------
-    spec
-        The campaign.
-    path
-        Its file, beside which the files that it names stand.
-    limit
-        Largest number of members, if there is one.
+    ``path``: its file, beside which the files that it names stand. ``limit``: largest
+    number of members, if there is one.
     """
     content = [
         KEY_SCHEME,
@@ -163,17 +133,7 @@ def register(campaign: Campaign, stores: Stores) -> int:
     """
     Write the campaign and its candidates into the database; known ones are kept.
 
-    Parameters
-    ----------
-    campaign
-        The campaign.
-    stores
-        Open stores.
-
-    Returns
-    -------
-    int
-        Number of candidates that were new to the database.
+    Returns: number of candidates that were new to the database.
     """
     return register_members(campaign, stores, list(campaign.members()))
 
@@ -184,14 +144,7 @@ def register_members(
     """
     As :func:`register`, with the members of the campaign listed already.
 
-    Parameters
-    ----------
-    campaign
-        The campaign.
-    stores
-        Open stores.
-    chosen
-        Its members, all of them, with their index in the space.
+    ``chosen``: its members, all of them, with their index in the space.
     """
     spec = campaign.spec
     known = {
@@ -258,19 +211,8 @@ def release(campaign: Campaign, stores: Stores, candidate_ids: Sequence[str]) ->
     """
     Let gated candidates of a campaign pass; the next run computes them.
 
-    Parameters
-    ----------
-    campaign
-        The campaign, registered.
-    stores
-        Open stores.
-    candidate_ids
-        Candidates to release.
-
-    Returns
-    -------
-    int
-        Number of candidates that were not released before.
+    ``campaign``: the campaign, registered. ``candidate_ids``: candidates to release.
+    Returns: number of candidates that were not released before.
     """
     docs = list(
         stores.members.query(

@@ -35,14 +35,8 @@ def selection(
     """
     Print chosen fields of summaries as a table, units in the headings.
 
-    Parameters
-    ----------
-    rows
-        Name of a field → value.
-    names
-        Names of the fields, in order.
-    title
-        Line above the table.
+    ``rows``: name of a field → value. ``names``: names of the fields, in order.
+    ``title``: line above the table.
     """
     cells = [[_short(row[name]) for name in names] for row in rows]
     units = [query_field(name).unit for name in names]
@@ -106,10 +100,7 @@ def side_by_side(summaries: Sequence[Mapping[str, Any]]) -> None:
     """
     Print what several campaigns say of one candidate, a column each.
 
-    Parameters
-    ----------
-    summaries
-        Documents of the ``summary`` collection, of one candidate.
+    ``summaries``: documents of the ``summary`` collection, of one candidate.
     """
     names = [f"{doc['campaign']}\n{doc['engine']}" for doc in summaries]
     keys = dict.fromkeys(key for doc in summaries for key in doc["label_at"])
@@ -180,10 +171,8 @@ def explanation(found: Mapping[str, Any]) -> None:
     """
     Print how a candidate's E_hull was made.
 
-    Parameters
-    ----------
-    found
-        What :func:`~hts_battery.query.explanation.explanation` says of one campaign.
+    ``found``: what :func:`~hts_battery.query.explanation.explanation` says of one
+    campaign.
     """
     formatting.line(
         f"{found['formula']}  {found['candidate_id']}  campaign {found['campaign']}"
@@ -342,14 +331,8 @@ def comparison(
     """
     Print what two campaigns or engines say of the same candidates.
 
-    Parameters
-    ----------
-    found
-        The comparison.
-    pairs
-        Those to list.
-    formulas
-        Candidate → formula.
+    ``found``: the comparison. ``pairs``: those to list. ``formulas``: candidate →
+    formula.
     """
     kelvin = f"{found.temperature:g} K"
     formatting.line(

@@ -25,14 +25,8 @@ def ranking(
     """
     Print summaries as a ranked table, energies in meV/atom, and what is behind them.
 
-    Parameters
-    ----------
-    summaries
-        Documents of the ``summary`` collection, already in order.
-    temperature
-        In K, of the second energy column.
-    title
-        Line above the table.
+    ``summaries``: documents of the ``summary`` collection, already in order.
+    ``temperature`` in K, of the second energy column. ``title``: line above the table.
     """
     from hts_battery.schemas.summary import temperature_key
 
@@ -90,10 +84,7 @@ def candidate_lines(doc: Summary) -> str:
     """
     Write a candidate with what was calculated instead, its products and its flags.
 
-    Parameters
-    ----------
-    doc
-        Document of the ``summary`` collection.
+    ``doc``: document of the ``summary`` collection.
     """
     from hts_battery.query.tables import decomposition_text
 
@@ -115,12 +106,8 @@ def footer(summaries: Sequence[Summary], key: str) -> Iterator[str]:
     """
     Say what stands behind the numbers of a ranking, a line each.
 
-    Parameters
-    ----------
-    summaries
-        Documents of the ``summary`` collection.
-    key
-        Temperature like ``1473K``.
+    ``summaries``: documents of the ``summary`` collection. ``key``: temperature like
+    ``1473K``.
     """
     from hts_battery.query.tables import (
         campaigns_text,

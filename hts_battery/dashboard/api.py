@@ -209,14 +209,7 @@ def api_app(
     """
     Make the application that answers below ``/api/v1``.
 
-    Parameters
-    ----------
-    reader
-        Where to read.
-    cache
-        What is held in memory.
-    states
-        Where campaigns stand.
+    ``states``: where campaigns stand.
     """
     app = FastAPI(
         title="hts_battery",

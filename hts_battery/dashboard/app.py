@@ -65,12 +65,7 @@ class ScriptFiles:
     """
     Answers for the files of components, and hands everything else on.
 
-    Parameters
-    ----------
-    app
-        Dash's own server.
-    registered
-        Package → files that pages may ask for.
+    ``app``: Dash's own server. ``registered``: package → files that pages may ask for.
     """
 
     app: ASGIApp
@@ -111,12 +106,7 @@ def compressed(package: str, file: str) -> bytes:
     """
     Read a file of an installed package, compressed.
 
-    Parameters
-    ----------
-    package
-        Name by which it is imported.
-    file
-        Path inside it.
+    ``package``: name by which it is imported. ``file``: path inside it.
     """
     return gzip.compress(pkgutil.get_data(package, file) or b"", _LEVEL)
 
@@ -198,14 +188,8 @@ def dashboard_app(
     """
     Make the dashboard.
 
-    Parameters
-    ----------
-    reader
-        Where pages read what is not in memory.
-    cache
-        What is held in memory.
-    states
-        Where campaigns stand.
+    ``reader``: where pages read what is not in memory. ``states``: where campaigns
+    stand.
     """
     sources = Sources(reader, cache, states)
     app = _Dash(
@@ -232,10 +216,7 @@ def find_page(address: str) -> tuple[Page, str] | None:
     """
     Return the page of an address, and the rest of it.
 
-    Parameters
-    ----------
-    address
-        Path, from the first slash.
+    ``address``: path, from the first slash.
     """
     path = address.rstrip("/") or "/"
     for page in PAGES:

@@ -38,14 +38,7 @@ def pair_counts(
     """
     Count pairs of elements among the candidates of a campaign.
 
-    Parameters
-    ----------
-    columns
-        All candidates.
-    campaign
-        Name; nothing belongs to none.
-    temperature
-        In K.
+    ``campaign``: name; nothing belongs to none. ``temperature`` in K.
     """
     chosen = columns.of_campaign(campaign)
     holds = (columns.amounts[chosen] > 0).astype(np.float32)
@@ -66,14 +59,7 @@ def pair_counts(
 
 
 def metals_only(counts: PairCounts) -> PairCounts:
-    """
-    Leave out what nearly every candidate holds: carriers and anions.
-
-    Parameters
-    ----------
-    counts
-        Counts of all elements.
-    """
+    """Leave out what nearly every candidate holds: carriers and anions."""
     kept = [
         number
         for number, symbol in enumerate(counts.elements)
@@ -96,19 +82,8 @@ def stable_counts(
     """
     Count the candidates on or below the hull at each temperature, and the certain ones.
 
-    Parameters
-    ----------
-    columns
-        All candidates.
-    campaign
-        Name; nothing belongs to none.
-    temperatures
-        In K.
-
-    Returns
-    -------
-    array
-        Two rows: stable, and of them certain.
+    ``campaign``: name; nothing belongs to none. ``temperatures`` in K. Returns: two
+    rows: stable, and of them certain.
     """
     found = [columns.stable(campaign, float(kelvin)) for kelvin in temperatures]
     return np.array(found, np.int64).T

@@ -17,17 +17,9 @@ def final_structures(
     """
     Read the relaxed cells of entries.
 
-    Parameters
-    ----------
-    reader
-        Where to read; the collection ``tasks`` is.
-    entry_ids
-        Ids of entries of candidates, which are uuids of jobs; at most a page.
-
-    Returns
-    -------
-    dict
-        Entry id → structure as a dictionary; an entry without one is missing.
+    ``reader``: where to read; the collection ``tasks`` is. ``entry_ids``: ids of
+    entries of candidates, which are uuids of jobs; at most a page. Returns: entry id →
+    structure as a dictionary; an entry without one is missing.
     """
     found = reader.find(
         "tasks",
@@ -81,14 +73,7 @@ class CandidateData:
         return found
 
     def of(self, campaign: str) -> CandidateData:
-        """
-        Leave what one campaign says and was made for it.
-
-        Parameters
-        ----------
-        campaign
-            Its name.
-        """
+        """Leave what one campaign says and was made for it."""
         mine = set(self.orderings.get(campaign, ()))
         methods = {
             one["entry_id"]: one["method"]
@@ -115,16 +100,7 @@ class CandidateData:
 
 
 def read_candidate(reader: BoundedReader, candidate_id: str) -> CandidateData:
-    """
-    Read what is stored of one candidate.
-
-    Parameters
-    ----------
-    reader
-        Where to read.
-    candidate_id
-        Key of the candidate.
-    """
+    """Read what is stored of one candidate."""
     mine = {"candidate_id": candidate_id}
     found = {
         name: reader.find(name, mine, limit=MOST_DOCUMENTS)

@@ -144,12 +144,7 @@ class Columns:
         """
         Count what is stable at a temperature, and what of it is certain.
 
-        Parameters
-        ----------
-        campaign
-            Name; nothing belongs to none.
-        temperature
-            In K.
+        ``campaign``: name; nothing belongs to none. ``temperature`` in K.
         """
         below = self.of_campaign(campaign) & (self.at(temperature) <= 0)
         return int(below.sum()), int((below & ~self.open(temperature)).sum())
@@ -164,12 +159,7 @@ class Columns:
         """
         Return the rows of a campaign, the most stable at a temperature first.
 
-        Parameters
-        ----------
-        campaign
-            Name; nothing belongs to none.
-        temperature
-            In K.
+        ``campaign``: name; nothing belongs to none. ``temperature`` in K.
         """
         key = (campaign or "", temperature)
         known = self._orders.get(key)
@@ -273,15 +263,8 @@ class LatestBuild:
         Numbers of two campaigns come from other orderings, options or engines, so
         they are never ranked, added or drawn together.
 
-        Parameters
-        ----------
-        campaign
-            The one that is asked for; that of the newest build if none.
-
-        Returns
-        -------
-        str or None
-            Its name; none if nothing was built.
+        ``campaign``: the one that is asked for; that of the newest build if none.
+        Returns: its name; none if nothing was built.
         """
         return campaign or next(iter(self.campaigns), None)
 
@@ -296,12 +279,7 @@ class LatestBuildCache:
     """
     What the latest build left, read again in the background after a new one.
 
-    Parameters
-    ----------
-    reader
-        Where to read.
-    clock
-        Seconds, for tests.
+    ``clock``: seconds, for tests.
     """
 
     def __init__(

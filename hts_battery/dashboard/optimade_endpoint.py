@@ -69,14 +69,8 @@ def optimade_app(
     """
     Make the application that answers below ``/v1``.
 
-    Parameters
-    ----------
-    reader
-        Where to read.
-    temperatures
-        Names of the temperatures of the summaries, like ``1473K``.
-    base_url
-        Address under which the application is reached.
+    ``temperatures``: names of the temperatures of the summaries, like ``1473K``.
+    ``base_url``: address under which the application is reached.
     """
     config = ServerConfig(
         debug=False,
@@ -184,12 +178,7 @@ class SummaryStructures(EntryCollection):
     """
     The lowest ordering of each summary as an OPTIMADE structure.
 
-    Parameters
-    ----------
-    reader
-        Where to read.
-    config
-        Configuration of the library's server.
+    ``config``: configuration of the library's server.
     """
 
     def __init__(self, reader: BoundedReader, config: ServerConfig) -> None:

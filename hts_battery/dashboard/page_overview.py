@@ -46,16 +46,8 @@ def side_by_side(
     """
     Compare campaigns by their counts; each leads to the page that shows it alone.
 
-    Parameters
-    ----------
-    latest
-        What is known.
-    temperature
-        In K.
-    states
-        Where campaigns stand now, by name; those that are not known are absent.
-    path
-        Address of the page.
+    ``latest``: what is known. ``temperature`` in K. ``states``: where campaigns stand
+    now, by name; those that are not known are absent. ``path``: address of the page.
     """
     return html.Div(
         [
@@ -81,18 +73,9 @@ def progress_table(
     """
     Show how far campaigns are and what of each is stable, a row each.
 
-    Parameters
-    ----------
-    latest
-        What is known.
-    shown
-        The campaigns.
-    temperature
-        In K.
-    states
-        Where campaigns stand now, by name; those that are not known are absent.
-    path
-        Address of the page to which the names lead; they lead nowhere if empty.
+    ``latest``: what is known. ``shown``: the campaigns. ``temperature`` in K.
+    ``states``: where campaigns stand now, by name; those that are not known are absent.
+    ``path``: address of the page to which the names lead; they lead nowhere if empty.
     """
     stable = f"stable at {temperature:g} K"
     rows = [
@@ -170,16 +153,9 @@ def overview(
     """
     Show counts, progress and the first of the ranking of one campaign.
 
-    Parameters
-    ----------
-    latest
-        What is known.
-    campaign
-        Name; none if nothing was built.
-    temperature
-        In K.
-    states
-        Where campaigns stand now, by name; those that are not known are absent.
+    ``latest``: what is known. ``campaign``: name; none if nothing was built.
+    ``temperature`` in K. ``states``: where campaigns stand now, by name; those that
+    are not known are absent.
     """
     if campaign is None:
         return [

@@ -216,16 +216,8 @@ def sorted_rows(
     """
     Sort ranked rows by columns of the table; equal ones stay in their order.
 
-    Parameters
-    ----------
-    columns
-        All candidates.
-    order
-        Rows by rank.
-    sorts
-        Columns of the table, the most important first.
-    temperature
-        In K.
+    ``order``: rows by rank. ``sorts``: columns of the table, the most important first.
+    ``temperature`` in K.
     """
     for one in reversed(sorts):
         keys = _keys(columns, order, one.colId, temperature)

@@ -76,23 +76,9 @@ def chosen(latest: LatestBuild, choice: str) -> str | None:
     """
     Return the one campaign that a page shows.
 
-    Parameters
-    ----------
-    latest
-        What is known.
-    choice
-        What the list of campaigns says.
-
-    Returns
-    -------
-    str or None
-        The choice; the campaign of the newest build if there is none such; none if
-        nothing was built.
-
-    Raises
-    ------
-    PreventUpdate
-        If several are asked for: a page shows one.
+    ``latest``: what is known. ``choice``: what the list of campaigns says. Returns: the
+    choice; the campaign of the newest build if there is none such; none if nothing was
+    built. Raises PreventUpdate if several are asked for: a page shows one.
     """
     if compares(latest, choice):
         raise PreventUpdate
@@ -132,18 +118,9 @@ def table(
     """
     Show a small table; wide ones scroll inside their frame.
 
-    Parameters
-    ----------
-    columns
-        Headings.
-    rows
-        Cells: text or components.
-    caption
-        What the table says.
-    numbers
-        Headings of columns that are set right.
-    row_headings
-        Whether the first cell names its row.
+    ``columns``: headings. ``rows``: cells: text or components. ``caption``: what the
+    table says. ``numbers``: headings of columns that are set right. ``row_headings``:
+    whether the first cell names its row.
     """
     right = {place for place, name in enumerate(columns) if name in numbers}
 
@@ -187,16 +164,9 @@ def figure(
     """
     Show a figure, with words for those who do not see it.
 
-    Parameters
-    ----------
-    name
-        Id of the figure.
-    words
-        What it shows; a callback may replace them under ``NAME-words``.
-    shown
-        The figure; a callback fills it in if none.
-    tall
-        Whether it needs more height than usual.
+    ``name``: id of the figure. ``words``: what it shows; a callback may replace them
+    under ``NAME-words``. ``shown``: the figure; a callback fills it in if none.
+    ``tall``: whether it needs more height than usual.
     """
     return html.Figure(
         [

@@ -38,10 +38,7 @@ def content_policy(script_hashes: Iterable[str] = ()) -> str:
     """
     Write the policy by which a browser loads nothing from elsewhere.
 
-    Parameters
-    ----------
-    script_hashes
-        Of the scripts inside the page.
+    ``script_hashes``: of the scripts inside the page.
     """
     scripts = " ".join(["'self'", *script_hashes])
     return (
@@ -63,21 +60,12 @@ class Protection:
     """
     The outermost application: refuses, and marks what goes out.
 
-    Parameters
-    ----------
-    app
-        What is protected.
-    hosts
-        Names by which the server may be addressed, without port; a page elsewhere
-        cannot reach it under a name of its own.
-    policy
-        Content-Security-Policy of every answer.
-    token
-        What every request must carry, as ``Authorization: Bearer`` or as the password
-        of any user; nothing is asked for if none.
-    checked_callback
-        Makes of the body of a POST what the dashboard would have sent; none if it
-        could not have.
+    ``app``: what is protected. ``hosts``: names by which the server may be addressed,
+    without port; a page elsewhere cannot reach it under a name of its own. ``policy``:
+    Content-Security-Policy of every answer. ``token``: what every request must carry,
+    as ``Authorization: Bearer`` or as the password of any user; nothing is asked for if
+    none. ``checked_callback``: makes of the body of a POST what the dashboard would
+    have sent; none if it could not have.
     """
 
     app: ASGIApp

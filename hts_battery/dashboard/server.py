@@ -41,15 +41,8 @@ def read_token(path: Path) -> str:
     """
     Read the token that requests must carry.
 
-    Parameters
-    ----------
-    path
-        A file that its owner alone can read; one line.
-
-    Raises
-    ------
-    ConfigurationError
-        If it cannot be read, others can read it, or it is too short to be a secret.
+    ``path``: a file that its owner alone can read; one line. Raises ConfigurationError
+    if it cannot be read, others can read it, or it is too short to be a secret.
     """
     try:
         mode = path.stat().st_mode
@@ -69,30 +62,12 @@ def read_token(path: Path) -> str:
 
 
 def serve(app: ASGIApp, options: ServerOptions) -> None:
-    """
-    Answer requests until the process is interrupted.
-
-    Parameters
-    ----------
-    app
-        The whole server.
-    options
-        Where it listens.
-    """
+    """Answer requests until the process is interrupted."""
     server_of(app, options).run()
 
 
 def server_of(app: ASGIApp, options: ServerOptions) -> uvicorn.Server:
-    """
-    Make the HTTP server; addresses that are asked for are not logged.
-
-    Parameters
-    ----------
-    app
-        The whole server.
-    options
-        Where it listens.
-    """
+    """Make the HTTP server; addresses that are asked for are not logged."""
     return uvicorn.Server(
         uvicorn.Config(
             app,
@@ -151,19 +126,9 @@ def create_server(
     """
     Make the whole server on an open database.
 
-    Parameters
-    ----------
-    database
-        Where to read; its user needs no right to write.
-    options
-        How the server is reached.
-    look
-        Says where every campaign stands; the pages themselves cannot read what that
-        is made from.
-
-    Returns
-    -------
-    ASGI application
+    ``database``: where to read; its user needs no right to write. ``options``: how the
+    server is reached. ``look``: says where every campaign stands; the pages themselves
+    cannot read what that is made from.
     """
     reader = BoundedReader(database)
     cache = LatestBuildCache(

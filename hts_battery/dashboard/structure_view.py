@@ -34,12 +34,8 @@ def structure_figure(structure: Mapping[str, Any], turn: float) -> go.Figure:
     Seen from far away (a parallel projection), drawn from back to front: it needs no
     graphics hardware, and a slider turns it.
 
-    Parameters
-    ----------
-    structure
-        pymatgen's dictionary of a structure.
-    turn
-        Angle about the upright axis, in degrees.
+    ``structure``: pymatgen's dictionary of a structure. ``turn``: angle about the
+    upright axis, in degrees.
     """
     cell = Structure.from_dict(dict(structure))
     view = _view(turn)

@@ -39,15 +39,8 @@ def check_filter(text: str) -> None:
     """
     Refuse a filter that is too long, too deep, or compares too much.
 
-    Parameters
-    ----------
-    text
-        A filter in OPTIMADE's language.
-
-    Raises
-    ------
-    QueryLimitError
-        Says which limit is exceeded.
+    ``text``: a filter in OPTIMADE's language. Raises QueryLimitError: says which limit
+    is exceeded.
 
     Examples
     --------
@@ -84,16 +77,7 @@ def table_row(
     """
     Write one candidate as a row of the table.
 
-    Parameters
-    ----------
-    columns
-        All candidates.
-    row
-        Which one.
-    rank
-        Its place among those that are shown.
-    temperature
-        In K.
+    ``rank``: its place among those that are shown. ``temperature`` in K.
     """
     doc = columns.rows[row]
     hot = doc["energy_above_hull"] - temperature * doc["entropy"]
@@ -141,32 +125,11 @@ def find_summaries(
     """
     Return a page of the ranking of the summaries that a filter matches.
 
-    Parameters
-    ----------
-    reader
-        Where to read.
-    columns
-        All summaries, for their order.
-    filter_text
-        In OPTIMADE's language; everything if none.
-    campaign
-        Name; nothing belongs to none.
-    temperature
-        In K, of the ranking.
-    rows
-        The page.
-
-    Returns
-    -------
-    tuple
-        Number of all matches, and the documents of the page in order.
-
-    Raises
-    ------
-    QueryError
-        If the filter cannot be read.
-    QueryLimitError
-        If it costs too much.
+    ``columns``: all summaries, for their order. ``filter_text``: in OPTIMADE's
+    language; everything if none. ``campaign``: name; nothing belongs to none.
+    ``temperature`` in K, of the ranking. Returns: number of all matches, and the
+    documents of the page in order. Raises QueryError if the filter cannot be read.
+    Raises QueryLimitError if it costs too much.
     """
     order = columns.ranking(campaign, temperature)
     if filter_text is not None and filter_text.strip():
@@ -190,16 +153,7 @@ def matching_rows(
     """
     Say of every row whether a filter matches it.
 
-    Parameters
-    ----------
-    reader
-        Where the filter is answered.
-    columns
-        The rows.
-    text
-        The filter.
-    campaign
-        Name; nothing belongs to none.
+    ``campaign``: name; nothing belongs to none.
     """
     check_filter(text)
     criteria = filter_criteria(text, temperatures=columns.stored)

@@ -35,19 +35,8 @@ def tell(
     killed in between tells it twice, never not at all. An address that cannot be
     reached is logged and not tried again for the same message.
 
-    Parameters
-    ----------
-    stores
-        Open stores.
-    reports
-        What the feeder saw.
-    urls
-        Addresses; without any, messages are only logged.
-
-    Returns
-    -------
-    list of Alert
-        What was told.
+    ``reports``: what the feeder saw. ``urls``: addresses; without any, messages are
+    only logged. Returns: what was told.
     """
     told: list[Alert] = []
     with translated_outages(stores.database.uri, "telling what happened"):
@@ -111,17 +100,8 @@ def alerts(
     budget, an end once for each number of candidates, a failed build once for each
     run.
 
-    Parameters
-    ----------
-    memory
-        What was told.
-    facts
-        How the campaign stands.
-
-    Returns
-    -------
-    tuple
-        The messages, and what to remember once they were sent.
+    ``memory``: what was told. ``facts``: how the campaign stands. Returns: the
+    messages, and what to remember once they were sent.
     """
     found: list[Alert] = []
     changed: dict[str, Any] = {}
@@ -232,14 +212,8 @@ def alert_facts(
     """
     Gather what the rules look at; None where the campaign was not submitted.
 
-    Parameters
-    ----------
-    dispatched
-        Backlog of the campaign.
-    node_hours
-        Node-hours spent, those of running launches included.
-    last_build
-        Manifest of the last run of the builders.
+    ``dispatched``: backlog of the campaign. ``node_hours``: node-hours spent, those of
+    running launches included. ``last_build``: manifest of the last run of the builders.
     """
     submission = dispatched.submission
     if submission is None:

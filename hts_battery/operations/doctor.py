@@ -24,16 +24,9 @@ class Examined:
     """
     What is examined.
 
-    Parameters
-    ----------
-    settings
-        The settings.
-    stores
-        Open stores; none where there is no database.
-    project
-        Folder with ``constraints.txt`` and ``launchpad_configs``, if there is one.
-    fix
-        Whether what is safe is put right.
+    ``stores``: open stores; none where there is no database. ``project``: folder with
+    ``constraints.txt`` and ``launchpad_configs``, if there is one. ``fix``: whether
+    what is safe is put right.
     """
 
     settings: HTSBatterySettings
@@ -106,10 +99,7 @@ def examine(examined: Examined) -> list[Finding]:
     """
     Run every check; one that fails is itself a finding.
 
-    Returns
-    -------
-    list[Finding]
-        At least one for each check: ``ok`` where nothing was found.
+    Returns: at least one for each check: ``ok`` where nothing was found.
     """
     findings: list[Finding] = []
     names = dict.fromkeys(name for name, _ in CHECKS)

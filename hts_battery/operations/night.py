@@ -84,23 +84,10 @@ def night(
     """
     Do what is done every night.
 
-    Parameters
-    ----------
-    stores
-        Open stores.
-    folder
-        Folder of the nights.
-    temperatures
-        In K, where a campaign names none.
-    now
-        When it began, UTC; the clock's if not given.
-
-    Raises
-    ------
-    BusyError
-        If another night, or another run of the builders, has not ended.
-    StoreError
-        If the folder cannot be written or the database is away.
+    ``folder``: folder of the nights. ``temperatures`` in K, where a campaign names
+    none. ``now``: when it began, UTC; the clock's if not given. Raises BusyError if
+    another night, or another run of the builders, has not ended. Raises StoreError if
+    the folder cannot be written or the database is away.
     """
     started = now or datetime.now(UTC)
     with exclusive(stores, LOCK, holder=f"the night of {started:%Y-%m-%d}"):
@@ -164,10 +151,7 @@ def last_night(folder: Path) -> NightReport | None:
     """
     Return the report of the last night that ended.
 
-    Raises
-    ------
-    StoreError
-        If its report is damaged; names the file.
+    Raises StoreError if its report is damaged; names the file.
     """
     reports = []
     for path in folder.glob(f"*/{REPORT}"):

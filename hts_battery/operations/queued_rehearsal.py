@@ -40,14 +40,8 @@ class Route:
     """
     The worker that computes.
 
-    Parameters
-    ----------
-    worker
-        Name of its folder.
-    templates
-        Folder of the workers.
-    jobs
-        Most jobs in its queue at once.
+    ``worker``: name of its folder. ``templates``: folder of the workers. ``jobs``: most
+    jobs in its queue at once.
     """
 
     worker: str
@@ -60,15 +54,9 @@ class Route:
         """
         Fill the worker's files for one database.
 
-        Parameters
-        ----------
-        folder
-            Folder of the run; files, outputs of offline jobs and the execution record
-            lie below it.
-        stores
-            The database.
-        variables
-            What jobs are to find in their environment.
+        ``folder``: folder of the run; files, outputs of offline jobs and the execution
+        record lie below it. ``stores``: the database. ``variables``: what jobs are to
+        find in their environment.
         """
         exports = [
             f"export {key}={shlex.quote(text)}" for key, text in variables.items()
@@ -100,27 +88,10 @@ def conduct_through_queue(  # noqa: PLR0913 - each is named by its caller
     """
     Submit a campaign, feed and launch until it is done, and build.
 
-    Parameters
-    ----------
-    campaign
-        The campaign.
-    stores
-        Open stores.
-    route
-        The worker that computes.
-    folder
-        Folder of the run, outside every repository; jobs run in ``launches``.
-    temperatures
-        In K, where the campaign names none.
-    variables
-        What jobs are to find in their environment.
-    progress
-        Told what happens.
-
-    Raises
-    ------
-    SubmissionError
-        If the launcher of the worker fails.
+    ``route``: the worker that computes. ``folder``: folder of the run, outside every
+    repository; jobs run in ``launches``. ``temperatures`` in K, where the campaign
+    names none. ``variables``: what jobs are to find in their environment. ``progress``:
+    told what happens. Raises SubmissionError if the launcher of the worker fails.
     """
     progress = progress or Progress()
     config = route.render(folder, stores, variables)

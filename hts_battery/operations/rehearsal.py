@@ -99,12 +99,8 @@ class Injection:
     """
     Which failures are shown on purpose.
 
-    Parameters
-    ----------
-    rates
-        Failure → share of all launches of candidates that show it, 0 to 1.
-    seed
-        Decides which launches.
+    ``rates``: failure → share of all launches of candidates that show it, 0 to 1.
+    ``seed``: decides which launches.
     """
 
     rates: Mapping[Fault, float] = field(default_factory=dict)
@@ -115,10 +111,8 @@ class Injection:
         """
         Read what the command line says, such as ``walltime=0.05``.
 
-        Raises
-        ------
-        ConfigurationError
-            If a failure is unknown or a rate is not between 0 and 1.
+        Raises ConfigurationError if a failure is unknown or a rate is not between 0 and
+        1.
 
         Examples
         --------
@@ -159,17 +153,8 @@ def rehearsed(campaign: Campaign, *, limit: int | None = None) -> Campaign:
 
     A gate stays in the flow and lets everything by, so that VASP's part is reached.
 
-    Parameters
-    ----------
-    campaign
-        The campaign.
-    limit
-        Largest number of candidates.
-
-    Raises
-    ------
-    ConfigurationError
-        If there is no stand-in for its engine.
+    ``limit``: largest number of candidates. Raises ConfigurationError if there is no
+    stand-in for its engine.
     """
     from hts_battery.flows.engines.registry import engine  # noqa: PLC0415 - jobflow takes a second
 
@@ -249,30 +234,11 @@ def rehearse(
     """
     Run a campaign with the stand-in, here or through a queue, and clean up.
 
-    Parameters
-    ----------
-    campaign
-        The campaign.
-    injection
-        Failures shown on purpose.
-    limit
-        Largest number of candidates.
-    keep
-        Whether database and folder stay.
-    route
-        Worker through whose queue it goes; without, everything runs in this process.
-    progress
-        Told what happens.
-
-    Returns
-    -------
-    RehearsalReport
-        What happened, and what the production run lacks here.
-
-    Raises
-    ------
-    ConfigurationError
-        If there is no stand-in for the campaign's engine.
+    ``injection``: failures shown on purpose. ``limit``: largest number of candidates.
+    ``keep``: whether database and folder stay. ``route``: worker through whose queue it
+    goes; without, everything runs in this process. ``progress``: told what happens.
+    Returns: what happened, and what the production run lacks here. Raises
+    ConfigurationError if there is no stand-in for the campaign's engine.
     """
     stand_in = rehearsed(campaign, limit=limit)
     injection = injection or Injection()
@@ -348,10 +314,7 @@ def failure_counts(tasks: Iterable[Mapping[str, Any]]) -> tuple[FailureCount, ..
     """
     Count failed attempts by class, and what the policy did with each.
 
-    Parameters
-    ----------
-    tasks
-        Task documents with a run record; every attempt of a calculation has one.
+    ``tasks``: task documents with a run record; every attempt of a calculation has one.
 
     Examples
     --------

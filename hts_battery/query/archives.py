@@ -27,11 +27,8 @@ def optimade_lines(
     """
     Yield the header, what our fields are, and one line per structure.
 
-    Parameters
-    ----------
-    rows
-        Flat rows (:func:`~hts_battery.query.tables.summary_rows`) with the structure
-        of the lowest ordering.
+    ``rows``: flat rows (:func:`~hts_battery.query.tables.summary_rows`) with the
+    structure of the lowest ordering.
     """
     yield json.dumps({"x-optimade": {"meta": {"api_version": _API_VERSION}}})
     listed = list(rows)
@@ -54,12 +51,7 @@ def optimade_entry(row: Mapping[str, Any], structure: Structure) -> dict[str, An
     """
     Write one structure as an OPTIMADE entry, with the row's columns as our fields.
 
-    Parameters
-    ----------
-    row
-        Flat row of a summary.
-    structure
-        Its relaxed structure.
+    ``row``: flat row of a summary. ``structure``: its relaxed structure.
     """
     # Half a second that most queries do not need.
     from optimade.adapters.structures import Structure as Adapter  # noqa: PLC0415
@@ -104,18 +96,9 @@ def archive_bytes(
     """
     Pack structures as ``structures/CAMPAIGN/CANDIDATE.cif`` or ``.poscar``.
 
-    Parameters
-    ----------
-    structures
-        Summaries with their structures.
-    file_format
-        ``cif`` or ``poscar``.
-    table
-        The summaries as CSV.
-    manifest
-        What the archive says of itself.
-    zipped
-        Whether it is a zip instead of a tar.gz.
+    ``structures``: summaries with their structures. ``file_format``: ``cif`` or
+    ``poscar``. ``table``: the summaries as CSV. ``manifest``: what the archive says of
+    itself. ``zipped``: whether it is a zip instead of a tar.gz.
     """
     members = _members(structures, file_format, table, manifest)
     buffer = io.BytesIO()
@@ -169,17 +152,8 @@ def read_members(content: bytes, names: Iterable[str]) -> dict[str, bytes]:
     """
     Read some members of an archive of either kind.
 
-    Parameters
-    ----------
-    content
-        The archive.
-    names
-        Members; one that is not there is left out.
-
-    Raises
-    ------
-    OSError, tarfile.TarError, zipfile.BadZipFile
-        If it is no archive.
+    ``content``: the archive. ``names``: members; one that is not there is left out.
+    Raises OSError, tarfile.TarError, zipfile.BadZipFile if it is no archive.
     """
     wanted = set(names)
     buffer = io.BytesIO(content)

@@ -120,18 +120,8 @@ def runs(stores: Stores, *, limit: int = 0) -> list[dict[str, Any]]:
     """
     Return the manifests of the runs of the builders, the latest first.
 
-    Parameters
-    ----------
-    stores
-        Open stores.
-    limit
-        Number of manifests; 0 is no limit.
-
-    Returns
-    -------
-    list of dict
-        Fields of :class:`~hts_battery.schemas.build.BuildManifest`, and the wall time
-        in ``seconds``.
+    ``limit``: number of manifests; 0 is no limit. Returns: fields of
+    :class:`~hts_battery.schemas.build.BuildManifest`, and the wall time in ``seconds``.
     """
     found = []
     for doc in stores.builds.query({}, sort={"run_id": -1}, limit=limit):
@@ -148,19 +138,8 @@ def differences(
     """
     Say what changed after a run, and why.
 
-    Parameters
-    ----------
-    stores
-        Open stores.
-    since
-        Id of a run; the one before the latest if not given.
-    campaign
-        Name of a campaign; all if not given.
-
-    Raises
-    ------
-    ConfigurationError
-        If there is no such run.
+    ``since``: id of a run; the one before the latest if not given. ``campaign``: name
+    of a campaign; all if not given. Raises ConfigurationError if there is no such run.
     """
     start = _run_before_latest(stores) if since is None else since
     if since is not None and stores.builds.query_one({"run_id": since}) is None:
@@ -203,20 +182,9 @@ def read_changes(
     """
     Join all changes after a build.
 
-    Parameters
-    ----------
-    reader
-        Where to read.
-    since
-        Id of a run; the one before the latest if not given; before all of them if
-        empty.
-    campaign
-        Name of a campaign; nothing belongs to none.
-
-    Returns
-    -------
-    Differences or None
-        Largest change first; none if there is no such build.
+    ``since``: id of a run; the one before the latest if not given; before all of them
+    if empty. ``campaign``: name of a campaign; nothing belongs to none. Returns:
+    largest change first; none if there is no such build.
     """
     start = _shown_since(reader, since)
     if start is None:
@@ -259,10 +227,7 @@ def fold_changes(sets: Iterable[Mapping[str, Any]]) -> list[Difference]:
     A change that a killed run had written down but not done is written down again by
     the next one; joined, the two are one.
 
-    Parameters
-    ----------
-    sets
-        Documents of the ``changes`` collection, in the order of their runs.
+    ``sets``: documents of the ``changes`` collection, in the order of their runs.
     """
     first: dict[Key, Mapping[str, Any]] = {}
     last: dict[Key, Mapping[str, Any]] = {}

@@ -72,18 +72,9 @@ class ColumnReader:
         """
         Return some fields of the summaries that fulfil a filter.
 
-        Parameters
-        ----------
-        criteria
-            A checked filter.
-        paths
-            Fields, dotted.
-
-        Returns
-        -------
-        list of dict or None
-            None where there are no columns for that: before a build, or of a field
-            that is not kept as one.
+        ``criteria``: a checked filter. ``paths``: fields, dotted. Returns: None where
+        there are no columns for that: before a build, or of a field that is not kept as
+        one.
         """
         wanted = without_keys(criteria)
         if wanted is None:
@@ -184,12 +175,8 @@ def in_order(rows: Sequence[Row], order: Mapping[str, int]) -> list[Row]:
     """
     Sort rows as a server does: what is unknown is the lowest.
 
-    Parameters
-    ----------
-    rows
-        With every path of the order.
-    order
-        Path → 1 or -1, the most important first.
+    ``rows``: with every path of the order. ``order``: path → 1 or -1, the most
+    important first.
 
     Examples
     --------

@@ -86,19 +86,9 @@ def compared(
     """
     Compare two campaigns or engines at a temperature.
 
-    Parameters
-    ----------
-    stores
-        Open stores.
-    first, second
-        Names of campaigns, or of engines: all campaigns of that engine.
-    temperature
-        In K; one that the builders used.
-
-    Raises
-    ------
-    QueryError
-        If a name is neither, or nothing was judged at the temperature.
+    ``first``, ``second``: names of campaigns, or of engines: all campaigns of that
+    engine. ``temperature`` in K; one that the builders used. Raises QueryError if a
+    name is neither, or nothing was judged at the temperature.
     """
     one, other = (_places(stores, name, temperature) for name in (first, second))
     common = {

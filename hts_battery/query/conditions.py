@@ -127,19 +127,9 @@ def comparison(field: QueryField, operator: str, value: object) -> Condition:
     """
     Compare a field with a value.
 
-    Parameters
-    ----------
-    field
-        A field that is no list.
-    operator
-        One of ``= != < <= > >=``.
-    value
-        Number or text.
-
-    Raises
-    ------
-    QueryError
-        If the field cannot be compared with that.
+    ``field``: a field that is no list. ``operator``: one of ``= != < <= > >=``.
+    ``value``: number or text. Raises QueryError if the field cannot be compared with
+    that.
     """
     if field.kind is Kind.LIST:
         raise QueryError(
@@ -181,10 +171,8 @@ def checked_value(field: QueryField, value: object) -> float | int | str | bool:
     """
     Return a value of the kind that a field holds.
 
-    Raises
-    ------
-    QueryError
-        If it is of another kind, not finite, or none of the field's choices.
+    Raises QueryError if it is of another kind, not finite, or none of the field's
+    choices.
     """
     if field.kind in (Kind.TEXT, Kind.LIST):
         return _checked_text(field, value)
@@ -228,19 +216,8 @@ def text_part(field: QueryField, place: str, value: object) -> Condition:
     """
     Look for a piece of text, taken literally.
 
-    Parameters
-    ----------
-    field
-        A text field.
-    place
-        ``STARTS``, ``CONTAINS`` or ``ENDS``.
-    value
-        The text.
-
-    Raises
-    ------
-    QueryError
-        If the field or the value is no text.
+    ``field``: a text field. ``place``: ``STARTS``, ``CONTAINS`` or ``ENDS``. Raises
+    QueryError if the field or the value is no text.
     """
     if field.kind is not Kind.TEXT:
         raise QueryError(f"{field.name} is not text: {place} cannot be asked of it")
@@ -258,19 +235,9 @@ def has(field: QueryField, how: str, values: Sequence[object]) -> Condition:
     """
     Say what a list holds.
 
-    Parameters
-    ----------
-    field
-        A field that is a list.
-    how
-        ``ALL``, ``ANY`` or ``ONLY``.
-    values
-        At least one value.
-
-    Raises
-    ------
-    QueryError
-        If the field is no list, or a value can stand in none.
+    ``field``: a field that is a list. ``how``: ``ALL``, ``ANY`` or ``ONLY``.
+    ``values``: at least one value. Raises QueryError if the field is no list, or a
+    value can stand in none.
     """
     if field.kind is not Kind.LIST:
         raise QueryError(f"{field.name} is no list: compare it with = instead of HAS")

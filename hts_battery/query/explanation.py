@@ -43,24 +43,12 @@ def explanation(
     """
     Say how each E_hull of a candidate was made.
 
-    Parameters
-    ----------
-    stores
-        Open stores.
-    candidate_id
-        Key of the candidate.
-    campaign
-        Name of a campaign; all that screened it if not given.
-
-    Returns
-    -------
-    list[dict]
-        One per campaign: ``terms`` (one per temperature; energy_above_hull is
-        energy_per_atom - hull_energy + entropy_term + competition_term, eV/atom),
-        ``entropy`` (each sublattice's), ``decomposition``, ``corrections`` (eV per
-        cell), ``orderings``, ``uncertainty``, ``references``, ``rank``, and which
-        ``mixing`` is counted with the names of ``other_mixings``, whose numbers stand
-        in the terms.
+    ``campaign``: name of a campaign; all that screened it if not given. Returns: one
+    per campaign: ``terms`` (one per temperature; energy_above_hull is energy_per_atom -
+    hull_energy + entropy_term + competition_term, eV/atom), ``entropy`` (each
+    sublattice's), ``decomposition``, ``corrections`` (eV per cell), ``orderings``,
+    ``uncertainty``, ``references``, ``rank``, and which ``mixing`` is counted with the
+    names of ``other_mixings``, whose numbers stand in the terms.
     """
     criteria: dict[str, Any] = {"candidate_id": candidate_id}
     groups: dict[str, list[dict[str, Any]]] = {}

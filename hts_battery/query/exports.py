@@ -102,10 +102,7 @@ def printed(content: Content, file_format: ExportFormat) -> str:
     """
     Write what is exported as text.
 
-    Raises
-    ------
-    ConfigurationError
-        If the format is binary, or needs a manifest beside it.
+    Raises ConfigurationError if the format is binary, or needs a manifest beside it.
     """
     if file_format is ExportFormat.CSV:
         return rows_csv(content.rows, columns_of(content.rows))
@@ -125,21 +122,9 @@ def write_export(
     A reader never sees half of a file. The manifest beside a file is written last:
     without it, or with that of an older file, the file does not verify.
 
-    Parameters
-    ----------
-    content
-        What is exported.
-    path
-        The file; an archive is a zip if its name ends so, tar.gz otherwise.
-    file_format
-        Format of the file.
-    manifest
-        What it says of itself.
-
-    Raises
-    ------
-    QueryError
-        If the folder cannot be written.
+    ``content``: what is exported. ``path``: the file; an archive is a zip if its name
+    ends so, tar.gz otherwise. ``file_format``: format of the file. ``manifest``: what
+    it says of itself. Raises QueryError if the folder cannot be written.
     """
     beside = manifest_path(path)
     inside = file_format is ExportFormat.PARQUET or file_format.is_archive

@@ -50,16 +50,9 @@ def ranking_figure(
     A bar is one standard uncertainty, a stroke the mean of the random orderings; the
     circle of an open label is hollow; behind ≈ stands what was calculated instead.
 
-    Parameters
-    ----------
-    summaries
-        Documents of the ``summary`` collection; the most stable 40 are drawn.
-    temperature
-        In K; one that the builders used.
-    title
-        Title of the figure.
-    path
-        Picture file to write; the suffix decides its format.
+    ``summaries``: documents of the ``summary`` collection; the most stable 40 are
+    drawn. ``temperature`` in K; one that the builders used. ``title``: title of the
+    figure. ``path``: picture file to write; the suffix decides its format.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - slow
     from matplotlib.figure import Figure  # noqa: PLC0415 - likewise

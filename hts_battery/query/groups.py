@@ -53,16 +53,10 @@ def grouped(
     """
     Group summaries, the largest group first.
 
-    Parameters
-    ----------
-    summaries
-        Documents with the fields of :data:`NEEDED`, and ``energy_above_hull_at`` and
-        ``open_at`` at the temperature.
-    by
-        What is shared.
-    key
-        Temperature like ``1473K`` at which stability counts; summaries without it
-        are left out, and those whose cell counts under another candidate.
+    ``summaries``: documents with the fields of :data:`NEEDED`, and
+    ``energy_above_hull_at`` and ``open_at`` at the temperature. ``by``: what is shared.
+    ``key``: temperature like ``1473K`` at which stability counts; summaries without it
+    are left out, and those whose cell counts under another candidate.
     """
     members: dict[str, list[tuple[float, str, bool]]] = defaultdict(list)
     for doc in summaries:

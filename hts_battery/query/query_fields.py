@@ -227,17 +227,9 @@ def query_field(
     """
     Find a field by its name, an alias or a name with the provider's prefix.
 
-    Parameters
-    ----------
-    name
-        For example ``e_hull``, ``e_hull_1473``, ``nelements`` or ``_hts_t_mix``.
-    temperatures
-        Stored temperatures in K; another one is then an error.
-
-    Raises
-    ------
-    QueryError
-        If there is no such field; the message names the nearest ones.
+    ``name``: for example ``e_hull``, ``e_hull_1473``, ``nelements`` or ``_hts_t_mix``.
+    ``temperatures``: stored temperatures in K; another one is then an error. Raises
+    QueryError if there is no such field; the message names the nearest ones.
 
     Examples
     --------

@@ -31,16 +31,8 @@ def ranked(
     """
     Yield the candidates of a campaign by rising E_hull, block by block.
 
-    Parameters
-    ----------
-    stores
-        Open stores.
-    campaign
-        Name of the campaign.
-    temperature
-        In K; nothing is yielded for one at which nothing was judged.
-    first
-        Rank to begin with.
+    ``temperature`` in K; nothing is yielded for one at which nothing was judged.
+    ``first``: rank to begin with.
     """
     start = (first - 1) // BLOCK_SIZE * BLOCK_SIZE + 1
     while block := _block(stores, campaign, temperature, start):
@@ -78,23 +70,8 @@ def place_of(
     """
     Return the rank of a candidate.
 
-    Parameters
-    ----------
-    stores
-        Open stores.
-    campaign
-        Name of the campaign.
-    temperature
-        In K.
-    candidate_id
-        Key of the candidate.
-    energy
-        Its E_hull at the temperature, eV/atom, by which its block is found.
-
-    Returns
-    -------
-    int or None
-        None where the ranking does not hold it.
+    ``temperature`` in K. ``energy``: its E_hull at the temperature, eV/atom, by which
+    its block is found. Returns: None where the ranking does not hold it.
     """
     scope = {"campaign": campaign, "temperature": temperature}
     for block in stores.rankings.query(

@@ -72,17 +72,8 @@ class Statistics:
         """
         Return how many summaries fulfil a condition.
 
-        Parameters
-        ----------
-        path
-            Field of a summary.
-        value
-            What it is compared with, as in a MongoDB filter.
-
-        Returns
-        -------
-        float or None
-            None where nothing was counted that tells.
+        ``path``: field of a summary. ``value``: what it is compared with, as in a
+        MongoDB filter. Returns: None where nothing was counted that tells.
         """
         if not self._aggregates:
             return None
@@ -169,12 +160,9 @@ def planned(criteria: Criteria, statistics: Statistics | None = None) -> Plan:
     The embedded server uses an index only where one covers the whole of a filter, and
     scans otherwise. A MongoDB server joins the two steps again and chooses itself.
 
-    Parameters
-    ----------
-    criteria
-        A flat filter, as :func:`~hts_battery.query.filters.filter_criteria` makes it.
-    statistics
-        What the last build counted; without, a fixed order decides.
+    ``criteria``: a flat filter, as :func:`~hts_battery.query.filters.filter_criteria`
+    makes it. ``statistics``: what the last build counted; without, a fixed order
+    decides.
 
     Examples
     --------
@@ -401,10 +389,7 @@ def _bound_of_ranking(
     """
     Say whether a kept ranking answers: rising E_hull, no other condition.
 
-    Returns
-    -------
-    tuple or None
-        Path of the energy, and a test of a place where there is an upper bound.
+    Returns: path of the energy, and a test of a place where there is an upper bound.
     """
     path = next(iter(order), "")
     kept = path == COLD or path.startswith(ENERGY_AT)

@@ -31,10 +31,7 @@ def without_keys(criteria: Criteria) -> Criteria | None:
     """
     Say of the elements what a filter says of their indexed keys.
 
-    Returns
-    -------
-    dict or None
-        None where a condition on the keys says more than that.
+    Returns: None where a condition on the keys says more than that.
 
     Examples
     --------
@@ -97,14 +94,8 @@ def matching(
     """
     Return the rows that fulfil a filter, in their order.
 
-    Parameters
-    ----------
-    criteria
-        A checked filter; a path of it that is a map's holds null where it is missing.
-    columns
-        Path → value of every row.
-    rows
-        Those that are tested.
+    ``criteria``: a checked filter; a path of it that is a map's holds null where it is
+    missing. ``columns``: path → value of every row. ``rows``: those that are tested.
     """
     left = list(rows)
     for path, value in criteria.items():

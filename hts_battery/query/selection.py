@@ -44,22 +44,10 @@ def mongo_criteria(raw: str | Mapping[str, Any]) -> Criteria:
     """
     Check a MongoDB filter on summaries.
 
-    Parameters
-    ----------
-    raw
-        JSON text, or what it holds.
-
-    Returns
-    -------
-    dict
-        The same filter.
-
-    Raises
-    ------
-    QueryError
-        If it is no JSON object, too long or deep, names an unknown field, or uses an
-        operator that is not in :data:`OPERATORS` (``$where``, ``$expr``, ``$function``
-        and ``$text`` are not), or a pattern that is more than literal text.
+    ``raw``: JSON text, or what it holds. Returns: the same filter. Raises QueryError if
+    it is no JSON object, too long or deep, names an unknown field, or uses an operator
+    that is not in :data:`OPERATORS` (``$where``, ``$expr``, ``$function`` and ``$text``
+    are not), or a pattern that is more than literal text.
 
     Examples
     --------
@@ -216,18 +204,10 @@ def criteria_of(
     """
     Read a filter of either language.
 
-    Parameters
-    ----------
-    asked
-        Text in OPTIMADE's language, a MongoDB filter, or nothing.
-    temperatures
-        Stored temperatures in K, as for
-        :func:`~hts_battery.query.filters.filter_criteria`.
-
-    Raises
-    ------
-    QueryError
-        If it is refused.
+    ``asked``: text in OPTIMADE's language, a MongoDB filter, or nothing.
+    ``temperatures``: stored temperatures in K, as for
+    :func:`~hts_battery.query.filters.filter_criteria`. Raises QueryError if it is
+    refused.
     """
     if asked is None:
         return {}
@@ -247,10 +227,7 @@ def fields_of(
     """
     Find the fields of a list of names.
 
-    Raises
-    ------
-    QueryError
-        If one is unknown, or there are too many.
+    Raises QueryError if one is unknown, or there are too many.
 
     Examples
     --------
@@ -266,10 +243,7 @@ def default_fields(temperatures: Iterable[float]) -> tuple[str, ...]:
     """
     Name the fields of a table for which none are asked for.
 
-    Parameters
-    ----------
-    temperatures
-        Stored temperatures in K.
+    ``temperatures``: stored temperatures in K.
 
     Examples
     --------
@@ -294,10 +268,7 @@ def order_of(
 
     The key of the candidate comes last, so that an order is complete.
 
-    Raises
-    ------
-    QueryError
-        If a field is unknown, or a list, which has no order.
+    Raises QueryError if a field is unknown, or a list, which has no order.
 
     Examples
     --------

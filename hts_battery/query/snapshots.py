@@ -56,25 +56,12 @@ def exported(
     """
     Read what is to be exported.
 
-    Parameters
-    ----------
-    stores
-        Open stores.
-    criteria
-        Filter of either language; all if not given.
-    file_format
-        Format of the file.
-    asked
-        Filter as it was written, order and number; order and number are obeyed.
-    fields
-        Names of the columns; all columns of a table of summaries if none. Campaign
-        and engine stand before them where there are several of either, and formats
-        with structures have campaign and key of the candidate in any case.
-
-    Returns
-    -------
-    tuple
-        The content, and a function that writes it to a file and returns the manifest.
+    ``criteria``: filter of either language; all if not given. ``file_format``: format
+    of the file. ``asked``: filter as it was written, order and number; order and number
+    are obeyed. ``fields``: names of the columns; all columns of a table of summaries if
+    none. Campaign and engine stand before them where there are several of either, and
+    formats with structures have campaign and key of the candidate in any case. Returns:
+    the content, and a function that writes it to a file and returns the manifest.
     """
     screening = ScreeningDatabase(stores)
     asked = asked or Asked(None if criteria is None else str(criteria))
@@ -137,12 +124,7 @@ def rows_digest(rows: Rows, columns: Sequence[str]) -> str:
     """
     Digest rows as text, the same whatever format they were read from.
 
-    Parameters
-    ----------
-    rows
-        Flat rows.
-    columns
-        Names of the columns, in order.
+    ``rows``: flat rows. ``columns``: names of the columns, in order.
 
     Examples
     --------
@@ -180,19 +162,9 @@ def manifest_of(
     """
     Describe rows that are about to be exported.
 
-    Parameters
-    ----------
-    stores
-        Open stores.
-    rows
-        What is exported.
-    file_format
-        Format of the file.
-    asked
-        How the rows were chosen.
-    summaries
-        The documents they were made from: calculators, hulls and campaigns are
-        counted in them.
+    ``rows``: what is exported. ``file_format``: format of the file. ``asked``: how the
+    rows were chosen. ``summaries``: the documents they were made from: calculators,
+    hulls and campaigns are counted in them.
     """
     runs = stores.builds.query({"state": "finished"}, sort={"run_id": -1}, limit=1)
     run: Mapping[str, Any] = next(iter(runs), {})
@@ -232,15 +204,8 @@ def read_snapshot(path: Path) -> Snapshot:
     """
     Read an export again and compare it with its digest.
 
-    Parameters
-    ----------
-    path
-        The file; its manifest is inside, or beside it.
-
-    Raises
-    ------
-    QueryError
-        If file or manifest cannot be read.
+    ``path``: the file; its manifest is inside, or beside it. Raises QueryError if file
+    or manifest cannot be read.
     """
     try:
         manifest, rows = _read(path)

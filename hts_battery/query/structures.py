@@ -24,17 +24,8 @@ def structures(
     """
     Yield the relaxed structure of the lowest ordering of each summary.
 
-    Parameters
-    ----------
-    stores
-        Open stores.
-    summaries
-        Documents of the ``summary`` collection.
-
-    Raises
-    ------
-    QueryError
-        If the calculation of one is gone.
+    ``summaries``: documents of the ``summary`` collection. Raises QueryError if the
+    calculation of one is gone.
     """
     from pymatgen.core import Structure  # noqa: PLC0415 - most queries need none
 
@@ -76,17 +67,8 @@ def computed_entry(
     """
     Return the lowest ordering as pymatgen's entry, every correction by name.
 
-    Parameters
-    ----------
-    stores
-        Open stores.
-    summary
-        Document of the ``summary`` collection.
-
-    Raises
-    ------
-    QueryError
-        If entry or calculation are gone.
+    ``summary``: document of the ``summary`` collection. Raises QueryError if entry or
+    calculation are gone.
     """
     from pymatgen.entries.computed_entries import (  # noqa: PLC0415 - as above
         ComputedStructureEntry,

@@ -76,12 +76,8 @@ def stable_counts(summaries: Iterable[Mapping[str, Any]], key: str) -> tuple[int
     """
     Count what is stable at a temperature, and what of it is certain.
 
-    Parameters
-    ----------
-    summaries
-        Documents of the ``summary`` collection; a shared cell counts once.
-    key
-        Temperature like ``1473K``.
+    ``summaries``: documents of the ``summary`` collection; a shared cell counts once.
+    ``key``: temperature like ``1473K``.
     """
     is_open = [
         bool(doc["open_at"].get(key))
@@ -95,10 +91,7 @@ def mixing_notes(summaries: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     """
     Say which mixing is counted and which is the other, one line for each pair.
 
-    Parameters
-    ----------
-    summaries
-        Documents of the ``summary`` collection.
+    ``summaries``: documents of the ``summary`` collection.
     """
     pairs = dict.fromkeys((doc["mixing"], doc["other_mixing"]) for doc in summaries)
     for counted, other in pairs:
@@ -109,22 +102,15 @@ def summary_rows(summaries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]
     """
     Flatten summaries into rows of plain values.
 
-    Parameters
-    ----------
-    summaries
-        Documents of the ``summary`` collection.
-
-    Returns
-    -------
-    list[dict]
-        One row each. ``energy_above_hull``, ``energy_above_hull_<T>K`` (lowest
-        ordering), ``energy_above_hull_upper_<T>K`` (mean of random orderings),
-        ``energy_above_hull_other_<T>K`` (with ``other_mixing``), ``uncertainty``,
-        ``ordering_spread`` and how much E_hull may fall (``hull_depth_risk``,
-        ``hull_depth_risk_reported``) in eV/atom, ``entropy`` in eV/K per atom,
-        ``entropy_<sublattice>`` in eV/K per formula unit, ``mixing_temperature`` in K,
-        ``deviation`` (of ``calculated_formula``, to which all numbers belong) in atoms
-        per formula unit.
+    ``summaries``: documents of the ``summary`` collection. Returns: one row each.
+    ``energy_above_hull``, ``energy_above_hull_<T>K`` (lowest ordering),
+    ``energy_above_hull_upper_<T>K`` (mean of random orderings),
+    ``energy_above_hull_other_<T>K`` (with ``other_mixing``), ``uncertainty``,
+    ``ordering_spread`` and how much E_hull may fall (``hull_depth_risk``,
+    ``hull_depth_risk_reported``) in eV/atom, ``entropy`` in eV/K per atom,
+    ``entropy_<sublattice>`` in eV/K per formula unit, ``mixing_temperature`` in K,
+    ``deviation`` (of ``calculated_formula``, to which all numbers belong) in atoms per
+    formula unit.
     """
     rows = []
     for doc in summaries:
