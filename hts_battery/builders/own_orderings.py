@@ -79,7 +79,7 @@ def campaign_entries(
     is_wanted: Callable[[str], bool],
 ) -> dict[str, list[Entry]]:
     """
-    Read the usable entries from which each member of a campaign is judged.
+    Read the usable entries from which each member of a campaign is assessed.
 
     ``spec``: the campaign: its settings, numbers of orderings and whether it pools.
     ``stores``: members and entries. ``fields``: what is read of an entry;

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from hts_battery.builders.digests import CODE_VERSION
-from hts_battery.schemas.build import Change, Judgement, ThermoRecord
+from hts_battery.schemas.build import Change, StabilityNumbers, ThermoRecord
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -70,12 +70,14 @@ def hull_news(
     return HullNews(gone, now.keys() - before.keys(), recorrected)
 
 
-def judgement(result: ThermoDoc | Mapping[str, Any]) -> Judgement:
+def stability_numbers(result: ThermoDoc | Mapping[str, Any]) -> StabilityNumbers:
     """Take the numbers that may change out of a stability, stored or new."""
-    names = Judgement.model_fields
+    names = StabilityNumbers.model_fields
     if isinstance(result, dict):
-        return Judgement(**{name: result[name] for name in names if name in result})
-    return Judgement(**{name: getattr(result, name) for name in names})
+        return StabilityNumbers(
+            **{name: result[name] for name in names if name in result}
+        )
+    return StabilityNumbers(**{name: getattr(result, name) for name in names})
 
 
 def reasons(
@@ -89,9 +91,9 @@ def reasons(
     """
     Say why a record is another than the one before.
 
-    ``old``: the stored record; None if there was none. ``orderings``: what it is judged
-    from now. ``phases``: ids in the decomposition now. ``options_digest``: digest of
-    the options now. ``news``: difference between the hull of the old record and that of
+    ``old``: the stored record; None if there was none. ``orderings``: what it is
+    made from now. ``phases``: ids in the decomposition now. ``options_digest``: digest
+    of the options now. ``news``: difference between the hull of the old record and that of
     now; None if they are the same hull or the old one is not known.
     """
     if old is None:
@@ -167,8 +169,8 @@ def change_of(
     ``old``: the stored record; None if there was none. ``record``: the record now; None
     if it is removed. ``why``: reasons, as words.
     """
-    before = judgement(old["result"]) if old and old["result"] else None
-    after = judgement(record.result) if record and record.result else None
+    before = stability_numbers(old["result"]) if old and old["result"] else None
+    after = stability_numbers(record.result) if record and record.result else None
     place = record or old
     result = (record and record.result) or (old and old["result"])
     if isinstance(place, ThermoRecord):

@@ -95,7 +95,7 @@ class ReferenceHull:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CandidateStability:
     """What became of one candidate."""
 
     candidate_id: str
@@ -151,7 +151,7 @@ def energy_scheme(energy: Mapping[str, Any], calculator: str) -> str:
     return " / ".join(part for part in parts if part)
 
 
-def judge(  # noqa: PLR0913 - whatever decides an answer, by name
+def candidate_stabilities(  # noqa: PLR0913 - whatever decides an answer, by name
     inputs: Sequence[Mapping[str, Any]],
     hulls: Mapping[str, ReferenceHull],
     *,
@@ -160,9 +160,9 @@ def judge(  # noqa: PLR0913 - whatever decides an answer, by name
     stability: StabilityOptions,
     engine_error: CalculatorError,
     others: Mapping[str, Sequence[OtherCandidate]] | None = None,
-) -> list[Outcome]:
+) -> list[CandidateStability]:
     """
-    Judge a batch of candidates, one call for all that share a hull.
+    Assess a batch of candidates, one call for all that share a hull.
 
     ``inputs``: for each a ``candidate`` document and its ``entries``. ``hulls``: scheme
     → hull. ``temperatures`` in K. ``entropy``, ``stability``: options of the campaign.
@@ -170,7 +170,7 @@ def judge(  # noqa: PLR0913 - whatever decides an answer, by name
     candidates, where the options let them take part. Returns: one per input, in order;
     a failure is an outcome.
     """
-    outcomes: dict[int, Outcome] = {}
+    outcomes: dict[int, CandidateStability] = {}
     groups: dict[str, dict[int, _Prepared]] = defaultdict(dict)
     for number, item in enumerate(inputs):
         try:
@@ -181,7 +181,7 @@ def judge(  # noqa: PLR0913 - whatever decides an answer, by name
                 rule=stability.left_out_references,
             )
         except (HTSBatteryError, ValueError) as err:
-            outcomes[number] = Outcome(
+            outcomes[number] = CandidateStability(
                 item["candidate"]["candidate_id"],
                 error=str(err),
                 hull_version=_only_version(hulls),
@@ -205,7 +205,7 @@ def judge(  # noqa: PLR0913 - whatever decides an answer, by name
         )
         for (number, ready), result in zip(members.items(), found, strict=True):
             failed = isinstance(result, HTSBatteryError)
-            outcomes[number] = Outcome(
+            outcomes[number] = CandidateStability(
                 ready.energy.candidate_id,
                 orderings=ready.orderings,
                 flags=ready.flags,
@@ -226,8 +226,8 @@ def other_candidates(
     """
     Make competing phases of all candidates, grouped by the scheme of their energy.
 
-    Parameters are those of :func:`judge`; a candidate that cannot be judged does not
-    compete.
+    Parameters are those of :func:`candidate_stabilities`; a candidate that cannot be
+    assessed does not compete.
     """
     groups: dict[str, list[OtherCandidate]] = defaultdict(list)
     for item in inputs:

@@ -134,7 +134,7 @@ class SummaryBuilder(ScreeningBuilder):
     campaign
         Name of the campaign.
     temperatures
-        In K: those at which a candidate must have been judged.
+        In K: those at which a candidate must have been assessed.
     batch_size, shard, retry_failed, run_id
         As in :class:`~hts_battery.builders.screening_builder.Options`.
     """
@@ -189,7 +189,7 @@ class SummaryBuilder(ScreeningBuilder):
                 digests[name] = digest
             else:
                 unmade[why] += 1
-        self._tell_unmade(unmade)
+        self._warn_unmade(unmade)
         outdated = [name for name in digests if known.get(name) != digests[name]]
         self.unchanged = len(digests) - len(outdated)
         for names in self.batches(outdated):
@@ -210,12 +210,12 @@ class SummaryBuilder(ScreeningBuilder):
                 ]
             }
 
-    def _tell_unmade(self, unmade: Counter[str]) -> None:
+    def _warn_unmade(self, unmade: Counter[str]) -> None:
         self.unmade = unmade.total()
         for why, number in unmade.most_common():
             logger.warning(
                 "%d candidates of %s have no summary of all temperatures: %s; "
-                "`hts build all` judges them again",
+                "`hts build all` assesses them again",
                 number,
                 self.campaign,
                 why,
@@ -228,17 +228,19 @@ class SummaryBuilder(ScreeningBuilder):
         Returns: candidate → its records, of this worker's; and candidate → the one
         under which its calculated cell is ranked, where that is another.
         """
-        records, judged = [], {}
+        records, deviations = [], {}
         for record in self.thermo.query(self.scope, properties=list(RECORD_FIELDS)):
             if record["state"] == "successful":
-                judged[record["candidate_id"]] = record["deviation"]
+                deviations[record["candidate_id"]] = record["deviation"]
             if self.mine(record["candidate_id"]):
                 records.append(record)
-        return grouped_records(records), self._shared_cells(judged)
+        return grouped_records(records), self._shared_cells(deviations)
 
-    def _shared_cells(self, judged: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    def _shared_cells(
+        self, deviations: Mapping[str, Mapping[str, str]]
+    ) -> dict[str, str]:
         """Look for candidates whose calculated cell holds what another one's does."""
-        far = {name: deviation for name, deviation in judged.items() if deviation}
+        far = {name: deviation for name, deviation in deviations.items() if deviation}
         if not far:
             return {}
         held: dict[str, str] = {}
@@ -251,9 +253,9 @@ class SummaryBuilder(ScreeningBuilder):
         ):
             name = doc["candidate_id"]
             cell = held[name] = cell_of(doc, far[name])
-            if cell in judged and cell not in far:
+            if cell in deviations and cell not in far:
                 held[cell] = cell
-        return same_cells(held, judged)
+        return same_cells(held, deviations)
 
     def process_item(self, item: dict[str, Any]) -> dict[str, Any]:
         """Return the summaries of one batch."""
@@ -293,27 +295,27 @@ def why_unmade(records: Records, temperatures: Sequence[float]) -> str | None:
     Say why the stabilities of a candidate cannot be one summary; None where they can.
 
     ``records``: temperature in K → digest of the inputs and version of the hull.
-    ``temperatures`` in K, at which it must have been judged.
+    ``temperatures`` in K, at which it must have been assessed.
 
     Examples
     --------
     >>> why_unmade({0.0: ("i", "h")}, [0.0, 1000.0])
-    'not judged at 1000 K'
+    'not assessed at 1000 K'
     >>> why_unmade({0.0: ("i", "h"), 1000.0: ("i", "g")}, [0.0, 1000.0])
-    'judged on different hulls: h at 0 K, g at 1000 K'
+    'assessed on different hulls: h at 0 K, g at 1000 K'
     """
     missing = sorted(set(temperatures) - set(records))
     if missing:
-        return f"not judged at {', '.join(f'{kelvin:g}' for kelvin in missing)} K"
+        return f"not assessed at {', '.join(f'{kelvin:g}' for kelvin in missing)} K"
     surplus = sorted(set(records) - set(temperatures))
     if surplus:
         said = ", ".join(f"{kelvin:g}" for kelvin in surplus)
-        return f"still judged at {said} K, which the campaign does not ask for"
+        return f"still assessed at {said} K, which the campaign does not ask for"
     if len({version for _, version in records.values()}) > 1:
         said = ", ".join(f"{records[k][1]} at {k:g} K" for k in sorted(records))
-        return f"judged on different hulls: {said}"
+        return f"assessed on different hulls: {said}"
     if len(set(records.values())) > 1:
-        return "judged from different inputs at different temperatures"
+        return "assessed from different inputs at different temperatures"
     return None
 
 
@@ -331,15 +333,15 @@ def candidate_summary(
     of the inputs. ``same_cell_as``: candidate under which the same calculated cell is
     ranked; none if under this. Raises ValueError if no record is successful.
     """
-    judged = {
+    results = {
         temperature_key(record.temperature): record.result
         for record in records
         if record.result is not None
     }
-    if not judged:
+    if not results:
         raise ValueError(f"{candidate.candidate_id} has no successful record")
     record = records[0]
-    first = next(iter(judged.values()))
+    first = next(iter(results.values()))
     estimates = first.orderings
     roles = _roles(candidate)
     return SummaryDoc(
@@ -363,18 +365,18 @@ def candidate_summary(
         energy_per_atom=first.energy_per_atom,
         energy_above_hull=first.energy_above_hull_0k,
         energy_above_hull_at={
-            key: result.energy_above_hull for key, result in judged.items()
+            key: result.energy_above_hull for key, result in results.items()
         },
         energy_above_hull_upper_at={
             key: result.energy_above_hull_random
-            for key, result in judged.items()
+            for key, result in results.items()
             if result.energy_above_hull_random is not None
         },
-        label_at={key: result.label for key, result in judged.items()},
-        open_at={key: result.open for key, result in judged.items()},
+        label_at={key: result.label for key, result in results.items()},
+        open_at={key: result.open for key, result in results.items()},
         probability_stable_at={
             key: result.probability_stable
-            for key, result in judged.items()
+            for key, result in results.items()
             if result.probability_stable is not None
         },
         uncertainty=first.uncertainty,
@@ -383,7 +385,7 @@ def candidate_summary(
         other_mixing=_other_mixing(first),
         energy_above_hull_other_at={
             key: result.other_mixings[0].energy_above_hull
-            for key, result in judged.items()
+            for key, result in results.items()
             if result.other_mixings
         },
         entropy=first.entropy,

@@ -11,8 +11,8 @@ from hts_battery.builders.reasons import (
     REMOVED,
     HullNews,
     change_of,
-    judgement,
     reasons,
+    stability_numbers,
 )
 from hts_battery.builders.reference_hulls import (
     ANSWER_FIELDS,
@@ -31,9 +31,9 @@ from hts_battery.builders.screening_builder import (
 )
 from hts_battery.builders.stability import (
     ENTRY_FIELDS,
-    Outcome,
+    CandidateStability,
     ReferenceHull,
-    judge,
+    candidate_stabilities,
     other_candidates,
 )
 from hts_battery.connections.database.content_digests import (
@@ -42,7 +42,7 @@ from hts_battery.connections.database.content_digests import (
 )
 from hts_battery.schemas.build import (
     ChangeSet,
-    PreviousJudgement,
+    PreviousStability,
     ThermoRecord,
 )
 from hts_battery.schemas.campaign import CampaignSpec
@@ -69,11 +69,11 @@ _OLD_FIELDS = (
 
 class ThermoBuilder(ScreeningBuilder):
     """
-    Judge every candidate of one campaign that has a usable energy.
+    Assess every candidate of one campaign that has a usable energy.
 
     A record is made again where candidate, orderings, options or code changed, or
     where a change of the references can change its answer; other records keep the
-    hull version on which they were judged.
+    hull version on which they were assessed.
 
     Parameters
     ----------
@@ -276,7 +276,7 @@ class ThermoBuilder(ScreeningBuilder):
         known: Mapping[str, Mapping[float, Mapping[str, Any]]],
         stored: StoredHulls,
     ) -> dict[str, list[float]]:
-        """Temperatures at which each candidate must be judged again."""
+        """Temperatures at which each candidate must be assessed again."""
         outdated: dict[str, list[float]] = {}
         doubtful: dict[str, list[str]] = defaultdict(list)
         for name, digest in digests.items():
@@ -380,7 +380,7 @@ class ThermoBuilder(ScreeningBuilder):
 
     def process_item(self, item: dict[str, Any]) -> dict[str, Any]:
         """Return the records of one batch; a failure is a record too."""
-        outcomes = judge(
+        outcomes = candidate_stabilities(
             item["inputs"],
             item["hulls"],
             temperatures=self.temperatures,
@@ -413,7 +413,7 @@ class ThermoBuilder(ScreeningBuilder):
 
     def _record(
         self,
-        outcome: Outcome,
+        outcome: CandidateStability,
         temperature: float,
         part: Mapping[str, Any],
         item: Mapping[str, Any],
@@ -447,15 +447,15 @@ class ThermoBuilder(ScreeningBuilder):
         old: Mapping[str, Any] | None,
         record: ThermoRecord,
         item: Mapping[str, Any],
-    ) -> PreviousJudgement | None:
+    ) -> PreviousStability | None:
         """Numbers that are overwritten, or those kept from a success before."""
         if old is None:
             return None
         if old["result"] is None:
             kept = old.get("previous")
-            return None if kept is None else PreviousJudgement.model_validate(kept)
-        return PreviousJudgement(
-            **judgement(old["result"]).model_dump(),
+            return None if kept is None else PreviousStability.model_validate(kept)
+        return PreviousStability(
+            **stability_numbers(old["result"]).model_dump(),
             reasons=self._reasons(old, record, item),
         )
 

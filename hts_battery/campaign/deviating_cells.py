@@ -44,7 +44,7 @@ class DeviatingCells:
         self.found: list[DeviatingCell] = []
         self.too_small = 0
 
-    def look_at(self, candidate: Candidate) -> None:
+    def add(self, candidate: Candidate) -> None:
         """
         Note whether the cell of a candidate holds something else, or is too small.
 

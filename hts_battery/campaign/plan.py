@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 ENOUGH_JOBS = 300
 """Finished jobs after which no more are read."""
 _AT_ONCE = 100
-_MOST_LOOKS = 20  # at a hundred candidates each, most of which may not be computed
+_MOST_READ = 20  # at a hundred candidates each, most of which may not be computed
 _TIMED_STEPS = frozenset({"prerelax", "relax", "static"})
 _FIELDS = (
     "uuid",
@@ -68,7 +68,7 @@ def finished_jobs(
     members = chain.from_iterable(_members(stores, name) for name in campaigns)
     keys = _each_once(chain(computed, members))
     found: list[FinishedJob] = []
-    for _ in range(_MOST_LOOKS):
+    for _ in range(_MOST_READ):
         some = list(islice(keys, _AT_ONCE))
         if not some or len(found) >= ENOUGH_JOBS:
             break
@@ -80,7 +80,7 @@ def _members(stores: Stores, campaign: str) -> Iterator[str]:
     docs = stores.members.query(
         {"campaign": campaign},
         properties=["content_key"],
-        limit=_AT_ONCE * _MOST_LOOKS,
+        limit=_AT_ONCE * _MOST_READ,
     )
     return (doc["content_key"] for doc in docs)
 

@@ -127,16 +127,16 @@ def campaign_gaps(
     answers = depth.at([candidate.amounts for candidate in asked])
     missing = _missing(answers, depth)
     small = reference_gaps(asked, references, largest=largest, fewer_than=fewer_than)
-    judged = [answer for answer in answers if answer.risk is not None]
+    answered = [answer for answer in answers if answer.risk is not None]
     return CampaignGaps(
         systems=_weighed(small, missing, answers, asked, references),
         compositions=missing,
         chemical_system="-".join(sorted({el for one in asked for el in one.amounts})),
         n_candidates=len(asked),
-        n_complete=sum(not answer.missing for answer in judged),
-        n_unknown=len(asked) - len(judged),
-        depth=_depth([answer.risk for answer in judged]),
-        depth_reported=_depth([answer.risk_reported for answer in judged]),
+        n_complete=sum(not answer.missing for answer in answered),
+        n_unknown=len(asked) - len(answered),
+        depth=_depth([answer.risk for answer in answered]),
+        depth_reported=_depth([answer.risk_reported for answer in answered]),
     )
 
 

@@ -114,7 +114,7 @@ def entries(
 def thermo(
     dry_run: DryRun = False, retry_failed: RetryFailed = False, as_json: AsJson = False
 ) -> None:
-    """Judge every candidate that has an energy."""
+    """Assess every candidate that has an energy."""
     _build("thermo", dry_run=dry_run, as_json=as_json, retry_failed=retry_failed)
 
 

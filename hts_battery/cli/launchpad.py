@@ -51,8 +51,8 @@ def render(
             formatting.line(str(path))
 
 
-@app.command()
-def ingest(
+@app.command("ingest")
+def take_in(
     folder: Annotated[
         Path | None,
         typer.Argument(help="HTS_OFFLINE_FOLDER of the worker; offline/ if not given."),
@@ -63,7 +63,7 @@ def ingest(
     """Take in what workers without the database have computed."""
     from hts_battery.connections.database.stores import screening_stores
     from hts_battery.connections.launchpad.launchpad import open_launchpad
-    from hts_battery.dispatch.offline import ingest as take_in
+    from hts_battery.dispatch.offline import ingest
 
     settings = get_settings()
     place = folder or settings.data_dir / OFFLINE
@@ -71,7 +71,7 @@ def ingest(
         screening_stores(settings, make_indexes=not dry_run) as stores,
         open_launchpad(stores.database) as launchpad,
     ):
-        report = take_in(place.absolute(), stores, launchpad, dry_run=dry_run)
+        report = ingest(place.absolute(), stores, launchpad, dry_run=dry_run)
     if as_json:
         formatting.json_line(report.model_dump(mode="json"))
         return

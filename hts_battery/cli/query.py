@@ -185,7 +185,7 @@ def _temperature(screening: ScreeningDatabase, asked: float | None) -> float:
     kelvin = max(stored or get_settings().temperatures) if asked is None else asked
     if stored and kelvin not in stored:
         raise ConfigurationError(
-            f"no builder has judged anything at {kelvin:g} K; name temperatures "
+            f"no builder has assessed anything at {kelvin:g} K; name temperatures "
             "in the campaign or in HTS_BATTERY_TEMPERATURES, then `hts build all`"
         )
     return kelvin
@@ -268,8 +268,8 @@ def show(
     if not found:
         place = "" if campaign is None else f" by campaign {campaign}"
         raise CompositionError(
-            f"no candidate {candidate_id} has been judged{place}; `hts campaign status "
-            "SPEC` says where it stands"
+            f"no candidate {candidate_id} has been assessed{place}; `hts campaign "
+            "status SPEC` says where it stands"
         )
     if as_json:
         for document in found:
@@ -293,7 +293,7 @@ def compare(
     limit: Limit = 20,
     as_json: AsJson = False,
 ) -> None:
-    """Compare two campaigns or engines for the candidates that both judged."""
+    """Compare two campaigns or engines for the candidates that both assessed."""
     from hts_battery.cli import query_tables
     from hts_battery.query import ScreeningDatabase
     from hts_battery.query.tables import marked_formula

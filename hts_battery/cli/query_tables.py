@@ -336,8 +336,8 @@ def comparison(
     """
     kelvin = f"{found.temperature:g} K"
     formatting.line(
-        f"{found.n_common} candidates judged by both at {kelvin}; stable for one only: "
-        + count_words(found.n_disagree, found.n_disagree_certain)
+        f"{found.n_common} candidates assessed by both at {kelvin}; stable for one "
+        "only: " + count_words(found.n_disagree, found.n_disagree_certain)
     )
     for name, counts in (
         (found.first, found.first_stable),

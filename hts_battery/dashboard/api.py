@@ -142,7 +142,7 @@ class ChangeRow(Document):
     candidate_id: str = Field(description="Key of the candidate.")
     formula: str | None = Field(description="Its formula.")
     temperature: float = Field(description="In K.")
-    before_label: str | None = Field(description="GS, LS, US; null if not judged.")
+    before_label: str | None = Field(description="GS, LS, US; null if not assessed.")
     after_label: str | None = Field(description="The same now.")
     before_open: bool = Field(description="Whether the label before might turn.")
     after_open: bool = Field(description="The same now.")

@@ -81,7 +81,7 @@ def _layout(sources: Sources, shown: str) -> Component:
             [
                 html.H1("No such candidate", tabIndex=-1),
                 html.P(
-                    f"No builder has judged a candidate {candidate_id}; "
+                    f"No builder has assessed a candidate {candidate_id}; "
                     f"{len(data.tasks)} of its jobs are known.",
                     className="lead",
                 ),
@@ -146,7 +146,7 @@ def _choice(candidate_id: str, data: CandidateData) -> Component:
             html.H1(formula_parts(first["formula"]), tabIndex=-1),
             html.P(
                 f"{first['family']}; candidate {candidate_id}. "
-                f"{len(data.summaries)} campaigns have judged it, each from its own "
+                f"{len(data.summaries)} campaigns have assessed it, each from its own "
                 "orderings: choose one.",
                 className="lead",
             ),

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from dash import Dash
     from dash.development.base_component import Component
 
-    from hts_battery.dashboard.latest_build import LatestBuild, Progress
+    from hts_battery.dashboard.latest_build import CampaignCounts, LatestBuild
     from hts_battery.schemas.status import CampaignStatus
 
 _DONE = CandidateState.RANKED
@@ -64,7 +64,7 @@ def side_by_side(
 
 def progress_table(
     latest: LatestBuild,
-    shown: Iterable[Progress],
+    shown: Iterable[CampaignCounts],
     temperature: float,
     states: Mapping[str, CampaignStatus],
     *,
@@ -102,7 +102,7 @@ def progress_table(
     return table(
         ("campaign", "engine", *counted, "now", "done"),
         rows,
-        caption="Progress of campaigns: counted by the latest build, and now",
+        caption="CampaignCounts of campaigns: counted by the latest build, and now",
         numbers=counted,
         row_headings=True,
     )

@@ -39,7 +39,7 @@ def tell(
     only logged. Returns: what was told.
     """
     told: list[Alert] = []
-    with translated_outages(stores.database.uri, "telling what happened"):
+    with translated_outages(stores.database.uri, "sending alerts"):
         last_build = next(
             iter(stores.builds.query({}, sort={"run_id": -1}, limit=1)), None
         )
@@ -177,7 +177,7 @@ def _end(memory: AlertMemory, facts: AlertFacts) -> Told:
             kind=AlertKind.ENDED,
             title=f"{facts.campaign}: ended",
             body=f"{facts.ended} candidates have ended, {failed} dispatches failed, "
-            f"{facts.node_hours:.3g} node-hours were spent. `hts build all` judges "
+            f"{facts.node_hours:.3g} node-hours were spent. `hts build all` assesses "
             "what was computed.",
         ),
         {"told_ended": facts.ended},

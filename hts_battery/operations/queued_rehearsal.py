@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from hts_battery.schemas.dispatch import FeedReport, Submission
 
 _SETUP = "HTS_WORKER_SETUP"
-_LOOK_SECONDS = 2.0
+_PASS_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Route:
         return config
 
 
-def conduct_through_queue(  # noqa: PLR0913 - each is named by its caller
+def run_through_queue(  # noqa: PLR0913 - each is named by its caller
     campaign: Campaign,
     stores: Stores,
     route: Route,
@@ -102,21 +102,21 @@ def conduct_through_queue(  # noqa: PLR0913 - each is named by its caller
     found = submit_campaign(campaign, stores, submission)
     progress.total("compute", found.new)
     with open_launchpad(stores.database) as launchpad:
-        look = _Look(stores, launchpad, submission, folder)
+        feed = _FeederPass(stores, launchpad, submission, folder)
         while True:
-            report = look()
+            report = feed()
             for _ in range(report.ended):
                 progress.advance("compute", f"{report.in_hand} in the queue")
             if report.is_done:
                 break
             launch_ready(route.worker, config, folder / "launches", jobs=route.jobs)
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_PASS_SECONDS)
     build(campaign.spec, stores, temperatures=temperatures)
 
 
 @dataclass
-class _Look:
-    """What the feeder of an operator does at each look."""
+class _FeederPass:
+    """What the feeder of an operator does at each pass."""
 
     stores: Stores
     launchpad: ExactLaunchPad

@@ -24,7 +24,7 @@ from hts_battery.campaign.states import standings
 from hts_battery.connections.database.stores import screening_stores
 from hts_battery.connections.records.executions import ledger
 from hts_battery.errors import ConfigurationError
-from hts_battery.operations.queued_rehearsal import conduct_through_queue
+from hts_battery.operations.queued_rehearsal import run_through_queue
 from hts_battery.schemas.base import Document
 from hts_battery.schemas.state import CandidateState
 from hts_battery.settings import ENV_PREFIX, get_settings
@@ -257,7 +257,7 @@ def rehearse(
                     progress=progress,
                 )
             else:
-                conduct_through_queue(
+                run_through_queue(
                     stand_in,
                     stores,
                     route,

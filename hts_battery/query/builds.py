@@ -30,7 +30,7 @@ class Difference:
     temperature: float
     """In K."""
     before_label: str | None
-    """GS, LS or US; None if it was not judged."""
+    """GS, LS or US; None if it was not assessed."""
     after_label: str | None
     """The same now; None if it is gone or failed."""
     before_open: bool

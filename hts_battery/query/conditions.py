@@ -245,13 +245,13 @@ def has(field: QueryField, how: str, values: Sequence[object]) -> Condition:
     path = field.path
     if how == "ONLY":
         # A list of nothing else; a field that is missing is none.
-        stray: Criteria = {"$nin": wanted}
+        offending: Criteria = {"$nin": wanted}
         if field.name == "decomposition":
             # A list of phases, not of texts: the condition is on each phase.
             path, _, inner = path.partition(".")
-            stray = {inner: stray}
-        only = {"$not": {"$elemMatch": stray}, "$exists": True}
-        other = {path: {"$elemMatch": stray}}
+            offending = {inner: offending}
+        only = {"$not": {"$elemMatch": offending}, "$exists": True}
+        other = {path: {"$elemMatch": offending}}
         return Condition(conjunction([_systems(field, wanted), {path: only}]), other)
     if how == "ANY" or len(wanted) == 1:
         one: Any = wanted[0] if len(wanted) == 1 else {"$in": wanted}

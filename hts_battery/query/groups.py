@@ -32,7 +32,7 @@ NEEDED = (
 """Fields of a summary that grouping reads, besides those of its temperature."""
 
 
-class Group(NamedTuple):
+class GroupCounts(NamedTuple):
     """Candidates that share something."""
 
     name: str
@@ -49,7 +49,7 @@ class Group(NamedTuple):
 
 def grouped(
     summaries: Iterable[Mapping[str, Any]], by: GroupBy, *, key: str
-) -> list[Group]:
+) -> list[GroupCounts]:
     """
     Group summaries, the largest group first.
 
@@ -70,10 +70,10 @@ def grouped(
     return sorted(groups, key=lambda group: (-group.n_candidates, group.name))
 
 
-def _group(name: str, found: list[tuple[float, str, bool]]) -> Group:
+def _group(name: str, found: list[tuple[float, str, bool]]) -> GroupCounts:
     stable = [is_open for energy, _, is_open in found if energy <= 0]
     lowest, best, _ = min(found)
-    return Group(name, len(found), len(stable), stable.count(False), lowest, best)
+    return GroupCounts(name, len(found), len(stable), stable.count(False), lowest, best)
 
 
 def _names(doc: Mapping[str, Any], by: GroupBy) -> list[str]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hts_battery.connections.database.stores import Stores
 
 
-class Place(NamedTuple):
+class RankedCandidate(NamedTuple):
     """The place of one candidate in the order of its campaign."""
 
     energy: float
@@ -27,11 +27,11 @@ class Place(NamedTuple):
 
 def ranked(
     stores: Stores, campaign: str, temperature: float, *, first: int = 1
-) -> Iterator[Place]:
+) -> Iterator[RankedCandidate]:
     """
     Yield the candidates of a campaign by rising E_hull, block by block.
 
-    ``temperature`` in K; nothing is yielded for one at which nothing was judged.
+    ``temperature`` in K; nothing is yielded for one at which nothing was assessed.
     ``first``: rank to begin with.
     """
     start = (first - 1) // BLOCK_SIZE * BLOCK_SIZE + 1
@@ -39,7 +39,7 @@ def ranked(
         places = zip(block["energies"], block["candidate_ids"], strict=True)
         for rank, (energy, name) in enumerate(places, start=start):
             if rank >= first:
-                yield Place(energy, name, campaign, rank)
+                yield RankedCandidate(energy, name, campaign, rank)
         start += BLOCK_SIZE
 
 
@@ -54,7 +54,7 @@ def _block(
 
 def ranked_together(
     stores: Stores, campaigns: Sequence[str], temperature: float
-) -> Iterator[Place]:
+) -> Iterator[RankedCandidate]:
     """Yield the candidates of several campaigns by rising E_hull, then by key."""
     return merge(*(ranked(stores, name, temperature) for name in campaigns))
 

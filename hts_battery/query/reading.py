@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hts_battery.connections.database.reading import aggregated
 from hts_battery.query.columns import ColumnReader, documents, in_order
-from hts_battery.query.rankings import Place, ranked_together
+from hts_battery.query.rankings import RankedCandidate, ranked_together
 from hts_battery.schemas.summary import temperature_key
 
 if TYPE_CHECKING:
@@ -262,9 +262,9 @@ class SummaryReader:
         self._time_limit = time_limit
         self._columns = ColumnReader(stores, time_limit)
         self._statistics: Statistics | None = None
-        self._judged: dict[str, tuple[float, ...]] = {}
+        self._temperatures: dict[str, tuple[float, ...]] = {}
         self._sharing: frozenset[str] = frozenset()
-        self._judged_until = -inf
+        self._temperatures_until = -inf
 
     def in_order(
         self, criteria: Criteria, order: Mapping[str, int], limit: int
@@ -331,10 +331,12 @@ class SummaryReader:
 
     def shares_cells(self, campaign: object = None) -> bool:
         """Say whether candidates of a campaign, or of any, share a calculated cell."""
-        self.judged()
+        self.stored_temperatures()
         return bool(self._sharing if campaign is None else campaign in self._sharing)
 
-    def _places(self, path: str, criteria: Criteria) -> Iterator[Place] | None:
+    def _places(
+        self, path: str, criteria: Criteria
+    ) -> Iterator[RankedCandidate] | None:
         """Return ranked candidates; None unless every campaign asked of has them."""
         campaign = criteria.get("campaign")
         if ONCE not in criteria and self.shares_cells(campaign):
@@ -342,32 +344,32 @@ class SummaryReader:
         key = path.removeprefix(ENERGY_AT) if path != COLD else temperature_key(0)
         kelvin = {
             name: value
-            for name, stored in self.judged().items()
+            for name, stored in self.stored_temperatures().items()
             if campaign in (None, name)
             for value in stored
             if temperature_key(value) == key
         }
-        everywhere = set(self.judged()) if campaign is None else {campaign}
+        everywhere = set(self.stored_temperatures()) if campaign is None else {campaign}
         if not kelvin or set(kelvin) != everywhere:
             return None
         return ranked_together(self._stores, list(kelvin), next(iter(kelvin.values())))
 
-    def judged(self) -> dict[str, tuple[float, ...]]:
+    def stored_temperatures(self) -> dict[str, tuple[float, ...]]:
         """Return the stored temperatures in K of each campaign, read now and then."""
-        if monotonic() >= self._judged_until:
+        if monotonic() >= self._temperatures_until:
             fields = ("campaign", "temperatures", "n_same_cell")
             stages = [{"$project": dict.fromkeys(fields, 1)}]
             found = list(aggregated(self._stores.aggregates, stages))
-            self._judged = {
+            self._temperatures = {
                 doc["campaign"]: tuple(doc["temperatures"]) for doc in found
             }
             self._sharing = frozenset(
                 doc["campaign"] for doc in found if doc["n_same_cell"]
             )
-            self._judged_until = monotonic() + _AGAIN_SECONDS
-        return self._judged
+            self._temperatures_until = monotonic() + _AGAIN_SECONDS
+        return self._temperatures
 
-    def at(self, places: Iterable[Place]) -> Iterator[dict[str, Any]]:
+    def at(self, places: Iterable[RankedCandidate]) -> Iterator[dict[str, Any]]:
         """Yield the summaries of ranked candidates, in their order."""
         pending = iter(places)
         while part := list(islice(pending, _IDS_AT_ONCE)):

@@ -13,7 +13,7 @@ from hts_battery.errors import QueryError
 from hts_battery.query.columns import documents, sorted_documents
 from hts_battery.query.comparison import Comparison, compared
 from hts_battery.query.explanation import explanation
-from hts_battery.query.groups import NEEDED, Group, GroupBy, grouped
+from hts_battery.query.groups import NEEDED, GroupBy, GroupCounts, grouped
 from hts_battery.query.query_fields import Kind
 from hts_battery.query.rankings import ranked
 from hts_battery.query.reading import COLD, ENERGY_AT, ONCE, SummaryReader
@@ -243,14 +243,20 @@ class ScreeningDatabase:
         return self._reader.in_order(found, {field: 1, "candidate_id": 1}, limit)
 
     def temperatures(self) -> tuple[float, ...]:
-        """Return every temperature in K at which a campaign was judged."""
+        """Return every temperature in K at which a campaign was assessed."""
         return tuple(
-            sorted({value for at in self._reader.judged().values() for value in at})
+            sorted(
+                {
+                    value
+                    for at in self._reader.stored_temperatures().values()
+                    for value in at
+                }
+            )
         )
 
     def has_temperature(self, temperature: float) -> bool:
         """
-        Say whether any summary was judged at a temperature.
+        Say whether any summary was assessed at a temperature.
 
         Parameters
         ----------
@@ -299,7 +305,7 @@ class ScreeningDatabase:
         Returns
         -------
         list[dict]
-            Empty if no builder has judged it. Each says whose numbers it holds:
+            Empty if no builder has assessed it. Each says whose numbers it holds:
             ``campaign`` and ``engine``.
         """
         wanted = {} if campaign is None else {"campaign": campaign}
@@ -354,7 +360,7 @@ class ScreeningDatabase:
         criteria: Filter | None = None,
         *,
         temperature: float | None = None,
-    ) -> list[Group]:
+    ) -> list[GroupCounts]:
         """
         Group summaries by element, element set or number of metals.
 
@@ -416,13 +422,13 @@ class ScreeningDatabase:
         candidate_id
             Key of the candidate.
         campaign
-            Whose ordering; may be left out where one campaign alone has judged it.
+            Whose ordering; may be left out where one campaign alone has assessed it.
 
         Raises
         ------
         QueryError
-            If no builder has judged the candidate, or its calculation is gone; names
-            the campaigns where several have judged it and none is named.
+            If no builder has assessed the candidate, or its calculation is gone; names
+            the campaigns where several have assessed it and none is named.
         """
         ((_, found),) = structures(self._stores, [self._one(candidate_id, campaign)])
         return found
@@ -450,11 +456,11 @@ class ScreeningDatabase:
         found = self.get(candidate_id, campaign=campaign)
         if not found:
             place = "" if campaign is None else f" in campaign {campaign}"
-            raise QueryError(f"no builder has judged candidate {candidate_id}{place}")
+            raise QueryError(f"no builder has assessed candidate {candidate_id}{place}")
         if len(found) > 1:
             names = ", ".join(f"{doc['campaign']} ({doc['engine']})" for doc in found)
             raise QueryError(
-                f"candidate {candidate_id} has been judged by several campaigns: "
+                f"candidate {candidate_id} has been assessed by several campaigns: "
                 f"{names}; name one of them as campaign"
             )
         return found[0]

@@ -52,7 +52,7 @@ def structure_documents(
         criteria={},
         properties=["index", "output.structure"],
     )
-    # A job that was run again has a later index, and that is what was judged.
+    # A job that was run again has a later index, and that is what was assessed.
     newest = sorted(tasks, key=lambda doc: doc["index"])
     return {
         doc["uuid"]: doc["output"]["structure"]

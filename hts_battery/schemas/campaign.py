@@ -1,4 +1,4 @@
-"""A campaign file: what is screened, how it is ordered, computed and judged."""
+"""A campaign file: what is screened, how it is ordered, computed and assessed."""
 
 from __future__ import annotations
 

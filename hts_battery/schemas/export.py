@@ -36,7 +36,7 @@ class ExportManifest(Document):
         description="Calculator with versions → rows; no unit."
     )
     hull_versions: dict[str, int] = Field(
-        description="Digest of the references → rows judged on it; no unit."
+        description="Digest of the references → rows assessed on it; no unit."
     )
     run_id: str | None = Field(
         description="Last run of the builders; null where none has a manifest."

@@ -96,7 +96,7 @@ def _read_group(
             break
         if kind == "amount":
             if not last:
-                raise CompositionError(f"stray amount {text!r} in {formula!r}")
+                raise CompositionError(f"misplaced amount {text!r} in {formula!r}")
             _add(total, last, _amount(text, formula) - 1)
             last = {}
             continue

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from hts_battery.schemas.base import Document, Rational
-from hts_battery.schemas.build import PreviousJudgement
+from hts_battery.schemas.build import PreviousStability
 from hts_battery.schemas.thermo import DecompositionPhase, OrderingKind, StabilityLabel
 
 if TYPE_CHECKING:
@@ -183,9 +183,9 @@ class SummaryDoc(Document):
         "compared with: by default those of exactly its composition."
     )
     hull_version: str = Field(
-        description="Digest of the references on which E_hull was judged."
+        description="Digest of the references on which E_hull was assessed."
     )
-    previous_at: dict[str, PreviousJudgement] = Field(
+    previous_at: dict[str, PreviousStability] = Field(
         default_factory=dict,
         description="Temperature → what stood here before and why it changed; empty "
         "at first.",
