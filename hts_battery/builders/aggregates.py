@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from math import floor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from hts_battery.builders.digests import input_digest
 from hts_battery.builders.screening_builder import (
     BATCH_SIZE,
+    Made,
     Options,
     ScreeningBuilder,
     dumped,
@@ -35,9 +36,7 @@ if TYPE_CHECKING:
 
     from maggma.core import Store
 
-    Row = Mapping[str, Any]
-    """The fields of a summary that are counted."""
-    from collections.abc import Mapping
+    from hts_battery.schemas.rows import SummaryRow as Row
 
 
 def column_paths(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
@@ -83,13 +82,18 @@ def column_blocks(
             )
 
 
-def _text(values: Sequence[Any], *, packed: bool) -> str:
+def _text(values: Sequence[object], *, packed: bool) -> str:
     """Write values in JSON; lists as texts, which a reader takes apart one by one."""
     return _dumps([_dumps(value) for value in values] if packed else values)
 
 
-def _dumps(value: Any) -> str:  # noqa: ANN401 - any JSON value
+def _dumps(value: object) -> str:
     return json.dumps(value, separators=(",", ":"))
+
+
+class _Batch(TypedDict):
+    rows: list[Row]
+    input_digest: str
 
 
 _FIELDS = (*COLUMN_FIELDS, *COLUMN_MAPS, "element_keys", "input_digest")
@@ -154,7 +158,7 @@ class AggregatesBuilder(ScreeningBuilder):
         )
         self._blocks: dict[str, str] = {}
 
-    def get_items(self) -> Iterator[dict[str, Any]]:
+    def get_items(self) -> Iterator[_Batch]:
         """Yield the summaries of the campaign, if any has changed."""
         if not self.mine(self.campaign):
             return
@@ -189,7 +193,7 @@ class AggregatesBuilder(ScreeningBuilder):
         ):
             self.unchanged += len(rows)
             return
-        yield {"rows": rows, "input_digest": digest}
+        yield {"rows": cast("list[Row]", rows), "input_digest": digest}
 
     def _remove_all(self, stored: bool) -> None:
         """Remove what was counted of candidates that are all gone."""
@@ -200,7 +204,7 @@ class AggregatesBuilder(ScreeningBuilder):
             self.summary_columns.remove_docs(self.scope)
             self.removed += stored + len(self._blocks)
 
-    def process_item(self, item: dict[str, Any]) -> dict[str, Any]:
+    def process_item(self, item: _Batch) -> Made:
         """Count and rank the campaign."""
         rows = item["rows"]
         aggregate = campaign_aggregate(
@@ -222,7 +226,7 @@ class AggregatesBuilder(ScreeningBuilder):
             "failed": 0,
         }
 
-    def update_targets(self, items: list[dict[str, Any]]) -> None:
+    def update_targets(self, items: list[Made]) -> None:
         """Write all, and take away the columns that nobody vouches for any more."""
         super().update_targets(items)
         for item in items:
@@ -231,7 +235,7 @@ class AggregatesBuilder(ScreeningBuilder):
                 {"campaign": self.campaign, "version": {"$ne": version}}
             )
 
-    def write_history(self, items: list[dict[str, Any]]) -> None:
+    def write_history(self, items: list[Made]) -> None:
         """Write the blocks that changed, before the aggregate that vouches for them."""
         for item in items:
             blocks = item["rankings"]

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from fractions import Fraction
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from pymatgen.core import Structure
 
 from hts_battery.builders.digests import input_digest
 from hts_battery.builders.screening_builder import (
     BATCH_SIZE,
+    Made,
     Options,
     ScreeningBuilder,
     by_key,
@@ -47,11 +48,12 @@ if TYPE_CHECKING:
     from hts_battery.schemas.energy import ComparableEnergy
     from hts_battery.schemas.reference import ReferencePhase
     from hts_battery.schemas.relaxed import RelaxedCell
+    from hts_battery.schemas.rows import TaskRow
 
 
 def vasp_comparable_energy(
     entry_id: str,
-    output: Mapping[str, Any],
+    output: Mapping[str, object],
     structure: Structure,
     assignment: Mapping[str, Mapping[str, Fraction]] | None,
     *,
@@ -117,6 +119,23 @@ _CORRECTED_BY = ("pymatgen", "pymatgen-core")
 """Packages whose release decides corrections; labels flipped with them before."""
 
 
+class _TaskInput(TypedDict):
+    task: TaskRow
+    cell: Mapping[str, object] | None
+    series: Mapping[str, Sequence[str]]
+    input_digest: str
+
+
+class _ReferenceInput(TypedDict):
+    reference: Mapping[str, object]
+    input_digest: str
+
+
+class _Batch(TypedDict, total=False):
+    tasks: list[_TaskInput]
+    references: list[_ReferenceInput]
+
+
 class EntriesBuilder(ScreeningBuilder):
     """
     Make one entry of every relaxation and of every reference energy.
@@ -155,7 +174,7 @@ class EntriesBuilder(ScreeningBuilder):
             options=Options(batch_size, shard, retry_failed, run_id),
         )
 
-    def get_items(self) -> Iterator[dict[str, Any]]:
+    def get_items(self) -> Iterator[_Batch]:
         """Yield batches of tasks and references whose entry is missing or outdated."""
         tasks = self._task_digests()
         references = self._reference_digests()
@@ -222,10 +241,8 @@ class EntriesBuilder(ScreeningBuilder):
             else:
                 yield name
 
-    def _task_batch(
-        self, names: Sequence[str], digests: Mapping[str, str]
-    ) -> dict[str, Any]:
-        tasks = [
+    def _task_batch(self, names: Sequence[str], digests: Mapping[str, str]) -> _Batch:
+        tasks: list[TaskRow] = [
             max(group, key=lambda task: task.get("index") or 0)
             for group in by_key(self.tasks, names, "uuid", criteria={}).values()
         ]
@@ -234,8 +251,7 @@ class EntriesBuilder(ScreeningBuilder):
         orders = orders.union(*(self.orders.get(key, ()) for key in keys))
         cells = by_key(self.tasks, sorted(orders), "uuid", criteria={})
         return {
-            "kind": "candidate",
-            "inputs": [
+            "tasks": [
                 {
                     "task": task,
                     "cell": _cell_of(task, cells),
@@ -248,8 +264,8 @@ class EntriesBuilder(ScreeningBuilder):
 
     def _series(
         self,
-        task: Mapping[str, Any],
-        cells: Mapping[str, Sequence[Mapping[str, Any]]],
+        task: TaskRow,
+        cells: Mapping[str, Sequence[TaskRow]],
     ) -> dict[str, list[str]]:
         """Join what every job said that ordered the candidate with these settings."""
         key = task["metadata"].get("content_key")
@@ -263,14 +279,13 @@ class EntriesBuilder(ScreeningBuilder):
 
     def _reference_batch(
         self, names: Sequence[str], digests: Mapping[str, str]
-    ) -> dict[str, Any]:
+    ) -> _Batch:
         # An engine's name may hold a colon (forcefield:MACE-MP-0), a phase's does not.
         phases = [name.rpartition(":")[2] for name in names]
         docs = by_key(self.references, phases, "phase_id", criteria={})
         wanted = frozenset(names)
         return {
-            "kind": "reference",
-            "inputs": [
+            "references": [
                 {"reference": doc, "input_digest": digests[name]}
                 for group in docs.values()
                 for doc in group
@@ -278,42 +293,34 @@ class EntriesBuilder(ScreeningBuilder):
             ],
         }
 
-    def process_item(self, item: dict[str, Any]) -> dict[str, Any]:
+    def process_item(self, item: _Batch) -> Made:
         """Return the entries of one batch of tasks or references."""
-        if item["kind"] == "candidate":
-            made = [
-                candidate_entry(
-                    part["task"],
-                    part["cell"],
-                    part["input_digest"],
-                    series=part["series"],
-                )
-                for part in item["inputs"]
-            ]
-        else:
+        made = [
+            candidate_entry(
+                part["task"], part["cell"], part["input_digest"], series=part["series"]
+            )
+            for part in item.get("tasks", ())
+        ]
+        if "references" in item:
             phases = {phase.phase_id: phase for phase in load_reference_phases()}
-            made = [
-                reference_entry(
-                    ReferenceEnergy.model_validate(part["reference"]),
-                    part["input_digest"],
-                    phase=phases.get(part["reference"]["phase_id"]),
-                )
-                for part in item["inputs"]
-            ]
+            for part in item["references"]:
+                energy = ReferenceEnergy.model_validate(part["reference"])
+                phase = phases.get(energy.phase_id)
+                made.append(reference_entry(energy, part["input_digest"], phase=phase))
         rejected = sum(entry.state is EntryState.REJECTED for entry in made)
         return {"documents": dumped(made), "failed": rejected}
 
 
 def _cell_of(
-    task: Mapping[str, Any], orders: Mapping[str, Sequence[Mapping[str, Any]]]
-) -> Mapping[str, Any] | None:
+    task: TaskRow, orders: Mapping[str, Sequence[TaskRow]]
+) -> Mapping[str, object] | None:
     """Find the ordered cell that a task relaxed."""
     metadata = task["metadata"]
     for order in orders.get(metadata.get("order_uuid"), ()):
         wanted = metadata.get("ordering_id")
         for cell in _cells(order["output"]):
             if wanted in (None, cell["ordering_id"]):
-                found: Mapping[str, Any] = cell
+                found: Mapping[str, object] = cell
                 return found
     return None
 
@@ -323,13 +330,13 @@ def _cells(output: object) -> list[Any]:
     return output if isinstance(output, list) else [output]
 
 
-def _reference_entry_id(doc: Mapping[str, Any]) -> str:
+def _reference_entry_id(doc: Mapping[str, object]) -> str:
     return f"{doc['engine']}:{doc['phase_id']}"
 
 
 def candidate_entry(
-    task: Mapping[str, Any],
-    cell: Mapping[str, Any] | None,
+    task: TaskRow,
+    cell: Mapping[str, object] | None,
     digest: str,
     *,
     series: Mapping[str, Sequence[str]] | None = None,
@@ -369,7 +376,7 @@ def candidate_entry(
 
 
 def _read_entry(
-    task: Mapping[str, Any], cell: Mapping[str, Any] | None, common: dict[str, Any]
+    task: TaskRow, cell: Mapping[str, object] | None, common: dict[str, Any]
 ) -> EntryDoc:
     calculation = read_task(task["output"], common["engine"])
     structure = Structure.from_dict(dict(calculation.structure))
@@ -414,7 +421,7 @@ def _read_entry(
 
 
 def _energy(
-    task: Mapping[str, Any],
+    task: TaskRow,
     calculation: Calculation,
     structure: Structure,
     ordered: OrderedCell | None,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from hts_battery.builders.digests import input_digest
 from hts_battery.builders.screening_builder import (
     BATCH_SIZE,
+    Made,
     Options,
     ScreeningBuilder,
     by_key,
@@ -18,6 +19,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from maggma.core import Store
+
+    from hts_battery.schemas.rows import EnergyRow, SummaryRow
+
+
+class _Part(TypedDict):
+    summary: SummaryRow
+    energy: EnergyRow
+    input_digest: str
+
+
+class _Batch(TypedDict):
+    inputs: list[_Part]
 
 
 class OptimadeStructuresBuilder(ScreeningBuilder):
@@ -62,7 +75,7 @@ class OptimadeStructuresBuilder(ScreeningBuilder):
             options=Options(batch_size, shard, retry_failed, run_id),
         )
 
-    def get_items(self) -> Iterator[dict[str, Any]]:
+    def get_items(self) -> Iterator[_Batch]:
         """Yield batches of summaries whose document is missing or outdated."""
         known = self._stored_digests(self.optimade_structures)
         for name in known:
@@ -105,10 +118,10 @@ class OptimadeStructuresBuilder(ScreeningBuilder):
             if self.mine(doc["candidate_id"])
         }
 
-    def process_item(self, item: dict[str, Any]) -> dict[str, Any]:
+    def process_item(self, item: _Batch) -> Made:
         """Return the documents of one batch, dated now: what they say has changed."""
         now = datetime.now(UTC)
-        made = [
+        made: list[dict[str, object]] = [
             {
                 **structure_properties(
                     part["summary"],

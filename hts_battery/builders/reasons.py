@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from hts_battery.builders.digests import CODE_VERSION
 from hts_battery.schemas.build import Change, StabilityNumbers, ThermoRecord
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from hts_battery.schemas.build import OrderingEnergy
+    from hts_battery.schemas.rows import OrderingRow, ResultRow, ThermoRow
     from hts_battery.schemas.thermo import ThermoDoc
 
 NEW_CANDIDATE = "new candidate"
@@ -70,18 +71,15 @@ def hull_news(
     return HullNews(gone, now.keys() - before.keys(), recorrected)
 
 
-def stability_numbers(result: ThermoDoc | Mapping[str, Any]) -> StabilityNumbers:
+def stability_numbers(result: ThermoDoc | ResultRow) -> StabilityNumbers:
     """Take the numbers that may change out of a stability, stored or new."""
     names = StabilityNumbers.model_fields
-    if isinstance(result, dict):
-        return StabilityNumbers(
-            **{name: result[name] for name in names if name in result}
-        )
-    return StabilityNumbers(**{name: getattr(result, name) for name in names})
+    known = result if isinstance(result, dict) else vars(result)
+    return StabilityNumbers(**{name: known[name] for name in names if name in known})
 
 
 def reasons(
-    old: Mapping[str, Any] | None,
+    old: ThermoRow | None,
     *,
     orderings: Iterable[OrderingEnergy],
     phases: Collection[str],
@@ -91,9 +89,9 @@ def reasons(
     """
     Say why a record is another than the one before.
 
-    ``old``: the stored record; None if there was none. ``orderings``: what it is
-    made from now. ``phases``: ids in the decomposition now. ``options_digest``: digest
-    of the options now. ``news``: difference between the hull of the old record and that of
+    ``old``: the stored record; None if there was none. ``orderings``: what it is made
+    from now. ``phases``: ids in the decomposition now. ``options_digest``: digest of
+    the options now. ``news``: difference between the hull of the old record and that of
     now; None if they are the same hull or the old one is not known.
     """
     if old is None:
@@ -112,7 +110,7 @@ def reasons(
 
 
 def _orderings(
-    before: Iterable[Mapping[str, Any]], now: Iterable[OrderingEnergy]
+    before: Iterable[OrderingRow], now: Iterable[OrderingEnergy]
 ) -> list[str]:
     old = {ordering["entry_id"]: ordering for ordering in before}
     new = {ordering.entry_id: ordering for ordering in now}
@@ -136,9 +134,7 @@ def _orderings(
     return found
 
 
-def _references(
-    old: Mapping[str, Any], phases: Collection[str], news: HullNews
-) -> list[str]:
+def _references(old: ThermoRow, phases: Collection[str], news: HullNews) -> list[str]:
     if news.recorrected:
         return [CORRECTION]
     before = [
@@ -159,7 +155,7 @@ def _references(
 
 
 def change_of(
-    old: Mapping[str, Any] | None,
+    old: ThermoRow | None,
     record: ThermoRecord | None,
     why: tuple[str, ...],
 ) -> Change:
@@ -171,16 +167,15 @@ def change_of(
     """
     before = stability_numbers(old["result"]) if old and old["result"] else None
     after = stability_numbers(record.result) if record and record.result else None
-    place = record or old
-    result = (record and record.result) or (old and old["result"])
-    if isinstance(place, ThermoRecord):
-        name, temperature = place.candidate_id, place.temperature
+    stored = old["result"] if old else None
+    formula = stored["formula"] if stored else None
+    if record is not None:
+        name, temperature = record.candidate_id, record.temperature
+        formula = record.result.formula if record.result else formula
+    elif old is not None:
+        name, temperature = old["candidate_id"], old["temperature"]
     else:
-        known = cast("Mapping[str, Any]", place)
-        name, temperature = known["candidate_id"], known["temperature"]
-    formula = None
-    if result:
-        formula = result["formula"] if isinstance(result, dict) else result.formula
+        raise ValueError("a change needs a record before or now")
     return Change(
         candidate_id=name,
         formula=formula,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hts_battery.builders.reasons import HullNews, hull_news
 from hts_battery.builders.stability import ReferenceHull, energy_scheme
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from maggma.core import Store
 
+    from hts_battery.schemas.rows import ResultRow, UsedEntryRow
     from hts_battery.schemas.thermo import LeftOutReferences
 
     Phases = Mapping[str, tuple[str, float]]
@@ -52,14 +53,14 @@ ANSWER_FIELDS = (
 )
 
 
-def reference_hulls(entries: Iterable[dict[str, Any]]) -> dict[str, ReferenceHull]:
+def reference_hulls(entries: Iterable[UsedEntryRow]) -> dict[str, ReferenceHull]:
     """
     Build one hull per calculator and correction scheme.
 
     ``entries``: used entries of references, with :data:`REFERENCE_FIELDS`. Returns:
     scheme → hull.
     """
-    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    groups: dict[str, list[UsedEntryRow]] = defaultdict(list)
     for entry in entries:
         groups[energy_scheme(entry["energy"], entry["calculator"])].append(entry)
     return {
@@ -68,7 +69,7 @@ def reference_hulls(entries: Iterable[dict[str, Any]]) -> dict[str, ReferenceHul
     }
 
 
-def _reference_hull(scheme: str, group: list[dict[str, Any]]) -> ReferenceHull:
+def _reference_hull(scheme: str, group: list[UsedEntryRow]) -> ReferenceHull:
     families: dict[str, list[str]] = defaultdict(list)
     for entry in group:
         if entry.get("candidate_family"):
@@ -274,7 +275,7 @@ def _systems(references: Phases, largest: int) -> frozenset[frozenset[str]]:
     )
 
 
-def stored_answer(result: Mapping[str, Any]) -> StoredAnswer:
+def stored_answer(result: ResultRow) -> StoredAnswer:
     """Read from a stored stability what a change of the references can change."""
     return StoredAnswer(
         formula=result["formula"],
@@ -284,7 +285,7 @@ def stored_answer(result: Mapping[str, Any]) -> StoredAnswer:
     )
 
 
-def stored_depth(result: Mapping[str, Any]) -> Depth:
+def stored_depth(result: ResultRow) -> Depth:
     """Read from a stored stability how much its hull may fall."""
     return Depth(
         risk=result["hull_depth_risk"],

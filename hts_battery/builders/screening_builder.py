@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NotRequired, TypedDict
 from uuid import uuid4
 
 from maggma.core import Builder
@@ -26,6 +26,17 @@ if TYPE_CHECKING:
 
 BATCH_SIZE = 250
 _BATCHES_IN_FLIGHT = 4
+
+
+class Made(TypedDict):
+    """What one batch became: stored documents of each target, and how many failed."""
+
+    documents: list[dict[str, object]]
+    failed: int
+    number: NotRequired[str]
+    changes: NotRequired[list[dict[str, object]]]
+    rankings: NotRequired[list[dict[str, object]]]
+    columns: NotRequired[list[dict[str, object]]]
 
 
 class Options(NamedTuple):
@@ -82,7 +93,7 @@ class ScreeningBuilder(Builder):
         targets: Sequence[Store],
         *,
         key: Sequence[str],
-        scope: Mapping[str, Any] | None = None,
+        scope: Mapping[str, object] | None = None,
         options: Options,
     ) -> None:
         super().__init__(list(sources), list(targets), chunk_size=_BATCHES_IN_FLIGHT)
@@ -101,14 +112,10 @@ class ScreeningBuilder(Builder):
         self.before_write: Callable[[], None] | None = None
         self.settled: Callable[[str], bool] | None = None
 
-    def prechunk(self, number_splits: int) -> Iterator[dict[str, Any]]:
+    def prechunk(self, number_splits: int) -> Iterator[dict[str, object]]:
         """Yield what differs between the workers of a distributed build."""
         for number in range(number_splits):
             yield {"shard": [number, number_splits], "run_id": self._run_id}
-
-    def get_items(self) -> Iterator[dict[str, Any]]:
-        """Yield batches of inputs whose documents are missing or outdated."""
-        raise NotImplementedError
 
     def mine(self, name: str) -> bool:
         """Say whether a document is this worker's."""
@@ -144,7 +151,7 @@ class ScreeningBuilder(Builder):
             self.target.remove_docs({**criteria, field: {"$in": part}})
         self.removed += len(gone)
 
-    def update_targets(self, items: list[dict[str, Any]]) -> None:
+    def update_targets(self, items: list[Made]) -> None:
         """Write what :meth:`process_item` returned, the history first."""
         self._about_to_write()
         self.write_history(items)
@@ -156,7 +163,7 @@ class ScreeningBuilder(Builder):
         self.written += len(docs)
         self.failed += sum(item["failed"] for item in items)
 
-    def write_history(self, items: list[dict[str, Any]]) -> None:
+    def write_history(self, items: list[Made]) -> None:
         """Write what must be known before documents are overwritten: nothing here."""
 
     def _about_to_write(self) -> None:
@@ -177,17 +184,17 @@ class ScreeningBuilder(Builder):
 
 
 def by_key(
-    store: Store, names: Sequence[str], field: str, *, criteria: Mapping[str, Any]
-) -> dict[str, list[dict[str, Any]]]:
-    """Read whole documents of a batch, grouped by one field."""
-    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    store: Store, names: Sequence[str], field: str, *, criteria: Mapping[str, object]
+) -> dict[str, list[Any]]:
+    """Read whole documents of a batch, grouped by one field; the caller types them."""
+    groups: dict[str, list[Any]] = defaultdict(list)
     for doc in query_values(store, field, names, criteria=criteria):
         doc.pop("_id", None)
         groups[doc[field]].append(doc)
     return groups
 
 
-def dumped(documents: Iterable[Document]) -> list[dict[str, Any]]:
+def dumped(documents: Iterable[Document]) -> list[dict[str, object]]:
     """Turn documents into what is stored."""
     return [document.model_dump(mode="json") for document in documents]
 

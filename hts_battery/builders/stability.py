@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from hts_battery.errors import HTSBatteryError
 from hts_battery.schemas.build import OrderingEnergy
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from hts_battery.schemas.candidate import Candidate
     from hts_battery.schemas.entropy import EntropyOptions
+    from hts_battery.schemas.rows import CandidateRow, EnergyRow, UsedEntryRow
     from hts_battery.schemas.thermo import OrderingKind, StabilityOptions, ThermoDoc
     from hts_battery.schemas.uncertainty import CalculatorError
     from hts_battery.thermo.hull import Hull
@@ -58,6 +59,13 @@ ENTRY_FIELDS = (
 
 _ASSUMED_METHOD = "sqs"
 """Of an ordering that is lost: until there were several methods there was this one."""
+
+
+class StabilityInput(TypedDict):
+    """What the stability of one candidate is made from."""
+
+    candidate: CandidateRow
+    entries: list[UsedEntryRow]
 
 
 @dataclass(frozen=True)
@@ -134,7 +142,7 @@ class _Prepared:
     scheme: str
 
 
-def energy_scheme(energy: Mapping[str, Any], calculator: str) -> str:
+def energy_scheme(energy: EnergyRow, calculator: str) -> str:
     """
     Name what must be the same of all energies in one hull.
 
@@ -152,7 +160,7 @@ def energy_scheme(energy: Mapping[str, Any], calculator: str) -> str:
 
 
 def candidate_stabilities(  # noqa: PLR0913 - whatever decides an answer, by name
-    inputs: Sequence[Mapping[str, Any]],
+    inputs: Sequence[StabilityInput],
     hulls: Mapping[str, ReferenceHull],
     *,
     temperatures: Sequence[float],
@@ -218,7 +226,7 @@ def candidate_stabilities(  # noqa: PLR0913 - whatever decides an answer, by nam
 
 
 def other_candidates(
-    inputs: Iterable[Mapping[str, Any]],
+    inputs: Iterable[StabilityInput],
     hulls: Mapping[str, ReferenceHull],
     *,
     entropy: EntropyOptions,
@@ -257,7 +265,7 @@ def _only_version(hulls: Mapping[str, ReferenceHull]) -> str | None:
 
 
 def _prepare(
-    item: Mapping[str, Any],
+    item: StabilityInput,
     hulls: Mapping[str, ReferenceHull],
     *,
     entropy: EntropyOptions,
@@ -269,10 +277,7 @@ def _prepare(
     lowest = min(entries, key=lambda e: (e["energy"]["energy_per_atom"], e["entry_id"]))
     deviation = {el: Fraction(amount) for el, amount in lowest["deviation"].items()}
     assignment = _assignment(lowest) if deviation else None
-    mixed: dict[str, Any] = {
-        "assignment": assignment,
-        "site_occupancies": _mean_occupancies(entries),
-    }
+    occupancies = _mean_occupancies(entries)
     formula = _cell_formula(candidate, deviation)
     orderings = tuple(_ordering(entry, scheme) for entry in entries)
     notes = [*lowest["flags"]]
@@ -285,8 +290,12 @@ def _prepare(
             candidate_id=candidate.candidate_id,
             formula=formula,
             energy_per_atom=lowest["energy"]["energy_per_atom"],
-            entropy=candidate_entropy(candidate, entropy, **mixed),
-            other_entropies=other_entropies(candidate, entropy, **mixed),
+            entropy=candidate_entropy(
+                candidate, entropy, assignment=assignment, site_occupancies=occupancies
+            ),
+            other_entropies=other_entropies(
+                candidate, entropy, assignment=assignment, site_occupancies=occupancies
+            ),
             exclude=hulls[scheme].excluded(candidate.family, formula, rule),
             orderings=ordering_estimates(_by_kind(orderings)),
             own_orderings={
@@ -305,10 +314,10 @@ def _prepare(
 
 
 def _one_scheme(
-    entries: Iterable[dict[str, Any]], hulls: Mapping[str, ReferenceHull]
-) -> tuple[str, list[dict[str, Any]]]:
+    entries: Iterable[UsedEntryRow], hulls: Mapping[str, ReferenceHull]
+) -> tuple[str, list[UsedEntryRow]]:
     """Keep the entries of the scheme that has a hull, the one of most orderings."""
-    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    groups: dict[str, list[UsedEntryRow]] = defaultdict(list)
     for entry in entries:
         groups[energy_scheme(entry["energy"], entry["calculator"])].append(entry)
     usable = [name for name in groups if name in hulls]
@@ -326,17 +335,17 @@ def _one_scheme(
 
 
 def _one_composition(
-    entries: Sequence[dict[str, Any]],
-) -> tuple[list[dict[str, Any]], bool]:
+    entries: Sequence[UsedEntryRow],
+) -> tuple[list[UsedEntryRow], bool]:
     """Keep the cells nearest to the candidate: energies of others do not compare."""
-    groups: dict[tuple[tuple[str, str], ...], list[dict[str, Any]]] = defaultdict(list)
+    groups: dict[tuple[tuple[str, str], ...], list[UsedEntryRow]] = defaultdict(list)
     for entry in entries:
         groups[tuple(sorted(entry["deviation"].items()))].append(entry)
     best = min(groups, key=lambda key: (sum(abs(Fraction(n)) for _, n in key), key))
     return groups[best], len(groups) > 1
 
 
-def _assignment(entry: Mapping[str, Any]) -> dict[str, dict[str, Fraction]]:
+def _assignment(entry: UsedEntryRow) -> dict[str, dict[str, Fraction]]:
     return {
         sublattice: {name: Fraction(amount) for name, amount in species.items()}
         for sublattice, species in entry["assignment"].items()
@@ -365,7 +374,7 @@ def _species(
     return dict(total)
 
 
-def _ordering(entry: Mapping[str, Any], scheme: str) -> OrderingEnergy:
+def _ordering(entry: UsedEntryRow, scheme: str) -> OrderingEnergy:
     energy = entry["energy"]
     method = entry["ordering_method"] or _ASSUMED_METHOD
     total = sum(adjustment["value"] for adjustment in energy["adjustments"])
@@ -389,7 +398,7 @@ def _by_kind(orderings: Iterable[OrderingEnergy]) -> dict[OrderingKind, list[flo
 
 
 def _mean_occupancies(
-    entries: Iterable[Mapping[str, Any]],
+    entries: Iterable[UsedEntryRow],
 ) -> dict[str, dict[str, float]] | None:
     """Add up the occupancies of all orderings: only ratios matter."""
     total: dict[str, dict[str, float]] = {}

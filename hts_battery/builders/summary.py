@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from collections import Counter, defaultdict
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from hts_battery.builders.digests import input_digest
 from hts_battery.builders.screening_builder import (
     BATCH_SIZE,
+    Made,
     Options,
     ScreeningBuilder,
     by_key,
@@ -29,13 +30,14 @@ if TYPE_CHECKING:
 
     from maggma.core import Store
 
+    from hts_battery.schemas.rows import CandidateRow, ThermoRow
     from hts_battery.schemas.thermo import ThermoDoc
 
     Records = dict[float, tuple[str, str | None]]
     """Temperature in K → digest of the inputs and version of the hull."""
 
 
-def cell_of(candidate: Mapping[str, Any], deviation: Mapping[str, str]) -> str:
+def cell_of(candidate: CandidateRow, deviation: Mapping[str, str]) -> str:
     """
     Name what was calculated for a candidate: the candidate that its cell would hold.
 
@@ -111,6 +113,17 @@ RECORD_FIELDS = (
 """What says of a stability whether it belongs to the others of its candidate."""
 
 
+class _Part(TypedDict):
+    candidate: CandidateRow
+    records: list[ThermoRow]
+    input_digest: str
+    same_cell_as: str | None
+
+
+class _Batch(TypedDict):
+    inputs: list[_Part]
+
+
 class SummaryBuilder(ScreeningBuilder):
     """
     Join what is known of each candidate of one campaign.
@@ -165,7 +178,7 @@ class SummaryBuilder(ScreeningBuilder):
             options=Options(batch_size, shard, retry_failed, run_id),
         )
 
-    def get_items(self) -> Iterator[dict[str, Any]]:
+    def get_items(self) -> Iterator[_Batch]:
         """Yield batches of candidates whose summary is missing or outdated."""
         known = {
             doc["candidate_id"]: doc["input_digest"]
@@ -252,12 +265,12 @@ class SummaryBuilder(ScreeningBuilder):
             properties=["family", "amounts"],
         ):
             name = doc["candidate_id"]
-            cell = held[name] = cell_of(doc, far[name])
+            cell = held[name] = cell_of(cast("CandidateRow", doc), far[name])
             if cell in deviations and cell not in far:
                 held[cell] = cell
         return same_cells(held, deviations)
 
-    def process_item(self, item: dict[str, Any]) -> dict[str, Any]:
+    def process_item(self, item: _Batch) -> Made:
         """Return the summaries of one batch."""
         made = [
             candidate_summary(

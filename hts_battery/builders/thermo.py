@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from hts_battery.builders.digests import CODE_VERSION, input_digest
 from hts_battery.builders.own_orderings import campaign_entries
@@ -24,6 +24,7 @@ from hts_battery.builders.reference_hulls import (
 )
 from hts_battery.builders.screening_builder import (
     BATCH_SIZE,
+    Made,
     Options,
     ScreeningBuilder,
     by_key,
@@ -33,6 +34,7 @@ from hts_battery.builders.stability import (
     ENTRY_FIELDS,
     CandidateStability,
     ReferenceHull,
+    StabilityInput,
     candidate_stabilities,
     other_candidates,
 )
@@ -56,7 +58,26 @@ if TYPE_CHECKING:
 
     from maggma.core import Store
 
+    from hts_battery.schemas.rows import CandidateRow, ThermoRow, UsedEntryRow
     from hts_battery.thermo.competition import OtherCandidate
+
+
+class _Part(StabilityInput):
+    """One candidate of a batch, with what stands of it."""
+
+    input_digest: str
+    temperatures: list[float]
+    old: dict[float, ThermoRow]
+
+
+class _Batch(TypedDict):
+    number: int
+    options_digest: str
+    hulls: Mapping[str, ReferenceHull]
+    others: Mapping[str, Sequence[OtherCandidate]] | None
+    news: Mapping[str | None, HullNews | None]
+    inputs: list[_Part]
+
 
 _OLD_FIELDS = (
     "candidate_id",
@@ -142,7 +163,7 @@ class ThermoBuilder(ScreeningBuilder):
             options=Options(batch_size, shard, retry_failed, run_id),
         )
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Serialise documents as plain values: maggma's manager needs them."""
         return {
             **super().as_dict(),
@@ -150,7 +171,7 @@ class ThermoBuilder(ScreeningBuilder):
             "engine_error": self.engine_error.model_dump(mode="json"),
         }
 
-    def get_items(self) -> Iterator[dict[str, Any]]:
+    def get_items(self) -> Iterator[_Batch]:
         """Yield batches of candidates whose stability is missing or outdated."""
         self.known_hulls = self._reference_hulls()
         stored = StoredHulls(self.hulls, self.known_hulls)
@@ -194,11 +215,10 @@ class ThermoBuilder(ScreeningBuilder):
             "engine": self.campaign.engine,
             "state": EntryState.USED,
         }
-        return reference_hulls(
-            self.entries.query(criteria, properties=list(REFERENCE_FIELDS))
-        )
+        found = self.entries.query(criteria, properties=list(REFERENCE_FIELDS))
+        return reference_hulls(cast("Iterator[UsedEntryRow]", found))
 
-    def _energies(self) -> dict[str, list[dict[str, Any]]]:
+    def _energies(self) -> dict[str, list[UsedEntryRow]]:
         """Usable entries of each member, of the orderings that are asked for."""
         return campaign_entries(
             self.campaign,
@@ -210,7 +230,7 @@ class ThermoBuilder(ScreeningBuilder):
         )
 
     def _others(
-        self, energies: Mapping[str, Sequence[Mapping[str, Any]]]
+        self, energies: Mapping[str, list[UsedEntryRow]]
     ) -> dict[str, list[OtherCandidate]] | None:
         """All candidates as competing phases, by scheme, where the options ask."""
         if not self.campaign.stability.other_candidates:
@@ -218,7 +238,10 @@ class ThermoBuilder(ScreeningBuilder):
         docs = query_values(self.candidates, "candidate_id", energies, criteria={})
         return other_candidates(
             [
-                {"candidate": doc, "entries": energies[doc["candidate_id"]]}
+                {
+                    "candidate": cast("CandidateRow", doc),
+                    "entries": energies[doc["candidate_id"]],
+                }
                 for doc in docs
             ],
             self.known_hulls,
@@ -248,7 +271,7 @@ class ThermoBuilder(ScreeningBuilder):
         )
 
     def _digests_of(
-        self, energies: Mapping[str, Sequence[Mapping[str, Any]]], common: str
+        self, energies: Mapping[str, list[UsedEntryRow]], common: str
     ) -> dict[str, str]:
         wanted = {name for name in energies if self.mine(name)}
         some = len(wanted) <= self.batch_size
@@ -261,10 +284,11 @@ class ThermoBuilder(ScreeningBuilder):
             if name in wanted
         }
 
-    def _known(self) -> dict[str, dict[float, dict[str, Any]]]:
+    def _known(self) -> dict[str, dict[float, ThermoRow]]:
         """State of every stored record of this campaign."""
-        known: dict[str, dict[float, dict[str, Any]]] = defaultdict(dict)
-        for doc in self.thermo.query(self.scope, properties=list(_OLD_FIELDS)):
+        known: dict[str, dict[float, ThermoRow]] = defaultdict(dict)
+        found = self.thermo.query(self.scope, properties=list(_OLD_FIELDS))
+        for doc in cast("Iterator[ThermoRow]", found):
             if self.mine(doc["candidate_id"]):
                 known[doc["candidate_id"]][doc["temperature"]] = doc
                 self.knows(doc["candidate_id"], doc["temperature"])
@@ -273,7 +297,7 @@ class ThermoBuilder(ScreeningBuilder):
     def _outdated(
         self,
         digests: Mapping[str, str],
-        known: Mapping[str, Mapping[float, Mapping[str, Any]]],
+        known: Mapping[str, Mapping[float, ThermoRow]],
         stored: StoredHulls,
     ) -> dict[str, list[float]]:
         """Temperatures at which each candidate must be assessed again."""
@@ -307,7 +331,7 @@ class ThermoBuilder(ScreeningBuilder):
         return outdated
 
     def _must_be_made(
-        self, record: Mapping[str, Any] | None, digest: str, stored: StoredHulls
+        self, record: ThermoRow | None, digest: str, stored: StoredHulls
     ) -> bool:
         if record is None or record["input_digest"] != digest:
             return True
@@ -356,7 +380,7 @@ class ThermoBuilder(ScreeningBuilder):
     def _remove_gone(
         self,
         digests: Mapping[str, str],
-        known: Mapping[str, Mapping[float, Mapping[str, Any]]],
+        known: Mapping[str, Mapping[float, ThermoRow]],
     ) -> None:
         gone: dict[float, set[str]] = defaultdict(set)
         for name, records in known.items():
@@ -378,7 +402,7 @@ class ThermoBuilder(ScreeningBuilder):
                 )
             self.remove("candidate_id", names, temperature=temperature)
 
-    def process_item(self, item: dict[str, Any]) -> dict[str, Any]:
+    def process_item(self, item: _Batch) -> Made:
         """Return the records of one batch; a failure is a record too."""
         outcomes = candidate_stabilities(
             item["inputs"],
@@ -415,8 +439,8 @@ class ThermoBuilder(ScreeningBuilder):
         self,
         outcome: CandidateStability,
         temperature: float,
-        part: Mapping[str, Any],
-        item: Mapping[str, Any],
+        part: _Part,
+        item: _Batch,
     ) -> ThermoRecord:
         result = outcome.at(temperature)
         record = ThermoRecord(
@@ -444,9 +468,9 @@ class ThermoBuilder(ScreeningBuilder):
 
     def _previous(
         self,
-        old: Mapping[str, Any] | None,
+        old: ThermoRow | None,
         record: ThermoRecord,
-        item: Mapping[str, Any],
+        item: _Batch,
     ) -> PreviousStability | None:
         """Numbers that are overwritten, or those kept from a success before."""
         if old is None:
@@ -461,9 +485,9 @@ class ThermoBuilder(ScreeningBuilder):
 
     def _reasons(
         self,
-        old: Mapping[str, Any] | None,
+        old: ThermoRow | None,
         record: ThermoRecord,
-        item: Mapping[str, Any],
+        item: _Batch,
     ) -> tuple[str, ...]:
         news: HullNews | None = None
         if old is not None and old["hull_version"] != record.hull_version:
@@ -477,7 +501,7 @@ class ThermoBuilder(ScreeningBuilder):
             news=news,
         )
 
-    def write_history(self, items: list[dict[str, Any]]) -> None:
+    def write_history(self, items: list[Made]) -> None:
         """Write what changes before it changes: a killed build loses no reason."""
         for item in items:
             self._write_changes(item["number"], item["changes"])

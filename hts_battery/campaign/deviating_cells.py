@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from hts_battery.schemas.candidate import candidate_id
 from hts_battery.schemas.formula import canonical_formula, display_formula
@@ -82,7 +82,7 @@ class DeviatingCells:
         """Formulas of the candidates of each cell that several of them have."""
         return [names for names in self._holders.values() if len(names) > 1]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Return everything, in JSON types."""
         return {
             "deviating": [cell._asdict() for cell in self.found],

@@ -161,7 +161,7 @@ def register_members(
         ),
     )
     # An index may exceed the 64 bits of a BSON integer, so it is stored as text.
-    members: list[dict[str, Any]] = [
+    members: list[dict[str, object]] = [
         {
             "campaign": spec.name,
             "candidate_id": candidate.candidate_id,

@@ -17,6 +17,8 @@ from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
     from hts_battery.query import ScreeningDatabase
+    from hts_battery.query.conditions import Criteria
+    from hts_battery.schemas.rows import SummaryRow
 
 app = typer.Typer(help="Ask the database.", no_args_is_help=True)
 
@@ -51,7 +53,7 @@ def _criteria(
     words: str | None,
     mongo: str | None,
     campaign: str | None = None,
-) -> dict[str, Any]:
+) -> Criteria:
     """Join what the options of a command ask for."""
     from hts_battery.query.filters import filter_criteria
     from hts_battery.query.selection import joined, mongo_criteria
@@ -150,7 +152,7 @@ def _show_values(pairs: list[tuple[Any, int]], field: str, as_json: bool) -> Non
 def _show_groups(
     screening: ScreeningDatabase,
     by: GroupBy,
-    criteria: dict[str, Any],
+    criteria: Criteria,
     temperature: float | None,
     as_json: bool,
 ) -> None:
@@ -238,11 +240,11 @@ def stable(  # noqa: PLR0913, PLR0917 - one parameter per option
         )
 
 
-def _by_campaign(found: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+def _by_campaign(found: list[SummaryRow]) -> dict[str, list[SummaryRow]]:
     """Group summaries so that a ranking is of one campaign and engine."""
     from hts_battery.cli.query_tables import whose
 
-    groups: dict[str, list[dict[str, Any]]] = {}
+    groups: dict[str, list[SummaryRow]] = {}
     for doc in found:
         groups.setdefault(whose(doc), []).append(doc)
     return dict(sorted(groups.items()))
@@ -263,8 +265,9 @@ def show(
 
     with opened_stores() as stores:
         screening = ScreeningDatabase(stores)
-        ask = screening.why if why else screening.get
-        found = ask(candidate_id, campaign=campaign)
+        summaries = screening.get(candidate_id, campaign=campaign)
+        made = screening.why(candidate_id, campaign=campaign) if why else []
+    found = made if why else summaries
     if not found:
         place = "" if campaign is None else f" by campaign {campaign}"
         raise CompositionError(
@@ -275,14 +278,16 @@ def show(
         for document in found:
             formatting.json_line(document)
         return
-    if len(found) > 1 and not why:
-        query_tables.side_by_side(found)
-    for document in found:
-        formatting.line(query_tables.whose(document))
-        if why:
-            query_tables.explanation(document)
-        else:
-            formatting.fields(document)
+    for explained in made:
+        formatting.line(query_tables.whose(explained))
+        query_tables.explanation(explained)
+    if why:
+        return
+    if len(summaries) > 1:
+        query_tables.side_by_side(summaries)
+    for summary in summaries:
+        formatting.line(query_tables.whose(summary))
+        formatting.fields(summary)
 
 
 @app.command()

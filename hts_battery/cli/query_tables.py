@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hts_battery.query.comparison import Comparison, Pair
+    from hts_battery.query.explanation import Explanation
+    from hts_battery.schemas.rows import SummaryRow
 
 _WHOLE_ABOVE = 1000
 _NARROWEST = 8
@@ -30,7 +32,7 @@ _BETWEEN = 3
 
 
 def selection(
-    rows: Sequence[Mapping[str, Any]], names: Sequence[str], *, title: str
+    rows: Sequence[Mapping[str, object]], names: Sequence[str], *, title: str
 ) -> None:
     """
     Print chosen fields of summaries as a table, units in the headings.
@@ -84,7 +86,7 @@ def _text(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def whose(document: Mapping[str, Any]) -> str:
+def whose(document: SummaryRow | Explanation) -> str:
     """
     Say whose numbers a document holds.
 
@@ -96,7 +98,7 @@ def whose(document: Mapping[str, Any]) -> str:
     return f"campaign {document['campaign']}, engine {document['engine']}"
 
 
-def side_by_side(summaries: Sequence[Mapping[str, Any]]) -> None:
+def side_by_side(summaries: Sequence[SummaryRow]) -> None:
     """
     Print what several campaigns say of one candidate, a column each.
 
@@ -167,7 +169,7 @@ def _short(value: object) -> object:
     return value
 
 
-def explanation(found: Mapping[str, Any]) -> None:
+def explanation(found: Explanation) -> None:
     """
     Print how a candidate's E_hull was made.
 
@@ -241,7 +243,7 @@ def _depth(references: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _terms(found: Mapping[str, Any]) -> None:
+def _terms(found: Explanation) -> None:
     """Print the terms that add up to E_hull(T)."""
     competes = any(terms["competition_term"] for terms in found["terms"])
     names = ["energy", "hull", "-T·S", *(["others"] if competes else []), "E_hull(T)"]
@@ -265,7 +267,7 @@ def _terms(found: Mapping[str, Any]) -> None:
     )
 
 
-def _doubt(found: Mapping[str, Any]) -> None:
+def _doubt(found: Explanation) -> None:
     """Print the bounds of E_hull(T), its error, and what other mixings make of it."""
     unsure = found["uncertainty"]
     columns = ("T in K", "lowest", "random mean", "±", "P(<= 0)")

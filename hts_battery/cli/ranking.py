@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hts_battery.cli import formatting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
-    Summary = Mapping[str, Any]
+    from hts_battery.schemas.rows import SummaryRow as Summary
 
 _NARROWEST, _NUMBERS, _LABEL = 16, 46, 6
 """Characters of the candidates at least, of all numbers, and of a label."""

@@ -68,7 +68,7 @@ class CandidateAnswer(Document):
     orderings: dict[str, list[str]] = Field(
         description="Campaign → ids of the entries that its numbers are made from."
     )
-    tasks: list[dict[str, Any]] = Field(
+    tasks: list[dict[str, object]] = Field(
         description="Its jobs without their outputs: uuid, step, host, time, folder."
     )
 
@@ -77,7 +77,7 @@ class StructureAnswer(Document):
     """One relaxed cell."""
 
     entry_id: str = Field(description="The entry.")
-    structure: dict[str, Any] = Field(description="pymatgen's Structure.as_dict().")
+    structure: dict[str, object] = Field(description="pymatgen's Structure.as_dict().")
 
 
 class CampaignProgress(Document):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from threading import Lock, Thread
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hts_battery.connections.database.bounded_reader import BoundedReader
+    from hts_battery.schemas.rows import SummaryRow
 
 FIELDS = (
     "campaign",
@@ -55,7 +56,7 @@ class Columns:
     no part in the hull.
     """
 
-    rows: tuple[Mapping[str, Any], ...]
+    rows: tuple[SummaryRow, ...]
     """The fields that tables show."""
     energies: NDArray[np.float64]
     """E_hull without entropy, eV/atom."""
@@ -86,7 +87,7 @@ class Columns:
         return len(self.rows)
 
     @classmethod
-    def of(cls, docs: Sequence[Mapping[str, Any]]) -> Columns:
+    def of(cls, docs: Sequence[SummaryRow]) -> Columns:
         """Turn documents of the ``summary`` collection into columns."""
         ordered = sorted(docs, key=lambda doc: (doc["campaign"], doc["candidate_id"]))
         elements = sorted({symbol for doc in ordered for symbol in doc["elements"]})
@@ -181,14 +182,14 @@ def _floats(values: Iterable[float | None]) -> NDArray[np.float64]:
     return np.array([np.nan if one is None else one for one in values], float)
 
 
-def _gap(doc: Mapping[str, Any]) -> float | None:
+def _gap(doc: SummaryRow) -> float | None:
     """Bounds lie equally far apart at every temperature."""
     for key, upper in doc["energy_above_hull_upper_at"].items():
         return float(upper - doc["energy_above_hull_at"][key])
     return None
 
 
-def _other_entropy(doc: Mapping[str, Any]) -> float | None:
+def _other_entropy(doc: SummaryRow) -> float | None:
     """Divide what the other convention adds by the temperature of a stored one."""
     for key, other in doc["energy_above_hull_other_at"].items():
         if temperature := kelvin(key):
@@ -209,7 +210,7 @@ def kelvin(key: str) -> float:
 
 
 def _amounts(
-    docs: Sequence[Mapping[str, Any]], elements: Sequence[str]
+    docs: Sequence[SummaryRow], elements: Sequence[str]
 ) -> NDArray[np.float32]:
     place = {symbol: number for number, symbol in enumerate(elements)}
     found = np.zeros((len(docs), len(elements)), np.float32)
@@ -320,7 +321,8 @@ def read_latest_build(reader: BoundedReader) -> LatestBuild:
     run_id = latest_run(reader)
     # A calculated cell that several candidates share is shown once.
     own = {"same_cell_as": None}
-    columns = Columns.of(reader.find("summary", own, fields=FIELDS))
+    found = reader.find("summary", own, fields=FIELDS)
+    columns = Columns.of(cast("list[SummaryRow]", found))
     references = reader.find("entries", {"kind": "reference"}, fields=["elements"])
     progress = tuple(_progress(reader, columns))
     return LatestBuild(

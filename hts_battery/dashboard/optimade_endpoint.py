@@ -217,7 +217,7 @@ class SummaryStructures(EntryCollection):
 
     def _run_db_query(
         self, criteria: dict[str, Any], single_entry: bool = False
-    ) -> tuple[list[dict[str, Any]], int, bool]:
+    ) -> tuple[list[dict[str, object]], int, bool]:
         """Read one page: documents, number of all matches, whether there are more."""
         wanted = criteria["filter"]
         skip = criteria.get("skip", 0)
@@ -236,14 +236,14 @@ class SummaryStructures(EntryCollection):
         total = len(docs) if single_entry else self._count(wanted)
         return found, total, skip + len(docs) < total
 
-    def _count(self, wanted: Mapping[str, Any]) -> int:
+    def _count(self, wanted: Mapping[str, object]) -> int:
         try:
             return self._reader.count(COLLECTION, wanted)
         except StoreError as err:
             raise _refused(err) from None
 
 
-def _shown(doc: Mapping[str, Any]) -> dict[str, Any]:
+def _shown(doc: Mapping[str, object]) -> dict[str, object]:
     """Leave out what only the builder needs."""
     return {name: doc[name] for name in doc if name != "input_digest"}
 
@@ -255,7 +255,7 @@ def _refused(err: StoreError) -> Exception:
     return HTTPException(503, "the database does not answer")
 
 
-def _cell(structure: Mapping[str, Any] | None) -> dict[str, Any]:
+def _cell(structure: Mapping[str, object] | None) -> dict[str, object]:
     """Write a relaxed cell in OPTIMADE's words; nulls where it is not known."""
     if structure is None:
         return dict.fromkeys(_OF_THE_CELL)

@@ -48,12 +48,11 @@ from hts_battery.thermo.estimates import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
-
     import plotly.graph_objects as go
     from dash import Dash
     from dash.development.base_component import Component
+
+    from hts_battery.schemas.rows import SummaryRow
 
 Shown = Annotated[
     str,
@@ -126,7 +125,7 @@ def _layout(sources: Sources, shown: str) -> Component:
     )
 
 
-def _whose(summary: Mapping[str, Any]) -> str:
+def _whose(summary: SummaryRow) -> str:
     """Say how many orderings of which campaigns the numbers are made from."""
     numbers = summary.get("orderings_by_campaign") or {}
     total = summary["n_orderings"]
@@ -179,7 +178,7 @@ def _choice(candidate_id: str, data: CandidateData) -> Component:
     )
 
 
-def _warnings(summary: Mapping[str, Any]) -> list[Component]:
+def _warnings(summary: SummaryRow) -> list[Component]:
     if not summary["flags"]:
         return []
     return [
@@ -194,7 +193,7 @@ def _warnings(summary: Mapping[str, Any]) -> list[Component]:
     ]
 
 
-def _calculated(summary: Mapping[str, Any]) -> list[Component]:
+def _calculated(summary: SummaryRow) -> list[Component]:
     """Say what was calculated, where that is not the candidate."""
     if not summary["deviation"]:
         return []
@@ -269,7 +268,7 @@ def _register(app: Dash, sources: Sources) -> None:
     @in_thread
     def show_cell(
         entry_id: EntryId, turn: Degrees
-    ) -> tuple[go.Figure | dict[str, Any], str]:
+    ) -> tuple[go.Figure | dict[str, object], str]:
         cells = final_structures(sources.reader, [entry_id])
         if entry_id not in cells:
             return {}, "The cell of this ordering is not in the database."
@@ -302,7 +301,7 @@ def _register(app: Dash, sources: Sources) -> None:
         )
 
 
-def _cards(summary: Mapping[str, Any], temperature: float, hot: float) -> Component:
+def _cards(summary: SummaryRow, temperature: float, hot: float) -> Component:
     mixing = summary["mixing_temperature"]
     unsure = summary["uncertainty"]
     gap = next(
@@ -342,7 +341,7 @@ def _cards(summary: Mapping[str, Any], temperature: float, hot: float) -> Compon
     )
 
 
-def _orderings_words(summary: Mapping[str, Any]) -> str:
+def _orderings_words(summary: SummaryRow) -> str:
     return (
         f"meV/atom, {summary['n_random_orderings']} of {summary['n_orderings']} "
         "orderings"

@@ -118,7 +118,7 @@ def _layout(_sources: Sources, _rest: str) -> Component:
     )
 
 
-def _columns() -> list[dict[str, Any]]:
+def _columns() -> list[dict[str, object]]:
     right = {"type": "rightAligned", "width": 110}
     narrow = {"type": "rightAligned", "width": 95}
     tenths = {"valueFormatter": {"function": "d3.format('.1f')(params.value)"}}

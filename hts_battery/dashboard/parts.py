@@ -109,7 +109,7 @@ def cards(found: Iterable[Component]) -> Component:
 
 def table(
     columns: Sequence[str],
-    rows: Iterable[Sequence[Any]],
+    rows: Iterable[Sequence[object]],
     *,
     caption: str,
     numbers: Sequence[str] = (),

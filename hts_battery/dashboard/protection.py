@@ -6,7 +6,7 @@ import base64
 import binascii
 import hmac
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, Response
@@ -186,7 +186,7 @@ def _headers_of(scope: Scope, body: bytes) -> list[tuple[bytes, bytes]]:
 
 def _replay(body: bytes, receive: Receive) -> Receive:
     """Hand on a body that was read already."""
-    waiting: list[dict[str, Any]] = [
+    waiting: list[dict[str, object]] = [
         {"type": "http.request", "body": body, "more_body": False}
     ]
 

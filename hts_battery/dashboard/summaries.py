@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from math import isnan
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 
@@ -71,9 +71,30 @@ def check_filter(text: str) -> None:
         )
 
 
-def table_row(
-    columns: Columns, row: int, rank: int, temperature: float
-) -> dict[str, Any]:
+class TableRow(TypedDict):
+    """One ranked candidate as the tables show it, energies in meV/atom."""
+
+    key: str
+    rank: int
+    candidate_id: str
+    formula: str
+    campaign: str
+    family: str
+    cold: float
+    hot: float
+    upper: str
+    n: str
+    unsure: str
+    label: str
+    chance: str
+    other: str
+    fall: str
+    mixing: int | None
+    entropy: float
+    flags: str
+
+
+def table_row(columns: Columns, row: int, rank: int, temperature: float) -> TableRow:
     """
     Write one candidate as a row of the table.
 
@@ -121,7 +142,7 @@ def find_summaries(
     campaign: str | None,
     temperature: float,
     rows: slice,
-) -> tuple[int, list[dict[str, Any]]]:
+) -> tuple[int, list[dict[str, object]]]:
     """
     Return a page of the ranking of the summaries that a filter matches.
 

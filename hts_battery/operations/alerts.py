@@ -51,7 +51,7 @@ def tell(
 def _tell(
     stores: Stores,
     report: FeedReport,
-    last_build: Mapping[str, Any] | None,
+    last_build: Mapping[str, object] | None,
     urls: Sequence[SecretStr],
 ) -> tuple[Alert, ...]:
     facts = alert_facts(
@@ -104,7 +104,7 @@ def alerts(
     messages, and what to remember once they were sent.
     """
     found: list[Alert] = []
-    changed: dict[str, Any] = {}
+    changed: dict[str, object] = {}
     for rule in (_failures, _budget, _end, _build):
         message, update = rule(memory, facts)
         changed |= update
@@ -113,7 +113,7 @@ def alerts(
     return tuple(found), memory.model_copy(update=changed)
 
 
-Told = tuple[Alert | None, dict[str, Any]]
+Told = tuple[Alert | None, dict[str, object]]
 
 
 def _failures(memory: AlertMemory, facts: AlertFacts) -> Told:
@@ -207,7 +207,7 @@ def alert_facts(
     dispatched: Dispatched,
     *,
     node_hours: float,
-    last_build: Mapping[str, Any] | None,
+    last_build: Mapping[str, object] | None,
 ) -> AlertFacts | None:
     """
     Gather what the rules look at; None where the campaign was not submitted.

@@ -6,7 +6,7 @@ import io
 import json
 import tarfile
 import zipfile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hts_battery.query.query_fields import PREFIX
 
@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
     from hts_battery.schemas.export import ExportManifest
+    from hts_battery.schemas.rows import SummaryRow
 
 _API_VERSION = "1.2.0"
 _TYPE = "structures"
 
 
 def optimade_lines(
-    rows: Iterable[tuple[Mapping[str, Any], Structure]],
+    rows: Iterable[tuple[Mapping[str, object], Structure]],
 ) -> Iterator[str]:
     """
     Yield the header, what our fields are, and one line per structure.
@@ -47,7 +48,9 @@ def optimade_lines(
         yield json.dumps(optimade_entry(row, structure), default=str)
 
 
-def optimade_entry(row: Mapping[str, Any], structure: Structure) -> dict[str, Any]:
+def optimade_entry(
+    row: Mapping[str, object], structure: Structure
+) -> dict[str, object]:
     """
     Write one structure as an OPTIMADE entry, with the row's columns as our fields.
 
@@ -86,7 +89,7 @@ MANIFEST = "manifest.json"
 
 
 def archive_bytes(
-    structures: Iterable[tuple[Mapping[str, Any], Structure]],
+    structures: Iterable[tuple[SummaryRow, Structure]],
     *,
     file_format: str,
     table: str,
@@ -117,7 +120,7 @@ def archive_bytes(
 
 
 def _members(
-    structures: Iterable[tuple[Mapping[str, Any], Structure]],
+    structures: Iterable[tuple[SummaryRow, Structure]],
     file_format: str,
     table: str,
     manifest: ExportManifest,
@@ -139,7 +142,7 @@ def plain_structure(structure: Structure) -> Structure:
     return Plain(structure.lattice, symbols, structure.frac_coords)
 
 
-def _poscar(structure: Structure, doc: Mapping[str, Any]) -> str:
+def _poscar(structure: Structure, doc: SummaryRow) -> str:
     from pymatgen.io.vasp import Poscar  # noqa: PLC0415 - seconds others do not need
 
     # Sorted, so that every element stands in one block, as VASP expects.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import UTC
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from hts_battery.errors import ConfigurationError
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from hts_battery.connections.database.bounded_reader import BoundedReader
     from hts_battery.connections.database.stores import Stores
+    from hts_battery.schemas.rows import ChangeRow, ChangeSetRow
 
 MOST_SETS = 1000
 """Batches of changes that are read at once; a batch holds up to 250 changes."""
@@ -73,7 +74,7 @@ class Difference:
             return None
         return self.after - self.before
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Return all fields, the derived ones too."""
         return {
             **asdict(self),
@@ -146,11 +147,11 @@ def differences(
         raise ConfigurationError(
             f"no run {since!r} of the builders; `hts build list` names them"
         )
-    criteria: dict[str, Any] = {"run_id": {"$gt": start}}
+    criteria: dict[str, object] = {"run_id": {"$gt": start}}
     if campaign is not None:
         criteria["campaign"] = campaign
     sets = stores.changes.query(criteria, sort={"run_id": 1})
-    return Differences(start, ranked_changes(sets))
+    return Differences(start, ranked_changes(cast("Iterable[ChangeSetRow]", sets)))
 
 
 def _run_before_latest(stores: Stores) -> str:
@@ -191,7 +192,7 @@ def read_changes(
         return None
     criteria = {"run_id": {"$gt": start}, "campaign": campaign}
     sets = reader.find("changes", criteria, sort={"run_id": 1}, limit=MOST_SETS)
-    return Differences(start, ranked_changes(sets))
+    return Differences(start, ranked_changes(cast("Iterable[ChangeSetRow]", sets)))
 
 
 def _shown_since(reader: BoundedReader, since: str | None) -> str | None:
@@ -206,7 +207,7 @@ def _shown_since(reader: BoundedReader, since: str | None) -> str | None:
     return str(latest[1]["run_id"]) if len(latest) > 1 else ""
 
 
-def ranked_changes(sets: Iterable[Mapping[str, Any]]) -> tuple[Difference, ...]:
+def ranked_changes(sets: Iterable[ChangeSetRow]) -> tuple[Difference, ...]:
     """Join the changes of several runs, flipped labels and large changes first."""
     return tuple(
         sorted(
@@ -220,7 +221,7 @@ def ranked_changes(sets: Iterable[Mapping[str, Any]]) -> tuple[Difference, ...]:
     )
 
 
-def fold_changes(sets: Iterable[Mapping[str, Any]]) -> list[Difference]:
+def fold_changes(sets: Iterable[ChangeSetRow]) -> list[Difference]:
     """
     Join the changes of several runs: first state, last state, every reason.
 
@@ -229,8 +230,8 @@ def fold_changes(sets: Iterable[Mapping[str, Any]]) -> list[Difference]:
 
     ``sets``: documents of the ``changes`` collection, in the order of their runs.
     """
-    first: dict[Key, Mapping[str, Any]] = {}
-    last: dict[Key, Mapping[str, Any]] = {}
+    first: dict[Key, ChangeRow] = {}
+    last: dict[Key, ChangeRow] = {}
     why: dict[Key, dict[str, None]] = {}
     when: dict[Key, dict[str, None]] = {}
     for doc in sets:
@@ -248,8 +249,8 @@ def fold_changes(sets: Iterable[Mapping[str, Any]]) -> list[Difference]:
 
 def _difference(
     key: Key,
-    first: Mapping[str, Any],
-    last: Mapping[str, Any],
+    first: ChangeRow,
+    last: ChangeRow,
     why: tuple[str, ...],
     when: tuple[str, ...],
 ) -> Difference:

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from hts_battery.connections.database.stores import Stores
     from hts_battery.query.conditions import Criteria
     from hts_battery.query.row_conditions import Column
+    from hts_battery.schemas.rows import AggregateRow, SummaryRow
 
-    Row = dict[str, Any]
+    Row = dict[str, object]
     """Path → value, of one summary."""
 
 _CAMPAIGN = "campaign"
@@ -110,7 +111,7 @@ class ColumnReader:
         return found
 
     def _columns(
-        self, doc: Mapping[str, Any], needed: Collection[str]
+        self, doc: AggregateRow, needed: Collection[str]
     ) -> dict[str, Column] | None:
         """Read the columns of one campaign; None where one is not whole."""
         count = doc["n_candidates"]
@@ -187,8 +188,8 @@ def in_order(rows: Sequence[Row], order: Mapping[str, int]) -> list[Row]:
 
 
 def sorted_documents(
-    docs: Iterable[dict[str, Any]], order: Mapping[str, int]
-) -> list[dict[str, Any]]:
+    docs: Iterable[SummaryRow], order: Mapping[str, int]
+) -> list[SummaryRow]:
     """
     Sort summaries as a server does.
 
@@ -217,7 +218,7 @@ def _sortable(value: object) -> tuple[bool, Any]:
     return value is not None, 0 if value is None else value
 
 
-def documents(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
+def documents(rows: Sequence[Row]) -> Iterator[SummaryRow]:
     """
     Write rows as the summaries that they are of, as far as they go.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from statistics import fmean
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from hts_battery.errors import QueryError
 from hts_battery.query.rankings import RankedCandidate, ranked
@@ -72,7 +72,7 @@ class Comparison:
     pairs: tuple[Pair, ...]
     """Largest difference first."""
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Return everything but the pairs."""
         return {name: value for name, value in asdict(self).items() if name != "pairs"}
 

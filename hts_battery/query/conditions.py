@@ -16,7 +16,7 @@ from hts_battery.schemas.summary import UNPAIRED_ELEMENTS, element_pairs
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Criteria = dict[str, Any]
+Criteria = dict[str, object]
 """A MongoDB filter."""
 
 _OPERATORS = {"<": "$lt", "<=": "$lte", ">": "$gt", ">=": "$gte"}

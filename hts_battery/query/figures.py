@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hts_battery.query.tables import MEV_PER_EV
 from hts_battery.schemas.summary import temperature_key
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from matplotlib.axes import Axes
+
+    from hts_battery.schemas.rows import SummaryRow
 
 _STABLE = "#0b7a75"
 _UNSTABLE = "#c1666b"
@@ -42,7 +44,7 @@ def formula_label(formula: str) -> str:
 
 
 def ranking_figure(
-    summaries: Sequence[dict[str, Any]], *, temperature: float, title: str, path: Path
+    summaries: Sequence[SummaryRow], *, temperature: float, title: str, path: Path
 ) -> None:
     """
     Draw E_hull without entropy and at a temperature, one line per candidate.
@@ -123,7 +125,7 @@ def _draw_doubt(
     axes.scatter([], [], facecolors="white", edgecolors=_INK, s=46, label="open")
 
 
-def _name(doc: dict[str, Any]) -> str:
+def _name(doc: SummaryRow) -> str:
     """Write a candidate, and below it what was calculated where that is another."""
     name = formula_label(doc["formula"])
     if not doc["deviation"]:

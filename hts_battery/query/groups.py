@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
+
+    from hts_battery.schemas.rows import SummaryRow
 
 
 class GroupBy(StrEnum):
@@ -48,7 +50,7 @@ class GroupCounts(NamedTuple):
 
 
 def grouped(
-    summaries: Iterable[Mapping[str, Any]], by: GroupBy, *, key: str
+    summaries: Iterable[SummaryRow], by: GroupBy, *, key: str
 ) -> list[GroupCounts]:
     """
     Group summaries, the largest group first.
@@ -76,7 +78,7 @@ def _group(name: str, found: list[tuple[float, str, bool]]) -> GroupCounts:
     return GroupCounts(name, len(found), len(stable), stable.count(False), lowest, best)
 
 
-def _names(doc: Mapping[str, Any], by: GroupBy) -> list[str]:
+def _names(doc: SummaryRow, by: GroupBy) -> list[str]:
     if by is GroupBy.ELEMENT:
         return list(doc["elements"])
     if by is GroupBy.ELEMENT_SET:

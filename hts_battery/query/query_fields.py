@@ -262,7 +262,7 @@ def _nearest(name: str) -> str:
     return f"near it: {', '.join(near)}" if near else f"choose of {', '.join(known)}"
 
 
-def value_at(doc: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401 - any JSON value
+def value_at(doc: Mapping[str, object], path: str) -> Any:  # noqa: ANN401 - any JSON value
     """
     Return what stands at a dotted path; None where nothing does.
 

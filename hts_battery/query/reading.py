@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from hts_battery.connections.database.stores import Stores
     from hts_battery.query.conditions import Criteria
+    from hts_battery.schemas.rows import AggregateRow, SummaryRow
 
 COLD = "energy_above_hull"
 ENERGY_AT = "energy_above_hull_at."
@@ -65,7 +66,7 @@ class Statistics:
         Documents of the ``aggregates`` collection.
     """
 
-    def __init__(self, aggregates: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, aggregates: Sequence[AggregateRow]) -> None:
         self._aggregates = aggregates
 
     def expected(self, path: str, value: object) -> float | None:
@@ -120,7 +121,7 @@ def _values(value: object) -> list[Any] | None:
     return [value]
 
 
-def _counts(doc: Mapping[str, Any], path: str) -> dict[str, int] | None:
+def _counts(doc: AggregateRow, path: str) -> dict[str, int] | None:
     """Return value → summaries of one campaign, for the fields that are counted."""
     if path == "element_keys":
         groups = {**doc["elements"], **doc["pairs"]}
@@ -148,7 +149,7 @@ class Plan(NamedTuple):
         """Fields that the index must begin with, equalities before a range."""
         return tuple(sorted(self.served, key=lambda name: _is_range(self.served[name])))
 
-    def stages(self) -> list[dict[str, Any]]:
+    def stages(self) -> list[dict[str, object]]:
         """Return the first stages of an aggregation."""
         return [{"$match": part} for part in (self.served, self.tested) if part]
 
@@ -222,7 +223,7 @@ def _cost(path: str, value: object) -> float:
     return rank
 
 
-def _bounds_stability(path: str, value: dict[str, Any]) -> bool:
+def _bounds_stability(path: str, value: dict[str, object]) -> bool:
     """Whether a condition is a list of values, or an upper bound of the energy."""
     if "$in" in value or "$eq" in value:
         return True
@@ -268,7 +269,7 @@ class SummaryReader:
 
     def in_order(
         self, criteria: Criteria, order: Mapping[str, int], limit: int
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[SummaryRow]:
         """Yield the first summaries in an order, from a ranking where one is kept."""
         bound = _bound_of_ranking(criteria, order) if limit else None
         if bound is not None:
@@ -290,7 +291,7 @@ class SummaryReader:
         paths: Collection[str],
         order: Mapping[str, int],
         limit: int,
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[Mapping[str, object]]:
         """Yield summaries in an order, with the fields at some paths alone."""
         found = None
         if not self._are_few(criteria, order, limit):
@@ -302,7 +303,7 @@ class SummaryReader:
 
     def columns(
         self, criteria: Criteria, paths: Collection[str]
-    ) -> list[dict[str, Any]] | None:
+    ) -> list[dict[str, object]] | None:
         """Return paths of what a filter finds; None where columns do not tell."""
         return self._columns.rows(criteria, paths)
 
@@ -324,7 +325,7 @@ class SummaryReader:
         return planned(criteria, self._statistics)
 
     def aggregated(
-        self, stages: Sequence[Mapping[str, Any]]
+        self, stages: Sequence[Mapping[str, object]]
     ) -> Iterator[dict[str, Any]]:
         """Yield what stages of an aggregation find among the summaries."""
         return aggregated(self._stores.summary, stages, time_limit=self._time_limit)
@@ -369,7 +370,7 @@ class SummaryReader:
             self._temperatures_until = monotonic() + _AGAIN_SECONDS
         return self._temperatures
 
-    def at(self, places: Iterable[RankedCandidate]) -> Iterator[dict[str, Any]]:
+    def at(self, places: Iterable[RankedCandidate]) -> Iterator[SummaryRow]:
         """Yield the summaries of ranked candidates, in their order."""
         pending = iter(places)
         while part := list(islice(pending, _IDS_AT_ONCE)):

@@ -39,7 +39,9 @@ if TYPE_CHECKING:
 
     from hts_battery.connections.database.stores import Stores
     from hts_battery.query.conditions import Criteria
+    from hts_battery.query.explanation import Explanation
     from hts_battery.query.selection import Filter
+    from hts_battery.schemas.rows import SummaryRow
 
 _ENERGIES = "energy_above_hull_at"
 _OPEN = "open_at"
@@ -96,7 +98,7 @@ class ScreeningDatabase:
         limit: int = 0,
         sort: Mapping[str, int] | Sequence[str] | None = None,
         fields: Sequence[str] | None = None,
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[Any]:
         """
         Yield summaries, the most stable first.
 
@@ -130,7 +132,7 @@ class ScreeningDatabase:
         *,
         limit: int = 0,
         sort: Mapping[str, int] | Sequence[str] | None = None,
-    ) -> list[dict[str, Any]]:
+    ) -> list[SummaryRow]:
         """
         Return the same summaries as :meth:`find`, all of them in memory.
 
@@ -154,7 +156,7 @@ class ScreeningDatabase:
         limit: int = 0,
         sort: Mapping[str, int] | Sequence[str] | None = None,
         fields: Sequence[str] | None = None,
-    ) -> list[dict[str, Any]]:
+    ) -> list[dict[str, object]]:
         """
         Return named fields of summaries, the most stable first, as the last build left.
 
@@ -214,7 +216,7 @@ class ScreeningDatabase:
         campaign: str | None = None,
         limit: int = 0,
         criteria: Filter | None = None,
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[SummaryRow]:
         """
         Yield summaries at or below a threshold at a stored temperature.
 
@@ -271,7 +273,7 @@ class ScreeningDatabase:
 
     def ranking(
         self, *, campaign: str, temperature: float, first: int = 1, limit: int = 0
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[SummaryRow]:
         """
         Yield the summaries of a campaign, the most stable at a temperature first.
 
@@ -291,7 +293,7 @@ class ScreeningDatabase:
 
     def get(
         self, candidate_id: str, *, campaign: str | None = None
-    ) -> list[dict[str, Any]]:
+    ) -> list[SummaryRow]:
         """
         Return the summaries of one candidate, one per campaign that screened it.
 
@@ -400,7 +402,7 @@ class ScreeningDatabase:
 
     def why(
         self, candidate_id: str, *, campaign: str | None = None
-    ) -> list[dict[str, Any]]:
+    ) -> list[Explanation]:
         """
         Say how each E_hull of a candidate was made, term by term.
 
@@ -447,12 +449,12 @@ class ScreeningDatabase:
         return computed_entry(self._stores, self._one(candidate_id, campaign))
 
     def structures(
-        self, summaries: Sequence[Mapping[str, Any]]
-    ) -> Iterator[tuple[Mapping[str, Any], Structure]]:
+        self, summaries: Sequence[SummaryRow]
+    ) -> Iterator[tuple[SummaryRow, Structure]]:
         """Yield each summary with the relaxed structure of its lowest ordering."""
         return structures(self._stores, summaries)
 
-    def _one(self, candidate_id: str, campaign: str | None) -> dict[str, Any]:
+    def _one(self, candidate_id: str, campaign: str | None) -> SummaryRow:
         found = self.get(candidate_id, campaign=campaign)
         if not found:
             place = "" if campaign is None else f" in campaign {campaign}"

@@ -6,7 +6,7 @@ import json
 import re
 from difflib import get_close_matches
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hts_battery.errors import QueryError
 from hts_battery.query.conditions import Criteria, conjunction
@@ -17,7 +17,7 @@ from hts_battery.schemas.summary import SummaryDoc
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    Filter = str | Mapping[str, Any]
+    Filter = str | Mapping[str, object]
     """Text in OPTIMADE's language, or a MongoDB filter."""
     from collections.abc import Mapping
 
@@ -40,7 +40,7 @@ _PLAIN_PATTERN = re.compile(r"\^?(?:[\w ,:/=-]|\\\W)*\$?", re.ASCII)
 _FIELD = re.compile(r"[A-Za-z0-9_+. -]{1,100}")
 
 
-def mongo_criteria(raw: str | Mapping[str, Any]) -> Criteria:
+def mongo_criteria(raw: str | Mapping[str, object]) -> Criteria:
     """
     Check a MongoDB filter on summaries.
 
@@ -298,15 +298,15 @@ def split_names(text: str | None) -> list[str]:
 
 
 def selected_rows(
-    summaries: Iterable[Mapping[str, Any]], fields: Sequence[QueryField]
-) -> list[dict[str, Any]]:
+    summaries: Iterable[Mapping[str, object]], fields: Sequence[QueryField]
+) -> list[dict[str, object]]:
     """Return the chosen fields of summaries, by the names that were asked for."""
     return [
         {field.name: value_at(doc, field.path) for field in fields} for doc in summaries
     ]
 
 
-def flat_rows(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def flat_rows(rows: Iterable[Mapping[str, object]]) -> list[dict[str, object]]:
     """
     Write lists as text, so that a row fits into a table.
 

@@ -11,7 +11,7 @@ from collections import Counter
 from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from hts_battery.errors import QueryError
 from hts_battery.query.archives import MANIFEST, TABLE, column_name, read_members
@@ -35,8 +35,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hts_battery.connections.database.stores import Stores
+    from hts_battery.schemas.rows import SummaryRow
 
-    Rows = Sequence[Mapping[str, Any]]
+    Rows = Sequence[Mapping[str, object]]
     from collections.abc import Callable, Sequence
 
     from hts_battery.query.selection import Filter
@@ -68,7 +69,7 @@ def exported(
     summaries = screening.documents(
         criteria, limit=asked.limit, sort=asked.sort or None
     )
-    documents: list[dict[str, Any]] = summaries
+    documents: Rows = summaries
     if fields:
         sources = {tuple(doc[name] for name in _WHOSE) for doc in summaries}
         whose = _WHOSE if len(sources) > 1 else ()
@@ -114,7 +115,7 @@ class Snapshot(NamedTuple):
     """A file that was read again."""
 
     manifest: ExportManifest
-    rows: list[dict[str, Any]]
+    rows: list[dict[str, object]]
     """As exported; from CSV and archives every value is text, empty for none."""
     verified: bool
     """Whether the rows have the digest that the manifest names."""
@@ -157,7 +158,7 @@ def manifest_of(
     *,
     file_format: ExportFormat,
     asked: Asked,
-    summaries: Rows = (),
+    summaries: Sequence[SummaryRow] = (),
 ) -> ExportManifest:
     """
     Describe rows that are about to be exported.
@@ -224,7 +225,7 @@ def read_snapshot(path: Path) -> Snapshot:
     return Snapshot(manifest, rows, whole)
 
 
-def _read(path: Path) -> tuple[ExportManifest, list[dict[str, Any]]]:
+def _read(path: Path) -> tuple[ExportManifest, list[dict[str, object]]]:
     content = path.read_bytes()
     if content.startswith(b"PAR1"):
         return _read_parquet(content)
@@ -242,7 +243,7 @@ def _read(path: Path) -> tuple[ExportManifest, list[dict[str, Any]]]:
     return manifest, _json_rows(lines, manifest)
 
 
-def _read_parquet(content: bytes) -> tuple[ExportManifest, list[dict[str, Any]]]:
+def _read_parquet(content: bytes) -> tuple[ExportManifest, list[dict[str, object]]]:
     import pyarrow.parquet as pq  # noqa: PLC0415 - half a second others do not need
 
     table = pq.read_table(io.BytesIO(content))
@@ -253,14 +254,16 @@ def _read_parquet(content: bytes) -> tuple[ExportManifest, list[dict[str, Any]]]
 
 def _json_rows(
     lines: Sequence[dict[str, Any]], manifest: ExportManifest
-) -> list[dict[str, Any]]:
+) -> list[dict[str, object]]:
     """Flatten whole summaries as they were when they were exported."""
     if lines and "energy_above_hull_at" in lines[0]:
-        return summary_rows(lines)
+        return summary_rows(cast("Sequence[SummaryRow]", lines))
     return [{name: line.get(name) for name in manifest.columns} for line in lines]
 
 
-def _optimade_row(line: Mapping[str, Any], manifest: ExportManifest) -> dict[str, Any]:
+def _optimade_row(
+    line: Mapping[str, Any], manifest: ExportManifest
+) -> dict[str, object]:
     found = line["attributes"]
     return {
         name: found.get(f"{PREFIX}{column_name(name)}") for name in manifest.columns

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hts_battery.connections.database.content_digests import query_values
 from hts_battery.errors import QueryError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from pymatgen.core import Structure
     from pymatgen.entries.computed_entries import ComputedStructureEntry
 
     from hts_battery.connections.database.stores import Stores
+    from hts_battery.schemas.rows import SummaryRow
 
 _AT_ONCE = 100
 
 
 def structures(
-    stores: Stores, summaries: Sequence[Mapping[str, Any]]
-) -> Iterator[tuple[Mapping[str, Any], Structure]]:
+    stores: Stores, summaries: Sequence[SummaryRow]
+) -> Iterator[tuple[SummaryRow, Structure]]:
     """
     Yield the relaxed structure of the lowest ordering of each summary.
 
@@ -43,7 +44,7 @@ def structures(
 
 def structure_documents(
     stores: Stores, entry_ids: Sequence[str]
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, dict[str, object]]:
     """Return the final structure of calculations by entry, as dictionaries."""
     tasks = query_values(
         stores.tasks,
@@ -61,9 +62,7 @@ def structure_documents(
     }
 
 
-def computed_entry(
-    stores: Stores, summary: Mapping[str, Any]
-) -> ComputedStructureEntry:
+def computed_entry(stores: Stores, summary: SummaryRow) -> ComputedStructureEntry:
     """
     Return the lowest ordering as pymatgen's entry, every correction by name.
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from hts_battery.schemas.rows import PhaseRow, SummaryRow
 
 MEV_PER_EV = 1000.0
 
@@ -19,7 +21,7 @@ _BY_TEMPERATURE = {
 """Name of a column before its temperature → field of a summary."""
 
 
-def decomposition_text(phases: Sequence[Mapping[str, Any]]) -> str:
+def decomposition_text(phases: Sequence[PhaseRow]) -> str:
     """
     Write a decomposition in one line, atomic fractions first.
 
@@ -44,7 +46,7 @@ def campaigns_text(numbers: Mapping[str, int]) -> str:
     return ", ".join(f"{n} of {name}" for name, n in sorted(numbers.items()))
 
 
-def marked_formula(summary: Mapping[str, Any]) -> str:
+def marked_formula(summary: SummaryRow) -> str:
     """
     Write a formula, and behind ≈ what was calculated instead.
 
@@ -72,7 +74,7 @@ def count_words(stable: int, certain: int) -> str:
     return f"{stable:,}, of them {certain:,} certain"
 
 
-def stable_counts(summaries: Iterable[Mapping[str, Any]], key: str) -> tuple[int, int]:
+def stable_counts(summaries: Iterable[SummaryRow], key: str) -> tuple[int, int]:
     """
     Count what is stable at a temperature, and what of it is certain.
 
@@ -87,7 +89,7 @@ def stable_counts(summaries: Iterable[Mapping[str, Any]], key: str) -> tuple[int
     return len(is_open), is_open.count(False)
 
 
-def mixing_notes(summaries: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+def mixing_notes(summaries: Iterable[SummaryRow]) -> Iterator[str]:
     """
     Say which mixing is counted and which is the other, one line for each pair.
 
@@ -98,7 +100,7 @@ def mixing_notes(summaries: Iterable[Mapping[str, Any]]) -> Iterator[str]:
         yield f"mixing counted: {counted}" + (f"; other: {other}" if other else "")
 
 
-def summary_rows(summaries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def summary_rows(summaries: Iterable[SummaryRow]) -> list[dict[str, object]]:
     """
     Flatten summaries into rows of plain values.
 
@@ -114,7 +116,7 @@ def summary_rows(summaries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]
     """
     rows = []
     for doc in summaries:
-        row = {
+        row: dict[str, object] = {
             name: doc[name]
             for name in (
                 "formula",

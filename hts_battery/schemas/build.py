@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -208,7 +208,7 @@ class BuildManifest(Document):
     retry_failed: bool = Field(description="Whether failures were tried again.")
     versions: dict[str, str] = Field(description="Package → version.")
     code_version: str = Field(description="Version of the builders' code.")
-    options: dict[str, dict[str, Any]] = Field(
+    options: dict[str, dict[str, object]] = Field(
         description="Campaign → temperatures, entropy and stability options."
     )
     hulls: tuple[HullSummary, ...] = Field((), description="Hulls that were used.")

@@ -155,14 +155,14 @@ class CampaignSpec(Document):
         return self
 
     @property
-    def calculation(self) -> dict[str, Any]:
+    def calculation(self) -> dict[str, object]:
         """
         What, besides composition and species, decides the energies of a key.
 
         How many orderings are asked for is not in it: more of them begin with the same
         ones. Nor is the gate: it decides whether there is an energy, not which.
         """
-        settings: dict[str, Any] = {
+        settings: dict[str, object] = {
             "structure": self.structure.model_dump(
                 mode="json", exclude={"n_orderings"}
             ),
@@ -177,7 +177,7 @@ class CampaignSpec(Document):
 
 def content_key(
     candidate_id: str,
-    calculation: Mapping[str, Any],
+    calculation: Mapping[str, object],
     *,
     assignment: Mapping[str, Mapping[str, Fraction]] | None = None,
 ) -> str:
@@ -214,7 +214,7 @@ def content_key(
     return sha256(text.encode()).hexdigest()[:24]
 
 
-def candidate_key(candidate: CandidateDoc, calculation: Mapping[str, Any]) -> str:
+def candidate_key(candidate: CandidateDoc, calculation: Mapping[str, object]) -> str:
     """
     Content key of the calculation of a candidate as it would be computed today.
 

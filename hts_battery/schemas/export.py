@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from pydantic import Field
 
@@ -28,7 +27,7 @@ class ExportManifest(Document):
     )
     sort: tuple[str, ...] = Field((), description="Order, as it was asked for.")
     limit: int = Field(0, ge=0, description="Most rows asked for; 0 is no limit.")
-    campaigns: dict[str, dict[str, Any]] = Field(
+    campaigns: dict[str, dict[str, object]] = Field(
         description="Campaign → engine, temperatures (K), entropy and stability "
         "options of the last build."
     )

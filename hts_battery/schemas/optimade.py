@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from math import gcd
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hts_battery.schemas.formula import parse_formula
 from hts_battery.schemas.summary import SummaryDoc
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from hts_battery.schemas.rows import SummaryRow
 
 PREFIX = "hts"
 """Our prefix of property names, between underscores."""
@@ -94,7 +96,7 @@ def temperature_property(name: str, key: str) -> str:
     return f"{name}_{key.removesuffix('K')}"
 
 
-def provider_fields(keys: Iterable[str]) -> list[dict[str, Any]]:
+def provider_fields(keys: Iterable[str]) -> list[dict[str, object]]:
     """
     Describe our own properties: name without prefix, type, unit, description.
 
@@ -121,7 +123,7 @@ def provider_fields(keys: Iterable[str]) -> list[dict[str, Any]]:
 
 def _described(
     name: str, kind: str, unit: str | None, description: str
-) -> dict[str, Any]:
+) -> dict[str, object]:
     unit_part = {} if unit is None else {"unit": unit}
     return {"name": name, "type": kind, "description": description, **unit_part}
 
@@ -139,8 +141,8 @@ def structure_id(campaign: str, candidate_id: str) -> str:
 
 
 def structure_properties(
-    summary: Mapping[str, Any], *, cell_formula: str, n_atoms: int
-) -> dict[str, Any]:
+    summary: SummaryRow, *, cell_formula: str, n_atoms: int
+) -> dict[str, object]:
     """
     Say of the lowest ordering of a candidate what can be asked for.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import AwareDatetime, Field
 
@@ -29,8 +29,8 @@ class SpooledOutput(Document):
     uuid: str = Field(description="Job.")
     index: int = Field(ge=1, description="Which attempt of it.")
     response: ResponseKind = Field(description="What the job returned.")
-    task: dict[str, Any] = Field(description="Its document in `tasks`.")
-    blobs: dict[str, list[dict[str, Any]]] = Field(
+    task: dict[str, object] = Field(description="Its document in `tasks`.")
+    blobs: dict[str, list[dict[str, object]]] = Field(
         default_factory=dict,
         description="Additional store → large parts of the output, by blob_uuid.",
     )
@@ -42,7 +42,7 @@ class LeftAction(Document):
     file_format: Literal[1] = Field(1, description="Format of the file.")
     launch_id: int = Field(description="Launch.")
     state: str = Field(description="COMPLETED or FIZZLED.")
-    action: dict[str, Any] | None = Field(description="FireWorks' FWAction.")
+    action: dict[str, object] | None = Field(description="FireWorks' FWAction.")
     time: AwareDatetime = Field(description="When it ended, UTC by its host.")
 
 

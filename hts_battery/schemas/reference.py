@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 from fractions import Fraction
-from typing import Any, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 
@@ -261,7 +261,7 @@ class ReferenceEnergy(Document):
     volume_per_atom: float | None = Field(
         default=None, description="Volume after relaxation, angstrom^3/atom."
     )
-    structure: dict[str, Any] | None = Field(
+    structure: dict[str, object] | None = Field(
         default=None, description="Relaxed structure as pymatgen writes it."
     )
     start_digest: str = Field(
@@ -316,7 +316,7 @@ class ReferenceEnergyFile(Document):
     """Energies of reference phases by one engine with one set of settings."""
 
     engine: str = Field(description="Name of the engine; the same in every energy.")
-    settings: dict[str, Any] = Field(
+    settings: dict[str, object] = Field(
         description="Settings of the engine: force criterion in eV/angstrom, steps."
     )
     versions: dict[str, str] = Field(description="Versions of the packages used.")

@@ -1,0 +1,286 @@
+"""Stored documents as a database returns them: typed for readers, not validated."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypedDict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+class TaskMetadata(TypedDict, total=False):
+    """What the flows wrote beside an output, so that builders find it."""
+
+    candidate_id: str
+    content_key: str
+    order_uuid: str
+    ordering_id: str
+    ordering_method: str
+    step: str
+    calculation: Mapping[str, Any]
+
+
+class TaskRow(TypedDict):
+    """An output of a job."""
+
+    uuid: str
+    index: int
+    name: str
+    metadata: TaskMetadata
+    output: Any
+    completed_at: object
+
+
+class CandidateRow(TypedDict):
+    """A :class:`~hts_battery.schemas.candidate.CandidateDoc`."""
+
+    candidate_id: str
+    family: str
+    formula: str
+    amounts: Mapping[str, str]
+
+
+class AdjustmentRow(TypedDict):
+    """One correction of an energy, in eV per cell."""
+
+    name: str
+    value: float
+    reason: str
+
+
+class EnergyRow(TypedDict):
+    """A :class:`~hts_battery.schemas.energy.ComparableEnergy`."""
+
+    formula: str
+    n_atoms: int
+    uncorrected_energy: float
+    energy_per_atom: float
+    adjustments: Sequence[AdjustmentRow]
+    correction_scheme: str
+    package_versions: Mapping[str, str]
+
+
+class RelaxedRow(TypedDict):
+    """What is read of a :class:`~hts_battery.schemas.relaxed.RelaxedCell`."""
+
+    verdict: str
+    reasons: Sequence[str]
+    site_occupancies: Mapping[str, Mapping[str, float]]
+
+
+class _EntryFields(TypedDict):
+    entry_id: str
+    state: str
+    reason: str | None
+    candidate_id: str
+    candidate_family: str | None
+    phase_id: str
+    content_key: str
+    formula: str
+    engine: str
+    calculator: str
+    calculation: Mapping[str, object]
+    ordering_id: str | None
+    ordering_method: str | None
+    ordering_series: Mapping[str, Sequence[str]]
+    ordering_score: float | None
+    ordering_seed: int | None
+    assignment: Mapping[str, Mapping[str, str]]
+    deviation: Mapping[str, str]
+    relaxed: RelaxedRow | None
+    volume_per_atom: float | None
+    oxidation_states: Mapping[str, float]
+    flags: Sequence[str]
+    n_steps: int | None
+    input_digest: str
+
+
+class EntryRow(_EntryFields):
+    """A :class:`~hts_battery.schemas.entry.EntryDoc`, used or rejected."""
+
+    energy: EnergyRow | None
+
+
+class UsedEntryRow(_EntryFields):
+    """An entry that is used: it has an energy."""
+
+    energy: EnergyRow
+    source: str
+    """Campaign whose ordering it is; where a campaign's own are read."""
+
+
+class OrderingRow(TypedDict):
+    """A :class:`~hts_battery.schemas.build.OrderingEnergy`."""
+
+    entry_id: str
+    source: str | None
+    method: str
+    kind: str
+    energy_per_atom: float
+    correction_per_atom: float
+    scheme: str
+
+
+class PhaseRow(TypedDict):
+    """A :class:`~hts_battery.schemas.thermo.DecompositionPhase`."""
+
+    formula: str
+    reference_id: str
+    kind: str
+    amount: float
+    gas: bool
+
+
+class OtherMixingRow(TypedDict):
+    """Numbers of another mixing."""
+
+    options: Mapping[str, Any]
+    entropy: float
+    energy_above_hull: float
+    label: str
+
+
+class ResultRow(TypedDict):
+    """What is read of a :class:`~hts_battery.schemas.thermo.ThermoDoc`."""
+
+    formula: str
+    energy_per_atom: float
+    hull_energy: float
+    entropy: float
+    entropy_term: float
+    entropy_terms: Mapping[str, Any]
+    competition_term: float
+    energy_above_hull_0k: float
+    energy_above_hull: float
+    energy_above_hull_random: float | None
+    energy_above_hull_gibbs: float | None
+    gibbs: Mapping[str, Any] | None
+    label: str
+    open: bool
+    probability_stable: float | None
+    uncertainty: float | None
+    uncertainty_terms: Mapping[str, Any]
+    mixing_temperature: float | None
+    orderings: Mapping[str, Any] | None
+    other_mixings: Sequence[OtherMixingRow]
+    decomposition: Sequence[PhaseRow]
+    chemical_potentials: Mapping[str, float]
+    excluded_references: Sequence[str]
+    hull_depth_risk: float | None
+    hull_depth_risk_reported: float | None
+    hull_depth_reason: str | None
+    missing_compositions: Mapping[str, float]
+    needed_systems_without_reference: Sequence[str]
+    systems_without_reference: Sequence[str]
+    largest_system_checked: int
+    n_references: int
+    n_other_candidates: int | None
+    n_own_orderings: int
+    flags: Sequence[str]
+
+
+class ThermoRow(TypedDict):
+    """A :class:`~hts_battery.schemas.build.ThermoRecord`."""
+
+    campaign: str
+    candidate_id: str
+    temperature: float
+    state: str
+    error: str | None
+    entry_id: str | None
+    engine: str
+    orderings: Sequence[OrderingRow]
+    orderings_by_campaign: Mapping[str, int]
+    flags: Sequence[str]
+    deviation: Mapping[str, str]
+    result: ResultRow | None
+    previous: Mapping[str, object] | None
+    hull_version: str | None
+    options_digest: str
+    code_version: str
+    input_digest: str
+
+
+class SummaryRow(TypedDict):
+    """A :class:`~hts_battery.schemas.summary.SummaryDoc`."""
+
+    campaign: str
+    candidate_id: str
+    formula: str
+    family: str
+    elements: Sequence[str]
+    chemical_system: str
+    element_keys: Sequence[str]
+    n_metals: int
+    engine: str
+    calculator: str
+    energy_per_atom: float
+    energy_above_hull: float
+    energy_above_hull_at: Mapping[str, float]
+    energy_above_hull_upper_at: Mapping[str, float]
+    energy_above_hull_other_at: Mapping[str, float]
+    label_at: Mapping[str, str]
+    open_at: Mapping[str, bool]
+    probability_stable_at: Mapping[str, float]
+    uncertainty: float | None
+    uncertainty_source: str
+    mixing: str
+    other_mixing: str
+    entropy: float
+    entropy_by_sublattice: Mapping[str, float]
+    mixing_temperature: float | None
+    decomposition: Sequence[PhaseRow]
+    n_orderings: int
+    n_random_orderings: int
+    orderings_by_campaign: Mapping[str, int]
+    lowest_ordering_kind: str | None
+    ordering_spread: float | None
+    entry_id: str
+    calculated_formula: str
+    deviation: float
+    deviation_by_element: Mapping[str, str]
+    same_cell_as: str | None
+    hull_depth_risk: float | None
+    hull_depth_risk_reported: float | None
+    hull_depth_reason: str | None
+    n_references: int
+    excluded_references: Sequence[str]
+    hull_version: str
+    flags: Sequence[str]
+    input_digest: str
+
+
+class ChangeRow(TypedDict):
+    """A :class:`~hts_battery.schemas.build.Change`."""
+
+    candidate_id: str
+    formula: str | None
+    temperature: float
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
+    reasons: Sequence[str]
+
+
+class ChangeSetRow(TypedDict):
+    """A :class:`~hts_battery.schemas.build.ChangeSet`."""
+
+    run_id: str
+    campaign: str
+    changes: Sequence[ChangeRow]
+
+
+class AggregateRow(TypedDict):
+    """What is read of a :class:`~hts_battery.schemas.aggregate.AggregateDoc`."""
+
+    campaign: str
+    n_candidates: int
+    n_same_cell: int
+    temperatures: Sequence[float]
+    histograms: Mapping[str, Mapping[str, Any]]
+    n_metals: Mapping[str, Mapping[str, Any]]
+    elements: Mapping[str, Mapping[str, Any]]
+    pairs: Mapping[str, Mapping[str, Any]]
+    families: Mapping[str, int]
+    flags: Mapping[str, int]
+    columns: Sequence[str]
+    input_digest: str
