@@ -16,7 +16,6 @@ from hts_battery.flows.recipes.references import (
     reference_flow,
     reference_key,
 )
-from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -57,6 +56,7 @@ def compute_references(  # noqa: PLR0913 - each is named by its caller
     engine_name: str,
     relaxation: RelaxationSpec,
     launch_folder: Path,
+    launch_quota: int | None = None,
     starts: Mapping[str, Structure] | None = None,
     relax_maker: Maker | None = None,
     progress: Progress | None = None,
@@ -64,11 +64,10 @@ def compute_references(  # noqa: PLR0913 - each is named by its caller
     """
     Relax competing phases in this process; what is in the job store is not redone.
 
-    ``phases``: the phases. ``engine_name``: name of the engine. ``relaxation``:
-    settings, the same as for candidates. ``launch_folder``: where jobs run; what it may
-    hold is a setting, ``launch_quota``. ``starts``: phase id → where its relaxation
-    begins, instead of the library's structures. ``relax_maker``: injected instead of
-    the engine's own maker. ``progress``: told after each phase. Returns: one per phase;
+    ``relaxation``: settings, the same as for candidates. ``launch_folder``: where jobs
+    run. ``launch_quota``: bytes that it may hold; any number if none. ``starts``: phase
+    id → where its relaxation begins, instead of the library's structures.
+    ``relax_maker``: injected instead of the engine's own maker. Returns: one per phase;
     an unusable one carries its reason. Raises ConfigurationError if there is something
     to compute and the engine lacks anything here for it. Raises SubmissionError if the
     launch folders hold as much as they may.
@@ -92,7 +91,7 @@ def compute_references(  # noqa: PLR0913 - each is named by its caller
         name = phase.phase_id
         progress.begin("references", name)
         if outputs[name] is None:
-            refuse_full(launch_folder, get_settings().launch_quota)
+            refuse_full(launch_folder, launch_quota)
             flow = reference_flow(
                 phase,
                 engine_name,

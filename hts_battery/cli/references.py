@@ -241,6 +241,7 @@ def _computed(
             engine_name=engine,
             relaxation=relaxation,
             launch_folder=get_settings().data_dir / "launches",
+            launch_quota=get_settings().launch_quota,
             starts=starts,
             progress=Progress(*reporting),
         )

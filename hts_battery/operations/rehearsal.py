@@ -304,6 +304,7 @@ def _compute_references(
         engine_name=campaign.spec.engine,
         relaxation=campaign.spec.relaxation,
         launch_folder=folder / "launches",
+        launch_quota=get_settings().launch_quota,
         progress=progress,
     )
     store_references(energies, stores)

@@ -53,19 +53,10 @@ def read_task(output: Mapping[str, Any], engine: str) -> Calculation:
     Candidates and competing phases are both read here, so that their calculators have
     one name.
 
-    Parameters
-    ----------
-    output
-        A ``ForceFieldTaskDocument``, the document of GPAW, which has its form, or a
-        ``TaskDoc`` of VASP, with or without the record of its run, as stored.
-    engine
-        Name of the engine, for the calculator's name.
-
-    Raises
-    ------
-    KeyError
-        If the document is not of that kind: a programming error, not a failure of
-        the calculation.
+    ``output``: a ``ForceFieldTaskDocument``, the document of GPAW, which has its form,
+    or a ``TaskDoc`` of VASP, with or without the record of its run, as stored.
+    ``engine``: name of the engine, for the calculator's name. Raises KeyError if the
+    document is not of that kind: a programming error, not a failure of the calculation.
 
     Examples
     --------

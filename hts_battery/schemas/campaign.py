@@ -186,15 +186,10 @@ def content_key(
 
     Two submissions with one key are one calculation; a second is not run.
 
-    Parameters
-    ----------
-    candidate_id
-        Digest of the composition.
-    calculation
-        Structure, engine and relaxation settings, JSON types only.
-    assignment
-        Sublattice → species → amount per formula unit, as the cells are decorated:
-        one composition with other oxidation states starts from other cells.
+    ``candidate_id``: digest of the composition. ``calculation``: structure, engine and
+    relaxation settings, JSON types only. ``assignment``: sublattice → species → amount
+    per formula unit, as the cells are decorated: one composition with other oxidation
+    states starts from other cells.
 
     Examples
     --------
@@ -218,13 +213,8 @@ def candidate_key(candidate: CandidateDoc, calculation: Mapping[str, object]) ->
     """
     Content key of the calculation of a candidate as it would be computed today.
 
-    Parameters
-    ----------
-    candidate
-        Its chosen species assignment, and where the space overrides them the spin
-        states of its species, decide the structures.
-    calculation
-        As for :func:`content_key`.
+    ``candidate``: its chosen species assignment, and where the space overrides them the
+    spin states of its species, decide the structures.
     """
     assignment = candidate.assignments[0]
     present = {species for occupation in assignment.values() for species in occupation}

@@ -100,11 +100,8 @@ def provider_fields(keys: Iterable[str]) -> list[dict[str, object]]:
     """
     Describe our own properties: name without prefix, type, unit, description.
 
-    Parameters
-    ----------
-    keys
-        Temperatures as :func:`~hts_battery.schemas.summary.temperature_key` names
-        them.
+    ``keys``: temperatures as :func:`~hts_battery.schemas.summary.temperature_key` names
+    them.
     """
     described = [
         _described(name, kind, unit, str(SummaryDoc.model_fields[field].description))
@@ -148,19 +145,9 @@ def structure_properties(
 
     The positions are not in it: they stand in the task, once.
 
-    Parameters
-    ----------
-    summary
-        Document of the ``summary`` collection.
-    cell_formula
-        What the cell of the lowest ordering holds.
-    n_atoms
-        Atoms of that cell.
-
-    Returns
-    -------
-    dict
-        OPTIMADE's own properties by their names, ours without the prefix.
+    ``summary``: document of the ``summary`` collection. ``cell_formula``: what the cell
+    of the lowest ordering holds. ``n_atoms``: atoms of that cell. Returns: OPTIMADE's
+    own properties by their names, ours without the prefix.
     """
     parts = parse_formula(cell_formula)
     total = sum(parts.values())

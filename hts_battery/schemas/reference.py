@@ -215,11 +215,6 @@ def mean_oxidation_states(phase: ReferencePhase) -> dict[str, float]:
     How often a site of the asymmetric unit occurs is not written down, so where an
     element has several charges its mean is what makes the formula neutral; it is left
     out where that does not say it.
-
-    Parameters
-    ----------
-    phase
-        The phase.
     """
     found: dict[str, set[Fraction]] = {}
     for site in phase.sites:
@@ -344,11 +339,7 @@ def family_of(energy: ReferenceEnergy, phase: ReferencePhase | None) -> str | No
     """
     Family that a reference is itself a member of.
 
-    Parameters
-    ----------
-    energy
-        Its energy, which says so for a phase that the library does not hold.
-    phase
-        The phase in the library, if it is there.
+    ``energy``: its energy, which says so for a phase that the library does not hold.
+    ``phase``: the phase in the library, if it is there.
     """
     return energy.candidate_family or (phase.candidate_family if phase else None)
