@@ -59,11 +59,7 @@ def column_paths(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
 def column_blocks(
     campaign: str, rows: Sequence[Mapping[str, Any]], *, version: str
 ) -> Iterator[ColumnBlock]:
-    """
-    Turn the summaries of a campaign into columns, in the order of their keys.
-
-    ``rows``: its summaries. ``version``: what the columns belong to.
-    """
+    """Turn the summaries of a campaign into columns, in the order of their keys."""
     ordered = sorted(rows, key=lambda row: row["candidate_id"])
     for path in column_paths(ordered):
         field, _, key = path.partition(".")
@@ -303,11 +299,7 @@ def _block(
 
 
 def campaign_aggregate(
-    campaign: str,
-    rows: Sequence[Row],
-    *,
-    temperatures: Sequence[float],
-    digest: str,
+    campaign: str, rows: Sequence[Row], *, temperatures: Sequence[float], digest: str
 ) -> AggregateDoc:
     """
     Count the summaries of a campaign.

@@ -81,9 +81,7 @@ def vasp_comparable_energy(
     )
 
 
-def mean_charges(
-    assignment: Mapping[str, Mapping[str, Fraction]],
-) -> dict[str, float]:
+def mean_charges(assignment: Mapping[str, Mapping[str, Fraction]]) -> dict[str, float]:
     """
     Mean formal charge of each element over all sublattices.
 
@@ -259,13 +257,11 @@ class EntriesBuilder(ScreeningBuilder):
                     "input_digest": digests[task["uuid"]],
                 }
                 for task in tasks
-            ],
+            ]
         }
 
     def _series(
-        self,
-        task: TaskRow,
-        cells: Mapping[str, Sequence[TaskRow]],
+        self, task: TaskRow, cells: Mapping[str, Sequence[TaskRow]]
     ) -> dict[str, list[str]]:
         """Join what every job said that ordered the candidate with these settings."""
         key = task["metadata"].get("content_key")
@@ -290,7 +286,7 @@ class EntriesBuilder(ScreeningBuilder):
                 for group in docs.values()
                 for doc in group
                 if (name := _reference_entry_id(doc)) in wanted
-            ],
+            ]
         }
 
     def process_item(self, item: _Batch) -> Made:
@@ -465,10 +461,7 @@ def _flags(relaxed: RelaxedCell | None) -> tuple[str, ...]:
 
 
 def reference_entry(
-    reference: ReferenceEnergy,
-    digest: str,
-    *,
-    phase: ReferencePhase | None = None,
+    reference: ReferenceEnergy, digest: str, *, phase: ReferencePhase | None = None
 ) -> EntryDoc:
     """
     Make the entry of one competing phase.

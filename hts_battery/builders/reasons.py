@@ -155,9 +155,7 @@ def _references(old: ThermoRow, phases: Collection[str], news: HullNews) -> list
 
 
 def change_of(
-    old: ThermoRow | None,
-    record: ThermoRecord | None,
-    why: tuple[str, ...],
+    old: ThermoRow | None, record: ThermoRecord | None, why: tuple[str, ...]
 ) -> Change:
     """
     Put what stood there and what stands there now side by side.

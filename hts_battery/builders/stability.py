@@ -183,10 +183,7 @@ def candidate_stabilities(  # noqa: PLR0913 - whatever decides an answer, by nam
     for number, item in enumerate(inputs):
         try:
             ready = _prepare(
-                item,
-                hulls,
-                entropy=entropy,
-                rule=stability.left_out_references,
+                item, hulls, entropy=entropy, rule=stability.left_out_references
             )
         except (HTSBatteryError, ValueError) as err:
             outcomes[number] = CandidateStability(
@@ -362,9 +359,7 @@ def _cell_formula(candidate: Candidate, deviation: Mapping[str, Fraction]) -> st
     return display_formula({el: n for el, n in amounts.items() if n})
 
 
-def _species(
-    assignment: Mapping[str, Mapping[str, Fraction]],
-) -> dict[str, Fraction]:
+def _species(assignment: Mapping[str, Mapping[str, Fraction]]) -> dict[str, Fraction]:
     """Amount of each species of all sublattices; vacancies are none."""
     total: dict[str, Fraction] = defaultdict(Fraction)
     for occupation in assignment.values():

@@ -366,10 +366,7 @@ def candidate_summary(
         elements=candidate.elements,
         n_elements=candidate.n_elements,
         chemical_system="-".join(sorted(candidate.elements)),
-        element_keys=(
-            *sorted(candidate.elements),
-            *element_pairs(candidate.elements),
-        ),
+        element_keys=(*sorted(candidate.elements), *element_pairs(candidate.elements)),
         n_metals=len({el for role in METAL_ROLES for el in roles.get(role, ())}),
         species=_species(candidate),
         roles={role.replace(" ", "_"): symbols for role, symbols in roles.items()},

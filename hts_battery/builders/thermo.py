@@ -42,11 +42,7 @@ from hts_battery.connections.database.content_digests import (
     content_digests,
     query_values,
 )
-from hts_battery.schemas.build import (
-    ChangeSet,
-    PreviousStability,
-    ThermoRecord,
-)
+from hts_battery.schemas.build import ChangeSet, PreviousStability, ThermoRecord
 from hts_battery.schemas.campaign import CampaignSpec
 from hts_battery.schemas.entry import EntryKind, EntryState
 from hts_battery.schemas.thermo import ReferencesAtTemperature
@@ -79,13 +75,7 @@ class _Batch(TypedDict):
     inputs: list[_Part]
 
 
-_OLD_FIELDS = (
-    "candidate_id",
-    "temperature",
-    "state",
-    "input_digest",
-    "hull_version",
-)
+_OLD_FIELDS = ("candidate_id", "temperature", "state", "input_digest", "hull_version")
 
 
 class ThermoBuilder(ScreeningBuilder):
@@ -378,9 +368,7 @@ class ThermoBuilder(ScreeningBuilder):
         }
 
     def _remove_gone(
-        self,
-        digests: Mapping[str, str],
-        known: Mapping[str, Mapping[float, ThermoRow]],
+        self, digests: Mapping[str, str], known: Mapping[str, Mapping[float, ThermoRow]]
     ) -> None:
         gone: dict[float, set[str]] = defaultdict(set)
         for name, records in known.items():
@@ -436,11 +424,7 @@ class ThermoBuilder(ScreeningBuilder):
         }
 
     def _record(
-        self,
-        outcome: CandidateStability,
-        temperature: float,
-        part: _Part,
-        item: _Batch,
+        self, outcome: CandidateStability, temperature: float, part: _Part, item: _Batch
     ) -> ThermoRecord:
         result = outcome.at(temperature)
         record = ThermoRecord(
@@ -467,10 +451,7 @@ class ThermoBuilder(ScreeningBuilder):
         return record.model_copy(update={"previous": self._previous(old, record, item)})
 
     def _previous(
-        self,
-        old: ThermoRow | None,
-        record: ThermoRecord,
-        item: _Batch,
+        self, old: ThermoRow | None, record: ThermoRecord, item: _Batch
     ) -> PreviousStability | None:
         """Numbers that are overwritten, or those kept from a success before."""
         if old is None:
@@ -484,10 +465,7 @@ class ThermoBuilder(ScreeningBuilder):
         )
 
     def _reasons(
-        self,
-        old: ThermoRow | None,
-        record: ThermoRecord,
-        item: _Batch,
+        self, old: ThermoRow | None, record: ThermoRecord, item: _Batch
     ) -> tuple[str, ...]:
         news: HullNews | None = None
         if old is not None and old["hull_version"] != record.hull_version:

@@ -82,11 +82,7 @@ class LastRun:
         return found if same and not self.stores.changes.count(later) else None
 
     def has_seen(self, place: str, digest: str) -> bool:
-        """
-        Say whether a builder had the same inputs then.
-
-        ``place``: builder, with its campaign. ``digest``: digest of all its inputs now.
-        """
+        """Say whether a builder had the same inputs then."""
         known = self.manifest
         return known is not None and known.input_digests.get(place) == digest
 

@@ -17,11 +17,7 @@ from hts_battery.builders.aggregates import AggregatesBuilder
 from hts_battery.builders.digests import CODE_VERSION
 from hts_battery.builders.entries import EntriesBuilder
 from hts_battery.builders.optimade_structures import OptimadeStructuresBuilder
-from hts_battery.builders.screening_builder import (
-    BATCH_SIZE,
-    new_run_id,
-    run_builder,
-)
+from hts_battery.builders.screening_builder import BATCH_SIZE, new_run_id, run_builder
 from hts_battery.builders.summary import SummaryBuilder
 from hts_battery.builders.thermo import ThermoBuilder
 from hts_battery.builders.unchanged import ChainInputs, LastRun, document_counts

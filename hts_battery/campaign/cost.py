@@ -199,11 +199,7 @@ def fitted_laws(
 
 
 def wall_seconds(law: CostLaw, atoms: Sequence[int]) -> float:
-    """
-    Mean wall time of one job over a sample of cells, in s.
-
-    ``law``: law of the job. ``atoms``: atoms of the cells.
-    """
+    """Mean wall time of one job over a sample of cells, in s."""
     ratios = np.array(atoms, dtype=float) / law.atoms
     return law.seconds * float(np.mean(ratios**law.exponent))
 

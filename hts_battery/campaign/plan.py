@@ -78,9 +78,7 @@ def finished_jobs(
 
 def _members(stores: Stores, campaign: str) -> Iterator[str]:
     docs = stores.members.query(
-        {"campaign": campaign},
-        properties=["content_key"],
-        limit=_AT_ONCE * _MOST_READ,
+        {"campaign": campaign}, properties=["content_key"], limit=_AT_ONCE * _MOST_READ
     )
     return (doc["content_key"] for doc in docs)
 
@@ -238,11 +236,7 @@ def planned_steps(spec: CampaignSpec) -> tuple[PlannedStep, ...]:
 
 
 def cell_atoms(candidate: Candidate, spec: CampaignSpec) -> int:
-    """
-    Count the atoms of the cell in which a candidate is computed.
-
-    ``spec``: its campaign.
-    """
+    """Count the atoms of the cell in which a candidate is computed."""
     found = represent(
         candidate.assignment,
         prototype_of_family(candidate.family),

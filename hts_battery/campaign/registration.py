@@ -39,11 +39,7 @@ class Registered:
     """When its gate was last changed, UTC."""
 
     def gate_stood(self, campaign: str, time: datetime) -> bool:
-        """
-        Say whether a verdict was given by today's gate.
-
-        ``campaign``: campaign for which it was given. ``time``: when.
-        """
+        """Say whether a verdict was given by today's gate."""
         return campaign == self.spec.name and time >= self.gate_since
 
 
@@ -60,11 +56,7 @@ def key_sum(keys: Iterable[str]) -> str:
 
 
 def gate_since(known: Mapping[str, Any] | None, spec: CampaignSpec) -> str:
-    """
-    Return when the gate of a campaign was last changed, as it is stored.
-
-    ``known``: the registration before, if there is one.
-    """
+    """Return when the gate of a campaign was last changed, as it is stored."""
     gate = spec.model_dump(mode="json")["gate"]
     if known is not None and "gate_since" in known and known["spec"]["gate"] == gate:
         return str(known["gate_since"])
@@ -141,11 +133,7 @@ def register(campaign: Campaign, stores: Stores) -> int:
 def register_members(
     campaign: Campaign, stores: Stores, chosen: Sequence[tuple[int, CandidateDoc]]
 ) -> int:
-    """
-    As :func:`register`, with the members of the campaign listed already.
-
-    ``chosen``: its members, all of them, with their index in the space.
-    """
+    """As :func:`register`, with the members of the campaign listed already."""
     spec = campaign.spec
     known = {
         doc["candidate_id"]: doc
@@ -174,8 +162,7 @@ def register_members(
         for index, candidate in chosen
     ]
     insert_new(
-        stores.members,
-        (one for one in members if one["candidate_id"] not in known),
+        stores.members, (one for one in members if one["candidate_id"] not in known)
     )
     changed = [
         one

@@ -140,9 +140,7 @@ def _read_spec(path: str | Path) -> tuple[CampaignSpec, Lines]:
         raise spec_error(err, file=str(path), lines=lines) from err
 
 
-def _read(
-    path: str | Path,
-) -> tuple[Campaign, Callable[[str, str], SpecError]]:
+def _read(path: str | Path) -> tuple[Campaign, Callable[[str, str], SpecError]]:
     """Return the campaign of a file, and what makes errors that know their line."""
     spec, lines = _read_spec(path)
 

@@ -94,11 +94,7 @@ def all_builders(
 ) -> None:
     """Run every builder for every campaign; what is unchanged is not touched."""
     _build(
-        None,
-        dry_run=dry_run,
-        as_json=as_json,
-        retry_failed=retry_failed,
-        verify=verify,
+        None, dry_run=dry_run, as_json=as_json, retry_failed=retry_failed, verify=verify
     )
 
 

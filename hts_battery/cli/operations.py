@@ -25,8 +25,7 @@ def doctor(
     fix: Annotated[
         bool,
         typer.Option(
-            "--fix",
-            help="Make indexes, drop locks of the dead, remove remains.",
+            "--fix", help="Make indexes, drop locks of the dead, remove remains."
         ),
     ] = False,
     project: Annotated[

@@ -105,10 +105,7 @@ def find(  # noqa: PLR0913, PLR0917 - one parameter per option
             # A number says whose it is.
             names = list(dict.fromkeys(["campaign", "engine", *names]))
         found = screening.table(
-            criteria,
-            limit=limit,
-            sort=split_names(sort) or None,
-            fields=names or None,
+            criteria, limit=limit, sort=split_names(sort) or None, fields=names or None
         )
     if as_json:
         for row in found:
@@ -374,8 +371,7 @@ def _written(words: str | None, mongo: str | None, campaign: str | None) -> str 
 
 @app.command()
 def snapshot(
-    file: Annotated[Path, typer.Argument(help="An export.")],
-    as_json: AsJson = False,
+    file: Annotated[Path, typer.Argument(help="An export.")], as_json: AsJson = False
 ) -> None:
     """Read an export again: its manifest, and whether its digest is right."""
     from hts_battery.query.snapshots import read_snapshot

@@ -99,11 +99,7 @@ def whose(document: SummaryRow | Explanation) -> str:
 
 
 def side_by_side(summaries: Sequence[SummaryRow]) -> None:
-    """
-    Print what several campaigns say of one candidate, a column each.
-
-    ``summaries``: documents of the ``summary`` collection, of one candidate.
-    """
+    """Print what several campaigns say of one candidate, a column each."""
     names = [f"{doc['campaign']}\n{doc['engine']}" for doc in summaries]
     keys = dict.fromkeys(key for doc in summaries for key in doc["label_at"])
     rows: list[tuple[object, ...]] = [

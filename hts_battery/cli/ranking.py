@@ -16,12 +16,7 @@ _NARROWEST, _NUMBERS, _LABEL = 16, 46, 6
 _CANDIDATE = "candidate\n  decomposes into (atomic fractions)"
 
 
-def ranking(
-    summaries: Sequence[Summary],
-    *,
-    temperature: float,
-    title: str,
-) -> None:
+def ranking(summaries: Sequence[Summary], *, temperature: float, title: str) -> None:
     """
     Print summaries as a ranked table, energies in meV/atom, and what is behind them.
 

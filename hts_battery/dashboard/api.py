@@ -192,10 +192,7 @@ Key = Annotated[str, Path(max_length=200, pattern=r"^[A-Za-z0-9_.:-]+$")]
 Offset = Annotated[int, Query(ge=0, le=10_000_000, description="First row.")]
 Limit = Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="Rows of a page.")]
 _ERRORS: dict[int | str, dict[str, Any]] = {
-    400: {
-        "model": ErrorDoc,
-        "description": "The request asks for what cannot be.",
-    },
+    400: {"model": ErrorDoc, "description": "The request asks for what cannot be."},
     503: {"model": ErrorDoc, "description": "The database does not answer."},
 }
 _NOT_FOUND: dict[int | str, dict[str, Any]] = {
@@ -206,11 +203,7 @@ _NOT_FOUND: dict[int | str, dict[str, Any]] = {
 def api_app(
     reader: BoundedReader, cache: LatestBuildCache, states: CampaignStates
 ) -> FastAPI:
-    """
-    Make the application that answers below ``/api/v1``.
-
-    ``states``: where campaigns stand.
-    """
+    """Make the application that answers below ``/api/v1``."""
     app = FastAPI(
         title="hts_battery",
         version=version("hts_battery"),
@@ -363,10 +356,7 @@ def _add_candidates(app: FastAPI, reader: BoundedReader) -> None:
 
 
 def _add_campaigns(
-    app: FastAPI,
-    reader: BoundedReader,
-    cache: LatestBuildCache,
-    states: CampaignStates,
+    app: FastAPI, reader: BoundedReader, cache: LatestBuildCache, states: CampaignStates
 ) -> None:
     @app.get("/campaigns", responses={200: {"model": CampaignsAnswer}})
     def campaigns() -> JSONResponse:

@@ -103,11 +103,7 @@ class ScriptFiles:
 
 @cache
 def compressed(package: str, file: str) -> bytes:
-    """
-    Read a file of an installed package, compressed.
-
-    ``package``: name by which it is imported. ``file``: path inside it.
-    """
+    """Read a file of an installed package, compressed."""
     return gzip.compress(pkgutil.get_data(package, file) or b"", _LEVEL)
 
 
@@ -213,11 +209,7 @@ def dashboard_app(
 
 
 def find_page(address: str) -> tuple[Page, str] | None:
-    """
-    Return the page of an address, and the rest of it.
-
-    ``address``: path, from the first slash.
-    """
+    """Return the page of an address, and the rest of it."""
     path = address.rstrip("/") or "/"
     for page in PAGES:
         if page.listed and path == page.path:
@@ -320,10 +312,7 @@ def _controls(campaigns: Sequence[str], hottest: float) -> Component:
 
 
 def _register_frame(app: Dash, sources: Sources) -> None:
-    @app.callback(
-        Output("campaign", "value"),
-        Input("address", "search"),
-    )
+    @app.callback(Output("campaign", "value"), Input("address", "search"))
     @in_thread
     def choose_campaign(search: Search) -> str:
         names = parse_qs((search or "").removeprefix("?")).get("campaign", [""])

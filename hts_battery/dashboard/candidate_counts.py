@@ -35,11 +35,7 @@ class PairCounts:
 def pair_counts(
     columns: Columns, *, campaign: str | None, temperature: float
 ) -> PairCounts:
-    """
-    Count pairs of elements among the candidates of a campaign.
-
-    ``campaign``: name; nothing belongs to none. ``temperature`` in K.
-    """
+    """Count pairs of elements among the candidates of a campaign."""
     chosen = columns.of_campaign(campaign)
     holds = (columns.amounts[chosen] > 0).astype(np.float32)
     below = columns.at(temperature)[chosen] <= 0

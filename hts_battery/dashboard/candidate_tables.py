@@ -53,11 +53,7 @@ def terms(data: CandidateData) -> Component:
     return table(
         ("term", "unit", *headings),
         [
-            (
-                name,
-                unit,
-                *(_number(values.get(field), scale) for values in results),
-            )
+            (name, unit, *(_number(values.get(field), scale) for values in results))
             for name, field, scale, unit in rows
         ]
         + [

@@ -142,11 +142,7 @@ class Columns:
         return np.asarray(near | crossed)
 
     def stable(self, campaign: str | None, temperature: float) -> tuple[int, int]:
-        """
-        Count what is stable at a temperature, and what of it is certain.
-
-        ``campaign``: name; nothing belongs to none. ``temperature`` in K.
-        """
+        """Count what is stable at a temperature, and what of it is certain."""
         below = self.of_campaign(campaign) & (self.at(temperature) <= 0)
         return int(below.sum()), int((below & ~self.open(temperature)).sum())
 
@@ -157,11 +153,7 @@ class Columns:
         return np.equal(self.campaign_numbers, self.campaigns.index(campaign))
 
     def ranking(self, campaign: str | None, temperature: float) -> NDArray[np.int64]:
-        """
-        Return the rows of a campaign, the most stable at a temperature first.
-
-        ``campaign``: name; nothing belongs to none. ``temperature`` in K.
-        """
+        """Return the rows of a campaign, the most stable at a temperature first."""
         key = (campaign or "", temperature)
         known = self._orders.get(key)
         if known is None:
@@ -372,9 +364,7 @@ def _progress(reader: BoundedReader, columns: Columns) -> list[CampaignCounts]:
     ):
         name = doc["name"]
         failed = reader.find(
-            "thermo",
-            {"campaign": name, "state": "failed"},
-            fields=["candidate_id"],
+            "thermo", {"campaign": name, "state": "failed"}, fields=["candidate_id"]
         )
         found.append(
             CampaignCounts(

@@ -16,10 +16,7 @@ from fastapi import HTTPException
 from fastapi.exceptions import RequestValidationError
 from lark import Lark
 from optimade.exceptions import BadRequest, VersionNotSupported
-from optimade.filtertransformers.mongo import (
-    MongoTransformer,
-    recursive_postprocessing,
-)
+from optimade.filtertransformers.mongo import MongoTransformer, recursive_postprocessing
 from optimade.models import StructureResource
 from optimade.server.config import ServerConfig, SupportedBackend
 from optimade.server.create_app import create_app
@@ -175,11 +172,7 @@ def _times(compared: object) -> object:
 
 
 class SummaryStructures(EntryCollection):
-    """
-    The lowest ordering of each summary as an OPTIMADE structure.
-
-    ``config``: configuration of the library's server.
-    """
+    """The lowest ordering of each summary as an OPTIMADE structure."""
 
     def __init__(self, reader: BoundedReader, config: ServerConfig) -> None:
         mapper = StructureMapper(config)

@@ -41,11 +41,7 @@ from hts_battery.dashboard.parts import (
 from hts_battery.dashboard.structure_view import structure_figure, structure_words
 from hts_battery.query.builds import label_words
 from hts_battery.query.tables import campaigns_text
-from hts_battery.thermo.estimates import (
-    is_open,
-    probability_stable,
-    stability_label,
-)
+from hts_battery.thermo.estimates import is_open, probability_stable, stability_label
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -55,8 +51,7 @@ if TYPE_CHECKING:
     from hts_battery.schemas.rows import SummaryRow
 
 Shown = Annotated[
-    str,
-    Field(max_length=200, pattern=r"^[A-Za-z0-9-]{1,60}(/[a-z0-9][a-z0-9_-]*)?$"),
+    str, Field(max_length=200, pattern=r"^[A-Za-z0-9-]{1,60}(/[a-z0-9][a-z0-9_-]*)?$")
 ]
 """A candidate, and after a slash the campaign whose numbers are shown."""
 Degrees = Annotated[float, Field(ge=0, le=360, allow_inf_nan=False)]
@@ -183,10 +178,7 @@ def _warnings(summary: SummaryRow) -> list[Component]:
         return []
     return [
         html.Div(
-            [
-                html.Strong("Mind: "),
-                "; ".join(summary["flags"]),
-            ],
+            [html.Strong("Mind: "), "; ".join(summary["flags"])],
             className="warning",
             role="note",
         )

@@ -208,10 +208,7 @@ def _register(app: Dash, sources: Sources) -> None:
 
 
 def sorted_rows(
-    columns: Columns,
-    order: NDArray[np.int64],
-    sorts: list[_Sort],
-    temperature: float,
+    columns: Columns, order: NDArray[np.int64], sorts: list[_Sort], temperature: float
 ) -> NDArray[np.int64]:
     """
     Sort ranked rows by columns of the table; equal ones stay in their order.

@@ -35,11 +35,7 @@ _DROPPED = ("access-control-allow-origin", "server")
 
 
 def content_policy(script_hashes: Iterable[str] = ()) -> str:
-    """
-    Write the policy by which a browser loads nothing from elsewhere.
-
-    ``script_hashes``: of the scripts inside the page.
-    """
+    """Write the policy by which a browser loads nothing from elsewhere."""
     scripts = " ".join(["'self'", *script_hashes])
     return (
         f"default-src 'self'; script-src {scripts}; "
@@ -177,11 +173,7 @@ def _headers_of(scope: Scope, body: bytes) -> list[tuple[bytes, bytes]]:
     told = (b"content-type", b"content-length")
     kept = [(name, value) for name, value in scope["headers"] if name not in told]
     length = str(len(body)).encode()
-    return [
-        *kept,
-        (b"content-type", b"application/json"),
-        (b"content-length", length),
-    ]
+    return [*kept, (b"content-type", b"application/json"), (b"content-length", length)]
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

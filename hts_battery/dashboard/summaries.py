@@ -15,11 +15,7 @@ from hts_battery.query.builds import label_words
 from hts_battery.query.filters import filter_criteria
 from hts_battery.query.query_fields import value_at
 from hts_battery.query.row_conditions import matching, paths_of, without_keys
-from hts_battery.thermo.estimates import (
-    is_open,
-    probability_stable,
-    stability_label,
-)
+from hts_battery.thermo.estimates import is_open, probability_stable, stability_label
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -95,11 +91,7 @@ class TableRow(TypedDict):
 
 
 def table_row(columns: Columns, row: int, rank: int, temperature: float) -> TableRow:
-    """
-    Write one candidate as a row of the table.
-
-    ``rank``: its place among those that are shown. ``temperature`` in K.
-    """
+    """Write one candidate as a row of the table."""
     doc = columns.rows[row]
     hot = doc["energy_above_hull"] - temperature * doc["entropy"]
     if temperature in columns.stored:
@@ -171,11 +163,7 @@ def find_summaries(
 def matching_rows(
     reader: BoundedReader, columns: Columns, text: str, campaign: str | None
 ) -> NDArray[np.bool_]:
-    """
-    Say of every row whether a filter matches it.
-
-    ``campaign``: name; nothing belongs to none.
-    """
+    """Say of every row whether a filter matches it."""
     check_filter(text)
     criteria = filter_criteria(text, temperatures=columns.stored)
     remembered = _matching_in_memory(columns, criteria)

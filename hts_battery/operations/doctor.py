@@ -49,15 +49,11 @@ class Examined:
 type_check = Callable[[Examined], Iterable[Finding]]
 
 
-def _of_database(
-    check: Callable[[Stores], Iterable[Finding]],
-) -> type_check:
+def _of_database(check: Callable[[Stores], Iterable[Finding]]) -> type_check:
     return lambda examined: [] if examined.stores is None else check(examined.stores)
 
 
-def _fixing(
-    check: Callable[..., Iterable[Finding]],
-) -> type_check:
+def _fixing(check: Callable[..., Iterable[Finding]]) -> type_check:
     return lambda examined: (
         [] if examined.stores is None else check(examined.stores, fix=examined.fix)
     )

@@ -202,9 +202,7 @@ def sorted_documents(
 
 
 def _sorted(
-    rows: Iterable[Row],
-    order: Mapping[str, int],
-    value_of: Callable[[Row, str], Any],
+    rows: Iterable[Row], order: Mapping[str, int], value_of: Callable[[Row, str], Any]
 ) -> list[Row]:
     found = list(rows)
     for path, direction in reversed(list(order.items())):

@@ -98,10 +98,7 @@ def ranking_figure(
 
 
 def _draw_doubt(
-    axes: Axes,
-    hot: Sequence[float],
-    unsure: Sequence[float],
-    upper: dict[int, float],
+    axes: Axes, hot: Sequence[float], unsure: Sequence[float], upper: dict[int, float]
 ) -> None:
     """Draw the uncertainty of each candidate and the mean of its random orderings."""
     axes.errorbar(

@@ -148,10 +148,7 @@ class LinearFit:
 
 
 def least_squares(
-    terms: Mapping[str, ArrayLike],
-    values: ArrayLike,
-    *,
-    shares: tuple[str, ...] = (),
+    terms: Mapping[str, ArrayLike], values: ArrayLike, *, shares: tuple[str, ...] = ()
 ) -> LinearFit:
     r"""
     Fit a property by ordinary least squares.

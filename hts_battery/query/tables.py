@@ -90,11 +90,7 @@ def stable_counts(summaries: Iterable[SummaryRow], key: str) -> tuple[int, int]:
 
 
 def mixing_notes(summaries: Iterable[SummaryRow]) -> Iterator[str]:
-    """
-    Say which mixing is counted and which is the other, one line for each pair.
-
-    ``summaries``: documents of the ``summary`` collection.
-    """
+    """Say which mixing is counted and which is the other, one line for each pair."""
     pairs = dict.fromkeys((doc["mixing"], doc["other_mixing"]) for doc in summaries)
     for counted, other in pairs:
         yield f"mixing counted: {counted}" + (f"; other: {other}" if other else "")

@@ -27,7 +27,7 @@ _FIRST = {symbol: rank for rank, symbol in enumerate(("Cs", "Rb", "K", "Na", "Li
 _LAST = {
     symbol: rank
     for rank, symbol in enumerate(
-        ("B", "Si", "P", "C", "H", "I", "Br", "Se", "S", "N", "Cl", "O", "F"),
+        ("B", "Si", "P", "C", "H", "I", "Br", "Se", "S", "N", "Cl", "O", "F")
     )
 }
 _TOKEN = re.compile(

@@ -40,11 +40,7 @@ class HullSnapshot(Document):
 
     @model_validator(mode="after")
     def _one_of_each(self) -> Self:
-        lengths = {
-            len(self.phase_ids),
-            len(self.formulas),
-            len(self.energies_per_atom),
-        }
+        lengths = {len(self.phase_ids), len(self.formulas), len(self.energies_per_atom)}
         if len(lengths) > 1:
             raise ValueError("each phase needs an id, a formula and an energy")
         return self

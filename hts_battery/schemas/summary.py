@@ -169,8 +169,7 @@ class SummaryDoc(Document):
         "hull_depth_reason says why.",
     )
     hull_depth_risk_reported: float | None = Field(
-        None,
-        description="The same by those that are reported as compounds, eV/atom.",
+        None, description="The same by those that are reported as compounds, eV/atom."
     )
     hull_depth_reason: str | None = Field(
         None, description="Why hull_depth_risk is not known; null where it is."
