@@ -238,7 +238,7 @@ class AggregatesBuilder(ScreeningBuilder):
             changed = [
                 block
                 for block in blocks
-                if self._blocks.get(block["ranking_id"]) != block["input_digest"]
+                if self._blocks.get(str(block["ranking_id"])) != block["input_digest"]
             ]
             known = {(name,) for name in self._blocks}
             write_documents(self.rankings, changed, ["ranking_id"], known=known)

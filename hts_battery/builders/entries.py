@@ -245,7 +245,9 @@ class EntriesBuilder(ScreeningBuilder):
             for group in by_key(self.tasks, names, "uuid", criteria={}).values()
         ]
         keys = {task["metadata"].get("content_key") for task in tasks}
-        orders = {task["metadata"].get("order_uuid") for task in tasks} - {None}
+        orders = {
+            uuid for task in tasks if (uuid := task["metadata"].get("order_uuid"))
+        }
         orders = orders.union(*(self.orders.get(key, ()) for key in keys))
         cells = by_key(self.tasks, sorted(orders), "uuid", criteria={})
         return {
@@ -312,7 +314,7 @@ def _cell_of(
 ) -> Mapping[str, object] | None:
     """Find the ordered cell that a task relaxed."""
     metadata = task["metadata"]
-    for order in orders.get(metadata.get("order_uuid"), ()):
+    for order in orders.get(metadata.get("order_uuid", ""), ()):
         wanted = metadata.get("ordering_id")
         for cell in _cells(order["output"]):
             if wanted in (None, cell["ordering_id"]):

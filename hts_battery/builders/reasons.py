@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hts_battery.builders.digests import CODE_VERSION
 from hts_battery.schemas.build import Change, StabilityNumbers, ThermoRecord
@@ -74,7 +74,7 @@ def hull_news(
 def stability_numbers(result: ThermoDoc | ResultRow) -> StabilityNumbers:
     """Take the numbers that may change out of a stability, stored or new."""
     names = StabilityNumbers.model_fields
-    known = result if isinstance(result, dict) else vars(result)
+    known: Mapping[str, Any] = result if isinstance(result, dict) else vars(result)
     return StabilityNumbers(**{name: known[name] for name in names if name in known})
 
 
@@ -137,10 +137,9 @@ def _orderings(
 def _references(old: ThermoRow, phases: Collection[str], news: HullNews) -> list[str]:
     if news.recorrected:
         return [CORRECTION]
-    before = [
-        phase["reference_id"]
-        for phase in (old["result"] or {}).get("decomposition", ())
-    ]
+    result = old["result"]
+    phases_before = result["decomposition"] if result else ()
+    before = [phase["reference_id"] for phase in phases_before]
     found = [f"new reference {name}" for name in phases if name in news.arrived]
     for name in dict.fromkeys([*before, *phases]):
         how = news.gone.get(name)

@@ -72,8 +72,8 @@ def reference_hulls(entries: Iterable[UsedEntryRow]) -> dict[str, ReferenceHull]
 def _reference_hull(scheme: str, group: list[UsedEntryRow]) -> ReferenceHull:
     families: dict[str, list[str]] = defaultdict(list)
     for entry in group:
-        if entry.get("candidate_family"):
-            families[entry["candidate_family"]].append(entry["entry_id"])
+        if family := entry.get("candidate_family"):
+            families[family].append(entry["entry_id"])
     return ReferenceHull(
         hull=Hull(
             [entry["formula"] for entry in group],
@@ -86,9 +86,9 @@ def _reference_hull(scheme: str, group: list[UsedEntryRow]) -> ReferenceHull:
         example=ComparableEnergy.model_validate(group[0]["energy"]),
         facts=ReferenceFacts(
             volumes={
-                entry["entry_id"]: entry["volume_per_atom"]
+                entry["entry_id"]: volume
                 for entry in group
-                if entry.get("volume_per_atom") is not None
+                if (volume := entry.get("volume_per_atom")) is not None
             },
             oxidation_states={
                 entry["entry_id"]: entry["oxidation_states"]

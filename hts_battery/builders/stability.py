@@ -398,7 +398,8 @@ def _mean_occupancies(
     """Add up the occupancies of all orderings: only ratios matter."""
     total: dict[str, dict[str, float]] = {}
     for entry in entries:
-        found = (entry.get("relaxed") or {}).get("site_occupancies") or {}
+        relaxed = entry.get("relaxed")
+        found = (relaxed.get("site_occupancies") if relaxed else None) or {}
         for label, counts in found.items():
             site = total.setdefault(label, {})
             for name, count in counts.items():

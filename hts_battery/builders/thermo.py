@@ -292,7 +292,7 @@ class ThermoBuilder(ScreeningBuilder):
     ) -> dict[str, list[float]]:
         """Temperatures at which each candidate must be assessed again."""
         outdated: dict[str, list[float]] = {}
-        doubtful: dict[str, list[str]] = defaultdict(list)
+        doubtful: dict[str | None, list[str]] = defaultdict(list)
         for name, digest in digests.items():
             records = known.get(name, {})
             for _ in self.temperatures:
@@ -330,7 +330,7 @@ class ThermoBuilder(ScreeningBuilder):
         return False
 
     def _affected(
-        self, doubtful: Mapping[str, Sequence[str]], stored: StoredHulls
+        self, doubtful: Mapping[str | None, Sequence[str]], stored: StoredHulls
     ) -> set[str]:
         """Candidates of older hull versions whose answer the new one can change."""
         affected: set[str] = set()

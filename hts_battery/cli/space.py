@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -30,7 +30,7 @@ def _open(path: Path) -> CompositionSpace:
         raise SpecError(str(err), file=str(path)) from err
 
 
-def _row(index: int, candidate: Candidate) -> dict[str, object]:
+def _row(index: int, candidate: Candidate) -> dict[str, Any]:
     return {
         "index": index,
         "formula": candidate.formula,
@@ -39,7 +39,7 @@ def _row(index: int, candidate: Candidate) -> dict[str, object]:
     }
 
 
-def _show(rows: Iterable[dict[str, object]], *, as_json: bool) -> None:
+def _show(rows: Iterable[dict[str, Any]], *, as_json: bool) -> None:
     if as_json:
         for row in rows:
             formatting.json_line(row)

@@ -199,7 +199,7 @@ def orderings(data: CandidateData) -> Component:
                 "-" if entry["ordering_seed"] is None else str(entry["ordering_seed"]),
                 millis(above),
                 "-" if volume is None else f"{volume:.2f}",
-                (entry["relaxed"] or {}).get("verdict", "-"),
+                entry["relaxed"]["verdict"] if entry["relaxed"] else "-",
                 entry["reason"] or "used",
             )
         )

@@ -194,14 +194,16 @@ def _calculated(summary: SummaryRow) -> list[Component]:
         f" off by {summary['deviation']:g} atoms of an element per formula unit: all "
         "numbers are those of the calculated cell."
     )
-    ranked = [" It is ranked as ", candidate_link(shared, shared), "."]
+    ranked = (
+        (" It is ranked as ", candidate_link(shared, shared), ".") if shared else ()
+    )
     return [
         html.Div(
             [
                 html.Strong("Calculated: "),
                 *formula_parts(summary["calculated_formula"]),
                 words,
-                *(ranked if shared else ()),
+                *ranked,
             ],
             className="warning",
             role="note",
@@ -238,15 +240,17 @@ def _cell_panel(data: CandidateData) -> Component:
 
 
 def _ordering_figure(data: CandidateData) -> Component:
-    used = [entry for entry in data.entries if entry["energy"] is not None]
-    energies = [entry["energy"]["energy_per_atom"] for entry in used]
-    methods = [entry["ordering_method"] or "unknown" for entry in used]
+    used = [
+        (energy["energy_per_atom"], entry["ordering_method"] or "unknown")
+        for entry in data.entries
+        if (energy := entry["energy"]) is not None
+    ]
     spread = data.summaries[0]["ordering_spread"]
     return figure(
         "orderings",
         f"{len(used)} orderings; ordering spread (standard deviation of the random "
         f"ones) {millis(spread)} meV/atom.",
-        orderings_figure(energies, methods),
+        orderings_figure([at for at, _ in used], [method for _, method in used]),
     )
 
 

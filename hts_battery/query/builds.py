@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import UTC
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from hts_battery.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from hts_battery.connections.database.bounded_reader import BoundedReader
     from hts_battery.connections.database.stores import Stores
-    from hts_battery.schemas.rows import ChangeRow, ChangeSetRow
+    from hts_battery.schemas.rows import BuildRow, ChangeRow, ChangeSetRow
 
 MOST_SETS = 1000
 """Batches of changes that are read at once; a batch holds up to 250 changes."""
@@ -117,7 +117,7 @@ class Differences:
         )
 
 
-def runs(stores: Stores, *, limit: int = 0) -> list[dict[str, Any]]:
+def runs(stores: Stores, *, limit: int = 0) -> list[BuildRow]:
     """
     Return the manifests of the runs of the builders, the latest first.
 
@@ -129,7 +129,7 @@ def runs(stores: Stores, *, limit: int = 0) -> list[dict[str, Any]]:
         doc.pop("_id", None)
         ended = doc["finished_at"]
         seconds = None if ended is None else (ended - doc["started_at"]).total_seconds()
-        found.append({**doc, "seconds": seconds})
+        found.append(cast("BuildRow", {**doc, "seconds": seconds}))
     return found
 
 
@@ -167,14 +167,14 @@ def _run_before_latest(stores: Stores) -> str:
     return latest[1] if len(latest) > 1 else ""
 
 
-def read_builds(reader: BoundedReader, *, limit: int) -> list[dict[str, Any]]:
+def read_builds(reader: BoundedReader, *, limit: int) -> list[BuildRow]:
     """Return the manifests of the builds, the latest first."""
     docs = reader.find("builds", {}, sort={"run_id": -1}, limit=limit)
     for doc in docs:
         for name in ("started_at", "finished_at"):
             if doc.get(name) is not None:  # the database drops that it is UTC
                 doc[name] = doc[name].replace(tzinfo=UTC)
-    return docs
+    return cast("list[BuildRow]", docs)
 
 
 def read_changes(
@@ -254,8 +254,8 @@ def _difference(
     why: tuple[str, ...],
     when: tuple[str, ...],
 ) -> Difference:
-    before: Mapping[str, Any] = first["before"] or {}
-    after: Mapping[str, Any] = last["after"] or {}
+    before = first["before"] or {}
+    after = last["after"] or {}
     return Difference(
         campaign=key[0],
         candidate_id=key[1],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import orjson
 
@@ -25,11 +25,12 @@ if TYPE_CHECKING:
     from hts_battery.connections.database.stores import Stores
     from hts_battery.query.conditions import Criteria
     from hts_battery.query.row_conditions import Column
-    from hts_battery.schemas.rows import AggregateRow, SummaryRow
+    from hts_battery.schemas.rows import SummaryRow
 
     Row = dict[str, object]
     """Path → value, of one summary."""
 
+RowT = TypeVar("RowT")
 _CAMPAIGN = "campaign"
 _KEY = "candidate_id"
 _VOUCHED = (_CAMPAIGN, "n_candidates", "columns", "input_digest")
@@ -111,7 +112,7 @@ class ColumnReader:
         return found
 
     def _columns(
-        self, doc: AggregateRow, needed: Collection[str]
+        self, doc: Mapping[str, Any], needed: Collection[str]
     ) -> dict[str, Column] | None:
         """Read the columns of one campaign; None where one is not whole."""
         count = doc["n_candidates"]
@@ -198,12 +199,12 @@ def sorted_documents(
     >>> sorted_documents([{"at": {"0K": 2}}, {"at": {"0K": 1}}], {"at.0K": 1})
     [{'at': {'0K': 1}}, {'at': {'0K': 2}}]
     """
-    return _sorted(docs, order, value_at)
+    return _sorted(docs, order, cast("Callable[[SummaryRow, str], Any]", value_at))
 
 
 def _sorted(
-    rows: Iterable[Row], order: Mapping[str, int], value_of: Callable[[Row, str], Any]
-) -> list[Row]:
+    rows: Iterable[RowT], order: Mapping[str, int], value_of: Callable[[RowT, str], Any]
+) -> list[RowT]:
     found = list(rows)
     for path, direction in reversed(list(order.items())):
         found.sort(
@@ -233,4 +234,4 @@ def documents(rows: Sequence[Row]) -> Iterator[SummaryRow]:
                 doc[field] = value
             elif value is not None:
                 doc.setdefault(field, {})[key] = value
-        yield doc
+        yield cast("SummaryRow", doc)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from itertools import combinations
 from math import isfinite
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from hts_battery.errors import CompositionError, QueryError
 from hts_battery.query.query_fields import Kind, QueryField
@@ -49,6 +49,11 @@ def any_of(parts: Sequence[Condition]) -> Condition:
     )
 
 
+def parts_of(value: object) -> list[Criteria]:
+    """Return the filters that an operator joins."""
+    return cast("list[Criteria]", value)
+
+
 def conjunction(parts: Sequence[Criteria]) -> Criteria:
     """
     Join filters by AND in one flat document, as far as that is the same.
@@ -66,11 +71,11 @@ def conjunction(parts: Sequence[Criteria]) -> Criteria:
     while pending:
         path, value = pending.pop(0)
         if path == "$and":
-            pending[:0] = [item for part in value for item in part.items()]
+            pending[:0] = [item for part in parts_of(value) for item in part.items()]
         elif path not in joined:
             joined[path] = value
-        elif _both_operators(joined[path], value):
-            joined[path] = joined[path] | value
+        elif (both := _both_operators(joined[path], value)) is not None:
+            joined[path] = both
         elif joined[path] != value:
             others.append({path: value})
     if others:
@@ -78,13 +83,11 @@ def conjunction(parts: Sequence[Criteria]) -> Criteria:
     return joined
 
 
-def _both_operators(first: object, second: object) -> bool:
-    """Whether two conditions on one path are operators that do not collide."""
-    return (
-        isinstance(first, dict)
-        and isinstance(second, dict)
-        and first.keys().isdisjoint(second)
-    )
+def _both_operators(first: object, second: object) -> Criteria | None:
+    """Join two conditions on one path; None unless their operators do not collide."""
+    if not isinstance(first, dict) or not isinstance(second, dict):
+        return None
+    return first | second if first.keys().isdisjoint(second) else None
 
 
 def disjunction(parts: Sequence[Criteria]) -> Criteria:
@@ -251,10 +254,10 @@ def has(field: QueryField, how: str, values: Sequence[object]) -> Condition:
             path, _, inner = path.partition(".")
             offending = {inner: offending}
         only = {"$not": {"$elemMatch": offending}, "$exists": True}
-        other = {path: {"$elemMatch": offending}}
+        other: Criteria = {path: {"$elemMatch": offending}}
         return Condition(conjunction([_systems(field, wanted), {path: only}]), other)
     if how == "ANY" or len(wanted) == 1:
-        one: Any = wanted[0] if len(wanted) == 1 else {"$in": wanted}
+        one: object = wanted[0] if len(wanted) == 1 else {"$in": wanted}
         exact = {} if field.name == "elements" else {path: one}
         keys = _keys(field, wanted, every=False)
         return Condition(conjunction([keys, exact]), {path: {"$nin": wanted}})

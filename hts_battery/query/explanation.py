@@ -126,9 +126,11 @@ def _explained(stores: Stores, campaign: str, records: list[ThermoRow]) -> Expla
         "terms": [
             {
                 "temperature": record["temperature"],
-                **{name: made[name] for name in _TERMS},
+                **{name: terms[name] for name in _TERMS},
             }
-            for record, made in zip(records, results, strict=True)
+            for record, terms in zip(
+                records, cast("list[Mapping[str, object]]", results), strict=True
+            )
         ],
         "rank": {
             f"{record['temperature']:g}": place_of(

@@ -83,8 +83,3 @@ def place_of(
             if candidate_id in names:
                 return int(block["first_rank"] + names.index(candidate_id))
     return None
-
-
-def has_ranking(stores: Stores, campaign: str, temperature: float) -> bool:
-    """Say whether a campaign was put in order at a temperature."""
-    return _block(stores, campaign, temperature, 1) is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice, takewhile
 from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from hts_battery.connections.database.reading import aggregated
 from hts_battery.query.columns import ColumnReader, documents, in_order
@@ -130,8 +130,8 @@ def _counts(doc: AggregateRow, path: str) -> dict[str, int] | None:
         return {name: found["n_candidates"] for name, found in doc["n_metals"].items()}
     if path == "campaign":
         return {doc["campaign"]: doc["n_candidates"]}
-    named = {"flags": "flags", "family": "families"}
-    return dict(doc[named[path]]) if path in named else None
+    named = {"flags": doc["flags"], "family": doc["families"]}
+    return dict(named[path]) if path in named else None
 
 
 class Plan(NamedTuple):
@@ -283,7 +283,7 @@ class SummaryReader:
         stages.append({"$sort": dict(order)})
         if limit:
             stages.append({"$limit": limit})
-        yield from self.aggregated(stages)
+        yield from self.summaries(stages)
 
     def fields(
         self,
@@ -319,10 +319,13 @@ class SummaryReader:
         """Split a filter; what the last build counted decides what is looked up."""
         if self._statistics is None:
             stages = [{"$project": dict.fromkeys(COUNTED, 1)}]
-            self._statistics = Statistics(
-                list(aggregated(self._stores.aggregates, stages))
-            )
+            found = aggregated(self._stores.aggregates, stages)
+            self._statistics = Statistics(cast("list[AggregateRow]", list(found)))
         return planned(criteria, self._statistics)
+
+    def summaries(self, stages: Sequence[Mapping[str, object]]) -> Iterator[SummaryRow]:
+        """Yield the summaries that stages of an aggregation find."""
+        return cast("Iterator[SummaryRow]", self.aggregated(stages))
 
     def aggregated(
         self, stages: Sequence[Mapping[str, object]]
@@ -378,7 +381,7 @@ class SummaryReader:
             for campaign in dict.fromkeys(place.campaign for place in part):
                 names = [p.candidate_id for p in part if p.campaign == campaign]
                 criteria = {"campaign": campaign, "candidate_id": {"$in": names}}
-                for doc in self.aggregated([{"$match": criteria}]):
+                for doc in self.summaries([{"$match": criteria}]):
                     found[campaign, doc["candidate_id"]] = doc
             for place in part:
                 # One that was removed since the last build is not there any more.
@@ -407,7 +410,7 @@ def _bound_of_ranking(
         return None
     if not bound:
         return path, None
-    ((operator, most),) = bound.items()
+    ((operator, most),) = cast("dict[str, Any]", bound).items()
     if operator == "$lte":
         return path, lambda place: place.energy <= most
     return path, lambda place: place.energy < most

@@ -6,6 +6,7 @@ import re
 from operator import ge, gt, le, lt
 from typing import TYPE_CHECKING, Any, Protocol
 
+from hts_battery.query.conditions import parts_of
 from hts_battery.schemas.summary import element_pairs
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def without_keys(criteria: Criteria) -> Criteria | None:
     every: list[Criteria] = []
     for path, value in criteria.items():
         if path in _JOINS:
-            parts = [without_keys(part) for part in value]
+            parts = [without_keys(part) for part in parts_of(value)]
             if None in parts:
                 return None
             found[path] = parts
@@ -54,7 +55,7 @@ def without_keys(criteria: Criteria) -> Criteria | None:
         else:
             found[path] = value
     if every:
-        found["$and"] = [*found.get("$and", ()), *every]
+        found["$and"] = [*parts_of(found.get("$and", [])), *every]
     return found
 
 
@@ -82,7 +83,7 @@ def paths_of(criteria: Criteria) -> set[str]:
     found = set()
     for path, value in criteria.items():
         if path in _JOINS:
-            found |= {name for part in value for name in paths_of(part)}
+            found |= {name for part in parts_of(value) for name in paths_of(part)}
         else:
             found.add(path)
     return found
@@ -100,10 +101,12 @@ def matching(
     left = list(rows)
     for path, value in criteria.items():
         if path == "$and":
-            for part in value:
+            for part in parts_of(value):
                 left = matching(part, columns, left)
         elif path in ("$or", "$nor"):
-            some = {row for part in value for row in matching(part, columns, left)}
+            some = {
+                row for part in parts_of(value) for row in matching(part, columns, left)
+            }
             left = [row for row in left if (row in some) == (path == "$or")]
         else:
             test, column = _test(value, is_map="." in path), columns[path]

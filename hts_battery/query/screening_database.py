@@ -146,7 +146,7 @@ class ScreeningDatabase:
         if limit:
             return list(self.find(criteria, limit=limit, sort=sort))
         found = criteria_of(criteria, temperatures=self._known(criteria))
-        docs = self._reader.aggregated(self._reader.plan(found).stages())
+        docs = self._reader.summaries(self._reader.plan(found).stages())
         return sorted_documents(docs, self._order(sort))
 
     def table(
@@ -320,7 +320,8 @@ class ScreeningDatabase:
         rows = self._reader.columns(found, ())
         if rows is not None:
             return len(rows)
-        stages = [*self._reader.plan(found).stages(), {"$count": "n"}]
+        stages = self._reader.plan(found).stages()
+        stages.append({"$count": "n"})
         return next((doc["n"] for doc in self._reader.aggregated(stages)), 0)
 
     def distinct(
@@ -385,7 +386,7 @@ class ScreeningDatabase:
             return grouped(documents(rows), GroupBy(by), key=key)
         stages = self._reader.plan(found).stages()
         stages.append({"$project": dict.fromkeys((*NEEDED, _ENERGIES, _OPEN), 1)})
-        return grouped(self._reader.aggregated(stages), GroupBy(by), key=key)
+        return grouped(self._reader.summaries(stages), GroupBy(by), key=key)
 
     def compare(self, first: str, second: str, *, temperature: float) -> Comparison:
         """

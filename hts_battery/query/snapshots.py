@@ -71,7 +71,7 @@ def exported(
     )
     documents: Rows = summaries
     if fields:
-        sources = {tuple(doc[name] for name in _WHOSE) for doc in summaries}
+        sources = {(doc["campaign"], doc["engine"]) for doc in summaries}
         whose = _WHOSE if len(sources) > 1 else ()
         keys = [
             name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -111,7 +111,7 @@ def summary_rows(summaries: Iterable[SummaryRow]) -> list[dict[str, object]]:
     formula unit.
     """
     rows = []
-    for doc in summaries:
+    for doc in cast("Iterable[Mapping[str, Any]]", summaries):
         row: dict[str, object] = {
             name: doc[name]
             for name in (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import gcd
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hts_battery.schemas.formula import parse_formula
 from hts_battery.schemas.summary import SummaryDoc
@@ -11,7 +11,6 @@ from hts_battery.schemas.summary import SummaryDoc
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from hts_battery.schemas.rows import SummaryRow
 
 PREFIX = "hts"
 """Our prefix of property names, between underscores."""
@@ -138,7 +137,7 @@ def structure_id(campaign: str, candidate_id: str) -> str:
 
 
 def structure_properties(
-    summary: SummaryRow, *, cell_formula: str, n_atoms: int
+    summary: Mapping[str, Any], *, cell_formula: str, n_atoms: int
 ) -> dict[str, object]:
     """
     Say of the lowest ordering of a candidate what can be asked for.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
 
 class TaskMetadata(TypedDict, total=False):
@@ -144,6 +145,8 @@ class ResultRow(TypedDict):
     """What is read of a :class:`~hts_battery.schemas.thermo.ThermoDoc`."""
 
     formula: str
+    calculator: str
+    hull_version: str
     energy_per_atom: float
     hull_energy: float
     entropy: float
@@ -267,6 +270,20 @@ class ChangeSetRow(TypedDict):
     run_id: str
     campaign: str
     changes: Sequence[ChangeRow]
+
+
+class BuildRow(TypedDict):
+    """A :class:`~hts_battery.schemas.build.BuildManifest`."""
+
+    run_id: str
+    state: str
+    started_at: datetime
+    finished_at: datetime | None
+    seconds: NotRequired[float | None]
+    """Wall time, where it was worked out."""
+    error: str | None
+    reports: Mapping[str, Mapping[str, Any]]
+    hulls: Sequence[Mapping[str, Any]]
 
 
 class AggregateRow(TypedDict):
