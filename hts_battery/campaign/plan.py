@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from hts_battery.campaign.cost import (
     LEAST_JOBS,
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from hts_battery.schemas.campaign import CampaignSpec, GateSpec
     from hts_battery.schemas.candidate import Candidate
     from hts_battery.schemas.cost import CampaignPlan, CostLaw, GateShare
+    from hts_battery.schemas.rows import BacklogItemRow, EndingRow, TaskRow, VerdictRow
 
 ENOUGH_JOBS = 300
 """Finished jobs after which no more are read."""
@@ -93,9 +94,10 @@ def _each_once(keys: Iterable[str]) -> Iterator[str]:
 
 def _jobs_of(stores: Stores, keys: Sequence[str]) -> Iterator[FinishedJob]:
     """Read the jobs of some candidates, each in its last attempt."""
-    last: dict[str, dict[str, Any]] = {}
+    last: dict[str, TaskRow] = {}
     criteria = {"metadata.content_key": {"$in": list(keys)}}
-    for task in stores.tasks.query(criteria, properties=list(_FIELDS)):
+    found = stores.tasks.query(criteria, properties=list(_FIELDS))
+    for task in cast("Iterator[TaskRow]", found):
         if task["metadata"]["step"] not in _TIMED_STEPS:
             continue
         known = last.get(task["uuid"])
@@ -107,7 +109,7 @@ def _jobs_of(stores: Stores, keys: Sequence[str]) -> Iterator[FinishedJob]:
             yield job
 
 
-def _job(task: Mapping[str, Any]) -> FinishedJob | None:
+def _job(task: TaskRow) -> FinishedJob | None:
     """Say what one job cost; None where it failed or does not tell."""
     output = task.get("output") or {}
     result, run = output.get("output") or {}, output.get("run") or {}
@@ -154,10 +156,10 @@ class _Evidence:
     """What the database knows of a campaign and of its like."""
 
     done: int = 0
-    endings: list[Mapping[str, Any]] = field(default_factory=list)
+    endings: list[EndingRow] = field(default_factory=list)
     submission: Mapping[str, Any] = field(default_factory=dict)
     jobs: list[FinishedJob] = field(default_factory=list)
-    verdicts: list[Mapping[str, Any]] = field(default_factory=list)
+    verdicts: list[VerdictRow] = field(default_factory=list)
 
 
 def plan_campaign(
@@ -280,7 +282,7 @@ def _sample(path: Path, stores: Stores) -> tuple[CampaignSpec, list[Candidate]]:
     return known.spec, [_candidate(doc) for doc in docs]
 
 
-def _candidate(doc: dict[str, Any]) -> Candidate:
+def _candidate(doc: Mapping[str, object]) -> Candidate:
     fields = {name: doc[name] for name in CandidateDoc.model_fields if name in doc}
     return CandidateDoc.model_validate(fields).to_candidate()
 
@@ -293,7 +295,7 @@ def _evidence(
     alike = _similar(spec, stores, assumptions.worker)
     if assumptions.worker in {None, submission.get("worker")}:
         alike.insert(0, spec.name)
-    endings: list[Mapping[str, Any]] = []
+    endings: list[EndingRow] = []
     computed: list[str] = []
     for name in dict.fromkeys((*alike, spec.name)):
         items = list(_backlog(stores, name))
@@ -330,17 +332,17 @@ def _similar(spec: CampaignSpec, stores: Stores, worker: str | None) -> list[str
     ]
 
 
-def _backlog(stores: Stores, campaign: str) -> Iterator[Mapping[str, Any]]:
+def _backlog(stores: Stores, campaign: str) -> Iterator[BacklogItemRow]:
     for block in stores.backlog.query({"campaign": campaign}):
         yield from block["items"]
 
 
-def _endings(item: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _endings(item: BacklogItemRow) -> list[EndingRow]:
     last = [] if item["ending"] is None else [item["ending"]]
     return [*item["earlier"], *last]
 
 
-def _verdicts(spec: CampaignSpec, stores: Stores) -> list[Mapping[str, Any]]:
+def _verdicts(spec: CampaignSpec, stores: Stores) -> list[VerdictRow]:
     """Read verdicts of gates whose energies come from the same engine."""
     if spec.prerelax is None:
         return []
@@ -363,7 +365,7 @@ def _verdicts(spec: CampaignSpec, stores: Stores) -> list[Mapping[str, Any]]:
 
 
 def _gate(
-    spec: CampaignSpec, verdicts: Sequence[Mapping[str, Any]], assumed: float | None
+    spec: CampaignSpec, verdicts: Sequence[VerdictRow], assumed: float | None
 ) -> GateShare | None:
     if spec.gate is None:
         return None
@@ -372,13 +374,13 @@ def _gate(
     return gate_share(sum(_stops(spec.gate, one) for one in verdicts), len(verdicts))
 
 
-def _stops(gate: GateSpec, verdict: Mapping[str, Any]) -> bool:
+def _stops(gate: GateSpec, verdict: VerdictRow) -> bool:
     above = verdict["energy_above_hull_0k"] - gate.temperature * verdict["entropy"]
     return bool(above > gate.energy_above_hull)
 
 
 def _overhead(
-    endings: Sequence[Mapping[str, Any]],
+    endings: Sequence[EndingRow],
     work: CampaignWork,
     laws: Mapping[tuple[str, str], CostLaw],
 ) -> Overhead:

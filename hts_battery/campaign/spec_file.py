@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -69,7 +69,7 @@ class Campaign:
         return candidate_key(candidate, self._calculation)
 
     @cached_property
-    def _calculation(self) -> dict[str, Any]:
+    def _calculation(self) -> dict[str, object]:
         return self.spec.calculation
 
 

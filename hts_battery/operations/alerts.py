@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hts_battery.campaign.dispatched import Dispatched
 from hts_battery.connections.database.clients import translated_outages
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from hts_battery.connections.database.stores import Stores
     from hts_battery.schemas.dispatch import FeedReport
+    from hts_battery.schemas.rows import EndingRow
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +73,7 @@ def _tell(
 
 
 def _remembered(stores: Stores, campaign: str) -> AlertMemory:
-    doc: dict[str, Any] | None = stores.alerts.query_one({"campaign": campaign})
+    doc = stores.alerts.query_one({"campaign": campaign})
     if doc is None:
         return AlertMemory(campaign=campaign)
     return AlertMemory.model_validate(
@@ -243,7 +244,7 @@ def alert_facts(
     )
 
 
-def _commonest(endings: Iterable[Mapping[str, Any]]) -> str | None:
+def _commonest(endings: Iterable[EndingRow]) -> str | None:
     classes = Counter(
         one["failure_class"] for one in endings if one["failure_class"] is not None
     )

@@ -15,7 +15,7 @@ import uuid
 from collections import Counter, defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import Field
 
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from hts_battery.connections.database.stores import Stores
     from hts_battery.operations.queued_rehearsal import Route
     from hts_battery.schemas.reference import ReferencePhase
+    from hts_battery.schemas.rows import TaskRow
 
 
 class FailureCount(Document):
@@ -269,6 +270,7 @@ def rehearse(
         found = standings(
             stand_in, stores, execution_folder=get_settings().execution_folder
         )
+        attempts = stores.tasks.query({"output.run": {"$ne": None}})
         return RehearsalReport(
             campaign=stand_in.spec.name,
             engine=stand_in.spec.engine,
@@ -281,7 +283,7 @@ def rehearse(
             references=n_references,
             jobs=ledger(get_settings().execution_folder).total.executions,
             seconds=time.monotonic() - began,
-            failures=failure_counts(stores.tasks.query({"output.run": {"$ne": None}})),
+            failures=failure_counts(cast("Iterator[TaskRow]", attempts)),
             unexpected=_unexpected(found, injection),
             launch_bytes=bytes_in(folder / "launches"),
             database_bytes=bytes_in(folder / "database"),
@@ -311,7 +313,7 @@ def _compute_references(
     return len(energies)
 
 
-def failure_counts(tasks: Iterable[Mapping[str, Any]]) -> tuple[FailureCount, ...]:
+def failure_counts(tasks: Iterable[TaskRow]) -> tuple[FailureCount, ...]:
     """
     Count failed attempts by class, and what the policy did with each.
 
@@ -324,7 +326,7 @@ def failure_counts(tasks: Iterable[Mapping[str, Any]]) -> tuple[FailureCount, ..
     >>> failure_counts([{"uuid": "a", "index": 2, "output": {"run": run}}])[0].repeated
     1
     """
-    newest: dict[str, Mapping[str, Any]] = {}
+    newest: dict[str, TaskRow] = {}
     for task in tasks:
         known = newest.get(task["uuid"])
         if known is None or task["index"] > known["index"]:

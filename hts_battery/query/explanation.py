@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hts_battery.connections.database.stores import Stores
     from hts_battery.schemas.rows import (
         AdjustmentRow,
+        EntropyTermRow,
         OrderingRow,
         PhaseRow,
         ResultRow,
@@ -69,7 +70,7 @@ class Explanation(TypedDict):
     entropy: float
     mixing: str
     other_mixings: list[str]
-    entropy_terms: Sequence[Mapping[str, Any]]
+    entropy_terms: Sequence[EntropyTermRow]
     mixing_temperature: float | None
     decomposition: Sequence[PhaseRow]
     chemical_potentials: Mapping[str, float]
@@ -79,7 +80,7 @@ class Explanation(TypedDict):
     deviation: Mapping[str, str]
     ordering_spread: float | None
     uncertainty: float | None
-    uncertainty_terms: Mapping[str, Any]
+    uncertainty_terms: Mapping[str, object]
     references: dict[str, Any]
     flags: list[str]
 
@@ -110,6 +111,7 @@ def _explained(stores: Stores, campaign: str, records: list[ThermoRow]) -> Expla
     first = records[0]
     results = [cast("ResultRow", record["result"]) for record in records]
     result = results[0]
+    estimates = result["orderings"]
     entry = stores.entries.query_one({"entry_id": first["entry_id"]}) or {}
     energy = entry.get("energy") or {}
     key = {"campaign": campaign, "candidate_id": first["candidate_id"]}
@@ -163,7 +165,7 @@ def _explained(stores: Stores, campaign: str, records: list[ThermoRow]) -> Expla
         "orderings": first["orderings"],
         "orderings_by_campaign": first.get("orderings_by_campaign", {}),
         "deviation": first["deviation"],
-        "ordering_spread": (result["orderings"] or {}).get("random_spread"),
+        "ordering_spread": estimates["random_spread"] if estimates else None,
         "uncertainty": result["uncertainty"],
         "uncertainty_terms": result["uncertainty_terms"],
         "references": {

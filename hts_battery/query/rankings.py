@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from heapq import merge
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from hts_battery.schemas.aggregate import BLOCK_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from typing import Any
 
     from hts_battery.connections.database.stores import Stores
+    from hts_battery.schemas.rows import RankingRow
 
 
 class RankedCandidate(NamedTuple):
@@ -45,11 +45,9 @@ def ranked(
 
 def _block(
     stores: Stores, campaign: str, temperature: float, start: int
-) -> dict[str, Any] | None:
-    found: dict[str, Any] | None = stores.rankings.query_one(
-        {"campaign": campaign, "temperature": temperature, "first_rank": start}
-    )
-    return found
+) -> RankingRow | None:
+    key = {"campaign": campaign, "temperature": temperature, "first_rank": start}
+    return cast("RankingRow | None", stores.rankings.query_one(key))
 
 
 def ranked_together(

@@ -18,7 +18,7 @@ class Calculation:
 
     energy: float
     """Energy as calculated, eV per cell."""
-    structure: Mapping[str, Any]
+    structure: Mapping[str, object]
     """Final structure, as a dictionary."""
     calculator: str
     """Calculator with its version, as the node reported it."""
@@ -121,7 +121,7 @@ def _vasp_calculator(output: Mapping[str, Any], engine: str) -> str:
     return f"{engine} {calculations[0]['vasp_version']}"
 
 
-def _failures(run: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _failures(run: Mapping[str, Any]) -> list[Mapping[str, str]]:
     """Return the last failed attempt: it is the one that ended the calculation."""
     return list(run.get("failures") or ())[-1:]
 

@@ -9,6 +9,15 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
+class CalculationRow(TypedDict, total=False):
+    """Settings that decide an energy."""
+
+    engine: str
+    prerelax: CalculationRow
+    relaxation: Mapping[str, object]
+    structure: Mapping[str, object]
+
+
 class TaskMetadata(TypedDict, total=False):
     """What the flows wrote beside an output, so that builders find it."""
 
@@ -18,7 +27,7 @@ class TaskMetadata(TypedDict, total=False):
     ordering_id: str
     ordering_method: str
     step: str
-    calculation: Mapping[str, Any]
+    calculation: CalculationRow
 
 
 class TaskRow(TypedDict):
@@ -80,7 +89,7 @@ class _EntryFields(TypedDict):
     formula: str
     engine: str
     calculator: str
-    calculation: Mapping[str, object]
+    calculation: CalculationRow
     ordering_id: str | None
     ordering_method: str | None
     ordering_series: Mapping[str, Sequence[str]]
@@ -135,10 +144,33 @@ class PhaseRow(TypedDict):
 class OtherMixingRow(TypedDict):
     """Numbers of another mixing."""
 
-    options: Mapping[str, Any]
+    options: Mapping[str, object]
     entropy: float
     energy_above_hull: float
     label: str
+
+
+class EntropyTermRow(TypedDict):
+    """Entropy of one sublattice, in eV/K per formula unit."""
+
+    sublattice: str
+    sites: str
+    fractions: Mapping[str, str]
+    entropy_per_formula_unit: float
+    counted: bool
+
+
+class EntropyRow(TypedDict):
+    """A :class:`~hts_battery.schemas.entropy.EntropyResult`."""
+
+    options: Mapping[str, object]
+    terms: Sequence[EntropyTermRow]
+
+
+class EstimatesRow(TypedDict):
+    """A :class:`~hts_battery.schemas.thermo.OrderingEstimates`."""
+
+    random_spread: float | None
 
 
 class ResultRow(TypedDict):
@@ -151,20 +183,19 @@ class ResultRow(TypedDict):
     hull_energy: float
     entropy: float
     entropy_term: float
-    entropy_terms: Mapping[str, Any]
+    entropy_terms: EntropyRow
     competition_term: float
     energy_above_hull_0k: float
     energy_above_hull: float
     energy_above_hull_random: float | None
     energy_above_hull_gibbs: float | None
-    gibbs: Mapping[str, Any] | None
     label: str
     open: bool
     probability_stable: float | None
     uncertainty: float | None
-    uncertainty_terms: Mapping[str, Any]
+    uncertainty_terms: Mapping[str, object]
     mixing_temperature: float | None
-    orderings: Mapping[str, Any] | None
+    orderings: EstimatesRow | None
     other_mixings: Sequence[OtherMixingRow]
     decomposition: Sequence[PhaseRow]
     chemical_potentials: Mapping[str, float]
@@ -253,14 +284,23 @@ class SummaryRow(TypedDict):
     input_digest: str
 
 
+class StabilityRow(TypedDict, total=False):
+    """A :class:`~hts_battery.schemas.build.StabilityNumbers`."""
+
+    energy_above_hull: float
+    label: str
+    open: bool
+    hull_version: str
+
+
 class ChangeRow(TypedDict):
     """A :class:`~hts_battery.schemas.build.Change`."""
 
     candidate_id: str
     formula: str | None
     temperature: float
-    before: Mapping[str, Any] | None
-    after: Mapping[str, Any] | None
+    before: StabilityRow | None
+    after: StabilityRow | None
     reasons: Sequence[str]
 
 
@@ -270,6 +310,21 @@ class ChangeSetRow(TypedDict):
     run_id: str
     campaign: str
     changes: Sequence[ChangeRow]
+
+
+class HullRow(TypedDict):
+    """A :class:`~hts_battery.schemas.build.HullSummary`."""
+
+    hull_version: str
+    n_references: int
+
+
+class ReportRow(TypedDict):
+    """A :class:`~hts_battery.schemas.build.BuildReport`."""
+
+    written: int
+    removed: int
+    failed: int
 
 
 class BuildRow(TypedDict):
@@ -282,8 +337,22 @@ class BuildRow(TypedDict):
     seconds: NotRequired[float | None]
     """Wall time, where it was worked out."""
     error: str | None
-    reports: Mapping[str, Mapping[str, Any]]
-    hulls: Sequence[Mapping[str, Any]]
+    reports: Mapping[str, ReportRow]
+    hulls: Sequence[HullRow]
+
+
+class HistogramRow(TypedDict):
+    """Counts of energies, in eV/atom."""
+
+    first_edge: float
+    width: float
+    counts: Sequence[int]
+
+
+class GroupRow(TypedDict):
+    """Counts of candidates that share something."""
+
+    n_candidates: int
 
 
 class AggregateRow(TypedDict):
@@ -293,11 +362,43 @@ class AggregateRow(TypedDict):
     n_candidates: int
     n_same_cell: int
     temperatures: Sequence[float]
-    histograms: Mapping[str, Mapping[str, Any]]
-    n_metals: Mapping[str, Mapping[str, Any]]
-    elements: Mapping[str, Mapping[str, Any]]
-    pairs: Mapping[str, Mapping[str, Any]]
+    histograms: Mapping[str, HistogramRow]
+    n_metals: Mapping[str, GroupRow]
+    elements: Mapping[str, GroupRow]
+    pairs: Mapping[str, GroupRow]
     families: Mapping[str, int]
     flags: Mapping[str, int]
     columns: Sequence[str]
     input_digest: str
+
+
+class RankingRow(TypedDict):
+    """A :class:`~hts_battery.schemas.aggregate.RankingBlock`, energies in eV/atom."""
+
+    first_rank: int
+    candidate_ids: Sequence[str]
+    energies: Sequence[float]
+
+
+class EndingRow(TypedDict):
+    """How one dispatch of a candidate ended."""
+
+    kind: str
+    time: str
+    node_hours: float
+    failure_class: str | None
+
+
+class BacklogItemRow(TypedDict):
+    """What is read of a :class:`~hts_battery.schemas.dispatch.BacklogItem`."""
+
+    content_key: str
+    ending: EndingRow | None
+    earlier: Sequence[EndingRow]
+
+
+class VerdictRow(TypedDict):
+    """What a gate was decided on, eV/atom and eV/K per atom."""
+
+    energy_above_hull_0k: float
+    entropy: float
