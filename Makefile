@@ -7,11 +7,13 @@ CAMPAIGN ?= workflows/campaigns/quickstart.yaml
 
 ADVISORIES ?= https://api.osv.dev/v1/query
 
-.PHONY: screen test test-all test-dft check audit docs format bench install gpaw clean help
+.PHONY: screen test test-fast test-all test-dft coverage check audit docs format bench install gpaw clean help
 
 help:
 	@echo "make screen    run the quickstart campaign: compositions to a stability ranking"
 	@echo "make test      the suite, offline; test-all adds whole campaigns through a queue, minutes each"
+	@echo "make test-fast what needs no server, queue, browser or DFT code: under 3 minutes"
+	@echo "make coverage  the suite with branch coverage by room; FAST=1 counts test-fast only"
 	@echo "make gpaw      install GPAW, the DFT code of the dft tests (needs the packages docs/gpaw.md names)"
 	@echo "make test-dft  real DFT only: about 3 minutes"
 	@echo "make check     lint, format, types, spelling, import contracts, audit"
@@ -40,6 +42,16 @@ screen: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest -m "not long and not slurm" -n 2 --dist loadfile
 	$(BIN)/python -m pytest -m "slurm and not long" tests/slurm tests/chaos
+
+FAST_TESTS := not mongo and not slurm and not dft and not browser and not chaos and not slow and not long
+
+test-fast: $(STAMP)
+	$(BIN)/python -m pytest -m "$(FAST_TESTS)" -n 2 --dist loadfile
+
+# Processes that tests start are counted where they run this interpreter's package.
+coverage: $(STAMP)
+	$(BIN)/python -m pytest -m "$(if $(FAST),$(FAST_TESTS),not long and not slurm)" -n 2 --dist loadfile --cov --cov-report=
+	@$(BIN)/python .ci/coverage_by_room.py
 
 test-all: $(STAMP)
 	$(BIN)/python -m pytest

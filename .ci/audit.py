@@ -5,8 +5,6 @@ A finding ends with exit status 1 and pip-audit's table. Where the service canno
 reached, one line says so and the exit status is 0: nothing was audited.
 """
 
-# ruff: noqa: INP001 - a script of no package
-
 from __future__ import annotations
 
 import argparse

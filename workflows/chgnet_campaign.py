@@ -27,10 +27,12 @@ from hts_battery.flows.engines.registry import engine
 from hts_battery.flows.recipes.references import shipped_energies
 from hts_battery.query.regression import LinearFit, composition_terms, least_squares
 from hts_battery.schemas.candidate import Candidate
+from hts_battery.schemas.entropy import EntropyOptions
 from hts_battery.schemas.formula import parse_formula
 from hts_battery.thermo import (
     CandidateEnergy,
     Hull,
+    HullDepth,
     Surroundings,
     candidate_entropy,
     left_out_references,
@@ -38,6 +40,7 @@ from hts_battery.thermo import (
     ordering_kind,
     stabilities,
 )
+from hts_battery.thermo.mixing import mixing_words, other_entropies
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -161,7 +164,10 @@ def judged(table: pd.DataFrame, hull: Hull) -> pd.DataFrame:
         hull,
         calculator=ENGINE,
         temperatures=[0.0, TEMPERATURE],
-        surroundings=Surroundings(engine_error=engine(ENGINE).error),
+        surroundings=Surroundings(
+            engine_error=engine(ENGINE).error,
+            depth=HullDepth(hull.formulas),
+        ),
     )
     rows = []
     for (campaign, index), documents in zip(groups, found, strict=True):
@@ -194,6 +200,7 @@ def _energy(orderings: pd.DataFrame, hull: Hull) -> CandidateEnergy:
         candidate.formula,
         float(orderings.energy_per_atom.min()),
         candidate_entropy(candidate),
+        other_entropies=other_entropies(candidate, EntropyOptions()),
         exclude=left_out_references(hull, candidate.formula),
         orderings=ordering_estimates(kinds),
     )
@@ -211,6 +218,10 @@ def _judgement(cold: ThermoDoc, hot: ThermoDoc, n_orderings: int) -> dict[str, A
         "uncertainty": hot.uncertainty,
         "label_1473K": hot.label.value,
         "open_1473K": hot.open,
+        "probability_stable_1473K": hot.probability_stable,
+        "hull_depth_risk": hot.hull_depth_risk,
+        "other_mixing": mixing_words(hot.other_mixings[0].options),
+        "energy_above_hull_1473K_other": hot.other_mixings[0].energy_above_hull,
         "n_references": cold.n_references,
         "hull_version": cold.hull_version,
         "decomposition": " + ".join(

@@ -1,0 +1,210 @@
+"""
+What a user types, command by command, in a folder with some campaign files.
+
+Each line is a command of ``hts``, to which ``--json`` is added; a line in brackets is
+what happens in between. The answers are recorded by chapter.
+"""
+
+from __future__ import annotations
+
+CAMPAIGN = """\
+name: small
+space:
+  family: hedrx
+  basis: formula-unit
+  step: 0.1
+  sublattices:
+    cation: {sites: 2, species: [Li+, Mn3+, Cr3+, Ti4+]}
+    anion: {sites: 2, species: [O2-, F-]}
+selection:
+  method: formulas
+  formulas: [Li1.3Mn0.4Ti0.3O1.7F0.3, Li1.2Mn0.4Ti0.4O2, Li1.2Mn0.2Cr0.2Ti0.4O2]
+structure: {atoms: 40, iterations: 500, seed: 3, n_orderings: {sqs: 1, random: 1}}
+engine: fake
+temperatures: [0, 1473]
+"""
+_FORMULAS = (
+    "[Li1.3Mn0.4Ti0.3O1.7F0.3, Li1.2Mn0.4Ti0.4O2, Li1.2Mn0.2Cr0.2Ti0.4O2]",
+    "{sqs: 1, random: 1}",
+)
+_TWO = "[Li1.3Cr0.4Ti0.3O1.7F0.3, Li1.2Cr0.4Ti0.4O2]", "{random: 1}"
+
+
+def _variant(name: str, *changes: tuple[str, str]) -> str:
+    text = CAMPAIGN.replace("name: small", f"name: {name}")
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    return text
+
+
+_OTHERS = tuple(zip(_FORMULAS, _TWO, strict=True))
+_GATE = (
+    "engine: fake",
+    "engine: fake\nprerelax: {engine: fake}\ngate: {energy_above_hull: -5}",
+)
+FILES = {
+    "small.yaml": CAMPAIGN,
+    "deeper.yaml": _variant("deeper", ("engine: fake", "engine: deeper")),
+    "gated.yaml": _variant("gated", *_OTHERS, _GATE),
+    "broken.yaml": _variant("broken", *_OTHERS, ("engine: fake", "engine: broken")),
+    "filtered.yaml": CAMPAIGN
+    + "filters: [{rule: redox-compatibility, pairs: [[F-, Mn3+]]}]\n",
+    "vasp.yaml": _variant("later", *_OTHERS, ("engine: fake", "engine: vasp-mp-gga")),
+}
+FIRST = "{first}"
+"""Stands for the id of the first candidate."""
+KEPT = {
+    "rehearse": ("candidates",),
+    "doctor": ("check",),
+    "db restore": ("documents", "database", "layout"),
+}
+"""Command whose answer depends on the machine, or is recorded before → keys whose
+values are recorded."""
+MEASURED = frozenset(("dispatch",))
+"""Chapters in which node-hours are measured."""
+
+STORY = """\
+# empty
+space count small.yaml
+space list small.yaml --offset 3 --limit 3
+space sample small.yaml -n 3 --seed 7
+space index small.yaml Li1.2Mn0.4Ti0.4O2
+campaign check small.yaml
+campaign check filtered.yaml
+campaign plan small.yaml
+campaign run small.yaml --dry-run
+campaign run small.yaml
+campaign status small.yaml
+build all --dry-run
+build list
+query find
+query stable
+references list --elements Li,Ti
+references gaps small.yaml --engine chgnet
+references compute --phase LiF-rocksalt --dry-run
+rehearse vasp.yaml --dry-run
+# references
+references import fake.json --engine fake --dry-run
+references import fake.json --engine fake
+references import fake.json --engine fake
+references import deeper.json --engine deeper
+references import broken.json --engine broken
+references compute --engine fake --phase LiF-rocksalt
+campaign check small.yaml
+references gaps small.yaml
+# run
+campaign run small.yaml
+campaign run deeper.yaml
+campaign status small.yaml
+campaign status small.yaml --exact
+campaign plan small.yaml
+build all
+build all --dry-run
+build all --verify
+build entries
+build thermo
+build summary
+build aggregates
+build optimade
+campaign run gated.yaml
+campaign status gated.yaml
+campaign release gated.yaml --dry-run
+campaign release gated.yaml
+campaign release gated.yaml nobody
+# query
+query find
+query find --filter 'elements HAS "Cr" AND e_hull_1473 <= 100'
+query find --mongo '{"n_metals": 2}' --fields formula,e_hull,t_mix --sort -t_mix
+query find --filter 'nothing = 1'
+query find --distinct elements
+query find --group-by element
+query find --group-by element-set
+query find --group-by n-metals --temperature 0
+query stable --threshold 1000
+query stable --threshold 1000 --campaign small --limit 1 --temperature 0
+query stable --temperature 1000
+query show {first}
+query show {first} --campaign small --why
+query show nobody
+query compare small deeper
+query snapshot rows.csv
+# builds
+references import changed.json --engine fake
+build all
+build list --limit 2
+build diff
+build diff --all --campaign small
+# dispatch
+campaign submit broken.yaml --worker here
+campaign submit broken.yaml --worker here --any-worker --chunk 1 --dry-run
+campaign submit broken.yaml --worker here --any-worker --chunk 1
+campaign submit broken.yaml --worker here --any-worker --chunk 1
+campaign status broken.yaml
+campaign plan broken.yaml --worker here
+launchpad feed --dry-run
+campaign pause broken --dry-run
+campaign pause broken
+campaign pause nobody
+campaign resume broken
+launchpad triage
+(launch)
+launchpad feed
+campaign status broken.yaml
+launchpad triage --campaign broken
+launchpad rerun --class nothing --dry-run
+launchpad rerun --class unknown --dry-run
+launchpad rerun --class unknown --force --dry-run
+launchpad rerun --class unknown --force
+launchpad feed --dry-run
+launchpad feed
+launches clean --folder queue --dry-run
+launches clean --folder queue
+launchpad recover --dry-run
+launchpad recover
+campaign cancel broken --dry-run
+campaign cancel broken
+launchpad feed
+# housekeeping
+launchpad render local --target config --dry-run
+launchpad render local --target config
+launchpad ingest empty --dry-run
+launchpad ingest empty
+launchpad notify-test
+launches clean --dry-run
+db migrate
+db init-roles --user analyst=ann --dry-run
+db backup backup --dry-run
+db backup backup
+db restore backup --dry-run
+db restore backup
+db up
+doctor
+# restored
+query find --limit 1
+db restore backup
+query find --limit 1
+launchpad notify-test
+# server
+db status
+db up --dry-run
+db up
+db status
+db down --dry-run
+db down
+"""
+
+
+def chapters() -> dict[str, dict[str, str]]:
+    """Return chapter → key of an answer → command; a key is the command, numbered."""
+    found: dict[str, dict[str, str]] = {}
+    for line in STORY.splitlines():
+        if line.startswith("# "):
+            found[line.removeprefix("# ")] = chapter = {}
+            continue
+        number, key = 1, line
+        while key in chapter:
+            number += 1
+            key = f"{line} ({number})"
+        chapter[key] = line
+    return found
