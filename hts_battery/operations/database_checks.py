@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hts_battery.builders.summary import RECORD_FIELDS, grouped_records, why_unmade
 from hts_battery.campaign.build import stored_campaigns
@@ -160,9 +160,10 @@ def backlog(stores: Stores) -> Iterable[Finding]:
         sent = _sent(stores, name)
         if not sent:
             continue
+        beside: Any = stores.campaigns.collection.database
         whole = {
             one.dispatch_id
-            for one in read_workflows(stores.beside, name).values()
+            for one in read_workflows(beside, name).values()
             if not one.is_broken
         }
         # What a feeder took in since is neither sent any more nor in the launchpad.

@@ -61,8 +61,8 @@ class SharedMongoStore(MongoStore):
         return found
 
     def estimated_count(self) -> int:
-        """Count the documents by the collection's metadata, without reading any."""
-        return int(self.collection.estimated_document_count())
+        """Count the documents by what the server notes of them: at no cost."""
+        return self.collection.estimated_document_count()
 
     def connect(self, force_reset: bool = False) -> None:
         """Take part in the shared client."""
@@ -192,11 +192,6 @@ class Stores:
     def all(self) -> tuple[Store, ...]:
         """Every store that holds a connection."""
         return tuple(getattr(self, item.name) for item in fields(self)[1:-2])
-
-    @property
-    def beside(self) -> Any:  # noqa: ANN401 - read like a launchpad, none is set up
-        """FireWorks' collections, which stand beside ours: to read, never to write."""
-        return self.campaigns.collection.database
 
     def close(self) -> None:
         """Close every store; the server's client goes with its last user."""
