@@ -64,13 +64,38 @@ def compute_references(  # noqa: PLR0913 - each is named by its caller
     """
     Relax competing phases in this process; what is in the job store is not redone.
 
-    ``relaxation``: settings, the same as for candidates. ``launch_folder``: where jobs
-    run. ``launch_quota``: bytes that it may hold; any number if none. ``starts``: phase
-    id → where its relaxation begins, instead of the library's structures.
-    ``relax_maker``: injected instead of the engine's own maker. Returns: one per phase;
-    an unusable one carries its reason. Raises ConfigurationError if there is something
-    to compute and the engine lacks anything here for it. Raises SubmissionError if the
-    launch folders hold as much as they may.
+    Parameters
+    ----------
+    phases
+        The phases.
+    stores
+        Open stores.
+    engine_name
+        Name of the engine.
+    relaxation
+        Settings, the same as for candidates.
+    launch_folder
+        Where jobs run.
+    launch_quota
+        Bytes that it may hold before a phase is started; none is no limit.
+    starts
+        Phase id → where its relaxation begins, instead of the library's structures.
+    relax_maker
+        Injected instead of the engine's own maker.
+    progress
+        Told after each phase.
+
+    Returns
+    -------
+    list[ReferenceEnergy]
+        One per phase; an unusable one carries its reason.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is something to compute and the engine lacks anything here for it.
+    SubmissionError
+        If the launch folders hold as much as they may.
     """
     progress = progress or Progress()
     progress.total("references", len(phases))

@@ -227,6 +227,7 @@ def _computed(
     )
     from hts_battery.campaign.run import ensure_references
 
+    settings = get_settings()
     with opened_stores() as stores, formatting.progress() as reporting:
         starts = None
         if prerelax is not None:
@@ -238,8 +239,8 @@ def _computed(
             stores,
             engine_name=engine,
             relaxation=relaxation,
-            launch_folder=get_settings().data_dir / "launches",
-            launch_quota=get_settings().launch_quota,
+            launch_folder=settings.data_dir / "launches",
+            launch_quota=settings.launch_quota,
             starts=starts,
             progress=Progress(*reporting),
         )
