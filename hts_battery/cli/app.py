@@ -13,15 +13,17 @@ from hts_battery.cli import (
     campaign,
     db,
     dispatching,
+    doctor,
     feeding,
     formatting,
     launches,
     launchpad,
-    operations,
+    notifying,
     planning,
     query,
     recovery,
     references,
+    rehearse,
     serve,
     space,
     status,
@@ -43,6 +45,7 @@ app = typer.Typer(
 app.add_typer(space.app, name="space")
 campaign.app.command("plan")(planning.plan)
 campaign.app.command("status")(status.status)
+launchpad.app.command("notify-test")(notifying.notify_test)
 app.add_typer(campaign.app, name="campaign")
 app.add_typer(references.app, name="references")
 app.add_typer(build.app, name="build")
@@ -50,8 +53,8 @@ app.add_typer(query.app, name="query")
 app.add_typer(db.app, name="db")
 app.add_typer(launches.app, name="launches")
 app.add_typer(launchpad.app, name="launchpad")
-app.command("doctor")(operations.doctor)
-app.command("rehearse")(operations.rehearse)
+app.command("doctor")(doctor.doctor)
+app.command("rehearse")(rehearse.rehearse)
 app.command("serve")(serve.serve)
 for verb in (dispatching.submit, feeding.pause, feeding.resume, feeding.cancel):
     campaign.app.command()(verb)

@@ -94,30 +94,52 @@ def all_builders(
 ) -> None:
     """Run every builder for every campaign; what is unchanged is not touched."""
     _build(
-        None, dry_run=dry_run, as_json=as_json, retry_failed=retry_failed, verify=verify
+        None,
+        dry_run=dry_run,
+        as_json=as_json,
+        retry_failed=retry_failed,
+        verify=verify,
     )
 
 
-def _add(name: str, words: str) -> None:
-    """Add the command that runs one builder."""
-
-    @app.command(name, help=words)
-    def one(
-        dry_run: DryRun = False,
-        retry_failed: RetryFailed = False,
-        as_json: AsJson = False,
-    ) -> None:
-        _build(name, dry_run=dry_run, as_json=as_json, retry_failed=retry_failed)
+@app.command()
+def entries(
+    dry_run: DryRun = False, retry_failed: RetryFailed = False, as_json: AsJson = False
+) -> None:
+    """Make comparable entries of tasks and references."""
+    _build("entries", dry_run=dry_run, as_json=as_json, retry_failed=retry_failed)
 
 
-for _name, _words in {
-    "entries": "Make comparable entries of tasks and references.",
-    "thermo": "Assess every candidate that has an energy.",
-    "summary": "Flatten stabilities for analysts.",
-    "aggregates": "Rank and count what each campaign adds up to.",
-    "optimade": "Describe structures in OPTIMADE's words, for `hts serve`.",
-}.items():
-    _add(_name, _words)
+@app.command()
+def thermo(
+    dry_run: DryRun = False, retry_failed: RetryFailed = False, as_json: AsJson = False
+) -> None:
+    """Judge every candidate that has an energy."""
+    _build("thermo", dry_run=dry_run, as_json=as_json, retry_failed=retry_failed)
+
+
+@app.command()
+def summary(
+    dry_run: DryRun = False, retry_failed: RetryFailed = False, as_json: AsJson = False
+) -> None:
+    """Flatten stabilities for analysts."""
+    _build("summary", dry_run=dry_run, as_json=as_json, retry_failed=retry_failed)
+
+
+@app.command()
+def aggregates(
+    dry_run: DryRun = False, retry_failed: RetryFailed = False, as_json: AsJson = False
+) -> None:
+    """Rank and count what each campaign adds up to."""
+    _build("aggregates", dry_run=dry_run, as_json=as_json, retry_failed=retry_failed)
+
+
+@app.command()
+def optimade(
+    dry_run: DryRun = False, retry_failed: RetryFailed = False, as_json: AsJson = False
+) -> None:
+    """Describe structures in OPTIMADE's words, for `hts serve`."""
+    _build("optimade", dry_run=dry_run, as_json=as_json, retry_failed=retry_failed)
 
 
 @app.command("list")

@@ -1,4 +1,4 @@
-"""hts launchpad: workers, what they computed offline, and whether messages arrive."""
+"""hts launchpad: configuration of workers."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import typer
 
 from hts_battery.cli import formatting
 from hts_battery.cli.options import AsJson, DryRun
-from hts_battery.errors import ConfigurationError, SubmissionError
 from hts_battery.settings import get_settings
 
 OFFLINE = "offline"
 """Folder in the data folder that holds the journals of offline workers."""
+
 app = typer.Typer(help="Workers of a cluster.", no_args_is_help=True)
 
 
@@ -51,8 +51,8 @@ def render(
             formatting.line(str(path))
 
 
-@app.command("ingest")
-def take_in(
+@app.command()
+def ingest(
     folder: Annotated[
         Path | None,
         typer.Argument(help="HTS_OFFLINE_FOLDER of the worker; offline/ if not given."),
@@ -63,7 +63,7 @@ def take_in(
     """Take in what workers without the database have computed."""
     from hts_battery.connections.database.stores import screening_stores
     from hts_battery.connections.launchpad.launchpad import open_launchpad
-    from hts_battery.dispatch.offline import ingest
+    from hts_battery.dispatch.offline import ingest as take_in
 
     settings = get_settings()
     place = folder or settings.data_dir / OFFLINE
@@ -71,7 +71,7 @@ def take_in(
         screening_stores(settings, make_indexes=not dry_run) as stores,
         open_launchpad(stores.database) as launchpad,
     ):
-        report = ingest(place.absolute(), stores, launchpad, dry_run=dry_run)
+        report = take_in(place.absolute(), stores, launchpad, dry_run=dry_run)
     if as_json:
         formatting.json_line(report.model_dump(mode="json"))
         return
@@ -83,36 +83,6 @@ def take_in(
             for name, count in report.model_dump(exclude={"folder"}).items()
         ),
     )
-
-
-@app.command()
-def notify_test(as_json: AsJson = False) -> None:
-    """Send a test message to every address of notify_urls."""
-    from hts_battery.connections.notifications import notify
-    from hts_battery.connections.processes import host_name
-    from hts_battery.schemas.alert import Alert, AlertKind
-
-    urls = get_settings().notify_urls
-    if not urls:
-        raise ConfigurationError(
-            "no address is set: HTS_BATTERY_NOTIFY_URLS='mailto://USER:PASSWORD@HOST'"
-        )
-    failed = notify(
-        [
-            Alert(
-                kind=AlertKind.TEST,
-                title="hts_battery: test",
-                body=f"Messages from {host_name()} arrive here.",
-            )
-        ],
-        urls,
-    )
-    if as_json:
-        formatting.json_line({"addresses": len(urls), "failed": failed})
-    if failed:
-        raise SubmissionError(f"{failed} of {len(urls)} addresses could not be reached")
-    if not as_json:
-        formatting.line(f"sent to {len(urls)} addresses")
 
 
 def _given() -> dict[str, str]:
