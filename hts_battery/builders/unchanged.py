@@ -32,7 +32,10 @@ _COUNTED = (
 
 def document_counts(stores: Stores) -> dict[str, int]:
     """Count the documents of the collections that builders write, by metadata."""
-    return {name: getattr(stores, name).estimated_count() for name in _COUNTED}
+    return {
+        name: getattr(stores, name).collection.estimated_document_count()
+        for name in _COUNTED
+    }
 
 
 @dataclass

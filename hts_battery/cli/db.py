@@ -119,7 +119,11 @@ def restore(folder: Backup, dry_run: DryRun = False, as_json: AsJson = False) ->
     ):
         total("documents", manifest.documents)
         begin("documents", "")
-        backups.restore(opened, folder, advance=lambda name: advance("documents", name))
+        backups.restore(
+            opened,
+            folder,
+            advance=lambda name: advance("documents", name),
+        )
     _show_backup(manifest, as_json=as_json)
 
 

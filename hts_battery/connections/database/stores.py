@@ -60,10 +60,6 @@ class SharedMongoStore(MongoStore):
         found: Collection[dict[str, Any]] = self._coll
         return found
 
-    def estimated_count(self) -> int:
-        """Count the documents by what the server notes of them: at no cost."""
-        return self.collection.estimated_document_count()
-
     def connect(self, force_reset: bool = False) -> None:
         """Take part in the shared client."""
         if self._coll is not None:
