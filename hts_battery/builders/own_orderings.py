@@ -53,7 +53,7 @@ def asked_for(entries: Iterable[EntryRow], wanted: Mapping[Any, int]) -> list[En
     for one in sorted(ranked, key=_name):
         if _name(one) not in known:  # the job that ordered it is lost
             known.add(_name(one))
-            method = one["ordering_method"] or "sqs"
+            method = str(one["ordering_method"])
             series[method] = [*series.get(method, ()), _name(one)]
     mine = chosen(series, wanted)
     found: dict[str, EntryRow] = {}

@@ -52,6 +52,15 @@ class Options(NamedTuple):
     """Run to which changes are attributed; a new one if not given."""
 
 
+class OptionNames(TypedDict, total=False):
+    """The same as a caller hands them to a builder, by name."""
+
+    batch_size: int
+    shard: Sequence[int]
+    retry_failed: bool
+    run_id: str | None
+
+
 def new_run_id() -> str:
     """
     Make the id of a run; later runs have greater ids.

@@ -57,9 +57,6 @@ ENTRY_FIELDS = (
 )
 """What a stability is made from; the content of these fields is digested."""
 
-_ASSUMED_METHOD = "sqs"
-"""Of an ordering that is lost: until there were several methods there was this one."""
-
 
 class StabilityInput(TypedDict):
     """What the stability of one candidate is made from."""
@@ -371,7 +368,7 @@ def _species(assignment: Mapping[str, Mapping[str, Fraction]]) -> dict[str, Frac
 
 def _ordering(entry: UsedEntryRow, scheme: str) -> OrderingEnergy:
     energy = entry["energy"]
-    method = entry["ordering_method"] or _ASSUMED_METHOD
+    method = str(entry["ordering_method"])
     total = sum(adjustment["value"] for adjustment in energy["adjustments"])
     return OrderingEnergy(
         entry_id=entry["entry_id"],
