@@ -62,12 +62,9 @@ def vasp_comparable_energy(
     """
     Validate the energy of one VASP task, and correct it where its scheme does.
 
-    ``entry_id``: key of the entry. ``output``: an emmet-core ``TaskDoc`` as stored.
-    ``structure``: its final structure. ``assignment``: species on the sublattices of
-    the calculated cell: oxidation states are supplied, never guessed. ``engine``: name
-    of the engine that computed it. Returns: the energy as it enters a hull, or the
-    reason why there is none. Raises KeyError if the document lacks what every VASP task
-    has.
+    ``output``: an emmet-core ``TaskDoc`` as stored. ``assignment``: species on the
+    sublattices of the calculated cell: oxidation states are supplied, never guessed.
+    Returns: the energy as it enters a hull, or the reason why there is none.
     """
     scheme = vasp_scheme(engine)
     if assignment is None and scheme.corrected:
@@ -105,13 +102,8 @@ def mean_charges(assignment: Mapping[str, Mapping[str, Fraction]]) -> dict[str, 
 _ORDER = "order"
 _ENERGIES = ("relax", "static")
 _TASK_FIELDS = (
-    "metadata.step",
-    "uuid",
-    "index",
-    "metadata.order_uuid",
-    "metadata.final",
-    "metadata.calculation.engine",
-    "metadata.content_key",
+    *("metadata.step", "uuid", "index", "metadata.order_uuid", "metadata.final"),
+    *("metadata.calculation.engine", "metadata.content_key"),
 )
 _CORRECTED_BY = ("pymatgen", "pymatgen-core")
 """Packages whose release decides corrections; labels flipped with them before."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from pymatgen.core import Structure
 
-    from hts_battery.schemas.export import ExportManifest
+    from hts_battery.query.archives import ExportManifest
     from hts_battery.schemas.rows import SummaryRow
 
     Rows = Sequence[Mapping[str, object]]

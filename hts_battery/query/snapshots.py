@@ -14,7 +14,13 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from hts_battery.errors import QueryError
-from hts_battery.query.archives import MANIFEST, TABLE, column_name, read_members
+from hts_battery.query.archives import (
+    MANIFEST,
+    TABLE,
+    ExportManifest,
+    column_name,
+    read_members,
+)
 from hts_battery.query.exports import (
     MANIFEST_KEY,
     Content,
@@ -28,7 +34,6 @@ from hts_battery.query.screening_database import ScreeningDatabase
 from hts_battery.query.selection import fields_of, flat_rows, selected_rows
 from hts_battery.query.structures import structures
 from hts_battery.query.tables import summary_rows
-from hts_battery.schemas.export import ExportManifest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
