@@ -257,14 +257,7 @@ class ScreeningDatabase:
         )
 
     def has_temperature(self, temperature: float) -> bool:
-        """
-        Say whether any summary was assessed at a temperature.
-
-        Parameters
-        ----------
-        temperature
-            In K.
-        """
+        """Say whether any summary was assessed at a temperature in K."""
         return temperature in self.temperatures()
 
     def aggregates(self) -> list[dict[str, Any]]:
