@@ -300,8 +300,7 @@ class ScreeningDatabase:
         Returns
         -------
         list[dict]
-            Empty if no builder has assessed it. Each says whose numbers it holds:
-            ``campaign`` and ``engine``.
+            Empty if no builder has assessed it; ``campaign`` and ``engine`` say whose.
         """
         wanted = {} if campaign is None else {"campaign": campaign}
         found = self.find({"candidate_id": candidate_id, **wanted})
