@@ -174,14 +174,9 @@ class StoredHulls:
     """
     Hull versions in the database beside the hulls in use.
 
-    Parameters
-    ----------
-    store
-        Store of :class:`~hts_battery.schemas.build.HullVersion` documents.
-    hulls
-        Scheme → hull in use.
-    largest_system
-        Systems of up to this many elements are watched for their only reference.
+    ``store``: store of :class:`~hts_battery.schemas.build.HullVersion` documents.
+    ``hulls``: scheme → hull in use. ``largest_system``: systems of up to this many
+    elements are watched for their only reference.
     """
 
     def __init__(

@@ -47,14 +47,8 @@ class LastRun:
     left has disappeared; then equal digests of everything that goes in mean that
     nothing has to be read that comes out.
 
-    Parameters
-    ----------
-    stores
-        Open stores.
-    now
-        Manifest of the run that has just begun.
-    verify
-        Whether nothing is to be trusted.
+    ``now``: manifest of the run that has just begun. ``verify``: whether nothing is to
+    be trusted.
     """
 
     stores: Stores
@@ -104,14 +98,7 @@ class LastRun:
 
 @dataclass
 class ChainInputs:
-    """
-    Digests of all that the stabilities of a campaign are made from.
-
-    Parameters
-    ----------
-    stores
-        Open stores.
-    """
+    """Digests of all that the stabilities of a campaign are made from."""
 
     stores: Stores
 

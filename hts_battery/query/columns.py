@@ -59,12 +59,7 @@ class ColumnReader:
     """
     Answers filters from what the last build left in columns.
 
-    Parameters
-    ----------
-    stores
-        Open stores.
-    time_limit
-        Seconds that the server may take for one query; none if not given.
+    ``time_limit``: seconds that the server may take for one query; none if not given.
     """
 
     stores: Stores

@@ -60,10 +60,7 @@ class Statistics:
     """
     Expected numbers of summaries, added up over all campaigns.
 
-    Parameters
-    ----------
-    aggregates
-        Documents of the ``aggregates`` collection.
+    ``aggregates``: documents of the ``aggregates`` collection.
     """
 
     def __init__(self, aggregates: Sequence[AggregateRow]) -> None:
@@ -250,12 +247,7 @@ class SummaryReader:
     """
     Answers checked filters from summaries and rankings.
 
-    Parameters
-    ----------
-    stores
-        Open stores.
-    time_limit
-        Seconds that the server may take for one query; none if not given.
+    ``time_limit``: seconds that the server may take for one query; none if not given.
     """
 
     def __init__(self, stores: Stores, *, time_limit: float | None = None) -> None:
