@@ -38,6 +38,10 @@ if TYPE_CHECKING:
 
     from hts_battery.schemas.rows import SummaryRow as Row
 
+_FIELDS = (*COLUMN_FIELDS, *COLUMN_MAPS, "element_keys", "input_digest")
+_GRID_STEP = 25
+_GRID_END = 2500
+
 
 def column_paths(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     """
@@ -90,11 +94,6 @@ def _dumps(value: object) -> str:
 class _Batch(TypedDict):
     rows: list[Row]
     input_digest: str
-
-
-_FIELDS = (*COLUMN_FIELDS, *COLUMN_MAPS, "element_keys", "input_digest")
-_GRID_STEP = 25
-_GRID_END = 2500
 
 
 class AggregatesBuilder(ScreeningBuilder):

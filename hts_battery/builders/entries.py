@@ -50,6 +50,15 @@ if TYPE_CHECKING:
     from hts_battery.schemas.relaxed import RelaxedCell
     from hts_battery.schemas.rows import TaskRow
 
+_ORDER = "order"
+_ENERGIES = ("relax", "static")
+_TASK_FIELDS = (
+    *("metadata.step", "uuid", "index", "metadata.order_uuid", "metadata.final"),
+    *("metadata.calculation.engine", "metadata.content_key"),
+)
+_CORRECTED_BY = ("pymatgen", "pymatgen-core")
+"""Packages whose release decides corrections; labels flipped with them before."""
+
 
 def vasp_comparable_energy(
     entry_id: str,
@@ -97,16 +106,6 @@ def mean_charges(assignment: Mapping[str, Mapping[str, Fraction]]) -> dict[str, 
             charges[species.element] += species.charge * amount
             amounts[species.element] += amount
     return {element: float(charges[element] / amounts[element]) for element in amounts}
-
-
-_ORDER = "order"
-_ENERGIES = ("relax", "static")
-_TASK_FIELDS = (
-    *("metadata.step", "uuid", "index", "metadata.order_uuid", "metadata.final"),
-    *("metadata.calculation.engine", "metadata.content_key"),
-)
-_CORRECTED_BY = ("pymatgen", "pymatgen-core")
-"""Packages whose release decides corrections; labels flipped with them before."""
 
 
 class _TaskInput(TypedDict):

@@ -36,6 +36,16 @@ if TYPE_CHECKING:
     Records = dict[float, tuple[str, str | None]]
     """Temperature in K → digest of the inputs and version of the hull."""
 
+RECORD_FIELDS = (
+    "candidate_id",
+    "temperature",
+    "state",
+    "input_digest",
+    "hull_version",
+    "deviation",
+)
+"""What says of a stability whether it belongs to the others of its candidate."""
+
 
 def cell_of(candidate: CandidateRow, deviation: Mapping[str, str]) -> str:
     """
@@ -102,15 +112,6 @@ def same_cells(
 
 
 logger = logging.getLogger(__name__)
-RECORD_FIELDS = (
-    "candidate_id",
-    "temperature",
-    "state",
-    "input_digest",
-    "hull_version",
-    "deviation",
-)
-"""What says of a stability whether it belongs to the others of its candidate."""
 
 
 class _Part(TypedDict):

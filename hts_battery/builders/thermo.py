@@ -57,6 +57,8 @@ if TYPE_CHECKING:
     from hts_battery.schemas.rows import CandidateRow, ThermoRow, UsedEntryRow
     from hts_battery.thermo.competition import OtherCandidate
 
+_OLD_FIELDS = ("candidate_id", "temperature", "state", "input_digest", "hull_version")
+
 
 class _Part(StabilityInput):
     """One candidate of a batch, with what stands of it."""
@@ -73,9 +75,6 @@ class _Batch(TypedDict):
     others: Mapping[str, Sequence[OtherCandidate]] | None
     news: Mapping[str | None, HullNews | None]
     inputs: list[_Part]
-
-
-_OLD_FIELDS = ("candidate_id", "temperature", "state", "input_digest", "hull_version")
 
 
 class ThermoBuilder(ScreeningBuilder):

@@ -55,6 +55,10 @@ _FIELDS = (
     "output.output.elapsed_time",
 )
 
+_SAMPLE = 100
+_MOST_VERDICTS = 2000
+_SECONDS_PER_HOUR = 3600.0
+
 
 def finished_jobs(
     stores: Stores, computed: Iterable[str], campaigns: Sequence[str]
@@ -132,11 +136,6 @@ def _job(task: TaskRow) -> FinishedJob | None:
         atoms=atoms,
         seconds=seconds,
     )
-
-
-_SAMPLE = 100
-_MOST_VERDICTS = 2000
-_SECONDS_PER_HOUR = 3600.0
 
 
 @dataclass(frozen=True)

@@ -30,15 +30,13 @@ from hts_battery.thermo.imported_entries import (
 from hts_battery.thermo.vasp_schemes import is_vasp, vasp_scheme
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
 
     from hts_battery.connections.materials_project import MaterialsProject
     from hts_battery.schemas.reference import ReferenceEnergy
 
     Imported = tuple[tuple[ReferenceEnergy, ...], tuple[Rejection, ...]]
-    from collections.abc import Iterator
-
 _TEXT = (".json", ".jsonl", ".ndjson")
 _PACKED = (".gz", ".bz2", ".xz", ".lzma")
 _MAGIC = {
@@ -52,6 +50,12 @@ _BROKEN = (OSError, EOFError, zlib.error, lzma.LZMAError)
 _LAYERS = 4  # a file packed more often than this is no mistake but a trap
 _LISTS = ("entries", "all_entries", "computed_data", "data")
 """Keys under which other programs keep entries; in computed_data phase diagrams do."""
+
+_THERMO_TYPES = {"vasp-mp-gga": THERMO_TYPE_GGA, "vasp-mp24": THERMO_TYPE_R2SCAN}
+"""Engine → kind of the Materials Project's energies that belong to its own."""
+# No compound lies this far below a mixture of others (K2SO4 from K2O and SO3, one of
+# the strongest salts: 0.9), no form of it below another; nothing relaxed lies above.
+_FAR_BELOW, _BELOW_OTHER_FORMS, _FAR_ABOVE = 1.2, 0.3, 2.0  # eV/atom
 
 
 def read_json(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
@@ -166,13 +170,6 @@ def _is_entry(value: object) -> bool:
     # A document about a material says its composition too, beside its entries.
     holds = isinstance(value.get("entries"), list | Mapping)
     return "energy" in value or ("composition" in value and not holds)
-
-
-_THERMO_TYPES = {"vasp-mp-gga": THERMO_TYPE_GGA, "vasp-mp24": THERMO_TYPE_R2SCAN}
-"""Engine → kind of the Materials Project's energies that belong to its own."""
-# No compound lies this far below a mixture of others (K2SO4 from K2O and SO3, one of
-# the strongest salts: 0.9), no form of it below another; nothing relaxed lies above.
-_FAR_BELOW, _BELOW_OTHER_FORMS, _FAR_ABOVE = 1.2, 0.3, 2.0  # eV/atom
 
 
 def read_file(path: Path, *, engine_name: str, calculator: str | None) -> Imported:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 _MODULUS = 1 << 96
 
+_BATCH = 100
+_MEMBER = ["candidate_id", "content_key", "space_index", "released"]
+
 
 @dataclass(frozen=True)
 class Registered:
@@ -115,10 +118,6 @@ def _space(space: Any, folder: Path) -> list[Any]:  # noqa: ANN401 - what YAML h
             f"cannot use the species table {table}: {err.strerror}",
             file=str(folder / table),
         ) from err
-
-
-_BATCH = 100
-_MEMBER = ["candidate_id", "content_key", "space_index", "released"]
 
 
 def register(campaign: Campaign, stores: Stores) -> int:

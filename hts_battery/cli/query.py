@@ -46,6 +46,9 @@ Temperature = Annotated[
     typer.Option(help="In K, one that the builders used; the highest if none."),
 ]
 
+_DEVIATING = ("calculated_formula", "deviation")
+"""Fields that are shown where a cell holds another composition than asked for."""
+
 
 def _criteria(
     screening: ScreeningDatabase,
@@ -114,10 +117,6 @@ def find(  # noqa: PLR0913, PLR0917 - one parameter per option
     if not chosen and not any(row["deviation"] for row in found):
         names = [name for name in names if name not in _DEVIATING]
     query_tables.selection(found, names, title=f"{len(found)} found")
-
-
-_DEVIATING = ("calculated_formula", "deviation")
-"""Fields that are shown where a cell holds another composition than asked for."""
 
 
 def _columns(screening: ScreeningDatabase, campaign: str | None) -> list[str]:

@@ -59,6 +59,38 @@ SUITES = "/_dash-component-suites/"
 _LEVEL = 6
 _YEAR = 31_536_000
 
+PAGES = (
+    page_overview.PAGE,
+    page_stability.PAGE,
+    page_elements.PAGE,
+    page_compositions.PAGE,
+    page_table.PAGE,
+    page_changes.PAGE,
+    page_candidate.PAGE,
+)
+_ASSETS = Path(__file__).parent / "assets"
+_STEP = 1
+_DEFAULT_TEMPERATURE = 1473.0
+_INDEX = """<!DOCTYPE html>
+<html lang="en">
+<head>
+{%metas%}
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{%title%}</title>
+{%favicon%}
+{%css%}
+</head>
+<body>
+{%app_entry%}
+<footer>{%config%}{%scripts%}{%renderer%}</footer>
+</body>
+</html>
+"""
+_REST = re.compile(r"[A-Za-z0-9]+(/[a-z0-9][a-z0-9_-]*)?")
+"""A candidate, and the campaign whose numbers are shown."""
+_GRID_SCRIPT = re.compile(r"<script [^>]*/dash_ag_grid/[^>]*></script>\s*")
+
 
 @dataclass(frozen=True)
 class ScriptFiles:
@@ -107,42 +139,13 @@ def compressed(package: str, file: str) -> bytes:
     return gzip.compress(pkgutil.get_data(package, file) or b"", _LEVEL)
 
 
-PAGES = (
-    page_overview.PAGE,
-    page_stability.PAGE,
-    page_elements.PAGE,
-    page_compositions.PAGE,
-    page_table.PAGE,
-    page_changes.PAGE,
-    page_candidate.PAGE,
-)
-_ASSETS = Path(__file__).parent / "assets"
-_STEP = 1
-_DEFAULT_TEMPERATURE = 1473.0
 Address = Annotated[str, Field(max_length=200, pattern=r"^/[A-Za-z0-9/_-]*$")]
 Search = Annotated[str, Field(max_length=500)] | None
 """What stands behind the question mark; ``campaign=NAME`` chooses a campaign."""
-_INDEX = """<!DOCTYPE html>
-<html lang="en">
-<head>
-{%metas%}
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{%title%}</title>
-{%favicon%}
-{%css%}
-</head>
-<body>
-{%app_entry%}
-<footer>{%config%}{%scripts%}{%renderer%}</footer>
-</body>
-</html>
-"""
+
+
 _shows_table: ContextVar[bool] = ContextVar("shows_table", default=True)
 """Whether the page that is asked for holds the grid."""
-_REST = re.compile(r"[A-Za-z0-9]+(/[a-z0-9][a-z0-9_-]*)?")
-"""A candidate, and the campaign whose numbers are shown."""
-_GRID_SCRIPT = re.compile(r"<script [^>]*/dash_ag_grid/[^>]*></script>\s*")
 
 
 class _Dash(Dash):

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from hts_battery.dashboard.latest_build import Columns
 
+CARRIERS_AND_ANIONS = frozenset(("Li", "Na", "K", "O", "F"))
+
 
 @dataclass(frozen=True)
 class PairCounts:
@@ -67,9 +69,6 @@ def metals_only(counts: PairCounts) -> PairCounts:
         counts.stable[np.ix_(kept, kept)],
         counts.certain[np.ix_(kept, kept)],
     )
-
-
-CARRIERS_AND_ANIONS = frozenset(("Li", "Na", "K", "O", "F"))
 
 
 def stable_counts(

@@ -11,6 +11,19 @@ if TYPE_CHECKING:
     from hts_battery.connections.database.bounded_reader import BoundedReader
     from hts_battery.schemas.rows import EntryRow, SummaryRow, TaskRow, ThermoRow
 
+_TASK_FIELDS = (
+    "uuid",
+    "index",
+    "name",
+    "completed_at",
+    "hosts",
+    "metadata",
+    "output.dir_name",
+    "output.forcefield_version",
+    "output.state",
+)
+MOST_DOCUMENTS = 500
+
 
 def final_structures(
     reader: BoundedReader, entry_ids: Iterable[str]
@@ -34,20 +47,6 @@ def final_structures(
         if structure is not None:
             cells[task["uuid"]] = structure
     return cells
-
-
-_TASK_FIELDS = (
-    "uuid",
-    "index",
-    "name",
-    "completed_at",
-    "hosts",
-    "metadata",
-    "output.dir_name",
-    "output.forcefield_version",
-    "output.state",
-)
-MOST_DOCUMENTS = 500
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,8 @@ FIELDS = (
 
 _ASK_AGAIN_SECONDS = 10.0
 
+_MOST_ORDERS = 32
+
 
 @dataclass(frozen=True)
 class Columns:
@@ -164,9 +166,6 @@ class Columns:
                 self._orders.clear()
             self._orders[key] = known
         return known
-
-
-_MOST_ORDERS = 32
 
 
 def _floats(values: Iterable[float | None]) -> NDArray[np.float64]:

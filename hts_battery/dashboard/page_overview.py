@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 _DONE = CandidateState.RANKED
 
+_SHOWN = 10
+_LAST = ("P", "other mixing", "T_mix")
+
 
 def side_by_side(
     latest: LatestBuild,
@@ -114,9 +117,6 @@ def _now(status: CampaignStatus | None) -> str:
         return ""
     left = {name: n for name, n in status.states.items() if name != _DONE}
     return ", ".join(f"{n:,} {name}" for name, n in left.items()) or "all ranked"
-
-
-_SHOWN = 10
 
 
 def _layout(_sources: Sources, _rest: str) -> Component:
@@ -248,5 +248,4 @@ def _first(latest: LatestBuild, campaign: str, temperature: float) -> Component:
     )
 
 
-_LAST = ("P", "other mixing", "T_mix")
 PAGE = Page("/", "Overview", _layout, _register, compared=True)

@@ -29,6 +29,13 @@ Kelvin = Annotated[float, Field(ge=0, le=HIGHEST_TEMPERATURE, allow_inf_nan=Fals
 CampaignChoice = Annotated[str, Field(max_length=100)]
 """What the list of campaigns can say."""
 
+EMPTY_LAYOUT: dict[str, Any] = {
+    "paper_bgcolor": "rgba(0,0,0,0)",
+    "plot_bgcolor": "rgba(0,0,0,0)",
+    "xaxis": {"visible": False},
+    "yaxis": {"visible": False},
+}
+
 
 @dataclass(frozen=True)
 class Sources:
@@ -185,14 +192,6 @@ def figure(
         ],
         className="figure tall" if tall else "figure",
     )
-
-
-EMPTY_LAYOUT: dict[str, Any] = {
-    "paper_bgcolor": "rgba(0,0,0,0)",
-    "plot_bgcolor": "rgba(0,0,0,0)",
-    "xaxis": {"visible": False},
-    "yaxis": {"visible": False},
-}
 
 
 def labelled(label: str, control: Component, note: str = "") -> Component:

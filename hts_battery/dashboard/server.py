@@ -36,6 +36,9 @@ SHORTEST_TOKEN = 16
 _MOST_CONNECTIONS = 128
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
+LOOPBACK = frozenset(("localhost", "127.0.0.1", "[::1]"))
+_READING_SECONDS = 600.0
+
 
 def read_token(path: Path) -> str:
     """
@@ -84,8 +87,6 @@ def server_of(app: ASGIApp, options: ServerOptions) -> uvicorn.Server:
 
 
 logger = logging.getLogger(__name__)
-LOOPBACK = frozenset(("localhost", "127.0.0.1", "[::1]"))
-_READING_SECONDS = 600.0
 
 
 @dataclass(frozen=True)

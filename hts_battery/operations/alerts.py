@@ -25,6 +25,15 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+LAST = 20
+"""Dispatches that ended last, whose failures are compared with those before."""
+LEAST_FAILED = 5
+"""Failures among them below which nobody is woken."""
+_JUMP = 0.25  # share above that of before
+_OVER = 0.10  # share above that of before at which a jump is over
+_NEAR = 0.8
+Told = tuple[Alert | None, dict[str, object]]
+
 
 def tell(
     stores: Stores, reports: Iterable[FeedReport], urls: Sequence[SecretStr]
@@ -81,15 +90,6 @@ def _remembered(stores: Stores, campaign: str) -> AlertMemory:
     )
 
 
-LAST = 20
-"""Dispatches that ended last, whose failures are compared with those before."""
-LEAST_FAILED = 5
-"""Failures among them below which nobody is woken."""
-_JUMP = 0.25  # share above that of before
-_OVER = 0.10  # share above that of before at which a jump is over
-_NEAR = 0.8
-
-
 def alerts(
     memory: AlertMemory, facts: AlertFacts
 ) -> tuple[tuple[Alert, ...], AlertMemory]:
@@ -112,9 +112,6 @@ def alerts(
         if message is not None:
             found.append(message)
     return tuple(found), memory.model_copy(update=changed)
-
-
-Told = tuple[Alert | None, dict[str, object]]
 
 
 def _failures(memory: AlertMemory, facts: AlertFacts) -> Told:

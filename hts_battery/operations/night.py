@@ -38,6 +38,11 @@ if TYPE_CHECKING:
 
     from hts_battery.connections.database.stores import Stores
 
+LOCK = "night"
+"""Name of the lock that a night holds."""
+REPORT, DIFF, SNAPSHOT = "night.json", "diff.jsonl", "snapshot.json"
+_PART = ".part"
+
 
 class NightReport(Document):
     """The last file that a night writes; without it the night did not end."""
@@ -66,12 +71,6 @@ class NightReport(Document):
     summaries: int = Field(ge=0, description="Rows of the snapshot.")
     snapshot_digest: str = Field(description="Digest of the rows of the snapshot.")
     headline: str = Field(description="What changed, in one line.")
-
-
-LOCK = "night"
-"""Name of the lock that a night holds."""
-REPORT, DIFF, SNAPSHOT = "night.json", "diff.jsonl", "snapshot.json"
-_PART = ".part"
 
 
 def night(

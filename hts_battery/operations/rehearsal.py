@@ -49,6 +49,13 @@ if TYPE_CHECKING:
     from hts_battery.schemas.reference import ReferencePhase
     from hts_battery.schemas.rows import TaskRow
 
+REHEARSALS = "rehearsals"
+"""Folder in the data folder that holds the data folders of rehearsals."""
+_PREFIX = f"{VASP_MARK}:"
+_NO_GATE_EV = 1000.0
+_ALLOCATION_S = 30
+_LONGEST_DATABASE_NAME = 63
+
 
 class FailureCount(Document):
     """How often one class of failure was seen, and what the policy did."""
@@ -85,14 +92,6 @@ class RehearsalReport(Document):
     lacking: tuple[str, ...] = Field(
         description="What the production run lacks on this machine."
     )
-
-
-REHEARSALS = "rehearsals"
-"""Folder in the data folder that holds the data folders of rehearsals."""
-_PREFIX = f"{VASP_MARK}:"
-_NO_GATE_EV = 1000.0
-_ALLOCATION_S = 30
-_LONGEST_DATABASE_NAME = 63
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
     from hts_battery.schemas.rows import SummaryRow
 
+_API_VERSION = "1.2.0"
+_TYPE = "structures"
+TABLE = "summaries.csv"
+MANIFEST = "manifest.json"
+
 
 class ExportManifest(Document):
     """What stands in a file of summaries, where it came from, and its digest."""
@@ -63,10 +68,6 @@ class ExportManifest(Document):
         """One line that names this snapshot."""
         date = self.created_at.date().isoformat()
         return f"hts_battery snapshot sha256:{self.digest} ({self.n_rows} rows, {date})"
-
-
-_API_VERSION = "1.2.0"
-_TYPE = "structures"
 
 
 def optimade_lines(
@@ -129,10 +130,6 @@ def column_name(name: str) -> str:
     'energy_above_hull_1473k'
     """
     return name.lower()
-
-
-TABLE = "summaries.csv"
-MANIFEST = "manifest.json"
 
 
 def archive_bytes(

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from hts_battery.connections.database.stores import Stores
 
+_FEWEST = 3
+
 
 class Pair(NamedTuple):
     """One candidate as two campaigns or engines assessed it."""
@@ -75,9 +77,6 @@ class Comparison:
     def as_dict(self) -> dict[str, object]:
         """Return everything but the pairs."""
         return {name: value for name, value in asdict(self).items() if name != "pairs"}
-
-
-_FEWEST = 3
 
 
 def compared(

@@ -11,6 +11,16 @@ if TYPE_CHECKING:
 
     from hts_battery.schemas.rows import SummaryRow
 
+NEEDED = (
+    "candidate_id",
+    "formula",
+    "elements",
+    "chemical_system",
+    "n_metals",
+    "same_cell_as",
+)
+"""Fields of a summary that grouping reads, besides those of its temperature."""
+
 
 class GroupBy(StrEnum):
     """What summaries can be grouped by."""
@@ -21,17 +31,6 @@ class GroupBy(StrEnum):
     """Chemical system."""
     N_METALS = "n-metals"
     """Number of different metals."""
-
-
-NEEDED = (
-    "candidate_id",
-    "formula",
-    "elements",
-    "chemical_system",
-    "n_metals",
-    "same_cell_as",
-)
-"""Fields of a summary that grouping reads, besides those of its temperature."""
 
 
 class GroupCounts(NamedTuple):

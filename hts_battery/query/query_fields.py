@@ -21,6 +21,13 @@ PREFIX = "_hts_"
 
 _NEAREST = 5
 
+ALIASES = {
+    "id": "candidate_id",
+    "nelements": "n_elements",
+    "chemical_formula_reduced": "formula",
+}
+"""Names of the OPTIMADE standard → ours."""
+
 
 class Kind(StrEnum):
     """What a field holds, which decides how it can be compared."""
@@ -66,12 +73,6 @@ def _read_fields(*, at_temperature: bool) -> dict[str, QueryField]:
 FIELDS = _read_fields(at_temperature=False)
 """Name → field, those of a temperature left out."""
 
-ALIASES = {
-    "id": "candidate_id",
-    "nelements": "n_elements",
-    "chemical_formula_reduced": "formula",
-}
-"""Names of the OPTIMADE standard → ours."""
 
 TEMPERATURE_FIELDS = _read_fields(at_temperature=True)
 """Name before ``_1473`` (any stored temperature in K, 1273.15 as ``1273_15``)."""

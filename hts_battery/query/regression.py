@@ -29,6 +29,8 @@ _COMPENSATES = 4
 """Least charge of a d0 ion that compensates Li and low-valent redox centres."""
 _D0_GROUPS = frozenset("Ti Zr Hf V Nb Ta Cr Mo W".split())  # noqa: SIM905 - groups 4 to 6
 
+_REDOX = "redox centre"
+
 
 def composition_terms(
     formulas: Sequence[str],
@@ -115,9 +117,6 @@ def _described(assignment: Assignment) -> dict[str, float]:
             any(package_scale().react(*pair) for pair in combinations(sorted(here), 2))
         ),
     }
-
-
-_REDOX = "redox centre"
 
 
 def _is_d0(species: str) -> bool:

@@ -16,16 +16,15 @@ if TYPE_CHECKING:
 
     Test = Callable[[Any], bool]
 
+_JOINS = ("$and", "$or", "$nor")
+_ORDERINGS = {"$lt": lt, "$lte": le, "$gt": gt, "$gte": ge}
+_KEYS = "element_keys"
+
 
 class Column(Protocol):
     """The values of one path, by row."""
 
     def __getitem__(self, row: int, /) -> Any: ...  # noqa: ANN401 - any JSON value
-
-
-_JOINS = ("$and", "$or", "$nor")
-_ORDERINGS = {"$lt": lt, "$lte": le, "$gt": gt, "$gte": ge}
-_KEYS = "element_keys"
 
 
 def without_keys(criteria: Criteria) -> Criteria | None:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     Filter = str | Mapping[str, object]
     """Text in OPTIMADE's language, or a MongoDB filter."""
-    from collections.abc import Mapping
 
 LONGEST = 50_000
 """Characters of a filter written as JSON."""
@@ -38,6 +37,9 @@ OPERATORS = _COMPARE | _LISTS | _JOIN | _OTHERS
 # Literal characters, anchored or not: nothing that a matcher could go back over.
 _PLAIN_PATTERN = re.compile(r"\^?(?:[\w ,:/=-]|\\\W)*\$?", re.ASCII)
 _FIELD = re.compile(r"[A-Za-z0-9_+. -]{1,100}")
+
+_MOST_FIELDS = 100
+_AT_TEMPERATURE = ("e_hull", "e_hull_upper", "label", "open", "p_stable")
 
 
 def mongo_criteria(raw: str | Mapping[str, object]) -> Criteria:
@@ -192,10 +194,6 @@ def _check_text(place: str, text: str) -> None:
         raise QueryError(f"{place}: a text has at most {_LONGEST_TEXT} characters")
     if not text.isprintable():
         raise QueryError(f"{place}: {text!r} is not plain text")
-
-
-_MOST_FIELDS = 100
-_AT_TEMPERATURE = ("e_hull", "e_hull_upper", "label", "open", "p_stable")
 
 
 def criteria_of(

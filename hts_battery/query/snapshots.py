@@ -36,19 +36,19 @@ from hts_battery.query.structures import structures
 from hts_battery.query.tables import summary_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from hts_battery.connections.database.stores import Stores
+    from hts_battery.query.selection import Filter
     from hts_battery.schemas.rows import SummaryRow
 
     Rows = Sequence[Mapping[str, object]]
-    from collections.abc import Callable, Sequence
-
-    from hts_battery.query.selection import Filter
 
 _KEYS = ("campaign", "candidate_id")
 _WHOSE = ("campaign", "engine")
+
+_PACKAGES = ("hts_battery", "pymatgen", "optimade", "pyarrow")
 
 
 def exported(
@@ -103,9 +103,6 @@ def exported(
         return manifest
 
     return content, save
-
-
-_PACKAGES = ("hts_battery", "pymatgen", "optimade", "pyarrow")
 
 
 class Asked(NamedTuple):
