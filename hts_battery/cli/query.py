@@ -261,9 +261,9 @@ def show(
 
     with opened_stores() as stores:
         screening = ScreeningDatabase(stores)
-        summaries = screening.get(candidate_id, campaign=campaign)
         made = screening.why(candidate_id, campaign=campaign) if why else []
-    found = made if why else summaries
+        summaries = [] if why else screening.get(candidate_id, campaign=campaign)
+    found = made or summaries
     if not found:
         place = "" if campaign is None else f" by campaign {campaign}"
         raise CompositionError(
@@ -277,8 +277,6 @@ def show(
     for explained in made:
         formatting.line(query_tables.whose(explained))
         query_tables.explanation(explained)
-    if why:
-        return
     if len(summaries) > 1:
         query_tables.side_by_side(summaries)
     for summary in summaries:
