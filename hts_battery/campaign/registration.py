@@ -161,7 +161,8 @@ def register_members(
         for index, candidate in chosen
     ]
     insert_new(
-        stores.members, (one for one in members if one["candidate_id"] not in known)
+        stores.members,
+        (one for one in members if one["candidate_id"] not in known),
     )
     changed = [
         one
