@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from math import floor
-from typing import TYPE_CHECKING, Any, TypedDict, cast
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack, cast
 
 from hts_battery.builders.digests import input_digest
 from hts_battery.builders.screening_builder import (
-    BATCH_SIZE,
     Made,
-    Options,
     ScreeningBuilder,
     dumped,
 )
@@ -36,6 +34,7 @@ if TYPE_CHECKING:
 
     from maggma.core import Store
 
+    from hts_battery.builders.screening_builder import OptionNames
     from hts_battery.schemas.rows import SummaryRow as Row
 
 _FIELDS = (*COLUMN_FIELDS, *COLUMN_MAPS, "element_keys", "input_digest")
@@ -119,12 +118,12 @@ class AggregatesBuilder(ScreeningBuilder):
         Name of the campaign.
     temperatures
         In K: those at which there are rankings.
-    batch_size, shard, retry_failed, run_id
+    options
         As in :class:`~hts_battery.builders.screening_builder.Options`; one worker does
         a whole campaign.
     """
 
-    def __init__(  # noqa: PLR0913 - maggma hands every argument over by name
+    def __init__(
         self,
         summary: Store,
         aggregates: Store,
@@ -133,10 +132,7 @@ class AggregatesBuilder(ScreeningBuilder):
         *,
         campaign: str,
         temperatures: Sequence[float],
-        batch_size: int = BATCH_SIZE,
-        shard: Sequence[int] = (0, 1),
-        retry_failed: bool = False,
-        run_id: str | None = None,
+        **options: Unpack[OptionNames],
     ) -> None:
         self.summary = summary
         self.aggregates = aggregates
@@ -149,7 +145,7 @@ class AggregatesBuilder(ScreeningBuilder):
             [aggregates, rankings, summary_columns],
             key=[],
             scope={"campaign": campaign},
-            options=Options(batch_size, shard, retry_failed, run_id),
+            options=options,
         )
         self._blocks: dict[str, str] = {}
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from fractions import Fraction
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from pymatgen.core import Structure
 
 from hts_battery.builders.digests import input_digest
 from hts_battery.builders.screening_builder import (
-    BATCH_SIZE,
     Made,
-    Options,
     ScreeningBuilder,
     by_key,
     dumped,
@@ -44,6 +42,7 @@ if TYPE_CHECKING:
 
     from maggma.core import Store
 
+    from hts_battery.builders.screening_builder import OptionNames
     from hts_battery.schemas.calculation import Calculation
     from hts_battery.schemas.energy import ComparableEnergy
     from hts_battery.schemas.reference import ReferencePhase
@@ -137,20 +136,16 @@ class EntriesBuilder(ScreeningBuilder):
         Energies of competing phases.
     entries
         Store that is written, keyed by ``entry_id``.
-    batch_size, shard, retry_failed, run_id
+    options
         As in :class:`~hts_battery.builders.screening_builder.Options`.
     """
 
-    def __init__(  # noqa: PLR0913 - maggma hands every argument over by name
+    def __init__(
         self,
         tasks: Store,
         references: Store,
         entries: Store,
-        *,
-        batch_size: int = BATCH_SIZE,
-        shard: Sequence[int] = (0, 1),
-        retry_failed: bool = False,
-        run_id: str | None = None,
+        **options: Unpack[OptionNames],
     ) -> None:
         self.tasks = tasks
         self.references = references
@@ -160,7 +155,7 @@ class EntriesBuilder(ScreeningBuilder):
             [tasks, references],
             [entries],
             key=["entry_id"],
-            options=Options(batch_size, shard, retry_failed, run_id),
+            options=options,
         )
 
     def get_items(self) -> Iterator[_Batch]:

@@ -103,17 +103,19 @@ class ScreeningBuilder(Builder):
         *,
         key: Sequence[str],
         scope: Mapping[str, object] | None = None,
-        options: Options,
+        options: OptionNames,
     ) -> None:
         super().__init__(list(sources), list(targets), chunk_size=_BATCHES_IN_FLIGHT)
         self.target = targets[0]
         self.key = list(key)
         self.scope = dict(scope or {})
-        self.batch_size = options.batch_size
-        self.shard = tuple(options.shard)
-        self.retry_failed = options.retry_failed
-        self.run_id = options.run_id
-        self._run_id = options.run_id or new_run_id()
+        self.kwargs = dict(options)  # by this name monty serialises them
+        asked = Options(**options)
+        self.batch_size = asked.batch_size
+        self.shard = tuple(asked.shard)
+        self.retry_failed = asked.retry_failed
+        self.run_id = asked.run_id
+        self._run_id = asked.run_id or new_run_id()
         self.read = self.written = self.failed = self.unchanged = self.removed = 0
         self.unmade = 0
         self.stored: set[tuple[Any, ...]] = set()

@@ -5,13 +5,11 @@ from __future__ import annotations
 import logging
 from collections import Counter, defaultdict
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, TypedDict, cast
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack, cast
 
 from hts_battery.builders.digests import input_digest
 from hts_battery.builders.screening_builder import (
-    BATCH_SIZE,
     Made,
-    Options,
     ScreeningBuilder,
     by_key,
     dumped,
@@ -30,6 +28,7 @@ if TYPE_CHECKING:
 
     from maggma.core import Store
 
+    from hts_battery.builders.screening_builder import OptionNames
     from hts_battery.schemas.rows import CandidateRow, ThermoRow
     from hts_battery.schemas.thermo import ThermoDoc
 
@@ -149,11 +148,11 @@ class SummaryBuilder(ScreeningBuilder):
         Name of the campaign.
     temperatures
         In K: those at which a candidate must have been assessed.
-    batch_size, shard, retry_failed, run_id
+    options
         As in :class:`~hts_battery.builders.screening_builder.Options`.
     """
 
-    def __init__(  # noqa: PLR0913 - maggma hands every argument over by name
+    def __init__(
         self,
         candidates: Store,
         thermo: Store,
@@ -161,10 +160,7 @@ class SummaryBuilder(ScreeningBuilder):
         *,
         campaign: str,
         temperatures: Sequence[float],
-        batch_size: int = BATCH_SIZE,
-        shard: Sequence[int] = (0, 1),
-        retry_failed: bool = False,
-        run_id: str | None = None,
+        **options: Unpack[OptionNames],
     ) -> None:
         self.candidates = candidates
         self.thermo = thermo
@@ -176,7 +172,7 @@ class SummaryBuilder(ScreeningBuilder):
             [summary],
             key=["candidate_id"],
             scope={"campaign": campaign},
-            options=Options(batch_size, shard, retry_failed, run_id),
+            options=options,
         )
 
     def get_items(self) -> Iterator[_Batch]:

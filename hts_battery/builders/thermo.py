@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING, Any, TypedDict, cast
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack, cast
 
 from hts_battery.builders.digests import CODE_VERSION, input_digest
 from hts_battery.builders.own_orderings import campaign_entries
@@ -23,9 +23,7 @@ from hts_battery.builders.reference_hulls import (
     stored_depth,
 )
 from hts_battery.builders.screening_builder import (
-    BATCH_SIZE,
     Made,
-    Options,
     ScreeningBuilder,
     by_key,
     dumped,
@@ -54,6 +52,7 @@ if TYPE_CHECKING:
 
     from maggma.core import Store
 
+    from hts_battery.builders.screening_builder import OptionNames
     from hts_battery.schemas.rows import CandidateRow, ThermoRow, UsedEntryRow
     from hts_battery.thermo.competition import OtherCandidate
 
@@ -105,7 +104,7 @@ class ThermoBuilder(ScreeningBuilder):
         In K.
     engine_error
         What is known of the error of the engine's E_hull.
-    batch_size, shard, retry_failed, run_id
+    options
         As in :class:`~hts_battery.builders.screening_builder.Options`.
     """
 
@@ -121,10 +120,7 @@ class ThermoBuilder(ScreeningBuilder):
         campaign: CampaignSpec,
         temperatures: Sequence[float],
         engine_error: CalculatorError,
-        batch_size: int = BATCH_SIZE,
-        shard: Sequence[int] = (0, 1),
-        retry_failed: bool = False,
-        run_id: str | None = None,
+        **options: Unpack[OptionNames],
     ) -> None:
         self.members = members
         self.candidates = candidates
@@ -149,7 +145,7 @@ class ThermoBuilder(ScreeningBuilder):
             [thermo, hulls, changes],
             key=["candidate_id", "temperature"],
             scope={"campaign": self.campaign.name},
-            options=Options(batch_size, shard, retry_failed, run_id),
+            options=options,
         )
 
     def as_dict(self) -> dict[str, object]:
