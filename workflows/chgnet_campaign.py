@@ -25,8 +25,7 @@ from matplotlib.figure import Figure
 from hts_battery.errors import MissingReferenceError
 from hts_battery.flows.engines.registry import engine
 from hts_battery.flows.recipes.references import shipped_energies
-from hts_battery.query.effects import composition_terms
-from hts_battery.query.regression import LinearFit, least_squares
+from hts_battery.query.regression import LinearFit, composition_terms, least_squares
 from hts_battery.schemas.candidate import Candidate
 from hts_battery.schemas.entropy import EntropyOptions
 from hts_battery.schemas.formula import parse_formula

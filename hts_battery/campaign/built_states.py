@@ -95,7 +95,7 @@ def read_judged(stores: Stores, campaign: str) -> Judged:
 
 def _reasons(stores: Stores, spec: CampaignSpec | None) -> dict[str, list[str | None]]:
     """Content key → why each ordering that counts is rejected; None where it is not."""
-    groups: dict[str, list[dict[str, Any]]] = {}
+    groups: dict[str, list[Any]] = {}
     for entry in stores.entries.query(
         {"kind": "candidate"},
         properties=["entry_id", "content_key", "reason", "state", *PLACE_FIELDS],

@@ -32,10 +32,7 @@ def store_references(energies: Iterable[ReferenceEnergy], stores: Stores) -> int
     """
     Write reference energies into the database; one document per phase and engine.
 
-    Returns
-    -------
-    int
-        Number of documents that were new or differed.
+    Returns: number of documents that were new or differed.
     """
     docs = [energy.model_dump(mode="json") for energy in energies]
     if not docs:
@@ -150,24 +147,9 @@ def prerelaxed_starts(
     """
     Find the structures that an engine relaxed competing phases to.
 
-    Parameters
-    ----------
-    phases
-        The phases.
-    stores
-        Open stores.
-    engine_name
-        Engine of the pre-relaxation.
-
-    Returns
-    -------
-    dict
-        Phase id → structure.
-
-    Raises
-    ------
-    ConfigurationError
-        Names the phases that the engine has not relaxed in this database.
+    ``phases``: the phases. ``engine_name``: engine of the pre-relaxation. Returns:
+    phase id → structure. Raises ConfigurationError: names the phases that the engine
+    has not relaxed in this database.
     """
     known = {
         doc["phase_id"]: doc["structure"]

@@ -44,7 +44,7 @@ def check(spec: SpecFile, as_json: AsJson = False) -> None:
     for _, candidate in members:
         candidates += 1
         elements.update(candidate.amounts)
-        cells.look_at(candidate)
+        cells.add(candidate)
     missing = missing_phases(campaign, elements)
     lacking = lacking_phases(campaign, elements)
     answer = {

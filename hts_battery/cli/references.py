@@ -29,8 +29,7 @@ app = typer.Typer(help="Competing phases.", no_args_is_help=True)
 _ROWS = 40
 
 Elements = Annotated[
-    str | None,
-    typer.Option(help="Only phases made of these elements, like Li,Mn,O."),
+    str | None, typer.Option(help="Only phases made of these elements, like Li,Mn,O.")
 ]
 
 
@@ -152,8 +151,7 @@ def compute(  # noqa: PLR0913, PLR0917 - options are named on the command line
         list[str] | None, typer.Option(help="Only this phase; may be repeated.")
     ] = None,
     missing: Annotated[
-        bool,
-        typer.Option("--missing", help="Only phases without a shipped energy."),
+        bool, typer.Option("--missing", help="Only phases without a shipped energy.")
     ] = False,
     shard: Annotated[
         str | None,
@@ -273,9 +271,7 @@ def _phases(elements: str | None, names: list[str] | None) -> list[ReferencePhas
 
 @app.command("list")
 def list_references(
-    elements: Elements = None,
-    engine: Engine = "chgnet",
-    as_json: AsJson = False,
+    elements: Elements = None, engine: Engine = "chgnet", as_json: AsJson = False
 ) -> None:
     """List the competing phases by chemical system, with their shipped energies."""
     from hts_battery.flows.engines.registry import engine as engine_of

@@ -14,7 +14,7 @@ from hts_battery.errors import SubmissionError
 from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
-    from hts_battery.schemas.rehearsal import RehearsalReport
+    from hts_battery.operations.rehearsal import RehearsalReport
 
 _BYTES = 1e6
 

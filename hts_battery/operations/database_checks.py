@@ -204,7 +204,7 @@ def summaries(stores: Stores) -> Iterable[Finding]:
                 what=f"{number} candidates of {spec.name} have no summary of all "
                 f"temperatures: {why}",
                 where=stores.database.location,
-                action="hts build all judges them again",
+                action="hts build all assesses them again",
             )
 
 

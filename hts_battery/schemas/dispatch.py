@@ -133,8 +133,7 @@ class BacklogItem(Document):
         "Written before the Firework is made.",
     )
     fw_id: int | None = Field(
-        None,
-        description="First Firework of its workflow. Written before it is made.",
+        None, description="First Firework of its workflow. Written before it is made."
     )
     asked: dict[OrderingMethod, int] = Field(
         default_factory=dict,

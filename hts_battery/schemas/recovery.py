@@ -29,8 +29,8 @@ class SpooledOutput(Document):
     uuid: str = Field(description="Job.")
     index: int = Field(ge=1, description="Which attempt of it.")
     response: ResponseKind = Field(description="What the job returned.")
-    task: dict[str, Any] = Field(description="Its document in `tasks`.")
-    blobs: dict[str, list[dict[str, Any]]] = Field(
+    task: dict[str, object] = Field(description="Its document in `tasks`.")
+    blobs: dict[str, list[dict[str, object]]] = Field(
         default_factory=dict,
         description="Additional store → large parts of the output, by blob_uuid.",
     )

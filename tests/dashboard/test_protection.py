@@ -20,8 +20,12 @@ from server_client import ServerClient
 
 from hts_battery.connections.database.bounded_reader import READABLE, BoundedReader
 from hts_battery.dashboard.protection import CALLBACK_PATH, LARGEST_BODY
-from hts_battery.dashboard.server import ServerOptions, create_server
-from hts_battery.dashboard.serving import read_token, server_of
+from hts_battery.dashboard.server import (
+    ServerOptions,
+    create_server,
+    read_token,
+    server_of,
+)
 from hts_battery.errors import ConfigurationError, QueryLimitError, StoreError
 
 if TYPE_CHECKING:

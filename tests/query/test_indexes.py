@@ -17,8 +17,8 @@ from hts_battery.connections.database.indexes import ensure_indexes
 from hts_battery.connections.database.stores import open_stores
 from hts_battery.query import ScreeningDatabase
 from hts_battery.query.filters import filter_criteria
-from hts_battery.query.index_plans import planned
-from hts_battery.query.mongo_filters import mongo_criteria
+from hts_battery.query.reading import planned
+from hts_battery.query.selection import mongo_criteria
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -30,11 +30,11 @@ from hts_battery.errors import StoreError
 from hts_battery.schemas.execution import (
     SCHEMA_VERSION,
     Execution,
+    ExecutionCounts,
     ExecutionEnd,
     ExecutionStart,
     Ledger,
     Outcome,
-    Tally,
 )
 
 if TYPE_CHECKING:
@@ -299,12 +299,14 @@ def _outcome(start: ExecutionStart, end: ExecutionEnd | None) -> Outcome:
     return Outcome.RUNNING if alive else Outcome.INTERRUPTED
 
 
-def _tally(outcomes: Iterable[Outcome]) -> Tally:
+def _tally(outcomes: Iterable[Outcome]) -> ExecutionCounts:
     """Count outcomes."""
-    return Tally(**{outcome.value: n for outcome, n in Counter(outcomes).items()})
+    return ExecutionCounts(
+        **{outcome.value: n for outcome, n in Counter(outcomes).items()}
+    )
 
 
-def _tallies(pairs: Iterable[tuple[str | None, Outcome]]) -> dict[str, Tally]:
+def _tallies(pairs: Iterable[tuple[str | None, Outcome]]) -> dict[str, ExecutionCounts]:
     """Count outcomes for each key; what has no key is left out."""
     grouped: defaultdict[str, list[Outcome]] = defaultdict(list)
     for key, outcome in pairs:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from hts_battery.errors import HTSBatteryError
 from hts_battery.schemas.build import OrderingEnergy
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from hts_battery.schemas.candidate import Candidate
     from hts_battery.schemas.entropy import EntropyOptions
+    from hts_battery.schemas.rows import CandidateRow, EnergyRow, UsedEntryRow
     from hts_battery.schemas.thermo import OrderingKind, StabilityOptions, ThermoDoc
     from hts_battery.schemas.uncertainty import CalculatorError
     from hts_battery.thermo.hull import Hull
@@ -55,6 +56,13 @@ ENTRY_FIELDS = (
     "flags",
 )
 """What a stability is made from; the content of these fields is digested."""
+
+
+class StabilityInput(TypedDict):
+    """What the stability of one candidate is made from."""
+
+    candidate: CandidateRow
+    entries: list[UsedEntryRow]
 
 
 @dataclass(frozen=True)
@@ -84,21 +92,15 @@ class ReferenceHull:
         """
         Ids of the references that a candidate is not compared with.
 
-        Parameters
-        ----------
-        family
-            Family of the candidate.
-        formula
-            What its cell holds.
-        rule
-            What is left out; see :func:`~hts_battery.thermo.left_out_references`.
+        ``family``: family of the candidate. ``formula``: what its cell holds. ``rule``:
+        what is left out; see :func:`~hts_battery.thermo.left_out_references`.
         """
         own = frozenset(self.families.get(family, ()))
         return left_out_references(self.hull, formula, rule=rule, family=own)
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CandidateStability:
     """What became of one candidate."""
 
     candidate_id: str
@@ -137,7 +139,7 @@ class _Prepared:
     scheme: str
 
 
-def energy_scheme(energy: Mapping[str, Any], calculator: str) -> str:
+def energy_scheme(energy: EnergyRow, calculator: str) -> str:
     """
     Name what must be the same of all energies in one hull.
 
@@ -154,8 +156,8 @@ def energy_scheme(energy: Mapping[str, Any], calculator: str) -> str:
     return " / ".join(part for part in parts if part)
 
 
-def judge(  # noqa: PLR0913 - whatever decides an answer, by name
-    inputs: Sequence[Mapping[str, Any]],
+def candidate_stabilities(  # noqa: PLR0913 - whatever decides an answer, by name
+    inputs: Sequence[StabilityInput],
     hulls: Mapping[str, ReferenceHull],
     *,
     temperatures: Sequence[float],
@@ -163,42 +165,25 @@ def judge(  # noqa: PLR0913 - whatever decides an answer, by name
     stability: StabilityOptions,
     engine_error: CalculatorError,
     others: Mapping[str, Sequence[OtherCandidate]] | None = None,
-) -> list[Outcome]:
+) -> list[CandidateStability]:
     """
-    Judge a batch of candidates, one call for all that share a hull.
+    Assess a batch of candidates, one call for all that share a hull.
 
-    Parameters
-    ----------
-    inputs
-        For each a ``candidate`` document and its ``entries``.
-    hulls
-        Scheme → hull.
-    temperatures
-        In K.
-    entropy, stability
-        Options of the campaign.
-    engine_error
-        What is known of the error of its engine.
-    others
-        Scheme → all candidates, where the options let them take part.
-
-    Returns
-    -------
-    list of Outcome
-        One per input, in order; a failure is an outcome.
+    ``inputs``: for each a ``candidate`` document and its ``entries``. ``hulls``: scheme
+    → hull. ``temperatures`` in K. ``entropy``, ``stability``: options of the campaign.
+    ``engine_error``: what is known of the error of its engine. ``others``: scheme → all
+    candidates, where the options let them take part. Returns: one per input, in order;
+    a failure is an outcome.
     """
-    outcomes: dict[int, Outcome] = {}
+    outcomes: dict[int, CandidateStability] = {}
     groups: dict[str, dict[int, _Prepared]] = defaultdict(dict)
     for number, item in enumerate(inputs):
         try:
             ready = _prepare(
-                item,
-                hulls,
-                entropy=entropy,
-                rule=stability.left_out_references,
+                item, hulls, entropy=entropy, rule=stability.left_out_references
             )
         except (HTSBatteryError, ValueError) as err:
-            outcomes[number] = Outcome(
+            outcomes[number] = CandidateStability(
                 item["candidate"]["candidate_id"],
                 error=str(err),
                 hull_version=_only_version(hulls),
@@ -222,7 +207,7 @@ def judge(  # noqa: PLR0913 - whatever decides an answer, by name
         )
         for (number, ready), result in zip(members.items(), found, strict=True):
             failed = isinstance(result, HTSBatteryError)
-            outcomes[number] = Outcome(
+            outcomes[number] = CandidateStability(
                 ready.energy.candidate_id,
                 orderings=ready.orderings,
                 flags=ready.flags,
@@ -235,7 +220,7 @@ def judge(  # noqa: PLR0913 - whatever decides an answer, by name
 
 
 def other_candidates(
-    inputs: Iterable[Mapping[str, Any]],
+    inputs: Iterable[StabilityInput],
     hulls: Mapping[str, ReferenceHull],
     *,
     entropy: EntropyOptions,
@@ -243,8 +228,8 @@ def other_candidates(
     """
     Make competing phases of all candidates, grouped by the scheme of their energy.
 
-    Parameters are those of :func:`judge`; a candidate that cannot be judged does not
-    compete.
+    Parameters are those of :func:`candidate_stabilities`; a candidate that cannot be
+    assessed does not compete.
     """
     groups: dict[str, list[OtherCandidate]] = defaultdict(list)
     for item in inputs:
@@ -274,7 +259,7 @@ def _only_version(hulls: Mapping[str, ReferenceHull]) -> str | None:
 
 
 def _prepare(
-    item: Mapping[str, Any],
+    item: StabilityInput,
     hulls: Mapping[str, ReferenceHull],
     *,
     entropy: EntropyOptions,
@@ -286,10 +271,7 @@ def _prepare(
     lowest = min(entries, key=lambda e: (e["energy"]["energy_per_atom"], e["entry_id"]))
     deviation = {el: Fraction(amount) for el, amount in lowest["deviation"].items()}
     assignment = _assignment(lowest) if deviation else None
-    mixed: dict[str, Any] = {
-        "assignment": assignment,
-        "site_occupancies": _mean_occupancies(entries),
-    }
+    occupancies = _mean_occupancies(entries)
     formula = _cell_formula(candidate, deviation)
     orderings = tuple(_ordering(entry, scheme) for entry in entries)
     notes = [*lowest["flags"]]
@@ -302,8 +284,12 @@ def _prepare(
             candidate_id=candidate.candidate_id,
             formula=formula,
             energy_per_atom=lowest["energy"]["energy_per_atom"],
-            entropy=candidate_entropy(candidate, entropy, **mixed),
-            other_entropies=other_entropies(candidate, entropy, **mixed),
+            entropy=candidate_entropy(
+                candidate, entropy, assignment=assignment, site_occupancies=occupancies
+            ),
+            other_entropies=other_entropies(
+                candidate, entropy, assignment=assignment, site_occupancies=occupancies
+            ),
             exclude=hulls[scheme].excluded(candidate.family, formula, rule),
             orderings=ordering_estimates(_by_kind(orderings)),
             own_orderings={
@@ -322,10 +308,10 @@ def _prepare(
 
 
 def _one_scheme(
-    entries: Iterable[dict[str, Any]], hulls: Mapping[str, ReferenceHull]
-) -> tuple[str, list[dict[str, Any]]]:
+    entries: Iterable[UsedEntryRow], hulls: Mapping[str, ReferenceHull]
+) -> tuple[str, list[UsedEntryRow]]:
     """Keep the entries of the scheme that has a hull, the one of most orderings."""
-    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    groups: dict[str, list[UsedEntryRow]] = defaultdict(list)
     for entry in entries:
         groups[energy_scheme(entry["energy"], entry["calculator"])].append(entry)
     usable = [name for name in groups if name in hulls]
@@ -343,17 +329,17 @@ def _one_scheme(
 
 
 def _one_composition(
-    entries: Sequence[dict[str, Any]],
-) -> tuple[list[dict[str, Any]], bool]:
+    entries: Sequence[UsedEntryRow],
+) -> tuple[list[UsedEntryRow], bool]:
     """Keep the cells nearest to the candidate: energies of others do not compare."""
-    groups: dict[tuple[tuple[str, str], ...], list[dict[str, Any]]] = defaultdict(list)
+    groups: dict[tuple[tuple[str, str], ...], list[UsedEntryRow]] = defaultdict(list)
     for entry in entries:
         groups[tuple(sorted(entry["deviation"].items()))].append(entry)
     best = min(groups, key=lambda key: (sum(abs(Fraction(n)) for _, n in key), key))
     return groups[best], len(groups) > 1
 
 
-def _assignment(entry: Mapping[str, Any]) -> dict[str, dict[str, Fraction]]:
+def _assignment(entry: UsedEntryRow) -> dict[str, dict[str, Fraction]]:
     return {
         sublattice: {name: Fraction(amount) for name, amount in species.items()}
         for sublattice, species in entry["assignment"].items()
@@ -370,9 +356,7 @@ def _cell_formula(candidate: Candidate, deviation: Mapping[str, Fraction]) -> st
     return display_formula({el: n for el, n in amounts.items() if n})
 
 
-def _species(
-    assignment: Mapping[str, Mapping[str, Fraction]],
-) -> dict[str, Fraction]:
+def _species(assignment: Mapping[str, Mapping[str, Fraction]]) -> dict[str, Fraction]:
     """Amount of each species of all sublattices; vacancies are none."""
     total: dict[str, Fraction] = defaultdict(Fraction)
     for occupation in assignment.values():
@@ -382,9 +366,9 @@ def _species(
     return dict(total)
 
 
-def _ordering(entry: Mapping[str, Any], scheme: str) -> OrderingEnergy:
+def _ordering(entry: UsedEntryRow, scheme: str) -> OrderingEnergy:
     energy = entry["energy"]
-    method = entry["ordering_method"]
+    method = str(entry["ordering_method"])
     total = sum(adjustment["value"] for adjustment in energy["adjustments"])
     return OrderingEnergy(
         entry_id=entry["entry_id"],
@@ -406,12 +390,13 @@ def _by_kind(orderings: Iterable[OrderingEnergy]) -> dict[OrderingKind, list[flo
 
 
 def _mean_occupancies(
-    entries: Iterable[Mapping[str, Any]],
+    entries: Iterable[UsedEntryRow],
 ) -> dict[str, dict[str, float]] | None:
     """Add up the occupancies of all orderings: only ratios matter."""
     total: dict[str, dict[str, float]] = {}
     for entry in entries:
-        found = (entry.get("relaxed") or {}).get("site_occupancies") or {}
+        relaxed = entry.get("relaxed")
+        found = (relaxed.get("site_occupancies") if relaxed else None) or {}
         for label, counts in found.items():
             site = total.setdefault(label, {})
             for name, count in counts.items():

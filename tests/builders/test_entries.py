@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from hts_battery.builders.vasp_energies import vasp_comparable_energy
+from hts_battery.builders.entries import vasp_comparable_energy
 from hts_battery.schemas.calculation import read_task
 from hts_battery.schemas.energy import ComparableEnergy, TaskValidation
 from hts_battery.thermo import vasp_tasks

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hts_battery.builders.same_cells import same_cells
 from hts_battery.builders.screening_builder import run_builder
+from hts_battery.builders.summary import same_cells
 from hts_battery.query import ScreeningDatabase
 
 if TYPE_CHECKING:

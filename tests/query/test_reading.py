@@ -7,8 +7,7 @@ from synthetic_summaries import CAMPAIGN, TEMPERATURES, synthetic_summaries
 
 from hts_battery.builders.aggregates import campaign_aggregate
 from hts_battery.query.filters import filter_criteria
-from hts_battery.query.index_plans import planned
-from hts_battery.query.statistics import Statistics
+from hts_battery.query.reading import Statistics, planned
 
 HOT = "energy_above_hull_at.1473K"
 ROWS = list(synthetic_summaries(400))

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hts_battery.errors import QueryError
-from hts_battery.query.mongo_filters import OPERATORS, mongo_criteria
+from hts_battery.query.selection import OPERATORS, mongo_criteria
 
 GOOD = (
     {},
