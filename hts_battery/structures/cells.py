@@ -10,6 +10,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from hts_battery.errors import OrderingError
+from hts_battery.structures.neighbours import integer_vectors, wrapped
 from hts_battery.structures.parents import (
     parent_sites,
     primitive_matrix,
@@ -98,9 +99,7 @@ def _vectors_by_length(
     lattice: NDArray[np.float64], radius: float
 ) -> NDArray[np.int64]:
     """Integer vectors up to a length, one of each pair ±v, the shortest first."""
-    heights = 1 / np.linalg.norm(np.linalg.inv(lattice), axis=0)
-    ranges = [np.arange(-int(radius / h) - 1, int(radius / h) + 2) for h in heights]
-    grid = np.stack(np.meshgrid(*ranges, indexing="ij"), axis=-1).reshape(-1, 3)
+    grid = integer_vectors(lattice, radius)
     first_nonzero = grid[np.arange(len(grid)), np.argmax(grid != 0, axis=1)]
     grid = grid[first_nonzero > 0]
     lengths = np.round(np.linalg.norm(grid @ lattice, axis=1) / radius, 9)
@@ -306,7 +305,14 @@ def site_permutations(prototype_name: str, supercell: IntMatrix) -> NDArray[np.i
     inverse = np.linalg.inv(basis)
     shifts = _lattice_points(supercell) @ np.linalg.inv(np.array(supercell))
     rotations, translations = symmetry_operations(load_prototype(prototype_name))
-    match = _SiteMatcher(cell.coordinates)
+    sites = cKDTree(wrapped(cell.coordinates), boxsize=np.ones(3))
+
+    def match(moved: NDArray[np.float64]) -> NDArray[np.intp]:
+        distances, nearest = sites.query(wrapped(moved))
+        if np.max(distances) > _SAME_SITE:
+            raise OrderingError("a symmetry operation does not map the sites on sites")
+        return np.asarray(nearest)
+
     turned: list[NDArray[np.intp]] = []
     seen: set[bytes] = set()
     for rotation, translation in zip(rotations, translations, strict=True):
@@ -323,23 +329,3 @@ def site_permutations(prototype_name: str, supercell: IntMatrix) -> NDArray[np.i
     shifted = np.array([match(cell.coordinates + shift) for shift in shifts])
     # First turned, then shifted: the product of two permutations.
     return np.unique(np.concatenate([shifted[:, turn] for turn in turned]), axis=0)
-
-
-class _SiteMatcher:
-    """Finds the sites of a cell on which moved positions fall, periodic images too."""
-
-    def __init__(self, sites: NDArray[np.float64]) -> None:
-        self._tree = cKDTree(_folded(sites), boxsize=np.ones(3))
-
-    def __call__(self, moved: NDArray[np.float64]) -> NDArray[np.intp]:
-        distances, nearest = self._tree.query(_folded(moved))
-        if np.max(distances) > _SAME_SITE:
-            raise OrderingError("a symmetry operation does not map the sites on sites")
-        return np.asarray(nearest)
-
-
-def _folded(positions: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Positions in [0, 1); what rounds up to 1 is 0."""
-    inside = positions % 1.0
-    inside[inside >= 1.0] = 0.0
-    return np.asarray(inside)

@@ -14,6 +14,7 @@ from hts_battery.schemas.species import VACANCY, parse_species
 from hts_battery.schemas.species_table import species_properties, species_table
 from hts_battery.schemas.structure import MagneticOrder
 from hts_battery.structures.cells import site_permutations
+from hts_battery.structures.neighbours import structure_pairs
 from hts_battery.structures.prototypes import load_prototype
 from hts_battery.structures.radii import lattice_scale
 
@@ -287,7 +288,7 @@ def minimum_distance(structure: Structure) -> float:
     """
     radius = 3.0
     while True:
-        distances = structure.get_neighbor_list(radius)[3]
+        distances = structure_pairs(structure, radius).lengths
         if len(distances):
             return float(distances.min())
         radius *= 1.5

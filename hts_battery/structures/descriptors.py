@@ -12,11 +12,11 @@ from hts_battery.schemas.descriptors import CellDescriptors, NasiconGeometry
 from hts_battery.schemas.species import parse_species
 from hts_battery.schemas.species_table import species_properties
 from hts_battery.structures.correlations import warren_cowley
+from hts_battery.structures.neighbours import minimum_image_vectors
 from hts_battery.structures.relaxation.parent_map import map_to_parent
 from hts_battery.structures.site_labels import nasicon_sites
 from hts_battery.structures.tetrahedra import (
     cation_tetrahedra,
-    minimum_image_vectors,
     tetrahedron_heights,
     tetrahedron_statistics,
     tetrahedron_volume,

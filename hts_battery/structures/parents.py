@@ -9,6 +9,7 @@ import numpy as np
 from pymatgen.symmetry.groups import SpaceGroup
 
 from hts_battery.errors import OrderingError
+from hts_battery.structures.neighbours import nearest_image
 from hts_battery.structures.prototypes import load_prototype
 
 if TYPE_CHECKING:
@@ -127,8 +128,8 @@ def _distinct(positions: NDArray[np.float64]) -> list[NDArray[np.float64]]:
     """Drop positions that repeat an earlier one modulo lattice vectors."""
     kept: list[NDArray[np.float64]] = []
     for position in positions:
-        differences = np.array([position - other for other in kept]).reshape(-1, 3)
-        differences -= np.round(differences)
-        if not np.any(np.all(np.abs(differences) < _SAME_POSITION, axis=1)):
+        others = np.array(kept).reshape(-1, 3)
+        apart = np.abs(nearest_image(position - others)).max(axis=1, initial=0)
+        if not kept or apart.min() >= _SAME_POSITION:
             kept.append(np.where(position > 1 - _SAME_POSITION, 0.0, position))
     return kept

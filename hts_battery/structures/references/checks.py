@@ -10,6 +10,7 @@ from pymatgen.analysis.molecule_structure_comparator import CovalentRadius
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from hts_battery.schemas.formula import canonical_formula
+from hts_battery.structures.neighbours import lattice_vectors
 from hts_battery.structures.references.geometry import (
     SITE_OF_ATOM,
     mean_valence_radius,
@@ -134,11 +135,10 @@ def _distances(structure: Structure) -> np.ndarray:
     """Distances between sites; of a site to its own images on the diagonal."""
     matrix = np.array(structure.distance_matrix)
     lattice = structure.lattice
-    images = lattice.get_points_in_sphere(
-        [[0, 0, 0]], [0, 0, 0], min(lattice.abc) + 0.1
+    images = np.linalg.norm(
+        lattice_vectors(lattice.matrix, min(lattice.abc) + 0.1), axis=1
     )
-    nearest = min(float(image[1]) for image in images if image[1] > SHORTEST_BOND)
-    np.fill_diagonal(matrix, nearest)
+    np.fill_diagonal(matrix, images[images > SHORTEST_BOND].min())
     return matrix
 
 

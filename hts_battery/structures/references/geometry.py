@@ -11,6 +11,7 @@ from pymatgen.core import Lattice, Structure
 from pymatgen.symmetry.groups import SpaceGroup
 
 from hts_battery.schemas.species import Species
+from hts_battery.structures.neighbours import nearest_image
 from hts_battery.structures.radii import ionic_radius
 
 if TYPE_CHECKING:
@@ -120,8 +121,8 @@ def primitive_cell(structure: Structure, symbol: str) -> Structure:
     numbers = np.array([site.specie.Z for site in structure])
     kept: list[int] = []
     for index, place in enumerate(places):
-        apart = places[kept] - place
-        same = np.abs(apart - np.round(apart)).max(axis=1, initial=0.0) < _SAME_SITE
+        apart = np.abs(nearest_image(places[kept] - place))
+        same = apart.max(axis=1, initial=0.0) < _SAME_SITE
         if not np.any(same & (numbers[kept] == numbers[index])):
             kept.append(index)
     return Structure(

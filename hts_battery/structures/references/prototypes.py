@@ -7,6 +7,8 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from hts_battery.errors import ConfigurationError
 from hts_battery.schemas.reference import (
     ReferencePhase,
@@ -14,7 +16,9 @@ from hts_battery.schemas.reference import (
     ReferenceSource,
     SourceKind,
 )
+from hts_battery.structures.neighbours import structure_pairs
 from hts_battery.structures.references.geometry import (
+    SITE_OF_ATOM,
     conventional_cell,
     mean_valence_radius,
 )
@@ -130,19 +134,15 @@ def _bond_lengths(prototype: Prototype) -> tuple[float, ...]:
         kinds,
         [site.position for site in prototype.sites],
     )
-    lengths = []
-    for site in prototype.sites:
-        if _is_anion(site.label):
-            continue
-        point = structure.lattice.get_cartesian_coords(site.position)
-        near = sorted(
-            float(neighbour.nn_distance)
-            for neighbour in structure.get_sites_in_sphere(point, _NEIGHBOUR_RADIUS)
-            if neighbour.specie.symbol == "Cl"
-        )
-        shell = near[: site.coordination]
-        lengths.append(sum(shell) / len(shell))
-    return tuple(lengths)
+    first, second, _, lengths = structure_pairs(structure, _NEIGHBOUR_RADIUS)
+    anions = np.array([site.specie.symbol == "Cl" for site in structure])
+    atoms = structure.site_properties[SITE_OF_ATOM]
+    means = []
+    for number, site in enumerate(prototype.sites):
+        if not _is_anion(site.label):
+            own = (first == atoms.index(number)) & anions[second]
+            means.append(float(np.sort(lengths[own])[: site.coordination].mean()))
+    return tuple(means)
 
 
 def _is_anion(label: str) -> bool:

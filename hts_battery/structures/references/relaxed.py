@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from hts_battery.structures.neighbours import structure_pairs
 from hts_battery.structures.references.checks import (
     charge_of_element,
     composition_problems,
@@ -150,8 +151,8 @@ def bonds_of(phase: ReferencePhase, structure: Structure) -> Bonds:
                 reach[row, column] = BONDED * radii_sum(
                     (cation, charges[cation]), (anion, charges[anion])
                 )
-    first, second, images, lengths = structure.get_neighbor_list(
-        float(reach.max()) or _SHORTEST
+    first, second, images, lengths = structure_pairs(
+        structure, float(reach.max()) or _SHORTEST
     )
     kind = np.array([kinds.index(site.specie.symbol) for site in structure])
     bonded = lengths < reach[kind[first], kind[second]]

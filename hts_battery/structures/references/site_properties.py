@@ -11,6 +11,7 @@ from pymatgen.core import Element
 
 from hts_battery.schemas.species import Species
 from hts_battery.schemas.species_table import species_table
+from hts_battery.structures.neighbours import nearest_image
 from hts_battery.structures.references.geometry import SITE_OF_ATOM
 from hts_battery.structures.references.library import (
     conventional_structure,
@@ -113,8 +114,7 @@ def sites_of_atoms(atoms: Structure, conventional: Structure) -> Sequence[int]:
     numbers = np.array([site.specie.Z for site in conventional])
     found = []
     for atom in atoms:
-        difference = positions - atom.frac_coords
-        distance = np.abs(difference - np.round(difference)).max(axis=1)
+        distance = np.abs(nearest_image(positions - atom.frac_coords)).max(axis=1)
         # Another element is never nearer than one cell.
         nearest = int(np.argmin(distance + (numbers != atom.specie.Z)))
         found.append(conventional.site_properties[SITE_OF_ATOM][nearest])
