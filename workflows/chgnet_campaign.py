@@ -32,7 +32,7 @@ from hts_battery.schemas.formula import parse_formula
 from hts_battery.thermo import (
     CandidateEnergy,
     Hull,
-    Surroundings,
+    HullContext,
     candidate_entropy,
     left_out_references,
     ordering_estimates,
@@ -162,7 +162,7 @@ def judged(table: pd.DataFrame, hull: Hull) -> pd.DataFrame:
         hull,
         calculator=ENGINE,
         temperatures=[0.0, TEMPERATURE],
-        surroundings=Surroundings(engine_error=engine(ENGINE).error),
+        context=HullContext(engine_error=engine(ENGINE).error),
     )
     rows = []
     for (campaign, index), documents in zip(groups, found, strict=True):

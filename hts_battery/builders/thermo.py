@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
     from maggma.core import Store
 
-    from hts_battery.thermo.competition import OtherCandidate
+    from hts_battery.thermo.competing_phases import OtherCandidate
 
 _OLD_FIELDS = (
     "candidate_id",

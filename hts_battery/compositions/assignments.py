@@ -133,7 +133,7 @@ def frame_assignments(
     states; among these it is the one whose species stand first in the species table,
     weighted by amount; among these the first in lexicographic order of species
     amounts. A member that holds an element whose potentials are not known is not
-    judged by them.
+    ordered by them.
 
     Parameters
     ----------

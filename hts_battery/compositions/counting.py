@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hts_battery.compositions.charges import interval_choices
 from hts_battery.compositions.interval import IntervalTables
-from hts_battery.compositions.subset_automaton import DeterminisedTree, count_species
+from hts_battery.compositions.subset_automaton import SubsetAutomaton, count_species
 from hts_battery.compositions.walk import Walker
 from hts_battery.errors import CompositionError
 
@@ -46,7 +46,7 @@ class MixtureCounter:
         """
         if self._tables is not None:
             return Walker(self._tables, self._tables.start(target))
-        tree = DeterminisedTree(self.mixture, target, self._limit)
+        tree = SubsetAutomaton(self.mixture, target, self._limit)
         return Walker(tree, tree.start)
 
     def species_count(self, target: int) -> int:

@@ -24,7 +24,7 @@ class Option(NamedTuple):
     lowest state that the element may have, times charge units; none if unknown."""
 
 
-class Share(NamedTuple):
+class Portion(NamedTuple):
     """The part of an item that sits on one group of sites."""
 
     group: int
@@ -41,11 +41,11 @@ class Item(NamedTuple):
     """Atoms per formula unit of one unit."""
     allowed: tuple[int, ...]
     """Numbers of units over all groups, ascending."""
-    shares: tuple[Share, ...]
+    shares: tuple[Portion, ...]
     metal: bool
 
 
-class Group(NamedTuple):
+class OpenSites(NamedTuple):
     """The sites of one sublattice that fixed amounts leave open."""
 
     sublattice: str
@@ -66,7 +66,7 @@ class Mixture(NamedTuple):
     """
 
     items: tuple[Item, ...]
-    groups: tuple[Group, ...]
+    groups: tuple[OpenSites, ...]
     exclusions: tuple[tuple[str, ...], ...]
     """Sets of elements or species that may not all be present."""
     charge_unit: Fraction
@@ -112,7 +112,7 @@ class Filling(NamedTuple):
     charge: int
 
 
-def share_fillings(share: Share, units: int) -> Iterator[Filling]:
+def share_fillings(share: Portion, units: int) -> Iterator[Filling]:
     """
     Every way to write a number of units of one share as species.
 

@@ -45,7 +45,7 @@ def pair_shells(prototype_name: str, supercell: IntMatrix) -> tuple[PairShells, 
     """
     Count the neighbours of every site of a cell, shell by shell.
 
-    Every periodic image counts, a site's own images too: a small cell is judged by
+    Every periodic image counts, a site's own images too: a small cell counts as
     the crystal that it stands for.
 
     Parameters

@@ -105,7 +105,7 @@ class IonicPotential:
         total = energy + far + COULOMB_EV_ANGSTROM * own + self._ions.energy
         return IonicState(total, forces + far_forces, (virial + far_virial) / volume)
 
-    def breathed(
+    def equilibrium_scale(
         self, cell: NDArray[np.float64], positions: NDArray[np.float64]
     ) -> float:
         """

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from hts_battery.schemas.formula import canonical_formula, parse_formula
 from hts_battery.schemas.thermo import DecompositionPhase
-from hts_battery.thermo.competition import competitor_kind
+from hts_battery.thermo.competing_phases import competitor_kind
 
 if TYPE_CHECKING:
     from hts_battery.thermo.decomposition import Decomposition

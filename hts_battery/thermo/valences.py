@@ -47,7 +47,7 @@ def valence_change(
 
     Half of :math:`\sum_q |p_q - r_q|` per element, :math:`p_q` and :math:`r_q` the
     fractions of its atoms with charge :math:`q` before and after. An element in a
-    phase of unknown valences is not judged.
+    phase of unknown valences is left out.
 
     Parameters
     ----------

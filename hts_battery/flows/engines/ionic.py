@@ -125,8 +125,8 @@ class IonicRelaxMaker(AseRelaxMaker):
     """
     Relax a structure with the ionic potential.
 
-    Formal charges are the site property ``charge``. Where the cell may move it first
-    breathes: all lengths are scaled until the pressure is zero, which costs one
+    Formal charges are the site property ``charge``. Where the cell may move it is first
+    rescaled: all lengths are scaled until the pressure is zero, which costs one
     evaluation; where ``steps`` is 1 that is all.
 
     Parameters
@@ -174,7 +174,7 @@ class IonicRelaxMaker(AseRelaxMaker):
             )
         doc = AseTaskDoc.to_mol_or_struct_metadata_doc(
             IonicCalculator.name,
-            self.run_ase(breathed(mol_or_struct) if self.relax_cell else mol_or_struct),
+            self.run_ase(rescaled(mol_or_struct) if self.relax_cell else mol_or_struct),
             self.steps,
             relax_kwargs=self.relax_kwargs,
             optimizer_kwargs=self.optimizer_kwargs,
@@ -195,7 +195,7 @@ class IonicRelaxMaker(AseRelaxMaker):
         return IonicCalculator()
 
 
-def breathed(structure: Structure) -> Structure:
+def rescaled(structure: Structure) -> Structure:
     """
     Scale all lengths of a structure until it has no pressure.
 
@@ -215,7 +215,7 @@ def breathed(structure: Structure) -> Structure:
             structure.site_properties[CHARGE],
         )
     )
-    scale = potential.breathed(structure.lattice.matrix, structure.cart_coords)
+    scale = potential.rescaled(structure.lattice.matrix, structure.cart_coords)
     scaled = structure.copy()
     scaled.scale_lattice(structure.volume * scale**3)
     return scaled
@@ -228,7 +228,7 @@ def ionic_maker(relaxation: RelaxationSpec) -> IonicRelaxMaker:
     Parameters
     ----------
     relaxation
-        When a relaxation counts as done; with one step the cell only breathes.
+        When a relaxation counts as done; with one step the cell is only rescaled.
     """
     return IonicRelaxMaker(
         relax_cell=relaxation.relax_cell,

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from pymatgen.core import Structure
 
-    from hts_battery.structures.references.prototypes import Prototype
+    from hts_battery.structures.references.prototypes import ReferencePrototype
 
 _DATA = files("hts_battery.structures") / "data" / "references"
 _PROTOTYPES = "prototypes"
@@ -82,7 +82,7 @@ def reference_groups() -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=1)
-def load_prototypes() -> dict[str, Prototype]:
+def load_prototypes() -> dict[str, ReferencePrototype]:
     """Return the structure types that decorations fill, by name."""
     names = sorted(
         entry.name for entry in _DATA.iterdir() if entry.name.startswith(_PROTOTYPES)
@@ -229,7 +229,7 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def _phases_of_group(
-    group: str, prototypes: Mapping[str, Prototype]
+    group: str, prototypes: Mapping[str, ReferencePrototype]
 ) -> Iterator[ReferencePhase]:
     """Read the phases of one file: explicit ones, then decorations."""
     content = _read(group)

@@ -26,7 +26,7 @@ from hts_battery.structures.references.geometry import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    Cell = tuple[float, float, float, float, float, float]
+    CellParameters = tuple[float, float, float, float, float, float]
     Position = tuple[float, float, float]
 
 _SPECIES = re.compile(r"([A-Z][a-z]?)(?:(\d*(?:\.\d+|/\d+)?)([+-]))?")
@@ -50,13 +50,13 @@ class PrototypeSite(NamedTuple):
     position: Position
 
 
-class Prototype(NamedTuple):
+class ReferencePrototype(NamedTuple):
     """A structure type whose sites wait for species."""
 
     name: str
     space_group_symbol: str
     space_group_number: int
-    cell: Cell
+    cell: CellParameters
     sites: tuple[PrototypeSite, ...]
     aflow_label: str | None
     published: str | None = None
@@ -100,11 +100,11 @@ def parse_position(values: Sequence[object]) -> Position:
     return (x, y, z)
 
 
-def parse_prototype(name: str, row: Mapping[str, Any]) -> Prototype:
+def parse_prototype(name: str, row: Mapping[str, Any]) -> ReferencePrototype:
     """Read one prototype of the data file."""
     symbol, number = row["space_group"]
     source = row["source"]
-    return Prototype(
+    return ReferencePrototype(
         name=name,
         space_group_symbol=symbol,
         space_group_number=number,
@@ -125,7 +125,7 @@ def _published(source: Mapping[str, Any]) -> str | None:
 
 
 @lru_cache(maxsize=256)
-def _bond_lengths(prototype: Prototype) -> tuple[float, ...]:
+def _bond_lengths(prototype: ReferencePrototype) -> tuple[float, ...]:
     """Mean distance of each cation site to its nearest anions, in angstrom."""
     kinds = ["Cl" if _is_anion(site.label) else "Na" for site in prototype.sites]
     structure = conventional_cell(
@@ -150,7 +150,9 @@ def _is_anion(label: str) -> bool:
     return label[0] in "XYZ"
 
 
-def scaled_cell(prototype: Prototype, species: Mapping[str, OxidationSpecies]) -> Cell:
+def scaled_cell(
+    prototype: ReferencePrototype, species: Mapping[str, OxidationSpecies]
+) -> CellParameters:
     """
     Scale a prototype's cell so that its bonds fit other ions.
 
@@ -190,7 +192,11 @@ def scaled_cell(prototype: Prototype, species: Mapping[str, OxidationSpecies]) -
 
 
 def decorate(
-    prototype: Prototype, formula: str, row: str | Mapping[str, Any], *, group: str
+    prototype: ReferencePrototype,
+    formula: str,
+    row: str | Mapping[str, Any],
+    *,
+    group: str,
 ) -> ReferencePhase:
     """
     Fill the sites of a prototype with species.
@@ -246,7 +252,7 @@ def decorate(
     )
 
 
-def _source(prototype: Prototype, *, scaled: bool) -> ReferenceSource:
+def _source(prototype: ReferencePrototype, *, scaled: bool) -> ReferenceSource:
     if prototype.aflow_label:
         kind = SourceKind.AFLOW_DECORATED
     elif prototype.published:

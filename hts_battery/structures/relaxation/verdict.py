@@ -47,7 +47,7 @@ def compare_relaxed(
     thresholds: RelaxationThresholds | None = None,
 ) -> RelaxedCell:
     """
-    Judge whether a relaxed structure is still the prototype it started on.
+    Say whether a relaxed structure is still the prototype it started on.
 
     Atoms are matched to the starting ones by their order, or, where a program sorted
     them, by element and distance; the rigid shift of all atoms is removed; the cell

@@ -62,7 +62,7 @@ def test_a_relaxation_ends_without_forces_and_says_its_calculator() -> None:
     assert found.max_force < 0.05
 
 
-def test_one_step_only_breathes() -> None:
+def test_one_step_only_rescales() -> None:
     start = rocksalt()
     maker = ionic_maker(RelaxationSpec(steps=1, fmax=10))
     document = relaxed(maker, start)

@@ -73,7 +73,7 @@ def test_directions_in_which_a_crystal_is_bonded(phase_id: str, expected: int) -
 
 
 @pytest.mark.parametrize("factor", [0.8, 1.0, 1.25])
-def test_a_framework_may_breathe(factor: float) -> None:
+def test_a_framework_may_swell(factor: float) -> None:
     phase = reference_phase("TiO2-rutile")
     assert relaxation_problems(phase, grown(phase, factor)) == ()
 
