@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from hts_battery.errors import HTSBatteryError
 from hts_battery.schemas.reference import ReferenceEnergy
 from hts_battery.thermo.entry_structures import (
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from hts_battery.thermo.vasp_schemes import VaspScheme
 
 _SYMPREC = 0.1
+_DECIMALS = 6  # of digested vectors, in angstrom, and of positions
 _SMALL_CORRECTION_EV = 1e-9
 _ZERO_EV = 1e-6  # per cell; no element has this total energy
 _OXIDE = {"hydroxide": "oxide", "oxide": "hydroxide"}
@@ -417,12 +420,17 @@ def _phase_id(content: _Content) -> str:
 
 
 def _digest(content: _Content) -> str:
-    """Digest what counts of an entry; a stamp of when it was updated does not."""
+    """
+    Digest what counts of an entry; a stamp of when it was updated does not.
+
+    Vectors and positions are rounded and wrapped first: they may have been computed
+    from angles, or from Cartesian positions, and then end in digits of the machine.
+    """
     cell = None
     if (structure := content.structure) is not None:
         cell = [
-            structure.lattice.matrix.tolist(),
-            structure.frac_coords.tolist(),
+            (np.round(structure.lattice.matrix, _DECIMALS) + 0.0).tolist(),
+            (np.round(structure.frac_coords % 1.0, _DECIMALS) % 1.0).tolist(),
             [site.specie.symbol for site in structure],
         ]
     read = [content.energy, content.formula, content.states, cell]

@@ -16,7 +16,7 @@ from pydantic import Field
 from hts_battery.errors import CalculationError
 from hts_battery.flows.engines.engine import Engine
 from hts_battery.flows.engines.published_errors import IONIC_ERROR
-from hts_battery.structures.inputs import CHARGE
+from hts_battery.structures.inputs import CHARGE, wrapped_structure
 from hts_battery.structures.ionic import IonicPotential
 from hts_battery.structures.ionic_species import UNDESCRIBED, VERSION, ions
 
@@ -186,10 +186,9 @@ class IonicRelaxMaker(AseRelaxMaker):
             store_trajectory=self.store_trajectory,
             tags=self.tags,
         )
-        return IonicTaskDocument(
-            **{name: getattr(doc, name) for name in type(doc).model_fields},
-            forcefield_version=VERSION,
-        )
+        found = {name: getattr(doc, name) for name in type(doc).model_fields}
+        found["structure"] = wrapped_structure(found["structure"])
+        return IonicTaskDocument(**found, forcefield_version=VERSION)
 
     def _get_calculator(self) -> IonicCalculator:
         return IonicCalculator()
@@ -215,7 +214,7 @@ def rescaled(structure: Structure) -> Structure:
             structure.site_properties[CHARGE],
         )
     )
-    scale = potential.rescaled(structure.lattice.matrix, structure.cart_coords)
+    scale = potential.equilibrium_scale(structure.lattice.matrix, structure.cart_coords)
     scaled = structure.copy()
     scaled.scale_lattice(structure.volume * scale**3)
     return scaled
