@@ -135,15 +135,6 @@ def frame_assignments(
     amounts. A member that holds an element whose potentials are not known is not
     ordered by them.
 
-    Parameters
-    ----------
-    frame
-        The frame of the member.
-    row
-        Units of each item of its mixture.
-    sublattices
-        Names of all sublattices of the space, in order.
-
     Returns
     -------
     tuple of mappings

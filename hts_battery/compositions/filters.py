@@ -322,13 +322,6 @@ def size_mismatch(amounts: Sequence[float], radii: Sequence[float]) -> float:
     """
     Root mean square deviation of radii from their mean, relative to the mean.
 
-    Parameters
-    ----------
-    amounts
-        Weight of each species.
-    radii
-        Radius of each species, in one unit.
-
     Examples
     --------
     >>> size_mismatch([1, 1], [0.9, 1.1])  # doctest: +ELLIPSIS

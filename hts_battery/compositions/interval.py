@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from hts_battery.compositions.charges import Choice, lowest_charges
+from hts_battery.compositions.mixture import Choice, lowest_charges
 from hts_battery.compositions.walk import Branches
 from hts_battery.errors import StateLimitError
 

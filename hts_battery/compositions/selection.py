@@ -101,16 +101,7 @@ def _named(
 
 
 def selected_count(space: CompositionSpace, selection: Selection) -> int:
-    """
-    Count the selected members without making them, before any filter.
-
-    Parameters
-    ----------
-    space
-        The space.
-    selection
-        What is selected.
-    """
+    """Count the selected members without making them, before any filter."""
     if selection.method == "all":
         return space.count
     if selection.method == "range":

@@ -170,11 +170,6 @@ def count_species(mixture: Mixture) -> dict[int, int]:
     """
     Count the species assignments of every charge of a mixture.
 
-    Parameters
-    ----------
-    mixture
-        The integer problem.
-
     Returns
     -------
     dict[int, int]

@@ -189,13 +189,6 @@ class ChargeSwaps:
     :math:`2 d (\phi_i - \phi_j) + d^2 (M_{ii} + M_{jj} - 2 M_{ij})` with
     :math:`d = q_j - q_i` and the potentials :math:`\phi = M q`, which are updated
     when a swap is carried out.
-
-    Parameters
-    ----------
-    problem
-        The charges and their sites.
-    seed
-        Start of the random stream: first arrangements and how long sites stay.
     """
 
     def __init__(self, problem: ChargeProblem, *, seed: int) -> None:

@@ -182,13 +182,6 @@ def correlation_errors(
     """
     Pair-correlation error per shell of every pair of mixed sublattices.
 
-    Parameters
-    ----------
-    cell
-        The cell.
-    decoration
-        Species of each of its sites.
-
     Returns
     -------
     dict
@@ -252,13 +245,6 @@ def warren_cowley(
     .. math:: \alpha_{ab}^s = 1 - \frac{p_{ab}^s}{x_a x_b}
 
     0 for a random alloy, negative where a and b attract each other.
-
-    Parameters
-    ----------
-    cell
-        The cell.
-    decoration
-        Species of each of its sites.
 
     Returns
     -------

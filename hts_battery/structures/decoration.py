@@ -181,13 +181,6 @@ def canonical_decoration(cell: Cell, decoration: Sequence[str]) -> tuple[str, ..
     Two decorations of one cell describe the same crystal by parent symmetry exactly
     if their canonical decorations are equal.
 
-    Parameters
-    ----------
-    cell
-        The cell.
-    decoration
-        Species of each of its sites.
-
     Examples
     --------
     >>> from hts_battery.structures.cells import build_cell
@@ -292,11 +285,6 @@ def minimum_distance(structure: Structure) -> float:
         if len(distances):
             return float(distances.min())
         radius *= 1.5
-
-
-def composition_of(structure: Structure) -> dict[str, int]:
-    """Count the atoms of each element of a structure."""
-    return dict(Counter(site.specie.symbol for site in structure))
 
 
 def _pymatgen_species(text: str) -> Species:

@@ -214,18 +214,7 @@ def topology(mapped: ParentMap) -> NasiconSites | None:
 def describe(
     ordered: OrderedCell, mapped: ParentMap, sites: NasiconSites | None
 ) -> CellDescriptors:
-    """
-    Describe a cell that is already mapped on its parent.
-
-    Parameters
-    ----------
-    ordered
-        The ordered cell.
-    mapped
-        The cell to describe on its parent.
-    sites
-        Its sites by topology, where it is NASICON.
-    """
+    """Describe a cell that is already mapped on its parent."""
     decoration = mapped.decoration(ordered)
     return CellDescriptors(
         warren_cowley=None if decoration is None else _short_range(mapped, decoration),

@@ -58,11 +58,6 @@ class IonicPotential:
     Lists of pairs and waves are kept from one geometry to the next and made anew when
     atoms or cell have moved far enough.
 
-    Parameters
-    ----------
-    parameters
-        Of every ion.
-
     Examples
     --------
     >>> from hts_battery.structures.ionic_species import ions

@@ -199,13 +199,6 @@ def site_occupancies(
     """
     Count elements and vacancies on every label of a NASICON cell.
 
-    Parameters
-    ----------
-    sites
-        Its sites.
-    structure
-        The same cell.
-
     Returns
     -------
     dict

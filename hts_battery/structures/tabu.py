@@ -43,11 +43,6 @@ class TabuSearch:
     The sites just swapped stay for some steps, unless a swap gives the lowest score
     that the replica has met, so that a replica climbs out of a minimum instead of
     falling back into it (Glover, 10.1287/ijoc.1.3.190).
-
-    Parameters
-    ----------
-    swaps
-        Where the replicas start; carried along.
     """
 
     def __init__(self, swaps: Swaps) -> None:

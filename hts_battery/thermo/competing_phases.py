@@ -7,7 +7,8 @@ from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from hts_battery.schemas.thermo import CompetitorKind, LeftOutReferences
+from hts_battery.schemas.thermo import LeftOutReferences
+from hts_battery.thermo.decomposition import CANDIDATE, ORDERING
 from hts_battery.thermo.hull import Hull
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
     from hts_battery.thermo.atomic_fractions import Formula
     from hts_battery.thermo.decomposition import Decomposition
-_CANDIDATE, _ORDERING = "candidate:", "ordering:"
 
 
 def left_out_references(
@@ -86,7 +86,7 @@ class OtherCandidate:
     @property
     def phase_id(self) -> str:
         """Id in a hull, which no reference has."""
-        return f"{_CANDIDATE}{self.candidate_id}"
+        return f"{CANDIDATE}{self.candidate_id}"
 
     def energy_at(self, temperature: float) -> float:
         """Energy minus T·S, eV/atom."""
@@ -217,22 +217,6 @@ class CompetingPhases:
         )
 
 
-def competitor_kind(phase_id: str) -> CompetitorKind:
-    """
-    Tell what a phase of a hull is by its id.
-
-    Examples
-    --------
-    >>> competitor_kind("candidate:bc6f833a1ab682dccbc6").value
-    'candidate'
-    """
-    if phase_id.startswith(_CANDIDATE):
-        return CompetitorKind.CANDIDATE
-    if phase_id.startswith(_ORDERING):
-        return CompetitorKind.ORDERING
-    return CompetitorKind.REFERENCE
-
-
 def _with_orderings(mixture: Decomposition, query: HullQuery) -> Decomposition:
     """
     Let orderings of the same composition take part.
@@ -250,7 +234,7 @@ def _with_orderings(mixture: Decomposition, query: HullQuery) -> Decomposition:
     if energy >= mixture.energy:
         return mixture
     lower = mixture.energy - energy
-    phase_id = f"{_ORDERING}{name}"
+    phase_id = f"{ORDERING}{name}"
     return replace(
         mixture,
         energy=energy,

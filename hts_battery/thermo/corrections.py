@@ -116,11 +116,6 @@ def require_one_calculator(energies: Iterable[ComparableEnergy]) -> str:
     """
     Refuse two calculators, schemes, or pseudopotentials of one element in one hull.
 
-    Parameters
-    ----------
-    energies
-        Candidates and references of one hull.
-
     Returns
     -------
     str

@@ -109,11 +109,6 @@ class Envelope:
         """
         Which phases are on the envelope of their own chemical system.
 
-        Parameters
-        ----------
-        columns
-            Elements whose systems are asked about; the rest of the answer is False.
-
         Returns
         -------
         ndarray

@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING
 
 from hts_battery.schemas.formula import parse_formula
 from hts_battery.schemas.thermo import GasTerms, GibbsStability
+from hts_battery.thermo.decomposition import decomposition_phases, is_gas
 from hts_battery.thermo.entropy import KB_EV_PER_K
 from hts_battery.thermo.hull import Hull
-from hts_battery.thermo.phases import decomposition_phases, is_gas
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -46,11 +46,6 @@ def reduced_mass(formula: str) -> float:
 
     .. math:: m = \frac{1}{(n - 1) \sum_i a_i}
               \sum_{i<j} (a_i + a_j) \frac{m_i m_j}{m_i + m_j}
-
-    Parameters
-    ----------
-    formula
-        With :math:`n \ge 2` elements in amounts :math:`a_i`.
 
     Returns
     -------

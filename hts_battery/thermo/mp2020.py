@@ -42,11 +42,6 @@ def mp2020_adjustments(energy: VaspEnergy) -> tuple[EnergyAdjustment, ...]:
     """
     Return the corrections of an energy, in eV per cell.
 
-    Parameters
-    ----------
-    energy
-        A calculation with the Materials Project's settings for PBE and PBE+U.
-
     Returns
     -------
     tuple

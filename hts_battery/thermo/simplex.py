@@ -103,16 +103,7 @@ class KnownBases:
         )
 
     def keep(self, words: Integers, bases: Bases) -> None:
-        """
-        Remember verified bases.
-
-        Parameters
-        ----------
-        words
-            Elements of the composition of each basis.
-        bases
-            Their phases are references, not columns of a batch.
-        """
+        """Remember verified bases."""
         if len(self._stacks) > _KEPT_SYSTEMS:
             self._stacks.clear()
         for key, places in by_system(words, np.arange(len(words))).items():
@@ -249,11 +240,6 @@ def solve_batch(problems: Problems) -> Bases:
     shifted composition, which rules out cycling at compositions that lie on a tie
     line. The shift never enters an answer: amounts and potentials are solved for
     the composition asked for, from the original columns.
-
-    Parameters
-    ----------
-    problems
-        The batch; columns of one problem that are not allowed cost infinity.
 
     Returns
     -------

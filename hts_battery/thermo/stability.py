@@ -17,6 +17,11 @@ from hts_battery.schemas.thermo import (
 from hts_battery.schemas.uncertainty import CalculatorError, ErrorTerm
 from hts_battery.thermo.competing_phases import CompetingPhases, HullQuery
 from hts_battery.thermo.corrections import leaves_reactions_uncorrected
+from hts_battery.thermo.decomposition import (
+    ValenceChange,
+    decomposition_phases,
+    valence_change,
+)
 from hts_battery.thermo.estimates import (
     is_open,
     mixing_temperature,
@@ -28,8 +33,6 @@ from hts_battery.thermo.estimates import (
 )
 from hts_battery.thermo.gibbs import GibbsCandidate, GibbsHull
 from hts_battery.thermo.hull_depth import Depth
-from hts_battery.thermo.phases import decomposition_phases
-from hts_battery.thermo.valences import ValenceChange, valence_change
 
 __all__ = [
     "CandidateEnergy",

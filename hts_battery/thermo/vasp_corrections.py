@@ -78,13 +78,6 @@ def correct_vasp_energies(
     """
     Make energies of one scheme comparable and account for every one.
 
-    Parameters
-    ----------
-    energies
-        Calculations with the Materials Project's settings.
-    scheme
-        What they have to be, and what is added to them.
-
     Returns
     -------
     CorrectionAudit

@@ -177,11 +177,6 @@ def oxide_type_of(structure: Structure) -> str:
     """
     Tell an oxide from a peroxide and its kin by the distances between its atoms.
 
-    Parameters
-    ----------
-    structure
-        Relaxed structure.
-
     Returns
     -------
     str
@@ -194,11 +189,6 @@ def oxide_type_of(structure: Structure) -> str:
 def oxide_types_of(structure: Structure) -> set[str]:
     """
     Kinds of oxide that the distances between atoms allow.
-
-    Parameters
-    ----------
-    structure
-        Relaxed structure.
 
     Returns
     -------

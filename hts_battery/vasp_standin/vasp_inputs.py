@@ -90,12 +90,6 @@ def read_inputs(folder: Path) -> Inputs:
     """
     Read the inputs of one run.
 
-    Parameters
-    ----------
-    folder
-        Where INCAR, POSCAR, KPOINTS (or KSPACING in INCAR) and POTCAR (or
-        POTCAR.spec) are.
-
     Raises
     ------
     InputError

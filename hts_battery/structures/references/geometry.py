@@ -98,13 +98,6 @@ def primitive_cell(structure: Structure, symbol: str) -> Structure:
     A fixed transformation and not a search, so that the same library gives the
     same cell, in the same order of sites, on every machine.
 
-    Parameters
-    ----------
-    structure
-        Conventional cell of the space group.
-    symbol
-        Its international symbol; the first letter is the centring.
-
     Examples
     --------
     >>> salt = conventional_cell(

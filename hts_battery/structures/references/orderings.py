@@ -14,14 +14,12 @@ from hts_battery.structures.cells import (
     build_cell,
     compact_supercell,
     hermite_normal_forms,
-)
-from hts_battery.structures.decoration import decorated_structure
-from hts_battery.structures.electrostatic import lowest_electrostatic
-from hts_battery.structures.parents import (
     parent_sites,
     primitive_matrix,
     symmetry_operations,
 )
+from hts_battery.structures.decoration import decorated_structure
+from hts_battery.structures.electrostatic import lowest_electrostatic
 from hts_battery.structures.prototypes import load_prototype
 
 if TYPE_CHECKING:
@@ -160,13 +158,6 @@ def remade(phase: ReferencePhase) -> Ordering:
 def distinct_supercells(parent: str, cells: int) -> tuple[IntMatrix, ...]:
     """
     List the supercells of a size, one of each set that the parent's symmetry joins.
-
-    Parameters
-    ----------
-    parent
-        Name of the parent lattice.
-    cells
-        Number of primitive cells.
 
     Returns
     -------

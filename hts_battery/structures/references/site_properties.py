@@ -30,11 +30,6 @@ def reference_charges(phase: ReferencePhase) -> tuple[float, ...]:
     """
     Give every atom of a phase the formal charge of its site.
 
-    Parameters
-    ----------
-    phase
-        A phase of the library.
-
     Returns
     -------
     tuple[float, ...]
@@ -67,11 +62,6 @@ def reference_moments(phase: ReferencePhase) -> tuple[float, ...] | None:
     species start in the same state. Where a site has a fraction of a charge, the moment
     lies between those of the two charges beside it.
 
-    Parameters
-    ----------
-    phase
-        A phase of the library.
-
     Returns
     -------
     tuple[float, ...] or None
@@ -100,16 +90,7 @@ def reference_moments(phase: ReferencePhase) -> tuple[float, ...] | None:
 
 
 def sites_of_atoms(atoms: Structure, conventional: Structure) -> Sequence[int]:
-    """
-    Find the asymmetric site of each atom of the primitive cell.
-
-    Parameters
-    ----------
-    atoms
-        The primitive cell.
-    conventional
-        The conventional cell, whose atoms name their sites.
-    """
+    """Find the asymmetric site of each atom of the primitive cell."""
     positions = atoms.lattice.get_fractional_coords(conventional.cart_coords)
     numbers = np.array([site.specie.Z for site in conventional])
     found = []

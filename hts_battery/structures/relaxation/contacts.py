@@ -53,11 +53,6 @@ def cations_past_half_way(mapped: ParentMap) -> int | None:
     step :math:`v` from there to the other centre, both in the relaxed lattice, its
     progress is :math:`u \cdot v / v^2`, and above one half it is past half way.
 
-    Parameters
-    ----------
-    mapped
-        The relaxed cell on its parent.
-
     Returns
     -------
     int or None
@@ -312,11 +307,6 @@ def coordination(mapped: ParentMap) -> Coordination:
     nearer than :math:`r_c (V / V_\mathrm{parent})^{1/3}`, with :math:`r_c` half-way
     between the last nearest and the first further one in the parent lattice. An empty
     anion site is missing at the start too, and changes nothing.
-
-    Parameters
-    ----------
-    mapped
-        The relaxed cell on its parent.
     """
     names = np.array(mapped.start.site_properties["sublattice"])
     found: dict[str, dict[str, int]] = {}

@@ -88,13 +88,6 @@ def map_to_parent(ordered: OrderedCell, relaxed: Structure) -> ParentMap:
     them, by element and distance; the rigid shift of all atoms is removed; the cell
     may be strained and rotated.
 
-    Parameters
-    ----------
-    ordered
-        The cell that was relaxed.
-    relaxed
-        The outcome, with the same atoms in the same supercell basis.
-
     Raises
     ------
     OrderingError

@@ -16,17 +16,17 @@ from hts_battery.schemas.reference import (
     ReferenceSource,
     SourceKind,
 )
-from hts_battery.structures.references.library import (
-    reference_phase,
-    reference_structure,
-)
-from hts_battery.structures.references.relaxed import (
+from hts_battery.structures.references.checks import (
     FRAMEWORK_GROWTH,
     OPEN_GROWTH,
     bonds_of,
     dimensions,
     drift_problems,
     relaxation_problems,
+)
+from hts_battery.structures.references.library import (
+    reference_phase,
+    reference_structure,
 )
 
 if TYPE_CHECKING:
