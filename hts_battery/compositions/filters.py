@@ -343,11 +343,6 @@ def octahedral_radius(species: str) -> float | None:
     """
     Octahedral Shannon radius of a species in its spin state, in angstrom.
 
-    Parameters
-    ----------
-    species
-        Text like ``Mn3+``.
-
     Returns
     -------
     float or None

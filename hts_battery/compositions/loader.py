@@ -34,11 +34,6 @@ def why_empty(spec: SpaceSpec | NasiconPairsSpec) -> str:
     """
     Say which constraint leaves a space without members.
 
-    Parameters
-    ----------
-    spec
-        A space whose count is zero.
-
     Returns
     -------
     str

@@ -317,14 +317,7 @@ def _shifted(bits: int, move: _Move) -> int:
 
 def _least_partial_charge(mixture: Mixture) -> int:
     """Bound of the charge of any part of a member, zero or below."""
-    least = 0
-    for index, group in enumerate(mixture.groups):
-        charges = [
-            option.charge
-            for item in mixture.items
-            for share in item.shares
-            if share.group == index
-            for option in share.options
-        ]
-        least += group.units * min(*charges, 0)
-    return least
+    return sum(
+        group.units * min(*mixture.charges(index), 0)
+        for index, group in enumerate(mixture.groups)
+    )

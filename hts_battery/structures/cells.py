@@ -179,11 +179,6 @@ def hermite_normal_forms(determinant: int) -> NDArray[np.int64]:
     Rows are superlattice vectors in units of the primitive ones. Their number is
     :math:`\sum_{acf = n} c f^2`.
 
-    Returns
-    -------
-    ndarray
-        Shape (number of superlattices, 3, 3).
-
     Examples
     --------
     >>> [len(hermite_normal_forms(n)) for n in (1, 2, 3, 4)]
@@ -295,7 +290,11 @@ def _reduced(
             break
     else:  # a very flat superlattice: its Hermite form is a basis too
         chosen = list(form)
-    matrix = np.array(chosen)
+    return right_handed(np.array(chosen), lattice)
+
+
+def right_handed(matrix: NDArray[np.int64], lattice: NDArray[np.float64]) -> IntMatrix:
+    """Write integer vectors as tuples, inverted where they are left-handed."""
     if np.linalg.det(matrix @ lattice) < 0:
         matrix = -matrix
     return tuple(tuple(int(x) for x in row) for row in matrix)

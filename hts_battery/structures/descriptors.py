@@ -55,11 +55,6 @@ def nasicon_geometry(structure: Structure, sites: NasiconSites) -> NasiconGeomet
         The crystal.
     sites
         Its sites, as :func:`nasicon_sites` found them.
-
-    Returns
-    -------
-    NasiconGeometry
-        Areas, heights and volumes.
     """
     lattice = structure.lattice.matrix
     positions = np.array([cavity.position for cavity in sites.cavities])

@@ -68,13 +68,6 @@ def electrostatic_energy(cell: Cell, decoration: Sequence[str]) -> float:
     """
     Ewald energy of a decoration's formal charges, in eV per cell.
 
-    Parameters
-    ----------
-    cell
-        The cell.
-    decoration
-        Species of each of its sites; their charges add up to zero.
-
     Returns
     -------
     float

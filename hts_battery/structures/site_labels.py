@@ -145,11 +145,6 @@ def nasicon_sites(
         What each atom is: alkali, metal, polyanion (centre) or oxygen. By default
         Li, Na, K are alkali; Si, P, S centres; O oxygen; all others metals.
 
-    Returns
-    -------
-    NasiconSites
-        Labels and cavities.
-
     Raises
     ------
     OrderingError

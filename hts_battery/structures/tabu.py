@@ -63,11 +63,6 @@ class TabuSearch:
         """
         Take one step in every replica that has a swap left.
 
-        Parameters
-        ----------
-        tenures
-            For each replica the steps for which the swapped sites stay.
-
         Returns
         -------
         bool

@@ -152,11 +152,6 @@ class Envelope:
             one has no answer.
         excluded
             Number of a row → phases that may not take part in its mixture.
-
-        Returns
-        -------
-        Solutions
-            One per row.
         """
         solutions = Solutions.empty(len(rows), rows.shape[1])
         asked = np.abs(rows.sum(axis=1) - 1.0) < AMOUNT_TOLERANCE

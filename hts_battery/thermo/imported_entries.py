@@ -21,7 +21,7 @@ from hts_battery.thermo.entry_structures import (
 )
 from hts_battery.thermo.mp2020 import OXIDE_TYPES, check_potentials
 from hts_battery.thermo.plain_values import mapping_of, number_of, plain
-from hts_battery.thermo.pseudopotentials import symbol_of
+from hts_battery.thermo.pseudopotentials import element_of, symbol_of
 from hts_battery.thermo.vasp_corrections import VaspEnergy, correct_vasp_energies
 from hts_battery.thermo.vasp_tasks import oxide_type_of, oxide_types_of
 
@@ -400,10 +400,7 @@ def _of_one_pseudopotential(
 def _pseudopotentials(energy: ReferenceEnergy) -> dict[str, tuple[str, str]]:
     """Element → title and digest of its pseudopotential."""
     spec = energy.comparable.pseudopotentials if energy.comparable else {}
-    return {
-        symbol_of(title).partition("_")[0]: (title, digest)
-        for title, digest in spec.items()
-    }
+    return {element_of(title): (title, digest) for title, digest in spec.items()}
 
 
 def _space_group(structure: Structure) -> int | None:

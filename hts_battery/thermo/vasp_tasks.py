@@ -37,12 +37,6 @@ def validate_vasp_task(
         stored. Pseudopotentials are checked where it holds their statistics.
     functional
         Functional of the hull, as pymatgen-io-validation calls it.
-
-    Returns
-    -------
-    TaskValidation
-        Every reason against it, not only the first. A document that cannot be read
-        is not valid, and the reason says what is missing.
     """
     from emmet.core.tasks import TaskDoc  # noqa: PLC0415 - seconds to import
     from emmet.core.vasp.validation import ValidationDoc  # noqa: PLC0415 - likewise

@@ -118,11 +118,6 @@ def evaluate(
         Moment of every atom in Bohr magnetons.
     hubbard
         U of every atom in eV.
-
-    Returns
-    -------
-    Response
-        Energy of the cell, forces and stress, mutually consistent.
     """
     first, second, vectors = _pairs(cell)
     lengths = np.linalg.norm(vectors, axis=1)

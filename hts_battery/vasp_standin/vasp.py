@@ -128,11 +128,6 @@ def main(
         Where the inputs are; the working folder by default.
     environment
         Variables that ask for failures.
-
-    Returns
-    -------
-    int
-        Exit status.
     """
     folder = Path.cwd() if folder is None else folder
     print(f" running    1 mpi-ranks\n vasp.{VASP_VERSION}", flush=True)  # noqa: T201 - as VASP

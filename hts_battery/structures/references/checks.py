@@ -63,11 +63,6 @@ def relaxation_problems(phase: ReferencePhase, relaxed: Structure) -> tuple[str,
     whether no more than half of the cations have another coordination shell. The
     symmetry is not asked for: a distortion that keeps the bonds is the same compound.
 
-    Returns
-    -------
-    tuple[str, ...]
-        One sentence a problem.
-
     Examples
     --------
     >>> from hts_battery.structures.references.library import reference_phase
@@ -248,11 +243,6 @@ _SHORT_OXYGEN = {
 def phase_problems(phase: ReferencePhase) -> tuple[str, ...]:
     """
     Say everything that is wrong with a phase; nothing if it may be used.
-
-    Returns
-    -------
-    tuple[str, ...]
-        One sentence a problem: composition, charge, distances, symmetry.
 
     Examples
     --------

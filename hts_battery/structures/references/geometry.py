@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from math import ceil, floor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +11,7 @@ from pymatgen.symmetry.groups import SpaceGroup
 
 from hts_battery.schemas.species import Species
 from hts_battery.structures.neighbours import nearest_image
-from hts_battery.structures.radii import ionic_radius
+from hts_battery.structures.radii import between_charges, ionic_radius
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,11 +52,6 @@ def conventional_cell(
         Symbol of each site of the asymmetric unit.
     positions
         Fractional coordinates of each.
-
-    Returns
-    -------
-    Structure
-        Every atom of the conventional cell, without oxidation states.
 
     Examples
     --------
@@ -149,9 +143,7 @@ def mean_valence_radius(
     >>> mean_valence_radius("Ti", Fraction(4), 6)
     0.605
     """
-    low, high = floor(oxidation_state), ceil(oxidation_state)
-    below = ionic_radius(str(Species(element, low)), coordination)
-    if low == high:
-        return below
-    above = ionic_radius(str(Species(element, high)), coordination)
-    return below + float(oxidation_state - low) * (above - below)
+    return between_charges(
+        oxidation_state,
+        lambda charge: ionic_radius(str(Species(element, charge)), coordination),
+    )

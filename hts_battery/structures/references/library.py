@@ -401,11 +401,6 @@ def coverage(
     """
     List every chemical system of the elements with its phases, gaps included.
 
-    Returns
-    -------
-    tuple[SystemCoverage, ...]
-        Small systems first, then alphabetical.
-
     Examples
     --------
     >>> [row.chemical_system for row in coverage(["Li", "F"])]

@@ -16,6 +16,7 @@ from hts_battery.structures.cells import (
     hermite_normal_forms,
     parent_sites,
     primitive_matrix,
+    right_handed,
     symmetry_operations,
 )
 from hts_battery.structures.decoration import decorated_structure
@@ -209,9 +210,7 @@ def _hermite(matrix: NDArray[np.int64]) -> NDArray[np.int64]:
 def _reduced(form: NDArray[np.int64], lattice: NDArray[np.float64]) -> IntMatrix:
     short = Lattice(form @ lattice).get_lll_reduced_lattice().matrix
     matrix = np.round(short @ np.linalg.inv(lattice)).astype(np.int64)
-    if np.linalg.det(matrix @ lattice) < 0:
-        matrix = -matrix
-    return tuple(tuple(int(x) for x in row) for row in matrix)
+    return right_handed(matrix, lattice)
 
 
 def asymmetric_row(

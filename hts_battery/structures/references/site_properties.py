@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from math import ceil, floor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +11,7 @@ from pymatgen.core import Element
 from hts_battery.schemas.species import Species
 from hts_battery.schemas.species_table import species_table
 from hts_battery.structures.neighbours import nearest_image
+from hts_battery.structures.radii import between_charges
 from hts_battery.structures.references.geometry import SITE_OF_ATOM
 from hts_battery.structures.references.library import (
     conventional_structure,
@@ -106,9 +106,7 @@ def _moment(element: str, state: Fraction) -> float:
     """Moment of a species, linear between integer charges."""
     if element == "O":
         return _OXYGEN.get(state, 0.0)
-    low, high = floor(state), ceil(state)
-    below, above = (_unpaired(element, charge) for charge in (low, high))
-    return below + float(state - low) * (above - below)
+    return between_charges(state, lambda charge: _unpaired(element, charge))
 
 
 def _unpaired(element: str, charge: int) -> int:
