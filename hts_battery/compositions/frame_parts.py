@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from fractions import Fraction
 from math import ceil, floor, gcd, lcm
 from typing import TYPE_CHECKING, NamedTuple
@@ -197,12 +198,9 @@ class FrameParts:
             amount = -(rest + target * mixture.charge_unit) / slope
             if not 0 <= amount <= left:
                 continue
-            parts = FrameParts.__new__(FrameParts)
-            parts.__dict__.update(
-                self.__dict__,
-                fixed=list(self.fixed),
-                metals_here=dict(self.metals_here),
-            )
+            parts = copy(self)
+            parts.fixed = list(self.fixed)
+            parts.metals_here = dict(self.metals_here)
             try:
                 parts._fix(name, here[balance], amount)  # noqa: SLF001 - same class
                 parts._fix(name, here[other], left - amount)  # noqa: SLF001 - same

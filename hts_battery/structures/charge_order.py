@@ -151,10 +151,10 @@ def lowest_charge_orders(
     replicas = ChargeSwaps(problem, seed=seed)
     tried = replicas.run(swaps)
     replicas.quench()
-    charges, energies = replicas.arrangements, replicas.scores
-    order = np.lexsort((*charges.T[::-1], energies))
+    found, energies = replicas.arrangements, replicas.scores
+    order = np.lexsort((*found.T[::-1], energies))
     return ChargeOrders(
-        charges[order].astype(np.int8), energies[order], exact=False, tried=tried
+        found[order].astype(np.int8), energies[order], exact=False, tried=tried
     )
 
 
