@@ -32,8 +32,8 @@ from hts_battery.schemas.formula import parse_formula
 from hts_battery.thermo import (
     CandidateEnergy,
     Hull,
+    HullContext,
     HullDepth,
-    Surroundings,
     candidate_entropy,
     left_out_references,
     ordering_estimates,
@@ -164,7 +164,7 @@ def judged(table: pd.DataFrame, hull: Hull) -> pd.DataFrame:
         hull,
         calculator=ENGINE,
         temperatures=[0.0, TEMPERATURE],
-        surroundings=Surroundings(
+        context=HullContext(
             engine_error=engine(ENGINE).error,
             depth=HullDepth(hull.formulas),
         ),

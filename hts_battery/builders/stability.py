@@ -16,15 +16,15 @@ from hts_battery.schemas.entry import SMALL_CELL
 from hts_battery.schemas.formula import display_formula
 from hts_battery.schemas.species import VACANCY
 from hts_battery.schemas.thermo import LeftOutReferences
-from hts_battery.thermo.competition import OtherCandidate, left_out_references
+from hts_battery.thermo.competing_phases import OtherCandidate, left_out_references
 from hts_battery.thermo.corrections import require_one_calculator
 from hts_battery.thermo.entropy import candidate_entropy
 from hts_battery.thermo.hull_depth import HullDepth
 from hts_battery.thermo.mixing import other_entropies
 from hts_battery.thermo.stability import (
     CandidateEnergy,
+    HullContext,
     ReferenceFacts,
-    Surroundings,
     ordering_estimates,
     ordering_kind,
     stabilities,
@@ -197,7 +197,7 @@ def candidate_stabilities(  # noqa: PLR0913 - whatever decides an answer, by nam
             known.hull,
             calculator=known.calculator,
             temperatures=temperatures,
-            surroundings=Surroundings(
+            context=HullContext(
                 options=stability,
                 others=None if others is None else others.get(scheme, ()),
                 facts=known.facts,

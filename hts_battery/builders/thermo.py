@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
     from hts_battery.builders.screening_builder import OptionNames
     from hts_battery.schemas.rows import CandidateRow, ThermoRow, UsedEntryRow
-    from hts_battery.thermo.competition import OtherCandidate
+    from hts_battery.thermo.competing_phases import OtherCandidate
 
 _OLD_FIELDS = ("candidate_id", "temperature", "state", "input_digest", "hull_version")
 

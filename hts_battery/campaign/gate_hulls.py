@@ -10,7 +10,7 @@ from hts_battery.flows.recipes.gate import hull_snapshot
 from hts_battery.schemas.reference import ReferenceEnergy, family_of
 from hts_battery.schemas.thermo import LeftOutReferences
 from hts_battery.structures.references.library import load_reference_phases
-from hts_battery.thermo.competition import left_out_references
+from hts_battery.thermo.competing_phases import left_out_references
 from hts_battery.thermo.hull import Hull
 
 if TYPE_CHECKING:

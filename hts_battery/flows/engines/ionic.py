@@ -16,7 +16,7 @@ from pydantic import Field
 from hts_battery.errors import CalculationError
 from hts_battery.flows.engines.engine import Engine
 from hts_battery.flows.engines.published_errors import IONIC_ERROR
-from hts_battery.structures.inputs import CHARGE
+from hts_battery.structures.inputs import CHARGE, wrapped_structure
 from hts_battery.structures.ionic import IonicPotential
 from hts_battery.structures.ionic_species import UNDESCRIBED, VERSION, ions
 
@@ -118,8 +118,8 @@ class IonicRelaxMaker(AseRelaxMaker):
     """
     Relax a structure with the ionic potential.
 
-    Formal charges are the site property ``charge``. Where the cell may move it first
-    breathes: all lengths are scaled until the pressure is zero, which costs one
+    Formal charges are the site property ``charge``. Where the cell may move it is first
+    rescaled: all lengths are scaled until the pressure is zero, which costs one
     evaluation; where ``steps`` is 1 that is all.
 
     Parameters
@@ -160,7 +160,7 @@ class IonicRelaxMaker(AseRelaxMaker):
             )
         doc = AseTaskDoc.to_mol_or_struct_metadata_doc(
             IonicCalculator.name,
-            self.run_ase(breathed(mol_or_struct) if self.relax_cell else mol_or_struct),
+            self.run_ase(rescaled(mol_or_struct) if self.relax_cell else mol_or_struct),
             self.steps,
             relax_kwargs=self.relax_kwargs,
             optimizer_kwargs=self.optimizer_kwargs,
@@ -172,16 +172,15 @@ class IonicRelaxMaker(AseRelaxMaker):
             store_trajectory=self.store_trajectory,
             tags=self.tags,
         )
-        return IonicTaskDocument(
-            **{name: getattr(doc, name) for name in type(doc).model_fields},
-            forcefield_version=VERSION,
-        )
+        found = {name: getattr(doc, name) for name in type(doc).model_fields}
+        found["structure"] = wrapped_structure(found["structure"])
+        return IonicTaskDocument(**found, forcefield_version=VERSION)
 
     def _get_calculator(self) -> IonicCalculator:
         return IonicCalculator()
 
 
-def breathed(structure: Structure) -> Structure:
+def rescaled(structure: Structure) -> Structure:
     """
     Scale all lengths of a structure until it has no pressure.
 
@@ -194,7 +193,7 @@ def breathed(structure: Structure) -> Structure:
             structure.site_properties[CHARGE],
         )
     )
-    scale = potential.breathed(structure.lattice.matrix, structure.cart_coords)
+    scale = potential.equilibrium_scale(structure.lattice.matrix, structure.cart_coords)
     scaled = structure.copy()
     scaled.scale_lattice(structure.volume * scale**3)
     return scaled

@@ -9,7 +9,7 @@ from hts_battery.errors import MixedCalculatorError, SubmissionError
 from hts_battery.schemas.formula import canonical_formula
 from hts_battery.schemas.gate import GateAnswer, GateVerdict, HullSnapshot
 from hts_battery.schemas.thermo import LeftOutReferences
-from hts_battery.thermo.competition import left_out_references
+from hts_battery.thermo.competing_phases import left_out_references
 from hts_battery.thermo.corrections import comparable_energy
 from hts_battery.thermo.entropy import candidate_entropy
 from hts_battery.thermo.hull import Hull

@@ -27,11 +27,11 @@ from hts_battery.schemas.reference import (
     mean_oxidation_states,
 )
 from hts_battery.structures.inputs import CHARGE, MOMENT
-from hts_battery.structures.references.library import reference_structure
-from hts_battery.structures.references.relaxed import (
+from hts_battery.structures.references.checks import (
     drift_problems,
     relaxation_problems,
 )
+from hts_battery.structures.references.library import reference_structure
 from hts_battery.structures.references.site_properties import (
     reference_charges,
     reference_moments,

@@ -7,7 +7,8 @@ from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from hts_battery.schemas.thermo import CompetitorKind, LeftOutReferences
+from hts_battery.schemas.thermo import LeftOutReferences
+from hts_battery.thermo.decomposition import CANDIDATE, ORDERING
 from hts_battery.thermo.hull import Hull
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
     from hts_battery.thermo.atomic_fractions import Formula
     from hts_battery.thermo.decomposition import Decomposition
-_CANDIDATE, _ORDERING = "candidate:", "ordering:"
 
 
 def left_out_references(
@@ -86,7 +86,7 @@ class OtherCandidate:
     @property
     def phase_id(self) -> str:
         """Id in a hull, which no reference has."""
-        return f"{_CANDIDATE}{self.candidate_id}"
+        return f"{CANDIDATE}{self.candidate_id}"
 
     def energy_at(self, temperature: float) -> float:
         """Energy minus T·S, eV/atom."""
@@ -94,7 +94,7 @@ class OtherCandidate:
 
 
 @dataclass(frozen=True)
-class Contestant:
+class HullQuery:
     """What is compared: a composition, and what it is not compared with."""
 
     candidate_id: str
@@ -107,7 +107,7 @@ class Contestant:
     """Id of each ordering that takes part → energy, eV/atom."""
 
 
-class Competition:
+class CompetingPhases:
     """
     References and, where asked, other candidates with their own entropy.
 
@@ -168,42 +168,42 @@ class Competition:
             )
         return self._hulls[temperature]
 
-    def excluded(self, contestant: Contestant) -> tuple[str, ...]:
+    def excluded(self, query: HullQuery) -> tuple[str, ...]:
         """Ids of the phases that a candidate is not compared with."""
-        itself = self._by_id.get(contestant.candidate_id)
+        itself = self._by_id.get(query.candidate_id)
         if itself is None:
-            return contestant.exclude
-        return (*contestant.exclude, itself.phase_id)
+            return query.exclude
+        return (*query.exclude, itself.phase_id)
 
     def mixtures(
-        self, contestants: Sequence[Contestant], temperature: float
+        self, queries: Sequence[HullQuery], temperature: float
     ) -> list[Decomposition | None]:
         """
         Lowest mixture that each candidate competes with; None where there is none.
 
         Parameters
         ----------
-        contestants
+        queries
             The candidates.
         temperature
             In K.
         """
         found = self.at(temperature).decompositions(
-            [contestant.formula for contestant in contestants],
-            exclude=[self.excluded(contestant) for contestant in contestants],
+            [query.formula for query in queries],
+            exclude=[self.excluded(query) for query in queries],
         )
         return [
-            None if mixture is None else _with_orderings(mixture, contestant)
-            for mixture, contestant in zip(found, contestants, strict=True)
+            None if mixture is None else _with_orderings(mixture, query)
+            for mixture, query in zip(found, queries, strict=True)
         ]
 
-    def n_others(self, contestant: Contestant) -> int | None:
+    def n_others(self, query: HullQuery) -> int | None:
         """Count the other candidates inside a candidate's elements."""
         if not self.others:
             return None if self.others is None else 0
-        itself = self._by_id.get(contestant.candidate_id)
+        itself = self._by_id.get(query.candidate_id)
         return self._others_alone.n_references(
-            contestant.formula, exclude=() if itself is None else (itself.phase_id,)
+            query.formula, exclude=() if itself is None else (itself.phase_id,)
         )
 
     @cached_property
@@ -217,46 +217,30 @@ class Competition:
         )
 
 
-def competitor_kind(phase_id: str) -> CompetitorKind:
-    """
-    Tell what a phase of a hull is by its id.
-
-    Examples
-    --------
-    >>> competitor_kind("candidate:bc6f833a1ab682dccbc6").value
-    'candidate'
-    """
-    if phase_id.startswith(_CANDIDATE):
-        return CompetitorKind.CANDIDATE
-    if phase_id.startswith(_ORDERING):
-        return CompetitorKind.ORDERING
-    return CompetitorKind.REFERENCE
-
-
-def _with_orderings(mixture: Decomposition, contestant: Contestant) -> Decomposition:
+def _with_orderings(mixture: Decomposition, query: HullQuery) -> Decomposition:
     """
     Let orderings of the same composition take part.
 
     A phase of the very composition is the whole mixture or nothing. The potentials,
     per atom, fall with it: all phases stay above their plane.
     """
-    if not contestant.own_orderings:
+    if not query.own_orderings:
         return mixture
     name = min(
-        contestant.own_orderings,
-        key=lambda ordering: (contestant.own_orderings or {})[ordering],
+        query.own_orderings,
+        key=lambda ordering: (query.own_orderings or {})[ordering],
     )
-    energy = contestant.own_orderings[name]
+    energy = query.own_orderings[name]
     if energy >= mixture.energy:
         return mixture
     lower = mixture.energy - energy
-    phase_id = f"{_ORDERING}{name}"
+    phase_id = f"{ORDERING}{name}"
     return replace(
         mixture,
         energy=energy,
-        amounts={contestant.formula: 1.0},
+        amounts={query.formula: 1.0},
         phases={phase_id: 1.0},
-        formulas={phase_id: contestant.formula},
+        formulas={phase_id: query.formula},
         chemical_potentials={
             element: potential - lower
             for element, potential in mixture.chemical_potentials.items()
