@@ -87,9 +87,9 @@ def _show(found: CampaignStatus) -> None:
 def _list(spec: Path, stores: Stores) -> None:
     """Print every candidate that has a reason."""
     from hts_battery.campaign.spec_file import read_campaign
-    from hts_battery.campaign.states import standings
+    from hts_battery.campaign.status import candidate_statuses
 
-    found = standings(
+    found = candidate_statuses(
         read_campaign(spec),
         stores,
         execution_folder=get_settings().execution_folder,

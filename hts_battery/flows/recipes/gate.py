@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 from hts_battery.errors import MixedCalculatorError, SubmissionError
 from hts_battery.schemas.formula import canonical_formula
@@ -12,19 +12,29 @@ from hts_battery.schemas.thermo import LeftOutReferences
 from hts_battery.thermo.competition import left_out_references
 from hts_battery.thermo.corrections import comparable_energy
 from hts_battery.thermo.entropy import candidate_entropy
+from hts_battery.thermo.gate import energy_at_gate, passes_gate
 from hts_battery.thermo.hull import Hull
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+
+    from pymatgen.core import Structure
 
     from hts_battery.schemas.campaign import GateSpec
     from hts_battery.schemas.candidate import CandidateDoc
     from hts_battery.schemas.entropy import EntropyOptions
     from hts_battery.schemas.structure import OrderedCell
 
-Outcome = dict[str, Any]
-"""What the gate and the next steps need of a pre-relaxation: ``structure``,
-``energy_per_atom`` (eV/atom), ``converged`` and ``version`` of the calculator."""
+
+class Prerelaxation(TypedDict):
+    """What the gate and the next steps need of a pre-relaxation."""
+
+    structure: Structure
+    energy_per_atom: float
+    """In eV/atom."""
+    converged: bool
+    version: str
+    """Of the calculator."""
 
 
 class Threshold(NamedTuple):
@@ -101,7 +111,7 @@ def hull_snapshot(
     )
 
 
-def prerelaxed(output: Any) -> Outcome | None:  # noqa: ANN401 - document or dictionary
+def prerelaxed(output: Any) -> Prerelaxation | None:  # noqa: ANN401 - document or dictionary
     """
     Read what is needed of a pre-relaxation.
 
@@ -111,26 +121,25 @@ def prerelaxed(output: Any) -> Outcome | None:  # noqa: ANN401 - document or dic
         Output of its job, a task document or a dictionary of the same shape, or what
         this function returned before; none where the job failed.
     """
+
+    def part(document: Any, name: str) -> Any:  # noqa: ANN401 - likewise
+        is_dict = isinstance(document, Mapping)
+        return document[name] if is_dict else getattr(document, name)
+
     if output is None or "version" in output:
-        return None if output is None else dict(output)
+        return output
     return {
-        "structure": _part(output, "structure"),
-        "energy_per_atom": _part(_part(output, "output"), "energy_per_atom"),
-        "converged": bool(_part(output, "is_force_converged")),
-        "version": _part(output, "forcefield_version"),
+        "structure": part(output, "structure"),
+        "energy_per_atom": part(part(output, "output"), "energy_per_atom"),
+        "converged": bool(part(output, "is_force_converged")),
+        "version": part(output, "forcefield_version"),
     }
-
-
-def _part(document: Any, name: str) -> Any:  # noqa: ANN401 - likewise
-    if isinstance(document, Mapping):
-        return document[name]
-    return getattr(document, name)
 
 
 def gate_verdict(
     candidate: CandidateDoc,
     cells: Sequence[OrderedCell],
-    outcomes: Mapping[str, Outcome],
+    outcomes: Mapping[str, Prerelaxation],
     *,
     engine: str,
     threshold: Threshold | None,
@@ -145,7 +154,7 @@ def gate_verdict(
     candidate
         The candidate.
     cells
-        Its ordered cells; those that deviate are judged at their own composition.
+        Its ordered cells; those that deviate are compared at their own composition.
     outcomes
         Ordering id → pre-relaxation; an ordering without one is left out.
     engine
@@ -194,15 +203,16 @@ def gate_verdict(
             f"{candidate.formula} was pre-relaxed with {calculator}, but the competing "
             f"phases that came with it are of {threshold.hull.calculator}"
         )
-    return _judged(verdict, candidate, known, threshold)
+    return _compared(verdict, candidate, known, threshold)
 
 
-def _judged(
+def _compared(
     verdict: GateVerdict,
     candidate: CandidateDoc,
     cells: Sequence[OrderedCell],
     threshold: Threshold,
 ) -> GateVerdict:
+    """Add to a verdict what the ordering with the lowest E_hull(T) says."""
     spec, snapshot, options, released = threshold
     hull = Hull(
         snapshot.formulas, snapshot.energies_per_atom, ids=list(snapshot.phase_ids)
@@ -226,14 +236,11 @@ def _judged(
         candidate_entropy(described, options, assignment=cell.assignment).entropy
         for cell in cells
     ]
-    at_temperature = [
-        energy - spec.temperature * entropy
-        for energy, entropy in zip(above, entropies, strict=True)
-    ]
-    lowest = min(range(len(cells)), key=at_temperature.__getitem__)
-    if at_temperature[lowest] <= spec.energy_above_hull:
-        answer = GateAnswer.PASSED
-    else:
+    energy, lowest = min(
+        (energy_at_gate(above[n], entropies[n], spec), n) for n in range(len(cells))
+    )
+    answer = GateAnswer.PASSED
+    if not passes_gate(above[lowest], entropies[lowest], spec):
         answer = GateAnswer.RELEASED if released else GateAnswer.GATED
     return verdict.model_copy(
         update={
@@ -242,7 +249,7 @@ def _judged(
             "energy_above_hull_0k": above[lowest],
             "entropy": entropies[lowest],
             "temperature": spec.temperature,
-            "energy_above_hull": at_temperature[lowest],
+            "energy_above_hull": energy,
             "threshold": spec.energy_above_hull,
             "hull_digest": snapshot.digest,
             "n_references": len(snapshot.phase_ids),
