@@ -35,16 +35,7 @@ class BuiltStates:
 
 
 def read_built_states(stores: Stores, campaign: str) -> BuiltStates:
-    """
-    Read what the builders wrote, every document of it.
-
-    Parameters
-    ----------
-    stores
-        Open stores.
-    campaign
-        Name of the campaign.
-    """
+    """Read what the builders wrote of a campaign, every document of it."""
     scope = {"campaign": campaign}
     doc = stores.campaigns.query_one({"name": campaign}, properties=["spec"])
     spec = None if doc is None else CampaignSpec.model_validate(doc["spec"])
@@ -125,30 +116,12 @@ def note_built_states(
 
 
 def forget_built_states(stores: Stores, *, besides: Sequence[str]) -> None:
-    """
-    Forget what was noted of other campaigns, because entries of theirs have changed.
-
-    Parameters
-    ----------
-    stores
-        Open stores.
-    besides
-        Campaigns whose notes are kept.
-    """
+    """Forget what was noted of other campaigns: entries of theirs have changed."""
     stores.built_states.remove_docs({"campaign": {"$nin": list(besides)}})
 
 
 def noted_built_states(stores: Stores, campaign: str) -> BuiltStates | None:
-    """
-    Read what the last run of the builders noted; None where it may not hold any more.
-
-    Parameters
-    ----------
-    stores
-        Open stores.
-    campaign
-        Name of the campaign.
-    """
+    """Read what the last run of the builders noted; none where it may be outdated."""
     docs = list(stores.built_states.query({"campaign": campaign}))
     marks = [doc for doc in docs if doc["block"] == 0]
     if not marks or len(docs) != marks[0]["blocks"]:

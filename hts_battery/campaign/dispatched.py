@@ -84,15 +84,8 @@ class Dispatched:
         """
         Read the backlog of a campaign and what the launchpad holds of it.
 
-        Parameters
-        ----------
-        stores
-            Open stores.
-        campaign
-            Name of the campaign.
-        everywhere
-            Whether the backlogs of other campaigns are read, too: a calculation that
-            several campaigns want stands in one of them.
+        A calculation that several campaigns want stands in the backlog of one of them:
+        ``everywhere`` reads all.
         """
         scope = {} if everywhere else {"campaign": campaign}
         submissions = {doc["campaign"]: doc for doc in stores.submissions.query(scope)}

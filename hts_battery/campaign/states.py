@@ -47,15 +47,8 @@ def candidate_state(records: CandidateRecords) -> StateAndReason:
     The one function that does so. What is under way outweighs what was, because it
     will change it; what the builders said outweighs what they said it of.
 
-    Parameters
-    ----------
-    records
-        What is known of the candidate.
-
     Examples
     --------
-    >>> candidate_state(CandidateRecords("id", "key", runs_here=True))
-    (<CandidateState.RUNNING: 'running'>, None)
     >>> from hts_battery.flows.recipes.calculated import Calculated
     >>> failure = {"error_class": "OSError", "error_message": "no licence"}
     >>> known = Calculated(failures=(failure,))

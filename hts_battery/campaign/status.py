@@ -62,15 +62,6 @@ def candidate_statuses(
     Derive the state of every candidate of a campaign from every output there is.
 
     :func:`campaign_status` answers sooner for a campaign that was submitted.
-
-    Parameters
-    ----------
-    campaign
-        The campaign.
-    stores
-        Open stores.
-    execution_folder
-        Folder of the execution record.
     """
     spec = campaign.spec
     members = set(stores.members.distinct("candidate_id", {"campaign": spec.name}))
@@ -79,12 +70,11 @@ def candidate_statuses(
     # Before the outputs: what ends in between is then seen to have ended.
     running = running_keys(execution_folder)
     dispatched = Dispatched.read(stores, spec.name, everywhere=True)
-    calculated = read_calculated(stores)
+    calculated, nothing = read_calculated(stores), Calculated()
     found = []
     for _, candidate in campaign.members():
         name, key = candidate.candidate_id, campaign.key(candidate)
-        known = calculated.get(key, Calculated())
-        known = known.asked_for(spec.structure.n_orderings)
+        known = calculated.get(key, nothing).asked_for(spec.structure.n_orderings)
         state, reason = candidate_state(
             CandidateRecords(
                 name,
@@ -111,45 +101,29 @@ def campaign_status(
     now: datetime | None = None,
 ) -> CampaignStatus:
     """
-    Say where a campaign stands.
+    Say where the campaign of a file stands.
 
-    Parameters
-    ----------
-    path
-        The campaign file.
-    stores
-        Open stores.
-    execution_folder
-        Folder of the execution record.
-    exact
-        Whether every output is read though the campaign was submitted.
-    now
-        The time of the answer.
-
-    Raises
-    ------
-    SpecError
-        If the file is wrong.
+    Where it was submitted its backlog is read and not its outputs, unless an exact
+    answer is asked for. The folder is that of the execution record.
     """
+    now = now or datetime.now(UTC)
     with translated_outages(stores.database.uri, "looking where a campaign stands"):
         known = registered(path, stores)
         campaign = load_campaign(path) if known is None else None
         spec = read_spec(path) if known is None else known.spec
         dispatched = Dispatched.read(stores, spec.name)
-        quick = known is not None and dispatched.submission is not None and not exact
         states: Iterable[StateAndReason]
-        if quick and known is not None:
-            states = _registered_states(known, dispatched, stores, execution_folder)
-        else:
+        if exact or known is None or dispatched.submission is None:
+            exact = True
             found = candidate_statuses(
                 campaign or read_campaign(path),
                 stores,
                 execution_folder=execution_folder,
             )
             states = ((one.state, one.reason) for one in found)
-        return _counted(
-            states, dispatched, last_build(stores), exact=not quick, now=now
-        )
+        else:
+            states = _registered_states(known, dispatched, stores, execution_folder)
+        return _counted(states, dispatched, last_build(stores), exact=exact, now=now)
 
 
 def stored_statuses(
@@ -160,17 +134,9 @@ def stored_statuses(
 
     The states are those of :func:`campaign_status`, except that candidates which a
     changed file would add are not known here. Nothing is written.
-
-    Parameters
-    ----------
-    stores
-        Open stores.
-    execution_folder
-        Folder of the execution record: what runs on this machine.
-    now
-        The time of the answer.
     """
     found = []
+    now = now or datetime.now(UTC)
     with translated_outages(stores.database.uri, "looking where campaigns stand"):
         build = last_build(stores)
         for doc in stores.campaigns.query({}, sort={"name": 1}):
@@ -192,10 +158,9 @@ def _counted(
     build: BuildStatus | None,
     *,
     exact: bool,
-    now: datetime | None,
+    now: datetime,
 ) -> CampaignStatus:
     """Put together what is known of a campaign."""
-    now = now or datetime.now(UTC)
     pairs = Counter(states)
     counts: Counter[str] = Counter()
     for (state, _), n in pairs.items():
@@ -278,16 +243,7 @@ def _says_all(record: DispatchRecord | None, known: Registered) -> bool:
 
 
 def dispatch_status(dispatched: Dispatched, *, now: datetime) -> DispatchStatus | None:
-    """
-    Add up what was sent of a campaign and what it cost.
-
-    Parameters
-    ----------
-    dispatched
-        Its backlog and what the launchpad holds of it.
-    now
-        The time of the answer.
-    """
+    """Add up what was sent of a campaign and what it cost; none where nothing was."""
     submission = dispatched.submission
     if submission is None:
         return None
@@ -332,20 +288,12 @@ def candidates_per_hour(
     times: Sequence[datetime], *, since: datetime, now: datetime
 ) -> float | None:
     """
-    Rate at which candidates end, over the last hour.
+    Return the rate at which candidates ended in the last hour.
 
-    Parameters
-    ----------
-    times
-        When each of them ended.
-    since
-        When the campaign was submitted: a rate counts from then if that is later.
-    now
-        The time of the answer.
+    Where the campaign was submitted ``since`` then, the rate counts from there.
 
     Examples
     --------
-    >>> from datetime import UTC, datetime, timedelta
     >>> now = datetime(2026, 1, 1, tzinfo=UTC)
     >>> minutes = [now - timedelta(minutes=n) for n in (1, 2, 3, 200)]
     >>> candidates_per_hour(minutes, since=now - timedelta(minutes=30), now=now)
@@ -362,11 +310,10 @@ def last_build(stores: Stores) -> BuildStatus | None:
     doc = next(iter(stores.builds.query({}, sort={"run_id": -1}, limit=1)), None)
     if doc is None:
         return None
-    ended = doc["finished_at"]
-    if isinstance(ended, str):
-        ended = datetime.fromisoformat(ended)
-    if ended is not None and ended.tzinfo is None:
-        ended = ended.replace(tzinfo=UTC)
+    ended = doc["finished_at"]  # a BSON date: UTC, without saying so
     return BuildStatus(
-        run_id=doc["run_id"], state=doc["state"], finished=ended, error=doc["error"]
+        run_id=doc["run_id"],
+        state=doc["state"],
+        finished=ended and ended.replace(tzinfo=UTC),
+        error=doc["error"],
     )

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from hts_battery.connections.database.database import Database
-    from hts_battery.dashboard.campaign_states import Look
+    from hts_battery.dashboard.campaign_states import ReadStatuses
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +66,9 @@ class ServerOptions:
 
 
 def create_server(
-    database: Database, options: ServerOptions, look: Look | None = None
+    database: Database,
+    options: ServerOptions,
+    read_statuses: ReadStatuses | None = None,
 ) -> ASGIApp:
     """
     Make the whole server on an open database.
@@ -77,8 +79,8 @@ def create_server(
         Where to read; its user needs no right to write.
     options
         How the server is reached.
-    look
-        Says where every campaign stands; the pages themselves cannot read what that
+    read_statuses
+        Reads where every campaign stands; the pages themselves cannot read what that
         is made from.
 
     Returns
@@ -105,7 +107,7 @@ def create_server(
         """Lead to the description: the library's own page loads from elsewhere."""
         return RedirectResponse(f"{options.base_url}/optimade/v1/info")
 
-    states = CampaignStates(look)
+    states = CampaignStates(read_statuses)
     root.mount("/api/v1", api_app(reader, cache, states))
     root.mount("/optimade", optimade)
     pages = dashboard_app(reader, cache, states)

@@ -73,14 +73,7 @@ class Calculated:
     """What went wrong: step, ordering_id, error_class, error_message."""
 
     def asked_for(self, wanted: Mapping[Any, int]) -> Calculated:
-        """
-        Leave the orderings that a campaign asks for.
-
-        Parameters
-        ----------
-        wanted
-            Method → number of orderings.
-        """
+        """Leave the orderings that a campaign asks for: ``wanted`` by method."""
         runs = sorted(self.ordered, key=lambda one: one.at)
         series = joined(one.series for one in runs)
         known = {name for names in series.values() for name in names}
@@ -128,14 +121,7 @@ class Calculated:
         )
 
     def ending(self, gate: GateSpec | None) -> EndingKind | None:
-        """
-        Say what came of the calculation; none where nothing has yet.
-
-        Parameters
-        ----------
-        gate
-            The gate that it must pass; none where there is none or it was released.
-        """
+        """Say what came of it; without a gate, or released, nothing is gated."""
         if self.finished:
             return EndingKind.COMPUTED
         if self.failures:
@@ -210,14 +196,7 @@ def read_outputs(
     """
     Read what a store of outputs says of the calculation with one content key.
 
-    Parameters
-    ----------
-    tasks
-        Any store of outputs, that of a node without a database too.
-    key
-        The content key.
-    failures
-        What is known to have failed.
+    Any store of outputs will do, that of a node without a database too.
     """
     # The key alone: a second condition would send the embedded server to its index.
     docs = tasks.query({"metadata.content_key": key}, properties=list(_FIELDS))
@@ -242,13 +221,8 @@ def _take(task: Mapping[str, Any], known: Calculated) -> None:
     metadata, output = task["metadata"], task.get("output") or {}
     step = metadata["step"]
     if step == "order":
-        known.ordered.append(
-            _Ordered(
-                str(task["completed_at"]),
-                metadata.get("asked") or {},
-                series_of(task["output"]),
-            )
-        )
+        at, asked = str(task["completed_at"]), metadata.get("asked") or {}
+        known.ordered.append(_Ordered(at, asked, series_of(task["output"])))
     elif step == "prerelax":
         known.prerelaxed[metadata["ordering_id"]] = task["uuid"]
     elif step == "gate":

@@ -27,11 +27,10 @@ if TYPE_CHECKING:
 
 
 class Prerelaxation(TypedDict):
-    """What the gate and the next steps need of a pre-relaxation."""
+    """What the gate and the next steps need of a pre-relaxation; energy in eV/atom."""
 
     structure: Structure
     energy_per_atom: float
-    """In eV/atom."""
     converged: bool
     version: str
     """Of the calculator."""
@@ -92,13 +91,8 @@ def hull_snapshot(
     others = hull.without(exclude)
     others.decomposition("".join(f"{element}1" for element in sorted(elements)))
     wanted = {*hull.stable_references(elements), *others.stable_references(elements)}
-    rows = [
-        (name, formula, energy)
-        for name, formula, energy in zip(
-            hull.ids, hull.formulas, hull.energies_per_atom.tolist(), strict=True
-        )
-        if name in wanted
-    ]
+    phases = zip(hull.ids, hull.formulas, hull.energies_per_atom.tolist(), strict=True)
+    rows = [phase for phase in phases if phase[0] in wanted]
     names, formulas, energies = zip(*rows, strict=True)
     return HullSnapshot(
         calculator=calculator,
@@ -169,31 +163,26 @@ def gate_verdict(
     MixedCalculatorError
         If the hull is of another calculator than the energies.
     """
-    known = [cell for cell in cells if cell.ordering_id in outcomes]
+    known = {cell.ordering_id: cell for cell in cells if cell.ordering_id in outcomes}
     if not known:
         raise SubmissionError(
             f"no ordering of {candidate.formula} was pre-relaxed with {engine}"
         )
-    versions = {str(outcomes[cell.ordering_id]["version"]) for cell in known}
+    versions = {str(outcomes[name]["version"]) for name in known}
     calculator = " ".join((engine, *sorted(versions)))
-    energies = {
-        cell.ordering_id: comparable_energy(
-            entry_id=cell.ordering_id,
-            formula=_cell_formula(cell),
-            energy=outcomes[cell.ordering_id]["energy_per_atom"] * cell.n_atoms,
-            calculator=calculator,
-        ).energy_per_atom
-        for cell in known
-    }
     verdict = GateVerdict(
         candidate_id=candidate.candidate_id,
         verdict=GateAnswer.PASSED,
-        energies_per_atom=energies,
-        unconverged=tuple(
-            cell.ordering_id
-            for cell in known
-            if not outcomes[cell.ordering_id]["converged"]
-        ),
+        energies_per_atom={
+            name: comparable_energy(
+                entry_id=name,
+                formula=_cell_formula(cell),
+                energy=outcomes[name]["energy_per_atom"] * cell.n_atoms,
+                calculator=calculator,
+            ).energy_per_atom
+            for name, cell in known.items()
+        },
+        unconverged=tuple(name for name in known if not outcomes[name]["converged"]),
         calculator=calculator,
     )
     if threshold is None:
@@ -203,7 +192,7 @@ def gate_verdict(
             f"{candidate.formula} was pre-relaxed with {calculator}, but the competing "
             f"phases that came with it are of {threshold.hull.calculator}"
         )
-    return _compared(verdict, candidate, known, threshold)
+    return _compared(verdict, candidate, list(known.values()), threshold)
 
 
 def _compared(
@@ -217,17 +206,13 @@ def _compared(
     hull = Hull(
         snapshot.formulas, snapshot.energies_per_atom, ids=list(snapshot.phase_ids)
     )
+    rule, family = snapshot.left_out_references, snapshot.family
     formulas = [canonical_formula(cell.amounts) for cell in cells]
     above = hull.energies_above_hull(
         formulas,
         [verdict.energies_per_atom[cell.ordering_id] for cell in cells],
         exclude=[
-            left_out_references(
-                hull,
-                formula,
-                rule=snapshot.left_out_references,
-                family=snapshot.family,
-            )
+            left_out_references(hull, formula, rule=rule, family=family)
             for formula in formulas
         ],
     ).tolist()
