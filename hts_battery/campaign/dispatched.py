@@ -56,11 +56,10 @@ class DispatchRecord(NamedTuple):
     @property
     def last_result(self) -> StoredEnding | None:
         """The last ending that was not a cancellation."""
-        endings = (self.item["ending"], *reversed(self.item["earlier"]))
-        return next(
-            (one for one in endings if one and one["kind"] != EndingKind.CANCELLED),
-            None,
-        )
+        for one in (self.item["ending"], *self.item["earlier"][::-1]):
+            if one is not None and one["kind"] != EndingKind.CANCELLED:
+                return one
+        return None
 
 
 @dataclass(frozen=True)

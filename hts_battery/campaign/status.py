@@ -188,7 +188,7 @@ def _registered_states(
     for, those of `hts campaign run` on a submitted campaign, are seen only once they
     were built: where the backlog says how a candidate ended, no output is read.
     """
-    spec = known.spec
+    spec, gate = known.spec, known.spec.gate
     running = running_keys(execution_folder)
     built = noted_built_states(stores, spec.name) or read_built_states(
         stores, spec.name
@@ -204,8 +204,9 @@ def _registered_states(
                 {"campaign": spec.name}, properties=["content_key", "candidate_id"]
             )
         }
-    released = set() if spec.gate is None else released_ids(spec.name, stores)
-    unsaid = [key for key in members if not _says_all(dispatched.record(key), known)]
+    released = set() if gate is None else released_ids(spec.name, stores)
+    records = {key: dispatched.record(key) for key in members}
+    unsaid = [key for key, record in records.items() if not _says_all(record, known)]
     outputs = read_some(stores, unsaid)
     calculated = {
         key: outputs.get(key, Calculated()).asked_for(spec.structure.n_orderings)
@@ -217,9 +218,9 @@ def _registered_states(
                 name,
                 key,
                 runs_here=key in running,
-                dispatch=dispatched.record(key),
+                dispatch=records[key],
                 calculated=calculated.get(key),
-                gate=None if name in released else spec.gate,
+                gate=None if name in released else gate,
                 built=built,
             )
         )
@@ -229,10 +230,12 @@ def _says_all(record: DispatchRecord | None, known: Registered) -> bool:
     """Say whether the backlog tells what came of a calculation."""
     if record is None:
         return False
-    last, result = record.item["ending"], record.last_result
-    if last is None or result is None:
-        return True  # nothing has come of it, or what has will change
-    if result is not last and result["kind"] != EndingKind.COMPUTED:
+    if record.item["ending"] is None:
+        return True  # what has come of it will change
+    result = record.last_result
+    if result is None:
+        return True
+    if result is not record.item["ending"] and result["kind"] != EndingKind.COMPUTED:
         # What failed before a cancellation may have been about to be tried again.
         return False
     if record.item["asked"] != known.spec.structure.n_orderings:
