@@ -16,7 +16,7 @@ from hts_battery.campaign.build import BUILDERS, build
 from hts_battery.campaign.references import store_references
 from hts_battery.campaign.run import conduct
 from hts_battery.campaign.spec_file import load_campaign
-from hts_battery.campaign.states import standings
+from hts_battery.campaign.status import candidate_statuses
 from hts_battery.connections.records.executions import ledger
 from hts_battery.query import ScreeningDatabase
 from hts_battery.thermo.entropy import mixing_entropy
@@ -112,8 +112,8 @@ def test_one_candidate_with_a_fake_maker(
     )
 
     # Where it stands is derived; what ran is counted on its own.
-    (standing,) = standings(campaign, stores, execution_folder=execution_folder)
-    assert standing.state == "ranked"
+    (found,) = candidate_statuses(campaign, stores, execution_folder=execution_folder)
+    assert found.state == "ranked"
     assert ledger(execution_folder).total.completed == 2  # order, relax
 
     # A second run computes nothing and writes nothing.
@@ -148,9 +148,9 @@ def test_a_failed_candidate_keeps_its_document_and_its_reason(
     }
     conduct(campaign, stores, relax_maker=maker, **options)
 
-    (standing,) = standings(campaign, stores, execution_folder=execution_folder)
-    assert standing.state == state
-    assert reason in standing.reason
+    (found,) = candidate_statuses(campaign, stores, execution_folder=execution_folder)
+    assert found.state == state
+    assert reason in found.reason
     assert stores.candidates.count() == 1
     assert stores.summary.count() == 0
 
@@ -213,16 +213,16 @@ def test_energies_of_two_calculators_never_meet_in_one_hull(
         temperatures=(0.0,),
         relax_maker=FakeRelaxMaker(),
     )
-    (standing,) = standings(campaign, stores, execution_folder=execution_folder)
-    assert standing.state == "unjudged"
-    assert "chgnet fake" in standing.reason
-    assert "calculators or correction schemes in one hull" in standing.reason
+    (found,) = candidate_statuses(campaign, stores, execution_folder=execution_folder)
+    assert found.state == "unjudged"
+    assert "chgnet fake" in found.reason
+    assert "calculators or correction schemes in one hull" in found.reason
 
     # Once comparable references are there, the next build judges it.
     store_references(fake_reference_energies(), stores)
     build(campaign.spec, stores, temperatures=(0.0,))
-    (standing,) = standings(campaign, stores, execution_folder=execution_folder)
-    assert standing.state == "ranked"
+    (found,) = candidate_statuses(campaign, stores, execution_folder=execution_folder)
+    assert found.state == "ranked"
 
 
 @pytest.mark.mongo
@@ -243,9 +243,9 @@ def test_one_candidate_with_chgnet(
         temperatures=(0.0, 1473.0),
     )
     assert computed == 1
-    (standing,) = standings(campaign, stores, execution_folder=execution_folder)
-    assert standing.state == "ranked", standing.reason
-    (summary,) = ScreeningDatabase(stores).get(standing.candidate.candidate_id)
+    (found,) = candidate_statuses(campaign, stores, execution_folder=execution_folder)
+    assert found.state == "ranked", found.reason
+    (summary,) = ScreeningDatabase(stores).get(found.candidate.candidate_id)
     assert summary["calculator"].startswith("chgnet 0.4")
     assert -0.05 < summary["energy_above_hull"] < 0.5
     # The large part of the output went to the additional store.

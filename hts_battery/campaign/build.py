@@ -20,7 +20,7 @@ from hts_battery.builders.screening_builder import BATCH_SIZE, new_run_id, run_b
 from hts_battery.builders.summary import SummaryBuilder
 from hts_battery.builders.thermo import ThermoBuilder
 from hts_battery.builders.unchanged import ChainInputs, LastRun, document_counts
-from hts_battery.campaign.built_states import forget_judged, note_judged
+from hts_battery.campaign.built_states import forget_built_states, note_built_states
 from hts_battery.connections.database.indexes import ensure_index
 from hts_battery.connections.database.locks import exclusive
 from hts_battery.connections.processes import host_name
@@ -152,15 +152,15 @@ class _Run:
             hulls=self.manifest.hulls + hulls,
         )
 
-    def note_judged(self, campaigns: Sequence[str]) -> None:
+    def note_built_states(self, campaigns: Sequence[str]) -> None:
         """Leave, for whoever asks where candidates stand, what stands there now."""
         self.lease.check()
         entries = self.manifest.reports.get("entries")
         if entries is not None and entries.written + entries.failed + entries.removed:
-            forget_judged(self.stores, besides=campaigns)
+            forget_built_states(self.stores, besides=campaigns)
         whole = self.manifest.only is None
         for campaign in campaigns:
-            note_judged(
+            note_built_states(
                 self.stores,
                 campaign,
                 run_id=self.manifest.run_id,
@@ -195,7 +195,7 @@ def _run(
                 run.carry_out(name, campaign, builder)
             if name not in run.manifest.reports:  # no campaign in the database
                 run.note(reports={**run.manifest.reports, name: total_report([])})
-        run.note_judged([spec.name for spec in specs])
+        run.note_built_states([spec.name for spec in specs])
     return run.manifest.reports
 
 

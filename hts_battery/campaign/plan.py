@@ -26,13 +26,14 @@ from hts_battery.schemas.species import VACANCY
 from hts_battery.schemas.state import NEEDS_NOTHING
 from hts_battery.structures.prototypes import prototype_of_family
 from hts_battery.structures.representation import represent
+from hts_battery.thermo.gate import passes_gate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from hts_battery.connections.database.stores import Stores
-    from hts_battery.schemas.campaign import CampaignSpec, GateSpec
+    from hts_battery.schemas.campaign import CampaignSpec
     from hts_battery.schemas.candidate import Candidate
     from hts_battery.schemas.cost import CampaignPlan, CostLaw, GateShare
     from hts_battery.schemas.rows import BacklogItemRow, EndingRow, TaskRow, VerdictRow
@@ -370,12 +371,11 @@ def _gate(
         return None
     if assumed is not None:
         return assumed_share(assumed)
-    return gate_share(sum(_stops(spec.gate, one) for one in verdicts), len(verdicts))
-
-
-def _stops(gate: GateSpec, verdict: VerdictRow) -> bool:
-    above = verdict["energy_above_hull_0k"] - gate.temperature * verdict["entropy"]
-    return bool(above > gate.energy_above_hull)
+    stopped = sum(
+        not passes_gate(one["energy_above_hull_0k"], one["entropy"], spec.gate)
+        for one in verdicts
+    )
+    return gate_share(stopped, len(verdicts))
 
 
 def _overhead(

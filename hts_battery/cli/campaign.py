@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hts_battery.campaign.spec_file import Campaign
-    from hts_battery.campaign.states import Standing
+    from hts_battery.campaign.status import CandidateStatus
     from hts_battery.connections.database.stores import Stores
 
 app = typer.Typer(
@@ -135,7 +135,7 @@ def run(
         return
     from hts_battery.campaign.local_run import Progress
     from hts_battery.campaign.run import conduct
-    from hts_battery.campaign.states import standings
+    from hts_battery.campaign.status import candidate_statuses
 
     with opened_stores() as stores:
         formatting.note(f"database: {stores.database.location}")
@@ -149,7 +149,9 @@ def run(
                 retry_failed=retry_failed,
                 progress=Progress(*reporting),
             )
-        found = standings(campaign, stores, execution_folder=settings.execution_folder)
+        found = candidate_statuses(
+            campaign, stores, execution_folder=settings.execution_folder
+        )
         _report(campaign, stores, found, out=out, as_json=as_json)
     if not as_json:
         running = sum(item.state is CandidateState.RUNNING for item in found)
@@ -164,7 +166,7 @@ def run(
     _complain(found)
 
 
-def _complain(found: list[Standing]) -> None:
+def _complain(found: list[CandidateStatus]) -> None:
     """Leave with status 1 where something failed."""
     failed = sum(item.state is CandidateState.FAILED for item in found)
     orderings = sum(item.failed_orderings for item in found)
@@ -183,7 +185,7 @@ def _complain(found: list[Standing]) -> None:
 def _report(
     campaign: Campaign,
     stores: Stores,
-    found: list[Standing],
+    found: list[CandidateStatus],
     *,
     out: Path,
     as_json: bool,
@@ -233,7 +235,7 @@ def _report(
     formatting.line(f"table: {csv}   figure: {png}")
 
 
-def _what_next(spec: Path, data_dir: Path, found: list[Standing]) -> None:
+def _what_next(spec: Path, data_dir: Path, found: list[CandidateStatus]) -> None:
     formatting.line(f"data: {data_dir}   what next:")
     example = found[0].candidate.candidate_id
     # `make screen` calls the command by its path, a person mostly by its name.
@@ -262,11 +264,11 @@ def release(
     """Let gated candidates pass the gate; the next run computes them."""
     from hts_battery.campaign.registration import release as let_pass
     from hts_battery.campaign.spec_file import load_campaign
-    from hts_battery.campaign.states import standings
+    from hts_battery.campaign.status import candidate_statuses
 
     campaign = load_campaign(spec)
     with opened_stores(make_indexes=not dry_run) as stores:
-        found = standings(
+        found = candidate_statuses(
             campaign, stores, execution_folder=get_settings().execution_folder
         )
         gated = {

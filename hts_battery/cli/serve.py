@@ -45,7 +45,7 @@ def serve(
         raise ConfigurationError(
             f"{err.name} is not installed: pip install 'hts_battery[dashboard]'"
         ) from err
-    from hts_battery.campaign.stored_status import stored_statuses
+    from hts_battery.campaign.status import stored_statuses
     from hts_battery.connections.database.database import database
     from hts_battery.connections.database.stores import open_stores
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from hts_battery.connections.database.database import Database
-    from hts_battery.dashboard.campaign_states import Look
+    from hts_battery.dashboard.campaign_states import ReadStatuses
 
 SHORTEST_TOKEN = 16
 _MOST_CONNECTIONS = 128
@@ -122,14 +122,26 @@ class ServerOptions:
 
 
 def create_server(
-    database: Database, options: ServerOptions, look: Look | None = None
+    database: Database,
+    options: ServerOptions,
+    read_statuses: ReadStatuses | None = None,
 ) -> ASGIApp:
     """
     Make the whole server on an open database.
 
-    ``database``: where to read; its user needs no right to write. ``options``: how the
-    server is reached. ``look``: says where every campaign stands; the pages themselves
-    cannot read what that is made from.
+    Parameters
+    ----------
+    database
+        Where to read; its user needs no right to write.
+    options
+        How the server is reached.
+    read_statuses
+        Reads where every campaign stands; the pages themselves cannot read what that
+        is made from.
+
+    Returns
+    -------
+    ASGI application
     """
     reader = BoundedReader(database)
     cache = LatestBuildCache(
@@ -151,7 +163,7 @@ def create_server(
         """Lead to the description: the library's own page loads from elsewhere."""
         return RedirectResponse(f"{options.base_url}/optimade/v1/info")
 
-    states = CampaignStates(look)
+    states = CampaignStates(read_statuses)
     root.mount("/api/v1", api_app(reader, cache, states))
     root.mount("/optimade", optimade)
     pages = dashboard_app(reader, cache, states)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, cast
 from pydantic import Field
 
 from hts_battery.campaign.run import conduct
-from hts_battery.campaign.states import standings
+from hts_battery.campaign.status import candidate_statuses
 from hts_battery.connections.database.stores import screening_stores
 from hts_battery.connections.records.executions import ledger
 from hts_battery.errors import ConfigurationError
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from hts_battery.campaign.local_run import Progress
     from hts_battery.campaign.spec_file import Campaign
-    from hts_battery.campaign.states import Standing
+    from hts_battery.campaign.status import CandidateStatus
     from hts_battery.connections.database.stores import Stores
     from hts_battery.operations.queued_rehearsal import Route
     from hts_battery.schemas.reference import ReferencePhase
@@ -266,7 +266,7 @@ def rehearse(
                     variables=variables,
                     progress=progress,
                 )
-        found = standings(
+        found = candidate_statuses(
             stand_in, stores, execution_folder=get_settings().execution_folder
         )
         attempts = stores.tasks.query({"output.run": {"$ne": None}})
@@ -349,7 +349,9 @@ def failure_counts(tasks: Iterable[TaskRow]) -> tuple[FailureCount, ...]:
     )
 
 
-def _unexpected(found: Sequence[Standing], injection: Injection) -> tuple[str, ...]:
+def _unexpected(
+    found: Sequence[CandidateStatus], injection: Injection
+) -> tuple[str, ...]:
     """List the candidates that nobody asked to fail."""
     asked = any(injection.rates.values())
     expected = {CandidateState.RANKED}

@@ -11,7 +11,7 @@ from fakes import fake_reference_energies
 from hts_battery.campaign.build import build, build_all
 from hts_battery.campaign.references import store_references
 from hts_battery.campaign.registration import register
-from hts_battery.campaign.states import standings
+from hts_battery.campaign.status import candidate_statuses
 from hts_battery.operations.database_checks import summaries
 from hts_battery.schemas.finding import Level
 from hts_battery.schemas.state import CandidateState
@@ -104,7 +104,9 @@ def test_a_summary_that_cannot_be_made_is_said_everywhere(
     assert finding.level is Level.PROBLEM
     assert "not assessed at 1000 K" in finding.what
     assert "hts build all" in finding.action
-    found = standings(with_1000_kelvin, stores, execution_folder=execution_folder)
+    found = candidate_statuses(
+        with_1000_kelvin, stores, execution_folder=execution_folder
+    )
     assert {one.state for one in found} == {CandidateState.UNJUDGED}
     assert all("not assessed at 1000 K" in str(one.reason) for one in found)
 

@@ -40,9 +40,9 @@ _QUERIES = ("aggregates", "hulls", "rankings", "references", "summary_columns")
 """What `hts query` reads besides what the dashboard shows."""
 _STATUS = (
     "backlog",
+    "built_states",
     "failures",
     "fireworks",
-    "judged",
     "launches",
     "submissions",
     "workflows",

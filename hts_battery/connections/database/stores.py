@@ -198,7 +198,7 @@ class Stores:
         How each campaign is sent to its worker.
     backlog
         What was sent of each campaign and how it ended, in blocks of candidates.
-    judged
+    built_states
         What the builders said of each campaign, in blocks of candidates.
     alerts
         Which messages were sent about each campaign.
@@ -231,7 +231,7 @@ class Stores:
     locks: SharedMongoStore
     submissions: SharedMongoStore
     backlog: SharedMongoStore
-    judged: SharedMongoStore
+    built_states: SharedMongoStore
     alerts: SharedMongoStore
     archived_workflows: SharedMongoStore
     job_store: JobStore

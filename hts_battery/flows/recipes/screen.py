@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Self
 
-    from hts_battery.flows.recipes.gate import Outcome
+    from hts_battery.flows.recipes.gate import Prerelaxation
     from hts_battery.schemas.campaign import CampaignSpec, GateSpec
     from hts_battery.schemas.candidate import CandidateDoc
     from hts_battery.schemas.gate import HullSnapshot
@@ -158,7 +158,7 @@ def gate_job(  # noqa: PLR0913 - each is named by its caller
     released: bool,
 ) -> Response[Any]:
     """
-    Judge the pre-relaxed orderings of a candidate; add their calculations if it passes.
+    Compare a candidate's pre-relaxed orderings with the gate; compute what passes.
 
     Parameters
     ----------
@@ -435,7 +435,7 @@ class ScreenMaker(Maker):
     def calculations(
         self,
         cells: Sequence[OrderedCell],
-        outcomes: Mapping[str, Outcome],
+        outcomes: Mapping[str, Prerelaxation],
         *,
         order: OrderTags,
     ) -> Flow:
