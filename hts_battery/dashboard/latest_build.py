@@ -230,7 +230,7 @@ def _amounts(
 
 
 @dataclass(frozen=True)
-class Progress:
+class CampaignCounts:
     """How far one campaign is, counted in the database."""
 
     campaign: str
@@ -255,7 +255,7 @@ class LatestBuild:
     run_id: str | None
     """The latest run of the builders; none before the first."""
     columns: Columns
-    progress: tuple[Progress, ...]
+    progress: tuple[CampaignCounts, ...]
     reported: frozenset[frozenset[str]]
     """Pairs of elements that stand together in a competing phase."""
     campaigns: tuple[str, ...] = ()
@@ -385,7 +385,7 @@ def _last_run(reader: BoundedReader, campaign: str) -> str:
     return "" if found is None else str(found["run_id"])
 
 
-def _progress(reader: BoundedReader, columns: Columns) -> list[Progress]:
+def _progress(reader: BoundedReader, columns: Columns) -> list[CampaignCounts]:
     found = []
     for doc in reader.find(
         "campaigns", {}, fields=["name", "spec.engine"], sort={"name": 1}
@@ -397,7 +397,7 @@ def _progress(reader: BoundedReader, columns: Columns) -> list[Progress]:
             fields=["candidate_id"],
         )
         found.append(
-            Progress(
+            CampaignCounts(
                 campaign=name,
                 engine=str(doc["spec"].get("engine", "")),
                 candidates=reader.count("members", {"campaign": name}),

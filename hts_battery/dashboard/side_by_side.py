@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from dash.development.base_component import Component
 
-    from hts_battery.dashboard.latest_build import LatestBuild, Progress
+    from hts_battery.dashboard.latest_build import CampaignCounts, LatestBuild
     from hts_battery.schemas.status import CampaignStatus
 
 _DONE = CandidateState.RANKED
@@ -57,7 +57,7 @@ def side_by_side(
 
 def progress_table(
     latest: LatestBuild,
-    shown: Iterable[Progress],
+    shown: Iterable[CampaignCounts],
     temperature: float,
     states: Mapping[str, CampaignStatus],
     *,

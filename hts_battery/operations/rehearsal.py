@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from hts_battery.campaign.run import conduct
+from hts_battery.campaign.run import run_campaign
 from hts_battery.campaign.states import standings
 from hts_battery.connections.database.stores import screening_stores
 from hts_battery.connections.records.executions import ledger
@@ -243,7 +243,7 @@ def rehearse(
         variables = injection.environment(folder)
         with _environment(variables):
             if route is None:
-                conduct(
+                run_campaign(
                     stand_in,
                     stores,
                     data_dir=folder,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from hts_battery.connections.database import embedded
@@ -49,7 +50,7 @@ class Runs:
     def executions(self) -> Path:
         return self.data_dir / "executions"
 
-    def start(self, seconds: float = 0.0) -> subprocess.Popen[str]:
+    def start(self, seconds: float = 0.0, processes: int = 1) -> subprocess.Popen[str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith("HTS_BATTERY_")}
         return subprocess.Popen(  # noqa: S603 - our own interpreter, our own words
             [
@@ -58,6 +59,7 @@ class Runs:
                 str(self.campaign_file),
                 str(seconds),
                 str(self.table),
+                str(processes),
             ],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -215,6 +217,35 @@ def test_two_runs_at_once_share_the_work(make_runs: Callable[..., Runs]) -> None
     assert completed.total() == len(FORMULAS)
     assert set(completed.values()) == {1}
     assert runs.finish() == ("done: 0", expected)
+
+
+@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGINT])
+def test_processes_that_compute_end_with_the_run_that_started_them(
+    make_runs: Callable[..., Runs], ending: signal.Signals
+) -> None:
+    runs = make_runs("shared")
+    process = runs.start(seconds=PATIENCE, processes=2)
+    wait_until(lambda: runs.relaxations(Outcome.RUNNING).total() == 2)
+    computing = [
+        one
+        for one in psutil.Process(process.pid).children()
+        if "hts_battery.campaign.local_processes" in one.cmdline()
+    ]
+    assert len(computing) == 2
+    process.send_signal(ending)
+    process.communicate(timeout=PATIENCE)
+    gone, alive = psutil.wait_procs(computing, timeout=30)
+    assert (len(gone), alive) == (2, [])
+    assert runs.relaxations(Outcome.RUNNING) == {}
+
+    process = runs.start(processes=2)
+    output, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, errors
+    assert output.splitlines()[-1] == f"done: {len(FORMULAS)}"
+    completed = runs.relaxations(Outcome.COMPLETED)
+    assert set(completed.values()) == {1}
+    assert len(completed) == len(FORMULAS)
+    assert ledger(runs.executions).computed_twice == ()
 
 
 def test_a_campaign_whose_server_was_killed_too_goes_on(
