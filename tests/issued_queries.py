@@ -57,7 +57,7 @@ ISSUED = (
     Issued("blobs", {"blob_uuid": "b"}, "jobflow"),
     Issued("failures", {"content_key": "k"}, "flows.recipes"),
     Issued("failures", {}, "flows.recipes", "every failure is wanted"),
-    Issued("references", {"engine": "chgnet"}, "campaign.conduct"),
+    Issued("references", {"engine": "chgnet"}, "campaign.run_campaign"),
     Issued("references", {"engine": "chgnet", "rejected": None}, "campaign"),
     Issued("references", {}, "campaign.references", "every reference is wanted"),
     Issued("entries", {"kind": "candidate"}, "campaign.status"),

@@ -14,7 +14,7 @@ from fakes import FakeRelaxMaker, fake_reference_energies
 
 from hts_battery.campaign.build import BUILDERS, build
 from hts_battery.campaign.references import store_references
-from hts_battery.campaign.run import conduct
+from hts_battery.campaign.run import run_campaign
 from hts_battery.campaign.spec_file import load_campaign
 from hts_battery.campaign.status import candidate_statuses
 from hts_battery.connections.records.executions import ledger
@@ -73,7 +73,7 @@ def test_one_candidate_with_a_fake_maker(
     store_references(fake_reference_energies(), stores)
 
     def run() -> tuple[int, dict[str, BuildReport]]:
-        return conduct(
+        return run_campaign(
             campaign,
             stores,
             data_dir=tmp_path,
@@ -146,7 +146,7 @@ def test_a_failed_candidate_keeps_its_document_and_its_reason(
         "execution_folder": execution_folder,
         "temperatures": (0.0,),
     }
-    conduct(campaign, stores, relax_maker=maker, **options)
+    run_campaign(campaign, stores, relax_maker=maker, **options)
 
     (found,) = candidate_statuses(campaign, stores, execution_folder=execution_folder)
     assert found.state == state
@@ -155,9 +155,11 @@ def test_a_failed_candidate_keeps_its_document_and_its_reason(
     assert stores.summary.count() == 0
 
     # Not computed again by itself; a failure is, when asked for.
-    computed, _ = conduct(campaign, stores, relax_maker=FakeRelaxMaker(), **options)
+    computed, _ = run_campaign(
+        campaign, stores, relax_maker=FakeRelaxMaker(), **options
+    )
     assert computed == 0
-    computed, _ = conduct(
+    computed, _ = run_campaign(
         campaign, stores, relax_maker=FakeRelaxMaker(), retry_failed=True, **options
     )
     assert computed == (state == "failed")
@@ -176,7 +178,7 @@ def test_entries_in_are_entries_used_and_entries_rejected(
         update={"phase_id": "bad", "energy_per_atom": None, "rejected": "exploded"}
     )
     store_references([*energies, rejected], stores)
-    conduct(
+    run_campaign(
         campaign,
         stores,
         data_dir=tmp_path,
@@ -205,7 +207,7 @@ def test_energies_of_two_calculators_never_meet_in_one_hull(
         for energy in fake_reference_energies()
     ]
     store_references(others, stores)
-    conduct(
+    run_campaign(
         campaign,
         stores,
         data_dir=tmp_path,
@@ -235,7 +237,7 @@ def test_one_candidate_with_chgnet(
 ) -> None:
     pytest.importorskip("chgnet")
     campaign = write_campaign("Li1.5Ti0.5O1.5F0.5", 8)
-    computed, _ = conduct(
+    computed, _ = run_campaign(
         campaign,
         stores,
         data_dir=tmp_path,

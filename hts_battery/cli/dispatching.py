@@ -180,12 +180,10 @@ def _submit(
     retry_failed: bool,
     as_json: bool,
 ) -> None:
-    from hts_battery.campaign.local_run import Progress
     from hts_battery.dispatch.feeder import feed
     from hts_battery.dispatch.submission import read_members, readiness, submit_campaign
 
-    with opened_launchpad() as (stores, launchpad), formatting.progress() as reporting:
-        progress = Progress(*reporting)
+    with opened_launchpad() as (stores, launchpad), formatting.progress() as progress:
         members = read_members(campaign, progress, _checked(campaign, stores))
         for problem in readiness(campaign.spec, submission, members, stores):
             formatting.note(problem)

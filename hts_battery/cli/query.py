@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from hts_battery.query.conditions import Criteria
     from hts_battery.schemas.rows import SummaryRow
 
-app = typer.Typer(help="Ask the database.", no_args_is_help=True)
-
 Campaign = Annotated[str | None, typer.Option(help="Only this campaign.")]
 Filter = Annotated[
     str | None,
@@ -69,7 +67,6 @@ def _criteria(
     )
 
 
-@app.command()
 def find(  # noqa: PLR0913, PLR0917 - one parameter per option
     words: Filter = None,
     mongo: Mongo = None,
@@ -189,7 +186,6 @@ def _temperature(screening: ScreeningDatabase, asked: float | None) -> float:
     return kelvin
 
 
-@app.command()
 def stable(  # noqa: PLR0913, PLR0917 - one parameter per option
     temperature: Temperature = None,
     threshold: Annotated[
@@ -246,7 +242,6 @@ def _by_campaign(found: list[SummaryRow]) -> dict[str, list[SummaryRow]]:
     return dict(sorted(groups.items()))
 
 
-@app.command()
 def show(
     candidate_id: Annotated[str, typer.Argument(metavar="ID", help="Candidate id.")],
     why: Annotated[
@@ -284,7 +279,6 @@ def show(
         formatting.fields(summary)
 
 
-@app.command()
 def compare(
     first: Annotated[str, typer.Argument(help="Campaign or engine.")],
     second: Annotated[str, typer.Argument(help="Campaign or engine.")],
@@ -315,7 +309,6 @@ def compare(
     query_tables.comparison(found, pairs, formulas)
 
 
-@app.command()
 def export(  # noqa: PLR0913, PLR0917 - one parameter per option
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File; printed if none.")
@@ -366,7 +359,6 @@ def _written(words: str | None, mongo: str | None, campaign: str | None) -> str 
     return " AND ".join(f"({part})" for part in parts if part) or None
 
 
-@app.command()
 def snapshot(
     file: Annotated[Path, typer.Argument(help="An export.")], as_json: AsJson = False
 ) -> None:

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from hts_battery.schemas.reference import ReferenceEnergy, ReferencePhase
     from hts_battery.thermo.imported_entries import Rejection
 
-app = typer.Typer(help="Competing phases.", no_args_is_help=True)
-
 _ROWS = 40
 
 Elements = Annotated[
@@ -33,7 +31,6 @@ Elements = Annotated[
 ]
 
 
-@app.command("import")
 def import_references(  # noqa: PLR0913, PLR0917 - options are named on the command line
     file: Annotated[
         Path | None,
@@ -135,7 +132,6 @@ def _symbols(elements: str) -> list[str]:
     return symbols
 
 
-@app.command()
 def compute(  # noqa: PLR0913, PLR0917 - options are named on the command line
     engine: Engine = "chgnet",
     like: Annotated[
@@ -219,7 +215,6 @@ def _computed(
     prerelax: PrerelaxSpec | None,
 ) -> list[ReferenceEnergy]:
     """Compute phases and put their energies into the database."""
-    from hts_battery.campaign.local_run import Progress
     from hts_battery.campaign.references import (
         compute_references,
         prerelaxed_starts,
@@ -228,7 +223,7 @@ def _computed(
     from hts_battery.campaign.run import ensure_references
 
     settings = get_settings()
-    with opened_stores() as stores, formatting.progress() as reporting:
+    with opened_stores() as stores, formatting.progress() as progress:
         starts = None
         if prerelax is not None:
             names = {element for one in phases for element in one.elements}
@@ -242,7 +237,7 @@ def _computed(
             launch_folder=settings.data_dir / "launches",
             launch_quota=settings.launch_quota,
             starts=starts,
-            progress=Progress(*reporting),
+            progress=progress,
         )
         store_references(energies, stores)
     return energies
@@ -269,7 +264,6 @@ def _phases(elements: str | None, names: list[str] | None) -> list[ReferencePhas
     return list(found)
 
 
-@app.command("list")
 def list_references(
     elements: Elements = None, engine: Engine = "chgnet", as_json: AsJson = False
 ) -> None:
@@ -333,7 +327,6 @@ def _gaps(elements: str | None, known: Container[str]) -> list[str]:
     ]
 
 
-@app.command()
 def gaps(
     spec: SpecFile,
     engine: Annotated[

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import Field
 
-from hts_battery.campaign.run import conduct
+from hts_battery.campaign.run import run_campaign
 from hts_battery.campaign.status import candidate_statuses
 from hts_battery.connections.database.stores import screening_stores
 from hts_battery.connections.records.executions import ledger
@@ -248,7 +248,7 @@ def rehearse(
         variables = injection.environment(folder)
         with _environment(variables):
             if route is None:
-                conduct(
+                run_campaign(
                     stand_in,
                     stores,
                     data_dir=folder,

@@ -294,7 +294,7 @@ def test_the_first_campaign_as_a_new_user_types_it(tmp_path: Path) -> None:
         b.text for b in BLOCKS if (b.page, b.language) == (LITERAL, "bash")
     )
     script = script.replace(". .venv/bin/activate\n", "").replace(
-        "\nOMP_NUM_THREADS=1 hts campaign run first.yaml\n",
+        "\nhts campaign run first.yaml\n",
         "\nsed -i 's/^engine: .*/engine: ionic\\nrelaxation: {steps: 1, fmax: 10}/' "
         "first.yaml\nhts campaign run first.yaml\n",
         1,

@@ -68,6 +68,9 @@ class Engine:
     rough
         Whether its numbers decide nothing about materials, so that a competing phase is
         kept unless its volume is no crystal's.
+    process_memory
+        GB that a process takes which computes with one thread; none for an engine that
+        starts a program, which has the cores to itself.
     """
 
     name: str
@@ -84,6 +87,7 @@ class Engine:
     checks: tuple[Check, ...] = ()
     error: CalculatorError = _NO_ERROR_KNOWN
     rough: bool = False
+    process_memory: float | None = None
 
     def calculator(self) -> str:
         """

@@ -36,6 +36,7 @@ FORCE_FIELDS: Mapping[str, str] = {
 }
 """Name in atomate2 → distribution that holds the model or loads it."""
 
+_PROCESS_MEMORY = 1.5  # GB: PyTorch, the model and a relaxation of a hundred atoms
 _CHGNET_ELEMENTS = 94
 _CHGNET = "CHGNet"
 
@@ -55,6 +56,7 @@ def chgnet_engine() -> Engine:
         elements=_first_elements,
         checks=(_missing_device,),
         error=CHGNET_ERROR,
+        process_memory=_PROCESS_MEMORY,
     )
 
 
@@ -88,6 +90,7 @@ def force_field_engine(name: str) -> Engine:
         packages=(package,),
         relax_maker=lambda relaxation: _relax_maker(relaxation, model),
         extra="",
+        process_memory=_PROCESS_MEMORY,
     )
 
 

@@ -58,6 +58,7 @@ def ionic_engine() -> Engine:
         elements=elements,
         error=IONIC_ERROR,
         rough=True,
+        process_memory=0.6,
     )
 
 
