@@ -145,7 +145,8 @@ def _near(
     others = lengths > _SAME_SITE
     rows, lengths = rows[others], lengths[others]
     screened = np.asarray(erfc(s * lengths) / lengths, dtype=np.float64)
-    return np.bincount(rows, weights=screened, minlength=len(vectors))
+    sums = np.bincount(rows, weights=screened, minlength=len(vectors))
+    return np.asarray(sums, dtype=np.float64)
 
 
 def _far(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -17,7 +17,7 @@ class Swaps(Protocol):
     """One site of each swap."""
     second: NDArray[np.intp]
     """The other one."""
-    arrangements: NDArray[np.float64]
+    arrangements: NDArray[Any]
     """What stands on each site: (replicas, sites)."""
     scores: NDArray[np.float64]
     """Of each replica; lower is better."""
