@@ -39,7 +39,6 @@ from hts_battery.schemas.execution import Outcome
 from hts_battery.schemas.failure import FailureClass, RunRecord
 from hts_battery.schemas.launch import LaunchMark
 from hts_battery.schemas.recovery import Deed
-from hts_battery.settings import get_settings
 from hts_battery.vasp_standin.faults import SECONDS_VARIABLE
 
 if TYPE_CHECKING:
@@ -278,7 +277,6 @@ def test_a_launch_that_could_not_tell_its_end_is_completed_later(
     assert [one.deed for one in report.runs] == [Deed.COMPLETED]
     assert states(rockets.stores) == ["COMPLETED", "READY"]
     assert left_action(rockets.folder) is None
-    get_settings.cache_clear()
 
 
 @pytest.fixture
