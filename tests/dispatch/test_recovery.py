@@ -39,7 +39,6 @@ from hts_battery.schemas.execution import Outcome
 from hts_battery.schemas.failure import FailureClass, RunRecord
 from hts_battery.schemas.launch import LaunchMark
 from hts_battery.schemas.recovery import Deed
-from hts_battery.settings import get_settings
 from hts_battery.vasp_standin.faults import SECONDS_VARIABLE
 
 if TYPE_CHECKING:
@@ -245,16 +244,18 @@ def test_a_rocket_killed_while_it_adds_jobs_adds_them_once(rockets: Rockets) -> 
 def test_a_launch_that_could_not_tell_its_end_is_completed_later(
     rockets: Rockets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HTS_BATTERY_OUTAGE_PATIENCE", "0")
     monkeypatch.chdir(rockets.folder)
-    get_settings.cache_clear()
     first = recorded(add(1, 2))
     second = recorded(add(first.output, 3))
     with open_launchpad(rockets.stores.database) as launchpad:
         submit([Flow([first, second])], launchpad, WORKER)
     name = rockets.stores.database.name
     launchpad = ExactLaunchPad(
-        host=rockets.quick_uri, name=name, uri_mode=True, strm_lvl="ERROR"
+        host=rockets.quick_uri,
+        name=name,
+        uri_mode=True,
+        strm_lvl="ERROR",
+        outage_seconds=0,
     )
     worker = FWorker(name=WORKER)
     firework, launch = launchpad.checkout_fw(worker, str(rockets.folder))
@@ -276,7 +277,6 @@ def test_a_launch_that_could_not_tell_its_end_is_completed_later(
     assert [one.deed for one in report.runs] == [Deed.COMPLETED]
     assert states(rockets.stores) == ["COMPLETED", "READY"]
     assert left_action(rockets.folder) is None
-    get_settings.cache_clear()
 
 
 @pytest.fixture
