@@ -4,7 +4,7 @@ What it costs to hand a campaign to FireWorks, and whether that grows with the c
 submission
     The first candidates of the campaign of 18,810 submitted into an empty database:
     candidates, members and backlog written. Then the same submission again, which adds
-    nothing, and one look of the feeder, which fills the window; what the look takes a
+    nothing, and one pass of the feeder, which fills the window; what the pass takes a
     candidate that it sends is added to the submission, so that ours is everything until
     a candidate can be launched. The peer writes the same small job of a candidate with
     jobflow's ``flow_to_workflow`` and FireWorks' ``add_wf``, one by one, as their
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 
     from hts_battery.campaign.spec_file import Campaign
     from hts_battery.connections.database.stores import Stores
-    from hts_battery.dispatch.sending_order import Member
+    from hts_battery.dispatch.submission import Member
     from hts_battery.schemas.dispatch import FeedReport
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -197,7 +197,7 @@ def submission(options: argparse.Namespace) -> None:
             compared(f"{figure}, {what}", found[figure], peer, theirs)
         rate = 1 / found["submission of a candidate"].wall
         show(f"candidates submitted, {what}", rate, "1/s")
-        for figure in ("second submission of a candidate", "idle look of the feeder"):
+        for figure in ("second submission of a candidate", "idle pass of the feeder"):
             show(f"{figure}, {what}", found[figure].wall, "s")
             show(f"{figure}, {what}, processor", found[figure].processor, "s")
         compared(f"checkout, {what}", found["checkout"], everything, full)
@@ -225,7 +225,7 @@ def measured(
         "submission of a candidate": written,
         "submission and sending of one": written.plus(filling.over(reports[0].sent)),
         "second submission of a candidate": again,
-        "idle look of the feeder": seconds(lambda: feed(stores, launchpad), server),
+        "idle pass of the feeder": seconds(lambda: feed(stores, launchpad), server),
         "checkout": checkout(ground),
     }
 

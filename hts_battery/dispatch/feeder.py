@@ -1,7 +1,7 @@
 """
-The feeder: one look at a campaign brings launchpad and backlog together.
+The feeder: snapshot, decide, apply, for each submitted campaign in turn.
 
-What ended is harvested, what was half sent is completed, and as much is sent as the
+What ended is collected, what was half sent is completed, and as much is sent as the
 window, the budget and the operator allow. It can be killed anywhere: whatever it was
 doing is found and completed the next time.
 """
@@ -9,32 +9,43 @@ doing is found and completed the next time.
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from hts_battery.connections.database.clients import translated_outages
 from hts_battery.connections.database.locks import Lease
-from hts_battery.connections.launchpad.changes import (
-    resume_steps,
-    stop_steps,
-    take_back,
+from hts_battery.connections.records.backlog import (
+    Backlog,
+    dispatching,
+    read_submission,
+    read_submissions,
+    write_submission,
 )
-from hts_battery.connections.records.backlog import dispatching, read_submissions
-from hts_battery.dispatch.collection import harvest
-from hts_battery.dispatch.look import Look
-from hts_battery.dispatch.recovery import recover
-from hts_battery.dispatch.sending import repair, room, top_up
+from hts_battery.dispatch.apply import Desk, apply_all
+from hts_battery.dispatch.decide import (
+    Collect,
+    counted,
+    decide_control,
+    decide_work,
+    predicted,
+)
+from hts_battery.dispatch.recovery import log_recovery, recover
+from hts_battery.dispatch.snapshot import Snapshot, read_evidence, read_launchpad
 from hts_battery.errors import ConfigurationError, SubmissionError
 from hts_battery.flows.recipes.screen import ScreenMaker
-from hts_battery.schemas.dispatch import Ending, EndingKind, FeedReport, Hold
+from hts_battery.schemas.dispatch import FeedReport, Hold
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections import Counter
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from hts_battery.connections.database.stores import Stores
     from hts_battery.connections.launchpad.launchpad import ExactLaunchPad
+    from hts_battery.dispatch.decide import Action
     from hts_battery.schemas.campaign import CampaignSpec
     from hts_battery.schemas.candidate import CandidateDoc
-    from hts_battery.schemas.recovery import RecoveryReport
+    from hts_battery.schemas.dispatch import Submission
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +60,7 @@ def feed(
     wait: bool = True,
 ) -> list[FeedReport]:
     """
-    Look once at every submitted campaign, and do what there is to do.
+    Go once over every submitted campaign, and do what there is to do.
 
     Parameters
     ----------
@@ -76,29 +87,25 @@ def feed(
     BusyError
         If another process feeds, and one does not wait.
     StoreError
-        If the database went away: the next look goes on.
+        If the database went away: the next pass goes on.
     ConfigurationError, SubmissionError
         If one of the named campaigns cannot be sent. Where none is named, the report
-        of that campaign says so, and the others are looked at.
+        of that campaign says so, and the others are seen to.
     """
-    wanted = None if campaigns is None else set(campaigns)
     with (
         translated_outages(stores.database.uri, "feeding the launchpad"),
         dispatching(stores, "hts launchpad feed", wait=wait) as lease,
     ):
-        # Before the harvest, which would call failed what an outage has stopped.
-        tell_recovery(recover(stores, launchpad))
+        # Before anything is collected that an outage has stopped, as if it had failed.
+        log_recovery(recover(stores, launchpad))
         reports = []
-        for submission in read_submissions(stores):
-            if wanted is not None and submission.campaign not in wanted:
-                continue
+        for submission in _submissions(stores, campaigns):
+            backlog = Backlog.read(stores, submission.campaign)
+            desk = Desk(stores, launchpad, lease, backlog, make_maker, candidates or {})
             try:
-                look = Look(
-                    stores, launchpad, lease, submission, make_maker, candidates or {}
-                )
-                reports.append(_look(look))
+                reports.append(_feed_campaign(submission, desk))
             except (ConfigurationError, SubmissionError) as err:
-                if wanted is not None:
+                if campaigns is not None:
                     raise
                 # An engine that is not installed here stops its campaign, no other.
                 logger.error("campaign %s: %s", submission.campaign, err)  # noqa: TRY400 - the message says it all
@@ -112,19 +119,72 @@ def feed(
         return reports
 
 
-def tell_recovery(report: RecoveryReport) -> None:
-    """Log what was put right."""
-    for one in report.runs:
-        logger.warning("Firework %d %s: %s", one.fw_id, one.deed, one.reason)
-    if report.outputs:
-        logger.warning("%d outputs were found on disk", len(report.outputs))
-    for problem in report.problems:
-        logger.warning("%s", problem)
+def _submissions(stores: Stores, campaigns: Iterable[str] | None) -> list[Submission]:
+    wanted = None if campaigns is None else set(campaigns)
+    return [
+        one
+        for one in read_submissions(stores)
+        if wanted is None or one.campaign in wanted
+    ]
 
 
-def preview(stores: Stores, launchpad: ExactLaunchPad) -> list[FeedReport]:
+def _feed_campaign(submission: Submission, desk: Desk) -> FeedReport:
+    """Bring launchpad and backlog of one campaign together."""
+    snapshot = _snapshot(submission, desk)
+    control = decide_control(snapshot)
+    if control:
+        apply_all(control, desk)
+        # What a rocket took meanwhile was not taken back: only the launchpad knows.
+        snapshot = read_launchpad(predicted(snapshot, control), desk.launchpad)
+    evidence = read_evidence(snapshot, desk.stores, desk.launchpad, desk.candidates)
+    work = decide_work(snapshot, evidence)
+    counts = apply_all(work, desk)
+    left = replace(
+        predicted(snapshot, (one for one in work if isinstance(one, Collect))),
+        items=tuple(desk.backlog.items),
+        inserted=counts["inserted"],
+    )
+    return _report(left, left.fireworks, counts, [*control, *work])
+
+
+def _snapshot(submission: Submission, desk: Desk) -> Snapshot:
+    snapshot = Snapshot(submission, datetime.now(UTC), tuple(desk.backlog.items))
+    return read_launchpad(snapshot, desk.launchpad)
+
+
+def _report(
+    snapshot: Snapshot,
+    fireworks: int,
+    counts: Counter[str],
+    actions: Sequence[Action],
+) -> FeedReport:
+    return FeedReport(
+        campaign=snapshot.submission.campaign,
+        sent=counts["sent"],
+        repaired=counts["repaired"],
+        ended=counts["ended"],
+        again=counts["again"],
+        archived=counts["archived"],
+        waiting=len(snapshot.waiting),
+        in_hand=sum(map(len, snapshot.in_hand.values())),
+        fireworks=fireworks,
+        node_hours=snapshot.node_hours,
+        hold=snapshot.submission.hold,
+        actions=tuple(one.planned for one in actions),
+    )
+
+
+def plan_feeding(
+    stores: Stores,
+    launchpad: ExactLaunchPad,
+    *,
+    campaigns: Iterable[str] | None = None,
+) -> list[FeedReport]:
     """
-    Say what the next look would do, as far as the launchpad shows it; write nothing.
+    Say what the next pass would do, as far as the launchpad shows it; write nothing.
+
+    What would be taken back, stopped or repaired is collected in the same pass, and is
+    not counted as collected here.
 
     Parameters
     ----------
@@ -132,76 +192,88 @@ def preview(stores: Stores, launchpad: ExactLaunchPad) -> list[FeedReport]:
         Open stores.
     launchpad
         The launchpad of the same database.
+    campaigns
+        Only these campaigns.
     """
     reports = []
-    for submission in read_submissions(stores):
-        look = Look(
-            stores,
-            launchpad,
-            Lease("none", "none"),
-            submission,
-            ScreenMaker.from_campaign,
-        )
-        in_hand = look.backlog.in_hand()
-        over = [one for one in look.workflows.values() if one.is_over]
-        look.counts["archived"] = len(over)
-        look.counts["ended"] = sum(
-            len(in_hand.get(one.dispatch_id, ())) for one in over
-        )
-        look.inserted = -sum(len(one.states) for one in over)
-        look.counts["sent"] = min(len(look.waiting()), room(look))
-        reports.append(look.report())
+    for submission in _submissions(stores, campaigns):
+        backlog = Backlog.read(stores, submission.campaign)
+        desk = Desk(stores, launchpad, Lease("none", "none"), backlog)
+        snapshot = _snapshot(submission, desk)
+        control = decide_control(snapshot)
+        held = predicted(snapshot, control)
+        work = decide_work(held, read_evidence(held, stores, launchpad, {}))
+        fireworks = predicted(held, work).fireworks
+        reports.append(_report(snapshot, fireworks, counted(work), [*control, *work]))
     return reports
 
 
-def _look(look: Look) -> FeedReport:
-    """Do everything, in the order in which a kill does least harm."""
-    repair(look)
-    _stop_at_budget(look)
-    _hold_or_resume(look)
-    harvest(look)
-    top_up(look)
-    if look.submission.hold is Hold.CANCELLED:
-        _cancel_waiting(look)
-    return look.report()
+def pause(stores: Stores, launchpad: ExactLaunchPad, campaign: str) -> FeedReport:
+    """
+    Take back what has not begun and send nothing more; what runs runs to its end.
+
+    Raises
+    ------
+    SubmissionError
+        If it was never submitted, or is cancelled.
+    """
+    return _hold(stores, launchpad, campaign, Hold.PAUSED)
 
 
-def _stop_at_budget(look: Look) -> None:
-    budget = look.submission.budget
-    if look.submission.hold is not None or budget is None:
-        return
-    spent = look.node_hours()
-    if spent < budget:
-        return
-    logger.warning(
-        "campaign %s has spent %.3f of %.3f node-hours: nothing more is sent; submit "
-        "it again with a larger --budget to go on",
-        look.name,
-        spent,
-        budget,
-    )
-    look.hold(Hold.BUDGET)
+def resume(
+    stores: Stores,
+    launchpad: ExactLaunchPad,
+    campaign: str,
+    *,
+    make_maker: Callable[[CampaignSpec], ScreenMaker] = ScreenMaker.from_campaign,
+) -> FeedReport:
+    """
+    Go on after a pause.
+
+    Raises
+    ------
+    SubmissionError
+        If it was never submitted, or is held for another reason.
+    """
+    return _hold(stores, launchpad, campaign, None, make_maker)
 
 
-def _hold_or_resume(look: Look) -> None:
-    """Stop what has not begun of a held campaign; let what was paused go on."""
-    workflows = list(look.workflows.values())
-    begun = [one for one in workflows if one.has_begun]
-    hold = look.submission.hold
-    look.lease.check()
-    if hold is None:
-        changed = resume_steps(look.launchpad, begun)
-    else:
-        state = "DEFUSED" if hold is Hold.CANCELLED else "PAUSED"
-        changed = len(take_back(look.launchpad, workflows))
-        changed += stop_steps(look.launchpad, begun, state)
-    if changed:
-        look.read_workflows()
+def cancel(stores: Stores, launchpad: ExactLaunchPad, campaign: str) -> FeedReport:
+    """
+    Take back what has not begun, for good: a new submission is needed to go on.
+
+    Raises
+    ------
+    SubmissionError
+        If it was never submitted.
+    """
+    return _hold(stores, launchpad, campaign, Hold.CANCELLED)
 
 
-def _cancel_waiting(look: Look) -> None:
-    ending = Ending(kind=EndingKind.CANCELLED, time=look.now)
-    for item in look.waiting():
-        look.backlog.change(item.content_key, ending=ending)
-        look.counts["ended"] += 1
-    look.backlog.save(look.lease)
+def _hold(
+    stores: Stores,
+    launchpad: ExactLaunchPad,
+    campaign: str,
+    hold: Hold | None,
+    make_maker: Callable[[CampaignSpec], ScreenMaker] = ScreenMaker.from_campaign,
+) -> FeedReport:
+    with (
+        translated_outages(stores.database.uri, f"holding {campaign}"),
+        dispatching(stores, f"holding {campaign}") as lease,
+    ):
+        submission = read_submission(stores, campaign)
+        if submission is None:
+            raise SubmissionError(f"the campaign {campaign} was never submitted")
+        if hold is not Hold.CANCELLED and submission.hold in (
+            Hold.CANCELLED,
+            Hold.BUDGET,
+        ):
+            raise SubmissionError(
+                f"the campaign {campaign} is held: {submission.hold}; submit it again "
+                "to go on"
+            )
+        if submission.hold is not hold:
+            submission = submission.model_copy(update={"hold": hold})
+            write_submission(stores, submission, lease)
+    (report,) = feed(stores, launchpad, campaigns=[campaign], make_maker=make_maker)
+    return report

@@ -229,8 +229,7 @@ def rerun(
             backlog = Backlog.read(stores, name)
             for one in failed:
                 if one.campaign == name:
-                    again = reopened(one.item, retry=True)
-                    backlog.change(one.item.content_key, **again)
+                    backlog.put(reopened(one.item, retry=True))
             backlog.save(lease)
     return _counts(failed)
 

@@ -17,7 +17,7 @@ from hts_battery.campaign.states import Facts, Outcome, state_of
 from hts_battery.campaign.status import campaign_status
 from hts_battery.campaign.stored_status import stored_statuses
 from hts_battery.connections.records.executions import ExecutionRecord, running_keys
-from hts_battery.dispatch.control import cancel, pause, resume
+from hts_battery.dispatch.feeder import cancel, pause, resume
 from hts_battery.schemas.state import NEEDS_NOTHING, CandidateState
 
 if TYPE_CHECKING:

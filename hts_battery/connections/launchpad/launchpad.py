@@ -100,7 +100,7 @@ class ExactLaunchPad(PatientLaunchPad):
                 workflow.id_fw[root].state = "READY"
                 workflow.fw_states[root] = "READY"
         # Workflows first: a Firework that is there may be checked out at once. There is
-        # no transaction, see launchpad_changes.remove_orphans.
+        # no transaction, see connections.launchpad.changes.remove_orphans.
         self.workflows.insert_many([workflow.to_db_dict() for workflow in wfs])
         self.fireworks.insert_many(
             [firework.to_db_dict() for workflow in wfs for firework in workflow]
@@ -208,7 +208,7 @@ def submit(
     return [_firework_ids(workflow) for workflow in workflows]
 
 
-class Parcel(NamedTuple):
+class Batch(NamedTuple):
     """One workflow to be sent, and what FireWorks is told of it."""
 
     dispatch_id: str
@@ -223,16 +223,16 @@ class Parcel(NamedTuple):
     """Number of its Firework, reserved."""
 
 
-def send(parcels: Sequence[Parcel], launchpad: ExactLaunchPad, campaign: str) -> None:
+def send(batches: Sequence[Batch], launchpad: ExactLaunchPad, campaign: str) -> None:
     """
-    Insert parcels as workflows, all at once.
+    Insert batches as workflows, all at once.
 
     Not repeated after an outage, because nobody knows what was inserted: what is there
     is found by :func:`hts_battery.connections.launchpad.workflows.read_workflows`.
 
     Parameters
     ----------
-    parcels
+    batches
         What is sent.
     launchpad
         An open launchpad.
@@ -244,25 +244,25 @@ def send(parcels: Sequence[Parcel], launchpad: ExactLaunchPad, campaign: str) ->
     SubmissionError
         If the insertion fails. Some workflows may then stand in the launchpad.
     """
-    if not parcels:
+    if not batches:
         return
     workflows = []
-    for parcel in parcels:
-        tags = {DISPATCH_ID: parcel.dispatch_id, CAMPAIGN: campaign}
+    for batch in batches:
+        tags = {DISPATCH_ID: batch.dispatch_id, CAMPAIGN: campaign}
         # Not dynamic: jobflow hands it on to the jobs made on the node by itself.
-        parcel.flow.update_config(
-            {"manager_config": {**parcel.config, **tags}}, dynamic=False
+        batch.flow.update_config(
+            {"manager_config": {**batch.config, **tags}}, dynamic=False
         )
         workflows.append(
             flow_to_workflow(
-                parcel.flow,
+                batch.flow,
                 allow_external_references=True,
-                name=parcel.name,
+                name=batch.name,
                 metadata=tags,
             )
         )
     try:
-        launchpad.insert_numbered(workflows, [parcel.fw_id for parcel in parcels])
+        launchpad.insert_numbered(workflows, [batch.fw_id for batch in batches])
     except PyMongoError as err:
         raise SubmissionError(
             f"{len(workflows)} workflows of {campaign} could not be inserted: "

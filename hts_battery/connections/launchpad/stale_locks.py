@@ -88,7 +88,7 @@ def _undo(launchpad: LaunchPad, workflow: Mapping[str, Any]) -> None:
             )
 
 
-def remove_strays(
+def remove_orphaned_fireworks(
     launchpad: LaunchPad,
     age: float,
     *,
@@ -120,12 +120,12 @@ def remove_strays(
         for workflow in launchpad.workflows.find({}, ["nodes"])
         for node in workflow["nodes"]
     }
-    strays = tuple(
+    orphaned = tuple(
         firework["fw_id"]
         for firework in launchpad.fireworks.find({}, ["fw_id", "created_on"])
         if firework["fw_id"] not in known
         and now - utc(firework["created_on"]) > timedelta(seconds=age)
     )
-    if strays and not dry_run:
-        launchpad.fireworks.delete_many({"fw_id": {"$in": list(strays)}})
-    return strays
+    if orphaned and not dry_run:
+        launchpad.fireworks.delete_many({"fw_id": {"$in": list(orphaned)}})
+    return orphaned
