@@ -9,11 +9,9 @@ write.
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from dataclasses import dataclass, field
 from functools import singledispatch
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from hts_battery.campaign.local_run import store_failures
 from hts_battery.connections.launchpad import changes
@@ -24,6 +22,7 @@ from hts_battery.dispatch.decide import (
     Action,
     Cancel,
     Collect,
+    End,
     InsertAgain,
     PutBack,
     RecordNumbers,
@@ -34,29 +33,20 @@ from hts_battery.dispatch.decide import (
     StopSteps,
     Submit,
     TakeBack,
-    counted,
-    settled,
 )
-from hts_battery.dispatch.snapshot import by_dispatch, read_prepared
 from hts_battery.flows.recipes.screen import ScreenMaker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
     from hts_battery.connections.database.locks import Lease
     from hts_battery.connections.database.stores import Stores
     from hts_battery.connections.launchpad.launchpad import ExactLaunchPad
     from hts_battery.connections.records.backlog import Backlog
-    from hts_battery.dispatch.snapshot import Chunk, Prepared, Terms
-    from hts_battery.flows.execution.recorded import Failure
     from hts_battery.schemas.campaign import CampaignSpec
     from hts_battery.schemas.candidate import CandidateDoc
-    from hts_battery.schemas.dispatch import BacklogItem
 
 logger = logging.getLogger(__name__)
-
-_AT_ONCE = 50
-"""Workflows that are made and inserted at once: what a kill can leave half done."""
 
 
 @dataclass
@@ -71,43 +61,20 @@ class Desk:
     make_maker: Callable[[CampaignSpec], ScreenMaker] = ScreenMaker.from_campaign
     candidates: Mapping[str, CandidateDoc] = field(default_factory=dict)
     """Candidates that need not be read, by their ids."""
-    _batches: BatchMaker | None = None
-
-    def batches(self, terms: Terms) -> BatchMaker:
-        """Return what makes workflows; slow, so only where something is sent."""
-        if self._batches is None:
-            maker = self.make_maker(terms.spec)
-            self._batches = BatchMaker(terms, maker, self.stores)
-        return self._batches
-
-    def save(self, items: Iterable[BacklogItem] = ()) -> None:
-        """Write what changed in the backlog, and some candidates."""
-        for item in items:
-            self.backlog.put(item)
-        self.backlog.save(self.lease)
-
-    def store_failures(
-        self, item: BacklogItem, failures: Sequence[Failure] | None
-    ) -> None:
-        """Write down what failed of a candidate; none leaves what stands there."""
-        if failures is not None:
-            self.lease.check()
-            store_failures(self.stores, item.content_key, item.candidate_id, failures)
+    batches: BatchMaker | None = None
+    """Slow to make, so only where something is sent."""
 
 
-def apply_all(actions: Iterable[Action], desk: Desk) -> Counter[str]:
-    """Apply actions in their order; count what was done."""
-    counts: Counter[str] = Counter()
+def apply_all(actions: Iterable[Action], desk: Desk) -> None:
+    """Apply actions in their order."""
     for action in actions:
         desk.lease.check()
-        # Only sending finds out more than was decided.
-        counts.update(apply(action, desk) or counted([action]))
-    return counts
+        apply(action, desk)
 
 
 @singledispatch
-def apply(action: Action, desk: Desk) -> Counter[str] | None:
-    """Do what an action says; count what was done, if that is not what it says."""
+def apply(action: Action, desk: Desk) -> None:
+    """Do what an action says."""
     raise NotImplementedError(f"{action} of {desk}")
 
 
@@ -160,81 +127,50 @@ def _resume_steps(action: ResumeSteps, desk: Desk) -> None:
 @apply.register(RecordNumbers)
 @apply.register(PutBack)
 @apply.register(Cancel)
-def _write_down(action: Action, desk: Desk) -> None:
-    desk.save(action.items)
-
-
-@apply.register
-def _insert_again(action: InsertAgain, desk: Desk) -> None:
-    logger.warning(
-        "%d workflows of %s are not in the launchpad, after a kill or because "
-        "somebody deleted them: they are inserted again",
-        action.n_workflows,
-        action.terms.submission.campaign,
-    )
-    chunks = list(by_dispatch(action.items).values())
-    _insert(chunks, action.prepared, action.terms, desk)
-
-
-@apply.register
-def _collect(action: Collect, desk: Desk) -> None:
+def _write(action: Action, desk: Desk) -> None:
     for item in action.items:
-        desk.store_failures(item, action.failures.get(item.content_key))
-    desk.save(action.items)
-    desk.lease.check()
-    changes.archive(desk.launchpad, desk.stores.archived_workflows, action.ended)
+        desk.backlog.put(item)
+    desk.backlog.save(desk.lease)
+
+
+@apply.register(Collect)
+@apply.register(End)
+def _write_endings(action: Collect | End, desk: Desk) -> None:
+    for item in action.items:
+        if item.content_key in action.failures:
+            desk.lease.check()
+            failures = action.failures[item.content_key]
+            store_failures(desk.stores, item.content_key, item.candidate_id, failures)
+    for item in action.items:
+        desk.backlog.put(item)
+    desk.backlog.save(desk.lease)
+    if isinstance(action, Collect):
+        desk.lease.check()
+        changes.archive(desk.launchpad, desk.stores.archived_workflows, action.ended)
 
 
 @apply.register
-def _submit(action: Submit, desk: Desk) -> Counter[str]:
-    counts: Counter[str] = Counter(sent=0)
-    step = _AT_ONCE * action.terms.submission.chunk
-    for start in range(0, len(action.items), step):
-        counts.update(_send(action.items[start : start + step], action.terms, desk))
-    return counts
-
-
-def _send(waiting: Chunk, terms: Terms, desk: Desk) -> Counter[str]:
-    """Send some waiting candidates; end those that need no computing."""
-    prepared = read_prepared(desk.stores, waiting, desk.candidates)
-    counts: Counter[str] = Counter()
-    sent = []
-
-    def missing_hull(candidate: CandidateDoc) -> Failure | None:
-        return desk.batches(terms).missing_hull(candidate)
-
-    for item in waiting:
-        found = settled(item, prepared, terms, missing_hull)
-        if found is None:
-            sent.append(item)
-            continue
-        desk.store_failures(item, found.failures)
-        desk.backlog.put(found.item)
-        counts["ended"] += found.has_ended
-    chunks = []
-    for start in range(0, len(sent), terms.submission.chunk):
-        new = {"dispatch_id": str(uuid4()), "asked": dict(terms.wanted)}
-        chunk = sent[start : start + terms.submission.chunk]
-        chunks.append(tuple(item.model_copy(update=new) for item in chunk))
-    _insert(chunks, prepared, terms, desk)
-    counts.update(sent=len(sent), inserted=len(chunks))
-    return counts
-
-
-def _insert(
-    chunks: Sequence[Chunk], prepared: Prepared, terms: Terms, desk: Desk
-) -> None:
-    """Write down under which numbers chunks are inserted, then insert them."""
-    if not chunks:
-        desk.save()
-        return
-    made = []
-    for chunk, fw_id in zip(chunks, desk.launchpad.reserve(len(chunks)), strict=True):
-        items = [item.model_copy(update={"fw_id": fw_id}) for item in chunk]
-        for item in items:
-            desk.backlog.put(item)
-        number = desk.backlog.position(items[0].content_key)
-        made.append(desk.batches(terms).make(number, items, prepared))
-    desk.save()
+def _submit(action: Submit, desk: Desk) -> None:
+    if isinstance(action, InsertAgain):
+        logger.warning(
+            "%d workflows of %s are not in the launchpad, after a kill or because "
+            "somebody deleted them: they are inserted again",
+            action.n_workflows,
+            action.submission.campaign,
+        )
+    if desk.batches is None:
+        maker = desk.make_maker(action.spec)
+        desk.batches = BatchMaker(action.submission, action.spec, maker)
+    reserved = desk.launchpad.reserve(action.n_workflows)
+    batches = [
+        desk.batches.make(number, fw_id, chunk)
+        for chunk, number, fw_id in zip(
+            action.chunks, action.numbers, reserved, strict=True
+        )
+    ]
+    for chunk, fw_id in zip(action.chunks, reserved, strict=True):
+        for one in chunk:
+            desk.backlog.put(one.item.model_copy(update={"fw_id": fw_id}))
+    desk.backlog.save(desk.lease)
     desk.lease.check()
-    send(made, desk.launchpad, terms.submission.campaign)
+    send(batches, desk.launchpad, action.submission.campaign)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from hts_battery.dispatch.snapshot import Terms
+    from hts_battery.dispatch.snapshot import Snapshot
     from hts_battery.flows.execution.recorded import Failure
     from hts_battery.schemas.archive import ArchivedWorkflow
     from hts_battery.schemas.dispatch import BacklogItem
@@ -61,7 +61,7 @@ def collected(
     items: Sequence[BacklogItem],
     report: ChunkReport | None,
     known: Mapping[str, Calculated],
-    terms: Terms,
+    snapshot: Snapshot,
 ) -> dict[str, Collected]:
     """
     Say what came of the candidates of one workflow.
@@ -76,8 +76,8 @@ def collected(
         What its chunk reported, if it was one and came to its end.
     known
         What is known of the calculations that the report does not name.
-    terms
-        Gate, costs and hold of the campaign.
+    snapshot
+        The campaign: gate, nodes, hold.
 
     Returns
     -------
@@ -86,13 +86,13 @@ def collected(
     """
     entries = {} if report is None else report.entries
     shares = _cost_shares(items, entries)
-    cancelled = terms.submission.hold is Hold.CANCELLED
+    cancelled = snapshot.submission.hold is Hold.CANCELLED
     found = {}
     for item in items:
         key = item.content_key
         seconds = workflow.seconds * shares[key]
-        node_hours = seconds * terms.submission.nodes / _SECONDS_PER_HOUR
-        cost = Cost(terms.now, seconds, node_hours, len(workflow.launches))
+        node_hours = seconds * snapshot.submission.nodes / _SECONDS_PER_HOUR
+        cost = Cost(snapshot.now, seconds, node_hours, len(workflow.launches))
         if key in entries:
             result = Collected(
                 ending_of(entries[key].kind, entries[key].failures, cost),
@@ -100,8 +100,8 @@ def collected(
             )
         else:
             stored = known.get(key, Calculated())
-            result = _unreported(item, workflow, stored, terms, cost)
-        if not covers(item.asked, terms.wanted):
+            result = _unreported(item, workflow, stored, snapshot, cost)
+        if not covers(item.asked, snapshot.wanted):
             # The campaign asks for more since it was sent.
             result = result._replace(again=not cancelled)
         found[key] = result
@@ -128,11 +128,11 @@ def _unreported(
     item: BacklogItem,
     workflow: ArchivedWorkflow,
     known: Calculated,
-    terms: Terms,
+    snapshot: Snapshot,
     cost: Cost,
 ) -> Collected:
     """Say what came of a candidate by its Fireworks and by what is stored of it."""
-    gate, released = terms.spec.gate, item.candidate_id in terms.released
+    gate, released = snapshot.spec.gate, item.candidate_id in snapshot.released
     own = known.asked_for(item.asked)
     # What failed of orderings that others ask for is theirs to try again.
     others = tuple(one for one in known.failures if one not in own.failures)
@@ -155,7 +155,7 @@ def _unreported(
             # Taken back, stopped between two steps, or deleted by hand.
             return Collected(
                 ending_of(EndingKind.CANCELLED, (), cost),
-                again=terms.submission.hold is not Hold.CANCELLED,
+                again=snapshot.submission.hold is not Hold.CANCELLED,
             )
         own.failures = (dict(WITHOUT_ERROR),)
     kind = ending_kind(own, gate, released=released)

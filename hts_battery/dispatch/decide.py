@@ -1,44 +1,43 @@
 """
-DECIDE: from a snapshot of a campaign to the actions that are due, in their order.
+DECIDE: from a picture of a campaign to the actions that are due, in their order.
 
 Nothing here reads or writes. The order is that in which a kill between two actions does
-least harm: what stands in the launchpad is put right and stopped first, what ended is
-collected before more is sent. An action that is applied twice comes to the same.
+least harm: what stands in the launchpad is put right and stopped, then what ended is
+collected, then more is sent. An action that is applied twice comes to the same.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple
+from uuid import NAMESPACE_OID, uuid5
 
 from hts_battery.connections.launchpad.workflows import TAKEN_BACK, stopped_states
 from hts_battery.connections.records.backlog import reopened
+from hts_battery.connections.records.executions import described_error
 from hts_battery.dispatch.collection import Cost, collected, ending_of, outdated
-from hts_battery.dispatch.snapshot import by_dispatch
+from hts_battery.errors import MissingReferenceError
+from hts_battery.flows.recipes.calculated import Calculated
 from hts_battery.flows.recipes.chunk import ending_kind
+from hts_battery.flows.recipes.screen import GATE_STEP
 from hts_battery.schemas.campaign import candidate_key
 from hts_battery.schemas.dispatch import Ending, EndingKind, Hold, PlannedAction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from hts_battery.connections.launchpad.workflows import SentWorkflow
-    from hts_battery.dispatch.snapshot import (
-        Chunk,
-        Evidence,
-        Prepared,
-        Snapshot,
-        Terms,
-    )
+    from hts_battery.dispatch.snapshot import Chunk, Ended, Prepared, Snapshot
     from hts_battery.flows.execution.recorded import Failure
     from hts_battery.schemas.archive import ArchivedWorkflow
+    from hts_battery.schemas.campaign import CampaignSpec
     from hts_battery.schemas.candidate import CandidateDoc
     from hts_battery.schemas.dispatch import BacklogItem, Submission
+    from hts_battery.schemas.gate import HullSnapshot
 
-_ENDED_AT_ONCE = 50
-"""Workflows that are collected at once: what a kill can leave half done."""
+_AT_ONCE = 50
+"""Workflows that are collected or sent at once: what a kill can leave half done."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,9 +45,14 @@ class Action:
     """Something that is due; its subclasses say what."""
 
     items: Chunk = ()
-    """Candidates that it concerns, where it changes them as they are afterwards."""
+    """Candidates that it changes, as the backlog has them afterwards."""
     workflows: tuple[SentWorkflow, ...] = ()
     """Workflows of the launchpad that it concerns."""
+
+    @property
+    def n_workflows(self) -> int:
+        """Number of workflows that it concerns."""
+        return len(self.workflows)
 
     @property
     def planned(self) -> PlannedAction:
@@ -59,11 +63,6 @@ class Action:
             workflows=self.n_workflows,
             candidates=len(self.items),
         )
-
-    @property
-    def n_workflows(self) -> int:
-        """Number of workflows that it concerns."""
-        return len(self.workflows) or len(by_dispatch(self.items))
 
 
 class Repair(Action):
@@ -122,14 +121,6 @@ class PutBack(Action):
 
 
 @dataclass(frozen=True, kw_only=True)
-class InsertAgain(Action):
-    """Insert workflows again that are not in the launchpad, as the same dispatches."""
-
-    prepared: Prepared
-    terms: Terms
-
-
-@dataclass(frozen=True, kw_only=True)
 class Collect(Action):
     """Write down how candidates ended, or that they wait again; archive workflows."""
 
@@ -144,10 +135,49 @@ class Collect(Action):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Submit(Action):
-    """Send waiting candidates; end those that need no computing."""
+class End(Action):
+    """End candidates that wait and need no computing, or cannot be computed."""
 
-    terms: Terms
+    failures: Mapping[str, tuple[Failure, ...]] = field(default_factory=dict)
+    """Content key → what is stored as its failures."""
+
+
+class Sendable(NamedTuple):
+    """A candidate that is sent, and what is known of it."""
+
+    item: BacklogItem
+    candidate: CandidateDoc
+    known: Calculated
+    """What is known of the orderings that are asked for."""
+    failures: tuple[Mapping[str, object], ...]
+    """What failed of it, orderings of other campaigns too."""
+    hull: HullSnapshot | None
+    """The phases it is compared with at the gate."""
+    problem: Failure | None
+    """Why there are none, where there should be."""
+    released: bool
+    is_outdated: bool
+    """Whether today's campaign file computes it in another way."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submit(Action):
+    """Send candidates: written down first, then inserted."""
+
+    submission: Submission
+    spec: CampaignSpec
+    chunks: tuple[tuple[Sendable, ...], ...]
+    numbers: tuple[int, ...]
+    """For each workflow, the place of its first candidate in the sending order."""
+
+    @property
+    def n_workflows(self) -> int:
+        """Number of workflows that are inserted."""
+        return len(self.chunks)
+
+
+class InsertAgain(Submit):
+    """Insert workflows again that are not in the launchpad, as the same dispatches."""
 
 
 class Cancel(Action):
@@ -156,34 +186,25 @@ class Cancel(Action):
 
 def predicted(snapshot: Snapshot, actions: Iterable[Action]) -> Snapshot:
     """Return the picture after some actions, as far as nobody else takes part."""
+    actions = list(actions)
+    new = {item.content_key: item for action in actions for item in action.items}
+    submission, inserted = snapshot.submission, snapshot.inserted
+    workflows = dict(snapshot.workflows)
     for action in actions:
-        snapshot = snapshot.with_items(action.items)
         if isinstance(action, StopAtBudget):
-            snapshot = replace(snapshot, submission=action.submission)
-        elif isinstance(action, InsertAgain):
-            inserted = snapshot.inserted + action.n_workflows
-            snapshot = replace(snapshot, inserted=inserted)
-        elif isinstance(action, Collect):
-            snapshot = snapshot.without({one.dispatch_id for one in action.ended})
-    return snapshot
-
-
-def counted(actions: Iterable[Action]) -> Counter[str]:
-    """Count what actions come to: fields of a :class:`FeedReport`, and ``inserted``."""
-    counts: Counter[str] = Counter()
-    for action in actions:
-        if isinstance(action, RecordNumbers | PutBack | InsertAgain):
-            counts["repaired"] += action.n_workflows
-        if isinstance(action, InsertAgain):
-            counts["inserted"] += action.n_workflows
-        elif isinstance(action, Collect):
-            counts["archived"] += action.n_workflows
+            submission = action.submission
         elif isinstance(action, Submit):
-            counts["sent"] += len(action.items)
-        if isinstance(action, Collect | Cancel):
-            again = sum(item.ending is None for item in action.items)
-            counts.update(again=again, ended=len(action.items) - again)
-    return counts
+            inserted += action.n_workflows
+        elif isinstance(action, Collect):
+            for one in action.ended:
+                del workflows[one.dispatch_id]
+    return replace(
+        snapshot,
+        submission=submission,
+        items=tuple(new.get(item.content_key, item) for item in snapshot.items),
+        workflows=workflows,
+        inserted=inserted,
+    )
 
 
 def decide_control(snapshot: Snapshot) -> list[Action]:
@@ -246,148 +267,153 @@ def _held_or_resumed(
         yield StopSteps(workflows=tuple(going), state=state)
 
 
-def decide_work(snapshot: Snapshot, evidence: Evidence | None) -> list[Action]:
-    """Decide what is written down, collected, sent and ended."""
-    actions = list(_completed(snapshot, evidence))
-    if evidence is not None:
-        actions += _collections(snapshot, evidence)
-    left = predicted(snapshot, actions)
-    if evidence is not None:
-        # What another campaign computes now is seen to when it has ended.
-        free = [
-            one for one in left.waiting if one.content_key not in evidence.elsewhere
-        ]
-        if chosen := free[: room(left)]:
-            actions.append(Submit(items=tuple(chosen), terms=evidence.terms))
-    if left.submission.hold is Hold.CANCELLED and left.waiting:
-        ending = Ending(kind=EndingKind.CANCELLED, time=left.now)
-        actions.append(Cancel(items=_changed(left.waiting, ending=ending)))
-    return actions
-
-
-def _changed(items: Iterable[BacklogItem], **values: object) -> Chunk:
-    return tuple(item.model_copy(update=values) for item in items)
-
-
-def _completed(snapshot: Snapshot, evidence: Evidence | None) -> Iterator[Action]:
-    """
-    Complete what is written down as sent and is not known to be in the launchpad.
-
-    What a killed feeder did not insert, and what somebody deleted by hand, is inserted
-    again as the same dispatch, so that what it finished is not computed again.
-    """
+def decide_collection(snapshot: Snapshot, ended: Ended) -> list[Action]:
+    """Decide what is written down of what was sent, and what of it is archived."""
+    actions: list[Action] = []
     if unnumbered := _unnumbered(snapshot):
-        yield RecordNumbers(
-            items=tuple(
-                one
-                for name, items in unnumbered.items()
-                for one in _changed(items, fw_id=snapshot.workflows[name].fw_id)
-            ),
-            workflows=tuple(snapshot.workflows[name] for name in unnumbered),
+        numbered = tuple(
+            item.model_copy(update={"fw_id": snapshot.workflows[name].fw_id})
+            for name, items in unnumbered.items()
+            for item in items
         )
-    again: list[BacklogItem] = []
-    back: list[BacklogItem] = []
-    for items in snapshot.missing.values():
-        (again if _is_inserted_again(items, evidence) else back).extend(items)
-    if back:
-        waiting = tuple(reopened(item, retry=item.retry) for item in back)
-        yield PutBack(items=waiting, n_missing=len(by_dispatch(back)))
-    if again and evidence is not None:
-        yield InsertAgain(
-            items=tuple(again), prepared=evidence.missing, terms=evidence.terms
-        )
-
-
-def _is_inserted_again(items: Chunk, evidence: Evidence | None) -> bool:
-    """Say whether the campaign is sent, and its file asks for the same today."""
-    if evidence is None or evidence.terms.submission.hold is not None:
-        return False
-    terms = evidence.terms
-    return all(
-        item.asked == terms.wanted
-        and not is_outdated(item, evidence.missing.candidates[item.candidate_id], terms)
-        for item in items
+        there = tuple(snapshot.workflows[name] for name in unnumbered)
+        actions.append(RecordNumbers(items=numbered, workflows=there))
+    hold = snapshot.submission.hold
+    actions += _put_back(
+        items
+        for items in snapshot.missing.values()
+        # The campaign file may have been changed meanwhile.
+        if hold is not None or any(item.asked != snapshot.wanted for item in items)
     )
+    return [*actions, *_collected(snapshot, ended)]
 
 
-def is_outdated(item: BacklogItem, candidate: CandidateDoc, terms: Terms) -> bool:
-    """Say whether a candidate is computed in another way by today's campaign file."""
-    return candidate_key(candidate, terms.spec.calculation) != item.content_key
+def _put_back(chunks: Iterable[Chunk]) -> Iterator[Action]:
+    chunks = list(chunks)
+    if chunks:
+        items = [reopened(item, retry=item.retry) for chunk in chunks for item in chunk]
+        yield PutBack(items=tuple(items), n_missing=len(chunks))
 
 
-def _collections(snapshot: Snapshot, evidence: Evidence) -> Iterator[Collect]:
+def _collected(snapshot: Snapshot, ended: Ended) -> Iterator[Collect]:
     """Collect what ended, some workflows at once."""
-    for start in range(0, len(evidence.ended), _ENDED_AT_ONCE):
-        ended = evidence.ended[start : start + _ENDED_AT_ONCE]
+    for start in range(0, len(ended.workflows), _AT_ONCE):
+        workflows = ended.workflows[start : start + _AT_ONCE]
         changed: list[BacklogItem] = []
         failures = {}
-        for workflow in ended:
+        for workflow in workflows:
             # Without any, its endings were written before, and the feeder was killed.
             items = snapshot.in_hand.get(workflow.dispatch_id, ())
-            report = evidence.reports.get(workflow.dispatch_id)
-            found = collected(workflow, items, report, evidence.known, evidence.terms)
+            report = ended.reports.get(workflow.dispatch_id)
+            found = collected(workflow, items, report, ended.known, snapshot)
             for item in items:
                 result = found[item.content_key]
                 if result.failures is not None:
                     failures[item.content_key] = result.failures
                 new = item.model_copy(update={"ending": result.ending})
                 changed.append(reopened(new, retry=item.retry) if result.again else new)
-        yield Collect(items=tuple(changed), ended=ended, failures=failures)
+        yield Collect(items=tuple(changed), ended=workflows, failures=failures)
 
 
-def room(snapshot: Snapshot) -> int:
-    """Count the candidates that window and quota leave room for."""
-    submission = snapshot.submission
-    if submission.hold is not None:
-        return 0
-    count = max(0, submission.window - snapshot.fireworks) * submission.chunk
-    if submission.max_candidates is None:
-        return count
-    used = sum(
-        item.dispatch_id is not None
-        and (item.ending is None or item.ending.kind is not EndingKind.CANCELLED)
-        for item in snapshot.items
-    )
-    return min(count, max(0, submission.max_candidates - used))
+def decide_sending(snapshot: Snapshot, prepared: Prepared) -> list[Action]:
+    """Decide what is sent, again or for the first time, and what ends unsent."""
+    if snapshot.submission.hold is Hold.CANCELLED and snapshot.waiting:
+        ending = Ending(kind=EndingKind.CANCELLED, time=snapshot.now)
+        waiting = snapshot.waiting
+        items = tuple(one.model_copy(update={"ending": ending}) for one in waiting)
+        return [Cancel(items=items)]
+    if snapshot.submission.hold is not None:
+        return []
+    again: list[tuple[Sendable, ...]] = []
+    changed: list[Chunk] = []
+    for items in snapshot.missing.values():
+        chunk = tuple(_sendable(item, snapshot, prepared) for item in items)
+        if any(one.problem or one.is_outdated for one in chunk):
+            changed.append(items)
+        else:
+            again.append(chunk)
+    settled, due = _sorted(snapshot, prepared)
+    size = snapshot.submission.chunk
+    chunks = [due[start : start + size] for start in range(0, len(due), size)]
+    return [
+        *_put_back(changed),
+        *_submitted(InsertAgain, again, snapshot),
+        *([settled] if settled.items else []),
+        *_submitted(Submit, [_dispatched(one, snapshot) for one in chunks], snapshot),
+    ]
 
 
-@dataclass(frozen=True)
-class Settled:
-    """What is written about a candidate that is not sent."""
-
-    item: BacklogItem
-    failures: tuple[Failure, ...] | None = None
-    """What is stored as its failures; none leaves what is stored."""
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether something came of it; else the campaign does not ask for it."""
-        ending = self.item.ending
-        return ending is not None and ending.kind is not EndingKind.CANCELLED
-
-
-def settled(
-    item: BacklogItem,
-    prepared: Prepared,
-    terms: Terms,
-    missing_hull: Callable[[CandidateDoc], Failure | None],
-) -> Settled | None:
-    """End a candidate that needs no computing, or cannot be computed; None sends it."""
-    candidate = prepared.candidates[item.candidate_id]
-    if is_outdated(item, candidate, terms):
-        return Settled(outdated(item, terms.now))
-    gate, released = terms.spec.gate, item.candidate_id in terms.released
-    known = prepared.asked_of(item, terms)
-    failures = None
-    if known.needs_work(gate, released=released, retry_failed=item.retry):
-        failure = missing_hull(candidate)
-        if failure is None:
-            return None
-        known.failures = (*known.failures, failure)
-        failures = tuple(
-            dict(one) for one in (*prepared.all_of(item).failures, failure)
+def _submitted(
+    kind: type[Submit], chunks: Sequence[tuple[Sendable, ...]], snapshot: Snapshot
+) -> Iterator[Submit]:
+    """Send some workflows at once."""
+    keys = (item.content_key for item in snapshot.items)
+    places = {key: place for place, key in enumerate(keys, 1)} if chunks else {}
+    for start in range(0, len(chunks), _AT_ONCE):
+        some = tuple(chunks[start : start + _AT_ONCE])
+        yield kind(
+            items=tuple(one.item for chunk in some for one in chunk),
+            submission=snapshot.submission,
+            spec=snapshot.spec,
+            chunks=some,
+            numbers=tuple(places[chunk[0].item.content_key] for chunk in some),
         )
-    kind = ending_kind(known, gate, released=released)
-    ending = ending_of(kind, known.failures, Cost(terms.now))
-    changes = {"ending": ending, "asked": dict(terms.wanted)}
-    return Settled(item.model_copy(update=changes), failures)
+
+
+def _dispatched(chunk: Sequence[Sendable], snapshot: Snapshot) -> tuple[Sendable, ...]:
+    """Give candidates the key of their dispatch: decided again, it is the same."""
+    first = chunk[0].item
+    words = f"{snapshot.submission.campaign} {snapshot.now} {first.content_key}"
+    new = {
+        "dispatch_id": str(uuid5(NAMESPACE_OID, words)),
+        "asked": dict(snapshot.wanted),
+    }
+    return tuple(one._replace(item=one.item.model_copy(update=new)) for one in chunk)
+
+
+def _sendable(item: BacklogItem, snapshot: Snapshot, prepared: Prepared) -> Sendable:
+    """Put together what is known of a candidate before it is sent."""
+    candidate = prepared.candidates[item.candidate_id]
+    key = candidate_key(candidate, snapshot.spec.calculation)
+    everything = prepared.known.get(item.content_key, Calculated())
+    hull = problem = None
+    try:
+        if prepared.hulls is not None:
+            hull = prepared.hulls.snapshot(candidate)
+    except MissingReferenceError as err:
+        problem = {"step": GATE_STEP, "ordering_id": None, **described_error(err)}
+    return Sendable(
+        item,
+        candidate,
+        everything.asked_for(snapshot.wanted),
+        everything.failures,
+        hull,
+        problem,
+        item.candidate_id in snapshot.released,
+        key != item.content_key,
+    )
+
+
+def _sorted(snapshot: Snapshot, prepared: Prepared) -> tuple[End, list[Sendable]]:
+    """End who needs no computing or cannot be computed; return the others as well."""
+    ended: list[BacklogItem] = []
+    failures: dict[str, tuple[Failure, ...]] = {}
+    due: list[Sendable] = []
+    gate = snapshot.spec.gate
+    for item in prepared.waiting:
+        one = _sendable(item, snapshot, prepared)
+        if one.is_outdated:
+            ended.append(outdated(item, snapshot.now))
+            continue
+        known, released = one.known, one.released
+        if known.needs_work(gate, released=released, retry_failed=item.retry):
+            if one.problem is None:
+                due.append(one)
+                continue
+            known.failures = (*known.failures, one.problem)
+            failures[item.content_key] = (*map(dict, one.failures), one.problem)
+        kind = ending_kind(known, gate, released=released)
+        ending = ending_of(kind, known.failures, Cost(snapshot.now))
+        changes = {"ending": ending, "asked": dict(snapshot.wanted)}
+        ended.append(item.model_copy(update=changes))
+    return End(items=tuple(ended), failures=failures), due

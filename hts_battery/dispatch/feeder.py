@@ -9,12 +9,11 @@ doing is found and completed the next time.
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from hts_battery.connections.database.clients import translated_outages
-from hts_battery.connections.database.locks import Lease
 from hts_battery.connections.records.backlog import (
     Backlog,
     dispatching,
@@ -24,25 +23,36 @@ from hts_battery.connections.records.backlog import (
 )
 from hts_battery.dispatch.apply import Desk, apply_all
 from hts_battery.dispatch.decide import (
+    Cancel,
     Collect,
-    counted,
+    End,
+    InsertAgain,
+    PutBack,
+    RecordNumbers,
+    Submit,
+    decide_collection,
     decide_control,
-    decide_work,
+    decide_sending,
     predicted,
 )
 from hts_battery.dispatch.recovery import log_recovery, recover
-from hts_battery.dispatch.snapshot import Snapshot, read_evidence, read_launchpad
+from hts_battery.dispatch.snapshot import (
+    read_again,
+    read_prepared,
+    read_snapshot,
+    read_what_ended,
+)
 from hts_battery.errors import ConfigurationError, SubmissionError
 from hts_battery.flows.recipes.screen import ScreenMaker
-from hts_battery.schemas.dispatch import FeedReport, Hold
+from hts_battery.schemas.dispatch import EndingKind, FeedReport, Hold
 
 if TYPE_CHECKING:
-    from collections import Counter
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from hts_battery.connections.database.stores import Stores
     from hts_battery.connections.launchpad.launchpad import ExactLaunchPad
     from hts_battery.dispatch.decide import Action
+    from hts_battery.dispatch.snapshot import Snapshot
     from hts_battery.schemas.campaign import CampaignSpec
     from hts_battery.schemas.candidate import CandidateDoc
     from hts_battery.schemas.dispatch import Submission
@@ -96,10 +106,11 @@ def feed(
         translated_outages(stores.database.uri, "feeding the launchpad"),
         dispatching(stores, "hts launchpad feed", wait=wait) as lease,
     ):
+        submissions = read_submissions(stores, campaigns)
         # Before anything is collected that an outage has stopped, as if it had failed.
         log_recovery(recover(stores, launchpad))
         reports = []
-        for submission in _submissions(stores, campaigns):
+        for submission in submissions:
             backlog = Backlog.read(stores, submission.campaign)
             desk = Desk(stores, launchpad, lease, backlog, make_maker, candidates or {})
             try:
@@ -119,55 +130,60 @@ def feed(
         return reports
 
 
-def _submissions(stores: Stores, campaigns: Iterable[str] | None) -> list[Submission]:
-    wanted = None if campaigns is None else set(campaigns)
-    return [
-        one
-        for one in read_submissions(stores)
-        if wanted is None or one.campaign in wanted
-    ]
-
-
 def _feed_campaign(submission: Submission, desk: Desk) -> FeedReport:
     """Bring launchpad and backlog of one campaign together."""
-    snapshot = _snapshot(submission, desk)
+    stores, launchpad = desk.stores, desk.launchpad
+    now = datetime.now(UTC)
+    snapshot = read_snapshot(submission, desk.backlog.items, now, stores, launchpad)
     control = decide_control(snapshot)
     if control:
+        snapshot = predicted(snapshot, control)
         apply_all(control, desk)
         # What a rocket took meanwhile was not taken back: only the launchpad knows.
-        snapshot = read_launchpad(predicted(snapshot, control), desk.launchpad)
-    evidence = read_evidence(snapshot, desk.stores, desk.launchpad, desk.candidates)
-    work = decide_work(snapshot, evidence)
-    counts = apply_all(work, desk)
-    left = replace(
-        predicted(snapshot, (one for one in work if isinstance(one, Collect))),
-        items=tuple(desk.backlog.items),
-        inserted=counts["inserted"],
-    )
-    return _report(left, left.fireworks, counts, [*control, *work])
+        snapshot = read_again(snapshot, launchpad)
+    ended = read_what_ended(snapshot, stores, launchpad)
+    collection = decide_collection(snapshot, ended)
+    snapshot = predicted(snapshot, collection)
+    apply_all(collection, desk)
+    prepared = read_prepared(snapshot, stores, desk.candidates)
+    sending = decide_sending(snapshot, prepared)
+    snapshot = predicted(snapshot, sending)
+    apply_all(sending, desk)
+    return _report(snapshot, [*control, *collection, *sending])
 
 
-def _snapshot(submission: Submission, desk: Desk) -> Snapshot:
-    snapshot = Snapshot(submission, datetime.now(UTC), tuple(desk.backlog.items))
-    return read_launchpad(snapshot, desk.launchpad)
+def _counted(actions: Iterable[Action]) -> Counter[str]:
+    """Count what actions come to, by the fields of a :class:`FeedReport`."""
+    counts: Counter[str] = Counter()
+    for action in actions:
+        if isinstance(action, RecordNumbers | PutBack | InsertAgain):
+            counts["repaired"] += action.n_workflows
+        elif isinstance(action, Submit):
+            counts["sent"] += len(action.items)
+        elif isinstance(action, Collect):
+            again = sum(item.ending is None for item in action.items)
+            ended = len(action.items) - again
+            counts.update(archived=action.n_workflows, again=again, ended=ended)
+        elif isinstance(action, Cancel):
+            counts["ended"] += len(action.items)
+        elif isinstance(action, End):
+            # What the campaign file no longer has did not end: it was never to be sent.
+            counts["ended"] += sum(
+                item.ending is not None and item.ending.kind is not EndingKind.CANCELLED
+                for item in action.items
+            )
+    return counts
 
 
 def _report(
-    snapshot: Snapshot,
-    fireworks: int,
-    counts: Counter[str],
-    actions: Sequence[Action],
+    snapshot: Snapshot, actions: Sequence[Action], fireworks: int | None = None
 ) -> FeedReport:
     return FeedReport(
         campaign=snapshot.submission.campaign,
-        sent=counts["sent"],
-        repaired=counts["repaired"],
-        ended=counts["ended"],
-        again=counts["again"],
-        archived=counts["archived"],
+        **_counted(actions),
         waiting=len(snapshot.waiting),
         in_hand=sum(map(len, snapshot.in_hand.values())),
-        fireworks=fireworks,
+        fireworks=snapshot.fireworks if fireworks is None else fireworks,
         node_hours=snapshot.node_hours,
         hold=snapshot.submission.hold,
         actions=tuple(one.planned for one in actions),
@@ -183,28 +199,23 @@ def plan_feeding(
     """
     Say what the next pass would do, as far as the launchpad shows it; write nothing.
 
-    What would be taken back, stopped or repaired is collected in the same pass, and is
-    not counted as collected here.
-
-    Parameters
-    ----------
-    stores
-        Open stores.
-    launchpad
-        The launchpad of the same database.
-    campaigns
-        Only these campaigns.
+    Actions and what they come to are those of the pass, but for workflows that it would
+    first take back, stop or repair. What waits, is in hand and was spent is as it is
+    now, Fireworks without those that would be archived.
     """
     reports = []
-    for submission in _submissions(stores, campaigns):
-        backlog = Backlog.read(stores, submission.campaign)
-        desk = Desk(stores, launchpad, Lease("none", "none"), backlog)
-        snapshot = _snapshot(submission, desk)
+    now = datetime.now(UTC)
+    for submission in read_submissions(stores, campaigns):
+        items = Backlog.read(stores, submission.campaign).items
+        snapshot = read_snapshot(submission, items, now, stores, launchpad)
         control = decide_control(snapshot)
         held = predicted(snapshot, control)
-        work = decide_work(held, read_evidence(held, stores, launchpad, {}))
-        fireworks = predicted(held, work).fireworks
-        reports.append(_report(snapshot, fireworks, counted(work), [*control, *work]))
+        ended = read_what_ended(held, stores, launchpad)
+        collection = decide_collection(held, ended)
+        left = predicted(held, collection)
+        sending = decide_sending(left, read_prepared(left, stores, {}))
+        actions = [*control, *collection, *sending]
+        reports.append(_report(snapshot, actions, left.fireworks))
     return reports
 
 

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.connections.launchpad.launchpad import CAMPAIGN, DISPATCH_ID
-from hts_battery.connections.launchpad.lost_runs import last_sign, utc
 from hts_battery.schemas.archive import (
     ArchivedFirework,
     ArchivedLaunch,
@@ -58,6 +57,22 @@ _FIREWORK_FIELDS = (
     "spec.ordering_id",
     "spec.n_orderings",
 )
+
+
+def last_sign(launch: Mapping[str, Any]) -> datetime:
+    """Return when a launch last showed that it is alive, by its launchpad."""
+    return max(
+        utc(time)
+        for one in launch["state_history"]
+        for time in (one.get("updated_on"), one.get("created_on"))
+        if time
+    )
+
+
+def utc(time: datetime | str) -> datetime:
+    """Read a time of FireWorks, which writes some of them as text; all are UTC."""
+    read = datetime.fromisoformat(time) if isinstance(time, str) else time
+    return read if read.tzinfo else read.replace(tzinfo=UTC)
 
 
 def stopped_states(state: str) -> frozenset[str]:

@@ -72,11 +72,6 @@ class Backlog:
         row, column = self._places[key]
         return self._rows[row][column]
 
-    def position(self, key: str) -> int:
-        """Return the place of a candidate in the sending order, from 1."""
-        row, column = self._places[key]
-        return row * BLOCK_SIZE + column + 1
-
     def put(self, item: BacklogItem) -> None:
         """Put a candidate in its own place; written with the next :meth:`save`."""
         row, column = self._places[item.content_key]
@@ -198,10 +193,15 @@ def keys_sent(stores: Stores, *, besides: str | None = None) -> set[str]:
     }
 
 
-def read_submissions(stores: Stores) -> list[Submission]:
-    """Read every submission, in the order of their names."""
+def read_submissions(
+    stores: Stores, campaigns: Iterable[str] | None = None
+) -> list[Submission]:
+    """Read the submissions of some campaigns, or all, in the order of their names."""
+    wanted = None if campaigns is None else set(campaigns)
     found = (
-        Submission.model_validate(_plain(one)) for one in stores.submissions.query()
+        Submission.model_validate(_plain(one))
+        for one in stores.submissions.query()
+        if wanted is None or one["campaign"] in wanted
     )
     return sorted(found, key=lambda submission: submission.campaign)
 
