@@ -66,7 +66,8 @@ def _hold(
         else:
             report = change(stores, launchpad, campaign)
     if as_json:
-        formatting.json_line({**report.model_dump(mode="json"), "written": not dry_run})
+        fields = report.model_dump(mode="json", exclude={"actions"})
+        formatting.json_line({**fields, "written": not dry_run})
     elif dry_run:
         formatting.line(
             f"{campaign}: {report.waiting:,} candidates wait and {report.in_hand:,} "
@@ -151,8 +152,10 @@ def _feed(
 def _print_all(reports: Sequence[FeedReport], *, dry_run: bool, as_json: bool) -> None:
     for report in reports:
         if as_json:
-            line = {**report.model_dump(mode="json"), "written": not dry_run}
-            formatting.json_line(line)
+            fields = report.model_dump(
+                mode="json", exclude=None if dry_run else {"actions"}
+            )
+            formatting.json_line({**fields, "written": not dry_run})
         else:
             print_report(report)
             if dry_run:

@@ -61,12 +61,16 @@ class Desk:
     make_maker: Callable[[CampaignSpec], ScreenMaker] = ScreenMaker.from_campaign
     candidates: Mapping[str, CandidateDoc] = field(default_factory=dict)
     """Candidates that need not be read, by their ids."""
+    dry_run: bool = False
+    """Whether nothing is written."""
     batches: BatchMaker | None = None
     """Slow to make, so only where something is sent."""
 
 
 def apply_all(actions: Iterable[Action], desk: Desk) -> None:
-    """Apply actions in their order."""
+    """Apply actions in their order, unless they are only planned."""
+    if desk.dry_run:
+        return
     for action in actions:
         desk.lease.check()
         apply(action, desk)

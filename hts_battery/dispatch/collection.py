@@ -64,25 +64,10 @@ def collected(
     snapshot: Snapshot,
 ) -> dict[str, Collected]:
     """
-    Say what came of the candidates of one workflow.
+    Return what came of the candidates of a workflow that is over, by content key.
 
-    Parameters
-    ----------
-    workflow
-        A workflow that is over.
-    items
-        Its candidates, as they stand in the backlog.
-    report
-        What its chunk reported, if it was one and came to its end.
-    known
-        What is known of the calculations that the report does not name.
-    snapshot
-        The campaign: gate, nodes, hold.
-
-    Returns
-    -------
-    dict[str, Collected]
-        By content key.
+    The report is that of its chunk, if it was one and came to its end; known is what is
+    stored of the calculations that the report does not name.
     """
     entries = {} if report is None else report.entries
     shares = _cost_shares(items, entries)

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from hts_battery.connections.database.clients import translated_outages
+from hts_battery.connections.database.locks import Lease
 from hts_battery.connections.records.backlog import (
     Backlog,
     dispatching,
@@ -74,10 +75,8 @@ def feed(
 
     Parameters
     ----------
-    stores
-        Open stores.
-    launchpad
-        The launchpad of the same database.
+    stores, launchpad
+        Open stores, and the launchpad of the same database.
     campaigns
         Only these campaigns.
     candidates
@@ -86,11 +85,6 @@ def feed(
         How the maker of a campaign is made.
     wait
         Whether to wait while another process feeds.
-
-    Returns
-    -------
-    list[FeedReport]
-        What was done for each campaign.
 
     Raises
     ------
@@ -110,31 +104,55 @@ def feed(
         # Before anything is collected that an outage has stopped, as if it had failed.
         log_recovery(recover(stores, launchpad))
         reports = []
-        for submission in submissions:
-            backlog = Backlog.read(stores, submission.campaign)
+        for one in submissions:
+            backlog = Backlog.read(stores, one.campaign)
             desk = Desk(stores, launchpad, lease, backlog, make_maker, candidates or {})
-            try:
-                reports.append(_feed_campaign(submission, desk))
-            except (ConfigurationError, SubmissionError) as err:
-                if campaigns is not None:
-                    raise
-                # An engine that is not installed here stops its campaign, no other.
-                logger.error("campaign %s: %s", submission.campaign, err)  # noqa: TRY400 - the message says it all
-                reports.append(
-                    FeedReport(
-                        campaign=submission.campaign,
-                        hold=submission.hold,
-                        problem=str(err),
-                    )
-                )
+            reports.append(_feed_campaign(one, desk, is_named=campaigns is not None))
         return reports
 
 
-def _feed_campaign(submission: Submission, desk: Desk) -> FeedReport:
-    """Bring launchpad and backlog of one campaign together."""
+def plan_feeding(
+    stores: Stores,
+    launchpad: ExactLaunchPad,
+    *,
+    campaigns: Iterable[str] | None = None,
+) -> list[FeedReport]:
+    """
+    Say what the next pass would do, as far as the launchpad shows it; write nothing.
+
+    Actions and what they come to are those of the pass, but for workflows that it would
+    first take back, stop or repair. What waits, is in hand and was spent is as it is
+    now, Fireworks without those that would be archived.
+    """
+    reports = []
+    nobody = Lease("none", "none")
+    for one in read_submissions(stores, campaigns):
+        backlog = Backlog.read(stores, one.campaign)
+        desk = Desk(stores, launchpad, nobody, backlog, dry_run=True)
+        reports.append(_feed_campaign(one, desk, is_named=campaigns is not None))
+    return reports
+
+
+def _feed_campaign(submission: Submission, desk: Desk, *, is_named: bool) -> FeedReport:
+    """Make a pass over one campaign; one that nobody named stops no other."""
+    try:
+        return _pass(submission, desk)
+    except (ConfigurationError, SubmissionError) as err:
+        if is_named:
+            raise
+        # An engine that is not installed here, for example.
+        logger.error("campaign %s: %s", submission.campaign, err)  # noqa: TRY400 - the message says it all
+        return FeedReport(
+            campaign=submission.campaign, hold=submission.hold, problem=str(err)
+        )
+
+
+def _pass(submission: Submission, desk: Desk) -> FeedReport:
+    """Bring launchpad and backlog together: three rounds of reading and deciding."""
     stores, launchpad = desk.stores, desk.launchpad
     now = datetime.now(UTC)
     snapshot = read_snapshot(submission, desk.backlog.items, now, stores, launchpad)
+    seen = snapshot
     control = decide_control(snapshot)
     if control:
         snapshot = predicted(snapshot, control)
@@ -145,11 +163,15 @@ def _feed_campaign(submission: Submission, desk: Desk) -> FeedReport:
     collection = decide_collection(snapshot, ended)
     snapshot = predicted(snapshot, collection)
     apply_all(collection, desk)
+    fireworks = snapshot.fireworks
     prepared = read_prepared(snapshot, stores, desk.candidates)
     sending = decide_sending(snapshot, prepared)
     snapshot = predicted(snapshot, sending)
     apply_all(sending, desk)
-    return _report(snapshot, [*control, *collection, *sending])
+    actions = [*control, *collection, *sending]
+    if desk.dry_run:
+        return _report(seen, actions, fireworks)
+    return _report(snapshot, actions, snapshot.fireworks)
 
 
 def _counted(actions: Iterable[Action]) -> Counter[str]:
@@ -176,47 +198,18 @@ def _counted(actions: Iterable[Action]) -> Counter[str]:
 
 
 def _report(
-    snapshot: Snapshot, actions: Sequence[Action], fireworks: int | None = None
+    snapshot: Snapshot, actions: Sequence[Action], fireworks: int
 ) -> FeedReport:
     return FeedReport(
         campaign=snapshot.submission.campaign,
         **_counted(actions),
         waiting=len(snapshot.waiting),
         in_hand=sum(map(len, snapshot.in_hand.values())),
-        fireworks=snapshot.fireworks if fireworks is None else fireworks,
+        fireworks=fireworks,
         node_hours=snapshot.node_hours,
         hold=snapshot.submission.hold,
         actions=tuple(one.planned for one in actions),
     )
-
-
-def plan_feeding(
-    stores: Stores,
-    launchpad: ExactLaunchPad,
-    *,
-    campaigns: Iterable[str] | None = None,
-) -> list[FeedReport]:
-    """
-    Say what the next pass would do, as far as the launchpad shows it; write nothing.
-
-    Actions and what they come to are those of the pass, but for workflows that it would
-    first take back, stop or repair. What waits, is in hand and was spent is as it is
-    now, Fireworks without those that would be archived.
-    """
-    reports = []
-    now = datetime.now(UTC)
-    for submission in read_submissions(stores, campaigns):
-        items = Backlog.read(stores, submission.campaign).items
-        snapshot = read_snapshot(submission, items, now, stores, launchpad)
-        control = decide_control(snapshot)
-        held = predicted(snapshot, control)
-        ended = read_what_ended(held, stores, launchpad)
-        collection = decide_collection(held, ended)
-        left = predicted(held, collection)
-        sending = decide_sending(left, read_prepared(left, stores, {}))
-        actions = [*control, *collection, *sending]
-        reports.append(_report(snapshot, actions, left.fireworks))
-    return reports
 
 
 def pause(stores: Stores, launchpad: ExactLaunchPad, campaign: str) -> FeedReport:

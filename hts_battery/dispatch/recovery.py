@@ -112,26 +112,16 @@ def recover(  # noqa: PLR0913 - each is named by its caller
 
     Parameters
     ----------
-    stores
-        Open stores.
-    launchpad
-        The launchpad of the same database.
+    stores, launchpad
+        Open stores, and the launchpad of the same database.
     launch_folders
-        Folders below which outputs are looked for, besides those of launches that were
-        lost.
-    now
-        The time it is.
-    listed
-        Asks a queue for its jobs.
+        Where outputs are searched for, besides the folders of launches that were lost.
+    now, listed
+        The time it is; what asks a queue for its jobs.
     policy
         What is done about losses; the project's own by default.
     dry_run
         Only say what would be done.
-
-    Returns
-    -------
-    RecoveryReport
-        What was found and done.
 
     Raises
     ------

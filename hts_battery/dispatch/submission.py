@@ -57,20 +57,14 @@ LOCAL_WORKER = "local"
 
 @dataclass(frozen=True)
 class MemberSubset:
-    """
-    Which members of a campaign are submitted: all unless limited.
-
-    Parameters
-    ----------
-    start, stop
-        Positions among the members of the file, from 0; ``stop`` is left out.
-    shard, shards
-        Every ``shards``-th member, beginning with number ``shard`` (from 1).
-    """
+    """Which members of a campaign are submitted: all unless limited."""
 
     start: int = 0
+    """First position among the members of the file, from 0."""
     stop: int | None = None
+    """Position that is left out, with those after it."""
     shard: int = 1
+    """Number of the first that is taken, from 1; then every ``shards``-th."""
     shards: int = 1
 
     @classmethod
@@ -118,25 +112,9 @@ def readiness(
     stores: Stores,
 ) -> list[str]:
     """
-    Import what is shipped and missing, and say what else a campaign lacks.
+    Import what is shipped and missing; return warnings of what else is lacking.
 
     What an engine needs is asked of this machine; another worker may have it.
-
-    Parameters
-    ----------
-    spec
-        The campaign.
-    submission
-        How it is sent.
-    members
-        Its candidates.
-    stores
-        Open stores.
-
-    Returns
-    -------
-    list[str]
-        Warnings, each with what to do.
 
     Raises
     ------
@@ -202,10 +180,8 @@ def plan_submission(
 
     Parameters
     ----------
-    spec
-        The campaign.
-    worker
-        Worker that computes it.
+    spec, worker
+        The campaign, and the worker that computes it.
     mode, chunk, window
         Where they differ from the rule of the engine.
     options
@@ -265,12 +241,8 @@ def submit_campaign(  # noqa: PLR0913 - each is named by its caller
 
     Parameters
     ----------
-    campaign
-        The campaign.
-    stores
-        Open stores.
-    submission
-        How it is sent.
+    campaign, stores, submission
+        The campaign, open stores, and how it is sent.
     members
         All members of the campaign, where they are listed already.
     subset

@@ -269,7 +269,7 @@ class FeedReport(Document):
         None, description="Why the pass was broken off; the next one goes on."
     )
     actions: tuple[PlannedAction, ...] = Field(
-        (), description="What was done, in order."
+        (), description="What is done, in order."
     )
 
     @property
