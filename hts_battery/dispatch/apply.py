@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 from functools import singledispatch
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hts_battery.campaign.local_run import store_failures
 from hts_battery.connections.launchpad import changes
@@ -67,7 +67,7 @@ class Desk:
     """Slow to make, so only where something is sent."""
 
 
-def apply_all(actions: Iterable[Action], desk: Desk) -> None:
+def apply_all(actions: Iterable[Action[Any]], desk: Desk) -> None:
     """Apply actions in their order, unless they are only planned."""
     if desk.dry_run:
         return
@@ -77,7 +77,7 @@ def apply_all(actions: Iterable[Action], desk: Desk) -> None:
 
 
 @singledispatch
-def apply(action: Action, desk: Desk) -> None:
+def apply(action: Action[Any], desk: Desk) -> None:
     """Do what an action says."""
     raise NotImplementedError(f"{action} of {desk}")
 
@@ -96,7 +96,7 @@ def _repair(action: Repair, desk: Desk) -> None:
 
 @apply.register
 def _remove_orphaned(action: RemoveOrphaned, desk: Desk) -> None:
-    removed = changes.remove_orphans(desk.launchpad, action.dispatch_ids)
+    removed = changes.remove_orphans(desk.launchpad, action.workflows)
     if removed:
         logger.warning("removed %d remains of a feeder that was killed", removed)
 
@@ -131,7 +131,7 @@ def _resume_steps(action: ResumeSteps, desk: Desk) -> None:
 @apply.register(RecordNumbers)
 @apply.register(PutBack)
 @apply.register(Cancel)
-def _write(action: Action, desk: Desk) -> None:
+def _write(action: Action[Any], desk: Desk) -> None:
     for item in action.items:
         desk.backlog.put(item)
     desk.backlog.save(desk.lease)
@@ -150,7 +150,9 @@ def _write_endings(action: Collect | End, desk: Desk) -> None:
     desk.backlog.save(desk.lease)
     if isinstance(action, Collect):
         desk.lease.check()
-        changes.archive(desk.launchpad, desk.stores.archived_workflows, action.ended)
+        changes.archive(
+            desk.launchpad, desk.stores.archived_workflows, action.workflows
+        )
 
 
 @apply.register
@@ -159,20 +161,20 @@ def _submit(action: Submit, desk: Desk) -> None:
         logger.warning(
             "%d workflows of %s are not in the launchpad, after a kill or because "
             "somebody deleted them: they are inserted again",
-            action.n_workflows,
+            len(action.workflows),
             action.submission.campaign,
         )
     if desk.batches is None:
         maker = desk.make_maker(action.spec)
         desk.batches = BatchMaker(action.submission, action.spec, maker)
-    reserved = desk.launchpad.reserve(action.n_workflows)
+    reserved = desk.launchpad.reserve(len(action.workflows))
     batches = [
         desk.batches.make(number, fw_id, chunk)
         for chunk, number, fw_id in zip(
-            action.chunks, action.numbers, reserved, strict=True
+            action.workflows, action.numbers, reserved, strict=True
         )
     ]
-    for chunk, fw_id in zip(action.chunks, reserved, strict=True):
+    for chunk, fw_id in zip(action.workflows, reserved, strict=True):
         for one in chunk:
             desk.backlog.put(one.item.model_copy(update={"fw_id": fw_id}))
     desk.backlog.save(desk.lease)

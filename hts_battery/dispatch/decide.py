@@ -9,141 +9,45 @@ collected, then more is sent. An action that is applied twice comes to the same.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 from uuid import NAMESPACE_OID, uuid5
 
-from hts_battery.connections.launchpad.workflows import TAKEN_BACK, stopped_states
+from hts_battery.connections.launchpad.workflows import (
+    TAKEN_BACK,
+    SentWorkflow,
+    stopped_states,
+)
 from hts_battery.connections.records.backlog import reopened
 from hts_battery.connections.records.executions import described_error
 from hts_battery.dispatch.collection import Cost, collected, ending_of, outdated
+from hts_battery.dispatch.snapshot import Chunk
 from hts_battery.errors import MissingReferenceError
 from hts_battery.flows.recipes.calculated import Calculated
 from hts_battery.flows.recipes.chunk import ending_kind
 from hts_battery.flows.recipes.screen import GATE_STEP
+from hts_battery.schemas.archive import ArchivedWorkflow
 from hts_battery.schemas.campaign import candidate_key
 from hts_battery.schemas.dispatch import Ending, EndingKind, Hold, PlannedAction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from hts_battery.connections.launchpad.workflows import SentWorkflow
-    from hts_battery.dispatch.snapshot import Chunk, Ended, Prepared, Snapshot
+    from hts_battery.dispatch.snapshot import Ended, Prepared, Snapshot
     from hts_battery.flows.execution.recorded import Failure
-    from hts_battery.schemas.archive import ArchivedWorkflow
     from hts_battery.schemas.campaign import CampaignSpec
     from hts_battery.schemas.candidate import CandidateDoc
     from hts_battery.schemas.dispatch import BacklogItem, Submission
     from hts_battery.schemas.gate import HullSnapshot
 
+W = TypeVar("W")
+
 _AT_ONCE = 50
 """Workflows that are collected or sent at once: what a kill can leave half done."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Action:
-    """Something that is due; its subclasses say what."""
-
-    items: Chunk = ()
-    """Candidates that it changes, as the backlog has them afterwards."""
-    workflows: tuple[SentWorkflow, ...] = ()
-    """Workflows of the launchpad that it concerns."""
-
-    @property
-    def n_workflows(self) -> int:
-        """Number of workflows that it concerns."""
-        return len(self.workflows)
-
-    @property
-    def planned(self) -> PlannedAction:
-        """The action as a document: its name, and how much it concerns."""
-        words = re.findall("[A-Z][a-z]+", type(self).__name__)
-        return PlannedAction(
-            action=" ".join(words).lower(),
-            workflows=self.n_workflows,
-            candidates=len(self.items),
-        )
-
-
-class Repair(Action):
-    """Make workflows whole that lack a Firework, so that they end."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RemoveOrphaned(Action):
-    """Remove what half an insertion, or half an archival, left in the launchpad."""
-
-    dispatch_ids: tuple[str, ...]
-
-    @property
-    def n_workflows(self) -> int:
-        """Number of workflows of which something may be left."""
-        return len(self.dispatch_ids)
-
-
-@dataclass(frozen=True, kw_only=True)
-class StopAtBudget(Action):
-    """Hold a campaign of which the budget is spent."""
-
-    submission: Submission
-    spent: float
-
-
-class TakeBack(Action):
-    """Take workflows of a held campaign back that have not begun."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class StopSteps(Action):
-    """Keep further steps of a held campaign's workflows from starting."""
-
-    state: str
-
-
-class ResumeSteps(Action):
-    """Let paused steps go on."""
-
-
-class RecordNumbers(Action):
-    """Write down under which numbers workflows stand in the launchpad."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PutBack(Action):
-    """Let candidates wait again whose workflows are not in the launchpad."""
-
-    n_missing: int
-
-    @property
-    def n_workflows(self) -> int:
-        """Number of workflows that are not there."""
-        return self.n_missing
-
-
-@dataclass(frozen=True, kw_only=True)
-class Collect(Action):
-    """Write down how candidates ended, or that they wait again; archive workflows."""
-
-    ended: tuple[ArchivedWorkflow, ...]
-    failures: Mapping[str, tuple[Failure, ...]]
-    """Content key → what is stored as its failures."""
-
-    @property
-    def n_workflows(self) -> int:
-        """Number of workflows that are archived."""
-        return len(self.ended)
-
-
-@dataclass(frozen=True, kw_only=True)
-class End(Action):
-    """End candidates that wait and need no computing, or cannot be computed."""
-
-    failures: Mapping[str, tuple[Failure, ...]] = field(default_factory=dict)
-    """Content key → what is stored as its failures."""
-
-
 class Sendable(NamedTuple):
-    """A candidate that is sent, and what is known of it."""
+    """A candidate that may be sent, and what is known of it."""
 
     item: BacklogItem
     candidate: CandidateDoc
@@ -161,30 +65,99 @@ class Sendable(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Submit(Action):
+class Action(Generic[W]):
+    """Something that is due; its subclasses say what."""
+
+    items: Chunk = ()
+    """Candidates that it changes, as the backlog has them afterwards."""
+    workflows: tuple[W, ...] = ()
+    """Workflows that it is done to, in whatever form it needs them."""
+
+    @property
+    def planned(self) -> PlannedAction:
+        """The action as a document: its name, and how much it is done to."""
+        words = re.findall("[A-Z][a-z]+", type(self).__name__)
+        return PlannedAction(
+            action=" ".join(words).lower(),
+            workflows=len(self.workflows),
+            candidates=len(self.items),
+        )
+
+
+class Repair(Action[SentWorkflow]):
+    """Make workflows whole that lack a Firework, so that they end."""
+
+
+class RemoveOrphaned(Action[str]):
+    """Remove what half an insertion, or half an archival, left of some dispatches."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopAtBudget(Action[SentWorkflow]):
+    """Hold a campaign of which the budget is spent."""
+
+    submission: Submission
+    spent: float
+
+
+class TakeBack(Action[SentWorkflow]):
+    """Take workflows of a held campaign back that have not begun."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopSteps(Action[SentWorkflow]):
+    """Keep further steps of a held campaign's workflows from starting."""
+
+    state: str
+
+
+class ResumeSteps(Action[SentWorkflow]):
+    """Let paused steps go on."""
+
+
+class RecordNumbers(Action[SentWorkflow]):
+    """Write down under which numbers workflows stand in the launchpad."""
+
+
+class PutBack(Action[Chunk]):
+    """Let candidates wait again whose workflows are not in the launchpad."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collect(Action[ArchivedWorkflow]):
+    """Write down how candidates ended, or that they wait again; archive workflows."""
+
+    failures: Mapping[str, tuple[Failure, ...]]
+    """Content key → what is stored as its failures."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class End(Action[SentWorkflow]):
+    """End candidates that wait and need no computing, or cannot be computed."""
+
+    failures: Mapping[str, tuple[Failure, ...]]
+    """Content key → what is stored as its failures."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submit(Action[tuple[Sendable, ...]]):
     """Send candidates: written down first, then inserted."""
 
     submission: Submission
     spec: CampaignSpec
-    chunks: tuple[tuple[Sendable, ...], ...]
     numbers: tuple[int, ...]
     """For each workflow, the place of its first candidate in the sending order."""
-
-    @property
-    def n_workflows(self) -> int:
-        """Number of workflows that are inserted."""
-        return len(self.chunks)
 
 
 class InsertAgain(Submit):
     """Insert workflows again that are not in the launchpad, as the same dispatches."""
 
 
-class Cancel(Action):
+class Cancel(Action[SentWorkflow]):
     """End the candidates of a cancelled campaign that wait."""
 
 
-def predicted(snapshot: Snapshot, actions: Iterable[Action]) -> Snapshot:
+def predicted(snapshot: Snapshot, actions: Iterable[Action[Any]]) -> Snapshot:
     """Return the picture after some actions, as far as nobody else takes part."""
     actions = list(actions)
     new = {item.content_key: item for action in actions for item in action.items}
@@ -194,9 +167,9 @@ def predicted(snapshot: Snapshot, actions: Iterable[Action]) -> Snapshot:
         if isinstance(action, StopAtBudget):
             submission = action.submission
         elif isinstance(action, Submit):
-            inserted += action.n_workflows
+            inserted += len(action.workflows)
         elif isinstance(action, Collect):
-            for one in action.ended:
+            for one in action.workflows:
                 del workflows[one.dispatch_id]
     return replace(
         snapshot,
@@ -207,9 +180,9 @@ def predicted(snapshot: Snapshot, actions: Iterable[Action]) -> Snapshot:
     )
 
 
-def decide_control(snapshot: Snapshot) -> list[Action]:
+def decide_control(snapshot: Snapshot) -> list[Action[Any]]:
     """Decide what is to be changed of what stands in the launchpad."""
-    actions: list[Action] = []
+    actions: list[Action[Any]] = []
     present = snapshot.workflows.values()
     whole = [one for one in present if not one.is_broken]
     broken = [one for one in present if one.is_broken and not one.is_empty]
@@ -223,7 +196,7 @@ def decide_control(snapshot: Snapshot) -> list[Action]:
         if one.is_empty and one.dispatch_id not in snapshot.in_hand
     ]
     if incomplete:
-        actions.append(RemoveOrphaned(dispatch_ids=tuple(incomplete)))
+        actions.append(RemoveOrphaned(workflows=tuple(incomplete)))
     submission = snapshot.submission
     if submission.hold is None and submission.budget is not None:
         spent = snapshot.node_hours
@@ -245,7 +218,7 @@ def _unnumbered(snapshot: Snapshot) -> dict[str, Chunk]:
 
 def _held_or_resumed(
     workflows: Sequence[SentWorkflow], hold: Hold | None
-) -> Iterator[Action]:
+) -> Iterator[Action[Any]]:
     """Stop what has not begun of a held campaign; let what was paused go on."""
     begun = [one for one in workflows if one.has_begun]
     if hold is None:
@@ -267,9 +240,9 @@ def _held_or_resumed(
         yield StopSteps(workflows=tuple(going), state=state)
 
 
-def decide_collection(snapshot: Snapshot, ended: Ended) -> list[Action]:
+def decide_collection(snapshot: Snapshot, ended: Ended) -> list[Action[Any]]:
     """Decide what is written down of what was sent, and what of it is archived."""
-    actions: list[Action] = []
+    actions: list[Action[Any]] = []
     if unnumbered := _unnumbered(snapshot):
         numbered = tuple(
             item.model_copy(update={"fw_id": snapshot.workflows[name].fw_id})
@@ -288,11 +261,11 @@ def decide_collection(snapshot: Snapshot, ended: Ended) -> list[Action]:
     return [*actions, *_collected(snapshot, ended)]
 
 
-def _put_back(chunks: Iterable[Chunk]) -> Iterator[Action]:
+def _put_back(chunks: Iterable[Chunk]) -> Iterator[Action[Any]]:
     chunks = list(chunks)
     if chunks:
         items = [reopened(item, retry=item.retry) for chunk in chunks for item in chunk]
-        yield PutBack(items=tuple(items), n_missing=len(chunks))
+        yield PutBack(items=tuple(items), workflows=tuple(chunks))
 
 
 def _collected(snapshot: Snapshot, ended: Ended) -> Iterator[Collect]:
@@ -312,10 +285,10 @@ def _collected(snapshot: Snapshot, ended: Ended) -> Iterator[Collect]:
                     failures[item.content_key] = result.failures
                 new = item.model_copy(update={"ending": result.ending})
                 changed.append(reopened(new, retry=item.retry) if result.again else new)
-        yield Collect(items=tuple(changed), ended=workflows, failures=failures)
+        yield Collect(items=tuple(changed), workflows=workflows, failures=failures)
 
 
-def decide_sending(snapshot: Snapshot, prepared: Prepared) -> list[Action]:
+def decide_sending(snapshot: Snapshot, prepared: Prepared) -> list[Action[Any]]:
     """Decide what is sent, again or for the first time, and what ends unsent."""
     if snapshot.submission.hold is Hold.CANCELLED and snapshot.waiting:
         ending = Ending(kind=EndingKind.CANCELLED, time=snapshot.now)
@@ -355,7 +328,7 @@ def _submitted(
             items=tuple(one.item for chunk in some for one in chunk),
             submission=snapshot.submission,
             spec=snapshot.spec,
-            chunks=some,
+            workflows=some,
             numbers=tuple(places[chunk[0].item.content_key] for chunk in some),
         )
 

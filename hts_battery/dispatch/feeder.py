@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hts_battery.connections.database.clients import translated_outages
 from hts_battery.connections.database.locks import Lease
@@ -174,18 +174,18 @@ def _pass(submission: Submission, desk: Desk) -> FeedReport:
     return _report(snapshot, actions, snapshot.fireworks)
 
 
-def _counted(actions: Iterable[Action]) -> Counter[str]:
+def _counted(actions: Iterable[Action[Any]]) -> Counter[str]:
     """Count what actions come to, by the fields of a :class:`FeedReport`."""
     counts: Counter[str] = Counter()
     for action in actions:
         if isinstance(action, RecordNumbers | PutBack | InsertAgain):
-            counts["repaired"] += action.n_workflows
+            counts["repaired"] += len(action.workflows)
         elif isinstance(action, Submit):
             counts["sent"] += len(action.items)
         elif isinstance(action, Collect):
             again = sum(item.ending is None for item in action.items)
             ended = len(action.items) - again
-            counts.update(archived=action.n_workflows, again=again, ended=ended)
+            counts.update(archived=len(action.workflows), again=again, ended=ended)
         elif isinstance(action, Cancel):
             counts["ended"] += len(action.items)
         elif isinstance(action, End):
@@ -198,7 +198,7 @@ def _counted(actions: Iterable[Action]) -> Counter[str]:
 
 
 def _report(
-    snapshot: Snapshot, actions: Sequence[Action], fireworks: int
+    snapshot: Snapshot, actions: Sequence[Action[Any]], fireworks: int
 ) -> FeedReport:
     return FeedReport(
         campaign=snapshot.submission.campaign,

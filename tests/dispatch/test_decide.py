@@ -390,7 +390,7 @@ def test_endings_that_were_written_before_a_kill_are_left_alone() -> None:
     picture = snapshot((item("k", "a", ending=ENDED),), (READY,))
     (action,) = decide_collection(picture, Ended((archived("COMPLETED"),)))
     assert action.items == ()
-    assert action.n_workflows == 1
+    assert len(action.workflows) == 1
 
 
 def test_fifty_workflows_are_collected_at_once() -> None:
@@ -399,7 +399,7 @@ def test_fifty_workflows_are_collected_at_once() -> None:
     picture = snapshot(items, tuple(sent(name, "DEFUSED") for name in names))
     over = tuple(archived("DEFUSED", dispatch_id=n, launches=()) for n in names)
     actions = decide_collection(picture, Ended(over))
-    assert [one.n_workflows for one in actions] == [50, 1]
+    assert [len(one.workflows) for one in actions] == [50, 1]
     assert len(predicted(picture, actions).waiting) == 51
 
 
@@ -467,7 +467,7 @@ def test_chunks_and_how_many_at_once(
 ) -> None:
     case = Waiting(candidate)
     actions = case.decide(snapshot((case.one(),), chunk=chunk), *[case.one()] * count)
-    assert [one.n_workflows for one in actions] == sizes
+    assert [len(one.workflows) for one in actions] == sizes
     assert sum(len(one.items) for one in actions) == count
 
 
