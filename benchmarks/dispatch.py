@@ -197,7 +197,7 @@ def submission(options: argparse.Namespace) -> None:
             compared(f"{figure}, {what}", found[figure], peer, theirs)
         rate = 1 / found["submission of a candidate"].wall
         show(f"candidates submitted, {what}", rate, "1/s")
-        for figure in ("second submission of a candidate", "idle pass of the feeder"):
+        for figure in ("second submission of a candidate", "idle look of the feeder"):
             show(f"{figure}, {what}", found[figure].wall, "s")
             show(f"{figure}, {what}, processor", found[figure].processor, "s")
         compared(f"checkout, {what}", found["checkout"], everything, full)
@@ -225,7 +225,7 @@ def measured(
         "submission of a candidate": written,
         "submission and sending of one": written.plus(filling.over(reports[0].sent)),
         "second submission of a candidate": again,
-        "idle pass of the feeder": seconds(lambda: feed(stores, launchpad), server),
+        "idle look of the feeder": seconds(lambda: feed(stores, launchpad), server),
         "checkout": checkout(ground),
     }
 
