@@ -24,7 +24,7 @@ Campaign = Annotated[
 def recover(
     folders: Annotated[
         list[Path] | None,
-        typer.Option("--folder", help="Look below it for outputs too."),
+        typer.Option("--folder", help="Search below it for outputs too."),
     ] = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
@@ -54,7 +54,7 @@ def _tell(report: RecoveryReport, *, dry_run: bool) -> None:
                 (
                     one.fw_id,
                     one.name,
-                    one.deed,
+                    one.action,
                     one.failure_class or "",
                     one.losses or "",
                     one.reason,

@@ -161,7 +161,7 @@ def compute(  # noqa: PLR0913, PLR0917 - options are named on the command line
 ) -> None:
     """Relax competing phases with an engine; what is in the job store is not redone."""
     from hts_battery.campaign.spec_file import read_campaign
-    from hts_battery.dispatch.sending_order import Share
+    from hts_battery.dispatch.submission import MemberSubset
     from hts_battery.flows.engines.registry import engine as engine_of
     from hts_battery.flows.recipes.references import energy_file, write_energy_file
     from hts_battery.schemas.campaign import RelaxationSpec
@@ -173,7 +173,7 @@ def compute(  # noqa: PLR0913, PLR0917 - options are named on the command line
     engine_of(engine)  # refuses an unknown one
     phases = _phases(elements, phase)
     phases = _without_energy(phases, engine) if missing else phases
-    phases = list(Share.parse(None, shard).of(phases))
+    phases = list(MemberSubset.parse(None, shard).of(phases))
     if dry_run:
         if as_json:
             formatting.json_line({"phases": len(phases)})

@@ -83,7 +83,7 @@ class LostRun(Document):
     campaign: str | None = Field(None, description="Campaign it belongs to.")
 
 
-class Deed(StrEnum):
+class RecoveryAction(StrEnum):
     """What was done about a Firework."""
 
     PUT_BACK = "put back"
@@ -101,7 +101,7 @@ class RecoveredRun(Document):
 
     fw_id: int = Field(description="Firework.")
     name: str = Field(description="Its name.")
-    deed: Deed = Field(description="What was done.")
+    action: RecoveryAction = Field(description="What was done.")
     failure_class: FailureClass | None = Field(
         None, description="Kind of the failure that lost it, if one did."
     )
@@ -112,7 +112,7 @@ class RecoveredRun(Document):
 
 
 class RecoveryReport(Document):
-    """What one look after losses found and did."""
+    """What one search for losses found and did."""
 
     runs: tuple[RecoveredRun, ...] = Field((), description="Fireworks, each once.")
     outputs: tuple[str, ...] = Field(
@@ -135,9 +135,9 @@ class RecoveryReport(Document):
             (self.runs, self.outputs, self.unlocked, self.orphans, self.problems)
         )
 
-    def count(self, deed: Deed) -> int:
+    def count(self, action: RecoveryAction) -> int:
         """Return for how many Fireworks something was done."""
-        return sum(one.deed is deed for one in self.runs)
+        return sum(one.action is action for one in self.runs)
 
 
 class FailureGroup(Document):

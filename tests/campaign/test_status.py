@@ -14,7 +14,7 @@ from hts_battery.campaign.registration import register, registered
 from hts_battery.campaign.spec_file import load_campaign
 from hts_battery.campaign.status import campaign_status, stored_statuses
 from hts_battery.connections.records.executions import ExecutionRecord, running_keys
-from hts_battery.dispatch.control import cancel, pause, resume
+from hts_battery.dispatch.feeder import cancel, pause, resume
 from hts_battery.schemas.state import NEEDS_NOTHING
 
 if TYPE_CHECKING:

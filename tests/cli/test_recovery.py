@@ -123,7 +123,7 @@ def test_recover_by_hand(
     planned = hts("launchpad", "recover", "--dry-run")
     assert "put back" in planned.out
     report = hts("launchpad", "recover", "--json", "--folder", str(folder)).lines[0]
-    assert [one["deed"] for one in report["runs"]] == ["put back"]
+    assert [one["action"] for one in report["runs"]] == ["put back"]
     assert report["runs"][0]["campaign"] == "small"
     assert "nothing is lost" in hts("launchpad", "recover").out
 

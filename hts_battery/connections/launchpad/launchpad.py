@@ -151,7 +151,7 @@ class ExactLaunchPad(LaunchPad):
                 workflow.id_fw[root].state = "READY"
                 workflow.fw_states[root] = "READY"
         # Workflows first: a Firework that is there may be checked out at once. There is
-        # no transaction, see launchpad.changes.remove_orphans.
+        # no transaction, see connections.launchpad.changes.remove_orphans.
         self.workflows.insert_many([workflow.to_db_dict() for workflow in wfs])
         self.fireworks.insert_many(
             [firework.to_db_dict() for workflow in wfs for firework in workflow]
@@ -269,6 +269,20 @@ def send(batches: Sequence[Batch], launchpad: ExactLaunchPad, campaign: str) -> 
     Not repeated after an outage, because nobody knows what was inserted: what is there,
     and it may be a part, is found by
     :func:`hts_battery.connections.launchpad.workflows.read_workflows`.
+
+    Parameters
+    ----------
+    batches
+        What is sent.
+    launchpad
+        An open launchpad.
+    campaign
+        Name of the campaign.
+
+    Raises
+    ------
+    SubmissionError
+        If the insertion fails. Some workflows may then stand in the launchpad.
     """
     if not batches:
         return

@@ -17,6 +17,7 @@ from hts_battery.connections.launchpad.queues import (
     listed_jobs,
     queue_of,
 )
+from hts_battery.connections.launchpad.workflows import last_sign, utc
 from hts_battery.connections.processes import host_name, process_identity
 from hts_battery.connections.records.launch_files import mark_of
 from hts_battery.errors import DatabaseOutageError
@@ -209,22 +210,6 @@ def is_outage(action: Fields | None) -> bool:
     stored = (action or {}).get("stored_data") or {}
     details = (stored.get("_exception") or {}).get("_details") or {}
     return details.get("error_class") == DatabaseOutageError.__name__
-
-
-def last_sign(launch: Fields) -> datetime:
-    """Return when a launch last showed that it is alive, by its launchpad."""
-    return max(
-        utc(time)
-        for one in launch["state_history"]
-        for time in (one.get("updated_on"), one.get("created_on"))
-        if time
-    )
-
-
-def utc(time: datetime | str) -> datetime:
-    """Read a time of FireWorks, which writes some of them as text; all are UTC."""
-    read = datetime.fromisoformat(time) if isinstance(time, str) else time
-    return read if read.tzinfo else read.replace(tzinfo=UTC)
 
 
 def _queue_id(launch: Fields, mark: LaunchMark | None) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from hts_battery.connections.launchpad.lost_runs import utc
+from hts_battery.connections.launchpad.workflows import utc
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
