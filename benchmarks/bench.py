@@ -10,7 +10,8 @@ Each is a process of its own. Its lines go to the screen and into
 versions, processor, load before and after, command. One that fails is reported, keeps
 its last good file, and the others go on; the exit status is then 1. ``keep`` makes such
 a file of lines that a run has printed already; versions are then those of now. Left
-out is ``ionic_species.py``: it fits a table and measures nothing.
+out are ``ionic_species.py``, which fits a table and measures nothing, and
+``screen.py``, which needs another checkout.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ from figures import Printer
 
 from hts_battery.campaign.spec_file import read_campaign
 from hts_battery.connections.records.executions import read_executions
-from hts_battery.flows.engines.ionic import breathed
+from hts_battery.flows.engines.ionic import rescaled
 from hts_battery.flows.engines.registry import engine
 from hts_battery.flows.recipes.cells import candidate_orderings, starting_structure
 from hts_battery.schemas.execution import Outcome
@@ -302,7 +302,7 @@ def calculator_seconds(campaign: Campaign) -> float:
         start = time.process_time()
         for cell in candidate_orderings(document, campaign.spec.structure):
             start_from = starting_structure(cell, None, magmom=False, charge=True)
-            maker.run_ase(breathed(start_from))
+            maker.run_ase(rescaled(start_from))
         spent += time.process_time() - start
     return spent / len(members)
 

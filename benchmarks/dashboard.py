@@ -32,8 +32,7 @@ from hts_battery.connections.database.indexes import ensure_indexes
 from hts_battery.connections.database.stores import open_stores
 from hts_battery.dashboard.candidate_counts import pair_counts
 from hts_battery.dashboard.latest_build import read_latest_build
-from hts_battery.dashboard.server import ServerOptions, create_server
-from hts_battery.dashboard.serving import server_of
+from hts_battery.dashboard.server import ServerOptions, create_server, server_of
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 

@@ -4,7 +4,7 @@ What it costs to hand a campaign to FireWorks, and whether that grows with the c
 submission
     The first candidates of the campaign of 18,810 submitted into an empty database:
     candidates, members and backlog written. Then the same submission again, which adds
-    nothing, and one look of the feeder, which fills the window; what the look takes a
+    nothing, and one pass of the feeder, which fills the window; what the pass takes a
     candidate that it sends is added to the submission, so that ours is everything until
     a candidate can be launched. The peer writes the same small job of a candidate with
     jobflow's ``flow_to_workflow`` and FireWorks' ``add_wf``, one by one, as their
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 
     from hts_battery.campaign.spec_file import Campaign
     from hts_battery.connections.database.stores import Stores
-    from hts_battery.dispatch.sending_order import Member
+    from hts_battery.dispatch.submission import Member
     from hts_battery.schemas.dispatch import FeedReport
 
 PROJECT = Path(__file__).resolve().parents[1]

@@ -133,7 +133,7 @@ def pair_energy(
     """Energy of charges and repulsion alone, the cell scaled to no pressure."""
     potential = IonicPotential(ions(symbols, charges, defaultdict(float)))
     cell, positions = structure.lattice.matrix, structure.cart_coords
-    scale = potential.breathed(cell, positions)
+    scale = potential.equilibrium_scale(cell, positions)
     return potential.evaluate(scale * cell, scale * positions).energy
 
 

@@ -47,14 +47,16 @@ from hts_battery.errors import HTSBatteryError  # noqa: E402 - likewise
 from hts_battery.query import ScreeningDatabase  # noqa: E402 - likewise
 from hts_battery.query.exports import ExportFormat  # noqa: E402 - likewise
 from hts_battery.query.filters import filter_criteria  # noqa: E402 - likewise
-from hts_battery.query.index_plans import planned  # noqa: E402 - likewise
+from hts_battery.query.reading import (  # noqa: E402 - likewise
+    Statistics,
+    planned,
+)
 from hts_battery.query.selection import fields_of  # noqa: E402 - likewise
 from hts_battery.query.snapshots import (  # noqa: E402 - likewise
     Asked,
     exported,
     read_snapshot,
 )
-from hts_battery.query.statistics import Statistics  # noqa: E402 - likewise
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 from figures import Printer
 
-from hts_battery.campaign.built_states import note_judged
+from hts_battery.campaign.built_states import note_built_states
 from hts_battery.campaign.plan import Assumptions, plan_campaign
 from hts_battery.campaign.registration import register
 from hts_battery.campaign.spec_file import read_campaign
@@ -149,6 +149,7 @@ def fill(campaign: Campaign, stores: Stores) -> None:
             formula="Li1.2Mn0.4Ti0.4O2",
             dispatch_id=f"old-{number // CHUNK}",
             fw_id=number // CHUNK,
+            asked=campaign.spec.structure.n_orderings,
             ending=ending(number, now),
         )
         for number, doc in enumerate(ended)
@@ -160,6 +161,7 @@ def fill(campaign: Campaign, stores: Stores) -> None:
             formula="Li1.2Mn0.4Ti0.4O2",
             dispatch_id=f"new-{number // CHUNK}",
             fw_id=half + number // CHUNK,
+            asked=campaign.spec.structure.n_orderings,
         )
         for number, doc in enumerate(sent)
     ]
@@ -252,6 +254,23 @@ def fill_outputs(campaign: str, items: list[BacklogItem], stores: Stores) -> Non
     stores.tasks.collection.insert_many(
         [
             {
+                "uuid": f"order-{one.content_key}",
+                "index": 1,
+                "completed_at": "2026-11-25",
+                "metadata": {
+                    "content_key": one.content_key,
+                    "step": "order",
+                    "asked": {str(method): n for method, n in one.asked.items()},
+                    "calculation": {"engine": "chgnet"},
+                },
+                "output": [{"ordering_id": "o", "method": "sqs"}],
+            }
+            for one in good
+        ]
+    )
+    stores.tasks.collection.insert_many(
+        [
+            {
                 "uuid": f"task-{one.content_key}",
                 "index": 1,
                 "completed_at": "2026-11-25",
@@ -295,7 +314,11 @@ def fill_outputs(campaign: str, items: list[BacklogItem], stores: Stores) -> Non
                 "entry_id": one.content_key,
                 "content_key": one.content_key,
                 "kind": "candidate",
+                "state": "used",
                 "reason": None,
+                "ordering_id": "o",
+                "ordering_method": "sqs",
+                "ordering_series": {"sqs": ["o"]},
             }
             for one in built
         ]
@@ -303,7 +326,7 @@ def fill_outputs(campaign: str, items: list[BacklogItem], stores: Stores) -> Non
     stores.summary.collection.insert_many(
         [{"campaign": campaign, "candidate_id": one.candidate_id} for one in built]
     )
-    note_judged(stores, campaign, run_id="2026", digest=None)
+    note_built_states(stores, campaign, run_id="2026", digest=None)
 
 
 if __name__ == "__main__":

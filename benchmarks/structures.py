@@ -38,7 +38,7 @@ from hts_battery.structures.cells import (
     compact_supercell,
     site_permutations,
 )
-from hts_battery.structures.charge_order import TabuSearch
+from hts_battery.structures.charge_order import ChargeSwaps
 from hts_battery.structures.correlations import (
     correlation_errors,
     objective,
@@ -390,10 +390,10 @@ def electrostatic_figures(show: Printer, extent: Extent, _folder: Path | None) -
 
 
 def swap_rate(show: Printer) -> None:
-    """Count the swaps that the search judges a second."""
+    """Count the swaps that the search weighs a second."""
     cell = compact("rocksalt", 40)
     problem = electrostatic._problem(cell, times(OXYFLUORIDE, 2))  # noqa: SLF001 - the search alone is timed
-    search = TabuSearch(problem, seed=0)
+    search = ChargeSwaps(problem, seed=0)
     swaps, seconds = timed(lambda: search.run(3200))
     judged = swaps * len(search.first)
     show("electrostatic_swaps_judged", judged / seconds, "1/s")

@@ -134,6 +134,10 @@ class StoreError(HTSBatteryError):
 class DatabaseOutageError(StoreError):
     """The server went away or refuses while it was used: no candidate's fault."""
 
+    def to_dict(self) -> dict[str, str]:
+        """Return what FireWorks stores beside the trace of an error."""
+        return {"error_class": type(self).__name__}
+
 
 class BusyError(StoreError):
     """Another process holds the lock of what was asked for."""

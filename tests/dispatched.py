@@ -46,12 +46,12 @@ class Dispatch:
     prerelax_maker: Any = None
 
     def submit(self, **options: Any) -> Submitted:  # noqa: ANN401 - those of the command
-        share = options.pop("share", None)
+        subset = options.pop("subset", None)
         retry = options.pop("retry_failed", False)
         worker = options.pop("worker", "here")
         submission = plan_submission(self.campaign.spec, worker, **options)
         return submit_campaign(
-            self.campaign, self.stores, submission, share=share, retry_failed=retry
+            self.campaign, self.stores, submission, subset=subset, retry_failed=retry
         )
 
     def feed(self, **options: Any) -> FeedReport:  # noqa: ANN401 - those of feed()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,6 +89,20 @@ class FakeCountedRelaxMaker(FakeRelaxMaker):
             raise AutoReconnect("connection closed")
         if call in self.failing:
             raise RuntimeError(f"call {call} fails")
+        return FakeRelaxMaker.make.original(self, structure)  # type: ignore[attr-defined]
+
+
+@dataclass
+class FakeDeadlyRelaxMaker(FakeRelaxMaker):
+    """As its parent, but its process is killed with structures that hold an element."""
+
+    name: str = "fake deadly relax"
+    deadly: str = "F"
+
+    @job
+    def make(self, structure: Structure) -> dict[str, Any]:
+        if self.deadly in structure.symbol_set:
+            os.kill(os.getpid(), signal.SIGKILL)
         return FakeRelaxMaker.make.original(self, structure)  # type: ignore[attr-defined]
 
 

@@ -22,7 +22,7 @@ _T = 1473.0
 ISSUED = (
     Issued("campaigns", {"name": "small"}, "campaign.registration"),
     Issued("campaigns", {}, "campaign.building", "a handful, all are wanted"),
-    Issued("members", {"campaign": "small"}, "campaign.standing, builders.thermo"),
+    Issued("members", {"campaign": "small"}, "campaign.status, builders.thermo"),
     Issued("members", {"campaign": "small", "candidate_id": _IDS}, "campaign"),
     Issued("members", {"campaign": "small", "released": True}, "campaign.local_run"),
     Issued(
@@ -38,7 +38,7 @@ ISSUED = (
         "registers a whole campaign, which is all members",
     ),
     Issued("candidates", {"candidate_id": _IDS}, "campaign, builders"),
-    Issued("tasks", {"metadata.content_key": "k"}, "campaign.calculated, flows"),
+    Issued("tasks", {"metadata.content_key": "k"}, "flows.recipes, flows"),
     Issued(
         "tasks",
         {"metadata.content_key": "k", "metadata.step": "reference"},
@@ -55,12 +55,12 @@ ISSUED = (
         "the throw-away database of a rehearsal",
     ),
     Issued("blobs", {"blob_uuid": "b"}, "jobflow"),
-    Issued("failures", {"content_key": "k"}, "campaign.calculated"),
-    Issued("failures", {}, "campaign.calculated", "every failure is wanted"),
-    Issued("references", {"engine": "chgnet"}, "campaign.conduct"),
+    Issued("failures", {"content_key": "k"}, "flows.recipes"),
+    Issued("failures", {}, "flows.recipes", "every failure is wanted"),
+    Issued("references", {"engine": "chgnet"}, "campaign.run_campaign"),
     Issued("references", {"engine": "chgnet", "rejected": None}, "campaign"),
     Issued("references", {}, "campaign.references", "every reference is wanted"),
-    Issued("entries", {"kind": "candidate"}, "campaign.standing"),
+    Issued("entries", {"kind": "candidate"}, "campaign.status"),
     Issued("entries", {"kind": "reference", "engine": "chgnet"}, "campaign"),
     Issued(
         "entries",
@@ -72,9 +72,9 @@ ISSUED = (
     Issued("entries", {}, "builders.entries", "every digest is wanted"),
     Issued("thermo", {"campaign": "small"}, "builders.thermo, builders.summary"),
     Issued("thermo", {"campaign": "small", "candidate_id": _IDS}, "builders"),
-    Issued("thermo", {"campaign": "small", "state": "failed"}, "campaign.standing"),
+    Issued("thermo", {"campaign": "small", "state": "failed"}, "campaign.status"),
     Issued("thermo", {"candidate_id": _ID}, "query.explanation"),
-    Issued("summary", {"campaign": "small"}, "builders, campaign.standing"),
+    Issued("summary", {"campaign": "small"}, "builders, campaign.status"),
     Issued("summary", {"campaign": "small", "candidate_id": _IDS}, "query.reading"),
     Issued("summary", {"candidate_id": _ID}, "query.screening_database"),
     Issued(

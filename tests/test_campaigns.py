@@ -133,7 +133,8 @@ def test_the_radius_window_of_the_cathodes_leaves_out_large_ions(species: str) -
     data["stoichiometries"] = [{"Li": 1.1, "F": 0}]
     large = {parse_species(species).element}
     found = [
-        (large & set(one.amounts), window.objection(one)) for one in load_space(data)
+        (large & set(one.amounts), window.invalid_reason(one))
+        for one in load_space(data)
     ]
     assert all(bool(reason) is bool(there) for there, reason in found)
     assert any(there for there, _ in found)

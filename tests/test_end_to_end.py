@@ -14,9 +14,9 @@ from fakes import FakeRelaxMaker, fake_reference_energies
 
 from hts_battery.campaign.build import BUILDERS, build
 from hts_battery.campaign.references import store_references
-from hts_battery.campaign.run import conduct
+from hts_battery.campaign.run import run_campaign
 from hts_battery.campaign.spec_file import load_campaign
-from hts_battery.campaign.states import standings
+from hts_battery.campaign.status import candidate_statuses
 from hts_battery.connections.records.executions import ledger
 from hts_battery.query import ScreeningDatabase
 from hts_battery.thermo.entropy import mixing_entropy
@@ -73,7 +73,7 @@ def test_one_candidate_with_a_fake_maker(
     store_references(fake_reference_energies(), stores)
 
     def run() -> tuple[int, dict[str, BuildReport]]:
-        return conduct(
+        return run_campaign(
             campaign,
             stores,
             data_dir=tmp_path,
@@ -112,8 +112,8 @@ def test_one_candidate_with_a_fake_maker(
     )
 
     # Where it stands is derived; what ran is counted on its own.
-    (standing,) = standings(campaign, stores, execution_folder=execution_folder)
-    assert standing.state == "ranked"
+    (found,) = candidate_statuses(campaign, stores, execution_folder=execution_folder)
+    assert found.state == "ranked"
     assert ledger(execution_folder).total.completed == 2  # order, relax
 
     # A second run computes nothing and writes nothing.
@@ -146,18 +146,20 @@ def test_a_failed_candidate_keeps_its_document_and_its_reason(
         "execution_folder": execution_folder,
         "temperatures": (0.0,),
     }
-    conduct(campaign, stores, relax_maker=maker, **options)
+    run_campaign(campaign, stores, relax_maker=maker, **options)
 
-    (standing,) = standings(campaign, stores, execution_folder=execution_folder)
-    assert standing.state == state
-    assert reason in standing.reason
+    (found,) = candidate_statuses(campaign, stores, execution_folder=execution_folder)
+    assert found.state == state
+    assert reason in found.reason
     assert stores.candidates.count() == 1
     assert stores.summary.count() == 0
 
     # Not computed again by itself; a failure is, when asked for.
-    computed, _ = conduct(campaign, stores, relax_maker=FakeRelaxMaker(), **options)
+    computed, _ = run_campaign(
+        campaign, stores, relax_maker=FakeRelaxMaker(), **options
+    )
     assert computed == 0
-    computed, _ = conduct(
+    computed, _ = run_campaign(
         campaign, stores, relax_maker=FakeRelaxMaker(), retry_failed=True, **options
     )
     assert computed == (state == "failed")
@@ -176,7 +178,7 @@ def test_entries_in_are_entries_used_and_entries_rejected(
         update={"phase_id": "bad", "energy_per_atom": None, "rejected": "exploded"}
     )
     store_references([*energies, rejected], stores)
-    conduct(
+    run_campaign(
         campaign,
         stores,
         data_dir=tmp_path,
@@ -205,7 +207,7 @@ def test_energies_of_two_calculators_never_meet_in_one_hull(
         for energy in fake_reference_energies()
     ]
     store_references(others, stores)
-    conduct(
+    run_campaign(
         campaign,
         stores,
         data_dir=tmp_path,
@@ -213,16 +215,16 @@ def test_energies_of_two_calculators_never_meet_in_one_hull(
         temperatures=(0.0,),
         relax_maker=FakeRelaxMaker(),
     )
-    (standing,) = standings(campaign, stores, execution_folder=execution_folder)
-    assert standing.state == "unjudged"
-    assert "chgnet fake" in standing.reason
-    assert "calculators or correction schemes in one hull" in standing.reason
+    (found,) = candidate_statuses(campaign, stores, execution_folder=execution_folder)
+    assert found.state == "unjudged"
+    assert "chgnet fake" in found.reason
+    assert "calculators or correction schemes in one hull" in found.reason
 
     # Once comparable references are there, the next build judges it.
     store_references(fake_reference_energies(), stores)
     build(campaign.spec, stores, temperatures=(0.0,))
-    (standing,) = standings(campaign, stores, execution_folder=execution_folder)
-    assert standing.state == "ranked"
+    (found,) = candidate_statuses(campaign, stores, execution_folder=execution_folder)
+    assert found.state == "ranked"
 
 
 @pytest.mark.mongo
@@ -235,7 +237,7 @@ def test_one_candidate_with_chgnet(
 ) -> None:
     pytest.importorskip("chgnet")
     campaign = write_campaign("Li1.5Ti0.5O1.5F0.5", 8)
-    computed, _ = conduct(
+    computed, _ = run_campaign(
         campaign,
         stores,
         data_dir=tmp_path,
@@ -243,9 +245,9 @@ def test_one_candidate_with_chgnet(
         temperatures=(0.0, 1473.0),
     )
     assert computed == 1
-    (standing,) = standings(campaign, stores, execution_folder=execution_folder)
-    assert standing.state == "ranked", standing.reason
-    (summary,) = ScreeningDatabase(stores).get(standing.candidate.candidate_id)
+    (found,) = candidate_statuses(campaign, stores, execution_folder=execution_folder)
+    assert found.state == "ranked", found.reason
+    (summary,) = ScreeningDatabase(stores).get(found.candidate.candidate_id)
     assert summary["calculator"].startswith("chgnet 0.4")
     assert -0.05 < summary["energy_above_hull"] < 0.5
     # The large part of the output went to the additional store.

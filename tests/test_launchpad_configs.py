@@ -21,11 +21,11 @@ from hts_battery.connections.records.journal_store import JournalStore
 from hts_battery.connections.workers.configs import (
     SCRIPT_NAME,
     TEMPLATE_NAMES,
+    adapter_keys,
     render_worker,
     worker_names,
     worker_variables,
 )
-from hts_battery.connections.workers.keys import adapter_keys
 from hts_battery.errors import ConfigurationError
 from hts_battery.settings import refuse_unknown_variables
 
@@ -351,4 +351,4 @@ def test_rendering_again_replaces(rendered: Path, worker: str) -> None:
     environment = {**ENVIRONMENT, "HTS_BATTERY_DATABASE": "other"}
     render_worker(TEMPLATES, worker, rendered, environment)
     assert load(rendered / "my_launchpad.yaml")["name"] == "other"
-    assert not list(rendered.glob("*.new"))
+    assert not list(rendered.glob("*.part"))

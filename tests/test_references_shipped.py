@@ -12,13 +12,13 @@ from hts_battery.campaign.references import compute_references
 from hts_battery.flows.recipes.references import shipped_energies, structure_digest
 from hts_battery.schemas.campaign import RelaxationSpec
 from hts_battery.schemas.formula import parse_formula
+from hts_battery.structures.references.checks import relaxation_problems
 from hts_battery.structures.references.library import (
     load_reference_phases,
     phases_within,
     reference_phase,
     reference_structure,
 )
-from hts_battery.structures.references.relaxed import relaxation_problems
 from hts_battery.thermo.hull import Hull
 
 if TYPE_CHECKING:

@@ -25,16 +25,15 @@ from matplotlib.figure import Figure
 from hts_battery.errors import MissingReferenceError
 from hts_battery.flows.engines.registry import engine
 from hts_battery.flows.recipes.references import shipped_energies
-from hts_battery.query.effects import composition_terms
-from hts_battery.query.regression import LinearFit, least_squares
+from hts_battery.query.regression import LinearFit, composition_terms, least_squares
 from hts_battery.schemas.candidate import Candidate
 from hts_battery.schemas.entropy import EntropyOptions
 from hts_battery.schemas.formula import parse_formula
 from hts_battery.thermo import (
     CandidateEnergy,
     Hull,
+    HullContext,
     HullDepth,
-    Surroundings,
     candidate_entropy,
     left_out_references,
     ordering_estimates,
@@ -165,7 +164,7 @@ def judged(table: pd.DataFrame, hull: Hull) -> pd.DataFrame:
         hull,
         calculator=ENGINE,
         temperatures=[0.0, TEMPERATURE],
-        surroundings=Surroundings(
+        context=HullContext(
             engine_error=engine(ENGINE).error,
             depth=HullDepth(hull.formulas),
         ),

@@ -25,8 +25,7 @@ from chgnet_campaign import (
     pairs_of,
 )
 
-from hts_battery.query.effects import chemistry_terms
-from hts_battery.query.regression import LinearFit, least_squares
+from hts_battery.query.regression import LinearFit, chemistry_terms, least_squares
 from hts_battery.schemas.formula import parse_formula
 
 if TYPE_CHECKING:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from math import floor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack, cast
 
 from hts_battery.builders.digests import input_digest
 from hts_battery.builders.screening_builder import (
-    BATCH_SIZE,
-    Options,
+    Made,
     ScreeningBuilder,
     dumped,
 )
@@ -35,9 +34,12 @@ if TYPE_CHECKING:
 
     from maggma.core import Store
 
-    Row = Mapping[str, Any]
-    """The fields of a summary that are counted."""
-    from collections.abc import Mapping
+    from hts_battery.builders.screening_builder import OptionNames
+    from hts_battery.schemas.rows import SummaryRow as Row
+
+_FIELDS = (*COLUMN_FIELDS, *COLUMN_MAPS, "element_keys", "input_digest")
+_GRID_STEP = 25
+_GRID_END = 2500
 
 
 def column_paths(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
@@ -60,18 +62,7 @@ def column_paths(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
 def column_blocks(
     campaign: str, rows: Sequence[Mapping[str, Any]], *, version: str
 ) -> Iterator[ColumnBlock]:
-    """
-    Turn the summaries of a campaign into columns, in the order of their keys.
-
-    Parameters
-    ----------
-    campaign
-        Name of the campaign.
-    rows
-        Its summaries.
-    version
-        What the columns belong to.
-    """
+    """Turn the summaries of a campaign into columns, in the order of their keys."""
     ordered = sorted(rows, key=lambda row: row["candidate_id"])
     for path in column_paths(ordered):
         field, _, key = path.partition(".")
@@ -90,18 +81,18 @@ def column_blocks(
             )
 
 
-def _text(values: Sequence[Any], *, packed: bool) -> str:
+def _text(values: Sequence[object], *, packed: bool) -> str:
     """Write values in JSON; lists as texts, which a reader takes apart one by one."""
     return _dumps([_dumps(value) for value in values] if packed else values)
 
 
-def _dumps(value: Any) -> str:  # noqa: ANN401 - any JSON value
+def _dumps(value: object) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-_FIELDS = (*COLUMN_FIELDS, *COLUMN_MAPS, "element_keys", "input_digest")
-_GRID_STEP = 25
-_GRID_END = 2500
+class _Batch(TypedDict):
+    rows: list[Row]
+    input_digest: str
 
 
 class AggregatesBuilder(ScreeningBuilder):
@@ -127,12 +118,12 @@ class AggregatesBuilder(ScreeningBuilder):
         Name of the campaign.
     temperatures
         In K: those at which there are rankings.
-    batch_size, shard, retry_failed, run_id
+    options
         As in :class:`~hts_battery.builders.screening_builder.Options`; one worker does
         a whole campaign.
     """
 
-    def __init__(  # noqa: PLR0913 - maggma hands every argument over by name
+    def __init__(
         self,
         summary: Store,
         aggregates: Store,
@@ -141,10 +132,7 @@ class AggregatesBuilder(ScreeningBuilder):
         *,
         campaign: str,
         temperatures: Sequence[float],
-        batch_size: int = BATCH_SIZE,
-        shard: Sequence[int] = (0, 1),
-        retry_failed: bool = False,
-        run_id: str | None = None,
+        **options: Unpack[OptionNames],
     ) -> None:
         self.summary = summary
         self.aggregates = aggregates
@@ -157,11 +145,11 @@ class AggregatesBuilder(ScreeningBuilder):
             [aggregates, rankings, summary_columns],
             key=[],
             scope={"campaign": campaign},
-            options=Options(batch_size, shard, retry_failed, run_id),
+            options=options,
         )
         self._blocks: dict[str, str] = {}
 
-    def get_items(self) -> Iterator[dict[str, Any]]:
+    def get_items(self) -> Iterator[_Batch]:
         """Yield the summaries of the campaign, if any has changed."""
         if not self.mine(self.campaign):
             return
@@ -196,7 +184,7 @@ class AggregatesBuilder(ScreeningBuilder):
         ):
             self.unchanged += len(rows)
             return
-        yield {"rows": rows, "input_digest": digest}
+        yield {"rows": cast("list[Row]", rows), "input_digest": digest}
 
     def _remove_all(self, stored: bool) -> None:
         """Remove what was counted of candidates that are all gone."""
@@ -207,7 +195,7 @@ class AggregatesBuilder(ScreeningBuilder):
             self.summary_columns.remove_docs(self.scope)
             self.removed += stored + len(self._blocks)
 
-    def process_item(self, item: dict[str, Any]) -> dict[str, Any]:
+    def process_item(self, item: _Batch) -> Made:
         """Count and rank the campaign."""
         rows = item["rows"]
         aggregate = campaign_aggregate(
@@ -229,7 +217,7 @@ class AggregatesBuilder(ScreeningBuilder):
             "failed": 0,
         }
 
-    def update_targets(self, items: list[dict[str, Any]]) -> None:
+    def update_targets(self, items: list[Made]) -> None:
         """Write all, and take away the columns that nobody vouches for any more."""
         super().update_targets(items)
         for item in items:
@@ -238,14 +226,14 @@ class AggregatesBuilder(ScreeningBuilder):
                 {"campaign": self.campaign, "version": {"$ne": version}}
             )
 
-    def write_history(self, items: list[dict[str, Any]]) -> None:
+    def write_history(self, items: list[Made]) -> None:
         """Write the blocks that changed, before the aggregate that vouches for them."""
         for item in items:
             blocks = item["rankings"]
             changed = [
                 block
                 for block in blocks
-                if self._blocks.get(block["ranking_id"]) != block["input_digest"]
+                if self._blocks.get(str(block["ranking_id"])) != block["input_digest"]
             ]
             known = {(name,) for name in self._blocks}
             write_documents(self.rankings, changed, ["ranking_id"], known=known)
@@ -268,15 +256,9 @@ def ranking_blocks(
     """
     Put candidates in the order of E_hull at a temperature and cut them into blocks.
 
-    Parameters
-    ----------
-    campaign
-        Name of the campaign.
-    rows
-        Summaries, or those of their fields that are counted.
-    temperature
-        In K; summaries without it are left out, and those whose cell is ranked under
-        another candidate.
+    ``rows``: summaries, or those of their fields that are counted. ``temperature``: in
+    K; summaries without it are left out, and those whose cell is ranked under another
+    candidate.
     """
     key = temperature_key(temperature)
     ranked = sorted(
@@ -312,25 +294,13 @@ def _block(
 
 
 def campaign_aggregate(
-    campaign: str,
-    rows: Sequence[Row],
-    *,
-    temperatures: Sequence[float],
-    digest: str,
+    campaign: str, rows: Sequence[Row], *, temperatures: Sequence[float], digest: str
 ) -> AggregateDoc:
     """
     Count the summaries of a campaign.
 
-    Parameters
-    ----------
-    campaign
-        Name of the campaign.
-    rows
-        Summaries, or those of their fields that are counted.
-    temperatures
-        In K.
-    digest
-        Digest of the inputs.
+    ``rows``: summaries, or those of their fields that are counted. ``temperatures``: in
+    K. ``digest``: digest of the inputs.
     """
     kelvin = tuple(sorted(set(temperatures)))
     keys = tuple(temperature_key(value) for value in kelvin)

@@ -14,16 +14,9 @@ def input_digest(*inputs: object) -> str:
     """
     Digest everything a document is made from.
 
-    Parameters
-    ----------
-    inputs
-        Documents, digests and options; anything JSON can hold, other values by
-        their text.
-
-    Returns
-    -------
-    str
-        24 hexadecimal digits; the same for the same content in any key order.
+    ``inputs``: documents, digests and options; anything JSON can hold, other values by
+    their text. Returns: 24 hexadecimal digits; the same for the same content in any key
+    order.
 
     Examples
     --------

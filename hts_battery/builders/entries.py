@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from fractions import Fraction
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from pymatgen.core import Structure
 
 from hts_battery.builders.digests import input_digest
 from hts_battery.builders.screening_builder import (
-    BATCH_SIZE,
-    Options,
+    Made,
     ScreeningBuilder,
     by_key,
     dumped,
 )
-from hts_battery.builders.vasp_energies import vasp_comparable_energy
 from hts_battery.connections.database.content_digests import content_digests
 from hts_battery.errors import HTSBatteryError
 from hts_battery.schemas.calculation import is_vasp_task, read_task
@@ -29,35 +28,100 @@ from hts_battery.schemas.reference import (
     mean_oxidation_states,
 )
 from hts_battery.schemas.relaxed import Verdict
+from hts_battery.schemas.species import VACANCY, parse_species
 from hts_battery.schemas.structure import OrderedCell
 from hts_battery.structures.references.library import load_reference_phases
 from hts_battery.structures.relaxation.verdict import compare_relaxed
 from hts_battery.structures.sizes import is_too_small
 from hts_battery.thermo.corrections import comparable_energy
+from hts_battery.thermo.vasp_schemes import vasp_scheme
+from hts_battery.thermo.vasp_tasks import vasp_task_energy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from maggma.core import Store
 
+    from hts_battery.builders.screening_builder import OptionNames
     from hts_battery.schemas.calculation import Calculation
     from hts_battery.schemas.energy import ComparableEnergy
     from hts_battery.schemas.reference import ReferencePhase
     from hts_battery.schemas.relaxed import RelaxedCell
+    from hts_battery.schemas.rows import TaskRow
 
 _ORDER = "order"
 _ENERGIES = ("relax", "static")
 _TASK_FIELDS = (
-    "metadata.step",
-    "uuid",
-    "index",
-    "metadata.order_uuid",
-    "metadata.final",
-    "metadata.calculation.engine",
-    "metadata.content_key",
+    *("metadata.step", "uuid", "index", "metadata.order_uuid", "metadata.final"),
+    *("metadata.calculation.engine", "metadata.content_key"),
 )
 _CORRECTED_BY = ("pymatgen", "pymatgen-core")
 """Packages whose release decides corrections; labels flipped with them before."""
+
+
+def vasp_comparable_energy(
+    entry_id: str,
+    output: Mapping[str, object],
+    structure: Structure,
+    assignment: Mapping[str, Mapping[str, Fraction]] | None,
+    *,
+    engine: str,
+) -> ComparableEnergy | str:
+    """
+    Validate the energy of one VASP task, and correct it where its scheme does.
+
+    ``output``: an emmet-core ``TaskDoc`` as stored. ``assignment``: species on the
+    sublattices of the calculated cell: oxidation states are supplied, never guessed.
+    Returns: the energy as it enters a hull, or the reason why there is none.
+    """
+    scheme = vasp_scheme(engine)
+    if assignment is None and scheme.corrected:
+        return "oxidation states unknown: the ordered cell of this task is lost"
+    return vasp_task_energy(
+        entry_id,
+        output,
+        structure,
+        scheme=scheme,
+        oxidation_states=mean_charges(assignment or {}),
+    )
+
+
+def mean_charges(assignment: Mapping[str, Mapping[str, Fraction]]) -> dict[str, float]:
+    """
+    Mean formal charge of each element over all sublattices.
+
+    Examples
+    --------
+    >>> mean_charges({"cation": {"Mn2+": Fraction(1), "Mn4+": Fraction(1)}})
+    {'Mn': 3.0}
+    """
+    charges: dict[str, Fraction] = defaultdict(Fraction)
+    amounts: dict[str, Fraction] = defaultdict(Fraction)
+    for occupation in assignment.values():
+        for name, amount in occupation.items():
+            if name == VACANCY or not amount:
+                continue
+            species = parse_species(name)
+            charges[species.element] += species.charge * amount
+            amounts[species.element] += amount
+    return {element: float(charges[element] / amounts[element]) for element in amounts}
+
+
+class _TaskInput(TypedDict):
+    task: TaskRow
+    cell: Mapping[str, object] | None
+    series: Mapping[str, Sequence[str]]
+    input_digest: str
+
+
+class _ReferenceInput(TypedDict):
+    reference: Mapping[str, object]
+    input_digest: str
+
+
+class _Batch(TypedDict, total=False):
+    tasks: list[_TaskInput]
+    references: list[_ReferenceInput]
 
 
 class EntriesBuilder(ScreeningBuilder):
@@ -72,20 +136,16 @@ class EntriesBuilder(ScreeningBuilder):
         Energies of competing phases.
     entries
         Store that is written, keyed by ``entry_id``.
-    batch_size, shard, retry_failed, run_id
+    options
         As in :class:`~hts_battery.builders.screening_builder.Options`.
     """
 
-    def __init__(  # noqa: PLR0913 - maggma hands every argument over by name
+    def __init__(
         self,
         tasks: Store,
         references: Store,
         entries: Store,
-        *,
-        batch_size: int = BATCH_SIZE,
-        shard: Sequence[int] = (0, 1),
-        retry_failed: bool = False,
-        run_id: str | None = None,
+        **options: Unpack[OptionNames],
     ) -> None:
         self.tasks = tasks
         self.references = references
@@ -95,10 +155,10 @@ class EntriesBuilder(ScreeningBuilder):
             [tasks, references],
             [entries],
             key=["entry_id"],
-            options=Options(batch_size, shard, retry_failed, run_id),
+            options=options,
         )
 
-    def get_items(self) -> Iterator[dict[str, Any]]:
+    def get_items(self) -> Iterator[_Batch]:
         """Yield batches of tasks and references whose entry is missing or outdated."""
         tasks = self._task_digests()
         references = self._reference_digests()
@@ -132,8 +192,7 @@ class EntriesBuilder(ScreeningBuilder):
             if step == _ORDER:
                 cells[uuid] = digest
                 self.orders[key].add(uuid)
-            # Tasks of before there were several steps do not say whether they count.
-            elif step in _ENERGIES and final is not False and self.mine(uuid):
+            elif step in _ENERGIES and final and self.mine(uuid):
                 tasks.append((uuid, index, order_uuid, engine, key, digest))
         corrected_by = [version(name) for name in _CORRECTED_BY]
         newest: dict[str, tuple[int, str]] = {}
@@ -165,20 +224,19 @@ class EntriesBuilder(ScreeningBuilder):
             else:
                 yield name
 
-    def _task_batch(
-        self, names: Sequence[str], digests: Mapping[str, str]
-    ) -> dict[str, Any]:
-        tasks = [
+    def _task_batch(self, names: Sequence[str], digests: Mapping[str, str]) -> _Batch:
+        tasks: list[TaskRow] = [
             max(group, key=lambda task: task.get("index") or 0)
             for group in by_key(self.tasks, names, "uuid", criteria={}).values()
         ]
         keys = {task["metadata"].get("content_key") for task in tasks}
-        orders = {task["metadata"].get("order_uuid") for task in tasks} - {None}
+        orders = {
+            uuid for task in tasks if (uuid := task["metadata"].get("order_uuid"))
+        }
         orders = orders.union(*(self.orders.get(key, ()) for key in keys))
         cells = by_key(self.tasks, sorted(orders), "uuid", criteria={})
         return {
-            "kind": "candidate",
-            "inputs": [
+            "tasks": [
                 {
                     "task": task,
                     "cell": _cell_of(task, cells),
@@ -186,13 +244,11 @@ class EntriesBuilder(ScreeningBuilder):
                     "input_digest": digests[task["uuid"]],
                 }
                 for task in tasks
-            ],
+            ]
         }
 
     def _series(
-        self,
-        task: Mapping[str, Any],
-        cells: Mapping[str, Sequence[Mapping[str, Any]]],
+        self, task: TaskRow, cells: Mapping[str, Sequence[TaskRow]]
     ) -> dict[str, list[str]]:
         """Join what every job said that ordered the candidate with these settings."""
         key = task["metadata"].get("content_key")
@@ -206,57 +262,48 @@ class EntriesBuilder(ScreeningBuilder):
 
     def _reference_batch(
         self, names: Sequence[str], digests: Mapping[str, str]
-    ) -> dict[str, Any]:
+    ) -> _Batch:
         # An engine's name may hold a colon (forcefield:MACE-MP-0), a phase's does not.
         phases = [name.rpartition(":")[2] for name in names]
         docs = by_key(self.references, phases, "phase_id", criteria={})
         wanted = frozenset(names)
         return {
-            "kind": "reference",
-            "inputs": [
+            "references": [
                 {"reference": doc, "input_digest": digests[name]}
                 for group in docs.values()
                 for doc in group
                 if (name := _reference_entry_id(doc)) in wanted
-            ],
+            ]
         }
 
-    def process_item(self, item: dict[str, Any]) -> dict[str, Any]:
+    def process_item(self, item: _Batch) -> Made:
         """Return the entries of one batch of tasks or references."""
-        if item["kind"] == "candidate":
-            made = [
-                candidate_entry(
-                    part["task"],
-                    part["cell"],
-                    part["input_digest"],
-                    series=part["series"],
-                )
-                for part in item["inputs"]
-            ]
-        else:
+        made = [
+            candidate_entry(
+                part["task"], part["cell"], part["input_digest"], series=part["series"]
+            )
+            for part in item.get("tasks", ())
+        ]
+        if "references" in item:
             phases = {phase.phase_id: phase for phase in load_reference_phases()}
-            made = [
-                reference_entry(
-                    ReferenceEnergy.model_validate(part["reference"]),
-                    part["input_digest"],
-                    phase=phases.get(part["reference"]["phase_id"]),
-                )
-                for part in item["inputs"]
-            ]
+            for part in item["references"]:
+                energy = ReferenceEnergy.model_validate(part["reference"])
+                phase = phases.get(energy.phase_id)
+                made.append(reference_entry(energy, part["input_digest"], phase=phase))
         rejected = sum(entry.state is EntryState.REJECTED for entry in made)
         return {"documents": dumped(made), "failed": rejected}
 
 
 def _cell_of(
-    task: Mapping[str, Any], orders: Mapping[str, Sequence[Mapping[str, Any]]]
-) -> Mapping[str, Any] | None:
+    task: TaskRow, orders: Mapping[str, Sequence[TaskRow]]
+) -> Mapping[str, object] | None:
     """Find the ordered cell that a task relaxed."""
     metadata = task["metadata"]
-    for order in orders.get(metadata.get("order_uuid"), ()):
+    for order in orders.get(metadata.get("order_uuid", ""), ()):
         wanted = metadata.get("ordering_id")
         for cell in _cells(order["output"]):
             if wanted in (None, cell["ordering_id"]):
-                found: Mapping[str, Any] = cell
+                found: Mapping[str, object] = cell
                 return found
     return None
 
@@ -266,13 +313,13 @@ def _cells(output: object) -> list[Any]:
     return output if isinstance(output, list) else [output]
 
 
-def _reference_entry_id(doc: Mapping[str, Any]) -> str:
+def _reference_entry_id(doc: Mapping[str, object]) -> str:
     return f"{doc['engine']}:{doc['phase_id']}"
 
 
 def candidate_entry(
-    task: Mapping[str, Any],
-    cell: Mapping[str, Any] | None,
+    task: TaskRow,
+    cell: Mapping[str, object] | None,
     digest: str,
     *,
     series: Mapping[str, Sequence[str]] | None = None,
@@ -280,22 +327,11 @@ def candidate_entry(
     """
     Make the entry of one relaxed ordering.
 
-    Parameters
-    ----------
-    task
-        Document of the relaxation with its metadata.
-    cell
-        The ordered cell that was relaxed, where it is known.
-    digest
-        Digest of the inputs.
-    series
-        Method → ids of the candidate's orderings in their order, where they are known.
-
-    Returns
-    -------
-    EntryDoc
-        Rejected with the reason where the energy may not be used or the task
-        cannot be read: one broken document does not end the night.
+    ``task``: document of the relaxation with its metadata. ``cell``: the ordered cell
+    that was relaxed, where it is known. ``digest``: digest of the inputs. ``series``:
+    method → ids of the candidate's orderings in their order, where they are known.
+    Returns: rejected with the reason where the energy may not be used or the task
+    cannot be read: one broken document does not end the night.
     """
     metadata = task["metadata"]
     common = {
@@ -323,7 +359,7 @@ def candidate_entry(
 
 
 def _read_entry(
-    task: Mapping[str, Any], cell: Mapping[str, Any] | None, common: dict[str, Any]
+    task: TaskRow, cell: Mapping[str, object] | None, common: dict[str, Any]
 ) -> EntryDoc:
     calculation = read_task(task["output"], common["engine"])
     structure = Structure.from_dict(dict(calculation.structure))
@@ -368,7 +404,7 @@ def _read_entry(
 
 
 def _energy(
-    task: Mapping[str, Any],
+    task: TaskRow,
     calculation: Calculation,
     structure: Structure,
     ordered: OrderedCell | None,
@@ -412,22 +448,13 @@ def _flags(relaxed: RelaxedCell | None) -> tuple[str, ...]:
 
 
 def reference_entry(
-    reference: ReferenceEnergy,
-    digest: str,
-    *,
-    phase: ReferencePhase | None = None,
+    reference: ReferenceEnergy, digest: str, *, phase: ReferencePhase | None = None
 ) -> EntryDoc:
     """
     Make the entry of one competing phase.
 
-    Parameters
-    ----------
-    reference
-        Its energy, or why there is none.
-    digest
-        Digest of the inputs.
-    phase
-        The phase in the library, if it is there: family and oxidation states.
+    ``reference``: its energy, or why there is none. ``digest``: digest of the inputs.
+    ``phase``: the phase in the library, if it is there: family and oxidation states.
     """
     engine = reference.engine
     entry_id = _reference_entry_id(reference.model_dump(include={"engine", "phase_id"}))

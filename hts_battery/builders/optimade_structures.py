@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from hts_battery.builders.digests import input_digest
 from hts_battery.builders.screening_builder import (
-    BATCH_SIZE,
-    Options,
+    Made,
     ScreeningBuilder,
     by_key,
 )
 from hts_battery.schemas.optimade import structure_properties
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from maggma.core import Store
+
+    from hts_battery.builders.screening_builder import OptionNames
+    from hts_battery.schemas.rows import EnergyRow, SummaryRow
+
+
+class _Part(TypedDict):
+    summary: SummaryRow
+    energy: EnergyRow
+    input_digest: str
+
+
+class _Batch(TypedDict):
+    inputs: list[_Part]
 
 
 class OptimadeStructuresBuilder(ScreeningBuilder):
@@ -34,21 +46,18 @@ class OptimadeStructuresBuilder(ScreeningBuilder):
         Store that is written, keyed by campaign and candidate.
     campaign
         Name of the campaign.
-    batch_size, shard, retry_failed, run_id
+    options
         As in :class:`~hts_battery.builders.screening_builder.Options`.
     """
 
-    def __init__(  # noqa: PLR0913 - maggma hands every argument over by name
+    def __init__(
         self,
         summary: Store,
         entries: Store,
         optimade_structures: Store,
         *,
         campaign: str,
-        batch_size: int = BATCH_SIZE,
-        shard: Sequence[int] = (0, 1),
-        retry_failed: bool = False,
-        run_id: str | None = None,
+        **options: Unpack[OptionNames],
     ) -> None:
         self.summary = summary
         self.entries = entries
@@ -59,10 +68,10 @@ class OptimadeStructuresBuilder(ScreeningBuilder):
             [optimade_structures],
             key=["candidate_id"],
             scope={"campaign": campaign},
-            options=Options(batch_size, shard, retry_failed, run_id),
+            options=options,
         )
 
-    def get_items(self) -> Iterator[dict[str, Any]]:
+    def get_items(self) -> Iterator[_Batch]:
         """Yield batches of summaries whose document is missing or outdated."""
         known = self._stored_digests(self.optimade_structures)
         for name in known:
@@ -105,10 +114,10 @@ class OptimadeStructuresBuilder(ScreeningBuilder):
             if self.mine(doc["candidate_id"])
         }
 
-    def process_item(self, item: dict[str, Any]) -> dict[str, Any]:
+    def process_item(self, item: _Batch) -> Made:
         """Return the documents of one batch, dated now: what they say has changed."""
         now = datetime.now(UTC)
-        made = [
+        made: list[dict[str, object]] = [
             {
                 **structure_properties(
                     part["summary"],

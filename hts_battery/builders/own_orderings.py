@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from hts_battery.connections.database.content_digests import query_values
 from hts_battery.schemas.entry import EntryKind, EntryState
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from maggma.core import Store
 
     from hts_battery.schemas.campaign import CampaignSpec
-
-    Entry = dict[str, Any]
+    from hts_battery.schemas.rows import EntryRow, UsedEntryRow
 
 NO_CAMPAIGN = "no campaign"
 """Source of an ordering that no campaign asks for any more."""
@@ -25,24 +24,13 @@ PLACE_FIELDS = ("ordering_id", "ordering_method", "ordering_series")
 """What says of an entry which of the candidate's orderings it is."""
 
 
-def asked_for(
-    entries: Iterable[Mapping[str, Any]], wanted: Mapping[Any, int]
-) -> list[Entry]:
+def asked_for(entries: Iterable[EntryRow], wanted: Mapping[Any, int]) -> list[EntryRow]:
     """
     Keep the orderings of one calculation that a campaign asks for, one entry of each.
 
-    Parameters
-    ----------
-    entries
-        Every entry of one content key, used or rejected.
-    wanted
-        Method → number of orderings.
-
-    Returns
-    -------
-    list
-        By entry id. Of several entries of one ordering one that is used is kept; its
-        method is that by which the campaign gets it.
+    ``entries``: every entry of one content key, used or rejected. ``wanted``: method →
+    number of orderings. Returns: by entry id. Of several entries of one ordering one
+    that is used is kept; its method is that by which the campaign gets it.
 
     Examples
     --------
@@ -65,10 +53,10 @@ def asked_for(
     for one in sorted(ranked, key=_name):
         if _name(one) not in known:  # the job that ordered it is lost
             known.add(_name(one))
-            method = one["ordering_method"] or "sqs"
+            method = str(one["ordering_method"])
             series[method] = [*series.get(method, ()), _name(one)]
     mine = chosen(series, wanted)
-    found: dict[str, Entry] = {}
+    found: dict[str, EntryRow] = {}
     for one in ranked:
         name = _name(one)
         if name in mine and name not in found:
@@ -76,7 +64,7 @@ def asked_for(
     return sorted(found.values(), key=lambda one: str(one["entry_id"]))
 
 
-def _name(entry: Mapping[str, Any]) -> str:
+def _name(entry: EntryRow | UsedEntryRow) -> str:
     return str(entry["ordering_id"] or entry["entry_id"])
 
 
@@ -86,26 +74,15 @@ def campaign_entries(
     *,
     fields: Sequence[str],
     is_wanted: Callable[[str], bool],
-) -> dict[str, list[Entry]]:
+) -> dict[str, list[UsedEntryRow]]:
     """
-    Read the usable entries from which each member of a campaign is judged.
+    Read the usable entries from which each member of a campaign is assessed.
 
-    Parameters
-    ----------
-    spec
-        The campaign: its settings, numbers of orderings and whether it pools.
-    stores
-        Members and entries.
-    fields
-        What is read of an entry; ``ordering_id`` is among it.
-    is_wanted
-        Whether a candidate is wanted.
-
-    Returns
-    -------
-    dict
-        Candidate id → entries by their ids, each with its ``source``: the campaign
-        whose ordering it is. Candidates without any are left out.
+    ``spec``: the campaign: its settings, numbers of orderings and whether it pools.
+    ``stores``: members and entries. ``fields``: what is read of an entry;
+    ``ordering_id`` is among it. ``is_wanted``: whether a candidate is wanted. Returns:
+    candidate id → entries by their ids, each with its ``source``: the campaign whose
+    ordering it is. Candidates without any are left out.
     """
     members, entries = stores
     keys = {
@@ -116,7 +93,7 @@ def campaign_entries(
         if is_wanted(doc["candidate_id"])
     }
     pooled = spec.stability.orderings is OrderingScope.POOLED
-    groups: dict[str, list[Entry]] = defaultdict(list)
+    groups: dict[str, list[EntryRow]] = defaultdict(list)
     for entry in query_values(
         entries,
         "candidate_id" if pooled else "content_key",
@@ -125,8 +102,8 @@ def campaign_entries(
         properties=[*fields, *PLACE_FIELDS, "content_key", "state"],
     ):
         entry.pop("_id", None)
-        groups[entry["content_key"]].append(entry)
-    found: dict[str, list[Entry]] = defaultdict(list)
+        groups[entry["content_key"]].append(cast("EntryRow", entry))
+    found: dict[str, list[UsedEntryRow]] = defaultdict(list)
     wanted = spec.structure.n_orderings
     for key in keys.keys() & groups.keys():
         found[keys[key]] += _used(asked_for(groups[key], wanted), spec.name)
@@ -139,19 +116,21 @@ def campaign_entries(
     }
 
 
-def _used(entries: Iterable[Mapping[str, Any]], source: str) -> list[Entry]:
+def _used(entries: Iterable[EntryRow], source: str) -> list[UsedEntryRow]:
     """Keep what is used; how the rest of the series goes on is not its content."""
     left_out = {"state", "content_key", "ordering_series"}
-    return [
-        {name: one[name] for name in one if name not in left_out} | {"source": source}
+    found = [
+        {name: value for name, value in one.items() if name not in left_out}
+        | {"source": source}
         for one in entries
         if one["state"] == EntryState.USED
     ]
+    return cast("list[UsedEntryRow]", found)
 
 
 def _pool(
-    found: dict[str, list[Entry]],
-    groups: Mapping[str, Sequence[Entry]],
+    found: dict[str, list[UsedEntryRow]],
+    groups: Mapping[str, Sequence[EntryRow]],
     spec: CampaignSpec,
     members: Store,
 ) -> None:
@@ -169,7 +148,7 @@ def _pool(
                 group.append(one)
 
 
-def _energy_settings(calculation: Mapping[str, Any]) -> list[Any]:
+def _energy_settings(calculation: Mapping[str, object]) -> list[object]:
     """Return what decides the energy of a given cell."""
     return [calculation.get(name) for name in ("engine", "relaxation", "prerelax")]
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from hts_battery.builders.digests import CODE_VERSION
-from hts_battery.schemas.build import Change, Judgement, ThermoRecord
+from hts_battery.schemas.build import Change, StabilityNumbers, ThermoRecord
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from hts_battery.schemas.build import OrderingEnergy
+    from hts_battery.schemas.rows import OrderingRow, ResultRow, ThermoRow
     from hts_battery.schemas.thermo import ThermoDoc
 
 NEW_CANDIDATE = "new candidate"
@@ -51,12 +52,8 @@ def hull_news(
     """
     Put the difference of two sets of references into words.
 
-    Parameters
-    ----------
-    before, now
-        Id → formula and energy in eV/atom.
-    recorrected
-        Whether their correction schemes differ.
+    ``before``, ``now``: id → formula and energy in eV/atom. ``recorrected``: whether
+    their correction schemes differ.
 
     Examples
     --------
@@ -74,16 +71,15 @@ def hull_news(
     return HullNews(gone, now.keys() - before.keys(), recorrected)
 
 
-def judgement(result: ThermoDoc | Mapping[str, Any]) -> Judgement:
+def stability_numbers(result: ThermoDoc | ResultRow) -> StabilityNumbers:
     """Take the numbers that may change out of a stability, stored or new."""
-    names = Judgement.model_fields
-    if isinstance(result, dict):
-        return Judgement(**{name: result[name] for name in names if name in result})
-    return Judgement(**{name: getattr(result, name) for name in names})
+    names = StabilityNumbers.model_fields
+    known: Mapping[str, Any] = result if isinstance(result, dict) else vars(result)
+    return StabilityNumbers(**{name: known[name] for name in names if name in known})
 
 
 def reasons(
-    old: Mapping[str, Any] | None,
+    old: ThermoRow | None,
     *,
     orderings: Iterable[OrderingEnergy],
     phases: Collection[str],
@@ -93,19 +89,10 @@ def reasons(
     """
     Say why a record is another than the one before.
 
-    Parameters
-    ----------
-    old
-        The stored record; None if there was none.
-    orderings
-        What it is judged from now.
-    phases
-        Ids in the decomposition now.
-    options_digest
-        Digest of the options now.
-    news
-        Difference between the hull of the old record and that of now; None if they
-        are the same hull or the old one is not known.
+    ``old``: the stored record; None if there was none. ``orderings``: what it is made
+    from now. ``phases``: ids in the decomposition now. ``options_digest``: digest of
+    the options now. ``news``: difference between the hull of the old record and that of
+    now; None if they are the same hull or the old one is not known.
     """
     if old is None:
         return (NEW_CANDIDATE,)
@@ -123,7 +110,7 @@ def reasons(
 
 
 def _orderings(
-    before: Iterable[Mapping[str, Any]], now: Iterable[OrderingEnergy]
+    before: Iterable[OrderingRow], now: Iterable[OrderingEnergy]
 ) -> list[str]:
     old = {ordering["entry_id"]: ordering for ordering in before}
     new = {ordering.entry_id: ordering for ordering in now}
@@ -147,15 +134,12 @@ def _orderings(
     return found
 
 
-def _references(
-    old: Mapping[str, Any], phases: Collection[str], news: HullNews
-) -> list[str]:
+def _references(old: ThermoRow, phases: Collection[str], news: HullNews) -> list[str]:
     if news.recorrected:
         return [CORRECTION]
-    before = [
-        phase["reference_id"]
-        for phase in (old["result"] or {}).get("decomposition", ())
-    ]
+    result = old["result"]
+    phases_before = result["decomposition"] if result else ()
+    before = [phase["reference_id"] for phase in phases_before]
     found = [f"new reference {name}" for name in phases if name in news.arrived]
     for name in dict.fromkeys([*before, *phases]):
         how = news.gone.get(name)
@@ -170,34 +154,25 @@ def _references(
 
 
 def change_of(
-    old: Mapping[str, Any] | None,
-    record: ThermoRecord | None,
-    why: tuple[str, ...],
+    old: ThermoRow | None, record: ThermoRecord | None, why: tuple[str, ...]
 ) -> Change:
     """
     Put what stood there and what stands there now side by side.
 
-    Parameters
-    ----------
-    old
-        The stored record; None if there was none.
-    record
-        The record now; None if it is removed.
-    why
-        Reasons, as words.
+    ``old``: the stored record; None if there was none. ``record``: the record now; None
+    if it is removed. ``why``: reasons, as words.
     """
-    before = judgement(old["result"]) if old and old["result"] else None
-    after = judgement(record.result) if record and record.result else None
-    place = record or old
-    result = (record and record.result) or (old and old["result"])
-    if isinstance(place, ThermoRecord):
-        name, temperature = place.candidate_id, place.temperature
+    before = stability_numbers(old["result"]) if old and old["result"] else None
+    after = stability_numbers(record.result) if record and record.result else None
+    stored = old["result"] if old else None
+    formula = stored["formula"] if stored else None
+    if record is not None:
+        name, temperature = record.candidate_id, record.temperature
+        formula = record.result.formula if record.result else formula
+    elif old is not None:
+        name, temperature = old["candidate_id"], old["temperature"]
     else:
-        known = cast("Mapping[str, Any]", place)
-        name, temperature = known["candidate_id"], known["temperature"]
-    formula = None
-    if result:
-        formula = result["formula"] if isinstance(result, dict) else result.formula
+        raise ValueError("a change needs a record before or now")
     return Change(
         candidate_id=name,
         formula=formula,

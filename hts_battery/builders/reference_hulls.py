@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from hts_battery.builders.judging import ReferenceHull, energy_scheme
 from hts_battery.builders.reasons import HullNews, hull_news
+from hts_battery.builders.stability import ReferenceHull, energy_scheme
 from hts_battery.schemas.build import HullVersion
 from hts_battery.schemas.energy import ComparableEnergy
 from hts_battery.thermo.atomic_fractions import atomic_fractions
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from maggma.core import Store
 
+    from hts_battery.schemas.rows import ResultRow, UsedEntryRow
     from hts_battery.schemas.thermo import LeftOutReferences
 
     Phases = Mapping[str, tuple[str, float]]
@@ -52,21 +53,14 @@ ANSWER_FIELDS = (
 )
 
 
-def reference_hulls(entries: Iterable[dict[str, Any]]) -> dict[str, ReferenceHull]:
+def reference_hulls(entries: Iterable[UsedEntryRow]) -> dict[str, ReferenceHull]:
     """
     Build one hull per calculator and correction scheme.
 
-    Parameters
-    ----------
-    entries
-        Used entries of references, with :data:`REFERENCE_FIELDS`.
-
-    Returns
-    -------
-    dict
-        Scheme → hull.
+    ``entries``: used entries of references, with :data:`REFERENCE_FIELDS`. Returns:
+    scheme → hull.
     """
-    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    groups: dict[str, list[UsedEntryRow]] = defaultdict(list)
     for entry in entries:
         groups[energy_scheme(entry["energy"], entry["calculator"])].append(entry)
     return {
@@ -75,11 +69,11 @@ def reference_hulls(entries: Iterable[dict[str, Any]]) -> dict[str, ReferenceHul
     }
 
 
-def _reference_hull(scheme: str, group: list[dict[str, Any]]) -> ReferenceHull:
+def _reference_hull(scheme: str, group: list[UsedEntryRow]) -> ReferenceHull:
     families: dict[str, list[str]] = defaultdict(list)
     for entry in group:
-        if entry.get("candidate_family"):
-            families[entry["candidate_family"]].append(entry["entry_id"])
+        if family := entry.get("candidate_family"):
+            families[family].append(entry["entry_id"])
     return ReferenceHull(
         hull=Hull(
             [entry["formula"] for entry in group],
@@ -92,9 +86,9 @@ def _reference_hull(scheme: str, group: list[dict[str, Any]]) -> ReferenceHull:
         example=ComparableEnergy.model_validate(group[0]["energy"]),
         facts=ReferenceFacts(
             volumes={
-                entry["entry_id"]: entry["volume_per_atom"]
+                entry["entry_id"]: volume
                 for entry in group
-                if entry.get("volume_per_atom") is not None
+                if (volume := entry.get("volume_per_atom")) is not None
             },
             oxidation_states={
                 entry["entry_id"]: entry["oxidation_states"]
@@ -136,16 +130,9 @@ class VersionChange:
         Beside it stand the references that are left out, those that are missing, and
         how much the hull may fall by these.
 
-        Parameters
-        ----------
-        answers
-            Candidate → what the older version said.
-        depths
-            Candidate → how deep the hull was said to be.
-        families
-            Candidate → its family.
-        rule
-            What candidates are not compared with.
+        ``answers``: candidate → what the older version said. ``depths``: candidate →
+        how deep the hull was said to be. ``families``: candidate → its family.
+        ``rule``: what candidates are not compared with.
         """
         names = list(answers)
         left_out = [
@@ -187,14 +174,9 @@ class StoredHulls:
     """
     Hull versions in the database beside the hulls in use.
 
-    Parameters
-    ----------
-    store
-        Store of :class:`~hts_battery.schemas.build.HullVersion` documents.
-    hulls
-        Scheme → hull in use.
-    largest_system
-        Systems of up to this many elements are watched for their only reference.
+    ``store``: store of :class:`~hts_battery.schemas.build.HullVersion` documents.
+    ``hulls``: scheme → hull in use. ``largest_system``: systems of up to this many
+    elements are watched for their only reference.
     """
 
     def __init__(
@@ -234,10 +216,7 @@ class StoredHulls:
         """
         Compare an older version with the hull in use of the same calculator.
 
-        Returns
-        -------
-        VersionChange or None
-            None where the older version, or its calculator, is not known any more.
+        Returns: None where the older version, or its calculator, is not known any more.
         """
         if version not in self._changes:
             self._changes[version] = self._compare(version)
@@ -291,7 +270,7 @@ def _systems(references: Phases, largest: int) -> frozenset[frozenset[str]]:
     )
 
 
-def stored_answer(result: Mapping[str, Any]) -> StoredAnswer:
+def stored_answer(result: ResultRow) -> StoredAnswer:
     """Read from a stored stability what a change of the references can change."""
     return StoredAnswer(
         formula=result["formula"],
@@ -301,7 +280,7 @@ def stored_answer(result: Mapping[str, Any]) -> StoredAnswer:
     )
 
 
-def stored_depth(result: Mapping[str, Any]) -> Depth:
+def stored_depth(result: ResultRow) -> Depth:
     """Read from a stored stability how much its hull may fall."""
     return Depth(
         risk=result["hull_depth_risk"],

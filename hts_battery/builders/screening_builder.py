@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NotRequired, TypedDict
 from uuid import uuid4
 
 from maggma.core import Builder
@@ -28,6 +28,17 @@ BATCH_SIZE = 250
 _BATCHES_IN_FLIGHT = 4
 
 
+class Made(TypedDict):
+    """What one batch became: stored documents of each target, and how many failed."""
+
+    documents: list[dict[str, object]]
+    failed: int
+    number: NotRequired[str]
+    changes: NotRequired[list[dict[str, object]]]
+    rankings: NotRequired[list[dict[str, object]]]
+    columns: NotRequired[list[dict[str, object]]]
+
+
 class Options(NamedTuple):
     """What a caller may ask of any builder."""
 
@@ -39,6 +50,15 @@ class Options(NamedTuple):
     """Whether failures are tried again though nothing changed."""
     run_id: str | None = None
     """Run to which changes are attributed; a new one if not given."""
+
+
+class OptionNames(TypedDict, total=False):
+    """The same as a caller hands them to a builder, by name."""
+
+    batch_size: int
+    shard: Sequence[int]
+    retry_failed: bool
+    run_id: str | None
 
 
 def new_run_id() -> str:
@@ -82,18 +102,20 @@ class ScreeningBuilder(Builder):
         targets: Sequence[Store],
         *,
         key: Sequence[str],
-        scope: Mapping[str, Any] | None = None,
-        options: Options,
+        scope: Mapping[str, object] | None = None,
+        options: OptionNames,
     ) -> None:
         super().__init__(list(sources), list(targets), chunk_size=_BATCHES_IN_FLIGHT)
         self.target = targets[0]
         self.key = list(key)
         self.scope = dict(scope or {})
-        self.batch_size = options.batch_size
-        self.shard = tuple(options.shard)
-        self.retry_failed = options.retry_failed
-        self.run_id = options.run_id
-        self._run_id = options.run_id or new_run_id()
+        self.kwargs = dict(options)  # by this name monty serialises them
+        asked = Options(**options)
+        self.batch_size = asked.batch_size
+        self.shard = tuple(asked.shard)
+        self.retry_failed = asked.retry_failed
+        self.run_id = asked.run_id
+        self._run_id = asked.run_id or new_run_id()
         self.read = self.written = self.failed = self.unchanged = self.removed = 0
         self.unmade = 0
         self.stored: set[tuple[Any, ...]] = set()
@@ -101,14 +123,10 @@ class ScreeningBuilder(Builder):
         self.before_write: Callable[[], None] | None = None
         self.settled: Callable[[str], bool] | None = None
 
-    def prechunk(self, number_splits: int) -> Iterator[dict[str, Any]]:
+    def prechunk(self, number_splits: int) -> Iterator[dict[str, object]]:
         """Yield what differs between the workers of a distributed build."""
         for number in range(number_splits):
             yield {"shard": [number, number_splits], "run_id": self._run_id}
-
-    def get_items(self) -> Iterator[dict[str, Any]]:
-        """Yield batches of inputs whose documents are missing or outdated."""
-        raise NotImplementedError
 
     def mine(self, name: str) -> bool:
         """Say whether a document is this worker's."""
@@ -144,7 +162,7 @@ class ScreeningBuilder(Builder):
             self.target.remove_docs({**criteria, field: {"$in": part}})
         self.removed += len(gone)
 
-    def update_targets(self, items: list[dict[str, Any]]) -> None:
+    def update_targets(self, items: list[Made]) -> None:
         """Write what :meth:`process_item` returned, the history first."""
         self._about_to_write()
         self.write_history(items)
@@ -156,7 +174,7 @@ class ScreeningBuilder(Builder):
         self.written += len(docs)
         self.failed += sum(item["failed"] for item in items)
 
-    def write_history(self, items: list[dict[str, Any]]) -> None:
+    def write_history(self, items: list[Made]) -> None:
         """Write what must be known before documents are overwritten: nothing here."""
 
     def _about_to_write(self) -> None:
@@ -177,17 +195,17 @@ class ScreeningBuilder(Builder):
 
 
 def by_key(
-    store: Store, names: Sequence[str], field: str, *, criteria: Mapping[str, Any]
-) -> dict[str, list[dict[str, Any]]]:
-    """Read whole documents of a batch, grouped by one field."""
-    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    store: Store, names: Sequence[str], field: str, *, criteria: Mapping[str, object]
+) -> dict[str, list[Any]]:
+    """Read whole documents of a batch, grouped by one field; the caller types them."""
+    groups: dict[str, list[Any]] = defaultdict(list)
     for doc in query_values(store, field, names, criteria=criteria):
         doc.pop("_id", None)
         groups[doc[field]].append(doc)
     return groups
 
 
-def dumped(documents: Iterable[Document]) -> list[dict[str, Any]]:
+def dumped(documents: Iterable[Document]) -> list[dict[str, object]]:
     """Turn documents into what is stored."""
     return [document.model_dump(mode="json") for document in documents]
 
@@ -204,14 +222,9 @@ def run_builder(
     maggma's own ``Builder.run`` closes the stores and configures logging behind the
     caller's back; everything else is the same three verbs.
 
-    Parameters
-    ----------
-    builder
-        Connected stores are left connected.
-    advance
-        Called with the number of documents written, for a progress bar.
-    before_write
-        Called before each write; raises where nothing may be written any more.
+    ``builder``: connected stores are left connected. ``advance``: called with the
+    number of documents written, for a progress bar. ``before_write``: called before
+    each write; raises where nothing may be written any more.
     """
     start = time.perf_counter()
     builder.before_write = before_write

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING, Any
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack, cast
 
 from hts_battery.builders.digests import input_digest
-from hts_battery.builders.same_cells import cell_of, largest_deviation, same_cells
 from hts_battery.builders.screening_builder import (
-    BATCH_SIZE,
-    Options,
+    Made,
     ScreeningBuilder,
     by_key,
     dumped,
 )
 from hts_battery.connections.database.content_digests import query_values
 from hts_battery.schemas.build import ThermoRecord
-from hts_battery.schemas.candidate import CandidateDoc
+from hts_battery.schemas.candidate import CandidateDoc, candidate_id
+from hts_battery.schemas.formula import canonical_formula
 from hts_battery.schemas.species import VACANCY, parse_species
 from hts_battery.schemas.species_table import METAL_ROLES, species_properties
 from hts_battery.schemas.summary import SummaryDoc, element_pairs, temperature_key
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
     from maggma.core import Store
 
+    from hts_battery.builders.screening_builder import OptionNames
+    from hts_battery.schemas.rows import CandidateRow, ThermoRow
     from hts_battery.schemas.thermo import ThermoDoc
 
     Records = dict[float, tuple[str, str | None]]
     """Temperature in K → digest of the inputs and version of the hull."""
-
-logger = logging.getLogger(__name__)
 
 RECORD_FIELDS = (
     "candidate_id",
@@ -44,6 +44,84 @@ RECORD_FIELDS = (
     "deviation",
 )
 """What says of a stability whether it belongs to the others of its candidate."""
+
+
+def cell_of(candidate: CandidateRow, deviation: Mapping[str, str]) -> str:
+    """
+    Name what was calculated for a candidate: the candidate that its cell would hold.
+
+    ``candidate``: its ``family`` and ``amounts`` per formula unit. ``deviation``:
+    element → cell minus candidate, exact number per formula unit.
+
+    Examples
+    --------
+    >>> found = {"family": "hedrx", "amounts": {"Li": "1.1", "Mn": "0.9", "O": "2"}}
+    >>> cell_of(found, {"Li": "-1/10", "Mn": "1/10"}) == candidate_id(
+    ...     "hedrx", "Li1Mn1O2"
+    ... )
+    True
+    """
+    amounts = {el: Fraction(amount) for el, amount in candidate["amounts"].items()}
+    for element, amount in deviation.items():
+        amounts[element] = amounts.get(element, Fraction(0)) + Fraction(amount)
+    held = {el: amount for el, amount in amounts.items() if amount}
+    return candidate_id(candidate["family"], canonical_formula(held))
+
+
+def largest_deviation(deviation: Mapping[str, Fraction | str]) -> float:
+    """
+    Say how far a cell is from a candidate, in atoms per formula unit.
+
+    ``deviation``: element → cell minus candidate, exact number per formula unit.
+
+    Examples
+    --------
+    >>> largest_deviation({"Li": "-1/20", "O": "1/20"})
+    0.05
+    """
+    return float(max((abs(Fraction(one)) for one in deviation.values()), default=0))
+
+
+def same_cells(
+    cells: Mapping[str, str], deviations: Mapping[str, Mapping[str, str]]
+) -> dict[str, str]:
+    """
+    Choose under which candidate each shared cell is ranked: the nearest one.
+
+    ``cells``: candidate → what was calculated for it, as :func:`cell_of` names it.
+    ``deviations``: candidate → cell minus candidate, elements per formula unit.
+    Returns: candidate → the one that stands for its cell; those that stand for their
+    own are not in it.
+
+    Examples
+    --------
+    >>> same_cells({"a": "b", "b": "b"}, {"a": {"Li": "1/10"}, "b": {}})
+    {'a': 'b'}
+    """
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name, cell in cells.items():
+        groups[cell].append(name)
+    found: dict[str, str] = {}
+    for names in groups.values():
+        nearest, *others = sorted(
+            names, key=lambda name: (largest_deviation(deviations[name]), name)
+        )
+        found |= dict.fromkeys(others, nearest)
+    return found
+
+
+logger = logging.getLogger(__name__)
+
+
+class _Part(TypedDict):
+    candidate: CandidateRow
+    records: list[ThermoRow]
+    input_digest: str
+    same_cell_as: str | None
+
+
+class _Batch(TypedDict):
+    inputs: list[_Part]
 
 
 class SummaryBuilder(ScreeningBuilder):
@@ -69,12 +147,12 @@ class SummaryBuilder(ScreeningBuilder):
     campaign
         Name of the campaign.
     temperatures
-        In K: those at which a candidate must have been judged.
-    batch_size, shard, retry_failed, run_id
+        In K: those at which a candidate must have been assessed.
+    options
         As in :class:`~hts_battery.builders.screening_builder.Options`.
     """
 
-    def __init__(  # noqa: PLR0913 - maggma hands every argument over by name
+    def __init__(
         self,
         candidates: Store,
         thermo: Store,
@@ -82,10 +160,7 @@ class SummaryBuilder(ScreeningBuilder):
         *,
         campaign: str,
         temperatures: Sequence[float],
-        batch_size: int = BATCH_SIZE,
-        shard: Sequence[int] = (0, 1),
-        retry_failed: bool = False,
-        run_id: str | None = None,
+        **options: Unpack[OptionNames],
     ) -> None:
         self.candidates = candidates
         self.thermo = thermo
@@ -97,10 +172,10 @@ class SummaryBuilder(ScreeningBuilder):
             [summary],
             key=["candidate_id"],
             scope={"campaign": campaign},
-            options=Options(batch_size, shard, retry_failed, run_id),
+            options=options,
         )
 
-    def get_items(self) -> Iterator[dict[str, Any]]:
+    def get_items(self) -> Iterator[_Batch]:
         """Yield batches of candidates whose summary is missing or outdated."""
         known = {
             doc["candidate_id"]: doc["input_digest"]
@@ -124,7 +199,7 @@ class SummaryBuilder(ScreeningBuilder):
                 digests[name] = digest
             else:
                 unmade[why] += 1
-        self._tell_unmade(unmade)
+        self._warn_unmade(unmade)
         outdated = [name for name in digests if known.get(name) != digests[name]]
         self.unchanged = len(digests) - len(outdated)
         for names in self.batches(outdated):
@@ -145,12 +220,12 @@ class SummaryBuilder(ScreeningBuilder):
                 ]
             }
 
-    def _tell_unmade(self, unmade: Counter[str]) -> None:
+    def _warn_unmade(self, unmade: Counter[str]) -> None:
         self.unmade = unmade.total()
         for why, number in unmade.most_common():
             logger.warning(
                 "%d candidates of %s have no summary of all temperatures: %s; "
-                "`hts build all` judges them again",
+                "`hts build all` assesses them again",
                 number,
                 self.campaign,
                 why,
@@ -160,23 +235,22 @@ class SummaryBuilder(ScreeningBuilder):
         """
         Group the stabilities, and look for cells that several candidates share.
 
-        Returns
-        -------
-        tuple
-            Candidate → its records, of this worker's; and candidate → the one under
-            which its calculated cell is ranked, where that is another.
+        Returns: candidate → its records, of this worker's; and candidate → the one
+        under which its calculated cell is ranked, where that is another.
         """
-        records, judged = [], {}
+        records, deviations = [], {}
         for record in self.thermo.query(self.scope, properties=list(RECORD_FIELDS)):
             if record["state"] == "successful":
-                judged[record["candidate_id"]] = record["deviation"]
+                deviations[record["candidate_id"]] = record["deviation"]
             if self.mine(record["candidate_id"]):
                 records.append(record)
-        return grouped_records(records), self._shared_cells(judged)
+        return grouped_records(records), self._shared_cells(deviations)
 
-    def _shared_cells(self, judged: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    def _shared_cells(
+        self, deviations: Mapping[str, Mapping[str, str]]
+    ) -> dict[str, str]:
         """Look for candidates whose calculated cell holds what another one's does."""
-        far = {name: deviation for name, deviation in judged.items() if deviation}
+        far = {name: deviation for name, deviation in deviations.items() if deviation}
         if not far:
             return {}
         held: dict[str, str] = {}
@@ -188,12 +262,12 @@ class SummaryBuilder(ScreeningBuilder):
             properties=["family", "amounts"],
         ):
             name = doc["candidate_id"]
-            cell = held[name] = cell_of(doc, far[name])
-            if cell in judged and cell not in far:
+            cell = held[name] = cell_of(cast("CandidateRow", doc), far[name])
+            if cell in deviations and cell not in far:
                 held[cell] = cell
-        return same_cells(held, judged)
+        return same_cells(held, deviations)
 
-    def process_item(self, item: dict[str, Any]) -> dict[str, Any]:
+    def process_item(self, item: _Batch) -> Made:
         """Return the summaries of one batch."""
         made = [
             candidate_summary(
@@ -211,10 +285,7 @@ def grouped_records(records: Iterable[Mapping[str, Any]]) -> dict[str, Records]:
     """
     Group the stabilities of a campaign by candidate, without those of which one failed.
 
-    Parameters
-    ----------
-    records
-        Of each :data:`RECORD_FIELDS`.
+    ``records``: of each :data:`RECORD_FIELDS`.
     """
     groups: dict[str, Records] = defaultdict(dict)
     failed = set()
@@ -233,32 +304,28 @@ def why_unmade(records: Records, temperatures: Sequence[float]) -> str | None:
     """
     Say why the stabilities of a candidate cannot be one summary; None where they can.
 
-    Parameters
-    ----------
-    records
-        Temperature in K → digest of the inputs and version of the hull.
-    temperatures
-        In K, at which it must have been judged.
+    ``records``: temperature in K → digest of the inputs and version of the hull.
+    ``temperatures`` in K, at which it must have been assessed.
 
     Examples
     --------
     >>> why_unmade({0.0: ("i", "h")}, [0.0, 1000.0])
-    'not judged at 1000 K'
+    'not assessed at 1000 K'
     >>> why_unmade({0.0: ("i", "h"), 1000.0: ("i", "g")}, [0.0, 1000.0])
-    'judged on different hulls: h at 0 K, g at 1000 K'
+    'assessed on different hulls: h at 0 K, g at 1000 K'
     """
     missing = sorted(set(temperatures) - set(records))
     if missing:
-        return f"not judged at {', '.join(f'{kelvin:g}' for kelvin in missing)} K"
+        return f"not assessed at {', '.join(f'{kelvin:g}' for kelvin in missing)} K"
     surplus = sorted(set(records) - set(temperatures))
     if surplus:
         said = ", ".join(f"{kelvin:g}" for kelvin in surplus)
-        return f"still judged at {said} K, which the campaign does not ask for"
+        return f"still assessed at {said} K, which the campaign does not ask for"
     if len({version for _, version in records.values()}) > 1:
         said = ", ".join(f"{records[k][1]} at {k:g} K" for k in sorted(records))
-        return f"judged on different hulls: {said}"
+        return f"assessed on different hulls: {said}"
     if len(set(records.values())) > 1:
-        return "judged from different inputs at different temperatures"
+        return "assessed from different inputs at different temperatures"
     return None
 
 
@@ -272,31 +339,19 @@ def candidate_summary(
     """
     Flatten the stabilities of one candidate.
 
-    Parameters
-    ----------
-    candidate
-        The candidate.
-    records
-        One successful record per temperature, at least one.
-    digest
-        Digest of the inputs.
-    same_cell_as
-        Candidate under which the same calculated cell is ranked; none if under this.
-
-    Raises
-    ------
-    ValueError
-        If no record is successful.
+    ``records``: one successful record per temperature, at least one. ``digest``: digest
+    of the inputs. ``same_cell_as``: candidate under which the same calculated cell is
+    ranked; none if under this. Raises ValueError if no record is successful.
     """
-    judged = {
+    results = {
         temperature_key(record.temperature): record.result
         for record in records
         if record.result is not None
     }
-    if not judged:
+    if not results:
         raise ValueError(f"{candidate.candidate_id} has no successful record")
     record = records[0]
-    first = next(iter(judged.values()))
+    first = next(iter(results.values()))
     estimates = first.orderings
     roles = _roles(candidate)
     return SummaryDoc(
@@ -308,10 +363,7 @@ def candidate_summary(
         elements=candidate.elements,
         n_elements=candidate.n_elements,
         chemical_system="-".join(sorted(candidate.elements)),
-        element_keys=(
-            *sorted(candidate.elements),
-            *element_pairs(candidate.elements),
-        ),
+        element_keys=(*sorted(candidate.elements), *element_pairs(candidate.elements)),
         n_metals=len({el for role in METAL_ROLES for el in roles.get(role, ())}),
         species=_species(candidate),
         roles={role.replace(" ", "_"): symbols for role, symbols in roles.items()},
@@ -320,18 +372,18 @@ def candidate_summary(
         energy_per_atom=first.energy_per_atom,
         energy_above_hull=first.energy_above_hull_0k,
         energy_above_hull_at={
-            key: result.energy_above_hull for key, result in judged.items()
+            key: result.energy_above_hull for key, result in results.items()
         },
         energy_above_hull_upper_at={
             key: result.energy_above_hull_random
-            for key, result in judged.items()
+            for key, result in results.items()
             if result.energy_above_hull_random is not None
         },
-        label_at={key: result.label for key, result in judged.items()},
-        open_at={key: result.open for key, result in judged.items()},
+        label_at={key: result.label for key, result in results.items()},
+        open_at={key: result.open for key, result in results.items()},
         probability_stable_at={
             key: result.probability_stable
-            for key, result in judged.items()
+            for key, result in results.items()
             if result.probability_stable is not None
         },
         uncertainty=first.uncertainty,
@@ -340,7 +392,7 @@ def candidate_summary(
         other_mixing=_other_mixing(first),
         energy_above_hull_other_at={
             key: result.other_mixings[0].energy_above_hull
-            for key, result in judged.items()
+            for key, result in results.items()
             if result.other_mixings
         },
         entropy=first.entropy,

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack, cast
 
 from hts_battery.builders.digests import CODE_VERSION, input_digest
-from hts_battery.builders.judging import (
-    ENTRY_FIELDS,
-    Outcome,
-    ReferenceHull,
-    judge,
-    other_candidates,
-)
 from hts_battery.builders.own_orderings import campaign_entries
 from hts_battery.builders.reasons import (
     REMOVED,
     HullNews,
     change_of,
-    judgement,
     reasons,
+    stability_numbers,
 )
 from hts_battery.builders.reference_hulls import (
     ANSWER_FIELDS,
@@ -30,21 +23,24 @@ from hts_battery.builders.reference_hulls import (
     stored_depth,
 )
 from hts_battery.builders.screening_builder import (
-    BATCH_SIZE,
-    Options,
+    Made,
     ScreeningBuilder,
     by_key,
     dumped,
+)
+from hts_battery.builders.stability import (
+    ENTRY_FIELDS,
+    CandidateStability,
+    ReferenceHull,
+    StabilityInput,
+    candidate_stabilities,
+    other_candidates,
 )
 from hts_battery.connections.database.content_digests import (
     content_digests,
     query_values,
 )
-from hts_battery.schemas.build import (
-    ChangeSet,
-    PreviousJudgement,
-    ThermoRecord,
-)
+from hts_battery.schemas.build import ChangeSet, PreviousStability, ThermoRecord
 from hts_battery.schemas.campaign import CampaignSpec
 from hts_battery.schemas.entry import EntryKind, EntryState
 from hts_battery.schemas.thermo import ReferencesAtTemperature
@@ -56,24 +52,37 @@ if TYPE_CHECKING:
 
     from maggma.core import Store
 
-    from hts_battery.thermo.competition import OtherCandidate
+    from hts_battery.builders.screening_builder import OptionNames
+    from hts_battery.schemas.rows import CandidateRow, ThermoRow, UsedEntryRow
+    from hts_battery.thermo.competing_phases import OtherCandidate
 
-_OLD_FIELDS = (
-    "candidate_id",
-    "temperature",
-    "state",
-    "input_digest",
-    "hull_version",
-)
+_OLD_FIELDS = ("candidate_id", "temperature", "state", "input_digest", "hull_version")
+
+
+class _Part(StabilityInput):
+    """One candidate of a batch, with what stands of it."""
+
+    input_digest: str
+    temperatures: list[float]
+    old: dict[float, ThermoRow]
+
+
+class _Batch(TypedDict):
+    number: int
+    options_digest: str
+    hulls: Mapping[str, ReferenceHull]
+    others: Mapping[str, Sequence[OtherCandidate]] | None
+    news: Mapping[str | None, HullNews | None]
+    inputs: list[_Part]
 
 
 class ThermoBuilder(ScreeningBuilder):
     """
-    Judge every candidate of one campaign that has a usable energy.
+    Assess every candidate of one campaign that has a usable energy.
 
     A record is made again where candidate, orderings, options or code changed, or
     where a change of the references can change its answer; other records keep the
-    hull version on which they were judged.
+    hull version on which they were assessed.
 
     Parameters
     ----------
@@ -95,7 +104,7 @@ class ThermoBuilder(ScreeningBuilder):
         In K.
     engine_error
         What is known of the error of the engine's E_hull.
-    batch_size, shard, retry_failed, run_id
+    options
         As in :class:`~hts_battery.builders.screening_builder.Options`.
     """
 
@@ -111,10 +120,7 @@ class ThermoBuilder(ScreeningBuilder):
         campaign: CampaignSpec,
         temperatures: Sequence[float],
         engine_error: CalculatorError,
-        batch_size: int = BATCH_SIZE,
-        shard: Sequence[int] = (0, 1),
-        retry_failed: bool = False,
-        run_id: str | None = None,
+        **options: Unpack[OptionNames],
     ) -> None:
         self.members = members
         self.candidates = candidates
@@ -139,10 +145,10 @@ class ThermoBuilder(ScreeningBuilder):
             [thermo, hulls, changes],
             key=["candidate_id", "temperature"],
             scope={"campaign": self.campaign.name},
-            options=Options(batch_size, shard, retry_failed, run_id),
+            options=options,
         )
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Serialise documents as plain values: maggma's manager needs them."""
         return {
             **super().as_dict(),
@@ -150,7 +156,7 @@ class ThermoBuilder(ScreeningBuilder):
             "engine_error": self.engine_error.model_dump(mode="json"),
         }
 
-    def get_items(self) -> Iterator[dict[str, Any]]:
+    def get_items(self) -> Iterator[_Batch]:
         """Yield batches of candidates whose stability is missing or outdated."""
         self.known_hulls = self._reference_hulls()
         stored = StoredHulls(self.hulls, self.known_hulls)
@@ -194,11 +200,10 @@ class ThermoBuilder(ScreeningBuilder):
             "engine": self.campaign.engine,
             "state": EntryState.USED,
         }
-        return reference_hulls(
-            self.entries.query(criteria, properties=list(REFERENCE_FIELDS))
-        )
+        found = self.entries.query(criteria, properties=list(REFERENCE_FIELDS))
+        return reference_hulls(cast("Iterator[UsedEntryRow]", found))
 
-    def _energies(self) -> dict[str, list[dict[str, Any]]]:
+    def _energies(self) -> dict[str, list[UsedEntryRow]]:
         """Usable entries of each member, of the orderings that are asked for."""
         return campaign_entries(
             self.campaign,
@@ -210,7 +215,7 @@ class ThermoBuilder(ScreeningBuilder):
         )
 
     def _others(
-        self, energies: Mapping[str, Sequence[Mapping[str, Any]]]
+        self, energies: Mapping[str, list[UsedEntryRow]]
     ) -> dict[str, list[OtherCandidate]] | None:
         """All candidates as competing phases, by scheme, where the options ask."""
         if not self.campaign.stability.other_candidates:
@@ -218,7 +223,10 @@ class ThermoBuilder(ScreeningBuilder):
         docs = query_values(self.candidates, "candidate_id", energies, criteria={})
         return other_candidates(
             [
-                {"candidate": doc, "entries": energies[doc["candidate_id"]]}
+                {
+                    "candidate": cast("CandidateRow", doc),
+                    "entries": energies[doc["candidate_id"]],
+                }
                 for doc in docs
             ],
             self.known_hulls,
@@ -248,7 +256,7 @@ class ThermoBuilder(ScreeningBuilder):
         )
 
     def _digests_of(
-        self, energies: Mapping[str, Sequence[Mapping[str, Any]]], common: str
+        self, energies: Mapping[str, list[UsedEntryRow]], common: str
     ) -> dict[str, str]:
         wanted = {name for name in energies if self.mine(name)}
         some = len(wanted) <= self.batch_size
@@ -261,10 +269,11 @@ class ThermoBuilder(ScreeningBuilder):
             if name in wanted
         }
 
-    def _known(self) -> dict[str, dict[float, dict[str, Any]]]:
+    def _known(self) -> dict[str, dict[float, ThermoRow]]:
         """State of every stored record of this campaign."""
-        known: dict[str, dict[float, dict[str, Any]]] = defaultdict(dict)
-        for doc in self.thermo.query(self.scope, properties=list(_OLD_FIELDS)):
+        known: dict[str, dict[float, ThermoRow]] = defaultdict(dict)
+        found = self.thermo.query(self.scope, properties=list(_OLD_FIELDS))
+        for doc in cast("Iterator[ThermoRow]", found):
             if self.mine(doc["candidate_id"]):
                 known[doc["candidate_id"]][doc["temperature"]] = doc
                 self.knows(doc["candidate_id"], doc["temperature"])
@@ -273,12 +282,12 @@ class ThermoBuilder(ScreeningBuilder):
     def _outdated(
         self,
         digests: Mapping[str, str],
-        known: Mapping[str, Mapping[float, Mapping[str, Any]]],
+        known: Mapping[str, Mapping[float, ThermoRow]],
         stored: StoredHulls,
     ) -> dict[str, list[float]]:
-        """Temperatures at which each candidate must be judged again."""
+        """Temperatures at which each candidate must be assessed again."""
         outdated: dict[str, list[float]] = {}
-        doubtful: dict[str, list[str]] = defaultdict(list)
+        doubtful: dict[str | None, list[str]] = defaultdict(list)
         for name, digest in digests.items():
             records = known.get(name, {})
             for _ in self.temperatures:
@@ -307,7 +316,7 @@ class ThermoBuilder(ScreeningBuilder):
         return outdated
 
     def _must_be_made(
-        self, record: Mapping[str, Any] | None, digest: str, stored: StoredHulls
+        self, record: ThermoRow | None, digest: str, stored: StoredHulls
     ) -> bool:
         if record is None or record["input_digest"] != digest:
             return True
@@ -316,7 +325,7 @@ class ThermoBuilder(ScreeningBuilder):
         return False
 
     def _affected(
-        self, doubtful: Mapping[str, Sequence[str]], stored: StoredHulls
+        self, doubtful: Mapping[str | None, Sequence[str]], stored: StoredHulls
     ) -> set[str]:
         """Candidates of older hull versions whose answer the new one can change."""
         affected: set[str] = set()
@@ -354,9 +363,7 @@ class ThermoBuilder(ScreeningBuilder):
         }
 
     def _remove_gone(
-        self,
-        digests: Mapping[str, str],
-        known: Mapping[str, Mapping[float, Mapping[str, Any]]],
+        self, digests: Mapping[str, str], known: Mapping[str, Mapping[float, ThermoRow]]
     ) -> None:
         gone: dict[float, set[str]] = defaultdict(set)
         for name, records in known.items():
@@ -378,9 +385,9 @@ class ThermoBuilder(ScreeningBuilder):
                 )
             self.remove("candidate_id", names, temperature=temperature)
 
-    def process_item(self, item: dict[str, Any]) -> dict[str, Any]:
+    def process_item(self, item: _Batch) -> Made:
         """Return the records of one batch; a failure is a record too."""
-        outcomes = judge(
+        outcomes = candidate_stabilities(
             item["inputs"],
             item["hulls"],
             temperatures=self.temperatures,
@@ -412,11 +419,7 @@ class ThermoBuilder(ScreeningBuilder):
         }
 
     def _record(
-        self,
-        outcome: Outcome,
-        temperature: float,
-        part: Mapping[str, Any],
-        item: Mapping[str, Any],
+        self, outcome: CandidateStability, temperature: float, part: _Part, item: _Batch
     ) -> ThermoRecord:
         result = outcome.at(temperature)
         record = ThermoRecord(
@@ -443,27 +446,21 @@ class ThermoBuilder(ScreeningBuilder):
         return record.model_copy(update={"previous": self._previous(old, record, item)})
 
     def _previous(
-        self,
-        old: Mapping[str, Any] | None,
-        record: ThermoRecord,
-        item: Mapping[str, Any],
-    ) -> PreviousJudgement | None:
+        self, old: ThermoRow | None, record: ThermoRecord, item: _Batch
+    ) -> PreviousStability | None:
         """Numbers that are overwritten, or those kept from a success before."""
         if old is None:
             return None
         if old["result"] is None:
             kept = old.get("previous")
-            return None if kept is None else PreviousJudgement.model_validate(kept)
-        return PreviousJudgement(
-            **judgement(old["result"]).model_dump(),
+            return None if kept is None else PreviousStability.model_validate(kept)
+        return PreviousStability(
+            **stability_numbers(old["result"]).model_dump(),
             reasons=self._reasons(old, record, item),
         )
 
     def _reasons(
-        self,
-        old: Mapping[str, Any] | None,
-        record: ThermoRecord,
-        item: Mapping[str, Any],
+        self, old: ThermoRow | None, record: ThermoRecord, item: _Batch
     ) -> tuple[str, ...]:
         news: HullNews | None = None
         if old is not None and old["hull_version"] != record.hull_version:
@@ -477,7 +474,7 @@ class ThermoBuilder(ScreeningBuilder):
             news=news,
         )
 
-    def write_history(self, items: list[dict[str, Any]]) -> None:
+    def write_history(self, items: list[Made]) -> None:
         """Write what changes before it changes: a killed build loses no reason."""
         for item in items:
             self._write_changes(item["number"], item["changes"])

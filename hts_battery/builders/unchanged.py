@@ -32,10 +32,7 @@ _COUNTED = (
 
 def document_counts(stores: Stores) -> dict[str, int]:
     """Count the documents of the collections that builders write, by metadata."""
-    return {
-        name: getattr(stores, name).collection.estimated_document_count()
-        for name in _COUNTED
-    }
+    return {name: getattr(stores, name).estimated_count() for name in _COUNTED}
 
 
 @dataclass
@@ -47,14 +44,8 @@ class LastRun:
     left has disappeared; then equal digests of everything that goes in mean that
     nothing has to be read that comes out.
 
-    Parameters
-    ----------
-    stores
-        Open stores.
-    now
-        Manifest of the run that has just begun.
-    verify
-        Whether nothing is to be trusted.
+    ``now``: manifest of the run that has just begun. ``verify``: whether nothing is to
+    be trusted.
     """
 
     stores: Stores
@@ -85,16 +76,7 @@ class LastRun:
         return found if same and not self.stores.changes.count(later) else None
 
     def has_seen(self, place: str, digest: str) -> bool:
-        """
-        Say whether a builder had the same inputs then.
-
-        Parameters
-        ----------
-        place
-            Builder, with its campaign.
-        digest
-            Digest of all its inputs now.
-        """
+        """Say whether a builder had the same inputs then."""
         known = self.manifest
         return known is not None and known.input_digests.get(place) == digest
 
@@ -113,14 +95,7 @@ class LastRun:
 
 @dataclass
 class ChainInputs:
-    """
-    Digests of all that the stabilities of a campaign are made from.
-
-    Parameters
-    ----------
-    stores
-        Open stores.
-    """
+    """Digests of all that the stabilities of a campaign are made from."""
 
     stores: Stores
 
@@ -133,14 +108,8 @@ class ChainInputs:
         """
         Digest entries, candidates, members and options of one campaign.
 
-        Parameters
-        ----------
-        campaign
-            Its name.
-        entries
-            Digest of what all entries are made from.
-        options
-            Those of the campaign.
+        ``entries``: digest of what all entries are made from. ``options``: those of the
+        campaign.
         """
         pooled = options["stability"]["orderings"] == OrderingScope.POOLED
         scope = {} if pooled else {"campaign": campaign}

@@ -5,27 +5,22 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from hts_battery.builders.aggregates import AggregatesBuilder
 from hts_battery.builders.digests import CODE_VERSION
 from hts_battery.builders.entries import EntriesBuilder
 from hts_battery.builders.optimade_structures import OptimadeStructuresBuilder
-from hts_battery.builders.screening_builder import (
-    BATCH_SIZE,
-    new_run_id,
-    run_builder,
-)
+from hts_battery.builders.screening_builder import BATCH_SIZE, new_run_id, run_builder
 from hts_battery.builders.summary import SummaryBuilder
 from hts_battery.builders.thermo import ThermoBuilder
 from hts_battery.builders.unchanged import ChainInputs, LastRun, document_counts
-from hts_battery.campaign.built_states import forget_judged, note_judged
+from hts_battery.campaign.built_states import forget_built_states, note_built_states
 from hts_battery.connections.database.indexes import ensure_index
 from hts_battery.connections.database.locks import exclusive
 from hts_battery.connections.processes import host_name
@@ -41,9 +36,9 @@ from hts_battery.schemas.summary import temperature_key
 from hts_battery.schemas.uncertainty import CalculatorError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from hts_battery.builders.screening_builder import ScreeningBuilder
+    from hts_battery.builders.screening_builder import OptionNames, ScreeningBuilder
     from hts_battery.connections.database.locks import Lease
     from hts_battery.connections.database.stores import Stores
     from hts_battery.schemas.build import BuildReport
@@ -72,33 +67,13 @@ def build(  # noqa: PLR0913 - each is named by its caller
     """
     Run the builders of one campaign: in the order of :data:`BUILDERS`.
 
-    Parameters
-    ----------
-    spec
-        The campaign, as its file or the database says.
-    stores
-        Open stores.
-    temperatures
-        In K, where the campaign names none.
-    only
-        Name of a single builder to run.
-    retry_failed
-        Whether failures are tried again though nothing changed.
-    batch_size
-        Documents made and written together.
-    verify
-        Whether what earlier runs wrote is read again although they can be trusted:
-        finds documents of the builders that were edited by hand.
-
-    Returns
-    -------
-    dict[str, BuildReport]
-        What each builder did.
-
-    Raises
-    ------
-    StoreError
-        If another process is building.
+    ``spec``: the campaign, as its file or the database says. ``temperatures``: in K,
+    where the campaign names none. ``only``: name of a single builder to run.
+    ``retry_failed``: whether failures are tried again though nothing changed.
+    ``batch_size``: documents made and written together. ``verify``: whether what
+    earlier runs wrote is read again although they can be trusted: finds documents of
+    the builders that were edited by hand. Returns: what each builder did. Raises
+    StoreError if another process is building.
     """
     asked = _Asked(tuple(temperatures), only, retry_failed, batch_size, verify)
     return _run([spec], stores, asked)
@@ -177,15 +152,15 @@ class _Run:
             hulls=self.manifest.hulls + hulls,
         )
 
-    def note_judged(self, campaigns: Sequence[str]) -> None:
+    def note_built_states(self, campaigns: Sequence[str]) -> None:
         """Leave, for whoever asks where candidates stand, what stands there now."""
         self.lease.check()
         entries = self.manifest.reports.get("entries")
         if entries is not None and entries.written + entries.failed + entries.removed:
-            forget_judged(self.stores, besides=campaigns)
+            forget_built_states(self.stores, besides=campaigns)
         whole = self.manifest.only is None
         for campaign in campaigns:
-            note_judged(
+            note_built_states(
                 self.stores,
                 campaign,
                 run_id=self.manifest.run_id,
@@ -220,7 +195,7 @@ def _run(
                 run.carry_out(name, campaign, builder)
             if name not in run.manifest.reports:  # no campaign in the database
                 run.note(reports={**run.manifest.reports, name: total_report([])})
-        run.note_judged([spec.name for spec in specs])
+        run.note_built_states([spec.name for spec in specs])
     return run.manifest.reports
 
 
@@ -280,7 +255,7 @@ def _mark_interrupted(stores: Stores) -> None:
         )
 
 
-def _options(spec: CampaignSpec, asked: _Asked) -> dict[str, Any]:
+def _options(spec: CampaignSpec, asked: _Asked) -> dict[str, object]:
     return {
         **spec.calculation,
         "n_orderings": dict(spec.structure.n_orderings),
@@ -299,7 +274,7 @@ def _builders(
 ) -> Iterator[tuple[str, ScreeningBuilder]]:
     """Make one builder for each campaign; entries belong to none."""
     stores = run.stores
-    common: dict[str, Any] = {
+    options: OptionNames = {
         "retry_failed": asked.retry_failed,
         "batch_size": asked.batch_size,
         "run_id": run.manifest.run_id,
@@ -307,46 +282,56 @@ def _builders(
     if name == "entries":
         yield (
             "",
-            EntriesBuilder(stores.tasks, stores.references, stores.entries, **common),
+            EntriesBuilder(stores.tasks, stores.references, stores.entries, **options),
         )
         return
     for spec in specs:
         temperatures = _temperatures(spec, asked)
-        if name == "thermo":
-            yield spec.name, thermo_builder(spec, stores, temperatures, **common)
-            continue
-        if name == "aggregates":
-            yield spec.name, aggregates_builder(spec, stores, temperatures, **common)
-            continue
-        if name == "optimade":
-            yield spec.name, optimade_builder(spec, stores, **common)
-            continue
-        for temperature in temperatures:
-            path = f"energy_above_hull_at.{temperature_key(temperature)}"
-            ensure_index(stores, "summary", path)
-            ensure_index(stores, "summary", "campaign", path)
-        yield spec.name, summary_builder(spec, stores, temperatures, **common)
+        if name == "summary":
+            for temperature in temperatures:
+                path = f"energy_above_hull_at.{temperature_key(temperature)}"
+                ensure_index(stores, "summary", path)
+                ensure_index(stores, "summary", "campaign", path)
+        yield spec.name, campaign_builder(name, spec, stores, temperatures, **options)
 
 
-def thermo_builder(
+def campaign_builder(
+    name: str,
     spec: CampaignSpec,
     stores: Stores,
     temperatures: Sequence[float],
-    **options: Any,  # noqa: ANN401 - those of the builder, by name
-) -> ThermoBuilder:
-    """Make the builder of stabilities of one campaign."""
-    return ThermoBuilder(
-        stores.members,
-        stores.candidates,
-        stores.entries,
-        stores.thermo,
-        stores.hulls,
-        stores.changes,
-        campaign=spec,
-        temperatures=temperatures,
-        engine_error=_engine_error(spec.engine),
-        **options,
-    )
+    **options: Unpack[OptionNames],
+) -> ScreeningBuilder:
+    """Make the builder of one campaign with a name of :data:`BUILDERS`."""
+    made: dict[str, Callable[..., ScreeningBuilder]] = {
+        "thermo": partial(
+            ThermoBuilder,
+            *(stores.members, stores.candidates, stores.entries),
+            *(stores.thermo, stores.hulls, stores.changes),
+            campaign=spec,
+            temperatures=temperatures,
+            engine_error=_engine_error(spec.engine),
+        ),
+        "summary": partial(
+            SummaryBuilder,
+            *(stores.candidates, stores.thermo, stores.summary),
+            campaign=spec.name,
+            temperatures=temperatures,
+        ),
+        "aggregates": partial(
+            AggregatesBuilder,
+            *(stores.summary, stores.aggregates),
+            *(stores.rankings, stores.summary_columns),
+            campaign=spec.name,
+            temperatures=temperatures,
+        ),
+        "optimade": partial(
+            OptimadeStructuresBuilder,
+            *(stores.summary, stores.entries, stores.optimade_structures),
+            campaign=spec.name,
+        ),
+    }
+    return made[name](**options)
 
 
 def _engine_error(name: str) -> CalculatorError:
@@ -357,56 +342,6 @@ def _engine_error(name: str) -> CalculatorError:
         return engine(name).error
     except ConfigurationError as err:
         return CalculatorError(reason=str(err))
-
-
-def summary_builder(
-    spec: CampaignSpec,
-    stores: Stores,
-    temperatures: Sequence[float],
-    **options: Any,  # noqa: ANN401 - those of the builder, by name
-) -> SummaryBuilder:
-    """Make the builder of summaries of one campaign."""
-    return SummaryBuilder(
-        stores.candidates,
-        stores.thermo,
-        stores.summary,
-        campaign=spec.name,
-        temperatures=temperatures,
-        **options,
-    )
-
-
-def optimade_builder(
-    spec: CampaignSpec,
-    stores: Stores,
-    **options: Any,  # noqa: ANN401 - those of the builder, by name
-) -> OptimadeStructuresBuilder:
-    """Make the builder of one campaign's structures in OPTIMADE's words."""
-    return OptimadeStructuresBuilder(
-        stores.summary,
-        stores.entries,
-        stores.optimade_structures,
-        campaign=spec.name,
-        **options,
-    )
-
-
-def aggregates_builder(
-    spec: CampaignSpec,
-    stores: Stores,
-    temperatures: Sequence[float],
-    **options: Any,  # noqa: ANN401 - those of the builder, by name
-) -> AggregatesBuilder:
-    """Make the builder of rankings and counts of one campaign."""
-    return AggregatesBuilder(
-        stores.summary,
-        stores.aggregates,
-        stores.rankings,
-        stores.summary_columns,
-        campaign=spec.name,
-        temperatures=temperatures,
-        **options,
-    )
 
 
 def _hull_summaries(builder: ScreeningBuilder) -> Iterator[HullSummary]:
@@ -436,20 +371,13 @@ def chain_of_builders(
 
     For ``mrun``, which takes no lock and writes no manifest.
 
-    Parameters
-    ----------
-    stores
-        Open stores.
-    temperatures
-        In K, where a campaign names none.
+    ``temperatures`` in K, where a campaign names none.
     """
     specs = stored_campaigns(stores)
-    grouped: dict[str, list[ScreeningBuilder]] = defaultdict(list)
-    for spec in specs:
-        kelvin = spec.temperatures or tuple(temperatures)
-        grouped["thermo"].append(thermo_builder(spec, stores, kelvin))
-        grouped["summary"].append(summary_builder(spec, stores, kelvin))
-        grouped["aggregates"].append(aggregates_builder(spec, stores, kelvin))
-        grouped["optimade"].append(optimade_builder(spec, stores))
     entries = EntriesBuilder(stores.tasks, stores.references, stores.entries)
-    return [entries, *(each for name in BUILDERS[1:] for each in grouped[name])]
+    others = (
+        campaign_builder(name, spec, stores, spec.temperatures or tuple(temperatures))
+        for name in BUILDERS[1:]
+        for spec in specs
+    )
+    return [entries, *others]

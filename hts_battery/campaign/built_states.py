@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.builders.own_orderings import PLACE_FIELDS, asked_for
 from hts_battery.builders.summary import RECORD_FIELDS, grouped_records, why_unmade
 from hts_battery.schemas.campaign import CampaignSpec
-from hts_battery.schemas.state import CandidateState
 from hts_battery.schemas.thermo import OrderingScope
 from hts_battery.settings import get_settings
 
@@ -18,54 +17,25 @@ if TYPE_CHECKING:
     from hts_battery.connections.database.stores import Stores
 
 _PER_BLOCK = 5000
+_KEY = ["campaign", "block"]
 
 
 @dataclass(frozen=True)
-class Judged:
+class BuiltStates:
     """What the builders said of candidates and calculations."""
 
-    ranked: frozenset[str]
+    ranked: frozenset[str] = frozenset()
     """Ids of the candidates that have a summary."""
-    unjudged: Mapping[str, str | None]
+    unjudged: Mapping[str, str | None] = field(default_factory=dict)
     """Id of a candidate without a stability → why."""
-    rejected: Mapping[str, str | None]
+    rejected: Mapping[str, str | None] = field(default_factory=dict)
     """Key of a calculation none of whose energies may be used → why."""
     usable: frozenset[str] | None = None
     """Keys with an energy that may be used; none where that was not read."""
 
-    def state(
-        self, candidate_id: str, key: str
-    ) -> tuple[CandidateState | None, str | None]:
-        """
-        Say what the builders made of a candidate; no state where nothing.
 
-        Parameters
-        ----------
-        candidate_id
-            The candidate.
-        key
-            Content key of its calculation.
-        """
-        if key in self.rejected:
-            return CandidateState.REJECTED, self.rejected[key]
-        if candidate_id in self.unjudged:
-            return CandidateState.UNJUDGED, self.unjudged[candidate_id]
-        if candidate_id in self.ranked and (self.usable is None or key in self.usable):
-            return CandidateState.RANKED, None
-        return None, None
-
-
-def read_judged(stores: Stores, campaign: str) -> Judged:
-    """
-    Read what the builders wrote, every document of it.
-
-    Parameters
-    ----------
-    stores
-        Open stores.
-    campaign
-        Name of the campaign.
-    """
+def read_built_states(stores: Stores, campaign: str) -> BuiltStates:
+    """Read what the builders wrote of a campaign, every document of it."""
     scope = {"campaign": campaign}
     doc = stores.campaigns.query_one({"name": campaign}, properties=["spec"])
     spec = None if doc is None else CampaignSpec.model_validate(doc["spec"])
@@ -83,7 +53,7 @@ def read_judged(stores: Stores, campaign: str) -> Judged:
         for record in records
         if record["state"] == "failed"
     }
-    return Judged(
+    return BuiltStates(
         ranked=frozenset(stores.summary.distinct("candidate_id", scope)),
         unjudged={**unmade, **failed},
         rejected={key: said[0] for key, said in reasons.items() if None not in said},
@@ -95,7 +65,7 @@ def read_judged(stores: Stores, campaign: str) -> Judged:
 
 def _reasons(stores: Stores, spec: CampaignSpec | None) -> dict[str, list[str | None]]:
     """Content key → why each ordering that counts is rejected; None where it is not."""
-    groups: dict[str, list[dict[str, Any]]] = {}
+    groups: dict[str, list[Any]] = {}
     for entry in stores.entries.query(
         {"kind": "candidate"},
         properties=["entry_id", "content_key", "reason", "state", *PLACE_FIELDS],
@@ -111,7 +81,7 @@ def _reasons(stores: Stores, spec: CampaignSpec | None) -> dict[str, list[str | 
     }
 
 
-def note_judged(
+def note_built_states(
     stores: Stores, campaign: str, *, run_id: str, digest: str | None
 ) -> None:
     """
@@ -130,47 +100,29 @@ def note_judged(
         to that of the last note, nothing is read again.
     """
     scope = {"campaign": campaign}
-    first = stores.judged.query_one({**scope, "block": 0})
+    first = stores.built_states.query_one({**scope, "block": 0})
     if first is not None and digest is not None and first["digest"] == digest:
         first.pop("_id")
-        stores.judged.update({**first, "run_id": run_id}, key=["campaign", "block"])
+        stores.built_states.update(
+            {**first, "run_id": run_id}, key=["campaign", "block"]
+        )
         return
     # The mark goes last: a note that was cut off is no note.
-    stores.judged.remove_docs(scope)
-    blocks = list(_blocks(read_judged(stores, campaign), stores, campaign))
+    stores.built_states.remove_docs(scope)
+    blocks = list(_blocks(read_built_states(stores, campaign), stores, campaign))
     for number, block in reversed(list(enumerate(blocks))):
         marked = {**scope, "block": number, "run_id": run_id, "digest": digest}
-        stores.judged.update(
-            {**marked, "blocks": len(blocks), **block}, key=["campaign", "block"]
-        )
+        stores.built_states.update({**marked, "blocks": len(blocks), **block}, key=_KEY)
 
 
-def forget_judged(stores: Stores, *, besides: Sequence[str]) -> None:
-    """
-    Forget what was noted of other campaigns, because entries of theirs have changed.
-
-    Parameters
-    ----------
-    stores
-        Open stores.
-    besides
-        Campaigns whose notes are kept.
-    """
-    stores.judged.remove_docs({"campaign": {"$nin": list(besides)}})
+def forget_built_states(stores: Stores, *, besides: Sequence[str]) -> None:
+    """Forget what was noted of other campaigns: entries of theirs have changed."""
+    stores.built_states.remove_docs({"campaign": {"$nin": list(besides)}})
 
 
-def noted_judged(stores: Stores, campaign: str) -> Judged | None:
-    """
-    Read what the last run of the builders noted; None where it may not hold any more.
-
-    Parameters
-    ----------
-    stores
-        Open stores.
-    campaign
-        Name of the campaign.
-    """
-    docs = list(stores.judged.query({"campaign": campaign}))
+def noted_built_states(stores: Stores, campaign: str) -> BuiltStates | None:
+    """Read what the last run of the builders noted; none where it may be outdated."""
+    docs = list(stores.built_states.query({"campaign": campaign}))
     marks = [doc for doc in docs if doc["block"] == 0]
     if not marks or len(docs) != marks[0]["blocks"]:
         return None
@@ -178,22 +130,24 @@ def noted_judged(stores: Stores, campaign: str) -> Judged | None:
     later = {"campaign": campaign, "run_id": {"$gt": marks[0]["run_id"]}}
     if stores.changes.query_one(later) is not None:
         return None
-    return Judged(
+    return BuiltStates(
         ranked=frozenset(name for doc in docs for name in doc["ranked"]),
         unjudged=dict(pair for doc in docs for pair in doc["unjudged"]),
         rejected=dict(pair for doc in docs for pair in doc["rejected"]),
     )
 
 
-def _blocks(judged: Judged, stores: Stores, campaign: str) -> Iterator[dict[str, Any]]:
+def _blocks(
+    built: BuiltStates, stores: Stores, campaign: str
+) -> Iterator[dict[str, Any]]:
     """Cut what is said of a campaign into documents of a moderate size."""
     keys = set()
-    if judged.rejected:
+    if built.rejected:
         keys = set(stores.members.distinct("content_key", {"campaign": campaign}))
-    rejected = [pair for pair in judged.rejected.items() if pair[0] in keys]
+    rejected = [pair for pair in built.rejected.items() if pair[0] in keys]
     lists: dict[str, list[Any]] = {
-        "ranked": sorted(judged.ranked),
-        "unjudged": [list(pair) for pair in judged.unjudged.items()],
+        "ranked": sorted(built.ranked),
+        "unjudged": [list(pair) for pair in built.unjudged.items()],
         "rejected": [list(pair) for pair in rejected],
     }
     longest = max(len(one) for one in lists.values())

@@ -54,12 +54,8 @@ def default_law(engine: str, step: str) -> CostLaw:
     """
     Return the stated law of a step, or that of the nearest kind.
 
-    Parameters
-    ----------
-    engine
-        Name of the engine; ``forcefield:NAME`` falls back to ``forcefield:*``.
-    step
-        Calculation.
+    ``engine``: name of the engine; ``forcefield:NAME`` falls back to ``forcefield:*``.
+    ``step``: calculation.
     """
     laws = {(law.engine, law.step): law for law in cost_defaults().laws}
     kind = f"{engine.split(':', maxsplit=1)[0]}:{ANY}"
@@ -84,12 +80,7 @@ def fit_law(jobs: Sequence[FinishedJob], prior: CostLaw) -> CostLaw:
     not dominate. The exponent is the stated one where the sizes of the cells are too
     alike to tell it; fewer than five jobs leave the stated law as it is.
 
-    Parameters
-    ----------
-    jobs
-        Finished jobs.
-    prior
-        The stated law, whose storage is kept.
+    ``jobs``: finished jobs. ``prior``: the stated law, whose storage is kept.
 
     Examples
     --------
@@ -196,12 +187,7 @@ def fitted_laws(
     """
     Return the best law for each engine and step: fitted where enough has finished.
 
-    Parameters
-    ----------
-    steps
-        Pairs of engine and step.
-    jobs
-        Finished jobs of any kind.
+    ``steps``: pairs of engine and step. ``jobs``: finished jobs of any kind.
     """
     found: dict[tuple[str, str], list[FinishedJob]] = {}
     for job in jobs:
@@ -213,16 +199,7 @@ def fitted_laws(
 
 
 def wall_seconds(law: CostLaw, atoms: Sequence[int]) -> float:
-    """
-    Mean wall time of one job over a sample of cells, in s.
-
-    Parameters
-    ----------
-    law
-        Law of the job.
-    atoms
-        Atoms of the cells.
-    """
+    """Mean wall time of one job over a sample of cells, in s."""
     ratios = np.array(atoms, dtype=float) / law.atoms
     return law.seconds * float(np.mean(ratios**law.exponent))
 
@@ -233,12 +210,7 @@ def gate_share(stopped: int, verdicts: int) -> GateShare:
 
     The mean of what is known before any verdict, nothing, and after: (k + 1)/(n + 2).
 
-    Parameters
-    ----------
-    stopped
-        Verdicts that stop a candidate.
-    verdicts
-        All verdicts.
+    ``stopped``: verdicts that stop a candidate. ``verdicts``: all verdicts.
 
     Examples
     --------
@@ -275,23 +247,10 @@ def price(
     """
     Price a campaign.
 
-    Parameters
-    ----------
-    work
-        What is to be computed.
-    laws
-        Engine and step → law.
-    overhead
-        What is added for start-up and failures.
-    gate
-        What the gate stops; none without a gate.
-    candidate_bytes
-        Bytes of a candidate in the database beside its jobs.
-
-    Returns
-    -------
-    CampaignPlan
-        Without what only a database knows: spent, budget.
+    ``work``: what is to be computed. ``laws``: engine and step → law. ``overhead``:
+    what is added for start-up and failures. ``gate``: what the gate stops; none without
+    a gate. ``candidate_bytes``: bytes of a candidate in the database beside its jobs.
+    Returns: without what only a database knows: spent, budget.
     """
     steps = tuple(
         _price_step(step, work, laws[step.engine, step.step], overhead, gate)

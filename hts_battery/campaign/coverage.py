@@ -26,19 +26,9 @@ def missing_references(
 
     A hull needs every element; the engine of the gate needs one, too.
 
-    Parameters
-    ----------
-    spec
-        The campaign.
-    elements
-        Elements of its candidates.
-    stores
-        Open stores, whose references count beside the shipped ones.
-
-    Returns
-    -------
-    list[str]
-        One line for each engine that lacks something, with what to do.
+    ``elements``: elements of its candidates. ``stores``: open stores, whose references
+    count beside the shipped ones. Returns: one line for each engine that lacks
+    something, with what to do.
     """
     wanted = set(elements)
     lacking = {
@@ -62,19 +52,9 @@ def lacking_compounds(
     A compound counts where every phase of its formula was rejected or never computed:
     E_hull of candidates that would decompose into it comes out too low.
 
-    Parameters
-    ----------
-    spec
-        The campaign.
-    elements
-        Elements of its candidates.
-    stores
-        Open stores, whose references count beside the shipped ones.
-
-    Returns
-    -------
-    list[str]
-        One line for each engine that lacks some, with the reason of each.
+    ``elements``: elements of its candidates. ``stores``: open stores, whose references
+    count beside the shipped ones. Returns: one line for each engine that lacks some,
+    with the reason of each.
     """
     from hts_battery.structures.references.library import phases_within  # noqa: PLC0415 - pymatgen is slow
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from hts_battery.schemas.candidate import candidate_id
 from hts_battery.schemas.formula import canonical_formula, display_formula
@@ -35,10 +35,7 @@ class DeviatingCells:
     """
     Looks at the cell of one candidate after the other.
 
-    Parameters
-    ----------
-    structure
-        How cells are made; where it allows no deviation every cell is exact.
+    ``structure``: how cells are made; where it allows no deviation every cell is exact.
     """
 
     def __init__(self, structure: StructureSpec) -> None:
@@ -47,14 +44,11 @@ class DeviatingCells:
         self.found: list[DeviatingCell] = []
         self.too_small = 0
 
-    def look_at(self, candidate: Candidate) -> None:
+    def add(self, candidate: Candidate) -> None:
         """
         Note whether the cell of a candidate holds something else, or is too small.
 
-        Raises
-        ------
-        OrderingError
-            If no cell holds the candidate closely enough.
+        Raises OrderingError if no cell holds the candidate closely enough.
         """
         if self._structure.atoms is not None:
             self.too_small += self._is_too_small(candidate, self._structure.atoms)
@@ -88,7 +82,7 @@ class DeviatingCells:
         """Formulas of the candidates of each cell that several of them have."""
         return [names for names in self._holders.values() if len(names) > 1]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Return everything, in JSON types."""
         return {
             "deviating": [cell._asdict() for cell in self.found],

@@ -1,91 +1,66 @@
-"""What backlog and launchpad say of the candidates of a campaign."""
+"""What backlog and launchpad say of the candidates of a campaign, as it is read."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
+from hts_battery.connections.launchpad.launchpad import launchpad_beside
 from hts_battery.connections.launchpad.workflows import read_workflows
-from hts_battery.schemas.dispatch import EndingKind, Hold
-from hts_battery.schemas.state import CandidateState
+from hts_battery.schemas.dispatch import EndingKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from hts_battery.connections.database.stores import Stores
     from hts_battery.connections.launchpad.workflows import SentWorkflow
 
-Item = dict[str, Any]
-"""A :class:`~hts_battery.schemas.dispatch.BacklogItem` as the database has it.
 
-Tens of thousands are looked at for one answer; checking each would take longer than
-reading it.
-"""
+class StoredEnding(TypedDict):
+    """An :class:`~hts_battery.schemas.dispatch.Ending` as the database has it."""
+
+    kind: str
+    reason: str | None
+    failure_class: str | None
+    node_hours: float
+    time: str
 
 
-class Place(NamedTuple):
-    """Where a candidate stands in a backlog."""
+class StoredItem(TypedDict):
+    """
+    A :class:`~hts_battery.schemas.dispatch.BacklogItem` as the database has it.
+
+    Tens of thousands are read for one answer; checking each would take longer.
+    """
+
+    content_key: str
+    candidate_id: str
+    dispatch_id: str | None
+    fw_id: int | None
+    asked: dict[str, int]
+    ending: StoredEnding | None
+    earlier: list[StoredEnding]
+
+
+class DispatchRecord(NamedTuple):
+    """What backlog and launchpad say of one candidate."""
 
     campaign: str
     """Campaign whose backlog it is."""
-    item: Item
+    item: StoredItem
     """What was sent of it, and how it ended."""
-    hold: str | None
+    hold: str | None = None
     """Why nothing more of its backlog is sent, if so."""
-    workflow: SentWorkflow | None
+    workflow: SentWorkflow | None = None
     """What the launchpad holds of it."""
 
     @property
-    def state(self) -> tuple[CandidateState | None, str | None]:
-        """Say where its dispatch stands, and why; no state where it ended."""
-        item = self.item
-        if item["ending"] is not None:
-            cancelled = item["ending"]["kind"] == EndingKind.CANCELLED
-            return (CandidateState.CANCELLED if cancelled else None), None
-        if item["dispatch_id"] is None:
-            return _waiting(self.hold)
-        if self.workflow is not None:
-            return _under_way(self.workflow), None
-        if item["fw_id"] is None:
-            return CandidateState.QUEUED, "being sent"
-        return CandidateState.RETURNED, "no longer in the launchpad"
-
-    @property
-    def is_open(self) -> bool:
-        """Whether its dispatch is still to come or under way."""
-        return self.item["ending"] is None
-
-    @property
-    def endings(self) -> Iterator[Mapping[str, Any]]:
-        """Every ending, the last one first."""
-        if self.item["ending"] is not None:
-            yield self.item["ending"]
-        yield from reversed(self.item["earlier"])
-
-    @property
-    def outcome(self) -> Mapping[str, Any] | None:
+    def last_result(self) -> StoredEnding | None:
         """The last ending that was not a cancellation."""
-        for ending in self.endings:
-            if ending["kind"] != EndingKind.CANCELLED:
-                return ending
+        for one in (self.item["ending"], *self.item["earlier"][::-1]):
+            if one is not None and one["kind"] != EndingKind.CANCELLED:
+                return one
         return None
-
-
-def _waiting(hold: str | None) -> tuple[CandidateState, str | None]:
-    if hold is None:
-        return CandidateState.WAITING, None
-    if hold == Hold.CANCELLED:
-        return CandidateState.CANCELLED, None
-    why = "the budget is spent" if hold == Hold.BUDGET else "the campaign is paused"
-    return CandidateState.HELD, why
-
-
-def _under_way(workflow: SentWorkflow) -> CandidateState:
-    if workflow.is_over:
-        return CandidateState.RETURNED
-    if "RUNNING" in workflow.states.values():
-        return CandidateState.RUNNING
-    return CandidateState.QUEUED
 
 
 @dataclass(frozen=True)
@@ -96,11 +71,11 @@ class Dispatched:
     """The campaign."""
     submissions: Mapping[str, Mapping[str, Any]]
     """Campaign → how it is sent, of every campaign that was read."""
-    items: Mapping[str, list[Item]]
+    items: Mapping[str, list[StoredItem]]
     """Campaign → its backlog, in order."""
     workflows: Mapping[str, SentWorkflow]
     """Dispatch id → what the launchpad holds of it."""
-    _places: dict[str, Place] = field(default_factory=dict)
+    _records: dict[str, DispatchRecord] = field(default_factory=dict)
 
     @classmethod
     def read(
@@ -109,34 +84,25 @@ class Dispatched:
         """
         Read the backlog of a campaign and what the launchpad holds of it.
 
-        Parameters
-        ----------
-        stores
-            Open stores.
-        campaign
-            Name of the campaign.
-        everywhere
-            Whether the backlogs of other campaigns are read, too: a calculation that
-            several campaigns want stands in one of them.
+        A calculation that several campaigns want stands in the backlog of one of them:
+        ``everywhere`` reads all.
         """
         scope = {} if everywhere else {"campaign": campaign}
         submissions = {doc["campaign"]: doc for doc in stores.submissions.query(scope)}
         blocks = sorted(
             stores.backlog.query(scope), key=lambda doc: (doc["campaign"], doc["block"])
         )
-        items: dict[str, list[Item]] = {}
+        items: dict[str, list[StoredItem]] = {}
         for block in blocks:
             items.setdefault(block["campaign"], []).extend(block["items"])
-        # FireWorks' collections stand beside ours: no launchpad has to be set up to
-        # look at them, and nothing is written.
-        beside: Any = stores.campaigns.collection.database
+        beside = launchpad_beside(stores)
         workflows: dict[str, SentWorkflow] = {}
         for name in items:
             workflows |= read_workflows(beside, name)
         return cls(campaign, submissions, items, workflows)
 
     @property
-    def own(self) -> list[Item]:
+    def own(self) -> list[StoredItem]:
         """The campaign's own backlog."""
         return self.items.get(self.campaign, [])
 
@@ -145,17 +111,17 @@ class Dispatched:
         """How the campaign is sent, if it was submitted."""
         return self.submissions.get(self.campaign)
 
-    def place(self, key: str) -> Place | None:
-        """Return where a calculation stands; in the campaign's own backlog if there."""
-        if not self._places:
+    def record(self, key: str) -> DispatchRecord | None:
+        """Return what is known of a key, from the campaign's own backlog first."""
+        if not self._records:
             others = [name for name in self.items if name != self.campaign]
             for name in (*others, self.campaign):
                 hold = (self.submissions.get(name) or {}).get("hold")
                 for item in self.items.get(name, ()):
-                    known = self._places.get(item["content_key"])
-                    if known is None or not known.is_open or name == self.campaign:
+                    known = self._records.get(item["content_key"])
+                    if name == self.campaign or not known or known.item["ending"]:
                         workflow = self.workflows.get(item["dispatch_id"] or "")
-                        self._places[item["content_key"]] = Place(
+                        self._records[item["content_key"]] = DispatchRecord(
                             name, item, hold, workflow
                         )
-        return self._places.get(key)
+        return self._records.get(key)

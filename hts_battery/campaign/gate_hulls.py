@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hts_battery.errors import ConfigurationError
@@ -10,7 +11,7 @@ from hts_battery.flows.recipes.gate import hull_snapshot
 from hts_battery.schemas.reference import ReferenceEnergy, family_of
 from hts_battery.schemas.thermo import LeftOutReferences
 from hts_battery.structures.references.library import load_reference_phases
-from hts_battery.thermo.competition import left_out_references
+from hts_battery.thermo.competing_phases import left_out_references
 from hts_battery.thermo.hull import Hull
 
 if TYPE_CHECKING:
@@ -22,35 +23,19 @@ if TYPE_CHECKING:
     from hts_battery.schemas.gate import HullSnapshot
 
 
+@dataclass
 class GateHulls:
-    """
-    The competing phases of one engine, and what of them travels with a candidate.
+    """The competing phases of one engine, and what of them travels with a candidate."""
 
-    Parameters
-    ----------
-    hull
-        All usable phases of one calculator.
-    calculator
-        Its name with the version.
-    rule
-        What candidates are not compared with.
-    families
-        Family → ids of the phases that are members of it.
-    """
-
-    def __init__(
-        self,
-        hull: Hull,
-        calculator: str,
-        *,
-        rule: LeftOutReferences = LeftOutReferences.OWN_COMPOSITION,
-        families: Mapping[str, frozenset[str]] | None = None,
-    ) -> None:
-        self.hull = hull
-        self.calculator = calculator
-        self.rule = rule
-        self._families = families or {}
-        self._known: dict[tuple[str, ...], HullSnapshot] = {}
+    hull: Hull
+    """All usable phases of one calculator."""
+    calculator: str
+    """Its name with the version."""
+    rule: LeftOutReferences = LeftOutReferences.OWN_COMPOSITION
+    """What candidates are not compared with."""
+    families: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Family → ids of the phases that are members of it."""
+    _known: dict[tuple[str, ...], HullSnapshot] = field(default_factory=dict)
 
     @classmethod
     def of_campaign(cls, spec: CampaignSpec, stores: Stores) -> GateHulls | None:
@@ -58,12 +43,8 @@ class GateHulls:
         Read the phases that a campaign's gate compares with; None without a gate.
 
         Where the database holds energies of several versions, the one with most
-        phases is taken; a node that computes with another one says so.
-
-        Raises
-        ------
-        ConfigurationError
-            If the database holds none.
+        phases is taken; a node that computes with another one says so. Where it holds
+        none, a :class:`ConfigurationError` says what to do.
         """
         if spec.gate is None or spec.prerelax is None:
             return None
@@ -90,15 +71,8 @@ class GateHulls:
         return cls(hull, calculator, rule=rule, families=_families(phases, rule))
 
     def snapshot(self, candidate: CandidateDoc) -> HullSnapshot:
-        """
-        Return the phases that matter to a candidate.
-
-        Raises
-        ------
-        MissingReferenceError
-            If an element has no phase.
-        """
-        family = self._families.get(candidate.family, frozenset())
+        """Return the phases that matter to a candidate; every element must have one."""
+        family = self.families.get(candidate.family, frozenset())
         exclude = left_out_references(
             self.hull, candidate.canonical_formula, rule=self.rule, family=family
         )
@@ -122,9 +96,7 @@ def _families(
     if rule is LeftOutReferences.OWN_COMPOSITION:
         return {}
     library = {phase.phase_id: phase for phase in load_reference_phases()}
-    members: dict[str, set[str]] = defaultdict(set)
+    members: dict[str | None, set[str]] = defaultdict(set)
     for phase in phases:
-        family = family_of(phase, library.get(phase.phase_id))
-        if family is not None:
-            members[family].add(phase.phase_id)
-    return {family: frozenset(names) for family, names in members.items()}
+        members[family_of(phase, library.get(phase.phase_id))].add(phase.phase_id)
+    return {name: frozenset(ids) for name, ids in members.items() if name is not None}

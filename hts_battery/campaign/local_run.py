@@ -1,19 +1,22 @@
-"""Computing in this process what has no result yet; interrupted, it goes on."""
+"""Computing on this machine what has no result yet; interrupted, it goes on."""
 
 from __future__ import annotations
 
-import fcntl
-import os
+import logging
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from filelock import FileLock, Timeout
+
+from hts_battery.campaign.local_processes import run_in_processes
 from hts_battery.connections.database.clients import translated_outages
 from hts_battery.connections.records.backlog import keys_sent
 from hts_battery.connections.records.executions import described_error
 from hts_battery.errors import MissingReferenceError, StoreError
-from hts_battery.flows.execution.spool import ingest
+from hts_battery.flows.execution.spool import store_spooled
 from hts_battery.flows.recipes.calculated import Calculated, read_calculated, read_one
+from hts_battery.schemas.campaign import candidate_key
 from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
@@ -22,73 +25,59 @@ if TYPE_CHECKING:
 
     from jobflow import Maker
 
-    from hts_battery.campaign.gate_hulls import GateHulls
     from hts_battery.campaign.spec_file import Campaign
     from hts_battery.connections.database.stores import Stores
-    from hts_battery.flows.recipes.screen import ScreenMaker
+    from hts_battery.schemas.campaign import CampaignSpec
     from hts_battery.schemas.candidate import CandidateDoc
 
-_DIGITS = 15  # hexadecimal: an offset below 2**60
+logger = logging.getLogger(__name__)
 
 
-class Claims:
+@contextmanager
+def candidate_lock(launch_folder: Path, key: str) -> Iterator[bool]:
     """
-    Exclusive claims on content keys, held by a process and gone when it ends.
+    Keep other processes from computing a candidate while a block runs.
 
-    Each key is one byte of one file, locked: nothing has to be cleaned up after a
-    kill, and the file stays empty. Two keys share a byte once in 2**60.
+    The lock is a file in ``locks/`` of the folder of launches, and gone with its
+    process: what a killed one leaves is an empty file that hinders nobody.
 
     Parameters
     ----------
-    path
-        The file; made where it is not there.
+    launch_folder
+        Folder of launches, shared by the processes.
+    key
+        Content key of the calculation.
+
+    Yields
+    ------
+    bool
+        False where another process computes it.
+
+    Raises
+    ------
+    StoreError
+        If the file cannot be made or locked.
     """
-
-    def __init__(self, path: Path) -> None:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            # One descriptor for all claims: closing any other one of this process
-            # would let go of every lock of the file.
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError as err:
-            raise StoreError(
-                f"{path} cannot be opened: {err.strerror}; it keeps two processes from "
-                "computing the same"
-            ) from err
-
-    def close(self) -> None:
-        """Let go of every claim."""
-        os.close(self._file)
-
-    @contextmanager
-    def claimed(self, key: str) -> Iterator[bool]:
-        """
-        Claim a key while a block runs.
-
-        Parameters
-        ----------
-        key
-            A content key.
-
-        Yields
-        ------
-        bool
-            False where another process holds the claim.
-        """
-        offset = int(key[:_DIGITS], 16)
-        try:
-            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, offset)
-        except (BlockingIOError, PermissionError):
-            yield False
-            return
-        try:
-            yield True
-        finally:
-            fcntl.lockf(self._file, fcntl.LOCK_UN, 1, offset)
-
-
-CLAIMS = "claims.lock"
-"""File in the folder of launches by which processes keep out of each other's way."""
+    path = launch_folder / "locks" / f"{key}.lock"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # A file that has to be there by itself would outlive a killed process.
+        lock = FileLock(path, timeout=0, fallback_to_soft=False)
+        lock.acquire()
+    except Timeout:
+        yield False
+        return
+    except OSError as err:
+        raise StoreError(
+            f"{path} cannot be locked: {err.strerror}; it keeps two processes from "
+            "computing the same"
+        ) from err
+    try:
+        yield True
+    finally:
+        # Before it is let go: whoever opened it meanwhile sees that it has no name.
+        path.unlink(missing_ok=True)
+        lock.release()
 
 
 @dataclass(frozen=True)
@@ -98,6 +87,8 @@ class Progress:
     total: Callable[[str, int], None] = lambda _stage, _total: None
     advance: Callable[[str, str], None] = lambda _stage, _what: None
     begin: Callable[[str, str], None] = lambda _stage, _what: None
+    problem: Callable[[str], None] = logger.error
+    """Told of what went wrong with a process while others go on."""
 
 
 def run_candidates(  # noqa: PLR0913 - each is named by its caller
@@ -105,14 +96,15 @@ def run_candidates(  # noqa: PLR0913 - each is named by its caller
     stores: Stores,
     *,
     launch_folder: Path,
-    execution_folder: Path,  # noqa: ARG001 - jobs find it in the settings
+    execution_folder: Path,
     relax_maker: Maker | None = None,
     prerelax_maker: Maker | None = None,
     retry_failed: bool = False,
+    processes: int = 1,
     progress: Progress | None = None,
 ) -> int:
     """
-    Compute, in this process, every ordering of every candidate that has no result yet.
+    Compute on this machine every candidate's orderings that have no result yet.
 
     Interrupted at any moment and called again, it goes on where it stopped: what
     counts as done is an output in the job store, or a recorded failure. Several
@@ -133,6 +125,8 @@ def run_candidates(  # noqa: PLR0913 - each is named by its caller
         Injected instead of the engines' own makers.
     retry_failed
         Whether orderings whose last execution raised an error are tried again.
+    processes
+        How many compute at once, each with one thread; 1 is this process.
     progress
         Told before and after each candidate.
 
@@ -148,129 +142,138 @@ def run_candidates(  # noqa: PLR0913 - each is named by its caller
         computed has not failed and stays to be done.
     """
     progress = progress or Progress()
+    run = CandidateRun(
+        campaign.spec, launch_folder, retry_failed, relax_maker, prerelax_maker
+    )
     with translated_outages(stores.database.uri, "computing candidates"):
         # What finished while the database was away is there, and not to be done.
-        ingest(launch_folder, stores.job_store)
-        run = _Run(campaign, stores, launch_folder, retry_failed=retry_failed)
-        todo = run.todo()
+        store_spooled(launch_folder, stores.job_store)
+        todo = list(run.unfinished(campaign, stores))
         progress.total("compute", len(todo))
         if not todo:
             return 0
-        run.prepare(todo, relax_maker, prerelax_maker)
+        run.make_ready(todo, stores)
+        processes = min(processes, len(todo))
+        if processes > 1:
+            from hts_battery.flows.recipes.local import JOB_LOG  # noqa: PLC0415 - jobflow takes a second
+
+            return run_in_processes(
+                todo,
+                run,
+                stores.database,
+                processes=processes,
+                execution_folder=execution_folder,
+                log=launch_folder / JOB_LOG,
+                progress=progress,
+            )
+        compute = run.started(stores)
         computed = 0
-        try:
-            for candidate in todo:
-                progress.begin("compute", candidate.formula)
-                computed += run.compute(candidate)
-                progress.advance("compute", candidate.formula)
-        finally:
-            run.close()
+        for candidate in todo:
+            progress.begin("compute", candidate.formula)
+            computed += compute(candidate)
+            progress.advance("compute", candidate.formula)
         return computed
 
 
-class _Run:
-    """One call of :func:`run_candidates`."""
+@dataclass(frozen=True)
+class CandidateRun:
+    """How the candidates of a campaign are computed; it can be sent to a process."""
 
-    maker: ScreenMaker
-    claims: Claims
-    hulls: GateHulls | None = None
+    spec: CampaignSpec
+    launch_folder: Path
+    retry_failed: bool = False
+    relax_maker: Maker | None = None
+    prerelax_maker: Maker | None = None
 
-    def __init__(
-        self,
-        campaign: Campaign,
-        stores: Stores,
-        launch_folder: Path,
-        *,
-        retry_failed: bool,
-    ) -> None:
-        self.campaign = campaign
-        self.stores = stores
-        self.launch_folder = launch_folder
-        self.retry_failed = retry_failed
-        self.released = released_ids(campaign.spec.name, stores)
-
-    def todo(self) -> list[CandidateDoc]:
-        """List the candidates of which anything is still to be computed."""
-        known = read_calculated(self.stores)
+    def unfinished(self, campaign: Campaign, stores: Stores) -> Iterator[CandidateDoc]:
+        """Yield the candidates of which anything is still to be computed."""
+        known = read_calculated(stores)
         # What waits or runs in a queue would be computed twice.
-        sent = keys_sent(self.stores)
-        found = []
-        for _, candidate in self.campaign.members():
-            key = self.campaign.key(candidate)
-            if key not in sent and self._needs_work(
-                candidate, self._own(known.get(key, Calculated()))
+        sent = keys_sent(stores)
+        released = released_ids(self.spec.name, stores)
+        for _, candidate in campaign.members():
+            key = campaign.key(candidate)
+            if key not in sent and self.needs_work(
+                candidate, self.own(known.get(key, Calculated())), released
             ):
-                found.append(candidate)
-        return found
+                yield candidate
 
-    def _own(self, known: Calculated) -> Calculated:
+    def own(self, known: Calculated) -> Calculated:
         """Leave the orderings that this campaign asks for."""
-        return known.asked_for(self.campaign.spec.structure.n_orderings)
+        return known.asked_for(self.spec.structure.n_orderings)
 
-    def _needs_work(self, candidate: CandidateDoc, known: Calculated) -> bool:
+    def needs_work(
+        self, candidate: CandidateDoc, known: Calculated, released: set[str]
+    ) -> bool:
+        """Say whether anything of a candidate is still to be computed."""
         return known.needs_work(
-            self.campaign.spec.gate,
-            released=candidate.candidate_id in self.released,
+            self.spec.gate,
+            released=candidate.candidate_id in released,
             retry_failed=self.retry_failed,
         )
 
-    def prepare(
-        self,
-        todo: Sequence[CandidateDoc],
-        relax_maker: Maker | None,
-        prerelax_maker: Maker | None,
-    ) -> None:
-        """Get ready to compute, or refuse; slow, so only where there is work."""
+    def make_ready(self, todo: Sequence[CandidateDoc], stores: Stores) -> None:
+        """Refuse what the engines cannot compute here, and tidy what was killed."""
         from hts_battery.flows.engines.registry import engine  # noqa: PLC0415 - jobflow takes a second
-        from hts_battery.flows.recipes.local import tidy_launches  # noqa: PLC0415 - jobflow takes a second
+        from hts_battery.flows.recipes.local import tidy_launches  # noqa: PLC0415 - likewise
+
+        elements = {element for candidate in todo for element in candidate.elements}
+        if self.relax_maker is None:
+            engine(self.spec.engine).require(elements)
+        if self.spec.prerelax is not None and self.prerelax_maker is None:
+            engine(self.spec.prerelax.engine).require(elements)
+        tidy_launches(self.launch_folder, stores.tasks)
+
+    def started(self, stores: Stores) -> Callable[[CandidateDoc], bool]:
+        """Load the engines and return what computes a candidate in this process."""
+        return _CandidateComputation(self, stores).compute
+
+
+class _CandidateComputation:
+    """Computing one candidate after the other in this process."""
+
+    def __init__(self, run: CandidateRun, stores: Stores) -> None:
+        from hts_battery.campaign.gate_hulls import GateHulls  # noqa: PLC0415 - jobflow takes a second
         from hts_battery.flows.recipes.screen import ScreenMaker  # noqa: PLC0415 - likewise
 
-        spec = self.campaign.spec
-        elements = {element for candidate in todo for element in candidate.elements}
-        if relax_maker is None:
-            engine(spec.engine).require(elements)
-        if spec.prerelax is not None and prerelax_maker is None:
-            engine(spec.prerelax.engine).require(elements)
+        self.run = run
+        self.stores = stores
+        self.calculation = run.spec.calculation
+        self.released = released_ids(run.spec.name, stores)
         self.maker = ScreenMaker.from_campaign(
-            spec, relax_maker=relax_maker, prerelax_maker=prerelax_maker
+            run.spec, relax_maker=run.relax_maker, prerelax_maker=run.prerelax_maker
         )
-        if spec.gate is not None:
-            from hts_battery.campaign.gate_hulls import GateHulls  # noqa: PLC0415 - likewise
-
-            self.hulls = GateHulls.of_campaign(spec, self.stores)
-        tidy_launches(self.launch_folder, self.stores.tasks)
-        self.claims = Claims(self.launch_folder / CLAIMS)
-
-    def close(self) -> None:
-        """Let go of every claim."""
-        self.claims.close()
+        self.hulls = GateHulls.of_campaign(run.spec, stores)
 
     def compute(self, candidate: CandidateDoc) -> bool:
         """Compute what a candidate lacks; false where another process does it."""
-        key = self.campaign.key(candidate)
-        with self.claims.claimed(key) as ours:
+        key = candidate_key(candidate, self.calculation)
+        with candidate_lock(self.run.launch_folder, key) as ours:
             if not ours:
                 return False
             # Another process may have finished it since the list was made.
             known = read_one(self.stores, key)
-            if not self._needs_work(candidate, self._own(known)):
+            own = self.run.own(known)
+            if not self.run.needs_work(candidate, own, self.released):
                 return False
-            self._compute(candidate, key, known)
+            self._compute(candidate, key, known, own)
             return True
 
-    def _compute(self, candidate: CandidateDoc, key: str, known: Calculated) -> None:
+    def _compute(
+        self, candidate: CandidateDoc, key: str, known: Calculated, own: Calculated
+    ) -> None:
         from hts_battery.flows.recipes.local import (  # noqa: PLC0415 - jobflow takes a second
             refuse_full,
             run_candidate,
         )
 
-        refuse_full(self.launch_folder, get_settings().launch_quota)
-        own = self._own(known)
+        run = self.run
+        refuse_full(run.launch_folder, get_settings().launch_quota)
         # What failed of orderings that others ask for is theirs to try again.
         kept = [
             one
             for one in known.failures
-            if not self.retry_failed or one not in own.failures
+            if not run.retry_failed or one not in own.failures
         ]
         failures = _Failures(candidate, key, self.stores, [dict(one) for one in kept])
         failures.write()
@@ -284,10 +287,10 @@ class _Run:
             candidate,
             own,
             self.stores.job_store,
-            self.launch_folder,
+            run.launch_folder,
             hull=hull,
             released=candidate.candidate_id in self.released,
-            retry_failed=self.retry_failed,
+            retry_failed=run.retry_failed,
             on_failure=failures.add,
         )
 

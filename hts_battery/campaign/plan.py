@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from hts_battery.campaign.cost import (
     LEAST_JOBS,
@@ -26,20 +26,22 @@ from hts_battery.schemas.species import VACANCY
 from hts_battery.schemas.state import NEEDS_NOTHING
 from hts_battery.structures.prototypes import prototype_of_family
 from hts_battery.structures.representation import represent
+from hts_battery.thermo.gate import passes_gate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from hts_battery.connections.database.stores import Stores
-    from hts_battery.schemas.campaign import CampaignSpec, GateSpec
+    from hts_battery.schemas.campaign import CampaignSpec
     from hts_battery.schemas.candidate import Candidate
     from hts_battery.schemas.cost import CampaignPlan, CostLaw, GateShare
+    from hts_battery.schemas.rows import BacklogItemRow, EndingRow, TaskRow, VerdictRow
 
 ENOUGH_JOBS = 300
 """Finished jobs after which no more are read."""
 _AT_ONCE = 100
-_MOST_LOOKS = 20  # at a hundred candidates each, most of which may not be computed
+_MOST_READ = 20  # at a hundred candidates each, most of which may not be computed
 _TIMED_STEPS = frozenset({"prerelax", "relax", "static"})
 _FIELDS = (
     "uuid",
@@ -54,6 +56,10 @@ _FIELDS = (
     "output.output.elapsed_time",
 )
 
+_SAMPLE = 100
+_MOST_VERDICTS = 2000
+_SECONDS_PER_HOUR = 3600.0
+
 
 def finished_jobs(
     stores: Stores, computed: Iterable[str], campaigns: Sequence[str]
@@ -61,25 +67,14 @@ def finished_jobs(
     """
     Read a sample of the jobs that came to an energy.
 
-    Parameters
-    ----------
-    stores
-        Open stores.
-    computed
-        Content keys that are known to be computed, to be looked at first.
-    campaigns
-        Names of campaigns whose members are looked at next, in the order of their
-        ids, which are digests: a random sample.
-
-    Returns
-    -------
-    list of FinishedJob
-        About three hundred at most.
+    ``computed``: content keys that are known to be computed, to be looked at first.
+    ``campaigns``: names of campaigns whose members are looked at next, in the order of
+    their ids, which are digests: a random sample. Returns: about three hundred at most.
     """
     members = chain.from_iterable(_members(stores, name) for name in campaigns)
     keys = _each_once(chain(computed, members))
     found: list[FinishedJob] = []
-    for _ in range(_MOST_LOOKS):
+    for _ in range(_MOST_READ):
         some = list(islice(keys, _AT_ONCE))
         if not some or len(found) >= ENOUGH_JOBS:
             break
@@ -89,9 +84,7 @@ def finished_jobs(
 
 def _members(stores: Stores, campaign: str) -> Iterator[str]:
     docs = stores.members.query(
-        {"campaign": campaign},
-        properties=["content_key"],
-        limit=_AT_ONCE * _MOST_LOOKS,
+        {"campaign": campaign}, properties=["content_key"], limit=_AT_ONCE * _MOST_READ
     )
     return (doc["content_key"] for doc in docs)
 
@@ -106,9 +99,10 @@ def _each_once(keys: Iterable[str]) -> Iterator[str]:
 
 def _jobs_of(stores: Stores, keys: Sequence[str]) -> Iterator[FinishedJob]:
     """Read the jobs of some candidates, each in its last attempt."""
-    last: dict[str, dict[str, Any]] = {}
+    last: dict[str, TaskRow] = {}
     criteria = {"metadata.content_key": {"$in": list(keys)}}
-    for task in stores.tasks.query(criteria, properties=list(_FIELDS)):
+    found = stores.tasks.query(criteria, properties=list(_FIELDS))
+    for task in cast("Iterator[TaskRow]", found):
         if task["metadata"]["step"] not in _TIMED_STEPS:
             continue
         known = last.get(task["uuid"])
@@ -120,7 +114,7 @@ def _jobs_of(stores: Stores, keys: Sequence[str]) -> Iterator[FinishedJob]:
             yield job
 
 
-def _job(task: Mapping[str, Any]) -> FinishedJob | None:
+def _job(task: TaskRow) -> FinishedJob | None:
     """Say what one job cost; None where it failed or does not tell."""
     output = task.get("output") or {}
     result, run = output.get("output") or {}, output.get("run") or {}
@@ -145,11 +139,6 @@ def _job(task: Mapping[str, Any]) -> FinishedJob | None:
     )
 
 
-_SAMPLE = 100
-_MOST_VERDICTS = 2000
-_SECONDS_PER_HOUR = 3600.0
-
-
 @dataclass(frozen=True)
 class Assumptions:
     """What a user says instead of what is known."""
@@ -167,10 +156,10 @@ class _Evidence:
     """What the database knows of a campaign and of its like."""
 
     done: int = 0
-    endings: list[Mapping[str, Any]] = field(default_factory=list)
+    endings: list[EndingRow] = field(default_factory=list)
     submission: Mapping[str, Any] = field(default_factory=dict)
     jobs: list[FinishedJob] = field(default_factory=list)
-    verdicts: list[Mapping[str, Any]] = field(default_factory=list)
+    verdicts: list[VerdictRow] = field(default_factory=list)
 
 
 def plan_campaign(
@@ -183,21 +172,9 @@ def plan_campaign(
     """
     Price a campaign; nothing is written.
 
-    Parameters
-    ----------
-    path
-        The campaign file.
-    stores
-        Open stores; none where there is no database yet.
-    assumptions
-        What the user says.
-    execution_folder
-        Folder of the execution record.
-
-    Raises
-    ------
-    SpecError
-        If the file is wrong.
+    ``path``: the campaign file. ``stores``: open stores; none where there is no
+    database yet. ``assumptions``: what the user says. ``execution_folder``: folder of
+    the execution record. Raises SpecError if the file is wrong.
     """
     if stores is None:
         campaign = read_campaign(path)
@@ -237,14 +214,7 @@ def plan_campaign(
 
 
 def planned_steps(spec: CampaignSpec) -> tuple[PlannedStep, ...]:
-    """
-    List the calculations of one candidate of a campaign.
-
-    Parameters
-    ----------
-    spec
-        The campaign.
-    """
+    """List the calculations of one candidate of a campaign."""
     orderings = sum(spec.structure.n_orderings.values())
     steps = [PlannedStep(engine="", step="order", for_each=1, behind_gate=False)]
     gated = spec.gate is not None
@@ -268,16 +238,7 @@ def planned_steps(spec: CampaignSpec) -> tuple[PlannedStep, ...]:
 
 
 def cell_atoms(candidate: Candidate, spec: CampaignSpec) -> int:
-    """
-    Count the atoms of the cell in which a candidate is computed.
-
-    Parameters
-    ----------
-    candidate
-        The candidate.
-    spec
-        Its campaign.
-    """
+    """Count the atoms of the cell in which a candidate is computed."""
     found = represent(
         candidate.assignment,
         prototype_of_family(candidate.family),
@@ -321,7 +282,7 @@ def _sample(path: Path, stores: Stores) -> tuple[CampaignSpec, list[Candidate]]:
     return known.spec, [_candidate(doc) for doc in docs]
 
 
-def _candidate(doc: dict[str, Any]) -> Candidate:
+def _candidate(doc: Mapping[str, object]) -> Candidate:
     fields = {name: doc[name] for name in CandidateDoc.model_fields if name in doc}
     return CandidateDoc.model_validate(fields).to_candidate()
 
@@ -334,7 +295,7 @@ def _evidence(
     alike = _similar(spec, stores, assumptions.worker)
     if assumptions.worker in {None, submission.get("worker")}:
         alike.insert(0, spec.name)
-    endings: list[Mapping[str, Any]] = []
+    endings: list[EndingRow] = []
     computed: list[str] = []
     for name in dict.fromkeys((*alike, spec.name)):
         items = list(_backlog(stores, name))
@@ -371,17 +332,17 @@ def _similar(spec: CampaignSpec, stores: Stores, worker: str | None) -> list[str
     ]
 
 
-def _backlog(stores: Stores, campaign: str) -> Iterator[Mapping[str, Any]]:
+def _backlog(stores: Stores, campaign: str) -> Iterator[BacklogItemRow]:
     for block in stores.backlog.query({"campaign": campaign}):
         yield from block["items"]
 
 
-def _endings(item: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _endings(item: BacklogItemRow) -> list[EndingRow]:
     last = [] if item["ending"] is None else [item["ending"]]
     return [*item["earlier"], *last]
 
 
-def _verdicts(spec: CampaignSpec, stores: Stores) -> list[Mapping[str, Any]]:
+def _verdicts(spec: CampaignSpec, stores: Stores) -> list[VerdictRow]:
     """Read verdicts of gates whose energies come from the same engine."""
     if spec.prerelax is None:
         return []
@@ -404,22 +365,21 @@ def _verdicts(spec: CampaignSpec, stores: Stores) -> list[Mapping[str, Any]]:
 
 
 def _gate(
-    spec: CampaignSpec, verdicts: Sequence[Mapping[str, Any]], assumed: float | None
+    spec: CampaignSpec, verdicts: Sequence[VerdictRow], assumed: float | None
 ) -> GateShare | None:
     if spec.gate is None:
         return None
     if assumed is not None:
         return assumed_share(assumed)
-    return gate_share(sum(_stops(spec.gate, one) for one in verdicts), len(verdicts))
-
-
-def _stops(gate: GateSpec, verdict: Mapping[str, Any]) -> bool:
-    above = verdict["energy_above_hull_0k"] - gate.temperature * verdict["entropy"]
-    return bool(above > gate.energy_above_hull)
+    stopped = sum(
+        not passes_gate(one["energy_above_hull_0k"], one["entropy"], spec.gate)
+        for one in verdicts
+    )
+    return gate_share(stopped, len(verdicts))
 
 
 def _overhead(
-    endings: Sequence[Mapping[str, Any]],
+    endings: Sequence[EndingRow],
     work: CampaignWork,
     laws: Mapping[tuple[str, str], CostLaw],
 ) -> Overhead:

@@ -116,38 +116,27 @@ def campaign_gaps(
     """
     Say what the competing phases lack for the candidates of a campaign.
 
-    Parameters
-    ----------
-    candidates
-        Candidates of a campaign.
-    formulas
-        Formula of each usable competing phase of one engine.
-    largest
-        Systems of at most so many elements are listed whether or not compositions of
-        them are known, at most 3; larger ones where candidates decompose in them.
-    fewer_than
-        Systems with fewer phases than this are listed.
-
-    Raises
-    ------
-    ConfigurationError
-        If ``largest`` is not 1, 2 or 3.
+    ``candidates``: candidates of a campaign. ``formulas``: formula of each usable
+    competing phase of one engine. ``largest``: systems of at most so many elements are
+    listed whether or not compositions of them are known, at most 3; larger ones where
+    candidates decompose in them. ``fewer_than``: systems with fewer phases than this
+    are listed. Raises ConfigurationError if ``largest`` is not 1, 2 or 3.
     """
     asked, references = list(candidates), list(formulas)
     depth = HullDepth(references)
     answers = depth.at([candidate.amounts for candidate in asked])
     missing = _missing(answers, depth)
     small = reference_gaps(asked, references, largest=largest, fewer_than=fewer_than)
-    judged = [answer for answer in answers if answer.risk is not None]
+    answered = [answer for answer in answers if answer.risk is not None]
     return CampaignGaps(
         systems=_weighed(small, missing, answers, asked, references),
         compositions=missing,
         chemical_system="-".join(sorted({el for one in asked for el in one.amounts})),
         n_candidates=len(asked),
-        n_complete=sum(not answer.missing for answer in judged),
-        n_unknown=len(asked) - len(judged),
-        depth=_depth([answer.risk for answer in judged]),
-        depth_reported=_depth([answer.risk_reported for answer in judged]),
+        n_complete=sum(not answer.missing for answer in answered),
+        n_unknown=len(asked) - len(answered),
+        depth=_depth([answer.risk for answer in answered]),
+        depth_reported=_depth([answer.risk_reported for answer in answered]),
     )
 
 
@@ -242,26 +231,11 @@ def reference_gaps(
     """
     List the chemical systems inside candidates that have few competing phases.
 
-    Parameters
-    ----------
-    candidates
-        Candidates of a campaign.
-    formulas
-        Formula of each usable competing phase of one engine.
-    largest
-        Largest number of elements of a system, at most 3.
-    fewer_than
-        Systems with fewer phases than this are listed.
-
-    Returns
-    -------
-    tuple[ReferenceGap, ...]
-        Those inside most candidates first.
-
-    Raises
-    ------
-    ConfigurationError
-        If ``largest`` is not 1, 2 or 3.
+    ``candidates``: candidates of a campaign. ``formulas``: formula of each usable
+    competing phase of one engine. ``largest``: largest number of elements of a system,
+    at most 3. ``fewer_than``: systems with fewer phases than this are listed. Returns:
+    those inside most candidates first. Raises ConfigurationError if ``largest`` is not
+    1, 2 or 3.
     """
     if not 1 <= largest <= LARGEST_SYSTEM:
         raise ConfigurationError(
@@ -339,12 +313,8 @@ def usable_formulas(engine_name: str, stores: Stores | None = None) -> list[str]
     """
     Return the formula of each usable phase of an engine, shipped or in the database.
 
-    Parameters
-    ----------
-    engine_name
-        Name of the engine.
-    stores
-        Open stores, whose references count beside the shipped ones.
+    ``engine_name``: name of the engine. ``stores``: open stores, whose references count
+    beside the shipped ones.
     """
     from hts_battery.flows.recipes.references import known_energies  # noqa: PLC0415 - jobflow takes a second
 

@@ -30,15 +30,13 @@ from hts_battery.thermo.imported_entries import (
 from hts_battery.thermo.vasp_schemes import is_vasp, vasp_scheme
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
 
     from hts_battery.connections.materials_project import MaterialsProject
     from hts_battery.schemas.reference import ReferenceEnergy
 
     Imported = tuple[tuple[ReferenceEnergy, ...], tuple[Rejection, ...]]
-    from collections.abc import Iterator
-
 _TEXT = (".json", ".jsonl", ".ndjson")
 _PACKED = (".gz", ".bz2", ".xz", ".lzma")
 _MAGIC = {
@@ -53,6 +51,12 @@ _LAYERS = 4  # a file packed more often than this is no mistake but a trap
 _LISTS = ("entries", "all_entries", "computed_data", "data")
 """Keys under which other programs keep entries; in computed_data phase diagrams do."""
 
+_THERMO_TYPES = {"vasp-mp-gga": THERMO_TYPE_GGA, "vasp-mp24": THERMO_TYPE_R2SCAN}
+"""Engine → kind of the Materials Project's energies that belong to its own."""
+# No compound lies this far below a mixture of others (K2SO4 from K2O and SO3, one of
+# the strongest salts: 0.9), no form of it below another; nothing relaxed lies above.
+_FAR_BELOW, _BELOW_OTHER_FORMS, _FAR_ABOVE = 1.2, 0.3, 2.0  # eV/atom
+
 
 def read_json(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
     """
@@ -60,15 +64,9 @@ def read_json(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
 
     Nothing in it is decoded into objects: what a document calls its class stays text.
 
-    Parameters
-    ----------
-    path
-        Ends with ``.json``, ``.jsonl`` or ``.ndjson``, and what it is packed with.
-
-    Raises
-    ------
-    ConfigurationError
-        If it cannot be read, unpacked or parsed; says which.
+    ``path``: ends with ``.json``, ``.jsonl`` or ``.ndjson``, and what it is packed
+    with. Raises ConfigurationError if it cannot be read, unpacked or parsed; says
+    which.
     """
     suffixes = [one.lower() for one in path.suffixes]
     if not suffixes or suffixes[-1] not in {*_TEXT, *_PACKED}:
@@ -117,18 +115,11 @@ def entries_of(content: object) -> list[Any] | None:
     """
     Find the entries of a file.
 
-    Parameters
-    ----------
-    content
-        A list of entries; one entry; a mapping of ids to entries, or of chemical
-        systems to lists of them; any of these under the key ``entries``, as documents
-        of the Materials Project, or ``all_entries``, as phase diagrams of pymatgen have
-        it.
-
-    Returns
-    -------
-    list or None
-        What stands where entries are expected, entries or not; none if nothing does.
+    ``content``: a list of entries; one entry; a mapping of ids to entries, or of
+    chemical systems to lists of them; any of these under the key ``entries``, as
+    documents of the Materials Project, or ``all_entries``, as phase diagrams of
+    pymatgen have it. Returns: what stands where entries are expected, entries or not;
+    none if nothing does.
 
     Examples
     --------
@@ -181,37 +172,17 @@ def _is_entry(value: object) -> bool:
     return "energy" in value or ("composition" in value and not holds)
 
 
-_THERMO_TYPES = {"vasp-mp-gga": THERMO_TYPE_GGA, "vasp-mp24": THERMO_TYPE_R2SCAN}
-"""Engine → kind of the Materials Project's energies that belong to its own."""
-# No compound lies this far below a mixture of others (K2SO4 from K2O and SO3, one of
-# the strongest salts: 0.9), no form of it below another; nothing relaxed lies above.
-_FAR_BELOW, _BELOW_OTHER_FORMS, _FAR_ABOVE = 1.2, 0.3, 2.0  # eV/atom
-
-
 def read_file(path: Path, *, engine_name: str, calculator: str | None) -> Imported:
     """
     Read energies from a file of this project's or from one of pymatgen entries.
 
-    Parameters
-    ----------
-    path
-        JSON, also compressed: a file of ``hts references compute --write``, a list of
-        entries, or one of the wrappers of
-        :func:`~hts_battery.campaign.reference_import.entries_of`.
-    engine_name
-        Engine whose hull they are for.
-    calculator
-        Name of the calculator of pymatgen entries, with its version.
-
-    Returns
-    -------
-    tuple
-        Energies, and what was rejected.
-
-    Raises
-    ------
-    ConfigurationError
-        If the file cannot be read, or belongs to another engine or calculator.
+    ``path``: JSON, also compressed: a file of ``hts references compute --write``, a
+    list of entries, or one of the wrappers of
+    :func:`~hts_battery.campaign.reference_import.entries_of`. ``engine_name``: engine
+    whose hull they are for. ``calculator``: name of the calculator of pymatgen entries,
+    with its version. Returns: energies, and what was rejected. Raises
+    ConfigurationError if the file cannot be read, or belongs to another engine or
+    calculator.
     """
     content = read_json(path)
     if isinstance(content, dict) and "energies" in content:
@@ -241,12 +212,8 @@ def plausible_energies(imported: Imported, engine_name: str) -> Imported:
     lie further from it than compounds do: total energies of another functional, or
     energies of formation.
 
-    Parameters
-    ----------
-    imported
-        Energies and rejections of an import.
-    engine_name
-        Engine whose hull they are for.
+    ``imported``: energies and rejections of an import. ``engine_name``: engine whose
+    hull they are for.
     """
     used, rejected = imported
     known = [
@@ -296,10 +263,8 @@ def import_rules(
     """
     Say what entries of a calculator have to obey to be references of an engine.
 
-    Raises
-    ------
-    ConfigurationError
-        If the calculator is not named, or is another than the engine's.
+    Raises ConfigurationError if the calculator is not named, or is another than the
+    engine's.
     """
     chosen = engine(engine_name)
     scheme = vasp_scheme(chosen.name) if is_vasp(chosen.name) else None
@@ -358,10 +323,8 @@ def from_materials_project(
     """
     Fetch the entries of chemical systems, of the kind that belongs to an engine.
 
-    Raises
-    ------
-    ConfigurationError
-        If the engine's energies are not those of the Materials Project.
+    Raises ConfigurationError if the engine's energies are not those of the Materials
+    Project.
     """
     thermo_type = materials_project_thermo_type(engine_name)
     label = engine(engine_name).label
@@ -375,10 +338,7 @@ def materials_project_thermo_type(engine_name: str) -> str:
     """
     Return the kind of the Materials Project's energies that belongs to an engine.
 
-    Raises
-    ------
-    ConfigurationError
-        If none does; says what to do instead.
+    Raises ConfigurationError if none does; says what to do instead.
     """
     name = engine(engine_name).name
     if name not in _THERMO_TYPES:

@@ -16,7 +16,6 @@ from hts_battery.flows.recipes.references import (
     reference_flow,
     reference_key,
 )
-from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -33,10 +32,7 @@ def store_references(energies: Iterable[ReferenceEnergy], stores: Stores) -> int
     """
     Write reference energies into the database; one document per phase and engine.
 
-    Returns
-    -------
-    int
-        Number of documents that were new or differed.
+    Returns: number of documents that were new or differed.
     """
     docs = [energy.model_dump(mode="json") for energy in energies]
     if not docs:
@@ -60,6 +56,7 @@ def compute_references(  # noqa: PLR0913 - each is named by its caller
     engine_name: str,
     relaxation: RelaxationSpec,
     launch_folder: Path,
+    launch_quota: int | None = None,
     starts: Mapping[str, Structure] | None = None,
     relax_maker: Maker | None = None,
     progress: Progress | None = None,
@@ -78,7 +75,9 @@ def compute_references(  # noqa: PLR0913 - each is named by its caller
     relaxation
         Settings, the same as for candidates.
     launch_folder
-        Where jobs run; what it may hold is a setting, ``launch_quota``.
+        Where jobs run.
+    launch_quota
+        Bytes that it may hold before a phase is started; none is no limit.
     starts
         Phase id → where its relaxation begins, instead of the library's structures.
     relax_maker
@@ -117,7 +116,7 @@ def compute_references(  # noqa: PLR0913 - each is named by its caller
         name = phase.phase_id
         progress.begin("references", name)
         if outputs[name] is None:
-            refuse_full(launch_folder, get_settings().launch_quota)
+            refuse_full(launch_folder, launch_quota)
             flow = reference_flow(
                 phase,
                 engine_name,
@@ -148,24 +147,9 @@ def prerelaxed_starts(
     """
     Find the structures that an engine relaxed competing phases to.
 
-    Parameters
-    ----------
-    phases
-        The phases.
-    stores
-        Open stores.
-    engine_name
-        Engine of the pre-relaxation.
-
-    Returns
-    -------
-    dict
-        Phase id → structure.
-
-    Raises
-    ------
-    ConfigurationError
-        Names the phases that the engine has not relaxed in this database.
+    ``phases``: the phases. ``engine_name``: engine of the pre-relaxation. Returns:
+    phase id → structure. Raises ConfigurationError: names the phases that the engine
+    has not relaxed in this database.
     """
     known = {
         doc["phase_id"]: doc["structure"]
@@ -195,8 +179,7 @@ def _output(key: str, stores: Stores) -> dict[str, object] | None:
         )
         # Engines with several calculations mark the one whose energy counts, and an
         # attempt that failed has no energy.
-        if doc["metadata"].get("final") is not False
-        and (doc.get("output") or {}).get("output")
+        if doc["metadata"].get("final") and (doc.get("output") or {}).get("output")
     ]
     newest = max(found, key=lambda doc: doc.get("index") or 0, default=None)
     return None if newest is None else dict(newest["output"])

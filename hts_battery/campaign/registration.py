@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.campaign.spec_file import read_spec
-from hts_battery.connections.database.stores import insert_new
 from hts_battery.errors import SpecError
 from hts_battery.schemas.campaign import KEY_SCHEME
 from hts_battery.schemas.files import load_yaml
@@ -24,6 +23,9 @@ if TYPE_CHECKING:
     from hts_battery.schemas.candidate import CandidateDoc
 
 _MODULUS = 1 << 96
+
+_BATCH = 100
+_MEMBER = ["candidate_id", "content_key", "space_index", "released"]
 
 
 @dataclass(frozen=True)
@@ -39,16 +41,7 @@ class Registered:
     """When its gate was last changed, UTC."""
 
     def gate_stood(self, campaign: str, time: datetime) -> bool:
-        """
-        Say whether a verdict was given by today's gate.
-
-        Parameters
-        ----------
-        campaign
-            Campaign for which it was given.
-        time
-            When.
-        """
+        """Say whether a verdict was given by today's gate."""
         return campaign == self.spec.name and time >= self.gate_since
 
 
@@ -65,16 +58,7 @@ def key_sum(keys: Iterable[str]) -> str:
 
 
 def gate_since(known: Mapping[str, Any] | None, spec: CampaignSpec) -> str:
-    """
-    Return when the gate of a campaign was last changed, as it is stored.
-
-    Parameters
-    ----------
-    known
-        The registration before, if there is one.
-    spec
-        The campaign.
-    """
+    """Return when the gate of a campaign was last changed, as it is stored."""
     gate = spec.model_dump(mode="json")["gate"]
     if known is not None and "gate_since" in known and known["spec"]["gate"] == gate:
         return str(known["gate_since"])
@@ -85,22 +69,8 @@ def registered(path: str | Path, stores: Stores) -> Registered | None:
     """
     Return the registration of a campaign file, if it is current.
 
-    Parameters
-    ----------
-    path
-        The campaign file.
-    stores
-        Open stores.
-
-    Returns
-    -------
-    Registered or None
-        None if the campaign was never registered, or its file has changed since.
-
-    Raises
-    ------
-    SpecError
-        If the file is wrong.
+    ``path``: the campaign file. Returns: none if the campaign was never registered, or
+    its file has changed since. Raises SpecError if the file is wrong.
     """
     spec = read_spec(path)
     doc = stores.campaigns.query_one({"name": spec.name})
@@ -117,14 +87,8 @@ def registration_digest(
     """
     Digest everything that decides which candidates a campaign has, and their keys.
 
-    Parameters
-    ----------
-    spec
-        The campaign.
-    path
-        Its file, beside which the files that it names stand.
-    limit
-        Largest number of members, if there is one.
+    ``path``: its file, beside which the files that it names stand. ``limit``: largest
+    number of members, if there is one.
     """
     content = [
         KEY_SCHEME,
@@ -155,25 +119,11 @@ def _space(space: Any, folder: Path) -> list[Any]:  # noqa: ANN401 - what YAML h
         ) from err
 
 
-_BATCH = 100
-_MEMBER = ["candidate_id", "content_key", "space_index", "released"]
-
-
 def register(campaign: Campaign, stores: Stores) -> int:
     """
     Write the campaign and its candidates into the database; known ones are kept.
 
-    Parameters
-    ----------
-    campaign
-        The campaign.
-    stores
-        Open stores.
-
-    Returns
-    -------
-    int
-        Number of candidates that were new to the database.
+    Returns: number of candidates that were new to the database.
     """
     return register_members(campaign, stores, list(campaign.members()))
 
@@ -181,34 +131,21 @@ def register(campaign: Campaign, stores: Stores) -> int:
 def register_members(
     campaign: Campaign, stores: Stores, chosen: Sequence[tuple[int, CandidateDoc]]
 ) -> int:
-    """
-    As :func:`register`, with the members of the campaign listed already.
-
-    Parameters
-    ----------
-    campaign
-        The campaign.
-    stores
-        Open stores.
-    chosen
-        Its members, all of them, with their index in the space.
-    """
+    """As :func:`register`, with the members of the campaign listed already."""
     spec = campaign.spec
     known = {
         doc["candidate_id"]: doc
         for doc in stores.members.query({"campaign": spec.name}, properties=_MEMBER)
     }
     # A member's candidate is there; one of another campaign is left as it is.
-    new = insert_new(
-        stores.candidates,
-        (
-            candidate.model_dump(mode="json")
-            for _, candidate in chosen
-            if candidate.candidate_id not in known
-        ),
-    )
+    added = [
+        candidate.model_dump(mode="json")
+        for _, candidate in chosen
+        if candidate.candidate_id not in known
+    ]
+    new = len(added) - len(stores.candidates.insert_new(added))
     # An index may exceed the 64 bits of a BSON integer, so it is stored as text.
-    members: list[dict[str, Any]] = [
+    members: list[dict[str, object]] = [
         {
             "campaign": spec.name,
             "candidate_id": candidate.candidate_id,
@@ -220,9 +157,8 @@ def register_members(
         }
         for index, candidate in chosen
     ]
-    insert_new(
-        stores.members,
-        (one for one in members if one["candidate_id"] not in known),
+    stores.members.insert_new(
+        one for one in members if one["candidate_id"] not in known
     )
     changed = [
         one
@@ -258,19 +194,8 @@ def release(campaign: Campaign, stores: Stores, candidate_ids: Sequence[str]) ->
     """
     Let gated candidates of a campaign pass; the next run computes them.
 
-    Parameters
-    ----------
-    campaign
-        The campaign, registered.
-    stores
-        Open stores.
-    candidate_ids
-        Candidates to release.
-
-    Returns
-    -------
-    int
-        Number of candidates that were not released before.
+    ``campaign``: the campaign, registered. ``candidate_ids``: candidates to release.
+    Returns: number of candidates that were not released before.
     """
     docs = list(
         stores.members.query(

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 _BUILD_POLL_SECONDS = 0.5
 
 
-def conduct(  # noqa: PLR0913 - each is named by its caller
+def run_campaign(  # noqa: PLR0913 - each is named by its caller
     campaign: Campaign,
     stores: Stores,
     *,
@@ -38,6 +38,7 @@ def conduct(  # noqa: PLR0913 - each is named by its caller
     relax_maker: Maker | None = None,
     prerelax_maker: Maker | None = None,
     retry_failed: bool = False,
+    processes: int = 1,
     progress: Progress | None = None,
 ) -> tuple[int, dict[str, BuildReport]]:
     """
@@ -59,6 +60,8 @@ def conduct(  # noqa: PLR0913 - each is named by its caller
         Injected instead of the engines' own makers.
     retry_failed
         Whether failed orderings are tried again.
+    processes
+        How many compute at once; 1 is this process.
     progress
         Told what happens.
 
@@ -80,6 +83,7 @@ def conduct(  # noqa: PLR0913 - each is named by its caller
         relax_maker=relax_maker,
         prerelax_maker=prerelax_maker,
         retry_failed=retry_failed,
+        processes=processes,
         progress=progress,
     )
     while True:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -35,18 +35,9 @@ class Campaign:
     """
     A campaign file that was read and found sound.
 
-    Parameters
-    ----------
-    spec
-        What the file says.
-    space
-        The composition space it declares.
-    path
-        The file.
-    filters
-        Rules that remove selected members.
-    limit
-        Largest number of members; none takes all. For rehearsals.
+    ``spec``: what the file says. ``space``: the composition space it declares.
+    ``filters``: rules that remove selected members. ``limit``: largest number of
+    members; none takes all. For rehearsals.
     """
 
     spec: CampaignSpec
@@ -68,10 +59,7 @@ class Campaign:
 
         A sample holds as many as it asks for, as long as the space has them.
 
-        Parameters
-        ----------
-        report
-            Told what each filter removes, and which strata run out.
+        ``report``: told what each filter removes, and which strata run out.
         """
         kept = selected(self.space, self.spec.selection, self.filters, report)
         yield from islice(kept, self.limit)
@@ -81,7 +69,7 @@ class Campaign:
         return candidate_key(candidate, self._calculation)
 
     @cached_property
-    def _calculation(self) -> dict[str, Any]:
+    def _calculation(self) -> dict[str, object]:
         return self.spec.calculation
 
 
@@ -89,15 +77,8 @@ def load_campaign(path: str | Path) -> Campaign:
     """
     Read a campaign file and check it, members included.
 
-    Parameters
-    ----------
-    path
-        A YAML file.
-
-    Raises
-    ------
-    SpecError
-        If anything in it is wrong: file, line and field, before anything is written.
+    ``path``: A YAML file. Raises SpecError if anything in it is wrong: file, line and
+    field, before anything is written.
     """
     campaign, members = load_members(path)
     deque(members, maxlen=0)
@@ -110,24 +91,10 @@ def load_members(
     """
     Read a campaign file, and check its members while they are listed.
 
-    Parameters
-    ----------
-    path
-        A YAML file.
-    report
-        Told what each filter removes.
-
-    Returns
-    -------
-    tuple
-        The campaign and its members with their index in the space. The file is sound
-        when the last of them has come.
-
-    Raises
-    ------
-    SpecError
-        If anything in it is wrong: file, line and field; what is wrong with a member
-        while members are listed.
+    ``path``: A YAML file. ``report``: told what each filter removes. Returns: the
+    campaign and its members with their index in the space. The file is sound when the
+    last of them has come. Raises SpecError if anything in it is wrong: file, line and
+    field; what is wrong with a member while members are listed.
     """
     campaign, refuse = _read(path)
     engines = _engines(campaign.spec, refuse)
@@ -149,15 +116,7 @@ def read_campaign(path: str | Path) -> Campaign:
     For questions about compositions alone: whether every member fits a cell takes
     milliseconds each, which adds up.
 
-    Parameters
-    ----------
-    path
-        A YAML file.
-
-    Raises
-    ------
-    SpecError
-        If the file is wrong: file, line and field.
+    ``path``: A YAML file. Raises SpecError if the file is wrong: file, line and field.
     """
     return _read(path)[0]
 
@@ -166,15 +125,7 @@ def read_spec(path: str | Path) -> CampaignSpec:
     """
     Read what a campaign file says, without its composition space.
 
-    Parameters
-    ----------
-    path
-        A YAML file.
-
-    Raises
-    ------
-    SpecError
-        If the file is wrong: file, line and field.
+    ``path``: A YAML file. Raises SpecError if the file is wrong: file, line and field.
     """
     return _read_spec(path)[0]
 
@@ -189,9 +140,7 @@ def _read_spec(path: str | Path) -> tuple[CampaignSpec, Lines]:
         raise spec_error(err, file=str(path), lines=lines) from err
 
 
-def _read(
-    path: str | Path,
-) -> tuple[Campaign, Callable[[str, str], SpecError]]:
+def _read(path: str | Path) -> tuple[Campaign, Callable[[str, str], SpecError]]:
     """Return the campaign of a file, and what makes errors that know their line."""
     spec, lines = _read_spec(path)
 

@@ -1,62 +1,95 @@
-"""Where a whole campaign stands, counted from a few hundred documents."""
+"""Where whole campaigns stand: what decides it is read, and its states are counted."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from hts_battery.campaign.built_states import noted_judged, read_judged
+from hts_battery.campaign.built_states import noted_built_states, read_built_states
 from hts_battery.campaign.dispatched import Dispatched
 from hts_battery.campaign.local_run import released_ids
-from hts_battery.campaign.registration import key_sum, registered
+from hts_battery.campaign.registration import Registered, key_sum, registered
 from hts_battery.campaign.spec_file import (
     load_campaign,
     read_campaign,
     read_spec,
 )
-from hts_battery.campaign.states import (
-    Facts,
-    Outcome,
-    outcome_of,
-    sent_of,
-    standings,
-    state_of,
-)
+from hts_battery.campaign.states import CandidateRecords, candidate_state
 from hts_battery.connections.database.clients import translated_outages
 from hts_battery.connections.records.executions import running_keys
-from hts_battery.flows.recipes.calculated import Calculated, read_some
+from hts_battery.flows.recipes.calculated import (
+    Calculated,
+    read_calculated,
+    read_some,
+)
+from hts_battery.schemas.campaign import CampaignSpec
 from hts_battery.schemas.dispatch import EndingKind
+from hts_battery.schemas.state import CandidateState
 from hts_battery.schemas.status import BuildStatus, CampaignStatus, DispatchStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from hts_battery.campaign.dispatched import Place
-    from hts_battery.campaign.registration import Registered
+    from hts_battery.campaign.dispatched import DispatchRecord, StoredEnding
     from hts_battery.campaign.spec_file import Campaign
+    from hts_battery.campaign.states import StateAndReason
     from hts_battery.connections.database.stores import Stores
-    from hts_battery.schemas.state import CandidateState
+    from hts_battery.schemas.candidate import CandidateDoc
 
 REASONS_SHOWN = 10
 _SECONDS_PER_HOUR = 3600.0
 _RATE_WINDOW = timedelta(hours=1)
-_OUTCOMES = {
-    EndingKind.COMPUTED: Outcome.COMPUTED,
-    EndingKind.FAILED: Outcome.FAILED,
-    EndingKind.GATED: Outcome.GATED,
-}
 
 
-@dataclass
-class Counted:
-    """Candidates by state."""
+@dataclass(frozen=True)
+class CandidateStatus:
+    """Where one candidate of a campaign stands, and why."""
 
-    states: Counter[CandidateState] = field(default_factory=Counter)
-    reasons: Counter[tuple[CandidateState, str]] = field(default_factory=Counter)
-    exact: bool = False
+    candidate: CandidateDoc
+    state: CandidateState
+    reason: str | None
+    failed_orderings: int = 0
+    """Orderings that failed, where others of the candidate did not."""
+
+
+def candidate_statuses(
+    campaign: Campaign, stores: Stores, *, execution_folder: Path
+) -> list[CandidateStatus]:
+    """
+    Derive the state of every candidate of a campaign from every output there is.
+
+    :func:`campaign_status` answers sooner for a campaign that was submitted.
+    """
+    spec = campaign.spec
+    members = set(stores.members.distinct("candidate_id", {"campaign": spec.name}))
+    released = released_ids(spec.name, stores)
+    built = read_built_states(stores, spec.name)
+    # Before the outputs: what ends in between is then seen to have ended.
+    running = running_keys(execution_folder)
+    dispatched = Dispatched.read(stores, spec.name, everywhere=True)
+    calculated, nothing = read_calculated(stores), Calculated()
+    found = []
+    for _, candidate in campaign.members():
+        name, key = candidate.candidate_id, campaign.key(candidate)
+        known = calculated.get(key, nothing).asked_for(spec.structure.n_orderings)
+        state, reason = candidate_state(
+            CandidateRecords(
+                name,
+                key,
+                is_member=name in members,
+                runs_here=key in running,
+                dispatch=dispatched.record(key),
+                calculated=known,
+                gate=None if name in released else spec.gate,
+                built=built,
+            )
+        )
+        failed = 0 if state is CandidateState.FAILED else len(known.failed)
+        found.append(CandidateStatus(candidate, state, reason, failed))
+    return found
 
 
 def campaign_status(
@@ -68,25 +101,10 @@ def campaign_status(
     now: datetime | None = None,
 ) -> CampaignStatus:
     """
-    Say where a campaign stands.
+    Say where the campaign of a file stands.
 
-    Parameters
-    ----------
-    path
-        The campaign file.
-    stores
-        Open stores.
-    execution_folder
-        Folder of the execution record.
-    exact
-        Whether every output is read though the campaign was submitted.
-    now
-        The time of the answer.
-
-    Raises
-    ------
-    SpecError
-        If the file is wrong.
+    Where it was submitted its backlog is read and not its outputs, unless an exact
+    answer is asked for. The folder is that of the execution record.
     """
     now = now or datetime.now(UTC)
     with translated_outages(stores.database.uri, "looking where a campaign stands"):
@@ -94,206 +112,141 @@ def campaign_status(
         campaign = load_campaign(path) if known is None else None
         spec = read_spec(path) if known is None else known.spec
         dispatched = Dispatched.read(stores, spec.name)
-        if known is not None and dispatched.submission is not None and not exact:
-            counted = count_dispatched(known, dispatched, stores, execution_folder)
-        else:
-            counted = _count_exactly(
-                campaign or read_campaign(path), stores, execution_folder
+        states: Iterable[StateAndReason]
+        if exact or known is None or dispatched.submission is None:
+            exact = True
+            found = candidate_statuses(
+                campaign or read_campaign(path),
+                stores,
+                execution_folder=execution_folder,
             )
+            states = ((one.state, one.reason) for one in found)
+        else:
+            states = _registered_states(known, dispatched, stores, execution_folder)
+        return _counted(states, dispatched, last_build(stores), exact=exact, now=now)
+
+
+def stored_statuses(
+    stores: Stores, *, execution_folder: Path, now: datetime | None = None
+) -> list[CampaignStatus]:
+    """
+    Say where every registered campaign stands, without the files they came from.
+
+    The states are those of :func:`campaign_status`, except that candidates which a
+    changed file would add are not known here. Nothing is written.
+    """
+    found = []
+    now = now or datetime.now(UTC)
+    with translated_outages(stores.database.uri, "looking where campaigns stand"):
         build = last_build(stores)
-    return answer(spec.name, counted, dispatched, build, now=now)
+        for doc in stores.campaigns.query({}, sort={"name": 1}):
+            known = Registered(
+                CampaignSpec.model_validate(doc["spec"]),
+                doc["members"],
+                doc["key_sum"],
+                datetime.fromisoformat(doc["gate_since"]),
+            )
+            dispatched = Dispatched.read(stores, known.spec.name)
+            states = _registered_states(known, dispatched, stores, execution_folder)
+            found.append(_counted(states, dispatched, build, exact=False, now=now))
+    return found
 
 
-def answer(
-    campaign: str,
-    counted: Counted,
+def _counted(
+    states: Iterable[StateAndReason],
     dispatched: Dispatched,
     build: BuildStatus | None,
     *,
+    exact: bool,
     now: datetime,
 ) -> CampaignStatus:
-    """
-    Put together what was counted of a campaign.
-
-    Parameters
-    ----------
-    campaign
-        Its name.
-    counted
-        Its candidates by state.
-    dispatched
-        Its backlog and what the launchpad holds of it.
-    build
-        The last run of the builders.
-    now
-        The time of the answer.
-    """
+    """Put together what is known of a campaign."""
+    pairs = Counter(states)
+    counts: Counter[str] = Counter()
+    for (state, _), n in pairs.items():
+        counts[state] += n
+    reasons = Counter({f"{s}: {why}": n for (s, why), n in pairs.items() if why})
     return CampaignStatus(
-        campaign=campaign,
-        candidates=counted.states.total(),
-        states={str(state): n for state, n in sorted(counted.states.items())},
-        reasons={
-            f"{state}: {reason}": n
-            for (state, reason), n in counted.reasons.most_common(REASONS_SHOWN)
-        },
-        exact=counted.exact,
+        campaign=dispatched.campaign,
+        candidates=counts.total(),
+        states={str(state): n for state, n in sorted(counts.items())},
+        reasons=dict(reasons.most_common(REASONS_SHOWN)),
+        exact=exact,
         time=now,
         dispatch=dispatch_status(dispatched, now=now),
         last_build=build,
     )
 
 
-def _count_exactly(
-    campaign: Campaign, stores: Stores, execution_folder: Path
-) -> Counted:
-    counted = Counted(exact=True)
-    for one in standings(campaign, stores, execution_folder=execution_folder):
-        counted.states[one.state] += 1
-        if one.reason:
-            counted.reasons[one.state, one.reason] += 1
-    return counted
-
-
-def count_dispatched(
+def _registered_states(
     known: Registered, dispatched: Dispatched, stores: Stores, execution_folder: Path
-) -> Counted:
+) -> Iterator[StateAndReason]:
     """
-    Count the candidates of a submitted campaign by state.
+    Yield the states of the candidates of a registered campaign.
 
-    The same states as :func:`hts_battery.campaign.states.standings` finds, except
-    that outputs which nobody sent for, those of `hts campaign run` on a submitted
-    campaign, are seen only once they were built.
-
-    Parameters
-    ----------
-    known
-        The campaign as it is registered.
-    dispatched
-        Its backlog.
-    stores
-        Open stores.
-    execution_folder
-        Folder of the execution record.
+    The same as :func:`candidate_statuses` finds, except that outputs which nobody sent
+    for, those of `hts campaign run` on a submitted campaign, are seen only once they
+    were built: where the backlog says how a candidate ended, no output is read.
     """
-    name = known.spec.name
+    spec, gate = known.spec, known.spec.gate
     running = running_keys(execution_folder)
-    judged = noted_judged(stores, name) or read_judged(stores, name)
-    if key_sum(item["content_key"] for item in dispatched.own) == known.key_sum:
-        members = {item["content_key"]: item["candidate_id"] for item in dispatched.own}
-    else:
+    built = noted_built_states(stores, spec.name) or read_built_states(
+        stores, spec.name
+    )
+    members = {item["content_key"]: item["candidate_id"] for item in dispatched.own}
+    if key_sum(members) != known.key_sum:
         # Some of its calculations stand in the backlogs of other campaigns, or were
         # computed before it was submitted.
-        dispatched = Dispatched.read(stores, name, everywhere=True)
+        dispatched = Dispatched.read(stores, spec.name, everywhere=True)
         members = {
             doc["content_key"]: doc["candidate_id"]
             for doc in stores.members.query(
-                {"campaign": name}, properties=["content_key", "candidate_id"]
+                {"campaign": spec.name}, properties=["content_key", "candidate_id"]
             )
         }
-    places = {key: dispatched.place(key) for key in members}
-    outcomes = _Outcomes.read_all(known, members, places, stores)
-    counted = Counted()
-    kinds: Counter[tuple[Any, ...]] = Counter()
-    for key, candidate_id in members.items():
-        sent, sent_why = sent_of(places[key])
-        outcome, why = outcomes.of(key)
-        said, said_why = judged.state(candidate_id, key)
-        runs = key in running
-        kinds[runs, sent, outcome, said, sent_why, why, said_why] += 1
-    for (runs, sent, outcome, said, sent_why, why, said_why), n in kinds.items():
-        state, reason = state_of(
-            Facts(
-                runs_here=runs,
-                sent=sent,
-                sent_reason=sent_why,
-                outcome=outcome,
-                outcome_reason=why,
-                judged=said,
-                judged_reason=said_why,
+    released = set() if gate is None else released_ids(spec.name, stores)
+    records = {key: dispatched.record(key) for key in members}
+    unsaid = [key for key, record in records.items() if not _says_all(record, known)]
+    outputs = read_some(stores, unsaid)
+    calculated = {
+        key: outputs.get(key, Calculated()).asked_for(spec.structure.n_orderings)
+        for key in unsaid
+    }
+    for key, name in members.items():
+        yield candidate_state(
+            CandidateRecords(
+                name,
+                key,
+                runs_here=key in running,
+                dispatch=records[key],
+                calculated=calculated.get(key),
+                gate=None if name in released else gate,
+                built=built,
             )
         )
-        counted.states[state] += n
-        if reason:
-            counted.reasons[state, reason] += n
-    return counted
 
 
-@dataclass(frozen=True)
-class _Outcomes:
-    """What came of calculations: what the backlog says, and where it must be asked."""
-
-    known: Registered
-    members: Mapping[str, str]
-    places: Mapping[str, Place | None]
-    released: set[str]
-    read: Mapping[str, tuple[Outcome, str | None]]
-
-    @classmethod
-    def read_all(
-        cls,
-        known: Registered,
-        members: Mapping[str, str],
-        places: Mapping[str, Place | None],
-        stores: Stores,
-    ) -> _Outcomes:
-        """Read what the backlog does not tell."""
-        gate = known.spec.gate
-        released = set() if gate is None else released_ids(known.spec.name, stores)
-        asked = [key for key, place in places.items() if _must_be_asked(place, known)]
-        found = read_some(stores, asked) if asked else {}
-        read = {
-            key: outcome_of(
-                found.get(key, Calculated()).asked_for(
-                    known.spec.structure.n_orderings
-                ),
-                None if members[key] in released else gate,
-            )
-            for key in asked
-        }
-        return cls(known, members, places, released, read)
-
-    def of(self, key: str) -> tuple[Outcome, str | None]:
-        """Return what came of a calculation, and why."""
-        if key in self.read:
-            return self.read[key]
-        place = self.places[key]
-        ending = None if place is None else place.outcome
-        if ending is None:
-            return Outcome.NOTHING, None
-        outcome = _OUTCOMES[ending["kind"]]
-        if outcome is Outcome.GATED and self.members[key] in self.released:
-            return Outcome.NOTHING, None
-        return outcome, ending["reason"]
-
-
-def _must_be_asked(place: Place | None, known: Registered) -> bool:
-    """Say whether the backlog does not tell what came of a calculation."""
-    if place is None:
-        return True
-    last, outcome = place.item["ending"], place.outcome
-    if last is None or outcome is None:
+def _says_all(record: DispatchRecord | None, known: Registered) -> bool:
+    """Say whether the backlog tells what came of a calculation."""
+    if record is None:
         return False
-    if outcome is not last and outcome["kind"] != EndingKind.COMPUTED:
-        # What failed before a cancellation may have been about to be tried again.
+    if record.item["ending"] is None:
+        return True  # what has come of it will change
+    result = record.last_result
+    if result is None:
         return True
-    if place.item.get("asked") != known.spec.structure.n_orderings:
-        return True  # sent when the file asked for other numbers of orderings
-    return outcome["kind"] == EndingKind.GATED and not known.gate_stood(
-        place.campaign, datetime.fromisoformat(outcome["time"])
+    if result is not record.item["ending"] and result["kind"] != EndingKind.COMPUTED:
+        # What failed before a cancellation may have been about to be tried again.
+        return False
+    if record.item["asked"] != known.spec.structure.n_orderings:
+        return False  # sent when the file asked for other numbers of orderings
+    return result["kind"] != EndingKind.GATED or known.gate_stood(
+        record.campaign, datetime.fromisoformat(result["time"])
     )
 
 
 def dispatch_status(dispatched: Dispatched, *, now: datetime) -> DispatchStatus | None:
-    """
-    Add up what was sent of a campaign and what it cost.
-
-    Parameters
-    ----------
-    dispatched
-        Its backlog and what the launchpad holds of it.
-    now
-        The time of the answer.
-    """
+    """Add up what was sent of a campaign and what it cost; none where nothing was."""
     submission = dispatched.submission
     if submission is None:
         return None
@@ -329,7 +282,7 @@ def dispatch_status(dispatched: Dispatched, *, now: datetime) -> DispatchStatus 
     )
 
 
-def _classes(endings: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+def _classes(endings: Iterable[StoredEnding]) -> dict[str, int]:
     found = Counter(one["failure_class"] for one in endings if one["failure_class"])
     return dict(found.most_common())
 
@@ -338,20 +291,12 @@ def candidates_per_hour(
     times: Sequence[datetime], *, since: datetime, now: datetime
 ) -> float | None:
     """
-    Rate at which candidates end, over the last hour.
+    Return the rate at which candidates ended in the last hour.
 
-    Parameters
-    ----------
-    times
-        When each of them ended.
-    since
-        When the campaign was submitted: a rate counts from then if that is later.
-    now
-        The time of the answer.
+    Where the campaign was submitted ``since`` then, the rate counts from there.
 
     Examples
     --------
-    >>> from datetime import UTC, datetime, timedelta
     >>> now = datetime(2026, 1, 1, tzinfo=UTC)
     >>> minutes = [now - timedelta(minutes=n) for n in (1, 2, 3, 200)]
     >>> candidates_per_hour(minutes, since=now - timedelta(minutes=30), now=now)
@@ -368,11 +313,10 @@ def last_build(stores: Stores) -> BuildStatus | None:
     doc = next(iter(stores.builds.query({}, sort={"run_id": -1}, limit=1)), None)
     if doc is None:
         return None
-    ended = doc["finished_at"]
-    if isinstance(ended, str):
-        ended = datetime.fromisoformat(ended)
-    if ended is not None and ended.tzinfo is None:
-        ended = ended.replace(tzinfo=UTC)
+    ended = doc["finished_at"]  # a BSON date: UTC, without saying so
     return BuildStatus(
-        run_id=doc["run_id"], state=doc["state"], finished=ended, error=doc["error"]
+        run_id=doc["run_id"],
+        state=doc["state"],
+        finished=ended and ended.replace(tzinfo=UTC),
+        error=doc["error"],
     )

@@ -2,64 +2,76 @@
 
 from __future__ import annotations
 
+import csv
 import sys
-from importlib.metadata import version
-from typing import Annotated
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-from hts_battery.cli import (
-    build,
-    campaign,
-    db,
-    dispatching,
-    doctor,
-    feeding,
-    formatting,
-    launches,
-    launchpad,
-    notifying,
-    planning,
-    query,
-    recovery,
-    references,
-    rehearse,
-    serve,
-    space,
-    status,
-)
 from hts_battery.errors import (
     ConfigurationError,
     HTSBatteryError,
     MissingReferenceError,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+with Path(__file__).with_name("commands.csv").open(encoding="utf-8") as _file:
+    COMMANDS = tuple(csv.DictReader(_file))
+"""Every noun and command, its function, and what it says of itself in lists."""
+
+
+class LazyCommand(TyperCommand):
+    """A command whose module is imported when its options are asked for."""
+
+    def __init__(self, row: Mapping[str, str]) -> None:
+        super().__init__(name=row["name"], help=row["help"])
+        self._function = row["function"]
+        del self.params, self.callback  # found as soon as somebody asks
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - one of two of typer's own
+        if name not in {"params", "callback"}:
+            raise AttributeError(name)
+        module, _, function = self._function.rpartition(".")
+        made = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        made.command()(getattr(import_module(f"hts_battery.cli.{module}"), function))
+        command = typer.main.get_command(made)
+        self.params, self.callback = command.params, command.callback
+        return getattr(command, name)
+
+
+class LazyGroup(TyperGroup):
+    """A noun, or `hts` itself, with its commands of the table."""
+
+    def __init__(self, *, name: str, commands: dict[str, Any], **options: Any) -> None:  # noqa: ANN401 - typer's own
+        noun = "" if name == "hts" else name
+        lazy = {
+            row["name"]: LazyCommand(row)
+            for row in COMMANDS
+            if row["noun"] == noun and row["function"]
+        }
+        super().__init__(name=name, commands=lazy | commands, **options)
+
+
 app = typer.Typer(
     name="hts",
+    cls=LazyGroup,
     help="Screen high-entropy battery materials: from a composition space to what is "
     "stable at synthesis temperature.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(space.app, name="space")
-campaign.app.command("plan")(planning.plan)
-campaign.app.command("status")(status.status)
-launchpad.app.command("notify-test")(notifying.notify_test)
-app.add_typer(campaign.app, name="campaign")
-app.add_typer(references.app, name="references")
-app.add_typer(build.app, name="build")
-app.add_typer(query.app, name="query")
-app.add_typer(db.app, name="db")
-app.add_typer(launches.app, name="launches")
-app.add_typer(launchpad.app, name="launchpad")
-app.command("doctor")(doctor.doctor)
-app.command("rehearse")(rehearse.rehearse)
-app.command("serve")(serve.serve)
-for verb in (dispatching.submit, feeding.pause, feeding.resume, feeding.cancel):
-    campaign.app.command()(verb)
-launchpad.app.command("feed")(feeding.feed_launchpad)
-launchpad.app.add_typer(recovery.app)
+for _row in COMMANDS:
+    if not _row["function"]:
+        app.add_typer(
+            typer.Typer(cls=LazyGroup, help=_row["help"], no_args_is_help=True),
+            name=_row["name"],
+        )
 
 _FAILED = 1
 _WRONG_USAGE = 2
@@ -69,6 +81,10 @@ _TRACEBACK = "--traceback"
 
 def _show_version(value: bool) -> None:
     if value:
+        from importlib.metadata import version
+
+        from hts_battery.cli import formatting
+
         formatting.line(f"hts_battery {version('hts_battery')}")
         raise typer.Exit
 
@@ -109,7 +125,7 @@ def main() -> None:
     except SystemExit as end:
         # What typer makes of Ctrl-C.
         if end.code == _INTERRUPTED:
-            formatting.error("interrupted; run the same command again to go on")
+            _say("interrupted; run the same command again to go on")
         raise
     except Exception as err:  # noqa: BLE001 - the one handler: a traceback is opt-in
         _end(f"{type(err).__name__}: {err} (--traceback shows where)", err)
@@ -118,5 +134,11 @@ def main() -> None:
 def _end(message: str, err: Exception) -> None:
     if _TRACEBACK in sys.argv:
         raise err
-    formatting.error(message)
+    _say(message)
     sys.exit(_WRONG_USAGE if isinstance(err, ConfigurationError) else _FAILED)
+
+
+def _say(message: str) -> None:
+    from hts_battery.cli import formatting
+
+    formatting.error(message)

@@ -11,11 +11,6 @@ from hts_battery.cli.opening import database_exists, opened_stores
 from hts_battery.cli.options import AsJson, DryRun
 from hts_battery.settings import get_settings
 
-app = typer.Typer(
-    help="Builders: entries, thermo, summary, aggregates, optimade.",
-    no_args_is_help=True,
-)
-
 _COUNTS = ("read", "written", "failed", "unchanged", "unmade", "removed", "seconds")
 
 
@@ -85,7 +80,6 @@ def _build(
     )
 
 
-@app.command("all")
 def all_builders(
     dry_run: DryRun = False,
     retry_failed: RetryFailed = False,
@@ -102,7 +96,6 @@ def all_builders(
     )
 
 
-@app.command()
 def entries(
     dry_run: DryRun = False, retry_failed: RetryFailed = False, as_json: AsJson = False
 ) -> None:
@@ -110,7 +103,6 @@ def entries(
     _build("entries", dry_run=dry_run, as_json=as_json, retry_failed=retry_failed)
 
 
-@app.command()
 def thermo(
     dry_run: DryRun = False, retry_failed: RetryFailed = False, as_json: AsJson = False
 ) -> None:
@@ -118,7 +110,6 @@ def thermo(
     _build("thermo", dry_run=dry_run, as_json=as_json, retry_failed=retry_failed)
 
 
-@app.command()
 def summary(
     dry_run: DryRun = False, retry_failed: RetryFailed = False, as_json: AsJson = False
 ) -> None:
@@ -126,7 +117,6 @@ def summary(
     _build("summary", dry_run=dry_run, as_json=as_json, retry_failed=retry_failed)
 
 
-@app.command()
 def aggregates(
     dry_run: DryRun = False, retry_failed: RetryFailed = False, as_json: AsJson = False
 ) -> None:
@@ -134,7 +124,6 @@ def aggregates(
     _build("aggregates", dry_run=dry_run, as_json=as_json, retry_failed=retry_failed)
 
 
-@app.command()
 def optimade(
     dry_run: DryRun = False, retry_failed: RetryFailed = False, as_json: AsJson = False
 ) -> None:
@@ -142,7 +131,6 @@ def optimade(
     _build("optimade", dry_run=dry_run, as_json=as_json, retry_failed=retry_failed)
 
 
-@app.command("list")
 def list_runs(
     limit: Annotated[int, typer.Option(min=1, help="How many, latest first.")] = 20,
     as_json: AsJson = False,
@@ -176,7 +164,6 @@ def list_runs(
     )
 
 
-@app.command()
 def diff(
     since: Annotated[
         str | None,

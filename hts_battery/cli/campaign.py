@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,24 +14,19 @@ from hts_battery.cli import formatting
 from hts_battery.cli.opening import database_exists, opened_stores
 from hts_battery.cli.options import AsJson, DryRun, SpecFile
 from hts_battery.errors import ConfigurationError, SubmissionError
-from hts_battery.schemas.state import CandidateState
+from hts_battery.schemas.state import NEEDS_NOTHING, CandidateState
 from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hts_battery.campaign.spec_file import Campaign
-    from hts_battery.campaign.states import Standing
+    from hts_battery.campaign.status import CandidateStatus
     from hts_battery.connections.database.stores import Stores
-
-app = typer.Typer(
-    help="Campaigns: files that say what is screened.", no_args_is_help=True
-)
 
 _MEV = 1000.0
 
 
-@app.command()
 def check(spec: SpecFile, as_json: AsJson = False) -> None:
     """Read a campaign file and check it to the last member; write nothing."""
     from hts_battery.campaign.deviating_cells import DeviatingCells
@@ -44,7 +40,7 @@ def check(spec: SpecFile, as_json: AsJson = False) -> None:
     for _, candidate in members:
         candidates += 1
         elements.update(candidate.amounts)
-        cells.look_at(candidate)
+        cells.add(candidate)
     missing = missing_phases(campaign, elements)
     lacking = lacking_phases(campaign, elements)
     answer = {
@@ -106,7 +102,6 @@ def lacking_phases(campaign: Campaign, elements: set[str]) -> list[str]:
         return lacking_compounds(campaign.spec, elements, stores)
 
 
-@app.command()
 def run(
     spec: SpecFile,
     out: Annotated[
@@ -115,6 +110,10 @@ def run(
     retry_failed: Annotated[
         bool, typer.Option(help="Try candidates again whose last execution failed.")
     ] = False,
+    processes: Annotated[
+        int | None,
+        typer.Option(min=1, help="Candidates computed at once; one a core by default."),
+    ] = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -133,27 +132,19 @@ def run(
                 f"into the database {settings.database} (data in {settings.data_dir})"
             )
         return
-    from hts_battery.campaign.local_run import Progress
-    from hts_battery.campaign.run import conduct
-    from hts_battery.campaign.states import standings
+    from hts_battery.campaign.status import candidate_statuses
 
+    problems: list[str] = []
     with opened_stores() as stores:
         formatting.note(f"database: {stores.database.location}")
-        with formatting.progress() as reporting:
-            computed, _ = conduct(
-                campaign,
-                stores,
-                data_dir=settings.data_dir,
-                execution_folder=settings.execution_folder,
-                temperatures=settings.temperatures,
-                retry_failed=retry_failed,
-                progress=Progress(*reporting),
-            )
-        found = standings(campaign, stores, execution_folder=settings.execution_folder)
+        computed = _compute(campaign, stores, processes, problems, retry=retry_failed)
+        found = candidate_statuses(
+            campaign, stores, execution_folder=settings.execution_folder
+        )
         _report(campaign, stores, found, out=out, as_json=as_json)
     if not as_json:
         running = sum(item.state is CandidateState.RUNNING for item in found)
-        known = len(found) - computed - running
+        known = sum(item.state in NEEDS_NOTHING for item in found) - computed
         formatting.line(f"{computed} computed now, {known} known before")
         if running:
             formatting.line(
@@ -161,10 +152,45 @@ def run(
                 "folder; run again to rank them"
             )
         _what_next(spec, settings.data_dir, found)
-    _complain(found)
+    _complain(found, problems)
 
 
-def _complain(found: list[Standing]) -> None:
+def _compute(
+    campaign: Campaign,
+    stores: Stores,
+    processes: int | None,
+    problems: list[str],
+    *,
+    retry: bool,
+) -> int:
+    """Compute and build under a progress bar; add what ended processes."""
+    from hts_battery.campaign.local_processes import default_processes
+    from hts_battery.campaign.run import run_campaign
+
+    settings = get_settings()
+    processes = processes or default_processes(
+        campaign.spec, device=settings.chgnet_device, note=formatting.note
+    )
+    with formatting.progress() as progress:
+
+        def note_problem(text: str) -> None:
+            problems.append(text)
+            progress.problem(text)
+
+        computed, _ = run_campaign(
+            campaign,
+            stores,
+            data_dir=settings.data_dir,
+            execution_folder=settings.execution_folder,
+            temperatures=settings.temperatures,
+            retry_failed=retry,
+            processes=processes,
+            progress=replace(progress, problem=note_problem),
+        )
+    return computed
+
+
+def _complain(found: list[CandidateStatus], problems: list[str]) -> None:
     """Leave with status 1 where something failed."""
     failed = sum(item.state is CandidateState.FAILED for item in found)
     orderings = sum(item.failed_orderings for item in found)
@@ -173,6 +199,12 @@ def _complain(found: list[Standing]) -> None:
         parts.append(f"{failed} of {len(found)} candidates failed")
     if orderings:
         parts.append(f"{orderings} orderings of other candidates failed")
+    if problems:
+        raise SubmissionError(
+            f"{len(problems)} of the processes that compute did not come to the end, "
+            "as said above; run the same command again for what they left"
+            + "".join(f"; {part}" for part in parts)
+        )
     if parts:
         raise SubmissionError(
             f"{' and '.join(parts)}; the reasons stand above, `--retry-failed` tries "
@@ -183,7 +215,7 @@ def _complain(found: list[Standing]) -> None:
 def _report(
     campaign: Campaign,
     stores: Stores,
-    found: list[Standing],
+    found: list[CandidateStatus],
     *,
     out: Path,
     as_json: bool,
@@ -233,7 +265,7 @@ def _report(
     formatting.line(f"table: {csv}   figure: {png}")
 
 
-def _what_next(spec: Path, data_dir: Path, found: list[Standing]) -> None:
+def _what_next(spec: Path, data_dir: Path, found: list[CandidateStatus]) -> None:
     formatting.line(f"data: {data_dir}   what next:")
     example = found[0].candidate.candidate_id
     # `make screen` calls the command by its path, a person mostly by its name.
@@ -247,7 +279,6 @@ def _what_next(spec: Path, data_dir: Path, found: list[Standing]) -> None:
         formatting.line(f"  {folder}{command:<60} {purpose}")
 
 
-@app.command()
 def release(
     spec: SpecFile,
     ids: Annotated[
@@ -262,11 +293,11 @@ def release(
     """Let gated candidates pass the gate; the next run computes them."""
     from hts_battery.campaign.registration import release as let_pass
     from hts_battery.campaign.spec_file import load_campaign
-    from hts_battery.campaign.states import standings
+    from hts_battery.campaign.status import candidate_statuses
 
     campaign = load_campaign(spec)
     with opened_stores(make_indexes=not dry_run) as stores:
-        found = standings(
+        found = candidate_statuses(
             campaign, stores, execution_folder=get_settings().execution_folder
         )
         gated = {

@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from hts_battery.connections.database.roles import NewUser
     from hts_battery.schemas.backup import BackupManifest
 
-app = typer.Typer(
-    help="The database: server, backups, layout, roles.", no_args_is_help=True
-)
-
 Backup = Annotated[Path, typer.Argument(help="Folder of the backup.")]
 
 
@@ -40,7 +36,6 @@ def _show(status: object, *, as_json: bool) -> None:
         formatting.fields(values)
 
 
-@app.command()
 def up(dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Start the embedded server and keep it until `hts db down`."""
     from hts_battery.connections.database import embedded
@@ -50,7 +45,6 @@ def up(dry_run: DryRun = False, as_json: AsJson = False) -> None:
     _show(act(get_settings().data_dir), as_json=as_json)
 
 
-@app.command()
 def down(dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Stop the embedded server."""
     from hts_battery.connections.database import embedded
@@ -60,7 +54,6 @@ def down(dry_run: DryRun = False, as_json: AsJson = False) -> None:
     _show(act(get_settings().data_dir), as_json=as_json)
 
 
-@app.command()
 def status(as_json: AsJson = False) -> None:
     """Say whether the embedded server runs, where, and where its data are."""
     from hts_battery.connections.database import embedded
@@ -68,7 +61,6 @@ def status(as_json: AsJson = False) -> None:
     _show(embedded.status(get_settings().data_dir), as_json=as_json)
 
 
-@app.command()
 def backup(folder: Backup, dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Write every collection into a new folder; nobody builds meanwhile."""
     from hts_battery.campaign.build import LOCK
@@ -79,28 +71,23 @@ def backup(folder: Backup, dry_run: DryRun = False, as_json: AsJson = False) -> 
 
     if not database_exists():
         raise ConfigurationError("there is no database to make a backup of")
-    # An older layout must be kept before it is changed, so none is refused here.
-    with screening_stores(
-        get_settings(), make_indexes=False, any_layout=True
-    ) as stores:
+    with screening_stores(get_settings(), make_indexes=False) as stores:
         sizes = backups.collection_sizes(stores.database)
         if dry_run:
             _show_sizes(sizes, as_json=as_json)
             return
         ensure_indexes(stores)
-        with formatting.progress() as (total, begin, advance):
-            total("documents", sum(sizes.values()))
-            begin("documents", "")
+        with formatting.progress() as progress:
+            progress.total("documents", sum(sizes.values()))
             made = backups.backup(
                 stores,
                 folder.expanduser().absolute(),
                 locks=(LOCK, LEASE),
-                advance=lambda name: advance("documents", name),
+                advance=lambda name: progress.advance("documents", name),
             )
     _show_backup(made, as_json=as_json)
 
 
-@app.command()
 def restore(folder: Backup, dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Put a backup into an empty database and compare every document with it."""
     from hts_battery.connections.database import backups
@@ -115,44 +102,15 @@ def restore(folder: Backup, dry_run: DryRun = False, as_json: AsJson = False) ->
         database(
             settings.mongo_uri, name=settings.database, data_dir=settings.data_dir
         ) as opened,
-        formatting.progress() as (total, begin, advance),
+        formatting.progress() as progress,
     ):
-        total("documents", manifest.documents)
-        begin("documents", "")
+        progress.total("documents", manifest.documents)
         backups.restore(
             opened,
             folder,
-            advance=lambda name: advance("documents", name),
+            advance=lambda name: progress.advance("documents", name),
         )
     _show_backup(manifest, as_json=as_json)
-
-
-@app.command()
-def migrate(dry_run: DryRun = False, as_json: AsJson = False) -> None:
-    """Bring a database that an earlier version wrote to the layout of this one."""
-    from hts_battery.connections.database.database import database
-    from hts_battery.connections.database.layout import LAYOUT_VERSION
-    from hts_battery.connections.database.layout import migrate as run
-
-    if not database_exists():
-        raise ConfigurationError("there is no database to migrate")
-    settings = get_settings()
-    with database(
-        settings.mongo_uri, name=settings.database, data_dir=settings.data_dir
-    ) as opened:
-        done = run(opened, dry_run=dry_run)
-    if as_json:
-        for step, changed in done:
-            formatting.json_line(
-                {"version": step.version, "what": step.what, "documents": changed}
-            )
-        return
-    for step, changed in done:
-        formatting.line(f"{step.version}: {step.what}: {changed} documents")
-    if not done:
-        formatting.line(f"the layout is {LAYOUT_VERSION} already: nothing to do")
-    elif not dry_run:
-        formatting.line("now run `hts build all`")
 
 
 def _show_sizes(sizes: dict[str, int], *, as_json: bool) -> None:
@@ -180,7 +138,6 @@ def _show_backup(manifest: BackupManifest, *, as_json: bool) -> None:
     )
 
 
-@app.command("init-roles")
 def init_roles(
     user: Annotated[
         list[str] | None,

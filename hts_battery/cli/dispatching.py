@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hts_battery.cli import formatting
-from hts_battery.cli.feeding import tell_report
+from hts_battery.cli.feeding import print_report
 from hts_battery.cli.opening import (
     database_exists,
     opened_launchpad,
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
     from hts_battery.campaign.spec_file import Campaign
     from hts_battery.connections.database.stores import Stores
-    from hts_battery.dispatch.sending_order import Share
-    from hts_battery.dispatch.submission import Submitted
+    from hts_battery.dispatch.submission import MemberSubset, Submitted
     from hts_battery.schemas.candidate import Candidate
     from hts_battery.schemas.dispatch import FeedReport, Submission
 
@@ -83,13 +82,12 @@ def submit(  # noqa: PLR0913, PLR0917 - each is an option of the command
 ) -> None:
     """Hand a campaign to a worker; a second time it adds what is missing."""
     from hts_battery.campaign.spec_file import read_campaign
-    from hts_battery.dispatch.sending_order import Share
-    from hts_battery.dispatch.submission import plan_submission
+    from hts_battery.dispatch.submission import MemberSubset, plan_submission
 
     routes = {} if prerelax_worker is None else {"prerelax": prerelax_worker}
     if not any_worker:
         _refuse_unknown({worker, *routes.values()}, templates)
-    share = Share.parse(span, shard)
+    subset = MemberSubset.parse(span, shard)
     campaign = read_campaign(spec)
     submission = plan_submission(
         campaign.spec,
@@ -105,8 +103,8 @@ def submit(  # noqa: PLR0913, PLR0917 - each is an option of the command
         max_walltime=max_walltime,
         max_candidates=max_candidates,
     )
-    answer = _preview if dry_run else _submit
-    answer(campaign, submission, share, retry_failed=retry_failed, as_json=as_json)
+    answer = _plan if dry_run else _submit
+    answer(campaign, submission, subset, retry_failed=retry_failed, as_json=as_json)
 
 
 def _refuse_unknown(workers: set[str], templates: Path) -> None:
@@ -121,32 +119,32 @@ def _refuse_unknown(workers: set[str], templates: Path) -> None:
         )
 
 
-def _preview(
+def _plan(
     campaign: Campaign,
     submission: Submission,
-    share: Share,
+    subset: MemberSubset,
     *,
     retry_failed: bool,
     as_json: bool,
 ) -> None:
     from hts_battery.campaign.local_run import Progress
     from hts_battery.campaign.spec_file import load_members
-    from hts_battery.dispatch.submission import preview, read_members
+    from hts_battery.dispatch.submission import plan_backlog, read_members
 
     members = read_members(campaign, Progress(), load_members(campaign.path)[1])
     if database_exists():
         with opened_stores(make_indexes=False) as stores:
-            found = preview(
+            found = plan_backlog(
                 campaign,
                 stores,
                 submission,
                 members=members,
-                share=share,
+                subset=subset,
                 retry_failed=retry_failed,
             )
         candidates, new = found.candidates, found.new
     else:
-        candidates = new = len(share.of(members))
+        candidates = new = len(subset.of(members))
     limit = submission.max_candidates
     sent = min(
         new, submission.window * submission.chunk, new if limit is None else limit
@@ -175,17 +173,15 @@ def _preview(
 def _submit(
     campaign: Campaign,
     submission: Submission,
-    share: Share,
+    subset: MemberSubset,
     *,
     retry_failed: bool,
     as_json: bool,
 ) -> None:
-    from hts_battery.campaign.local_run import Progress
     from hts_battery.dispatch.feeder import feed
     from hts_battery.dispatch.submission import read_members, readiness, submit_campaign
 
-    with opened_launchpad() as (stores, launchpad), formatting.progress() as reporting:
-        progress = Progress(*reporting)
+    with opened_launchpad() as (stores, launchpad), formatting.progress() as progress:
         members = read_members(campaign, progress, _checked(campaign, stores))
         for problem in readiness(campaign.spec, submission, members, stores):
             formatting.note(problem)
@@ -194,7 +190,7 @@ def _submit(
             stores,
             submission,
             members=members,
-            share=share,
+            subset=subset,
             retry_failed=retry_failed,
             progress=progress,
         )
@@ -204,10 +200,10 @@ def _submit(
             campaigns=[submission.campaign],
             candidates={one.candidate_id: one for _, one in members},
         )
-    _tell(found, report, as_json=as_json)
+    _print(found, report, as_json=as_json)
 
 
-def _tell(found: Submitted, report: FeedReport, *, as_json: bool) -> None:
+def _print(found: Submitted, report: FeedReport, *, as_json: bool) -> None:
     if as_json:
         formatting.json_line(
             {
@@ -225,7 +221,7 @@ def _tell(found: Submitted, report: FeedReport, *, as_json: bool) -> None:
         f"{found.known:,} known; {submission.mode} of {submission.chunk} to "
         f"{submission.worker}, at most {submission.window:,} Fireworks at once"
     )
-    tell_report(report)
+    print_report(report)
     if report.waiting or report.in_hand:
         formatting.line("`hts launchpad feed --watch` sends the rest as work ends")
 

@@ -28,21 +28,21 @@ NameOrSpec = Annotated[
 
 def pause(name: NameOrSpec, dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Take back what has not begun; what runs runs to its end."""
-    from hts_battery.dispatch.control import pause as hold
+    from hts_battery.dispatch.feeder import pause as hold
 
     _hold(name, hold, dry_run=dry_run, as_json=as_json)
 
 
 def resume(name: NameOrSpec, dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Go on with a campaign that was paused."""
-    from hts_battery.dispatch.control import resume as go_on
+    from hts_battery.dispatch.feeder import resume as go_on
 
     _hold(name, go_on, dry_run=dry_run, as_json=as_json)
 
 
 def cancel(name: NameOrSpec, dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Take back what has not begun, until the campaign is submitted again."""
-    from hts_battery.dispatch.control import cancel as give_up
+    from hts_battery.dispatch.feeder import cancel as give_up
 
     _hold(name, give_up, dry_run=dry_run, as_json=as_json)
 
@@ -54,21 +54,20 @@ def _hold(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    from hts_battery.dispatch.feeder import preview
+    from hts_battery.dispatch.feeder import plan_feeding
 
     campaign = _name(name)
     with opened_launchpad() as (stores, launchpad):
         if dry_run:
-            found = [
-                one for one in preview(stores, launchpad) if one.campaign == campaign
-            ]
+            found = plan_feeding(stores, launchpad, campaigns=[campaign])
             if not found:
                 raise SubmissionError(f"the campaign {campaign} was never submitted")
             report = found[0]
         else:
             report = change(stores, launchpad, campaign)
     if as_json:
-        formatting.json_line({**report.model_dump(mode="json"), "written": not dry_run})
+        fields = report.model_dump(mode="json", exclude={"actions"})
+        formatting.json_line({**fields, "written": not dry_run})
     elif dry_run:
         formatting.line(
             f"{campaign}: {report.waiting:,} candidates wait and {report.in_hand:,} "
@@ -76,7 +75,7 @@ def _hold(
             "be changed"
         )
     else:
-        tell_report(report)
+        print_report(report)
 
 
 def _name(name_or_spec: str) -> str:
@@ -94,7 +93,7 @@ def feed_launchpad(
         bool, typer.Option(help="Go on until every campaign is done or held.")
     ] = False,
     every: Annotated[
-        float, typer.Option(min=0.1, help="Seconds between looks.")
+        float, typer.Option(min=0.1, help="Seconds between passes.")
     ] = 30.0,
     dry_run: DryRun = False,
     as_json: AsJson = False,
@@ -106,9 +105,9 @@ def feed_launchpad(
     check_urls(get_settings().notify_urls)
     with opened_launchpad() as (stores, launchpad):
         while True:
-            reports = _look(stores, launchpad, every, watch=watch, dry_run=dry_run)
+            reports = _feed(stores, launchpad, every, watch=watch, dry_run=dry_run)
             if reports is not None:
-                _tell_all(reports, dry_run=dry_run, as_json=as_json)
+                _print_all(reports, dry_run=dry_run, as_json=as_json)
                 if not watch:
                     _complain(reports)
                 if dry_run or not watch or all(one.is_done for one in reports):
@@ -117,7 +116,7 @@ def feed_launchpad(
 
 
 def _complain(reports: Sequence[FeedReport]) -> None:
-    """Leave with status 1 where a look was broken off."""
+    """Leave with status 1 where a pass was broken off."""
     broken = [one.campaign for one in reports if one.problem is not None]
     if broken:
         raise SubmissionError(
@@ -125,7 +124,7 @@ def _complain(reports: Sequence[FeedReport]) -> None:
         )
 
 
-def _look(
+def _feed(
     stores: Stores,
     launchpad: ExactLaunchPad,
     every: float,
@@ -133,36 +132,48 @@ def _look(
     watch: bool,
     dry_run: bool,
 ) -> list[FeedReport] | None:
-    """Look once; none where it did not work and there is another look."""
-    from hts_battery.dispatch.feeder import feed, preview
+    """Feed once; none where it did not work and is tried again."""
+    from hts_battery.dispatch.feeder import feed, plan_feeding
     from hts_battery.operations.alerts import tell
 
     if dry_run:
-        return preview(stores, launchpad)
+        return plan_feeding(stores, launchpad)
     try:
         reports = feed(stores, launchpad, wait=watch)
         tell(stores, reports, get_settings().notify_urls)
     except (StoreError, SubmissionError) as err:
         if not watch:
             raise
-        formatting.note(f"{err}; looking again in {every:g} s")
+        formatting.note(f"{err}; trying again in {every:g} s")
         return None
     return reports
 
 
-def _tell_all(reports: Sequence[FeedReport], *, dry_run: bool, as_json: bool) -> None:
+def _print_all(reports: Sequence[FeedReport], *, dry_run: bool, as_json: bool) -> None:
     for report in reports:
         if as_json:
-            line = {**report.model_dump(mode="json"), "written": not dry_run}
-            formatting.json_line(line)
+            fields = report.model_dump(
+                mode="json", exclude=None if dry_run else {"actions"}
+            )
+            formatting.json_line({**fields, "written": not dry_run})
         else:
-            tell_report(report)
+            print_report(report)
+            if dry_run:
+                _print_actions(report)
     if not reports and not as_json:
         formatting.line("no campaign was submitted: `hts campaign submit`")
 
 
-def tell_report(report: FeedReport) -> None:
-    """Print one line about one look at one campaign."""
+def _print_actions(report: FeedReport) -> None:
+    """Print one line for each action, in their order."""
+    for one in report.actions:
+        counts = {"workflows": one.workflows, "candidates": one.candidates}
+        what = ", ".join(f"{count:,} {of}" for of, count in counts.items() if count)
+        formatting.line(f"  {one.action}: {what}" if what else f"  {one.action}")
+
+
+def print_report(report: FeedReport) -> None:
+    """Print one line about one pass over one campaign."""
     if report.problem is not None:
         formatting.line(f"{report.campaign}: {report.problem}")
         return

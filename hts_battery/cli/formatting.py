@@ -12,22 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.live import Live
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from rich.console import RenderableType
+
+    from hts_battery.campaign.local_run import Progress
 
 # Without emoji, or :x: inside a JSON text would become a picture.
 _OUT = Console(highlight=False, soft_wrap=True, emoji=False)
@@ -141,9 +135,7 @@ def raw(text: str) -> None:
     _OUT.print(text, markup=False, end="")
 
 
-def _cell(value: object) -> Any:  # noqa: ANN401 - what rich accepts
-    from rich.text import Text
-
+def _cell(value: object) -> Text:
     return Text("" if value is None else str(value))
 
 
@@ -162,6 +154,8 @@ def live(picture: Path | None = None) -> Iterator[Callable[[RenderableType], Non
     callable
         Shows its argument instead of what stands there.
     """
+    from rich.live import Live
+
     console = Console(highlight=False, emoji=False)
     last: list[RenderableType] = []
     with Live(console=console, auto_refresh=False) as shown:
@@ -184,30 +178,30 @@ def live(picture: Path | None = None) -> Iterator[Callable[[RenderableType], Non
 
 
 @contextmanager
-def progress() -> Iterator[
-    tuple[
-        Callable[[str, int], None],
-        Callable[[str, str], None],
-        Callable[[str, str], None],
-    ]
-]:
+def progress() -> Iterator[Progress]:
     """
     Show progress bars on standard error while a block works.
 
+    What is left is reckoned from everything done since a bar was opened: what takes
+    minutes each, on several processes, comes too unevenly for the last half minute.
+
     Yields
     ------
-    tuple
+    Progress
         ``total(stage, n)`` opens a bar, ``advance(stage, what)`` moves it by one,
-        ``begin(stage, what)`` says what is being done.
+        ``begin(stage, what)`` says what is being done, ``problem(text)`` is printed.
     """
-    bars = Progress(
-        TextColumn("{task.description:<10}"),
-        BarColumn(bar_width=32),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[what]}"),
+    from rich import progress as rich_progress
+
+    from hts_battery.campaign.local_run import Progress
+
+    bars = rich_progress.Progress(
+        rich_progress.TextColumn("{task.description:<10}"),
+        rich_progress.BarColumn(bar_width=32),
+        rich_progress.MofNCompleteColumn(),
+        rich_progress.TimeElapsedColumn(),
+        rich_progress.TextColumn("{task.fields[pace]}"),
+        rich_progress.TextColumn("{task.fields[what]}"),
         # A console of its own, bound to the terminal now: jobs redirect their output.
         console=Console(file=sys.stderr, highlight=False),
     )
@@ -217,13 +211,45 @@ def progress() -> Iterator[
         if stage in tasks:
             bars.update(tasks[stage], total=count)
         elif count:
-            tasks[stage] = bars.add_task(stage, total=count, what="")
+            tasks[stage] = bars.add_task(stage, total=count, what="", pace="")
 
     def advance(stage: str, what: str) -> None:
         bars.update(tasks[stage], advance=1, what=what)
+        task = bars.tasks[tasks[stage]]
+        if task.total:
+            found = pace(task.completed, task.total, task.elapsed or 0.0)
+            bars.update(tasks[stage], pace=found)
 
     def begin(stage: str, what: str) -> None:
         bars.update(tasks[stage], what=what)
 
+    def problem(text: str) -> None:
+        bars.console.print(f"error: {text}", markup=False, style="red", soft_wrap=True)
+
     with bars:
-        yield total, advance, begin
+        yield Progress(total, advance, begin, problem)
+
+
+def pace(done: float, total: float, seconds: float) -> str:
+    """
+    Write how many come in a minute, and how long the rest takes at that pace.
+
+    Examples
+    --------
+    >>> pace(2, 8, 100.0)
+    '1.2 a minute, 5 min left'
+    >>> pace(3000, 8000, 60.0)
+    '3,000 a minute, 2 min left'
+    >>> pace(8, 8, 100.0)
+    '4.8 a minute'
+    """
+    if not done or not seconds:
+        return ""
+    rate = f"{amount(60 * done / seconds)} a minute"
+    left = seconds * (total - done) / done
+    if not left:
+        return rate
+    for unit, length in (("h", 3600), ("min", 60), ("s", 1)):
+        if left >= length:
+            return f"{rate}, {left / length:.0f} {unit} left"
+    return f"{rate}, 1 s left"

@@ -12,15 +12,7 @@ from hts_battery.cli.opening import opened_launchpad, opened_stores
 from hts_battery.cli.options import AsJson, DryRun
 from hts_battery.settings import get_settings
 
-app = typer.Typer(help="Folders in which jobs ran.", no_args_is_help=True)
 
-
-@app.callback()
-def _noun() -> None:
-    """Folders in which jobs ran."""
-
-
-@app.command()
 def clean(
     folder: Annotated[
         Path | None,

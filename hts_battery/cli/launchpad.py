@@ -16,10 +16,7 @@ from hts_battery.settings import get_settings
 OFFLINE = "offline"
 """Folder in the data folder that holds the journals of offline workers."""
 
-app = typer.Typer(help="Workers of a cluster.", no_args_is_help=True)
 
-
-@app.command()
 def render(
     worker: Annotated[str, typer.Argument(help="Folder of launchpad_configs.")],
     target: Annotated[
@@ -51,7 +48,6 @@ def render(
             formatting.line(str(path))
 
 
-@app.command()
 def ingest(
     folder: Annotated[
         Path | None,
@@ -69,7 +65,9 @@ def ingest(
     place = folder or settings.data_dir / OFFLINE
     with (
         screening_stores(settings, make_indexes=not dry_run) as stores,
-        open_launchpad(stores.database) as launchpad,
+        open_launchpad(
+            stores.database, outage_seconds=settings.outage_patience
+        ) as launchpad,
     ):
         report = take_in(place.absolute(), stores, launchpad, dry_run=dry_run)
     if as_json:

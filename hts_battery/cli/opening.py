@@ -28,7 +28,12 @@ def opened_launchpad() -> Iterator[tuple[Stores, ExactLaunchPad]]:
     """Open the stores of the settings' database, and the launchpad beside them."""
     from hts_battery.connections.launchpad.launchpad import open_launchpad
 
-    with opened_stores() as stores, open_launchpad(stores.database) as launchpad:
+    with (
+        opened_stores() as stores,
+        open_launchpad(
+            stores.database, outage_seconds=get_settings().outage_patience
+        ) as launchpad,
+    ):
         yield stores, launchpad
 
 

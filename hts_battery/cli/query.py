@@ -17,8 +17,8 @@ from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
     from hts_battery.query import ScreeningDatabase
-
-app = typer.Typer(help="Ask the database.", no_args_is_help=True)
+    from hts_battery.query.conditions import Criteria
+    from hts_battery.schemas.rows import SummaryRow
 
 Campaign = Annotated[str | None, typer.Option(help="Only this campaign.")]
 Filter = Annotated[
@@ -44,6 +44,9 @@ Temperature = Annotated[
     typer.Option(help="In K, one that the builders used; the highest if none."),
 ]
 
+_DEVIATING = ("calculated_formula", "deviation")
+"""Fields that are shown where a cell holds another composition than asked for."""
+
 
 def _criteria(
     screening: ScreeningDatabase,
@@ -51,11 +54,10 @@ def _criteria(
     words: str | None,
     mongo: str | None,
     campaign: str | None = None,
-) -> dict[str, Any]:
+) -> Criteria:
     """Join what the options of a command ask for."""
     from hts_battery.query.filters import filter_criteria
-    from hts_battery.query.mongo_filters import mongo_criteria
-    from hts_battery.query.selection import joined
+    from hts_battery.query.selection import joined, mongo_criteria
 
     known = screening.temperatures() or None
     return joined(
@@ -65,7 +67,6 @@ def _criteria(
     )
 
 
-@app.command()
 def find(  # noqa: PLR0913, PLR0917 - one parameter per option
     words: Filter = None,
     mongo: Mongo = None,
@@ -104,10 +105,7 @@ def find(  # noqa: PLR0913, PLR0917 - one parameter per option
             # A number says whose it is.
             names = list(dict.fromkeys(["campaign", "engine", *names]))
         found = screening.table(
-            criteria,
-            limit=limit,
-            sort=split_names(sort) or None,
-            fields=names or None,
+            criteria, limit=limit, sort=split_names(sort) or None, fields=names or None
         )
     if as_json:
         for row in found:
@@ -116,10 +114,6 @@ def find(  # noqa: PLR0913, PLR0917 - one parameter per option
     if not chosen and not any(row["deviation"] for row in found):
         names = [name for name in names if name not in _DEVIATING]
     query_tables.selection(found, names, title=f"{len(found)} found")
-
-
-_DEVIATING = ("calculated_formula", "deviation")
-"""Fields that are shown where a cell holds another composition than asked for."""
 
 
 def _columns(screening: ScreeningDatabase, campaign: str | None) -> list[str]:
@@ -151,7 +145,7 @@ def _show_values(pairs: list[tuple[Any, int]], field: str, as_json: bool) -> Non
 def _show_groups(
     screening: ScreeningDatabase,
     by: GroupBy,
-    criteria: dict[str, Any],
+    criteria: Criteria,
     temperature: float | None,
     as_json: bool,
 ) -> None:
@@ -186,13 +180,12 @@ def _temperature(screening: ScreeningDatabase, asked: float | None) -> float:
     kelvin = max(stored or get_settings().temperatures) if asked is None else asked
     if stored and kelvin not in stored:
         raise ConfigurationError(
-            f"no builder has judged anything at {kelvin:g} K; name temperatures "
+            f"no builder has assessed anything at {kelvin:g} K; name temperatures "
             "in the campaign or in HTS_BATTERY_TEMPERATURES, then `hts build all`"
         )
     return kelvin
 
 
-@app.command()
 def stable(  # noqa: PLR0913, PLR0917 - one parameter per option
     temperature: Temperature = None,
     threshold: Annotated[
@@ -239,17 +232,16 @@ def stable(  # noqa: PLR0913, PLR0917 - one parameter per option
         )
 
 
-def _by_campaign(found: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+def _by_campaign(found: list[SummaryRow]) -> dict[str, list[SummaryRow]]:
     """Group summaries so that a ranking is of one campaign and engine."""
     from hts_battery.cli.query_tables import whose
 
-    groups: dict[str, list[dict[str, Any]]] = {}
+    groups: dict[str, list[SummaryRow]] = {}
     for doc in found:
         groups.setdefault(whose(doc), []).append(doc)
     return dict(sorted(groups.items()))
 
 
-@app.command()
 def show(
     candidate_id: Annotated[str, typer.Argument(metavar="ID", help="Candidate id.")],
     why: Annotated[
@@ -264,29 +256,29 @@ def show(
 
     with opened_stores() as stores:
         screening = ScreeningDatabase(stores)
-        ask = screening.why if why else screening.get
-        found = ask(candidate_id, campaign=campaign)
+        made = screening.why(candidate_id, campaign=campaign) if why else []
+        summaries = [] if why else screening.get(candidate_id, campaign=campaign)
+    found = made or summaries
     if not found:
         place = "" if campaign is None else f" by campaign {campaign}"
         raise CompositionError(
-            f"no candidate {candidate_id} has been judged{place}; `hts campaign status "
-            "SPEC` says where it stands"
+            f"no candidate {candidate_id} has been assessed{place}; `hts campaign "
+            "status SPEC` says where it stands"
         )
     if as_json:
         for document in found:
             formatting.json_line(document)
         return
-    if len(found) > 1 and not why:
-        query_tables.side_by_side(found)
-    for document in found:
-        formatting.line(query_tables.whose(document))
-        if why:
-            query_tables.explanation(document)
-        else:
-            formatting.fields(document)
+    for explained in made:
+        formatting.line(query_tables.whose(explained))
+        query_tables.explanation(explained)
+    if len(summaries) > 1:
+        query_tables.side_by_side(summaries)
+    for summary in summaries:
+        formatting.line(query_tables.whose(summary))
+        formatting.fields(summary)
 
 
-@app.command()
 def compare(
     first: Annotated[str, typer.Argument(help="Campaign or engine.")],
     second: Annotated[str, typer.Argument(help="Campaign or engine.")],
@@ -294,7 +286,7 @@ def compare(
     limit: Limit = 20,
     as_json: AsJson = False,
 ) -> None:
-    """Compare two campaigns or engines for the candidates that both judged."""
+    """Compare two campaigns or engines for the candidates that both assessed."""
     from hts_battery.cli import query_tables
     from hts_battery.query import ScreeningDatabase
     from hts_battery.query.tables import marked_formula
@@ -317,7 +309,6 @@ def compare(
     query_tables.comparison(found, pairs, formulas)
 
 
-@app.command()
 def export(  # noqa: PLR0913, PLR0917 - one parameter per option
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File; printed if none.")
@@ -368,10 +359,8 @@ def _written(words: str | None, mongo: str | None, campaign: str | None) -> str 
     return " AND ".join(f"({part})" for part in parts if part) or None
 
 
-@app.command()
 def snapshot(
-    file: Annotated[Path, typer.Argument(help="An export.")],
-    as_json: AsJson = False,
+    file: Annotated[Path, typer.Argument(help="An export.")], as_json: AsJson = False
 ) -> None:
     """Read an export again: its manifest, and whether its digest is right."""
     from hts_battery.query.snapshots import read_snapshot

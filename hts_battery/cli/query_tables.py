@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hts_battery.query.comparison import Comparison, Pair
+    from hts_battery.query.explanation import Explanation
+    from hts_battery.schemas.rows import SummaryRow
 
 _WHOLE_ABOVE = 1000
 _NARROWEST = 8
@@ -30,19 +32,13 @@ _BETWEEN = 3
 
 
 def selection(
-    rows: Sequence[Mapping[str, Any]], names: Sequence[str], *, title: str
+    rows: Sequence[Mapping[str, object]], names: Sequence[str], *, title: str
 ) -> None:
     """
     Print chosen fields of summaries as a table, units in the headings.
 
-    Parameters
-    ----------
-    rows
-        Name of a field → value.
-    names
-        Names of the fields, in order.
-    title
-        Line above the table.
+    ``rows``: name of a field → value. ``names``: names of the fields, in order.
+    ``title``: line above the table.
     """
     cells = [[_short(row[name]) for name in names] for row in rows]
     units = [query_field(name).unit for name in names]
@@ -90,7 +86,7 @@ def _text(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def whose(document: Mapping[str, Any]) -> str:
+def whose(document: SummaryRow | Explanation) -> str:
     """
     Say whose numbers a document holds.
 
@@ -102,15 +98,8 @@ def whose(document: Mapping[str, Any]) -> str:
     return f"campaign {document['campaign']}, engine {document['engine']}"
 
 
-def side_by_side(summaries: Sequence[Mapping[str, Any]]) -> None:
-    """
-    Print what several campaigns say of one candidate, a column each.
-
-    Parameters
-    ----------
-    summaries
-        Documents of the ``summary`` collection, of one candidate.
-    """
+def side_by_side(summaries: Sequence[SummaryRow]) -> None:
+    """Print what several campaigns say of one candidate, a column each."""
     names = [f"{doc['campaign']}\n{doc['engine']}" for doc in summaries]
     keys = dict.fromkeys(key for doc in summaries for key in doc["label_at"])
     rows: list[tuple[object, ...]] = [
@@ -176,14 +165,12 @@ def _short(value: object) -> object:
     return value
 
 
-def explanation(found: Mapping[str, Any]) -> None:
+def explanation(found: Explanation) -> None:
     """
     Print how a candidate's E_hull was made.
 
-    Parameters
-    ----------
-    found
-        What :func:`~hts_battery.query.explanation.explanation` says of one campaign.
+    ``found``: what :func:`~hts_battery.query.explanation.explanation` says of one
+    campaign.
     """
     formatting.line(
         f"{found['formula']}  {found['candidate_id']}  campaign {found['campaign']}"
@@ -252,7 +239,7 @@ def _depth(references: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _terms(found: Mapping[str, Any]) -> None:
+def _terms(found: Explanation) -> None:
     """Print the terms that add up to E_hull(T)."""
     competes = any(terms["competition_term"] for terms in found["terms"])
     names = ["energy", "hull", "-T·S", *(["others"] if competes else []), "E_hull(T)"]
@@ -276,7 +263,7 @@ def _terms(found: Mapping[str, Any]) -> None:
     )
 
 
-def _doubt(found: Mapping[str, Any]) -> None:
+def _doubt(found: Explanation) -> None:
     """Print the bounds of E_hull(T), its error, and what other mixings make of it."""
     unsure = found["uncertainty"]
     columns = ("T in K", "lowest", "random mean", "±", "P(<= 0)")
@@ -342,19 +329,13 @@ def comparison(
     """
     Print what two campaigns or engines say of the same candidates.
 
-    Parameters
-    ----------
-    found
-        The comparison.
-    pairs
-        Those to list.
-    formulas
-        Candidate → formula.
+    ``found``: the comparison. ``pairs``: those to list. ``formulas``: candidate →
+    formula.
     """
     kelvin = f"{found.temperature:g} K"
     formatting.line(
-        f"{found.n_common} candidates judged by both at {kelvin}; stable for one only: "
-        + count_words(found.n_disagree, found.n_disagree_certain)
+        f"{found.n_common} candidates assessed by both at {kelvin}; stable for one "
+        "only: " + count_words(found.n_disagree, found.n_disagree_certain)
     )
     for name, counts in (
         (found.first, found.first_stable),

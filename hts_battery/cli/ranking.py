@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hts_battery.cli import formatting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
-    Summary = Mapping[str, Any]
+    from hts_battery.schemas.rows import SummaryRow as Summary
 
 _NARROWEST, _NUMBERS, _LABEL = 16, 46, 6
 """Characters of the candidates at least, of all numbers, and of a label."""
 _CANDIDATE = "candidate\n  decomposes into (atomic fractions)"
 
 
-def ranking(
-    summaries: Sequence[Summary],
-    *,
-    temperature: float,
-    title: str,
-) -> None:
+def ranking(summaries: Sequence[Summary], *, temperature: float, title: str) -> None:
     """
     Print summaries as a ranked table, energies in meV/atom, and what is behind them.
 
-    Parameters
-    ----------
-    summaries
-        Documents of the ``summary`` collection, already in order.
-    temperature
-        In K, of the second energy column.
-    title
-        Line above the table.
+    ``summaries``: documents of the ``summary`` collection, already in order.
+    ``temperature`` in K, of the second energy column. ``title``: line above the table.
     """
     from hts_battery.schemas.summary import temperature_key
 
@@ -90,10 +79,7 @@ def candidate_lines(doc: Summary) -> str:
     """
     Write a candidate with what was calculated instead, its products and its flags.
 
-    Parameters
-    ----------
-    doc
-        Document of the ``summary`` collection.
+    ``doc``: document of the ``summary`` collection.
     """
     from hts_battery.query.tables import decomposition_text
 
@@ -115,12 +101,8 @@ def footer(summaries: Sequence[Summary], key: str) -> Iterator[str]:
     """
     Say what stands behind the numbers of a ranking, a line each.
 
-    Parameters
-    ----------
-    summaries
-        Documents of the ``summary`` collection.
-    key
-        Temperature like ``1473K``.
+    ``summaries``: documents of the ``summary`` collection. ``key``: temperature like
+    ``1473K``.
     """
     from hts_battery.query.tables import (
         campaigns_text,

@@ -16,18 +16,15 @@ from hts_battery.schemas.failure import FailureClass
 if TYPE_CHECKING:
     from hts_battery.schemas.recovery import FailureGroup, RecoveryReport
 
-app = typer.Typer(no_args_is_help=True)
-
 Campaign = Annotated[
     str | None, typer.Option("--campaign", metavar="NAME", help="Only this campaign.")
 ]
 
 
-@app.command()
 def recover(
     folders: Annotated[
         list[Path] | None,
-        typer.Option("--folder", help="Look below it for outputs too."),
+        typer.Option("--folder", help="Search below it for outputs too."),
     ] = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
@@ -57,7 +54,7 @@ def _tell(report: RecoveryReport, *, dry_run: bool) -> None:
                 (
                     one.fw_id,
                     one.name,
-                    one.deed,
+                    one.action,
                     one.failure_class or "",
                     one.losses or "",
                     one.reason,
@@ -77,7 +74,6 @@ def _tell(report: RecoveryReport, *, dry_run: bool) -> None:
         formatting.error(problem)
 
 
-@app.command()
 def triage(campaign: Campaign = None, as_json: AsJson = False) -> None:
     """Sort what failed by class: how many, an example, what the policy does."""
     from hts_battery.dispatch.triage import triage as sort
@@ -110,7 +106,6 @@ def _example(group: FailureGroup) -> None:
         formatting.line(f"    {group.folder}")
 
 
-@app.command()
 def rerun(
     failure_class: Annotated[
         str, typer.Option("--class", metavar="CLASS", help="Class, as triage says it.")

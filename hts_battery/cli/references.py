@@ -24,17 +24,13 @@ if TYPE_CHECKING:
     from hts_battery.schemas.reference import ReferenceEnergy, ReferencePhase
     from hts_battery.thermo.imported_entries import Rejection
 
-app = typer.Typer(help="Competing phases.", no_args_is_help=True)
-
 _ROWS = 40
 
 Elements = Annotated[
-    str | None,
-    typer.Option(help="Only phases made of these elements, like Li,Mn,O."),
+    str | None, typer.Option(help="Only phases made of these elements, like Li,Mn,O.")
 ]
 
 
-@app.command("import")
 def import_references(  # noqa: PLR0913, PLR0917 - options are named on the command line
     file: Annotated[
         Path | None,
@@ -136,7 +132,6 @@ def _symbols(elements: str) -> list[str]:
     return symbols
 
 
-@app.command()
 def compute(  # noqa: PLR0913, PLR0917 - options are named on the command line
     engine: Engine = "chgnet",
     like: Annotated[
@@ -152,8 +147,7 @@ def compute(  # noqa: PLR0913, PLR0917 - options are named on the command line
         list[str] | None, typer.Option(help="Only this phase; may be repeated.")
     ] = None,
     missing: Annotated[
-        bool,
-        typer.Option("--missing", help="Only phases without a shipped energy."),
+        bool, typer.Option("--missing", help="Only phases without a shipped energy.")
     ] = False,
     shard: Annotated[
         str | None,
@@ -167,7 +161,7 @@ def compute(  # noqa: PLR0913, PLR0917 - options are named on the command line
 ) -> None:
     """Relax competing phases with an engine; what is in the job store is not redone."""
     from hts_battery.campaign.spec_file import read_campaign
-    from hts_battery.dispatch.sending_order import Share
+    from hts_battery.dispatch.submission import MemberSubset
     from hts_battery.flows.engines.registry import engine as engine_of
     from hts_battery.flows.recipes.references import energy_file, write_energy_file
     from hts_battery.schemas.campaign import RelaxationSpec
@@ -179,7 +173,7 @@ def compute(  # noqa: PLR0913, PLR0917 - options are named on the command line
     engine_of(engine)  # refuses an unknown one
     phases = _phases(elements, phase)
     phases = _without_energy(phases, engine) if missing else phases
-    phases = list(Share.parse(None, shard).of(phases))
+    phases = list(MemberSubset.parse(None, shard).of(phases))
     if dry_run:
         if as_json:
             formatting.json_line({"phases": len(phases)})
@@ -221,7 +215,6 @@ def _computed(
     prerelax: PrerelaxSpec | None,
 ) -> list[ReferenceEnergy]:
     """Compute phases and put their energies into the database."""
-    from hts_battery.campaign.local_run import Progress
     from hts_battery.campaign.references import (
         compute_references,
         prerelaxed_starts,
@@ -229,7 +222,8 @@ def _computed(
     )
     from hts_battery.campaign.run import ensure_references
 
-    with opened_stores() as stores, formatting.progress() as reporting:
+    settings = get_settings()
+    with opened_stores() as stores, formatting.progress() as progress:
         starts = None
         if prerelax is not None:
             names = {element for one in phases for element in one.elements}
@@ -240,9 +234,10 @@ def _computed(
             stores,
             engine_name=engine,
             relaxation=relaxation,
-            launch_folder=get_settings().data_dir / "launches",
+            launch_folder=settings.data_dir / "launches",
+            launch_quota=settings.launch_quota,
             starts=starts,
-            progress=Progress(*reporting),
+            progress=progress,
         )
         store_references(energies, stores)
     return energies
@@ -269,11 +264,8 @@ def _phases(elements: str | None, names: list[str] | None) -> list[ReferencePhas
     return list(found)
 
 
-@app.command("list")
 def list_references(
-    elements: Elements = None,
-    engine: Engine = "chgnet",
-    as_json: AsJson = False,
+    elements: Elements = None, engine: Engine = "chgnet", as_json: AsJson = False
 ) -> None:
     """List the competing phases by chemical system, with their shipped energies."""
     from hts_battery.flows.engines.registry import engine as engine_of
@@ -335,7 +327,6 @@ def _gaps(elements: str | None, known: Container[str]) -> list[str]:
     ]
 
 
-@app.command()
 def gaps(
     spec: SpecFile,
     engine: Annotated[

@@ -14,7 +14,7 @@ from hts_battery.errors import SubmissionError
 from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
-    from hts_battery.schemas.rehearsal import RehearsalReport
+    from hts_battery.operations.rehearsal import RehearsalReport
 
 _BYTES = 1e6
 
@@ -45,7 +45,6 @@ def rehearse(  # noqa: PLR0913, PLR0917 - each is an option
     as_json: AsJson = False,
 ) -> None:
     """Run a VASP campaign with a stand-in for VASP; say what the real run lacks."""
-    from hts_battery.campaign.local_run import Progress
     from hts_battery.campaign.spec_file import load_campaign
     from hts_battery.operations.queued_rehearsal import Route
     from hts_battery.operations.rehearsal import (
@@ -74,14 +73,14 @@ def rehearse(  # noqa: PLR0913, PLR0917 - each is an option
         )
         _list_lacking(problems)
         return
-    with formatting.progress() as reporting:
+    with formatting.progress() as progress:
         report = run_rehearsal(
             campaign,
             injection=injection,
             limit=limit,
             keep=keep,
             route=None if worker is None else Route(worker, templates),
-            progress=Progress(*reporting),
+            progress=progress,
         )
     report = report.model_copy(update={"lacking": report.lacking + phases})
     if as_json:

@@ -35,14 +35,17 @@ def serve(
 ) -> None:
     """Serve the dashboard, the JSON API and OPTIMADE until Ctrl-C; only reads."""
     try:
-        from hts_battery.dashboard.server import ServerOptions, create_server
-        from hts_battery.dashboard.serving import read_token
-        from hts_battery.dashboard.serving import serve as run
+        from hts_battery.dashboard.server import (
+            ServerOptions,
+            create_server,
+            read_token,
+        )
+        from hts_battery.dashboard.server import serve as run
     except ModuleNotFoundError as err:
         raise ConfigurationError(
             f"{err.name} is not installed: pip install 'hts_battery[dashboard]'"
         ) from err
-    from hts_battery.campaign.stored_status import stored_statuses
+    from hts_battery.campaign.status import stored_statuses
     from hts_battery.connections.database.database import database
     from hts_battery.connections.database.stores import open_stores
 

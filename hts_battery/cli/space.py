@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from hts_battery.compositions import CompositionSpace
     from hts_battery.schemas.candidate import Candidate
 
-app = typer.Typer(help="Composition spaces.", no_args_is_help=True)
-
 
 def _open(path: Path) -> CompositionSpace:
     """Load a space; one without members is a refused file like any other."""
@@ -59,7 +57,6 @@ def _show(rows: Iterable[dict[str, Any]], *, as_json: bool) -> None:
     )
 
 
-@app.command()
 def count(spec: SpecFile, as_json: AsJson = False) -> None:
     """Count the compositions of a space, exactly and without listing them."""
     space = _open(spec)
@@ -70,7 +67,6 @@ def count(spec: SpecFile, as_json: AsJson = False) -> None:
     formatting.line(f"{space.species_count:,} with oxidation states told apart")
 
 
-@app.command("list")
 def list_members(
     spec: SpecFile,
     offset: Annotated[int, typer.Option(min=0, help="Index of the first.")] = 0,
@@ -93,7 +89,6 @@ def list_members(
     )
 
 
-@app.command()
 def sample(
     spec: SpecFile,
     n: Annotated[int, typer.Option("-n", min=1, help="How many.")] = 10,
@@ -110,7 +105,6 @@ def sample(
     _show((_row(index, space[index]) for index in indices), as_json=as_json)
 
 
-@app.command("index")
 def find_index(
     spec: SpecFile,
     formula: Annotated[str, typer.Argument(help="Formula, in any spelling.")],

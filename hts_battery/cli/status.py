@@ -12,13 +12,13 @@ from hts_battery.cli import formatting
 from hts_battery.cli.opening import database_exists, opened_stores
 from hts_battery.cli.options import AsJson, SpecFile
 from hts_battery.errors import StoreError
+from hts_battery.schemas.state import NEEDS_NOTHING
 from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hts_battery.connections.database.stores import Stores
-    from hts_battery.schemas.cost import CampaignPlan
     from hts_battery.schemas.status import CampaignStatus
 
 
@@ -50,7 +50,7 @@ def status(
         if watch:
             _watch(spec, stores, every, picture, as_json=as_json)
             return
-        found = _look(spec, stores, exact=exact)
+        found = _status(spec, stores, exact=exact)
         if as_json:
             formatting.json_line(
                 {"candidates": found.candidates, "states": found.states}
@@ -61,7 +61,7 @@ def status(
             _list(spec, stores)
 
 
-def _look(spec: Path, stores: Stores, *, exact: bool = False) -> CampaignStatus:
+def _status(spec: Path, stores: Stores, *, exact: bool = False) -> CampaignStatus:
     from hts_battery.campaign.status import campaign_status
 
     return campaign_status(
@@ -87,14 +87,12 @@ def _show(found: CampaignStatus) -> None:
 def _list(spec: Path, stores: Stores) -> None:
     """Print every candidate that has a reason."""
     from hts_battery.campaign.spec_file import read_campaign
-    from hts_battery.campaign.states import standings
+    from hts_battery.campaign.status import candidate_statuses
 
-    found = standings(
-        read_campaign(spec),
-        stores,
-        execution_folder=get_settings().execution_folder,
-    )
-    for item in found:
+    folder = get_settings().execution_folder
+    for item in candidate_statuses(
+        read_campaign(spec), stores, execution_folder=folder
+    ):
         if item.reason:
             formatting.line(f"{item.candidate.formula}: {item.state}: {item.reason}")
 
@@ -102,46 +100,30 @@ def _list(spec: Path, stores: Stores) -> None:
 def _watch(
     spec: Path, stores: Stores, every: float, picture: Path | None, *, as_json: bool
 ) -> None:
-    """Look until everything ended; as JSON one whole status a line."""
-    from hts_battery.cli.status_view import panel
-
+    """Show it until everything ended; as JSON one whole status a line."""
     if as_json:
-        for found in _looks(spec, stores, every):
+        for found in _statuses(spec, stores, every):
             formatting.json_line(found.model_dump(mode="json"))
         return
-    plan = _plan(spec, stores)
+    from hts_battery.campaign.plan import Assumptions, plan_campaign
+    from hts_battery.cli.status_view import panel
+
+    folder = get_settings().execution_folder
+    plan = plan_campaign(spec, stores, Assumptions(), execution_folder=folder)
     with formatting.live(picture) as show:
-        for found in _looks(spec, stores, every):
+        for found in _statuses(spec, stores, every):
             show(panel(found, plan))
 
 
-def _looks(spec: Path, stores: Stores, every: float) -> Iterator[CampaignStatus]:
-    """Yield what each look finds, until nothing is left to wait for."""
+def _statuses(spec: Path, stores: Stores, every: float) -> Iterator[CampaignStatus]:
+    """Yield the status again and again, until nothing is left to wait for."""
     while True:
         try:
-            found = _look(spec, stores)
+            found = _status(spec, stores)
         except StoreError as err:
             formatting.note(f"{err}; looking again in {every:g} s")
         else:
             yield found
-            if _is_over(found):
+            if set(found.states) <= NEEDS_NOTHING:
                 return
         time.sleep(every)
-
-
-def _plan(spec: Path, stores: Stores) -> CampaignPlan:
-    from hts_battery.campaign.plan import Assumptions, plan_campaign
-
-    return plan_campaign(
-        spec,
-        stores,
-        Assumptions(),
-        execution_folder=get_settings().execution_folder,
-    )
-
-
-def _is_over(found: CampaignStatus) -> bool:
-    from hts_battery.schemas.state import NEEDS_NOTHING
-
-    done = {str(state) for state in NEEDS_NOTHING}
-    return set(found.states) <= done

@@ -20,33 +20,22 @@ if TYPE_CHECKING:
     from hts_battery.schemas.cost import CampaignPlan
     from hts_battery.schemas.status import CampaignStatus, DispatchStatus
 
-_ADVICE = {
-    CandidateState.DECLARED: "run or submit the campaign",
-    CandidateState.WAITING: "run it, or `hts launchpad feed`",
-    CandidateState.QUEUED: "wait; is there a launcher?",
-    CandidateState.RUNNING: "wait",
-    CandidateState.RETURNED: "`hts launchpad feed`",
-    CandidateState.HELD: "resume, or submit with a larger budget",
-    CandidateState.CANCELLED: "submit again to go on",
-    CandidateState.FAILED: "`hts launchpad triage`, then --retry-failed",
-    CandidateState.GATED: "nothing, or `hts campaign release`",
-    CandidateState.COMPUTED: "`hts build all`",
-    CandidateState.REJECTED: "read why, change the settings",
-    CandidateState.UNJUDGED: "add references",
-    CandidateState.RANKED: "nothing",
+_SHOWN = {
+    CandidateState.DECLARED: ("white", "run or submit the campaign"),
+    CandidateState.WAITING: ("white", "run it, or `hts launchpad feed`"),
+    CandidateState.QUEUED: ("blue", "wait; is there a launcher?"),
+    CandidateState.RUNNING: ("cyan", "wait"),
+    CandidateState.RETURNED: ("magenta", "`hts launchpad feed`"),
+    CandidateState.HELD: ("yellow", "resume, or submit with a larger budget"),
+    CandidateState.CANCELLED: ("yellow", "submit again to go on"),
+    CandidateState.FAILED: ("red", "`hts launchpad triage`, then --retry-failed"),
+    CandidateState.GATED: ("white", "nothing, or `hts campaign release`"),
+    CandidateState.COMPUTED: ("green", "`hts build all`"),
+    CandidateState.REJECTED: ("red", "read why, change the settings"),
+    CandidateState.UNJUDGED: ("yellow", "add references"),
+    CandidateState.RANKED: ("bright_green", "nothing"),
 }
-_COLOURS = {
-    CandidateState.RUNNING: "cyan",
-    CandidateState.QUEUED: "blue",
-    CandidateState.RETURNED: "magenta",
-    CandidateState.HELD: "yellow",
-    CandidateState.CANCELLED: "yellow",
-    CandidateState.FAILED: "red",
-    CandidateState.REJECTED: "red",
-    CandidateState.UNJUDGED: "yellow",
-    CandidateState.COMPUTED: "green",
-    CandidateState.RANKED: "bright_green",
-}
+"""State → colour, and what an operator does about it."""
 _HOLDS = {
     Hold.PAUSED: "paused: `hts campaign resume` goes on",
     Hold.BUDGET: "the budget is spent: submit again with a larger one",
@@ -57,30 +46,14 @@ _HOURS_PER_DAY = 24.0
 
 
 def advice(state: str) -> str:
-    """
-    Say what an operator does about a state.
-
-    Examples
-    --------
-    >>> advice("computed")
-    '`hts build all`'
-    """
-    return _ADVICE[CandidateState(state)]
+    """Say what an operator does about a state."""
+    return _SHOWN[CandidateState(state)][1]
 
 
 def lines(
     status: CampaignStatus, plan: CampaignPlan | None
 ) -> Iterator[tuple[str, str]]:
-    """
-    Describe what is beside the counts, one name and text each.
-
-    Parameters
-    ----------
-    status
-        Where the campaign stands.
-    plan
-        What it was expected to cost; none where that was not asked for.
-    """
+    """Describe what is beside the counts, one name and text each."""
     dispatch = status.dispatch
     if dispatch is not None:
         yield from _of_dispatch(dispatch, plan)
@@ -101,17 +74,13 @@ def _of_dispatch(
     )
     yield "fireworks", f"{fireworks or 'none'} on {dispatch.worker}"
     if dispatch.candidates_per_hour is not None:
-        left = dispatch.hours_left or 0.0
-        yield (
-            "rate",
-            f"{amount(dispatch.candidates_per_hour)} candidates/h"
-            + (f", {_duration(left)} left" if left and not dispatch.hold else ""),
-        )
+        rate, left = dispatch.candidates_per_hour, dispatch.hours_left
+        rest = f", {_duration(left)} left" if left and not dispatch.hold else ""
+        yield "rate", f"{amount(rate)} candidates/h{rest}"
     spent = dispatch.node_hours + dispatch.node_hours_running
     text = f"{amount(spent)} spent"
     if plan is not None:
-        expected = spent + plan.node_hours_left
-        text += f", {amount(expected)} expected"
+        text += f", {amount(spent + plan.node_hours_left)} expected"
     if dispatch.budget is not None:
         text += f", budget {amount(dispatch.budget)}"
     yield "node-hours", text
@@ -137,34 +106,21 @@ def _duration(hours: float) -> str:
 
 
 def panel(status: CampaignStatus, plan: CampaignPlan | None) -> Panel:
-    """
-    Draw the status of a campaign: bars by state, then what it costs and lacks.
-
-    Parameters
-    ----------
-    status
-        Where the campaign stands.
-    plan
-        What it was expected to cost when watching began.
-    """
+    """Draw the status of a campaign: bars by state, then what it costs and lacks."""
     bars = Table.grid(padding=(0, 1), expand=True)
     bars.add_column(no_wrap=True)
     bars.add_column(ratio=1)
     bars.add_column(justify="right", no_wrap=True)
     bars.add_column(justify="right", no_wrap=True)
-    order = list(CandidateState)
     total = max(1, status.candidates)
-    for state in sorted(
-        status.states, key=lambda name: order.index(CandidateState(name))
-    ):
-        count = status.states[state]
-        colour = _COLOURS.get(CandidateState(state), "white")
-        bars.add_row(
-            Text(state, style=colour),
-            _bar(count, total, colour),
-            f"{count:,}",
-            f"{count / total:.1%}",
-        )
+    for state, (colour, _) in _SHOWN.items():
+        if count := status.states.get(state):
+            bars.add_row(
+                Text(state, style=colour),
+                _bar(count, total, colour),
+                f"{count:,}",
+                f"{count / total:.1%}",
+            )
     notes = Table.grid(padding=(0, 1), expand=True)
     notes.add_column(no_wrap=True, style="dim", min_width=10)
     notes.add_column(ratio=1, overflow="fold")

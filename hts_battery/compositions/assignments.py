@@ -133,16 +133,7 @@ def frame_assignments(
     states; among these it is the one whose species stand first in the species table,
     weighted by amount; among these the first in lexicographic order of species
     amounts. A member that holds an element whose potentials are not known is not
-    judged by them.
-
-    Parameters
-    ----------
-    frame
-        The frame of the member.
-    row
-        Units of each item of its mixture.
-    sublattices
-        Names of all sublattices of the space, in order.
+    ordered by them.
 
     Returns
     -------

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from hts_battery.compositions.charges import interval_choices
 from hts_battery.compositions.interval import IntervalTables
-from hts_battery.compositions.subset_automaton import DeterminisedTree, count_species
+from hts_battery.compositions.mixture import interval_choices
+from hts_battery.compositions.subset_automaton import SubsetAutomaton, count_species
 from hts_battery.compositions.walk import Walker
 from hts_battery.errors import CompositionError
 
@@ -16,16 +16,7 @@ if TYPE_CHECKING:
 
 
 class MixtureCounter:
-    """
-    Counts of one mixture for every charge, in both views.
-
-    Parameters
-    ----------
-    mixture
-        The integer problem.
-    state_limit
-        Table entries allowed.
-    """
+    """Counts of one mixture for every charge, in both views."""
 
     def __init__(self, mixture: Mixture, state_limit: int) -> None:
         self.mixture = mixture
@@ -46,7 +37,7 @@ class MixtureCounter:
         """
         if self._tables is not None:
             return Walker(self._tables, self._tables.start(target))
-        tree = DeterminisedTree(self.mixture, target, self._limit)
+        tree = SubsetAutomaton(self.mixture, target, self._limit)
         return Walker(tree, tree.start)
 
     def species_count(self, target: int) -> int:
@@ -70,13 +61,6 @@ class MixtureCounter:
 def with_metals(mixture: Mixture, metals: int) -> Mixture | None:
     """
     Restrict a mixture to an exact number of metals.
-
-    Parameters
-    ----------
-    mixture
-        The integer problem.
-    metals
-        Number of different metals among its items.
 
     Returns
     -------

@@ -53,12 +53,12 @@ class RedoxCompatibility(Document):
     _scale: RedoxScale = PrivateAttr(default_factory=package_scale)
 
     def with_scale(self, scale: RedoxScale) -> Self:
-        """Judge by the redox couples of a space, which may have its own table."""
+        """Use the redox couples of a space, which may have its own table."""
         rule = self.model_copy()
         rule._scale = scale  # noqa: SLF001 - of our own copy
         return rule
 
-    def objection(self, candidate: Candidate) -> str | None:
+    def invalid_reason(self, candidate: Candidate) -> str | None:
         """Name a pair in every assignment, or nothing if one assignment has none."""
         found: str | None = None
         for assignment in candidate.assignments:
@@ -82,7 +82,7 @@ class RedoxCentres(Document):
         gt=0, description="Least amount of redox centres, atoms per formula unit."
     )
 
-    def objection(self, candidate: Candidate) -> str | None:
+    def invalid_reason(self, candidate: Candidate) -> str | None:
         """Say how much of its metals are redox centres if that is too little."""
         amount = sum(
             (
@@ -119,7 +119,7 @@ class RadiusWindow(Document):
                 raise ValueError(f"{species} has no octahedral Shannon radius")
         return reference
 
-    def objection(self, candidate: Candidate) -> str | None:
+    def invalid_reason(self, candidate: Candidate) -> str | None:
         """Name the first metal outside the window, or one without a radius."""
         radii = [radius for s in self.reference if (radius := octahedral_radius(s))]
         low, high = min(radii) - self.tolerance, max(radii) + self.tolerance
@@ -147,7 +147,7 @@ class SizeMismatch(Document):
     rule: Literal["size-mismatch"] = Field(description="Name of the rule.")
     maximum: float = Field(ge=0, description="Greatest mismatch allowed, a fraction.")
 
-    def objection(self, candidate: Candidate) -> str | None:
+    def invalid_reason(self, candidate: Candidate) -> str | None:
         """Say the mismatch if it is too large, or which metal has no radius."""
         here = metals(candidate.assignment)
         radii = {species: octahedral_radius(species) for species in here}
@@ -171,7 +171,7 @@ class ElectronegativityWindow(Document):
         gt=0, description="Greatest difference between two metals, Pauling scale."
     )
 
-    def objection(self, candidate: Candidate) -> str | None:
+    def invalid_reason(self, candidate: Candidate) -> str | None:
         """Name the two extremes if they are too far apart."""
         values = {
             symbol: _electronegativity(symbol)
@@ -204,7 +204,7 @@ _FILTERS: TypeAdapter[tuple[Filter, ...]] = TypeAdapter(tuple[Filter, ...])
 
 
 @dataclass(frozen=True)
-class Judged:
+class Filtered:
     """One member and, if a rule removes it, that rule and its reason."""
 
     index: int
@@ -214,10 +214,10 @@ class Judged:
 
 
 class FilterReport:
-    """How many members were judged, kept, and removed by each rule, with examples."""
+    """How many members were examined, kept, and removed by each rule, with examples."""
 
     def __init__(self) -> None:
-        self.judged = 0
+        self.examined = 0
         self.removed: Counter[str] = Counter()
         self.examples: dict[str, str] = {}
         self.short: dict[str, int] = {}
@@ -226,7 +226,7 @@ class FilterReport:
     @property
     def kept(self) -> int:
         """Number of members that no rule removed."""
-        return self.judged - self.removed.total()
+        return self.examined - self.removed.total()
 
 
 def load_filters(
@@ -272,13 +272,13 @@ def load_filters(
     )
 
 
-def judged(
+def filtered(
     members: Iterable[tuple[int, Candidate]],
     filters: Sequence[Filter],
     report: FilterReport | None = None,
-) -> Iterator[Judged]:
+) -> Iterator[Filtered]:
     """
-    Judge a stream of members by every rule in turn; the first objection counts.
+    Pass a stream of members through every rule in turn; the first reason counts.
 
     Parameters
     ----------
@@ -292,13 +292,13 @@ def judged(
     """
     report = report if report is not None else FilterReport()
     for index, candidate in members:
-        report.judged += 1
-        objections = ((rule.rule, rule.objection(candidate)) for rule in filters)
-        rule, reason = next((one for one in objections if one[1]), (None, None))
+        report.examined += 1
+        reasons = ((rule.rule, rule.invalid_reason(candidate)) for rule in filters)
+        rule, reason = next((one for one in reasons if one[1]), (None, None))
         if rule is not None:
             report.removed[rule] += 1
             report.examples.setdefault(rule, f"{candidate.formula}: {reason}")
-        yield Judged(index, candidate, rule, reason)
+        yield Filtered(index, candidate, rule, reason)
 
 
 def metals(assignment: Assignment) -> dict[str, Fraction]:
@@ -322,13 +322,6 @@ def size_mismatch(amounts: Sequence[float], radii: Sequence[float]) -> float:
     """
     Root mean square deviation of radii from their mean, relative to the mean.
 
-    Parameters
-    ----------
-    amounts
-        Weight of each species.
-    radii
-        Radius of each species, in one unit.
-
     Examples
     --------
     >>> size_mismatch([1, 1], [0.9, 1.1])  # doctest: +ELLIPSIS
@@ -349,11 +342,6 @@ def size_mismatch(amounts: Sequence[float], radii: Sequence[float]) -> float:
 def octahedral_radius(species: str) -> float | None:
     """
     Octahedral Shannon radius of a species in its spin state, in angstrom.
-
-    Parameters
-    ----------
-    species
-        Text like ``Mn3+``.
 
     Returns
     -------

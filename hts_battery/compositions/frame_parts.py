@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from copy import copy
 from fractions import Fraction
 from math import ceil, floor, gcd, lcm
 from typing import TYPE_CHECKING, NamedTuple
 
 from hts_battery.compositions.mixture import (
     Frame,
-    Group,
     Item,
     Mixture,
+    OpenSites,
     Option,
-    Share,
+    Portion,
 )
 from hts_battery.errors import SpecError
 from hts_battery.schemas.space import AmountBounds
@@ -197,12 +198,8 @@ class FrameParts:
             amount = -(rest + target * mixture.charge_unit) / slope
             if not 0 <= amount <= left:
                 continue
-            parts = FrameParts.__new__(FrameParts)
-            parts.__dict__.update(
-                self.__dict__,
-                fixed=list(self.fixed),
-                metals_here=dict(self.metals_here),
-            )
+            parts = copy(self)
+            parts.fixed, parts.metals_here = list(self.fixed), dict(self.metals_here)
             try:
                 parts._fix(name, here[balance], amount)  # noqa: SLF001 - same class
                 parts._fix(name, here[other], left - amount)  # noqa: SLF001 - same
@@ -248,14 +245,14 @@ class FrameParts:
         )
         return Mixture(items, groups, self._exclusions(items), charge_unit)
 
-    def _group(self, name: str) -> Group:
+    def _group(self, name: str) -> OpenSites:
         units, unit = self.units[name]
         vacancy = self.open[name].get(VACANCY)
         vacancies = None
         if vacancy is not None:
             low, high = _unit_bounds(vacancy.species[VACANCY], unit, units)
             vacancies = (low, high)
-        return Group(
+        return OpenSites(
             name,
             units,
             unit,
@@ -267,7 +264,7 @@ class FrameParts:
         self,
         symbol: str,
         homes: list[int],
-        groups: tuple[Group, ...],
+        groups: tuple[OpenSites, ...],
         charge_unit: Fraction,
     ) -> Item:
         unit = groups[homes[0]].unit
@@ -297,8 +294,8 @@ class FrameParts:
         return Item(symbol, unit, tuple(range(low, high + 1)), shares, metal)
 
     def _share(
-        self, symbol: str, home: int, group: Group, charge_unit: Fraction
-    ) -> Share:
+        self, symbol: str, home: int, group: OpenSites, charge_unit: Fraction
+    ) -> Portion:
         name = group.sublattice
         allowed: tuple[int, ...] = tuple(range(group.units + 1))
         if self.builder.is_metal(name, symbol):
@@ -318,7 +315,7 @@ class FrameParts:
             )
             for text, said in sorted(self.open[name][symbol].species.items())
         )
-        return Share(home, allowed, options)
+        return Portion(home, allowed, options)
 
     def _exclusions(self, items: tuple[Item, ...]) -> tuple[tuple[str, ...], ...]:
         """Exclusions that are still open; what is fixed is taken as present."""

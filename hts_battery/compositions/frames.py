@@ -38,16 +38,7 @@ class Normaliser(NamedTuple):
 
 
 class FrameBuilder:
-    """
-    Frames of a space.
-
-    Parameters
-    ----------
-    spec
-        The space in words.
-    table
-        Species properties that override those of the package.
-    """
+    """Frames of a space."""
 
     def __init__(
         self,

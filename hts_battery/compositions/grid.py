@@ -32,16 +32,7 @@ _ZERO = Fraction(0)
 
 
 class FrameMembers:
-    """
-    Members of one frame: rows of integers, and the amounts they stand for.
-
-    Parameters
-    ----------
-    frame
-        The frame.
-    walker
-        Rank, unrank and stream of its rows.
-    """
+    """Members of one frame: rows of integers, and the amounts they stand for."""
 
     def __init__(self, frame: Frame, walker: Walker) -> None:
         self.frame = frame
@@ -97,13 +88,6 @@ class _Part:
 class GridSpace(CompositionSpace):
     """
     Every neutral filling of sublattices in whole steps.
-
-    Parameters
-    ----------
-    spec
-        The space in words.
-    table
-        Species properties that override those of the package.
 
     Notes
     -----

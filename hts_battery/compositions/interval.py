@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from hts_battery.compositions.charges import Choice, lowest_charges
+from hts_battery.compositions.mixture import Choice, lowest_charges
 from hts_battery.compositions.walk import Branches
 from hts_battery.errors import StateLimitError
 
@@ -78,7 +78,7 @@ class ExclusionBits:
 _INT64_SAFE = 2**62
 
 
-class State(NamedTuple):
+class Prefix(NamedTuple):
     """A prefix of a row, as far as the rest of the row depends on it."""
 
     level: int
@@ -149,19 +149,19 @@ class IntervalTables:
             )
         ]
 
-    def start(self, target: int) -> State:
-        """State above every member whose charge is the target."""
+    def start(self, target: int) -> Prefix:
+        """Prefix above every member whose charge is the target."""
         wanted = target - sum(
             zero * group.units
             for zero, group in zip(self._lowest, self._mixture.groups, strict=True)
         )
         if not self._mixture.items:
-            return State(0, 0, 0, 0, wanted, wanted)
+            return Prefix(0, 0, 0, 0, wanted, wanted)
         if wanted > self._highest:
             wanted = -1  # no member is charged so highly
-        return State(0, 0, self._mixture.groups[0].units, 0, wanted, wanted)
+        return Prefix(0, 0, self._mixture.groups[0].units, 0, wanted, wanted)
 
-    def size(self, state: State) -> int:
+    def size(self, state: Prefix) -> int:
         """Count the members below a state."""
         level, present, units, metals, low, high = state
         if low < 0:
@@ -176,7 +176,7 @@ class IntervalTables:
             count -= self._high[level][present][place + high]
         return count
 
-    def species_size(self, start: State) -> int:
+    def species_size(self, start: Prefix) -> int:
         """Count the species assignments of all members below a start."""
         if start.low < 0 or not self.depth:
             return self.size(start)
@@ -191,7 +191,7 @@ class IntervalTables:
         totals: NDArray[np.int64] = first[self._mixture.groups[0].units, 0]
         return totals
 
-    def branches(self, state: State) -> Branches:
+    def branches(self, state: Prefix) -> Branches:
         """List the non-empty branches of a state, amounts ascending."""
         amounts, starts, states = [], [], []
         total = 0
@@ -205,7 +205,7 @@ class IntervalTables:
                 total += size
         return Branches(tuple(amounts), tuple(starts), tuple(states))
 
-    def rank(self, start: State, row: Sequence[int]) -> int | None:
+    def rank(self, start: Prefix, row: Sequence[int]) -> int | None:
         """Index of a row below a start; nothing if it is no member."""
         state, index = start, 0
         for units in row:
@@ -223,8 +223,8 @@ class IntervalTables:
             state = found
         return index if self.size(state) else None
 
-    def _child(self, state: State, choice: Choice) -> State | None:
-        """State after one amount of the next item; nothing if it cannot be."""
+    def _child(self, state: Prefix, choice: Choice) -> Prefix | None:
+        """Prefix after one amount of the next item; nothing if it cannot be."""
         level, present, units, metals, low, high = state
         taken = choice.units > 0
         after = self._masks.after(level, present, is_present=taken)
@@ -244,9 +244,9 @@ class IntervalTables:
             is_end = level + 1 == self.depth
             units = 0 if is_end else self._mixture.groups[group + 1].units
             metals, low, high = 0, low - filled, high - filled
-        return State(level + 1, after, units, metals, low, high)
+        return Prefix(level + 1, after, units, metals, low, high)
 
-    def unrank(self, state: State, index: int) -> list[int]:
+    def unrank(self, state: Prefix, index: int) -> list[int]:
         """
         Rest of the row of a member below a state.
 
@@ -271,8 +271,8 @@ class IntervalTables:
         return row
 
     def _plain_steps(
-        self, state: State, index: int, row: list[int]
-    ) -> tuple[State, int]:
+        self, state: Prefix, index: int, row: list[int]
+    ) -> tuple[Prefix, int]:
         """Walk to the last item of a group, or until its units are spent."""
         level, _, units, metals, low, high = state
         width, stride = self._highest + 1, self._stride
@@ -298,7 +298,7 @@ class IntervalTables:
                 metals, units = counted, units - amount
             low -= least
             below_high -= most
-        return State(level, 0, units, metals, low, below_high + stride), index
+        return Prefix(level, 0, units, metals, low, below_high + stride), index
 
     def _gate_charge(self, group: int, units: int, metals: int) -> int | None:
         """Charge, from zero up, of leaving units empty; nothing if forbidden."""

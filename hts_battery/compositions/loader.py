@@ -34,11 +34,6 @@ def why_empty(spec: SpaceSpec | NasiconPairsSpec) -> str:
     """
     Say which constraint leaves a space without members.
 
-    Parameters
-    ----------
-    spec
-        A space whose count is zero.
-
     Returns
     -------
     str
@@ -46,11 +41,11 @@ def why_empty(spec: SpaceSpec | NasiconPairsSpec) -> str:
     """
     if not isinstance(spec, SpaceSpec):
         return "no member: these metals and polyanions never balance the charge"
-    guilty = [field for field, looser in _looser(spec) if _has_members(looser)]
-    if guilty:
+    offending = [field for field, relaxed in _relaxed(spec) if _has_members(relaxed)]
+    if offending:
         return (
             "no composition satisfies every constraint; without "
-            + " or without ".join(guilty)
+            + " or without ".join(offending)
             + " there would be some"
         )
     lowest, highest = _charge_bounds(spec)
@@ -62,7 +57,7 @@ def why_empty(spec: SpaceSpec | NasiconPairsSpec) -> str:
     )
 
 
-def _looser(spec: SpaceSpec) -> Iterator[tuple[str, SpaceSpec]]:
+def _relaxed(spec: SpaceSpec) -> Iterator[tuple[str, SpaceSpec]]:
     """Spaces that lack one constraint each, and the field of that constraint."""
     data = spec.model_dump()
     for symbol in spec.elements:
@@ -91,9 +86,9 @@ def _changed(
     field: str,
     **changes: Any,  # noqa: ANN401 - fields of the model, validated by it
 ) -> Iterator[tuple[str, SpaceSpec]]:
-    looser = SpaceSpec.model_validate({**spec.model_dump(), **changes})
-    if looser != spec:
-        yield field, looser
+    relaxed = SpaceSpec.model_validate({**spec.model_dump(), **changes})
+    if relaxed != spec:
+        yield field, relaxed
 
 
 def _changed_sublattice(

@@ -1,8 +1,10 @@
-"""The integer problem inside a composition space: items that fill groups of sites."""
+"""The integer problem in a composition space: items, open sites, charges reached."""
 
 from __future__ import annotations
 
-from itertools import product
+from collections import Counter
+from itertools import pairwise, product
+from math import gcd
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ class Option(NamedTuple):
     lowest state that the element may have, times charge units; none if unknown."""
 
 
-class Share(NamedTuple):
+class Portion(NamedTuple):
     """The part of an item that sits on one group of sites."""
 
     group: int
@@ -41,11 +43,11 @@ class Item(NamedTuple):
     """Atoms per formula unit of one unit."""
     allowed: tuple[int, ...]
     """Numbers of units over all groups, ascending."""
-    shares: tuple[Share, ...]
+    shares: tuple[Portion, ...]
     metal: bool
 
 
-class Group(NamedTuple):
+class OpenSites(NamedTuple):
     """The sites of one sublattice that fixed amounts leave open."""
 
     sublattice: str
@@ -66,25 +68,28 @@ class Mixture(NamedTuple):
     """
 
     items: tuple[Item, ...]
-    groups: tuple[Group, ...]
+    groups: tuple[OpenSites, ...]
     exclusions: tuple[tuple[str, ...], ...]
     """Sets of elements or species that may not all be present."""
     charge_unit: Fraction
+
+    def charges(self, group: int) -> list[int]:
+        """Charges that one unit in a group may have, a vacancy's zero among them."""
+        found = [
+            option.charge
+            for item in self.items
+            for share in item.shares
+            if share.group == group
+            for option in share.options
+        ]
+        return found if self.groups[group].vacancies is None else [*found, 0]
 
     @property
     def charge_range(self) -> tuple[int, int]:
         """Bounds of the total charge, not always reached, in charge units."""
         low = high = 0
         for index, group in enumerate(self.groups):
-            charges = [
-                option.charge
-                for item in self.items
-                for share in item.shares
-                if share.group == index
-                for option in share.options
-            ]
-            if group.vacancies is not None:
-                charges.append(0)
+            charges = self.charges(index)
             low += group.units * min(charges, default=0)
             high += group.units * max(charges, default=0)
         return low, high
@@ -112,7 +117,7 @@ class Filling(NamedTuple):
     charge: int
 
 
-def share_fillings(share: Share, units: int) -> Iterator[Filling]:
+def share_fillings(share: Portion, units: int) -> Iterator[Filling]:
     """
     Every way to write a number of units of one share as species.
 
@@ -155,3 +160,66 @@ def splits(item: Item, units: int) -> Iterator[tuple[int, ...]]:
         remainder = units - sum(counts)
         if remainder in last.allowed:
             yield (*counts, remainder)
+
+
+class Choice(NamedTuple):
+    """One amount of an item: the charges, from zero up, that it reaches."""
+
+    units: int
+    low: int
+    high: int
+    ways: dict[int, int]
+    """Charge → number of ways to write the amount as species."""
+
+
+def interval_choices(mixture: Mixture) -> tuple[list[list[Choice]], int] | None:
+    """
+    Amounts of each item with their charge intervals, and the common stride.
+
+    Returns
+    -------
+    tuple or None
+        Nothing where an element sits on two groups, an exclusion names a species,
+        or charges do not form intervals of one stride.
+    """
+    elements = {item.element for item in mixture.items}
+    if any(name not in elements for names in mixture.exclusions for name in names):
+        return None
+    if any(len(item.shares) > 1 for item in mixture.items):
+        return None
+    reached = [_reached_charges(mixture, item) for item in mixture.items]
+    stride = 0
+    for charges in (list(ways) for one in reached for ways in one.values()):
+        for low, high in pairwise(charges):
+            stride = gcd(stride, high - low)
+    stride = stride or 1
+    found = []
+    for one in reached:
+        choices = [
+            Choice(units, min(ways), max(ways), ways) for units, ways in one.items()
+        ]
+        if any(len(c.ways) != (c.high - c.low) // stride + 1 for c in choices):
+            return None
+        found.append(choices)
+    return found, stride
+
+
+def _reached_charges(mixture: Mixture, item: Item) -> dict[int, dict[int, int]]:
+    """Ways to reach each charge, from zero up and ascending, by number of units."""
+    share = item.shares[0]
+    zero = lowest_charges(mixture)[share.group]
+    found = {}
+    for units in item.allowed:
+        ways = Counter(
+            filling.charge - zero * units for filling in share_fillings(share, units)
+        )
+        if ways:
+            found[units] = dict(sorted(ways.items()))
+    return found
+
+
+def lowest_charges(mixture: Mixture) -> list[int]:
+    """Lowest charge of one unit in each group; charges are counted from it."""
+    return [
+        min(mixture.charges(index), default=0) for index in range(len(mixture.groups))
+    ]

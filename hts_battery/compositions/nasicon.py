@@ -56,11 +56,6 @@ class NasiconPairs(CompositionSpace):
     """
     NASICON compositions with at most two metals and two polyanions.
 
-    Parameters
-    ----------
-    spec
-        Metals, polyanions and carrier amounts.
-
     Notes
     -----
     For every carrier amount and total charge T of the metals, in halves, the

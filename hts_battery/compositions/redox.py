@@ -61,11 +61,6 @@ class RedoxScale:
         """
         Energy of each of some states of one element over the lowest of them.
 
-        Parameters
-        ----------
-        species
-            States of one element.
-
         Returns
         -------
         dict or None
@@ -97,11 +92,6 @@ class RedoxScale:
 
         They do if the couple that gives it away lies :data:`REACTS_FROM` or more below
         the one that takes it up.
-
-        Parameters
-        ----------
-        first, second
-            Two species.
         """
         return self._takes(first, second) or self._takes(second, first)
 
@@ -112,11 +102,6 @@ class RedoxScale:
     def reacting(self, present: Collection[str]) -> tuple[str, str] | None:
         """
         Find the two of some species that react most readily.
-
-        Parameters
-        ----------
-        present
-            Species that stand side by side.
 
         Returns
         -------

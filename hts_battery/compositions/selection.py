@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from hts_battery.compositions.filters import FilterReport, judged
+from hts_battery.compositions.filters import FilterReport, filtered
 from hts_battery.compositions.sampling import in_turns
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hts_battery.schemas.candidate import Candidate
     from hts_battery.schemas.space import Selection
 
-PATIENCE = 10_000
+EMPTY_AFTER = 10_000
 """Members of a stratum that filters may remove in a row before it counts as empty."""
 
 
@@ -32,7 +32,7 @@ def selected(
 
     A sample is drawn until it holds as many as were asked for: what a filter removes
     is replaced by the next of its stratum. A stratum that has no more, or whose last
-    :data:`PATIENCE` members were all removed, is left out from then on and named in
+    :data:`EMPTY_AFTER` members were all removed, is left out from then on and named in
     the report.
 
     Parameters
@@ -62,7 +62,7 @@ def selected(
     """
     report = report if report is not None else FilterReport()
     if selection.method != "sample":
-        for one in judged(_named(space, selection), filters, report):
+        for one in filtered(_named(space, selection), filters, report):
             if one.rule is None:
                 yield one.index, one.candidate
         return
@@ -72,13 +72,13 @@ def selected(
     def draw(stratum: Stratum) -> Iterator[tuple[int, Candidate]]:
         kept = removed = 0
         members = ((index, space[index]) for index in stratum.draw(seed))
-        for one in judged(members, filters, report):
+        for one in filtered(members, filters, report):
             if one.rule is None:
                 kept, removed = kept + 1, 0
                 yield one.index, one.candidate
                 continue
             removed += 1
-            if removed == PATIENCE:
+            if removed == EMPTY_AFTER:
                 break
         report.short[stratum.name] = kept
 
@@ -101,16 +101,7 @@ def _named(
 
 
 def selected_count(space: CompositionSpace, selection: Selection) -> int:
-    """
-    Count the selected members without making them, before any filter.
-
-    Parameters
-    ----------
-    space
-        The space.
-    selection
-        What is selected.
-    """
+    """Count the selected members without making them, before any filter."""
     if selection.method == "all":
         return space.count
     if selection.method == "range":

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hts_battery.compositions.mixture import (
     Item,
     Mixture,
-    Share,
+    Portion,
     share_fillings,
     splits,
 )
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 
-class _Place(NamedTuple):
+class _Remainder(NamedTuple):
     """Everything but the charge that the rest of an assignment depends on."""
 
     units: tuple[int, ...]
@@ -78,15 +78,17 @@ class _Rules:
         self.moves = [self._item_moves(item) for item in mixture.items]
 
     @property
-    def start(self) -> _Place:
+    def start(self) -> _Remainder:
         groups = self.mixture.groups
-        return _Place(tuple(group.units for group in groups), (0,) * len(groups), 0)
+        return _Remainder(tuple(group.units for group in groups), (0,) * len(groups), 0)
 
     def _item_moves(self, item: Item) -> dict[int, list[_Move]]:
         """List the moves of each amount of an item."""
         found: dict[int, list[_Move]] = {}
         for amount in item.allowed:
-            ways: dict[_Place, dict[int, int]] = defaultdict(lambda: defaultdict(int))
+            ways: dict[_Remainder, dict[int, int]] = defaultdict(
+                lambda: defaultdict(int)
+            )
             for split in splits(item, amount):
                 for place, charge in self._split_moves(item, split):
                     ways[place][charge] += 1
@@ -99,7 +101,7 @@ class _Rules:
 
     def _split_moves(
         self, item: Item, split: tuple[int, ...]
-    ) -> Iterator[tuple[_Place, int]]:
+    ) -> Iterator[tuple[_Remainder, int]]:
         units = [0] * len(self.mixture.groups)
         metals = [0] * len(self.mixture.groups)
         for share, count in zip(item.shares, split, strict=True):
@@ -115,9 +117,9 @@ class _Rules:
             for bits, _ in fillings:
                 present |= bits
             charge = sum(charge for _, charge in fillings)
-            yield _Place(tuple(units), tuple(metals), present), charge
+            yield _Remainder(tuple(units), tuple(metals), present), charge
 
-    def _fillings(self, share: Share, count: int) -> Iterator[tuple[int, int]]:
+    def _fillings(self, share: Portion, count: int) -> Iterator[tuple[int, int]]:
         for filling in share_fillings(share, count):
             bits = 0
             for option, units in zip(share.options, filling.units, strict=True):
@@ -125,7 +127,7 @@ class _Rules:
                     bits |= self._bit.get(option.species, 0)
             yield bits, filling.charge
 
-    def after(self, level: int, place: _Place, move: _Move) -> _Place | None:
+    def after(self, level: int, place: _Remainder, move: _Move) -> _Remainder | None:
         """Place after a move; nothing if the move is not allowed there."""
         units = [a - b for a, b in zip(place.units, move.units, strict=True)]
         if min(units, default=0) < 0:
@@ -142,7 +144,7 @@ class _Rules:
         present = self._still_asked(level, place.present | move.present)
         if present is None:
             return None
-        return _Place(tuple(units), tuple(metals), present)
+        return _Remainder(tuple(units), tuple(metals), present)
 
     def _still_asked(self, level: int, present: int) -> int | None:
         """Keep the bits that matter later; nothing if an exclusion is complete."""
@@ -168,20 +170,15 @@ def count_species(mixture: Mixture) -> dict[int, int]:
     """
     Count the species assignments of every charge of a mixture.
 
-    Parameters
-    ----------
-    mixture
-        The integer problem.
-
     Returns
     -------
     dict[int, int]
         Charge in charge units → number of assignments; of all compositions together.
     """
     rules = _Rules(mixture)
-    here: dict[_Place, dict[int, int]] = {rules.start: {0: 1}}
+    here: dict[_Remainder, dict[int, int]] = {rules.start: {0: 1}}
     for level, moves in enumerate(rules.moves):
-        later: dict[_Place, dict[int, int]] = defaultdict(lambda: defaultdict(int))
+        later: dict[_Remainder, dict[int, int]] = defaultdict(lambda: defaultdict(int))
         for place, charges in here.items():
             for move in (one for each in moves.values() for one in each):
                 target = rules.after(level, place, move)
@@ -202,7 +199,7 @@ def _add_ways(ways: dict[int, int], charges: dict[int, int], move: _Move) -> Non
             ways[charge + more] += count * times
 
 
-class DeterminisedTree:
+class SubsetAutomaton:
     """
     Compositions of one mixture with one charge, counted over sets of assignments.
 
@@ -266,7 +263,7 @@ class DeterminisedTree:
             state = states[place]
         return index if state == 0 else None
 
-    def _number(self, level: int, places: dict[_Place, int]) -> int:
+    def _number(self, level: int, places: dict[_Remainder, int]) -> int:
         """Give a set of places its number: 0 at the end, -1 if no member is below."""
         if level == self.depth:
             return 0 if any(bits & self._target for bits in places.values()) else -1
@@ -277,11 +274,11 @@ class DeterminisedTree:
             known = self._known[key] = self._expand(level, places)
         return known
 
-    def _expand(self, level: int, places: dict[_Place, int]) -> int:
+    def _expand(self, level: int, places: dict[_Remainder, int]) -> int:
         amounts, starts, states = [], [], []
         total = 0
         for amount, moves in self._rules.moves[level].items():
-            after: dict[_Place, int] = {}
+            after: dict[_Remainder, int] = {}
             for place, bits in places.items():
                 for move in moves:
                     target = self._rules.after(level, place, move)
@@ -320,14 +317,7 @@ def _shifted(bits: int, move: _Move) -> int:
 
 def _least_partial_charge(mixture: Mixture) -> int:
     """Bound of the charge of any part of a member, zero or below."""
-    least = 0
-    for index, group in enumerate(mixture.groups):
-        charges = [
-            option.charge
-            for item in mixture.items
-            for share in item.shares
-            if share.group == index
-            for option in share.options
-        ]
-        least += group.units * min(*charges, 0)
-    return least
+    return sum(
+        group.units * min(*mixture.charges(index), 0)
+        for index, group in enumerate(mixture.groups)
+    )

@@ -49,16 +49,7 @@ class Automaton(Protocol):
 
 
 class Walker:
-    """
-    Members of an automaton below one state, in lexicographic order of their rows.
-
-    Parameters
-    ----------
-    automaton
-        The tree.
-    start
-        State above all members.
-    """
+    """Members of an automaton below one state, in lexicographic order of their rows."""
 
     def __init__(self, automaton: Automaton, start: object) -> None:
         self._automaton = automaton

@@ -5,37 +5,28 @@ from __future__ import annotations
 import gzip
 import zlib
 from datetime import UTC
-from typing import Any
+from typing import TYPE_CHECKING
 
 from bson import json_util
 from bson.errors import BSONError
 
 from hts_battery.errors import StoreError
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 # The driver would read times without their zone.
 _AWARE = json_util.JSONOptions(tz_aware=True, tzinfo=UTC)
 
 
-def pack_document(document: dict[str, Any]) -> bytes:
+def pack_document(document: Mapping[str, object]) -> bytes:
     """Write a document as packed JSON; dates, ids and bytes survive."""
     return gzip.compress(json_util.dumps(document).encode(), compresslevel=5, mtime=0)
 
 
-def unpack_document(content: bytes, name: str) -> dict[str, Any]:
+def unpack_document(content: bytes, name: str) -> dict[str, object]:
     """
-    Read what :func:`pack_document` wrote.
-
-    Parameters
-    ----------
-    content
-        The bytes.
-    name
-        File they come from, for errors.
-
-    Raises
-    ------
-    StoreError
-        If they are something else.
+    Read what :func:`pack_document` wrote; a StoreError says the name.
 
     Examples
     --------

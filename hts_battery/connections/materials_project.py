@@ -31,23 +31,14 @@ class Rester(Protocol):
         chemsys_formula_mpids: str | list[str],
         *,
         compatible_only: bool,
-        additional_criteria: dict[str, Any],
+        additional_criteria: dict[str, list[str]],
     ) -> list[Any]:
         """Return the entries of some chemical systems."""
 
 
 @dataclass(frozen=True)
 class MaterialsProject:
-    """
-    A connection to the Materials Project.
-
-    Parameters
-    ----------
-    rester
-        mp-api's client, or a stand-in.
-    errors
-        What it raises where the service does not answer as it should.
-    """
+    """A connection to the Materials Project: a client and the errors it raises."""
 
     rester: Rester
     errors: tuple[type[Exception], ...] = (OSError,)
@@ -113,14 +104,7 @@ def connect(
     environment: Mapping[str, str] | None = None, *, endpoint: str | None = None
 ) -> MaterialsProject:
     """
-    Connect to the Materials Project with the key of the environment.
-
-    Parameters
-    ----------
-    environment
-        Instead of this process's variables.
-    endpoint
-        Address of a mirror instead of the service's own.
+    Connect to the Materials Project, or a mirror, with the key of the environment.
 
     Raises
     ------

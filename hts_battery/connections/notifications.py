@@ -21,17 +21,8 @@ def notify(alerts: Iterable[Alert], urls: Sequence[SecretStr]) -> int:
     """
     Send messages to every address; an address that fails stops nothing.
 
-    Parameters
-    ----------
-    alerts
-        The messages.
-    urls
-        Addresses as apprise writes them. They hold tokens and are never printed.
-
-    Returns
-    -------
-    int
-        Number of messages, counted once for each address, that could not be sent.
+    Addresses are as apprise writes them: they hold tokens and are never printed.
+    Returns how many messages, counted once for each address, could not be sent.
 
     Raises
     ------
@@ -59,19 +50,7 @@ def notify(alerts: Iterable[Alert], urls: Sequence[SecretStr]) -> int:
 
 
 def check_urls(urls: Sequence[SecretStr]) -> int:
-    """
-    Count addresses, and refuse those that apprise does not know.
-
-    Parameters
-    ----------
-    urls
-        Addresses.
-
-    Raises
-    ------
-    ConfigurationError
-        As :func:`notify`.
-    """
+    """Count addresses, and refuse those that apprise does not know."""
     return len(_targets(urls))
 
 

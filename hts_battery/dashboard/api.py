@@ -10,15 +10,19 @@ from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
+from pydantic import Field
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from hts_battery.dashboard import api_documents as docs
 from hts_battery.dashboard.candidate_counts import pair_counts
-from hts_battery.dashboard.candidate_data import read_candidate
-from hts_battery.dashboard.changes_data import read_builds, read_changes
-from hts_battery.dashboard.structures import final_structures
+from hts_battery.dashboard.candidate_data import final_structures, read_candidate
 from hts_battery.dashboard.summaries import find_summaries
 from hts_battery.errors import ConfigurationError, QueryLimitError, StoreError
+from hts_battery.query.builds import read_builds, read_changes
+from hts_battery.schemas.base import Document
+from hts_battery.schemas.build import BuildManifest, ThermoRecord
+from hts_battery.schemas.entry import EntryDoc
+from hts_battery.schemas.status import CampaignStatus
+from hts_battery.schemas.summary import SummaryDoc
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -27,8 +31,142 @@ if TYPE_CHECKING:
     from hts_battery.dashboard.campaign_states import CampaignStates
     from hts_battery.dashboard.latest_build import LatestBuildCache
 
-LARGEST_PAGE = 500
 
+class ErrorDoc(Document):
+    """Why a request was refused."""
+
+    error: str = Field(description="What is wrong, and what would be right.")
+
+
+class OfOneCampaign(Document):
+    """What belongs to one campaign, which has one engine."""
+
+    campaign: str | None = Field(description="Its name; null if nothing was built.")
+    engine: str | None = Field(
+        description="Engine of its energies; null if there is no such campaign."
+    )
+
+
+class SummaryPage(OfOneCampaign):
+    """A share of the ranking of a campaign."""
+
+    total: int = Field(description="Summaries that match, on all pages.")
+    page_offset: int = Field(description="Rank of the first one, from 0.")
+    data: list[SummaryDoc] = Field(description="The most stable first.")
+
+
+class CandidateAnswer(Document):
+    """Everything that is stored of one candidate."""
+
+    summaries: list[SummaryDoc] = Field(description="One per campaign.")
+    thermo: list[ThermoRecord] = Field(
+        description="One per campaign and temperature, every term of it."
+    )
+    entries: list[EntryDoc] = Field(
+        description="One per calculated ordering, the lowest energy first."
+    )
+    orderings: dict[str, list[str]] = Field(
+        description="Campaign → ids of the entries that its numbers are made from."
+    )
+    tasks: list[dict[str, object]] = Field(
+        description="Its jobs without their outputs: uuid, step, host, time, folder."
+    )
+
+
+class StructureAnswer(Document):
+    """One relaxed cell."""
+
+    entry_id: str = Field(description="The entry.")
+    structure: dict[str, object] = Field(description="pymatgen's Structure.as_dict().")
+
+
+class CampaignProgress(Document):
+    """How far one campaign is."""
+
+    campaign: str = Field(description="Its name.")
+    engine: str = Field(description="Engine of its energies.")
+    candidates: int = Field(description="Members.")
+    ranked: int = Field(description="Members with a summary in the build.")
+    unjudged: int = Field(description="Members with an energy but no stability there.")
+    open: int = Field(description="The rest: the status says in which states.")
+    status: CampaignStatus | None = Field(
+        description="Candidates by state, dispatch and cost at the time it names, as "
+        "`hts campaign status` counts; null where the server may not look."
+    )
+
+
+class CampaignsAnswer(Document):
+    """Every campaign."""
+
+    run_id: str | None = Field(
+        description="The build to which the counts outside the status belong."
+    )
+    data: list[CampaignProgress] = Field(description="By name.")
+
+
+class HealthDoc(Document):
+    """Whether the server can answer."""
+
+    status: str = Field(description="ok.")
+    version: str = Field(description="Release of hts_battery.")
+    summaries: int = Field(description="Documents of the summary collection.")
+    run_id: str | None = Field(description="Latest build that is shown.")
+
+
+class AggregatesDoc(OfOneCampaign):
+    """Counts of pairs of elements in a campaign."""
+
+    temperature: float = Field(description="In K.")
+    elements: list[str] = Field(description="Symbols of rows and columns.")
+    candidates: list[list[int]] = Field(
+        description="Candidates that hold both; the element itself on the diagonal."
+    )
+    stable: list[list[int]] = Field(
+        description="Those of them with E_hull(T) <= 0 at the temperature."
+    )
+    certain: list[list[int]] = Field(
+        description="Those of the stable ones whose label is not open."
+    )
+
+
+class BuildsAnswer(Document):
+    """Runs of the builders."""
+
+    data: list[BuildManifest] = Field(description="The latest first.")
+
+
+class ChangeRow(Document):
+    """What became of one candidate at one temperature."""
+
+    campaign: str = Field(description="Name of the campaign.")
+    candidate_id: str = Field(description="Key of the candidate.")
+    formula: str | None = Field(description="Its formula.")
+    temperature: float = Field(description="In K.")
+    before_label: str | None = Field(description="GS, LS, US; null if not assessed.")
+    after_label: str | None = Field(description="The same now.")
+    before_open: bool = Field(description="Whether the label before might turn.")
+    after_open: bool = Field(description="The same now.")
+    before: float | None = Field(description="E_hull at the temperature, eV/atom.")
+    after: float | None = Field(description="The same now.")
+    before_hull_version: str | None = Field(description="Hull of before.")
+    after_hull_version: str | None = Field(description="Hull of now.")
+    reasons: list[str] = Field(description="Why, over all runs since then.")
+    run_ids: list[str] = Field(description="Runs that changed it.")
+    change: float | None = Field(description="after - before, eV/atom.")
+    flipped: bool = Field(description="Whether it has another label, or none.")
+    certain: bool = Field(description="Whether it flipped and neither label was open.")
+
+
+class ChangesAnswer(OfOneCampaign):
+    """What changed in a campaign after a build."""
+
+    since: str = Field(description="The run; empty for everything.")
+    total: int = Field(description="Changes on all pages.")
+    headline: str = Field(description="Counts, in one line.")
+    data: list[ChangeRow] = Field(description="Flipped labels, then largest change.")
+
+
+LARGEST_PAGE = 500
 _NAME: dict[str, Any] = {"max_length": 100, "pattern": r"^[a-z0-9][a-z0-9_-]*$"}
 AnyCampaign = Annotated[
     str | None,
@@ -53,34 +191,19 @@ Temperature = Annotated[
 Key = Annotated[str, Path(max_length=200, pattern=r"^[A-Za-z0-9_.:-]+$")]
 Offset = Annotated[int, Query(ge=0, le=10_000_000, description="First row.")]
 Limit = Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="Rows of a page.")]
-
 _ERRORS: dict[int | str, dict[str, Any]] = {
-    400: {
-        "model": docs.ErrorDoc,
-        "description": "The request asks for what cannot be.",
-    },
-    503: {"model": docs.ErrorDoc, "description": "The database does not answer."},
+    400: {"model": ErrorDoc, "description": "The request asks for what cannot be."},
+    503: {"model": ErrorDoc, "description": "The database does not answer."},
 }
 _NOT_FOUND: dict[int | str, dict[str, Any]] = {
-    404: {"model": docs.ErrorDoc, "description": "There is no such document."}
+    404: {"model": ErrorDoc, "description": "There is no such document."}
 }
 
 
 def api_app(
     reader: BoundedReader, cache: LatestBuildCache, states: CampaignStates
 ) -> FastAPI:
-    """
-    Make the application that answers below ``/api/v1``.
-
-    Parameters
-    ----------
-    reader
-        Where to read.
-    cache
-        What is held in memory.
-    states
-        Where campaigns stand.
-    """
+    """Make the application that answers below ``/api/v1``."""
     app = FastAPI(
         title="hts_battery",
         version=version("hts_battery"),
@@ -149,7 +272,7 @@ def _answer_errors(app: FastAPI) -> None:
 def _add_summaries(
     app: FastAPI, reader: BoundedReader, cache: LatestBuildCache
 ) -> None:
-    @app.get("/summaries", responses={200: {"model": docs.SummaryPage}})
+    @app.get("/summaries", responses={200: {"model": SummaryPage}})
     def summaries(
         campaign: Campaign = None,
         temperature: Temperature = 0.0,
@@ -184,7 +307,7 @@ def _add_summaries(
             }
         )
 
-    @app.get("/aggregates", responses={200: {"model": docs.AggregatesDoc}})
+    @app.get("/aggregates", responses={200: {"model": AggregatesDoc}})
     def aggregates(
         campaign: Campaign = None, temperature: Temperature = 0.0
     ) -> JSONResponse:
@@ -208,7 +331,7 @@ def _add_summaries(
 def _add_candidates(app: FastAPI, reader: BoundedReader) -> None:
     @app.get(
         "/candidates/{candidate_id}",
-        responses={200: {"model": docs.CandidateAnswer}, **_NOT_FOUND},
+        responses={200: {"model": CandidateAnswer}, **_NOT_FOUND},
     )
     def candidate(candidate_id: Key, campaign: AnyCampaign = None) -> JSONResponse:
         """Show one candidate, of one campaign or of all side by side."""
@@ -222,7 +345,7 @@ def _add_candidates(app: FastAPI, reader: BoundedReader) -> None:
 
     @app.get(
         "/structures/{entry_id}",
-        responses={200: {"model": docs.StructureAnswer}, **_NOT_FOUND},
+        responses={200: {"model": StructureAnswer}, **_NOT_FOUND},
     )
     def structure(entry_id: Key) -> JSONResponse:
         """Show the relaxed cell of an entry, as pymatgen writes a structure."""
@@ -233,12 +356,9 @@ def _add_candidates(app: FastAPI, reader: BoundedReader) -> None:
 
 
 def _add_campaigns(
-    app: FastAPI,
-    reader: BoundedReader,
-    cache: LatestBuildCache,
-    states: CampaignStates,
+    app: FastAPI, reader: BoundedReader, cache: LatestBuildCache, states: CampaignStates
 ) -> None:
-    @app.get("/campaigns", responses={200: {"model": docs.CampaignsAnswer}})
+    @app.get("/campaigns", responses={200: {"model": CampaignsAnswer}})
     def campaigns() -> JSONResponse:
         """Say where every campaign stands, as `hts campaign status` does."""
         latest, known = cache.get(), states.get()
@@ -252,7 +372,7 @@ def _add_campaigns(
             }
         )
 
-    @app.get("/health", responses={200: {"model": docs.HealthDoc}})
+    @app.get("/health", responses={200: {"model": HealthDoc}})
     def health() -> JSONResponse:
         """Say whether the database answers."""
         count = reader.count("summary")
@@ -267,12 +387,12 @@ def _add_campaigns(
 
 
 def _add_builds(app: FastAPI, reader: BoundedReader, cache: LatestBuildCache) -> None:
-    @app.get("/builds", responses={200: {"model": docs.BuildsAnswer}})
+    @app.get("/builds", responses={200: {"model": BuildsAnswer}})
     def builds(page_limit: Limit = 20) -> JSONResponse:
         """List the runs of the builders, the latest first."""
         return _json({"data": read_builds(reader, limit=page_limit)})
 
-    @app.get("/changes", responses={200: {"model": docs.ChangesAnswer}, **_NOT_FOUND})
+    @app.get("/changes", responses={200: {"model": ChangesAnswer}, **_NOT_FOUND})
     def changes(
         since: Annotated[
             str | None,

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import gzip
+import mimetypes
+import pkgutil
 import re
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import parse_qs
 
 from dash import Dash, Input, Output, dcc, html
 from dash.exceptions import PreventUpdate
+from dash.fingerprint import check_fingerprint
 from pydantic import Field
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse, Response
 
 from hts_battery.dashboard import (
     page_candidate,
@@ -23,6 +31,7 @@ from hts_battery.dashboard import (
     page_table,
 )
 from hts_battery.dashboard.callbacks import in_thread
+from hts_battery.dashboard.page_overview import side_by_side
 from hts_battery.dashboard.parts import (
     EVERY_CAMPAIGN,
     HIGHEST_TEMPERATURE,
@@ -33,12 +42,10 @@ from hts_battery.dashboard.parts import (
     compares,
     labelled,
 )
-from hts_battery.dashboard.scripts import ScriptFiles
-from hts_battery.dashboard.side_by_side import side_by_side
 from hts_battery.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from dash.development.base_component import Component
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -47,6 +54,10 @@ if TYPE_CHECKING:
     from hts_battery.dashboard.campaign_states import CampaignStates
     from hts_battery.dashboard.latest_build import LatestBuildCache
     from hts_battery.dashboard.parts import Page
+
+SUITES = "/_dash-component-suites/"
+_LEVEL = 6
+_YEAR = 31_536_000
 
 PAGES = (
     page_overview.PAGE,
@@ -57,15 +68,9 @@ PAGES = (
     page_changes.PAGE,
     page_candidate.PAGE,
 )
-
 _ASSETS = Path(__file__).parent / "assets"
 _STEP = 1
 _DEFAULT_TEMPERATURE = 1473.0
-
-Address = Annotated[str, Field(max_length=200, pattern=r"^/[A-Za-z0-9/_-]*$")]
-Search = Annotated[str, Field(max_length=500)] | None
-"""What stands behind the question mark; ``campaign=NAME`` chooses a campaign."""
-
 _INDEX = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -82,13 +87,65 @@ _INDEX = """<!DOCTYPE html>
 </body>
 </html>
 """
+_REST = re.compile(r"[A-Za-z0-9]+(/[a-z0-9][a-z0-9_-]*)?")
+"""A candidate, and the campaign whose numbers are shown."""
+_GRID_SCRIPT = re.compile(r"<script [^>]*/dash_ag_grid/[^>]*></script>\s*")
+
+
+@dataclass(frozen=True)
+class ScriptFiles:
+    """
+    Answers for the files of components, and hands everything else on.
+
+    ``app``: Dash's own server. ``registered``: package → files that pages may ask for.
+    """
+
+    app: ASGIApp
+    registered: Mapping[str, Collection[str]]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        path = scope.get("path", "")
+        if not path.startswith(SUITES):
+            await self.app(scope, receive, send)
+            return
+        package, _, rest = path.removeprefix(SUITES).partition("/")
+        file, is_named_by_content = check_fingerprint(rest)
+        if file not in self.registered.get(package, ()):
+            # Dash takes such an address for an error of its own.
+            await JSONResponse({"error": "Not Found"}, 404)(scope, receive, send)
+            return
+        accepted = Headers(scope=scope).get("accept-encoding", "")
+        if not is_named_by_content or "gzip" not in accepted:
+            await self.app(scope, receive, send)
+            return
+        # Beside the other requests of the same page, of which there are a dozen.
+        content = await asyncio.to_thread(compressed, package, file)
+        answer = Response(
+            content,
+            media_type=mimetypes.guess_type(file)[0],
+            headers={
+                "Content-Encoding": "gzip",
+                "Cache-Control": f"public, max-age={_YEAR}, immutable",
+                "Vary": "Accept-Encoding",
+            },
+        )
+        await answer(scope, receive, send)
+
+
+@cache
+def compressed(package: str, file: str) -> bytes:
+    """Read a file of an installed package, compressed."""
+    return gzip.compress(pkgutil.get_data(package, file) or b"", _LEVEL)
+
+
+Address = Annotated[str, Field(max_length=200, pattern=r"^/[A-Za-z0-9/_-]*$")]
+Search = Annotated[str, Field(max_length=500)] | None
+"""What stands behind the question mark; ``campaign=NAME`` chooses a campaign."""
 
 
 _shows_table: ContextVar[bool] = ContextVar("shows_table", default=True)
 """Whether the page that is asked for holds the grid."""
-_REST = re.compile(r"[A-Za-z0-9]+(/[a-z0-9][a-z0-9_-]*)?")
-"""A candidate, and the campaign whose numbers are shown."""
-_GRID_SCRIPT = re.compile(r"<script [^>]*/dash_ag_grid/[^>]*></script>\s*")
 
 
 class _Dash(Dash):
@@ -130,14 +187,8 @@ def dashboard_app(
     """
     Make the dashboard.
 
-    Parameters
-    ----------
-    reader
-        Where pages read what is not in memory.
-    cache
-        What is held in memory.
-    states
-        Where campaigns stand.
+    ``reader``: where pages read what is not in memory. ``states``: where campaigns
+    stand.
     """
     sources = Sources(reader, cache, states)
     app = _Dash(
@@ -161,14 +212,7 @@ def dashboard_app(
 
 
 def find_page(address: str) -> tuple[Page, str] | None:
-    """
-    Return the page of an address, and the rest of it.
-
-    Parameters
-    ----------
-    address
-        Path, from the first slash.
-    """
+    """Return the page of an address, and the rest of it."""
     path = address.rstrip("/") or "/"
     for page in PAGES:
         if page.listed and path == page.path:
@@ -271,10 +315,7 @@ def _controls(campaigns: Sequence[str], hottest: float) -> Component:
 
 
 def _register_frame(app: Dash, sources: Sources) -> None:
-    @app.callback(
-        Output("campaign", "value"),
-        Input("address", "search"),
-    )
+    @app.callback(Output("campaign", "value"), Input("address", "search"))
     @in_thread
     def choose_campaign(search: Search) -> str:
         names = parse_qs((search or "").removeprefix("?")).get("campaign", [""])

@@ -39,10 +39,7 @@ class CallbackCheck:
     """
     Rebuild the request for a callback from the callback itself and the values sent.
 
-    Parameters
-    ----------
-    known
-        Dash's callbacks by the id of their output.
+    ``known``: Dash's callbacks by the id of their output.
     """
 
     known: Mapping[str, Mapping[str, Any]]
@@ -93,10 +90,7 @@ def in_thread(function: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any,
     A value of another type, which only somebody else's script sends, changes nothing;
     nor does what cannot be answered now.
 
-    Parameters
-    ----------
-    function
-        With annotated parameters.
+    ``function``: with annotated parameters.
     """
     # Only what comes in is checked; what goes out need not even be importable.
     function.__annotations__.pop("return", None)

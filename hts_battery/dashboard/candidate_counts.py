@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from hts_battery.dashboard.latest_build import Columns
 
+CARRIERS_AND_ANIONS = frozenset(("Li", "Na", "K", "O", "F"))
+
 
 @dataclass(frozen=True)
 class PairCounts:
@@ -35,18 +37,7 @@ class PairCounts:
 def pair_counts(
     columns: Columns, *, campaign: str | None, temperature: float
 ) -> PairCounts:
-    """
-    Count pairs of elements among the candidates of a campaign.
-
-    Parameters
-    ----------
-    columns
-        All candidates.
-    campaign
-        Name; nothing belongs to none.
-    temperature
-        In K.
-    """
+    """Count pairs of elements among the candidates of a campaign."""
     chosen = columns.of_campaign(campaign)
     holds = (columns.amounts[chosen] > 0).astype(np.float32)
     below = columns.at(temperature)[chosen] <= 0
@@ -66,14 +57,7 @@ def pair_counts(
 
 
 def metals_only(counts: PairCounts) -> PairCounts:
-    """
-    Leave out what nearly every candidate holds: carriers and anions.
-
-    Parameters
-    ----------
-    counts
-        Counts of all elements.
-    """
+    """Leave out what nearly every candidate holds: carriers and anions."""
     kept = [
         number
         for number, symbol in enumerate(counts.elements)
@@ -87,28 +71,14 @@ def metals_only(counts: PairCounts) -> PairCounts:
     )
 
 
-CARRIERS_AND_ANIONS = frozenset(("Li", "Na", "K", "O", "F"))
-
-
 def stable_counts(
     columns: Columns, *, campaign: str | None, temperatures: NDArray[np.float64]
 ) -> NDArray[np.int64]:
     """
     Count the candidates on or below the hull at each temperature, and the certain ones.
 
-    Parameters
-    ----------
-    columns
-        All candidates.
-    campaign
-        Name; nothing belongs to none.
-    temperatures
-        In K.
-
-    Returns
-    -------
-    array
-        Two rows: stable, and of them certain.
+    ``campaign``: name; nothing belongs to none. ``temperatures`` in K. Returns: two
+    rows: stable, and of them certain.
     """
     found = [columns.stable(campaign, float(kelvin)) for kelvin in temperatures]
     return np.array(found, np.int64).T

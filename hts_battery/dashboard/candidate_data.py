@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from hts_battery.connections.database.bounded_reader import BoundedReader
+    from hts_battery.schemas.rows import EntryRow, SummaryRow, TaskRow, ThermoRow
 
 _TASK_FIELDS = (
     "uuid",
@@ -22,17 +25,41 @@ _TASK_FIELDS = (
 MOST_DOCUMENTS = 500
 
 
+def final_structures(
+    reader: BoundedReader, entry_ids: Iterable[str]
+) -> dict[str, dict[str, object]]:
+    """
+    Read the relaxed cells of entries.
+
+    ``reader``: where to read; the collection ``tasks`` is. ``entry_ids``: ids of
+    entries of candidates, which are uuids of jobs; at most a page. Returns: entry id →
+    structure as a dictionary; an entry without one is missing.
+    """
+    found = reader.find(
+        "tasks",
+        {"uuid": {"$in": sorted(set(entry_ids))}},
+        fields=["uuid", "index", "output.structure"],
+    )
+    cells = {}
+    for task in sorted(found, key=lambda doc: doc["index"]):
+        output = task.get("output")
+        structure = output.get("structure") if isinstance(output, dict) else None
+        if structure is not None:
+            cells[task["uuid"]] = structure
+    return cells
+
+
 @dataclass(frozen=True)
 class CandidateData:
     """Documents of one candidate; empty where nothing is known."""
 
-    summaries: list[dict[str, Any]]
+    summaries: list[SummaryRow]
     """One per campaign."""
-    thermo: list[dict[str, Any]]
+    thermo: list[ThermoRow]
     """One per campaign and temperature, by temperature."""
-    entries: list[dict[str, Any]]
+    entries: list[EntryRow]
     """One per calculated ordering, the lowest energy first, rejected ones last."""
-    tasks: list[dict[str, Any]]
+    tasks: list[TaskRow]
     """Jobs without their outputs, in the order in which they ended."""
 
     @property
@@ -46,14 +73,7 @@ class CandidateData:
         return found
 
     def of(self, campaign: str) -> CandidateData:
-        """
-        Leave what one campaign says and was made for it.
-
-        Parameters
-        ----------
-        campaign
-            Its name.
-        """
+        """Leave what one campaign says and was made for it."""
         mine = set(self.orderings.get(campaign, ()))
         methods = {
             one["entry_id"]: one["method"]
@@ -80,18 +100,9 @@ class CandidateData:
 
 
 def read_candidate(reader: BoundedReader, candidate_id: str) -> CandidateData:
-    """
-    Read what is stored of one candidate.
-
-    Parameters
-    ----------
-    reader
-        Where to read.
-    candidate_id
-        Key of the candidate.
-    """
+    """Read what is stored of one candidate."""
     mine = {"candidate_id": candidate_id}
-    found = {
+    found: dict[str, list[Any]] = {
         name: reader.find(name, mine, limit=MOST_DOCUMENTS)
         for name in ("summary", "thermo", "entries")
     }
@@ -107,10 +118,12 @@ def read_candidate(reader: BoundedReader, candidate_id: str) -> CandidateData:
             found["thermo"], key=lambda doc: (doc["campaign"], doc["temperature"])
         ),
         entries=sorted(found["entries"], key=_energy),
-        tasks=sorted(tasks, key=lambda doc: str(doc.get("completed_at"))),
+        tasks=sorted(
+            cast("list[TaskRow]", tasks), key=lambda doc: str(doc.get("completed_at"))
+        ),
     )
 
 
-def _energy(entry: dict[str, Any]) -> float:
-    energy = entry.get("energy")
-    return float("inf") if energy is None else float(energy["energy_per_atom"])
+def _energy(entry: EntryRow) -> float:
+    energy = entry["energy"]
+    return float("inf") if energy is None else energy["energy_per_atom"]

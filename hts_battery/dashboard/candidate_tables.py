@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from dash import dcc, html
 
@@ -17,18 +17,25 @@ if TYPE_CHECKING:
     from dash.development.base_component import Component
 
     from hts_battery.dashboard.candidate_data import CandidateData
+    from hts_battery.schemas.rows import ResultRow, SummaryRow, ThermoRow
 
 _SHORT = 12
 
 
-def _successful(data: CandidateData) -> list[dict[str, Any]]:
-    return [record for record in data.thermo if record["result"] is not None]
+def _successful(data: CandidateData) -> list[tuple[ThermoRow, ResultRow]]:
+    """Return the records that have a result, and that."""
+    return [
+        (record, result)
+        for record in data.thermo
+        if (result := record["result"]) is not None
+    ]
 
 
 def terms(data: CandidateData) -> Component:
     """Show every term of E_hull(T), one column per campaign and temperature."""
     records = _successful(data)
-    headings = [f"{doc['temperature']:g} K, {doc['campaign']}" for doc in records]
+    results = [cast("Mapping[str, Any]", result) for _, result in records]
+    headings = [f"{doc['temperature']:g} K, {doc['campaign']}" for doc, _ in records]
     rows = (
         ("energy of the candidate", "energy_per_atom", 1.0, "eV/atom"),
         ("energy of the competing phases", "hull_energy", 1.0, "eV/atom"),
@@ -46,23 +53,16 @@ def terms(data: CandidateData) -> Component:
     return table(
         ("term", "unit", *headings),
         [
-            (
-                name,
-                unit,
-                *(_number(doc["result"].get(field), scale) for doc in records),
-            )
+            (name, unit, *(_number(values.get(field), scale) for values in results))
             for name, field, scale, unit in rows
         ]
         + [
             (
                 "label",
                 "",
-                *(
-                    label_words(doc["result"]["label"], is_open=doc["result"]["open"])
-                    for doc in records
-                ),
+                *(label_words(one["label"], is_open=one["open"]) for _, one in records),
             ),
-            *_other_mixings(records),
+            *_other_mixings([result for _, result in records]),
         ],
         caption="How E_hull(T) is made; all signed",
         numbers=headings,
@@ -70,14 +70,14 @@ def terms(data: CandidateData) -> Component:
     )
 
 
-def _other_mixings(records: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+def _other_mixings(results: list[ResultRow]) -> list[tuple[str, ...]]:
     """Write E_hull(T) under other mixings, a row each."""
     named = [
         {
             mixing_words(EntropyOptions.model_validate(other["options"])): other
-            for other in record["result"]["other_mixings"]
+            for other in result["other_mixings"]
         }
-        for record in records
+        for result in results
     ]
     return [
         (
@@ -113,7 +113,7 @@ def entropy_terms(data: CandidateData) -> Component:
             f"{1e6 * term['entropy_per_formula_unit']:.1f}",
             "yes" if term["counted"] else "no",
         )
-        for term in records[0]["result"]["entropy_terms"]["terms"]
+        for term in records[0][1]["entropy_terms"]["terms"]
     ]
     return table(
         ("sublattice", "sites", "mixes", "µeV/K", "counted"),
@@ -167,7 +167,7 @@ def decomposition(data: CandidateData) -> Component:
     return html.Div([bar, listing, *_left_out(summary)])
 
 
-def _left_out(summary: Mapping[str, Any]) -> list[Component]:
+def _left_out(summary: SummaryRow) -> list[Component]:
     left_out = summary["excluded_references"]
     if not left_out:
         return []
@@ -199,7 +199,7 @@ def orderings(data: CandidateData) -> Component:
                 "-" if entry["ordering_seed"] is None else str(entry["ordering_seed"]),
                 millis(above),
                 "-" if volume is None else f"{volume:.2f}",
-                (entry["relaxed"] or {}).get("verdict", "-"),
+                entry["relaxed"]["verdict"] if entry["relaxed"] else "-",
                 entry["reason"] or "used",
             )
         )
@@ -241,7 +241,7 @@ def _short(name: str) -> Component:
     return html.Span(f"{name[:_SHORT]}…" if len(name) > _SHORT else name, title=name)
 
 
-def queries(summary: Mapping[str, Any]) -> Component:
+def queries(summary: SummaryRow) -> Component:
     """Show how the same numbers are asked for elsewhere."""
     name, campaign = summary["candidate_id"], summary["campaign"]
     found = {

@@ -84,10 +84,7 @@ def chord_figure(pairs: ChordPairs) -> go.Figure:
     """
     Draw elements on a circle and a ribbon for each pair, as wide as it is frequent.
 
-    Parameters
-    ----------
-    pairs
-        What is drawn.
+    ``pairs``: what is drawn.
     """
     shown = go.Figure()
     arcs, ends = _places(pairs)

@@ -50,12 +50,8 @@ def distribution_figure(
     """
     Draw how E_hull is distributed without entropy and at a temperature.
 
-    Parameters
-    ----------
-    cold, hot
-        E_hull of each candidate, eV/atom.
-    temperature
-        In K, of ``hot``.
+    ``cold``, ``hot``: E_hull of each candidate, eV/atom. ``temperature`` in K, of
+    ``hot``.
     """
     shown = go.Figure()
     edges = _edges(np.concatenate([cold, hot]))
@@ -102,14 +98,8 @@ def entropy_figure(
     """
     Draw candidates by entropy and E_hull: those below the line E = T·S are stable.
 
-    Parameters
-    ----------
-    energies
-        E_hull without entropy, eV/atom.
-    entropies
-        Ideal mixing entropy, eV/K per atom.
-    temperature
-        In K, slope of the line.
+    ``energies``: E_hull without entropy, eV/atom. ``entropies``: ideal mixing entropy,
+    eV/K per atom. ``temperature`` in K, slope of the line.
     """
     shown = go.Figure()
     x, y = 1e6 * entropies, MEV * energies
@@ -150,14 +140,8 @@ def stable_figure(
     """
     Draw how many candidates are stable at each temperature.
 
-    Parameters
-    ----------
-    temperatures
-        In K.
-    counts
-        Two rows: candidates on or below the hull, and the certain ones of them.
-    temperature
-        The one that is marked.
+    ``temperatures`` in K. ``counts``: two rows: candidates on or below the hull, and
+    the certain ones of them. ``temperature``: the one that is marked.
     """
     shown = go.Figure()
     for row, name, dash in zip(
@@ -184,12 +168,8 @@ def pair_figure(counts: PairCounts, *, shares: bool) -> go.Figure:
     """
     Draw a map of pairs of elements.
 
-    Parameters
-    ----------
-    counts
-        Candidates of each pair, and the stable ones.
-    shares
-        Whether the colour is the share that is stable, or the number of candidates.
+    ``counts``: candidates of each pair, and the stable ones. ``shares``: whether the
+    colour is the share that is stable, or the number of candidates.
     """
     names = list(counts.elements)
     values = counts.share if shares else counts.present.astype(float)
@@ -238,16 +218,9 @@ def composition_figure(
     """
     Draw the lowest E_hull over the amounts of two elements.
 
-    Parameters
-    ----------
-    first, second
-        Amounts per formula unit of each candidate.
-    energies
-        E_hull of each candidate, eV/atom.
-    names
-        The two elements.
-    title
-        Name of the colour.
+    ``first``, ``second``: amounts per formula unit of each candidate. ``energies``:
+    E_hull of each candidate, eV/atom. ``names``: the two elements. ``title``: name of
+    the colour.
     """
     x, y = np.round(first, 4), np.round(second, 4)
     across, up = np.unique(x), np.unique(y)
@@ -289,14 +262,8 @@ def lines_figure(
     """
     Draw E_hull of one candidate over temperature.
 
-    Parameters
-    ----------
-    temperatures
-        In K.
-    lines
-        Name, E_hull in eV/atom and dash of each line.
-    temperature
-        The one that is marked.
+    ``temperatures`` in K. ``lines``: name, E_hull in eV/atom and dash of each line.
+    ``temperature``: the one that is marked.
     """
     shown = go.Figure()
     for (name, values, dash), colour in zip(lines, (BLUE, ORANGE), strict=False):
@@ -322,12 +289,7 @@ def orderings_figure(energies: Sequence[float], methods: Sequence[str]) -> go.Fi
     """
     Draw the energies of orderings above the lowest one.
 
-    Parameters
-    ----------
-    energies
-        In eV/atom.
-    methods
-        How each was made.
+    ``energies``: in eV/atom. ``methods``: how each was made.
     """
     lowest = min(energies, default=0.0)
     shown = go.Figure(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from threading import Lock, Thread
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hts_battery.connections.database.bounded_reader import BoundedReader
+    from hts_battery.schemas.rows import SummaryRow
 
 FIELDS = (
     "campaign",
@@ -44,6 +45,8 @@ FIELDS = (
 
 _ASK_AGAIN_SECONDS = 10.0
 
+_MOST_ORDERS = 32
+
 
 @dataclass(frozen=True)
 class Columns:
@@ -55,7 +58,7 @@ class Columns:
     no part in the hull.
     """
 
-    rows: tuple[Mapping[str, Any], ...]
+    rows: tuple[SummaryRow, ...]
     """The fields that tables show."""
     energies: NDArray[np.float64]
     """E_hull without entropy, eV/atom."""
@@ -86,7 +89,7 @@ class Columns:
         return len(self.rows)
 
     @classmethod
-    def of(cls, docs: Sequence[Mapping[str, Any]]) -> Columns:
+    def of(cls, docs: Sequence[SummaryRow]) -> Columns:
         """Turn documents of the ``summary`` collection into columns."""
         ordered = sorted(docs, key=lambda doc: (doc["campaign"], doc["candidate_id"]))
         elements = sorted({symbol for doc in ordered for symbol in doc["elements"]})
@@ -141,16 +144,7 @@ class Columns:
         return np.asarray(near | crossed)
 
     def stable(self, campaign: str | None, temperature: float) -> tuple[int, int]:
-        """
-        Count what is stable at a temperature, and what of it is certain.
-
-        Parameters
-        ----------
-        campaign
-            Name; nothing belongs to none.
-        temperature
-            In K.
-        """
+        """Count what is stable at a temperature, and what of it is certain."""
         below = self.of_campaign(campaign) & (self.at(temperature) <= 0)
         return int(below.sum()), int((below & ~self.open(temperature)).sum())
 
@@ -161,16 +155,7 @@ class Columns:
         return np.equal(self.campaign_numbers, self.campaigns.index(campaign))
 
     def ranking(self, campaign: str | None, temperature: float) -> NDArray[np.int64]:
-        """
-        Return the rows of a campaign, the most stable at a temperature first.
-
-        Parameters
-        ----------
-        campaign
-            Name; nothing belongs to none.
-        temperature
-            In K.
-        """
+        """Return the rows of a campaign, the most stable at a temperature first."""
         key = (campaign or "", temperature)
         known = self._orders.get(key)
         if known is None:
@@ -183,22 +168,19 @@ class Columns:
         return known
 
 
-_MOST_ORDERS = 32
-
-
 def _floats(values: Iterable[float | None]) -> NDArray[np.float64]:
     """Write what is not known as NaN."""
     return np.array([np.nan if one is None else one for one in values], float)
 
 
-def _gap(doc: Mapping[str, Any]) -> float | None:
+def _gap(doc: SummaryRow) -> float | None:
     """Bounds lie equally far apart at every temperature."""
     for key, upper in doc["energy_above_hull_upper_at"].items():
         return float(upper - doc["energy_above_hull_at"][key])
     return None
 
 
-def _other_entropy(doc: Mapping[str, Any]) -> float | None:
+def _other_entropy(doc: SummaryRow) -> float | None:
     """Divide what the other convention adds by the temperature of a stored one."""
     for key, other in doc["energy_above_hull_other_at"].items():
         if temperature := kelvin(key):
@@ -219,7 +201,7 @@ def kelvin(key: str) -> float:
 
 
 def _amounts(
-    docs: Sequence[Mapping[str, Any]], elements: Sequence[str]
+    docs: Sequence[SummaryRow], elements: Sequence[str]
 ) -> NDArray[np.float32]:
     place = {symbol: number for number, symbol in enumerate(elements)}
     found = np.zeros((len(docs), len(elements)), np.float32)
@@ -230,7 +212,7 @@ def _amounts(
 
 
 @dataclass(frozen=True)
-class Progress:
+class CampaignCounts:
     """How far one campaign is, counted in the database."""
 
     campaign: str
@@ -255,7 +237,7 @@ class LatestBuild:
     run_id: str | None
     """The latest run of the builders; none before the first."""
     columns: Columns
-    progress: tuple[Progress, ...]
+    progress: tuple[CampaignCounts, ...]
     reported: frozenset[frozenset[str]]
     """Pairs of elements that stand together in a competing phase."""
     campaigns: tuple[str, ...] = ()
@@ -273,15 +255,8 @@ class LatestBuild:
         Numbers of two campaigns come from other orderings, options or engines, so
         they are never ranked, added or drawn together.
 
-        Parameters
-        ----------
-        campaign
-            The one that is asked for; that of the newest build if none.
-
-        Returns
-        -------
-        str or None
-            Its name; none if nothing was built.
+        ``campaign``: the one that is asked for; that of the newest build if none.
+        Returns: its name; none if nothing was built.
         """
         return campaign or next(iter(self.campaigns), None)
 
@@ -296,12 +271,7 @@ class LatestBuildCache:
     """
     What the latest build left, read again in the background after a new one.
 
-    Parameters
-    ----------
-    reader
-        Where to read.
-    clock
-        Seconds, for tests.
+    ``clock``: seconds, for tests.
     """
 
     def __init__(
@@ -342,7 +312,8 @@ def read_latest_build(reader: BoundedReader) -> LatestBuild:
     run_id = latest_run(reader)
     # A calculated cell that several candidates share is shown once.
     own = {"same_cell_as": None}
-    columns = Columns.of(reader.find("summary", own, fields=FIELDS))
+    found = reader.find("summary", own, fields=FIELDS)
+    columns = Columns.of(cast("list[SummaryRow]", found))
     references = reader.find("entries", {"kind": "reference"}, fields=["elements"])
     progress = tuple(_progress(reader, columns))
     return LatestBuild(
@@ -385,19 +356,17 @@ def _last_run(reader: BoundedReader, campaign: str) -> str:
     return "" if found is None else str(found["run_id"])
 
 
-def _progress(reader: BoundedReader, columns: Columns) -> list[Progress]:
+def _progress(reader: BoundedReader, columns: Columns) -> list[CampaignCounts]:
     found = []
     for doc in reader.find(
         "campaigns", {}, fields=["name", "spec.engine"], sort={"name": 1}
     ):
         name = doc["name"]
         failed = reader.find(
-            "thermo",
-            {"campaign": name, "state": "failed"},
-            fields=["candidate_id"],
+            "thermo", {"campaign": name, "state": "failed"}, fields=["candidate_id"]
         )
         found.append(
-            Progress(
+            CampaignCounts(
                 campaign=name,
                 engine=str(doc["spec"].get("engine", "")),
                 candidates=reader.count("members", {"campaign": name}),

@@ -16,10 +16,7 @@ from fastapi import HTTPException
 from fastapi.exceptions import RequestValidationError
 from lark import Lark
 from optimade.exceptions import BadRequest, VersionNotSupported
-from optimade.filtertransformers.mongo import (
-    MongoTransformer,
-    recursive_postprocessing,
-)
+from optimade.filtertransformers.mongo import MongoTransformer, recursive_postprocessing
 from optimade.models import StructureResource
 from optimade.server.config import ServerConfig, SupportedBackend
 from optimade.server.create_app import create_app
@@ -30,8 +27,8 @@ from pymatgen.core import Structure
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from hts_battery.dashboard.limits import check_filter
-from hts_battery.dashboard.structures import final_structures
+from hts_battery.dashboard.candidate_data import final_structures
+from hts_battery.dashboard.summaries import check_filter
 from hts_battery.errors import QueryLimitError, StoreError
 from hts_battery.query.filters import optimade_grammar
 from hts_battery.schemas.optimade import PREFIX, provider_fields
@@ -69,14 +66,8 @@ def optimade_app(
     """
     Make the application that answers below ``/v1``.
 
-    Parameters
-    ----------
-    reader
-        Where to read.
-    temperatures
-        Names of the temperatures of the summaries, like ``1473K``.
-    base_url
-        Address under which the application is reached.
+    ``temperatures``: names of the temperatures of the summaries, like ``1473K``.
+    ``base_url``: address under which the application is reached.
     """
     config = ServerConfig(
         debug=False,
@@ -181,16 +172,7 @@ def _times(compared: object) -> object:
 
 
 class SummaryStructures(EntryCollection):
-    """
-    The lowest ordering of each summary as an OPTIMADE structure.
-
-    Parameters
-    ----------
-    reader
-        Where to read.
-    config
-        Configuration of the library's server.
-    """
+    """The lowest ordering of each summary as an OPTIMADE structure."""
 
     def __init__(self, reader: BoundedReader, config: ServerConfig) -> None:
         mapper = StructureMapper(config)
@@ -228,7 +210,7 @@ class SummaryStructures(EntryCollection):
 
     def _run_db_query(
         self, criteria: dict[str, Any], single_entry: bool = False
-    ) -> tuple[list[dict[str, Any]], int, bool]:
+    ) -> tuple[list[dict[str, object]], int, bool]:
         """Read one page: documents, number of all matches, whether there are more."""
         wanted = criteria["filter"]
         skip = criteria.get("skip", 0)
@@ -247,14 +229,14 @@ class SummaryStructures(EntryCollection):
         total = len(docs) if single_entry else self._count(wanted)
         return found, total, skip + len(docs) < total
 
-    def _count(self, wanted: Mapping[str, Any]) -> int:
+    def _count(self, wanted: Mapping[str, object]) -> int:
         try:
             return self._reader.count(COLLECTION, wanted)
         except StoreError as err:
             raise _refused(err) from None
 
 
-def _shown(doc: Mapping[str, Any]) -> dict[str, Any]:
+def _shown(doc: Mapping[str, object]) -> dict[str, object]:
     """Leave out what only the builder needs."""
     return {name: doc[name] for name in doc if name != "input_digest"}
 
@@ -266,7 +248,7 @@ def _refused(err: StoreError) -> Exception:
     return HTTPException(503, "the database does not answer")
 
 
-def _cell(structure: Mapping[str, Any] | None) -> dict[str, Any]:
+def _cell(structure: Mapping[str, object] | None) -> dict[str, object]:
     """Write a relaxed cell in OPTIMADE's words; nulls where it is not known."""
     if structure is None:
         return dict.fromkeys(_OF_THE_CELL)

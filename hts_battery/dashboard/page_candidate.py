@@ -9,7 +9,11 @@ from dash import Input, Output, State, dcc, html
 from pydantic import Field
 
 from hts_battery.dashboard.callbacks import in_thread
-from hts_battery.dashboard.candidate_data import CandidateData, read_candidate
+from hts_battery.dashboard.candidate_data import (
+    CandidateData,
+    final_structures,
+    read_candidate,
+)
 from hts_battery.dashboard.candidate_tables import (
     decomposition,
     entropy_terms,
@@ -35,26 +39,19 @@ from hts_battery.dashboard.parts import (
     table,
 )
 from hts_battery.dashboard.structure_view import structure_figure, structure_words
-from hts_battery.dashboard.structures import final_structures
 from hts_battery.query.builds import label_words
 from hts_battery.query.tables import campaigns_text
-from hts_battery.thermo.estimates import (
-    is_open,
-    probability_stable,
-    stability_label,
-)
+from hts_battery.thermo.estimates import is_open, probability_stable, stability_label
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
-
     import plotly.graph_objects as go
     from dash import Dash
     from dash.development.base_component import Component
 
+    from hts_battery.schemas.rows import SummaryRow
+
 Shown = Annotated[
-    str,
-    Field(max_length=200, pattern=r"^[A-Za-z0-9-]{1,60}(/[a-z0-9][a-z0-9_-]*)?$"),
+    str, Field(max_length=200, pattern=r"^[A-Za-z0-9-]{1,60}(/[a-z0-9][a-z0-9_-]*)?$")
 ]
 """A candidate, and after a slash the campaign whose numbers are shown."""
 Degrees = Annotated[float, Field(ge=0, le=360, allow_inf_nan=False)]
@@ -78,7 +75,7 @@ def _layout(sources: Sources, shown: str) -> Component:
             [
                 html.H1("No such candidate", tabIndex=-1),
                 html.P(
-                    f"No builder has judged a candidate {candidate_id}; "
+                    f"No builder has assessed a candidate {candidate_id}; "
                     f"{len(data.tasks)} of its jobs are known.",
                     className="lead",
                 ),
@@ -123,7 +120,7 @@ def _layout(sources: Sources, shown: str) -> Component:
     )
 
 
-def _whose(summary: Mapping[str, Any]) -> str:
+def _whose(summary: SummaryRow) -> str:
     """Say how many orderings of which campaigns the numbers are made from."""
     numbers = summary.get("orderings_by_campaign") or {}
     total = summary["n_orderings"]
@@ -143,7 +140,7 @@ def _choice(candidate_id: str, data: CandidateData) -> Component:
             html.H1(formula_parts(first["formula"]), tabIndex=-1),
             html.P(
                 f"{first['family']}; candidate {candidate_id}. "
-                f"{len(data.summaries)} campaigns have judged it, each from its own "
+                f"{len(data.summaries)} campaigns have assessed it, each from its own "
                 "orderings: choose one.",
                 className="lead",
             ),
@@ -176,22 +173,19 @@ def _choice(candidate_id: str, data: CandidateData) -> Component:
     )
 
 
-def _warnings(summary: Mapping[str, Any]) -> list[Component]:
+def _warnings(summary: SummaryRow) -> list[Component]:
     if not summary["flags"]:
         return []
     return [
         html.Div(
-            [
-                html.Strong("Mind: "),
-                "; ".join(summary["flags"]),
-            ],
+            [html.Strong("Mind: "), "; ".join(summary["flags"])],
             className="warning",
             role="note",
         )
     ]
 
 
-def _calculated(summary: Mapping[str, Any]) -> list[Component]:
+def _calculated(summary: SummaryRow) -> list[Component]:
     """Say what was calculated, where that is not the candidate."""
     if not summary["deviation"]:
         return []
@@ -200,14 +194,16 @@ def _calculated(summary: Mapping[str, Any]) -> list[Component]:
         f" off by {summary['deviation']:g} atoms of an element per formula unit: all "
         "numbers are those of the calculated cell."
     )
-    ranked = [" It is ranked as ", candidate_link(shared, shared), "."]
+    ranked = (
+        (" It is ranked as ", candidate_link(shared, shared), ".") if shared else ()
+    )
     return [
         html.Div(
             [
                 html.Strong("Calculated: "),
                 *formula_parts(summary["calculated_formula"]),
                 words,
-                *(ranked if shared else ()),
+                *ranked,
             ],
             className="warning",
             role="note",
@@ -244,15 +240,17 @@ def _cell_panel(data: CandidateData) -> Component:
 
 
 def _ordering_figure(data: CandidateData) -> Component:
-    used = [entry for entry in data.entries if entry["energy"] is not None]
-    energies = [entry["energy"]["energy_per_atom"] for entry in used]
-    methods = [entry["ordering_method"] or "unknown" for entry in used]
+    used = [
+        (energy["energy_per_atom"], entry["ordering_method"] or "unknown")
+        for entry in data.entries
+        if (energy := entry["energy"]) is not None
+    ]
     spread = data.summaries[0]["ordering_spread"]
     return figure(
         "orderings",
         f"{len(used)} orderings; ordering spread (standard deviation of the random "
         f"ones) {millis(spread)} meV/atom.",
-        orderings_figure(energies, methods),
+        orderings_figure([at for at, _ in used], [method for _, method in used]),
     )
 
 
@@ -266,7 +264,7 @@ def _register(app: Dash, sources: Sources) -> None:
     @in_thread
     def show_cell(
         entry_id: EntryId, turn: Degrees
-    ) -> tuple[go.Figure | dict[str, Any], str]:
+    ) -> tuple[go.Figure | dict[str, object], str]:
         cells = final_structures(sources.reader, [entry_id])
         if entry_id not in cells:
             return {}, "The cell of this ordering is not in the database."
@@ -299,7 +297,7 @@ def _register(app: Dash, sources: Sources) -> None:
         )
 
 
-def _cards(summary: Mapping[str, Any], temperature: float, hot: float) -> Component:
+def _cards(summary: SummaryRow, temperature: float, hot: float) -> Component:
     mixing = summary["mixing_temperature"]
     unsure = summary["uncertainty"]
     gap = next(
@@ -339,7 +337,7 @@ def _cards(summary: Mapping[str, Any], temperature: float, hot: float) -> Compon
     )
 
 
-def _orderings_words(summary: Mapping[str, Any]) -> str:
+def _orderings_words(summary: SummaryRow) -> str:
     return (
         f"meV/atom, {summary['n_random_orderings']} of {summary['n_orderings']} "
         "orderings"

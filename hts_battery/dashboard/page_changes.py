@@ -8,7 +8,6 @@ from dash import Input, Output, dcc, html
 from pydantic import Field
 
 from hts_battery.dashboard.callbacks import in_thread
-from hts_battery.dashboard.changes_data import read_builds, read_changes
 from hts_battery.dashboard.parts import (
     CampaignChoice,
     Page,
@@ -22,6 +21,7 @@ from hts_battery.dashboard.parts import (
     millis,
     table,
 )
+from hts_battery.query.builds import read_builds, read_changes
 
 if TYPE_CHECKING:
     from dash import Dash
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from hts_battery.dashboard.latest_build import LatestBuild
     from hts_battery.query.builds import Difference
+    from hts_battery.schemas.rows import BuildRow
 
 _SHOWN = 100
 _BUILDS = 20
@@ -73,10 +74,10 @@ def _layout(sources: Sources, _rest: str) -> Component:
     )
 
 
-def _build_row(doc: dict[str, object]) -> tuple[object, ...]:
-    reports = list(doc["reports"].values())  # type: ignore[attr-defined] # a manifest
+def _build_row(doc: BuildRow) -> tuple[object, ...]:
+    reports = list(doc["reports"].values())
     started, ended = doc["started_at"], doc["finished_at"]
-    seconds = "" if ended is None else f"{(ended - started).total_seconds():.1f}"  # type: ignore[operator] # two times
+    seconds = "" if ended is None else f"{(ended - started).total_seconds():.1f}"
     return (
         f"{started:%Y-%m-%d %H:%M:%S}",
         str(doc["state"]),

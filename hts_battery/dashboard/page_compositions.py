@@ -56,11 +56,7 @@ def _layout(sources: Sources, _rest: str) -> Component:
 
 def _choice(name: str, elements: tuple[str, ...], value: str | None) -> Component:
     return dcc.Dropdown(
-        id=name,
-        options=list(elements),
-        value=value,
-        clearable=False,
-        searchable=False,
+        id=name, options=list(elements), value=value, clearable=False, searchable=False
     )
 
 

@@ -122,12 +122,8 @@ def chord_pairs(counts: PairCounts, reported: frozenset[frozenset[str]]) -> Chor
     """
     Compare predicted pairs with reported ones.
 
-    Parameters
-    ----------
-    counts
-        Counts of the elements that are shown.
-    reported
-        Pairs in competing phases.
+    ``counts``: counts of the elements that are shown. ``reported``: pairs in competing
+    phases.
     """
     names = counts.elements
     rows, columns = np.triu_indices(len(names), k=1)

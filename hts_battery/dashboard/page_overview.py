@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dash import Input, Output, html
+from dash import Input, Output, dcc, html
 
 from hts_battery.dashboard.callbacks import in_thread
 from hts_battery.dashboard.parts import (
@@ -20,19 +20,103 @@ from hts_battery.dashboard.parts import (
     heading,
     table,
 )
-from hts_battery.dashboard.ranked_rows import table_row
-from hts_battery.dashboard.side_by_side import progress_table
+from hts_battery.dashboard.summaries import table_row
+from hts_battery.query.tables import count_words
+from hts_battery.schemas.state import CandidateState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from dash import Dash
     from dash.development.base_component import Component
 
-    from hts_battery.dashboard.latest_build import LatestBuild
+    from hts_battery.dashboard.latest_build import CampaignCounts, LatestBuild
     from hts_battery.schemas.status import CampaignStatus
 
+_DONE = CandidateState.RANKED
+
 _SHOWN = 10
+_LAST = ("P", "other mixing", "T_mix")
+
+
+def side_by_side(
+    latest: LatestBuild,
+    temperature: float,
+    states: Mapping[str, CampaignStatus],
+    *,
+    path: str,
+) -> Component:
+    """
+    Compare campaigns by their counts; each leads to the page that shows it alone.
+
+    ``latest``: what is known. ``temperature`` in K. ``states``: where campaigns stand
+    now, by name; those that are not known are absent. ``path``: address of the page.
+    """
+    return html.Div(
+        [
+            html.P(
+                "Numbers of two campaigns come from other orderings, options or "
+                "engines. They stand side by side here and are never ranked, added or "
+                "drawn together: choose a campaign.",
+                className="headline",
+            ),
+            progress_table(latest, latest.progress, temperature, states, path=path),
+        ]
+    )
+
+
+def progress_table(
+    latest: LatestBuild,
+    shown: Iterable[CampaignCounts],
+    temperature: float,
+    states: Mapping[str, CampaignStatus],
+    *,
+    path: str = "",
+) -> Component:
+    """
+    Show how far campaigns are and what of each is stable, a row each.
+
+    ``latest``: what is known. ``shown``: the campaigns. ``temperature`` in K.
+    ``states``: where campaigns stand now, by name; those that are not known are absent.
+    ``path``: address of the page to which the names lead; they lead nowhere if empty.
+    """
+    stable = f"stable at {temperature:g} K"
+    rows = [
+        (
+            dcc.Link(one.campaign, href=f"{path}?campaign={one.campaign}")
+            if path and one.campaign in latest.campaigns
+            else one.campaign,
+            one.engine,
+            f"{one.candidates:,}",
+            f"{one.ranked:,}",
+            count_words(*latest.columns.stable(one.campaign, temperature)),
+            f"{one.unjudged:,}",
+            f"{one.open:,}",
+            _now(states.get(one.campaign)),
+            html.Progress(
+                value=str(one.ranked),
+                max=str(max(one.candidates, 1)),
+                **aria(label=f"{one.campaign}: {one.ranked} of {one.candidates}"),
+            ),
+        )
+        for one in shown
+    ]
+    counted = ("candidates", "ranked", stable, "unjudged", "left")
+    return table(
+        ("campaign", "engine", *counted, "now", "done"),
+        rows,
+        caption="CampaignCounts of campaigns: counted by the latest build, and now",
+        numbers=counted,
+        row_headings=True,
+    )
+
+
+def _now(status: CampaignStatus | None) -> str:
+    """Name the states in which something is left to do or to look at."""
+    if status is None:
+        return ""
+    left = {name: n for name, n in status.states.items() if name != _DONE}
+    return ", ".join(f"{n:,} {name}" for name, n in left.items()) or "all ranked"
 
 
 def _layout(_sources: Sources, _rest: str) -> Component:
@@ -69,16 +153,9 @@ def overview(
     """
     Show counts, progress and the first of the ranking of one campaign.
 
-    Parameters
-    ----------
-    latest
-        What is known.
-    campaign
-        Name; none if nothing was built.
-    temperature
-        In K.
-    states
-        Where campaigns stand now, by name; those that are not known are absent.
+    ``latest``: what is known. ``campaign``: name; none if nothing was built.
+    ``temperature`` in K. ``states``: where campaigns stand now, by name; those that
+    are not known are absent.
     """
     if campaign is None:
         return [
@@ -169,9 +246,6 @@ def _first(latest: LatestBuild, campaign: str, temperature: float) -> Component:
             ),
         ]
     )
-
-
-_LAST = ("P", "other mixing", "T_mix")
 
 
 PAGE = Page("/", "Overview", _layout, _register, compared=True)

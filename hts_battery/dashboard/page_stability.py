@@ -48,8 +48,7 @@ def _layout(_sources: Sources, _rest: str) -> Component:
                     figure("distribution", "Distribution of E_hull."),
                     figure("entropy-map", "E_hull over mixing entropy."),
                     figure(
-                        "stable-curve",
-                        "Number of stable candidates over temperature.",
+                        "stable-curve", "Number of stable candidates over temperature."
                     ),
                 ],
                 className="grid",

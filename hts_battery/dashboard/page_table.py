@@ -22,8 +22,7 @@ from hts_battery.dashboard.parts import (
     heading,
     labelled,
 )
-from hts_battery.dashboard.ranked_rows import table_row
-from hts_battery.dashboard.summaries import matching_rows
+from hts_battery.dashboard.summaries import matching_rows, table_row
 from hts_battery.errors import HTSBatteryError
 from hts_battery.query.tables import count_words
 
@@ -119,7 +118,7 @@ def _layout(_sources: Sources, _rest: str) -> Component:
     )
 
 
-def _columns() -> list[dict[str, Any]]:
+def _columns() -> list[dict[str, object]]:
     right = {"type": "rightAligned", "width": 110}
     narrow = {"type": "rightAligned", "width": 95}
     tenths = {"valueFormatter": {"function": "d3.format('.1f')(params.value)"}}
@@ -209,24 +208,13 @@ def _register(app: Dash, sources: Sources) -> None:
 
 
 def sorted_rows(
-    columns: Columns,
-    order: NDArray[np.int64],
-    sorts: list[_Sort],
-    temperature: float,
+    columns: Columns, order: NDArray[np.int64], sorts: list[_Sort], temperature: float
 ) -> NDArray[np.int64]:
     """
     Sort ranked rows by columns of the table; equal ones stay in their order.
 
-    Parameters
-    ----------
-    columns
-        All candidates.
-    order
-        Rows by rank.
-    sorts
-        Columns of the table, the most important first.
-    temperature
-        In K.
+    ``order``: rows by rank. ``sorts``: columns of the table, the most important first.
+    ``temperature`` in K.
     """
     for one in reversed(sorts):
         keys = _keys(columns, order, one.colId, temperature)

@@ -29,6 +29,13 @@ Kelvin = Annotated[float, Field(ge=0, le=HIGHEST_TEMPERATURE, allow_inf_nan=Fals
 CampaignChoice = Annotated[str, Field(max_length=100)]
 """What the list of campaigns can say."""
 
+EMPTY_LAYOUT: dict[str, Any] = {
+    "paper_bgcolor": "rgba(0,0,0,0)",
+    "plot_bgcolor": "rgba(0,0,0,0)",
+    "xaxis": {"visible": False},
+    "yaxis": {"visible": False},
+}
+
 
 @dataclass(frozen=True)
 class Sources:
@@ -76,23 +83,9 @@ def chosen(latest: LatestBuild, choice: str) -> str | None:
     """
     Return the one campaign that a page shows.
 
-    Parameters
-    ----------
-    latest
-        What is known.
-    choice
-        What the list of campaigns says.
-
-    Returns
-    -------
-    str or None
-        The choice; the campaign of the newest build if there is none such; none if
-        nothing was built.
-
-    Raises
-    ------
-    PreventUpdate
-        If several are asked for: a page shows one.
+    ``latest``: what is known. ``choice``: what the list of campaigns says. Returns: the
+    choice; the campaign of the newest build if there is none such; none if nothing was
+    built. Raises PreventUpdate if several are asked for: a page shows one.
     """
     if compares(latest, choice):
         raise PreventUpdate
@@ -123,7 +116,7 @@ def cards(found: Iterable[Component]) -> Component:
 
 def table(
     columns: Sequence[str],
-    rows: Iterable[Sequence[Any]],
+    rows: Iterable[Sequence[object]],
     *,
     caption: str,
     numbers: Sequence[str] = (),
@@ -132,18 +125,9 @@ def table(
     """
     Show a small table; wide ones scroll inside their frame.
 
-    Parameters
-    ----------
-    columns
-        Headings.
-    rows
-        Cells: text or components.
-    caption
-        What the table says.
-    numbers
-        Headings of columns that are set right.
-    row_headings
-        Whether the first cell names its row.
+    ``columns``: headings. ``rows``: cells: text or components. ``caption``: what the
+    table says. ``numbers``: headings of columns that are set right. ``row_headings``:
+    whether the first cell names its row.
     """
     right = {place for place, name in enumerate(columns) if name in numbers}
 
@@ -187,16 +171,9 @@ def figure(
     """
     Show a figure, with words for those who do not see it.
 
-    Parameters
-    ----------
-    name
-        Id of the figure.
-    words
-        What it shows; a callback may replace them under ``NAME-words``.
-    shown
-        The figure; a callback fills it in if none.
-    tall
-        Whether it needs more height than usual.
+    ``name``: id of the figure. ``words``: what it shows; a callback may replace them
+    under ``NAME-words``. ``shown``: the figure; a callback fills it in if none.
+    ``tall``: whether it needs more height than usual.
     """
     return html.Figure(
         [
@@ -215,14 +192,6 @@ def figure(
         ],
         className="figure tall" if tall else "figure",
     )
-
-
-EMPTY_LAYOUT: dict[str, Any] = {
-    "paper_bgcolor": "rgba(0,0,0,0)",
-    "plot_bgcolor": "rgba(0,0,0,0)",
-    "xaxis": {"visible": False},
-    "yaxis": {"visible": False},
-}
 
 
 def labelled(label: str, control: Component, note: str = "") -> Component:

@@ -6,7 +6,7 @@ import base64
 import binascii
 import hmac
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, Response
@@ -35,14 +35,7 @@ _DROPPED = ("access-control-allow-origin", "server")
 
 
 def content_policy(script_hashes: Iterable[str] = ()) -> str:
-    """
-    Write the policy by which a browser loads nothing from elsewhere.
-
-    Parameters
-    ----------
-    script_hashes
-        Of the scripts inside the page.
-    """
+    """Write the policy by which a browser loads nothing from elsewhere."""
     scripts = " ".join(["'self'", *script_hashes])
     return (
         f"default-src 'self'; script-src {scripts}; "
@@ -63,21 +56,12 @@ class Protection:
     """
     The outermost application: refuses, and marks what goes out.
 
-    Parameters
-    ----------
-    app
-        What is protected.
-    hosts
-        Names by which the server may be addressed, without port; a page elsewhere
-        cannot reach it under a name of its own.
-    policy
-        Content-Security-Policy of every answer.
-    token
-        What every request must carry, as ``Authorization: Bearer`` or as the password
-        of any user; nothing is asked for if none.
-    checked_callback
-        Makes of the body of a POST what the dashboard would have sent; none if it
-        could not have.
+    ``app``: what is protected. ``hosts``: names by which the server may be addressed,
+    without port; a page elsewhere cannot reach it under a name of its own. ``policy``:
+    Content-Security-Policy of every answer. ``token``: what every request must carry,
+    as ``Authorization: Bearer`` or as the password of any user; nothing is asked for if
+    none. ``checked_callback``: makes of the body of a POST what the dashboard would
+    have sent; none if it could not have.
     """
 
     app: ASGIApp
@@ -189,16 +173,12 @@ def _headers_of(scope: Scope, body: bytes) -> list[tuple[bytes, bytes]]:
     told = (b"content-type", b"content-length")
     kept = [(name, value) for name, value in scope["headers"] if name not in told]
     length = str(len(body)).encode()
-    return [
-        *kept,
-        (b"content-type", b"application/json"),
-        (b"content-length", length),
-    ]
+    return [*kept, (b"content-type", b"application/json"), (b"content-length", length)]
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
     """Hand on a body that was read already."""
-    waiting: list[dict[str, Any]] = [
+    waiting: list[dict[str, object]] = [
         {"type": "http.request", "body": body, "more_body": False}
     ]
 

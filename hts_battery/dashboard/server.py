@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import uvicorn
 from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import RedirectResponse
@@ -19,18 +21,72 @@ from hts_battery.dashboard.campaign_states import CampaignStates
 from hts_battery.dashboard.latest_build import LatestBuildCache
 from hts_battery.dashboard.optimade_endpoint import optimade_app
 from hts_battery.dashboard.protection import Protection, content_policy
+from hts_battery.errors import ConfigurationError
 from hts_battery.schemas.summary import temperature_key
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from starlette.types import ASGIApp
 
     from hts_battery.connections.database.database import Database
-    from hts_battery.dashboard.campaign_states import Look
+    from hts_battery.dashboard.campaign_states import ReadStatuses
 
-logger = logging.getLogger(__name__)
+SHORTEST_TOKEN = 16
+_MOST_CONNECTIONS = 128
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 LOOPBACK = frozenset(("localhost", "127.0.0.1", "[::1]"))
 _READING_SECONDS = 600.0
+
+
+def read_token(path: Path) -> str:
+    """
+    Read the token that requests must carry.
+
+    ``path``: a file that its owner alone can read; one line. Raises ConfigurationError
+    if it cannot be read, others can read it, or it is too short to be a secret.
+    """
+    try:
+        mode = path.stat().st_mode
+        token = path.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as err:
+        raise ConfigurationError(f"token file {path}: {type(err).__name__}") from None
+    if mode & _OTHERS:
+        raise ConfigurationError(
+            f"token file {path} can be read by others: chmod 600 {path}"
+        )
+    if len(token) < SHORTEST_TOKEN or not token.isascii() or not token.isprintable():
+        raise ConfigurationError(
+            f"token file {path}: one line of {SHORTEST_TOKEN} or more printable ASCII "
+            "characters, for example from: openssl rand -hex 32"
+        )
+    return token
+
+
+def serve(app: ASGIApp, options: ServerOptions) -> None:
+    """Answer requests until the process is interrupted."""
+    server_of(app, options).run()
+
+
+def server_of(app: ASGIApp, options: ServerOptions) -> uvicorn.Server:
+    """Make the HTTP server; addresses that are asked for are not logged."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=options.host,
+            port=options.port,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            limit_concurrency=_MOST_CONNECTIONS,
+            timeout_keep_alive=15,
+            ws="none",
+        )
+    )
+
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -66,7 +122,9 @@ class ServerOptions:
 
 
 def create_server(
-    database: Database, options: ServerOptions, look: Look | None = None
+    database: Database,
+    options: ServerOptions,
+    read_statuses: ReadStatuses | None = None,
 ) -> ASGIApp:
     """
     Make the whole server on an open database.
@@ -77,8 +135,8 @@ def create_server(
         Where to read; its user needs no right to write.
     options
         How the server is reached.
-    look
-        Says where every campaign stands; the pages themselves cannot read what that
+    read_statuses
+        Reads where every campaign stands; the pages themselves cannot read what that
         is made from.
 
     Returns
@@ -105,7 +163,7 @@ def create_server(
         """Lead to the description: the library's own page loads from elsewhere."""
         return RedirectResponse(f"{options.base_url}/optimade/v1/info")
 
-    states = CampaignStates(look)
+    states = CampaignStates(read_statuses)
     root.mount("/api/v1", api_app(reader, cache, states))
     root.mount("/optimade", optimade)
     pages = dashboard_app(reader, cache, states)

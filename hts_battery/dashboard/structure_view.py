@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import plotly.graph_objects as go
@@ -27,19 +27,15 @@ _TILT = 18.0
 """How far above the horizon the reader stands, in degrees."""
 
 
-def structure_figure(structure: Mapping[str, Any], turn: float) -> go.Figure:
+def structure_figure(structure: Mapping[str, object], turn: float) -> go.Figure:
     """
     Draw atoms, bonds between cations and anions, and the edges of the cell.
 
     Seen from far away (a parallel projection), drawn from back to front: it needs no
     graphics hardware, and a slider turns it.
 
-    Parameters
-    ----------
-    structure
-        pymatgen's dictionary of a structure.
-    turn
-        Angle about the upright axis, in degrees.
+    ``structure``: pymatgen's dictionary of a structure. ``turn``: angle about the
+    upright axis, in degrees.
     """
     cell = Structure.from_dict(dict(structure))
     view = _view(turn)
@@ -109,7 +105,7 @@ def _size(symbol: str) -> float:
     return 10 + 9 * float(Element(symbol).atomic_radius or 1.0)
 
 
-def structure_words(structure: Mapping[str, Any]) -> str:
+def structure_words(structure: Mapping[str, object]) -> str:
     """Say what a cell is: formula, atoms, lattice."""
     cell = Structure.from_dict(dict(structure))
     lengths = " x ".join(f"{value:.2f}" for value in cell.lattice.abc)

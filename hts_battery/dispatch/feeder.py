@@ -1,7 +1,7 @@
 """
-The feeder: one look at a campaign brings launchpad and backlog together.
+The feeder: snapshot, decide, apply, for each submitted campaign in turn.
 
-What ended is harvested, what was half sent is completed, and as much is sent as the
+What ended is collected, what was half sent is completed, and as much is sent as the
 window, the budget and the operator allow. It can be killed anywhere: whatever it was
 doing is found and completed the next time.
 """
@@ -9,32 +9,54 @@ doing is found and completed the next time.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from collections import Counter
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from hts_battery.connections.database.clients import translated_outages
 from hts_battery.connections.database.locks import Lease
-from hts_battery.connections.launchpad.changes import (
-    resume_steps,
-    stop_steps,
-    take_back,
+from hts_battery.connections.records.backlog import (
+    Backlog,
+    dispatching,
+    read_submission,
+    read_submissions,
+    write_submission,
 )
-from hts_battery.connections.records.backlog import dispatching, read_submissions
-from hts_battery.dispatch.collection import harvest
-from hts_battery.dispatch.look import Look
-from hts_battery.dispatch.recovery import recover
-from hts_battery.dispatch.sending import repair, room, top_up
+from hts_battery.dispatch.apply import Desk, apply_all
+from hts_battery.dispatch.decide import (
+    Cancel,
+    Collect,
+    End,
+    InsertAgain,
+    PutBack,
+    RecordNumbers,
+    Submit,
+    decide_collection,
+    decide_control,
+    decide_sending,
+    predicted,
+)
+from hts_battery.dispatch.recovery import log_recovery, recover
+from hts_battery.dispatch.snapshot import (
+    read_again,
+    read_prepared,
+    read_snapshot,
+    read_what_ended,
+)
 from hts_battery.errors import ConfigurationError, SubmissionError
 from hts_battery.flows.recipes.screen import ScreenMaker
-from hts_battery.schemas.dispatch import Ending, EndingKind, FeedReport, Hold
+from hts_battery.schemas.dispatch import EndingKind, FeedReport, Hold
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from hts_battery.connections.database.stores import Stores
     from hts_battery.connections.launchpad.launchpad import ExactLaunchPad
+    from hts_battery.dispatch.decide import Action
+    from hts_battery.dispatch.snapshot import Snapshot
     from hts_battery.schemas.campaign import CampaignSpec
     from hts_battery.schemas.candidate import CandidateDoc
-    from hts_battery.schemas.recovery import RecoveryReport
+    from hts_battery.schemas.dispatch import Submission
 
 logger = logging.getLogger(__name__)
 
@@ -49,14 +71,12 @@ def feed(
     wait: bool = True,
 ) -> list[FeedReport]:
     """
-    Look once at every submitted campaign, and do what there is to do.
+    Go once over every submitted campaign, and do what there is to do.
 
     Parameters
     ----------
-    stores
-        Open stores.
-    launchpad
-        The launchpad of the same database.
+    stores, launchpad
+        Open stores, and the launchpad of the same database.
     campaigns
         Only these campaigns.
     candidates
@@ -66,142 +86,198 @@ def feed(
     wait
         Whether to wait while another process feeds.
 
-    Returns
-    -------
-    list[FeedReport]
-        What was done for each campaign.
-
     Raises
     ------
     BusyError
         If another process feeds, and one does not wait.
     StoreError
-        If the database went away: the next look goes on.
+        If the database went away: the next pass goes on.
     ConfigurationError, SubmissionError
         If one of the named campaigns cannot be sent. Where none is named, the report
-        of that campaign says so, and the others are looked at.
+        of that campaign says so, and the others are seen to.
     """
-    wanted = None if campaigns is None else set(campaigns)
     with (
         translated_outages(stores.database.uri, "feeding the launchpad"),
         dispatching(stores, "hts launchpad feed", wait=wait) as lease,
     ):
-        # Before the harvest, which would call failed what an outage has stopped.
-        tell_recovery(recover(stores, launchpad))
+        submissions = read_submissions(stores, campaigns)
+        # Before anything is collected that an outage has stopped, as if it had failed.
+        log_recovery(recover(stores, launchpad))
         reports = []
-        for submission in read_submissions(stores):
-            if wanted is not None and submission.campaign not in wanted:
-                continue
-            try:
-                look = Look(
-                    stores, launchpad, lease, submission, make_maker, candidates or {}
-                )
-                reports.append(_look(look))
-            except (ConfigurationError, SubmissionError) as err:
-                if wanted is not None:
-                    raise
-                # An engine that is not installed here stops its campaign, no other.
-                logger.error("campaign %s: %s", submission.campaign, err)  # noqa: TRY400 - the message says it all
-                reports.append(
-                    FeedReport(
-                        campaign=submission.campaign,
-                        hold=submission.hold,
-                        problem=str(err),
-                    )
-                )
+        for one in submissions:
+            backlog = Backlog.read(stores, one.campaign)
+            desk = Desk(stores, launchpad, lease, backlog, make_maker, candidates or {})
+            reports.append(_feed_campaign(one, desk, is_named=campaigns is not None))
         return reports
 
 
-def tell_recovery(report: RecoveryReport) -> None:
-    """Log what was put right."""
-    for one in report.runs:
-        logger.warning("Firework %d %s: %s", one.fw_id, one.deed, one.reason)
-    if report.outputs:
-        logger.warning("%d outputs were found on disk", len(report.outputs))
-    for problem in report.problems:
-        logger.warning("%s", problem)
-
-
-def preview(stores: Stores, launchpad: ExactLaunchPad) -> list[FeedReport]:
+def plan_feeding(
+    stores: Stores,
+    launchpad: ExactLaunchPad,
+    *,
+    campaigns: Iterable[str] | None = None,
+) -> list[FeedReport]:
     """
-    Say what the next look would do, as far as the launchpad shows it; write nothing.
+    Say what the next pass would do, as far as the launchpad shows it; write nothing.
 
-    Parameters
-    ----------
-    stores
-        Open stores.
-    launchpad
-        The launchpad of the same database.
+    Actions and what they come to are those of the pass, but for workflows that it would
+    first take back, stop or repair. What waits, is in hand and was spent is as it is
+    now, Fireworks without those that would be archived.
     """
     reports = []
-    for submission in read_submissions(stores):
-        look = Look(
-            stores,
-            launchpad,
-            Lease("none", "none"),
-            submission,
-            ScreenMaker.from_campaign,
-        )
-        in_hand = look.backlog.in_hand()
-        over = [one for one in look.workflows.values() if one.is_over]
-        look.counts["archived"] = len(over)
-        look.counts["ended"] = sum(
-            len(in_hand.get(one.dispatch_id, ())) for one in over
-        )
-        look.inserted = -sum(len(one.states) for one in over)
-        look.counts["sent"] = min(len(look.waiting()), room(look))
-        reports.append(look.report())
+    nobody = Lease("none", "none")
+    for one in read_submissions(stores, campaigns):
+        backlog = Backlog.read(stores, one.campaign)
+        desk = Desk(stores, launchpad, nobody, backlog, dry_run=True)
+        reports.append(_feed_campaign(one, desk, is_named=campaigns is not None))
     return reports
 
 
-def _look(look: Look) -> FeedReport:
-    """Do everything, in the order in which a kill does least harm."""
-    repair(look)
-    _stop_at_budget(look)
-    _hold_or_resume(look)
-    harvest(look)
-    top_up(look)
-    if look.submission.hold is Hold.CANCELLED:
-        _cancel_waiting(look)
-    return look.report()
+def _feed_campaign(submission: Submission, desk: Desk, *, is_named: bool) -> FeedReport:
+    """Make a pass over one campaign; one that nobody named stops no other."""
+    try:
+        return _pass(submission, desk)
+    except (ConfigurationError, SubmissionError) as err:
+        if is_named:
+            raise
+        # An engine that is not installed here, for example.
+        logger.error("campaign %s: %s", submission.campaign, err)  # noqa: TRY400 - the message says it all
+        return FeedReport(
+            campaign=submission.campaign, hold=submission.hold, problem=str(err)
+        )
 
 
-def _stop_at_budget(look: Look) -> None:
-    budget = look.submission.budget
-    if look.submission.hold is not None or budget is None:
-        return
-    spent = look.node_hours()
-    if spent < budget:
-        return
-    logger.warning(
-        "campaign %s has spent %.3f of %.3f node-hours: nothing more is sent; submit "
-        "it again with a larger --budget to go on",
-        look.name,
-        spent,
-        budget,
+def _pass(submission: Submission, desk: Desk) -> FeedReport:
+    """Bring launchpad and backlog together: three rounds of reading and deciding."""
+    stores, launchpad = desk.stores, desk.launchpad
+    now = datetime.now(UTC)
+    snapshot = read_snapshot(submission, desk.backlog.items, now, stores, launchpad)
+    seen = snapshot
+    control = decide_control(snapshot)
+    if control:
+        snapshot = predicted(snapshot, control)
+        apply_all(control, desk)
+        # What a rocket took meanwhile was not taken back: only the launchpad knows.
+        snapshot = read_again(snapshot, launchpad)
+    ended = read_what_ended(snapshot, stores, launchpad)
+    collection = decide_collection(snapshot, ended)
+    snapshot = predicted(snapshot, collection)
+    apply_all(collection, desk)
+    fireworks = snapshot.fireworks
+    prepared = read_prepared(snapshot, stores, desk.candidates)
+    sending = decide_sending(snapshot, prepared)
+    snapshot = predicted(snapshot, sending)
+    apply_all(sending, desk)
+    actions = [*control, *collection, *sending]
+    if desk.dry_run:
+        return _report(seen, actions, fireworks)
+    return _report(snapshot, actions, snapshot.fireworks)
+
+
+def _counted(actions: Iterable[Action[Any]]) -> Counter[str]:
+    """Count what actions come to, by the fields of a :class:`FeedReport`."""
+    counts: Counter[str] = Counter()
+    for action in actions:
+        if isinstance(action, RecordNumbers | PutBack | InsertAgain):
+            counts["repaired"] += len(action.workflows)
+        elif isinstance(action, Submit):
+            counts["sent"] += len(action.items)
+        elif isinstance(action, Collect):
+            again = sum(item.ending is None for item in action.items)
+            ended = len(action.items) - again
+            counts.update(archived=len(action.workflows), again=again, ended=ended)
+        elif isinstance(action, Cancel):
+            counts["ended"] += len(action.items)
+        elif isinstance(action, End):
+            # What the campaign file no longer has did not end: it was never to be sent.
+            counts["ended"] += sum(
+                item.ending is not None and item.ending.kind is not EndingKind.CANCELLED
+                for item in action.items
+            )
+    return counts
+
+
+def _report(
+    snapshot: Snapshot, actions: Sequence[Action[Any]], fireworks: int
+) -> FeedReport:
+    return FeedReport(
+        campaign=snapshot.submission.campaign,
+        **_counted(actions),
+        waiting=len(snapshot.waiting),
+        in_hand=sum(map(len, snapshot.in_hand.values())),
+        fireworks=fireworks,
+        node_hours=snapshot.node_hours,
+        hold=snapshot.submission.hold,
+        actions=tuple(one.planned for one in actions),
     )
-    look.hold(Hold.BUDGET)
 
 
-def _hold_or_resume(look: Look) -> None:
-    """Stop what has not begun of a held campaign; let what was paused go on."""
-    workflows = list(look.workflows.values())
-    begun = [one for one in workflows if one.has_begun]
-    hold = look.submission.hold
-    look.lease.check()
-    if hold is None:
-        changed = resume_steps(look.launchpad, begun)
-    else:
-        state = "DEFUSED" if hold is Hold.CANCELLED else "PAUSED"
-        changed = len(take_back(look.launchpad, workflows))
-        changed += stop_steps(look.launchpad, begun, state)
-    if changed:
-        look.read_workflows()
+def pause(stores: Stores, launchpad: ExactLaunchPad, campaign: str) -> FeedReport:
+    """
+    Take back what has not begun and send nothing more; what runs runs to its end.
+
+    Raises
+    ------
+    SubmissionError
+        If it was never submitted, or is cancelled.
+    """
+    return _hold(stores, launchpad, campaign, Hold.PAUSED)
 
 
-def _cancel_waiting(look: Look) -> None:
-    ending = Ending(kind=EndingKind.CANCELLED, time=look.now)
-    for item in look.waiting():
-        look.backlog.change(item.content_key, ending=ending)
-        look.counts["ended"] += 1
-    look.backlog.save(look.lease)
+def resume(
+    stores: Stores,
+    launchpad: ExactLaunchPad,
+    campaign: str,
+    *,
+    make_maker: Callable[[CampaignSpec], ScreenMaker] = ScreenMaker.from_campaign,
+) -> FeedReport:
+    """
+    Go on after a pause.
+
+    Raises
+    ------
+    SubmissionError
+        If it was never submitted, or is held for another reason.
+    """
+    return _hold(stores, launchpad, campaign, None, make_maker)
+
+
+def cancel(stores: Stores, launchpad: ExactLaunchPad, campaign: str) -> FeedReport:
+    """
+    Take back what has not begun, for good: a new submission is needed to go on.
+
+    Raises
+    ------
+    SubmissionError
+        If it was never submitted.
+    """
+    return _hold(stores, launchpad, campaign, Hold.CANCELLED)
+
+
+def _hold(
+    stores: Stores,
+    launchpad: ExactLaunchPad,
+    campaign: str,
+    hold: Hold | None,
+    make_maker: Callable[[CampaignSpec], ScreenMaker] = ScreenMaker.from_campaign,
+) -> FeedReport:
+    with (
+        translated_outages(stores.database.uri, f"holding {campaign}"),
+        dispatching(stores, f"holding {campaign}") as lease,
+    ):
+        submission = read_submission(stores, campaign)
+        if submission is None:
+            raise SubmissionError(f"the campaign {campaign} was never submitted")
+        if hold is not Hold.CANCELLED and submission.hold in (
+            Hold.CANCELLED,
+            Hold.BUDGET,
+        ):
+            raise SubmissionError(
+                f"the campaign {campaign} is held: {submission.hold}; submit it again "
+                "to go on"
+            )
+        if submission.hold is not hold:
+            submission = submission.model_copy(update={"hold": hold})
+            write_submission(stores, submission, lease)
+    (report,) = feed(stores, launchpad, campaigns=[campaign], make_maker=make_maker)
+    return report

@@ -3,11 +3,12 @@ Recovery: what outages, kills and lost nodes left behind is put right, without a
 
 The order keeps results from being computed again: outputs on disk go into the store
 before anything is put back, and a launch that has ended is completed, not repeated.
-Killed anywhere, the next look goes on.
+Killed anywhere, the next call goes on.
 """
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,13 +21,17 @@ from hts_battery.connections.launchpad.lost_runs import (
     complete,
     give_up,
     has_ended,
+    is_outage,
     is_whole,
     launches_of,
     put_back,
 )
 from hts_battery.connections.launchpad.queues import QueueKind, listed_jobs
-from hts_battery.connections.launchpad.stale_locks import release_locks, remove_strays
-from hts_battery.connections.records.launch_ends import (
+from hts_battery.connections.launchpad.stale_locks import (
+    release_locks,
+    remove_orphaned_fireworks,
+)
+from hts_battery.connections.records.launch_files import (
     LEFT_ACTION,
     left_action,
     remove_action,
@@ -40,9 +45,13 @@ from hts_battery.flows.execution.failures import (
 )
 from hts_battery.flows.execution.launch_folders import marked_folders, tidy
 from hts_battery.flows.execution.recorded import LOST_FIELD, loss_of
-from hts_battery.flows.execution.spool import SPOOL, ingest
+from hts_battery.flows.execution.spool import SPOOL, store_spooled
 from hts_battery.schemas.failure import Verb
-from hts_battery.schemas.recovery import Deed, RecoveredRun, RecoveryReport
+from hts_battery.schemas.recovery import (
+    RecoveredRun,
+    RecoveryAction,
+    RecoveryReport,
+)
 from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
@@ -54,6 +63,8 @@ if TYPE_CHECKING:
     from hts_battery.schemas.launch import LaunchAction
     from hts_battery.schemas.recovery import LeftAction, LostRun
 
+logger = logging.getLogger(__name__)
+
 
 def tidy_queue(
     folder: Path, stores: Stores, launchpad: ExactLaunchPad, *, dry_run: bool = False
@@ -63,23 +74,7 @@ def tidy_queue(
 
     A calculation of a workflow reads the files of the one before it, so nothing of a
     workflow is touched while any of it may run. Nor is a folder that holds what the
-    database has not been told.
-
-    Parameters
-    ----------
-    folder
-        Folder in which a queue's jobs ran.
-    stores
-        Open stores.
-    launchpad
-        The launchpad of the same database.
-    dry_run
-        Only say what would be done.
-
-    Returns
-    -------
-    list
-        Launch folder and action.
+    database has not been told. Returns launch folders, and what was done to each.
     """
     done = []
     ended: dict[int, bool] = {}
@@ -96,7 +91,6 @@ def tidy_queue(
 
 _LOCK_MARGIN = 60.0  # s: one operation of a rocket that has waited as long as it may
 _LONGEST_WALLTIME = 24.0  # h, where no submission says more
-_OUTAGE = "DatabaseOutageError"
 
 
 def recover(  # noqa: PLR0913 - each is named by its caller
@@ -110,7 +104,7 @@ def recover(  # noqa: PLR0913 - each is named by its caller
     dry_run: bool = False,
 ) -> RecoveryReport:
     """
-    Look once for what was lost, and put it right.
+    Find what was lost, and put it right.
 
     Outputs on disk are taken in; launches whose end could not be told are completed;
     locks that nobody holds are released; Fireworks without a rocket run again, as often
@@ -118,34 +112,24 @@ def recover(  # noqa: PLR0913 - each is named by its caller
 
     Parameters
     ----------
-    stores
-        Open stores.
-    launchpad
-        The launchpad of the same database.
+    stores, launchpad
+        Open stores, and the launchpad of the same database.
     launch_folders
-        Folders below which outputs are looked for, besides those of launches that were
-        lost.
-    now
-        Time of the look.
-    listed
-        Asks a queue for its jobs.
+        Where outputs are searched for, besides the folders of launches that were lost.
+    now, listed
+        The time it is; what asks a queue for its jobs.
     policy
         What is done about losses; the project's own by default.
     dry_run
         Only say what would be done.
 
-    Returns
-    -------
-    RecoveryReport
-        What was found and done.
-
     Raises
     ------
     DatabaseOutageError
-        If the database does not answer: the next look goes on.
+        If the database does not answer: the next call goes on.
     """
     settings = get_settings()
-    look = _Recovery(
+    recovery = _Recovery(
         stores,
         launchpad,
         watcher=Watcher(
@@ -158,12 +142,22 @@ def recover(  # noqa: PLR0913 - each is named by its caller
         dry_run=dry_run,
     )
     with translated_outages(stores.database.uri, "recovering"):
-        return look.run(launch_folders, age=settings.outage_patience + _LOCK_MARGIN)
+        return recovery.run(launch_folders, age=settings.outage_patience + _LOCK_MARGIN)
+
+
+def log_recovery(report: RecoveryReport) -> None:
+    """Log what was put right."""
+    for one in report.runs:
+        logger.warning("Firework %d %s: %s", one.fw_id, one.action, one.reason)
+    if report.outputs:
+        logger.warning("%d outputs were found on disk", len(report.outputs))
+    for problem in report.problems:
+        logger.warning("%s", problem)
 
 
 @dataclass
 class _Recovery:
-    """One look."""
+    """One search for what was lost."""
 
     stores: Stores
     launchpad: ExactLaunchPad
@@ -183,7 +177,9 @@ class _Recovery:
             self.launchpad, age, now=now, dry_run=True, stamp=not dry
         )
         if unlocked:  # its holder was killed, in the middle of adding jobs perhaps
-            orphans = remove_strays(self.launchpad, age, now=now, dry_run=dry)
+            orphans = remove_orphaned_fireworks(
+                self.launchpad, age, now=now, dry_run=dry
+            )
             unlocked = release_locks(self.launchpad, age, now=now, dry_run=dry)
         runs = [*self._refreshed()]
         for lost in self.watcher.lost():
@@ -201,7 +197,9 @@ class _Recovery:
     def _ingest(self, folder: Path) -> None:
         """Take in the outputs in and below a folder."""
         try:
-            self.outputs += ingest(folder, self.stores.job_store, dry_run=self.dry_run)
+            self.outputs += store_spooled(
+                folder, self.stores.job_store, dry_run=self.dry_run
+            )
         except DatabaseOutageError:
             raise
         except (StoreError, OSError) as err:
@@ -217,19 +215,21 @@ class _Recovery:
                 )
                 continue
             if loss_of(launch) is not None and launch["state"] == "FIZZLED":
-                deed, reason = Deed.PUT_BACK, "a look was interrupted that put it back"
+                action = RecoveryAction.PUT_BACK
+                reason = "a recovery was interrupted that put it back"
             else:
-                deed, reason = Deed.REFRESHED, f"its launch is {launch['state']}"
+                action = RecoveryAction.REFRESHED
+                reason = f"its launch is {launch['state']}"
             if not self.dry_run:
                 # Both go through FireWorks' own lock and rules.
-                if deed is Deed.PUT_BACK:
+                if action is RecoveryAction.PUT_BACK:
                     self.launchpad.rerun_fw(fw_id)  # type: ignore[no-untyped-call]
                 else:
                     self.launchpad._refresh_wf(fw_id)  # noqa: SLF001 - no public name
             yield RecoveredRun(
                 fw_id=fw_id,
                 name=str(launch.get("name") or fw_id),
-                deed=deed,
+                action=action,
                 reason=reason,
                 folder=launch["launch_dir"],
             )
@@ -248,17 +248,17 @@ class _Recovery:
             return
         outage = outage or left is not None
         if outage and not children_have_not_run(self.launchpad, lost.fw_id):
-            return  # what follows has begun without it: harvested as it is
+            return  # what follows has begun without it: collected as it is
         history = self._history(lost)
         failure = loss(lost, len(history) + 1, outage=outage)
-        action = next_action([*history, failure], self.policy)
-        again = action.verb is Verb.REPEAT or lost.launch_id is None
+        remedy = next_action([*history, failure], self.policy)
+        again = remedy.verb is Verb.REPEAT or lost.launch_id is None
         done = RecoveredRun(
             fw_id=lost.fw_id,
             name=lost.name,
-            deed=Deed.PUT_BACK if again else Deed.GIVEN_UP,
+            action=RecoveryAction.PUT_BACK if again else RecoveryAction.GIVEN_UP,
             failure_class=failure.failure_class,
-            reason=failure.reason if again else f"{action.reason} ({failure.reason})",
+            reason=failure.reason if again else f"{remedy.reason} ({failure.reason})",
             folder=lost.folder,
             losses=len(history) + 1,
             campaign=lost.campaign,
@@ -275,7 +275,7 @@ class _Recovery:
     ) -> bool:
         """Put a Firework back or give it up; say whether that was still right."""
         note: dict[str, Any] = {LOST_FIELD: failure.model_dump(mode="json")}
-        if done.deed is Deed.GIVEN_UP:
+        if done.action is RecoveryAction.GIVEN_UP:
             kind, words = failure.failure_class, done.reason
             trace = f"hts_battery.errors.CalculationError: {kind}: {words}"
             give_up(
@@ -311,7 +311,7 @@ class _Recovery:
         return RecoveredRun(
             fw_id=lost.fw_id,
             name=lost.name,
-            deed=Deed.COMPLETED,
+            action=RecoveryAction.COMPLETED,
             reason=f"it was {left.state} while the launchpad was away",
             folder=lost.folder,
             campaign=lost.campaign,
@@ -348,6 +348,4 @@ class _Recovery:
 
 def _is_outage(left: LeftAction) -> bool:
     """Say whether a launch ended only because the database was away."""
-    stored = (left.action or {}).get("stored_data") or {}
-    trace = str((stored.get("_exception") or {}).get("_stacktrace") or "")
-    return left.state == "FIZZLED" and _OUTAGE in trace
+    return left.state == "FIZZLED" and is_outage(left.action)

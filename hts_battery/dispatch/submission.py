@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hts_battery.campaign.coverage import missing_references
 from hts_battery.campaign.gate_hulls import GateHulls
@@ -21,7 +21,7 @@ from hts_battery.connections.records.backlog import (
     reopened,
     write_submission,
 )
-from hts_battery.dispatch.sending_order import Share, in_order
+from hts_battery.dispatch.collection import outdated
 from hts_battery.errors import ConfigurationError
 from hts_battery.flows.engines.registry import engine
 from hts_battery.flows.execution.queue_requests import queue_rule
@@ -30,24 +30,79 @@ from hts_battery.schemas.candidate import CandidateDoc
 from hts_battery.schemas.dispatch import (
     BacklogItem,
     DispatchMode,
-    Ending,
     EndingKind,
     Hold,
+    PriorityRule,
     Submission,
 )
 from hts_battery.schemas.ordering_series import covers
+from hts_battery.thermo.entropy import candidate_entropy
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from hts_battery.campaign.spec_file import Campaign
     from hts_battery.connections.database.stores import Stores
-    from hts_battery.dispatch.sending_order import Member
     from hts_battery.schemas.campaign import CampaignSpec
     from hts_battery.schemas.candidate import Candidate
 
+T = TypeVar("T")
+
+Member = tuple[int, CandidateDoc]
+"""Index in the space, and candidate."""
+
 LOCAL_WORKER = "local"
 """The worker that is the machine one submits from."""
+
+
+@dataclass(frozen=True)
+class MemberSubset:
+    """Which members of a campaign are submitted: all unless limited."""
+
+    start: int = 0
+    """First position among the members of the file, from 0."""
+    stop: int | None = None
+    """Position that is left out, with those after it."""
+    shard: int = 1
+    """Number of the first that is taken, from 1; then every ``shards``-th."""
+    shards: int = 1
+
+    @classmethod
+    def parse(cls, span: str | None, shard: str | None) -> MemberSubset:
+        """
+        Read what the command line says.
+
+        Raises
+        ------
+        ConfigurationError
+            If it is not ``A:B`` or ``I/N``.
+
+        Examples
+        --------
+        >>> MemberSubset.parse("100:", "1/4")
+        MemberSubset(start=100, stop=None, shard=1, shards=4)
+        """
+        try:
+            first, _, last = (span or ":").partition(":")
+            number, _, shards = (shard or "1/1").partition("/")
+            subset = cls(
+                int(first or 0), int(last) if last else None, int(number), int(shards)
+            )
+        except ValueError:
+            raise ConfigurationError(
+                "a range is A:B (members A to B-1, from 0), a shard is I/N (from 1)"
+            ) from None
+        if subset.start < 0 or (
+            subset.stop is not None and subset.stop <= subset.start
+        ):
+            raise ConfigurationError(f"the range {span} holds no member")
+        if not 1 <= subset.shard <= subset.shards:
+            raise ConfigurationError(f"the shard {shard} is not one of 1 to N")
+        return subset
+
+    def of(self, members: Sequence[T]) -> Sequence[T]:
+        """Return the members that belong to it, in their order."""
+        return members[self.start : self.stop][self.shard - 1 :: self.shards]
 
 
 def readiness(
@@ -57,25 +112,9 @@ def readiness(
     stores: Stores,
 ) -> list[str]:
     """
-    Import what is shipped and missing, and say what else a campaign lacks.
+    Import what is shipped and missing; return warnings of what else is lacking.
 
     What an engine needs is asked of this machine; another worker may have it.
-
-    Parameters
-    ----------
-    spec
-        The campaign.
-    submission
-        How it is sent.
-    members
-        Its candidates.
-    stores
-        Open stores.
-
-    Returns
-    -------
-    list[str]
-        Warnings, each with what to do.
 
     Raises
     ------
@@ -141,10 +180,8 @@ def plan_submission(
 
     Parameters
     ----------
-    spec
-        The campaign.
-    worker
-        Worker that computes it.
+    spec, worker
+        The campaign, and the worker that computes it.
     mode, chunk, window
         Where they differ from the rule of the engine.
     options
@@ -192,7 +229,7 @@ def submit_campaign(  # noqa: PLR0913 - each is named by its caller
     submission: Submission,
     *,
     members: Sequence[Member] | None = None,
-    share: Share | None = None,
+    subset: MemberSubset | None = None,
     retry_failed: bool = False,
     progress: Progress | None = None,
 ) -> Submitted:
@@ -204,15 +241,11 @@ def submit_campaign(  # noqa: PLR0913 - each is named by its caller
 
     Parameters
     ----------
-    campaign
-        The campaign.
-    stores
-        Open stores.
-    submission
-        How it is sent.
+    campaign, stores, submission
+        The campaign, open stores, and how it is sent.
     members
         All members of the campaign, where they are listed already.
-    share
+    subset
         Which of them are submitted.
     retry_failed
         Whether what failed is sent again.
@@ -224,30 +257,29 @@ def submit_campaign(  # noqa: PLR0913 - each is named by its caller
     StoreError
         If the database went away: submit again.
     """
-    progress = progress or Progress()
     with (
         translated_outages(stores.database.uri, "submitting a campaign"),
         dispatching(stores, f"hts campaign submit {submission.campaign}") as lease,
     ):
         if members is None:
-            members = read_members(campaign, progress)
+            members = read_members(campaign, progress or Progress())
         register_members(campaign, stores, members)
         known = read_submission(stores, submission.campaign)
         if known is not None and known.hold is Hold.PAUSED:
             submission = submission.model_copy(update={"hold": Hold.PAUSED})
         write_submission(stores, submission, lease)
-        backlog = Backlog.read(stores, submission.campaign)
-        keys = {one.candidate_id: campaign.key(one) for _, one in members}
-        sorting = _Sorting(campaign, stores, backlog, keys, retry_failed=retry_failed)
-        chosen = (share or Share()).of(members)
-        _drop_strangers(backlog, set(keys.values()))
-        new = [one for one in chosen if sorting.is_to_be_sent(one[1])]
-        for _, candidate in new:
-            key = keys[candidate.candidate_id]
+        unsent = _Unsent(campaign, stores, members, retry_failed=retry_failed)
+        backlog, keys = unsent.backlog, unsent.keys
+        chosen = (subset or MemberSubset()).of(members)
+        _end_outdated(backlog, set(keys.values()))
+        new = [one for one in chosen if unsent.has(one[1])]
+        fresh = []
+        for one in new:
+            key = keys[one[1].candidate_id]
             if key in backlog:
-                again = reopened(backlog[key], retry=retry_failed)
-                backlog.change(key, **again)
-        fresh = [one for one in new if keys[one[1].candidate_id] not in backlog]
+                backlog.put(reopened(backlog[key], retry=retry_failed))
+            else:
+                fresh.append(one)
         backlog.append(
             BacklogItem(
                 content_key=keys[candidate.candidate_id],
@@ -261,35 +293,60 @@ def submit_campaign(  # noqa: PLR0913 - each is named by its caller
     return Submitted(submission, len(chosen), len(new), len(chosen) - len(new))
 
 
-def _drop_strangers(backlog: Backlog, keys: Collection[str]) -> None:
+def _end_outdated(backlog: Backlog, keys: Collection[str]) -> None:
     """End what waits and is no calculation of the campaign's file any more."""
-    ending = Ending(
-        kind=EndingKind.CANCELLED,
-        reason="the campaign file has changed",
-        time=datetime.now(UTC),
-    )
+    now = datetime.now(UTC)
     for item in list(backlog.items):
         waits = item.dispatch_id is None and item.ending is None
         if waits and item.content_key not in keys:
-            backlog.change(item.content_key, ending=ending)
+            backlog.put(outdated(item, now))
 
 
-def preview(
+def plan_backlog(
     campaign: Campaign,
     stores: Stores,
     submission: Submission,
     *,
     members: Sequence[Member],
-    share: Share | None = None,
+    subset: MemberSubset | None = None,
     retry_failed: bool = False,
 ) -> Submitted:
     """Say what :func:`submit_campaign` would do; write nothing."""
-    backlog = Backlog.read(stores, submission.campaign)
-    keys = {one.candidate_id: campaign.key(one) for _, one in members}
-    sorting = _Sorting(campaign, stores, backlog, keys, retry_failed=retry_failed)
-    chosen = (share or Share()).of(members)
-    new = sum(sorting.is_to_be_sent(candidate) for _, candidate in chosen)
+    unsent = _Unsent(campaign, stores, members, retry_failed=retry_failed)
+    chosen = (subset or MemberSubset()).of(members)
+    new = sum(unsent.has(candidate) for _, candidate in chosen)
     return Submitted(submission, len(chosen), new, len(chosen) - new)
+
+
+def in_order(
+    members: Sequence[Member], rule: PriorityRule, spec: CampaignSpec, stores: Stores
+) -> list[Member]:
+    """Sort members as they are sent; their order in the file decides between equals."""
+    if rule is PriorityRule.FILE or not members:
+        return list(members)
+    if rule is PriorityRule.ENTROPY:
+        return sorted(
+            members,
+            key=lambda one: (
+                -candidate_entropy(one[1].to_candidate(), spec.entropy).entropy
+            ),
+        )
+    found = _prescreened(spec.name, stores)
+    return sorted(members, key=lambda one: found.get(one[1].candidate_id, float("inf")))
+
+
+def _prescreened(campaign: str, stores: Stores) -> dict[str, float]:
+    """Return the lowest E_hull of each candidate in other campaigns, in eV/atom."""
+    found: dict[str, float] = {}
+    for doc in stores.summary.query(
+        {"campaign": {"$ne": campaign}},
+        properties=["candidate_id", "energy_above_hull"],
+    ):
+        above = doc.get("energy_above_hull")
+        if above is not None:
+            name = doc["candidate_id"]
+            found[name] = min(above, found.get(name, float("inf")))
+    return found
 
 
 def read_members(
@@ -297,18 +354,7 @@ def read_members(
     progress: Progress,
     kept: Iterable[tuple[int, Candidate]] | None = None,
 ) -> list[Member]:
-    """
-    List the members of a campaign.
-
-    Parameters
-    ----------
-    campaign
-        The campaign.
-    progress
-        Told of each.
-    kept
-        Its members, where they are checked while they are listed.
-    """
+    """List the members of a campaign; ``kept`` checks them while they are listed."""
     progress.total("members", _selected(campaign))
     found = []
     for index, candidate in campaign.kept() if kept is None else kept:
@@ -329,50 +375,45 @@ def _selected(campaign: Campaign) -> int:
     return campaign.space.count
 
 
-class _Sorting:
-    """Who of the members is to be sent; reads what was computed where it matters."""
+class _Unsent:
+    """The members that no backlog holds; reads what was computed where it matters."""
 
     def __init__(
         self,
         campaign: Campaign,
         stores: Stores,
-        backlog: Backlog,
-        keys: Mapping[str, str],
+        members: Sequence[Member],
         *,
         retry_failed: bool,
     ) -> None:
-        self._campaign = campaign
-        self._keys = keys
+        spec = campaign.spec
+        self.backlog = Backlog.read(stores, spec.name)
+        self.keys = {one.candidate_id: campaign.key(one) for _, one in members}
+        self._gate = spec.gate
         self._stores = stores
-        self._backlog = backlog
         self._retry = retry_failed
-        self._wanted = campaign.spec.structure.n_orderings
-        self._elsewhere = keys_in_hand(stores, self._wanted, besides=campaign.spec.name)
-        self._released = released_ids(campaign.spec.name, stores)
+        self._wanted = spec.structure.n_orderings
+        self._elsewhere = keys_in_hand(stores, self._wanted, besides=spec.name)
+        self._released = released_ids(spec.name, stores)
         self._calculated: dict[str, Calculated] | None = None
 
-    def is_to_be_sent(self, candidate: CandidateDoc) -> bool:
+    def has(self, candidate: CandidateDoc) -> bool:
         """Say whether a candidate is missing from every backlog and not computed."""
-        key = self._keys[candidate.candidate_id]
+        key = self.keys[candidate.candidate_id]
         if key in self._elsewhere:
             return False
-        if key in self._backlog:
-            ending = self._backlog[key].ending
-            if ending is None:
+        if key in self.backlog:
+            item = self.backlog[key]
+            if item.ending is None:
                 return False
             if (
-                ending.kind is EndingKind.COMPUTED
-                and covers(self._backlog[key].asked, self._wanted)
-                and (ending.failure_class is None or not self._retry)
+                item.ending.kind is EndingKind.COMPUTED
+                and covers(item.asked, self._wanted)
+                and (item.ending.failure_class is None or not self._retry)
             ):
                 return False
-        return self._known(key).needs_work(
-            self._campaign.spec.gate,
-            released=candidate.candidate_id in self._released,
-            retry_failed=self._retry,
-        )
-
-    def _known(self, key: str) -> Calculated:
         if self._calculated is None:
             self._calculated = read_calculated(self._stores)
-        return self._calculated.get(key, Calculated()).asked_for(self._wanted)
+        known = self._calculated.get(key, Calculated()).asked_for(self._wanted)
+        released = candidate.candidate_id in self._released
+        return known.needs_work(self._gate, released=released, retry_failed=self._retry)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -49,19 +49,8 @@ def group_failures(
     """
     Sort failed candidates by class, the largest group first.
 
-    Parameters
-    ----------
-    failed
-        The candidates, in any order.
-    policy
-        What is done about failures.
-    folders
-        First Firework → a launch folder of its workflow, for the examples.
-
-    Returns
-    -------
-    tuple of FailureGroup
-        The example of a group is its first candidate.
+    The example of a group is its first candidate; folders are launch folders of its
+    workflow, by the first Firework.
     """
     groups: defaultdict[FailureClass, list[Failed]] = defaultdict(list)
     for one in failed:
@@ -125,51 +114,29 @@ def policy_words(kind: FailureClass, policy: FailurePolicy) -> str:
 
 def failed_candidates(stores: Stores, campaign: str | None = None) -> list[Failed]:
     """
-    Read the candidates whose last dispatch failed.
-
-    Parameters
-    ----------
-    stores
-        Open stores.
-    campaign
-        Only of this campaign.
+    Read the candidates whose last dispatch failed, of one campaign or of all.
 
     Raises
     ------
     SubmissionError
         If the campaign was never submitted.
     """
+    names = [one.campaign for one in read_submissions(stores)]
+    if campaign is not None and campaign not in names:
+        known = ", ".join(names) or "none"
+        raise SubmissionError(
+            f"the campaign {campaign} was never submitted; submitted are: {known}"
+        )
     return [
         Failed(name, item)
-        for name in _campaigns(stores, campaign)
+        for name in (names if campaign is None else [campaign])
         for item in Backlog.read(stores, name).items
         if item.ending is not None and item.ending.kind is EndingKind.FAILED
     ]
 
 
-def _campaigns(stores: Stores, campaign: str | None) -> list[str]:
-    names = [one.campaign for one in read_submissions(stores)]
-    if campaign is None:
-        return names
-    if campaign not in names:
-        known = ", ".join(names) or "none"
-        raise SubmissionError(
-            f"the campaign {campaign} was never submitted; submitted are: {known}"
-        )
-    return [campaign]
-
-
 def triage(stores: Stores, campaign: str | None = None) -> tuple[FailureGroup, ...]:
-    """
-    Sort what failed by class, each with an example and what the policy does.
-
-    Parameters
-    ----------
-    stores
-        Open stores.
-    campaign
-        Only this campaign.
-    """
+    """Sort what failed by class, each with an example and what the policy does."""
     failed = failed_candidates(stores, campaign)
     groups = group_failures(failed, known_policy())
     roots = [one.fw_id for one in groups if one.fw_id is not None]
@@ -193,28 +160,12 @@ def rerun(
     """
     Send the candidates of a class again; the feeder asks for what the policy says.
 
-    Parameters
-    ----------
-    stores
-        Open stores.
-    failure_class
-        Kind of failure.
-    campaign
-        Only of this campaign.
-    force
-        Whether to send what the policy gives up at once.
-    dry_run
-        Only count.
-
-    Returns
-    -------
-    dict[str, int]
-        Campaign → candidates.
+    Counts the candidates by campaign.
 
     Raises
     ------
     SubmissionError
-        If the policy gives the class up and it is not forced.
+        If the policy gives the class up at once, and it is not forced.
     """
     if not known_policy().rule(failure_class).remedies and not force:
         raise SubmissionError(
@@ -229,8 +180,7 @@ def rerun(
             backlog = Backlog.read(stores, name)
             for one in failed:
                 if one.campaign == name:
-                    again = reopened(one.item, retry=True)
-                    backlog.change(one.item.content_key, **again)
+                    backlog.put(reopened(one.item, retry=True))
             backlog.save(lease)
     return _counts(failed)
 
@@ -246,7 +196,4 @@ def _of_class(
 
 
 def _counts(failed: Sequence[Failed]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for one in failed:
-        counts[one.campaign] = counts.get(one.campaign, 0) + 1
-    return counts
+    return dict(Counter(one.campaign for one in failed))

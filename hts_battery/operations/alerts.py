@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hts_battery.campaign.dispatched import Dispatched
 from hts_battery.connections.database.clients import translated_outages
@@ -21,8 +21,18 @@ if TYPE_CHECKING:
 
     from hts_battery.connections.database.stores import Stores
     from hts_battery.schemas.dispatch import FeedReport
+    from hts_battery.schemas.rows import EndingRow
 
 logger = logging.getLogger(__name__)
+
+LAST = 20
+"""Dispatches that ended last, whose failures are compared with those before."""
+LEAST_FAILED = 5
+"""Failures among them below which nobody is woken."""
+_JUMP = 0.25  # share above that of before
+_OVER = 0.10  # share above that of before at which a jump is over
+_NEAR = 0.8
+Told = tuple[Alert | None, dict[str, object]]
 
 
 def tell(
@@ -35,22 +45,11 @@ def tell(
     killed in between tells it twice, never not at all. An address that cannot be
     reached is logged and not tried again for the same message.
 
-    Parameters
-    ----------
-    stores
-        Open stores.
-    reports
-        What the feeder saw.
-    urls
-        Addresses; without any, messages are only logged.
-
-    Returns
-    -------
-    list of Alert
-        What was told.
+    ``reports``: what the feeder saw. ``urls``: addresses; without any, messages are
+    only logged. Returns: what was told.
     """
     told: list[Alert] = []
-    with translated_outages(stores.database.uri, "telling what happened"):
+    with translated_outages(stores.database.uri, "sending alerts"):
         last_build = next(
             iter(stores.builds.query({}, sort={"run_id": -1}, limit=1)), None
         )
@@ -62,7 +61,7 @@ def tell(
 def _tell(
     stores: Stores,
     report: FeedReport,
-    last_build: Mapping[str, Any] | None,
+    last_build: Mapping[str, object] | None,
     urls: Sequence[SecretStr],
 ) -> tuple[Alert, ...]:
     facts = alert_facts(
@@ -83,21 +82,12 @@ def _tell(
 
 
 def _remembered(stores: Stores, campaign: str) -> AlertMemory:
-    doc: dict[str, Any] | None = stores.alerts.query_one({"campaign": campaign})
+    doc = stores.alerts.query_one({"campaign": campaign})
     if doc is None:
         return AlertMemory(campaign=campaign)
     return AlertMemory.model_validate(
         {name: doc[name] for name in AlertMemory.model_fields if name in doc}
     )
-
-
-LAST = 20
-"""Dispatches that ended last, whose failures are compared with those before."""
-LEAST_FAILED = 5
-"""Failures among them below which nobody is woken."""
-_JUMP = 0.25  # share above that of before
-_OVER = 0.10  # share above that of before at which a jump is over
-_NEAR = 0.8
 
 
 def alerts(
@@ -111,29 +101,17 @@ def alerts(
     budget, an end once for each number of candidates, a failed build once for each
     run.
 
-    Parameters
-    ----------
-    memory
-        What was told.
-    facts
-        How the campaign stands.
-
-    Returns
-    -------
-    tuple
-        The messages, and what to remember once they were sent.
+    ``memory``: what was told. ``facts``: how the campaign stands. Returns: the
+    messages, and what to remember once they were sent.
     """
     found: list[Alert] = []
-    changed: dict[str, Any] = {}
+    changed: dict[str, object] = {}
     for rule in (_failures, _budget, _end, _build):
         message, update = rule(memory, facts)
         changed |= update
         if message is not None:
             found.append(message)
     return tuple(found), memory.model_copy(update=changed)
-
-
-Told = tuple[Alert | None, dict[str, Any]]
 
 
 def _failures(memory: AlertMemory, facts: AlertFacts) -> Told:
@@ -197,7 +175,7 @@ def _end(memory: AlertMemory, facts: AlertFacts) -> Told:
             kind=AlertKind.ENDED,
             title=f"{facts.campaign}: ended",
             body=f"{facts.ended} candidates have ended, {failed} dispatches failed, "
-            f"{facts.node_hours:.3g} node-hours were spent. `hts build all` judges "
+            f"{facts.node_hours:.3g} node-hours were spent. `hts build all` assesses "
             "what was computed.",
         ),
         {"told_ended": facts.ended},
@@ -227,19 +205,13 @@ def alert_facts(
     dispatched: Dispatched,
     *,
     node_hours: float,
-    last_build: Mapping[str, Any] | None,
+    last_build: Mapping[str, object] | None,
 ) -> AlertFacts | None:
     """
     Gather what the rules look at; None where the campaign was not submitted.
 
-    Parameters
-    ----------
-    dispatched
-        Backlog of the campaign.
-    node_hours
-        Node-hours spent, those of running launches included.
-    last_build
-        Manifest of the last run of the builders.
+    ``dispatched``: backlog of the campaign. ``node_hours``: node-hours spent, those of
+    running launches included. ``last_build``: manifest of the last run of the builders.
     """
     submission = dispatched.submission
     if submission is None:
@@ -269,7 +241,7 @@ def alert_facts(
     )
 
 
-def _commonest(endings: Iterable[Mapping[str, Any]]) -> str | None:
+def _commonest(endings: Iterable[EndingRow]) -> str | None:
     classes = Counter(
         one["failure_class"] for one in endings if one["failure_class"] is not None
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hts_battery.builders.summary import RECORD_FIELDS, grouped_records, why_unmade
 from hts_battery.campaign.build import stored_campaigns
@@ -18,6 +18,7 @@ from hts_battery.connections.database.health import (
 )
 from hts_battery.connections.database.indexes import ensure_indexes, missing_indexes
 from hts_battery.connections.database.layout import check_layout
+from hts_battery.connections.launchpad.launchpad import launchpad_beside
 from hts_battery.connections.launchpad.workflows import read_workflows
 from hts_battery.connections.records.backlog import read_blocks, read_submissions
 from hts_battery.errors import StoreError
@@ -69,19 +70,19 @@ def indexes(stores: Stores, *, fix: bool) -> Iterable[Finding]:
             level=Level.WARNING,
             what=f"{len(extra)} that no query of this version needs: {_some(extra)}",
             where=stores.database.location,
-            action="hts db migrate, or drop by hand what nobody made on purpose",
+            action="drop by hand what nobody made on purpose",
         )
 
 
 def locks(stores: Stores, *, fix: bool) -> Iterable[Finding]:
     """Locks whose holders are dead."""
-    for lock in dead_locks(stores):
+    for lock, why in list(dead_locks(stores)):
         yield Finding(
             check="locks",
             level=Level.WARNING,
             what=f"the lock {lock['name']!r} of {lock['holder']} (process "
-            f"{lock['pid']}) is left over: {lock['why']}",
-            where=str(lock["host"]),
+            f"{lock['pid']}) is left over: {why}",
+            where=lock["host"],
             action="the next holder takes it over; hts doctor --fix drops it",
             fixed=fix and drop_lock(stores, lock),
         )
@@ -95,7 +96,7 @@ def document_sizes(stores: Stores) -> Iterable[Finding]:
             level=Level.WARNING,
             what=f"document {large.key} has {large.bytes / 1e6:.1f} MB; the server "
             f"refuses {LIMIT_BYTES / 1e6:.1f} MB",
-            where=f"{stores.database.location}, {large.collection}",
+            where=f"{stores.database.location}, {large.name}",
             action="keep large outputs in GridFS or a bucket: HTS_BATTERY_BLOB_STORE",
         )
 
@@ -160,10 +161,9 @@ def backlog(stores: Stores) -> Iterable[Finding]:
         sent = _sent(stores, name)
         if not sent:
             continue
-        beside: Any = stores.campaigns.collection.database
         whole = {
             one.dispatch_id
-            for one in read_workflows(beside, name).values()
+            for one in read_workflows(launchpad_beside(stores), name).values()
             if not one.is_broken
         }
         # What a feeder took in since is neither sent any more nor in the launchpad.
@@ -204,7 +204,7 @@ def summaries(stores: Stores) -> Iterable[Finding]:
                 what=f"{number} candidates of {spec.name} have no summary of all "
                 f"temperatures: {why}",
                 where=stores.database.location,
-                action="hts build all judges them again",
+                action="hts build all assesses them again",
             )
 
 

@@ -24,16 +24,9 @@ class Examined:
     """
     What is examined.
 
-    Parameters
-    ----------
-    settings
-        The settings.
-    stores
-        Open stores; none where there is no database.
-    project
-        Folder with ``constraints.txt`` and ``launchpad_configs``, if there is one.
-    fix
-        Whether what is safe is put right.
+    ``stores``: open stores; none where there is no database. ``project``: folder with
+    ``constraints.txt`` and ``launchpad_configs``, if there is one. ``fix``: whether
+    what is safe is put right.
     """
 
     settings: HTSBatterySettings
@@ -56,15 +49,11 @@ class Examined:
 type_check = Callable[[Examined], Iterable[Finding]]
 
 
-def _of_database(
-    check: Callable[[Stores], Iterable[Finding]],
-) -> type_check:
+def _of_database(check: Callable[[Stores], Iterable[Finding]]) -> type_check:
     return lambda examined: [] if examined.stores is None else check(examined.stores)
 
 
-def _fixing(
-    check: Callable[..., Iterable[Finding]],
-) -> type_check:
+def _fixing(check: Callable[..., Iterable[Finding]]) -> type_check:
     return lambda examined: (
         [] if examined.stores is None else check(examined.stores, fix=examined.fix)
     )
@@ -106,10 +95,7 @@ def examine(examined: Examined) -> list[Finding]:
     """
     Run every check; one that fails is itself a finding.
 
-    Returns
-    -------
-    list[Finding]
-        At least one for each check: ``ok`` where nothing was found.
+    Returns: at least one for each check: ``ok`` where nothing was found.
     """
     findings: list[Finding] = []
     names = dict.fromkeys(name for name, _ in CHECKS)

@@ -31,7 +31,7 @@ _FREE_WARNING_BYTES, _FREE_PROBLEM_BYTES = 10 * 1024**3, 1024**3
 _SECRETS = ("mongo_uri", "notify_urls", "token")
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _SHOWN = 5
-_STALE = ("*.part", "*.new")
+_STALE = "*.part"
 _STALE_SECONDS = 24 * 3600.0
 _MADE_FROM = re.compile(r"^# Made from launchpad_configs/(?P<worker>[^/]+)/")
 
@@ -191,8 +191,7 @@ def stale_files(
     """Files of writings that were killed."""
     found = [
         path
-        for pattern in _STALE
-        for path in settings.data_dir.glob(pattern)
+        for path in settings.data_dir.glob(_STALE)
         if path.is_file() and now - path.stat().st_mtime > _STALE_SECONDS
     ]
     for path in found:

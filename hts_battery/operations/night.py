@@ -20,7 +20,7 @@ import shutil
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from hts_battery.campaign.build import build_all, stored_campaigns
 from hts_battery.campaign.run import ensure_references, hull_engines
@@ -30,7 +30,7 @@ from hts_battery.query.builds import differences, runs
 from hts_battery.query.exports import ExportFormat
 from hts_battery.query.snapshots import exported
 from hts_battery.schemas.alert import Alert, AlertKind
-from hts_battery.schemas.night import NightReport
+from hts_battery.schemas.base import Document
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,6 +44,35 @@ REPORT, DIFF, SNAPSHOT = "night.json", "diff.jsonl", "snapshot.json"
 _PART = ".part"
 
 
+class NightReport(Document):
+    """The last file that a night writes; without it the night did not end."""
+
+    night: str = Field(
+        description="Date of the night, YYYY-MM-DD, and a number if there were several."
+    )
+    started_at: datetime = Field(description="UTC.")
+    finished_at: datetime = Field(description="UTC.")
+    run_id: str = Field(description="Run of the builders that ended it.")
+    since: str | None = Field(
+        description="Run of the builders of the last night that ended; what changed "
+        "since then is in diff.jsonl. Empty for the first night."
+    )
+    made_up_for: int = Field(
+        ge=0, description="Nights that began after that one and did not end."
+    )
+    references: int = Field(ge=0, description="References in the database.")
+    written: dict[str, int] = Field(description="Builder → documents written.")
+    failed: dict[str, int] = Field(description="Builder → documents that say why not.")
+    changes: int = Field(ge=0, description="Rows of diff.jsonl.")
+    flipped: int = Field(ge=0, description="Labels that flipped.")
+    flipped_certain: int = Field(
+        ge=0, description="Those of them that were open neither before nor after."
+    )
+    summaries: int = Field(ge=0, description="Rows of the snapshot.")
+    snapshot_digest: str = Field(description="Digest of the rows of the snapshot.")
+    headline: str = Field(description="What changed, in one line.")
+
+
 def night(
     stores: Stores,
     folder: Path,
@@ -54,23 +83,10 @@ def night(
     """
     Do what is done every night.
 
-    Parameters
-    ----------
-    stores
-        Open stores.
-    folder
-        Folder of the nights.
-    temperatures
-        In K, where a campaign names none.
-    now
-        When it began, UTC; the clock's if not given.
-
-    Raises
-    ------
-    BusyError
-        If another night, or another run of the builders, has not ended.
-    StoreError
-        If the folder cannot be written or the database is away.
+    ``folder``: folder of the nights. ``temperatures`` in K, where a campaign names
+    none. ``now``: when it began, UTC; the clock's if not given. Raises BusyError if
+    another night, or another run of the builders, has not ended. Raises StoreError if
+    the folder cannot be written or the database is away.
     """
     started = now or datetime.now(UTC)
     with exclusive(stores, LOCK, holder=f"the night of {started:%Y-%m-%d}"):
@@ -134,10 +150,7 @@ def last_night(folder: Path) -> NightReport | None:
     """
     Return the report of the last night that ended.
 
-    Raises
-    ------
-    StoreError
-        If its report is damaged; names the file.
+    Raises StoreError if its report is damaged; names the file.
     """
     reports = []
     for path in folder.glob(f"*/{REPORT}"):

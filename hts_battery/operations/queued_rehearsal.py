@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from hts_battery.schemas.dispatch import FeedReport, Submission
 
 _SETUP = "HTS_WORKER_SETUP"
-_LOOK_SECONDS = 2.0
+_PASS_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,8 @@ class Route:
     """
     The worker that computes.
 
-    Parameters
-    ----------
-    worker
-        Name of its folder.
-    templates
-        Folder of the workers.
-    jobs
-        Most jobs in its queue at once.
+    ``worker``: name of its folder. ``templates``: folder of the workers. ``jobs``: most
+    jobs in its queue at once.
     """
 
     worker: str
@@ -60,15 +54,9 @@ class Route:
         """
         Fill the worker's files for one database.
 
-        Parameters
-        ----------
-        folder
-            Folder of the run; files, outputs of offline jobs and the execution record
-            lie below it.
-        stores
-            The database.
-        variables
-            What jobs are to find in their environment.
+        ``folder``: folder of the run; files, outputs of offline jobs and the execution
+        record lie below it. ``stores``: the database. ``variables``: what jobs are to
+        find in their environment.
         """
         exports = [
             f"export {key}={shlex.quote(text)}" for key, text in variables.items()
@@ -87,7 +75,7 @@ class Route:
         return config
 
 
-def conduct_through_queue(  # noqa: PLR0913 - each is named by its caller
+def run_through_queue(  # noqa: PLR0913 - each is named by its caller
     campaign: Campaign,
     stores: Stores,
     route: Route,
@@ -100,27 +88,10 @@ def conduct_through_queue(  # noqa: PLR0913 - each is named by its caller
     """
     Submit a campaign, feed and launch until it is done, and build.
 
-    Parameters
-    ----------
-    campaign
-        The campaign.
-    stores
-        Open stores.
-    route
-        The worker that computes.
-    folder
-        Folder of the run, outside every repository; jobs run in ``launches``.
-    temperatures
-        In K, where the campaign names none.
-    variables
-        What jobs are to find in their environment.
-    progress
-        Told what happens.
-
-    Raises
-    ------
-    SubmissionError
-        If the launcher of the worker fails.
+    ``route``: the worker that computes. ``folder``: folder of the run, outside every
+    repository; jobs run in ``launches``. ``temperatures`` in K, where the campaign
+    names none. ``variables``: what jobs are to find in their environment. ``progress``:
+    told what happens. Raises SubmissionError if the launcher of the worker fails.
     """
     progress = progress or Progress()
     config = route.render(folder, stores, variables)
@@ -131,21 +102,21 @@ def conduct_through_queue(  # noqa: PLR0913 - each is named by its caller
     found = submit_campaign(campaign, stores, submission)
     progress.total("compute", found.new)
     with open_launchpad(stores.database) as launchpad:
-        look = _Look(stores, launchpad, submission, folder)
+        feed = _FeederPass(stores, launchpad, submission, folder)
         while True:
-            report = look()
+            report = feed()
             for _ in range(report.ended):
                 progress.advance("compute", f"{report.in_hand} in the queue")
             if report.is_done:
                 break
             launch_ready(route.worker, config, folder / "launches", jobs=route.jobs)
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_PASS_SECONDS)
     build(campaign.spec, stores, temperatures=temperatures)
 
 
 @dataclass
-class _Look:
-    """What the feeder of an operator does at each look."""
+class _FeederPass:
+    """What the feeder of an operator does at each pass."""
 
     stores: Stores
     launchpad: ExactLaunchPad

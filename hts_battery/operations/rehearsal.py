@@ -15,15 +15,17 @@ import uuid
 from collections import Counter, defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from hts_battery.campaign.run import conduct
-from hts_battery.campaign.states import standings
+from pydantic import Field
+
+from hts_battery.campaign.run import run_campaign
+from hts_battery.campaign.status import candidate_statuses
 from hts_battery.connections.database.stores import screening_stores
 from hts_battery.connections.records.executions import ledger
 from hts_battery.errors import ConfigurationError
-from hts_battery.operations.queued_rehearsal import conduct_through_queue
-from hts_battery.schemas.rehearsal import FailureCount, RehearsalReport
+from hts_battery.operations.queued_rehearsal import run_through_queue
+from hts_battery.schemas.base import Document
 from hts_battery.schemas.state import CandidateState
 from hts_battery.settings import ENV_PREFIX, get_settings
 from hts_battery.vasp_standin import VASP_MARK
@@ -41,18 +43,55 @@ if TYPE_CHECKING:
 
     from hts_battery.campaign.local_run import Progress
     from hts_battery.campaign.spec_file import Campaign
-    from hts_battery.campaign.states import Standing
+    from hts_battery.campaign.status import CandidateStatus
     from hts_battery.connections.database.stores import Stores
     from hts_battery.operations.queued_rehearsal import Route
     from hts_battery.schemas.reference import ReferencePhase
+    from hts_battery.schemas.rows import TaskRow
 
 REHEARSALS = "rehearsals"
 """Folder in the data folder that holds the data folders of rehearsals."""
-
 _PREFIX = f"{VASP_MARK}:"
 _NO_GATE_EV = 1000.0
 _ALLOCATION_S = 30
 _LONGEST_DATABASE_NAME = 63
+
+
+class FailureCount(Document):
+    """How often one class of failure was seen, and what the policy did."""
+
+    failure_class: str = Field(description="Class, as the policy names it.")
+    attempts: int = Field(ge=0, description="Failed attempts.")
+    repeated: int = Field(ge=0, description="Of these, repeated with a remedy.")
+    kept: int = Field(ge=0, description="Of these, kept with the flag.")
+    given_up: int = Field(ge=0, description="Of these, given up.")
+
+
+class RehearsalReport(Document):
+    """One rehearsal, from the campaign's file to its ranking."""
+
+    campaign: str = Field(description="Name that the documents of the rehearsal carry.")
+    engine: str = Field(description="Stand-in that computed.")
+    database: str = Field(description="Where the documents were, no credentials.")
+    folder: str = Field(description="Data folder of the rehearsal.")
+    kept: bool = Field(description="Whether database and folder are still there.")
+    candidates: int = Field(ge=0, description="Candidates that were rehearsed.")
+    states: dict[str, int] = Field(description="State → number of candidates.")
+    ranked: int = Field(ge=0, description="Candidates in the ranking.")
+    references: int = Field(ge=0, description="Competing phases computed.")
+    jobs: int = Field(ge=0, description="Executions of jobs, repetitions included.")
+    seconds: float = Field(ge=0, description="Wall time in s, references included.")
+    failures: tuple[FailureCount, ...] = Field(description="By class.")
+    unexpected: tuple[str, ...] = Field(
+        description="Failures that were not asked for, and candidates not ranked."
+    )
+    launch_bytes: int = Field(ge=0, description="Disk used by launch folders.")
+    database_bytes: int = Field(
+        ge=0, description="Disk used by the rehearsal's database; 0 on a server."
+    )
+    lacking: tuple[str, ...] = Field(
+        description="What the production run lacks on this machine."
+    )
 
 
 @dataclass(frozen=True)
@@ -60,12 +99,8 @@ class Injection:
     """
     Which failures are shown on purpose.
 
-    Parameters
-    ----------
-    rates
-        Failure → share of all launches of candidates that show it, 0 to 1.
-    seed
-        Decides which launches.
+    ``rates``: failure → share of all launches of candidates that show it, 0 to 1.
+    ``seed``: decides which launches.
     """
 
     rates: Mapping[Fault, float] = field(default_factory=dict)
@@ -76,10 +111,8 @@ class Injection:
         """
         Read what the command line says, such as ``walltime=0.05``.
 
-        Raises
-        ------
-        ConfigurationError
-            If a failure is unknown or a rate is not between 0 and 1.
+        Raises ConfigurationError if a failure is unknown or a rate is not between 0 and
+        1.
 
         Examples
         --------
@@ -120,17 +153,8 @@ def rehearsed(campaign: Campaign, *, limit: int | None = None) -> Campaign:
 
     A gate stays in the flow and lets everything by, so that VASP's part is reached.
 
-    Parameters
-    ----------
-    campaign
-        The campaign.
-    limit
-        Largest number of candidates.
-
-    Raises
-    ------
-    ConfigurationError
-        If there is no stand-in for its engine.
+    ``limit``: largest number of candidates. Raises ConfigurationError if there is no
+    stand-in for its engine.
     """
     from hts_battery.flows.engines.registry import engine  # noqa: PLC0415 - jobflow takes a second
 
@@ -210,30 +234,11 @@ def rehearse(
     """
     Run a campaign with the stand-in, here or through a queue, and clean up.
 
-    Parameters
-    ----------
-    campaign
-        The campaign.
-    injection
-        Failures shown on purpose.
-    limit
-        Largest number of candidates.
-    keep
-        Whether database and folder stay.
-    route
-        Worker through whose queue it goes; without, everything runs in this process.
-    progress
-        Told what happens.
-
-    Returns
-    -------
-    RehearsalReport
-        What happened, and what the production run lacks here.
-
-    Raises
-    ------
-    ConfigurationError
-        If there is no stand-in for the campaign's engine.
+    ``injection``: failures shown on purpose. ``limit``: largest number of candidates.
+    ``keep``: whether database and folder stay. ``route``: worker through whose queue it
+    goes; without, everything runs in this process. ``progress``: told what happens.
+    Returns: what happened, and what the production run lacks here. Raises
+    ConfigurationError if there is no stand-in for the campaign's engine.
     """
     stand_in = rehearsed(campaign, limit=limit)
     injection = injection or Injection()
@@ -243,7 +248,7 @@ def rehearse(
         variables = injection.environment(folder)
         with _environment(variables):
             if route is None:
-                conduct(
+                run_campaign(
                     stand_in,
                     stores,
                     data_dir=folder,
@@ -252,7 +257,7 @@ def rehearse(
                     progress=progress,
                 )
             else:
-                conduct_through_queue(
+                run_through_queue(
                     stand_in,
                     stores,
                     route,
@@ -261,9 +266,10 @@ def rehearse(
                     variables=variables,
                     progress=progress,
                 )
-        found = standings(
+        found = candidate_statuses(
             stand_in, stores, execution_folder=get_settings().execution_folder
         )
+        attempts = stores.tasks.query({"output.run": {"$ne": None}})
         return RehearsalReport(
             campaign=stand_in.spec.name,
             engine=stand_in.spec.engine,
@@ -276,7 +282,7 @@ def rehearse(
             references=n_references,
             jobs=ledger(get_settings().execution_folder).total.executions,
             seconds=time.monotonic() - began,
-            failures=failure_counts(stores.tasks.query({"output.run": {"$ne": None}})),
+            failures=failure_counts(cast("Iterator[TaskRow]", attempts)),
             unexpected=_unexpected(found, injection),
             launch_bytes=bytes_in(folder / "launches"),
             database_bytes=bytes_in(folder / "database"),
@@ -299,20 +305,18 @@ def _compute_references(
         engine_name=campaign.spec.engine,
         relaxation=campaign.spec.relaxation,
         launch_folder=folder / "launches",
+        launch_quota=get_settings().launch_quota,
         progress=progress,
     )
     store_references(energies, stores)
     return len(energies)
 
 
-def failure_counts(tasks: Iterable[Mapping[str, Any]]) -> tuple[FailureCount, ...]:
+def failure_counts(tasks: Iterable[TaskRow]) -> tuple[FailureCount, ...]:
     """
     Count failed attempts by class, and what the policy did with each.
 
-    Parameters
-    ----------
-    tasks
-        Task documents with a run record; every attempt of a calculation has one.
+    ``tasks``: task documents with a run record; every attempt of a calculation has one.
 
     Examples
     --------
@@ -321,7 +325,7 @@ def failure_counts(tasks: Iterable[Mapping[str, Any]]) -> tuple[FailureCount, ..
     >>> failure_counts([{"uuid": "a", "index": 2, "output": {"run": run}}])[0].repeated
     1
     """
-    newest: dict[str, Mapping[str, Any]] = {}
+    newest: dict[str, TaskRow] = {}
     for task in tasks:
         known = newest.get(task["uuid"])
         if known is None or task["index"] > known["index"]:
@@ -345,7 +349,9 @@ def failure_counts(tasks: Iterable[Mapping[str, Any]]) -> tuple[FailureCount, ..
     )
 
 
-def _unexpected(found: Sequence[Standing], injection: Injection) -> tuple[str, ...]:
+def _unexpected(
+    found: Sequence[CandidateStatus], injection: Injection
+) -> tuple[str, ...]:
     """List the candidates that nobody asked to fail."""
     asked = any(injection.rates.values())
     expected = {CandidateState.RANKED}

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from datetime import UTC
+from typing import TYPE_CHECKING, cast
 
 from hts_battery.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
+    from hts_battery.connections.database.bounded_reader import BoundedReader
     from hts_battery.connections.database.stores import Stores
+    from hts_battery.schemas.rows import BuildRow, ChangeRow, ChangeSetRow
 
+MOST_SETS = 1000
+"""Batches of changes that are read at once; a batch holds up to 250 changes."""
 Key = tuple[str, str, float]
 """Campaign, candidate and temperature."""
 
@@ -26,7 +31,7 @@ class Difference:
     temperature: float
     """In K."""
     before_label: str | None
-    """GS, LS or US; None if it was not judged."""
+    """GS, LS or US; None if it was not assessed."""
     after_label: str | None
     """The same now; None if it is gone or failed."""
     before_open: bool
@@ -69,7 +74,7 @@ class Difference:
             return None
         return self.after - self.before
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Return all fields, the derived ones too."""
         return {
             **asdict(self),
@@ -112,29 +117,19 @@ class Differences:
         )
 
 
-def runs(stores: Stores, *, limit: int = 0) -> list[dict[str, Any]]:
+def runs(stores: Stores, *, limit: int = 0) -> list[BuildRow]:
     """
     Return the manifests of the runs of the builders, the latest first.
 
-    Parameters
-    ----------
-    stores
-        Open stores.
-    limit
-        Number of manifests; 0 is no limit.
-
-    Returns
-    -------
-    list of dict
-        Fields of :class:`~hts_battery.schemas.build.BuildManifest`, and the wall time
-        in ``seconds``.
+    ``limit``: number of manifests; 0 is no limit. Returns: fields of
+    :class:`~hts_battery.schemas.build.BuildManifest`, and the wall time in ``seconds``.
     """
     found = []
     for doc in stores.builds.query({}, sort={"run_id": -1}, limit=limit):
         doc.pop("_id", None)
         ended = doc["finished_at"]
         seconds = None if ended is None else (ended - doc["started_at"]).total_seconds()
-        found.append({**doc, "seconds": seconds})
+        found.append(cast("BuildRow", {**doc, "seconds": seconds}))
     return found
 
 
@@ -144,35 +139,19 @@ def differences(
     """
     Say what changed after a run, and why.
 
-    Parameters
-    ----------
-    stores
-        Open stores.
-    since
-        Id of a run; the one before the latest if not given.
-    campaign
-        Name of a campaign; all if not given.
-
-    Raises
-    ------
-    ConfigurationError
-        If there is no such run.
+    ``since``: id of a run; the one before the latest if not given. ``campaign``: name
+    of a campaign; all if not given. Raises ConfigurationError if there is no such run.
     """
     start = _run_before_latest(stores) if since is None else since
     if since is not None and stores.builds.query_one({"run_id": since}) is None:
         raise ConfigurationError(
             f"no run {since!r} of the builders; `hts build list` names them"
         )
-    criteria: dict[str, Any] = {"run_id": {"$gt": start}}
+    criteria: dict[str, object] = {"run_id": {"$gt": start}}
     if campaign is not None:
         criteria["campaign"] = campaign
     sets = stores.changes.query(criteria, sort={"run_id": 1})
-    rows = fold_changes(sets)
-    ranked = sorted(
-        rows,
-        key=lambda row: (not row.flipped, -abs(row.change or 0.0), row.candidate_id),
-    )
-    return Differences(start, tuple(ranked))
+    return Differences(start, ranked_changes(cast("Iterable[ChangeSetRow]", sets)))
 
 
 def _run_before_latest(stores: Stores) -> str:
@@ -188,20 +167,71 @@ def _run_before_latest(stores: Stores) -> str:
     return latest[1] if len(latest) > 1 else ""
 
 
-def fold_changes(sets: Iterable[Mapping[str, Any]]) -> list[Difference]:
+def read_builds(reader: BoundedReader, *, limit: int) -> list[BuildRow]:
+    """Return the manifests of the builds, the latest first."""
+    docs = reader.find("builds", {}, sort={"run_id": -1}, limit=limit)
+    for doc in docs:
+        for name in ("started_at", "finished_at"):
+            if doc.get(name) is not None:  # the database drops that it is UTC
+                doc[name] = doc[name].replace(tzinfo=UTC)
+    return cast("list[BuildRow]", docs)
+
+
+def read_changes(
+    reader: BoundedReader, *, since: str | None, campaign: str | None
+) -> Differences | None:
+    """
+    Join all changes after a build.
+
+    ``since``: id of a run; the one before the latest if not given; before all of them
+    if empty. ``campaign``: name of a campaign; nothing belongs to none. Returns:
+    largest change first; none if there is no such build.
+    """
+    start = _shown_since(reader, since)
+    if start is None:
+        return None
+    criteria = {"run_id": {"$gt": start}, "campaign": campaign}
+    sets = reader.find("changes", criteria, sort={"run_id": 1}, limit=MOST_SETS)
+    return Differences(start, ranked_changes(cast("Iterable[ChangeSetRow]", sets)))
+
+
+def _shown_since(reader: BoundedReader, since: str | None) -> str | None:
+    if since:
+        found = reader.find_one("builds", {"run_id": since}, fields=["run_id"])
+        return None if found is None else since
+    latest = reader.find("builds", {}, fields=["run_id"], sort={"run_id": -1}, limit=2)
+    if not latest:
+        return None
+    if since == "":
+        return since
+    return str(latest[1]["run_id"]) if len(latest) > 1 else ""
+
+
+def ranked_changes(sets: Iterable[ChangeSetRow]) -> tuple[Difference, ...]:
+    """Join the changes of several runs, flipped labels and large changes first."""
+    return tuple(
+        sorted(
+            fold_changes(sets),
+            key=lambda row: (
+                not row.flipped,
+                -abs(row.change or 0.0),
+                row.candidate_id,
+            ),
+        )
+    )
+
+
+def fold_changes(sets: Iterable[ChangeSetRow]) -> list[Difference]:
     """
     Join the changes of several runs: first state, last state, every reason.
 
     A change that a killed run had written down but not done is written down again by
     the next one; joined, the two are one.
 
-    Parameters
-    ----------
-    sets
-        Documents of the ``changes`` collection, in the order of their runs.
+    ``sets``: documents of the ``changes`` collection, in the order of their runs.
     """
-    first: dict[Key, Mapping[str, Any]] = {}
-    last: dict[Key, Mapping[str, Any]] = {}
+    first: dict[Key, ChangeRow] = {}
+    last: dict[Key, ChangeRow] = {}
     why: dict[Key, dict[str, None]] = {}
     when: dict[Key, dict[str, None]] = {}
     for doc in sets:
@@ -219,13 +249,13 @@ def fold_changes(sets: Iterable[Mapping[str, Any]]) -> list[Difference]:
 
 def _difference(
     key: Key,
-    first: Mapping[str, Any],
-    last: Mapping[str, Any],
+    first: ChangeRow,
+    last: ChangeRow,
     why: tuple[str, ...],
     when: tuple[str, ...],
 ) -> Difference:
-    before: Mapping[str, Any] = first["before"] or {}
-    after: Mapping[str, Any] = last["after"] or {}
+    before = first["before"] or {}
+    after = last["after"] or {}
     return Difference(
         campaign=key[0],
         candidate_id=key[1],

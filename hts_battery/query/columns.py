@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import orjson
 
-from hts_battery.connections.database.reading import aggregated
 from hts_battery.query.query_fields import value_at
 from hts_battery.query.row_conditions import matching, paths_of, without_keys
 from hts_battery.schemas.aggregate import COLUMN_FIELDS, COLUMN_LISTS, COLUMN_MAPS
@@ -25,10 +24,12 @@ if TYPE_CHECKING:
     from hts_battery.connections.database.stores import Stores
     from hts_battery.query.conditions import Criteria
     from hts_battery.query.row_conditions import Column
+    from hts_battery.schemas.rows import SummaryRow
 
-    Row = dict[str, Any]
+    Row = dict[str, object]
     """Path → value, of one summary."""
 
+RowT = TypeVar("RowT")
 _CAMPAIGN = "campaign"
 _KEY = "candidate_id"
 _VOUCHED = (_CAMPAIGN, "n_candidates", "columns", "input_digest")
@@ -57,12 +58,7 @@ class ColumnReader:
     """
     Answers filters from what the last build left in columns.
 
-    Parameters
-    ----------
-    stores
-        Open stores.
-    time_limit
-        Seconds that the server may take for one query; none if not given.
+    ``time_limit``: seconds that the server may take for one query; none if not given.
     """
 
     stores: Stores
@@ -72,18 +68,9 @@ class ColumnReader:
         """
         Return some fields of the summaries that fulfil a filter.
 
-        Parameters
-        ----------
-        criteria
-            A checked filter.
-        paths
-            Fields, dotted.
-
-        Returns
-        -------
-        list of dict or None
-            None where there are no columns for that: before a build, or of a field
-            that is not kept as one.
+        ``criteria``: a checked filter. ``paths``: fields, dotted. Returns: None where
+        there are no columns for that: before a build, or of a field that is not kept as
+        one.
         """
         wanted = without_keys(criteria)
         if wanted is None:
@@ -102,7 +89,7 @@ class ColumnReader:
     ) -> list[Row] | None:
         found: list[Row] = []
         stages = [{"$project": dict.fromkeys(_VOUCHED, 1)}]
-        campaigns = list(aggregated(self.stores.aggregates, stages))
+        campaigns = list(self.stores.aggregates.aggregated(stages))
         if not campaigns:
             return None
         for doc in sorted(campaigns, key=lambda one: str(one[_CAMPAIGN])):
@@ -134,8 +121,8 @@ class ColumnReader:
             {"$project": {"first_row": 1, "path": 1, "values": 1}},
         ]
         columns: dict[str, list[Any]] = {path: [] for path in known}
-        blocks = aggregated(
-            self.stores.summary_columns, stages, time_limit=self.time_limit
+        blocks = self.stores.summary_columns.aggregated(
+            stages, time_limit=self.time_limit
         )
         for block in sorted(blocks, key=lambda one: int(one["first_row"])):
             columns[block["path"]] += orjson.loads(block["values"])
@@ -184,12 +171,8 @@ def in_order(rows: Sequence[Row], order: Mapping[str, int]) -> list[Row]:
     """
     Sort rows as a server does: what is unknown is the lowest.
 
-    Parameters
-    ----------
-    rows
-        With every path of the order.
-    order
-        Path → 1 or -1, the most important first.
+    ``rows``: with every path of the order. ``order``: path → 1 or -1, the most
+    important first.
 
     Examples
     --------
@@ -200,8 +183,8 @@ def in_order(rows: Sequence[Row], order: Mapping[str, int]) -> list[Row]:
 
 
 def sorted_documents(
-    docs: Iterable[dict[str, Any]], order: Mapping[str, int]
-) -> list[dict[str, Any]]:
+    docs: Iterable[SummaryRow], order: Mapping[str, int]
+) -> list[SummaryRow]:
     """
     Sort summaries as a server does.
 
@@ -210,14 +193,12 @@ def sorted_documents(
     >>> sorted_documents([{"at": {"0K": 2}}, {"at": {"0K": 1}}], {"at.0K": 1})
     [{'at': {'0K': 1}}, {'at': {'0K': 2}}]
     """
-    return _sorted(docs, order, value_at)
+    return _sorted(docs, order, cast("Callable[[SummaryRow, str], Any]", value_at))
 
 
 def _sorted(
-    rows: Iterable[Row],
-    order: Mapping[str, int],
-    value_of: Callable[[Row, str], Any],
-) -> list[Row]:
+    rows: Iterable[RowT], order: Mapping[str, int], value_of: Callable[[RowT, str], Any]
+) -> list[RowT]:
     found = list(rows)
     for path, direction in reversed(list(order.items())):
         found.sort(
@@ -230,7 +211,7 @@ def _sortable(value: object) -> tuple[bool, Any]:
     return value is not None, 0 if value is None else value
 
 
-def documents(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
+def documents(rows: Sequence[Row]) -> Iterator[SummaryRow]:
     """
     Write rows as the summaries that they are of, as far as they go.
 
@@ -247,4 +228,4 @@ def documents(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
                 doc[field] = value
             elif value is not None:
                 doc.setdefault(field, {})[key] = value
-        yield doc
+        yield cast("SummaryRow", doc)

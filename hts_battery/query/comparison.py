@@ -1,13 +1,13 @@
-"""Two campaigns, or two engines, side by side for the candidates that both judged."""
+"""Two campaigns, or two engines, side by side for the candidates that both assessed."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from statistics import fmean
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from hts_battery.errors import QueryError
-from hts_battery.query.rankings import Place, ranked
+from hts_battery.query.rankings import RankedCandidate, ranked
 from hts_battery.schemas.summary import temperature_key
 
 if TYPE_CHECKING:
@@ -15,16 +15,18 @@ if TYPE_CHECKING:
 
     from hts_battery.connections.database.stores import Stores
 
+_FEWEST = 3
+
 
 class Pair(NamedTuple):
-    """One candidate as two campaigns or engines judged it."""
+    """One candidate as two campaigns or engines assessed it."""
 
     candidate_id: str
     first: float
     """E_hull at the temperature, eV/atom."""
     second: float
     first_rank: int
-    """Place in the order of its campaign."""
+    """Rank in the order of its campaign."""
     second_rank: int
     first_open: bool = False
     """Whether the label of its campaign may turn."""
@@ -55,7 +57,7 @@ class Comparison:
     temperature: float
     """In K."""
     n_common: int
-    """Candidates that both judged."""
+    """Candidates that both assessed."""
     n_disagree: int
     """Those that one calls stable and the other does not."""
     n_disagree_certain: int
@@ -72,12 +74,9 @@ class Comparison:
     pairs: tuple[Pair, ...]
     """Largest difference first."""
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Return everything but the pairs."""
         return {name: value for name, value in asdict(self).items() if name != "pairs"}
-
-
-_FEWEST = 3
 
 
 def compared(
@@ -86,19 +85,9 @@ def compared(
     """
     Compare two campaigns or engines at a temperature.
 
-    Parameters
-    ----------
-    stores
-        Open stores.
-    first, second
-        Names of campaigns, or of engines: all campaigns of that engine.
-    temperature
-        In K; one that the builders used.
-
-    Raises
-    ------
-    QueryError
-        If a name is neither, or nothing was judged at the temperature.
+    ``first``, ``second``: names of campaigns, or of engines: all campaigns of that
+    engine. ``temperature`` in K; one that the builders used. Raises QueryError if a
+    name is neither, or nothing was assessed at the temperature.
     """
     one, other = (_places(stores, name, temperature) for name in (first, second))
     common = {
@@ -138,7 +127,9 @@ def _counted(labels: Iterable[tuple[float, bool]]) -> tuple[int, int]:
 
 
 def _open_labels(
-    stores: Stores, common: Mapping[str, tuple[Place, ...]], temperature: float
+    stores: Stores,
+    common: Mapping[str, tuple[RankedCandidate, ...]],
+    temperature: float,
 ) -> set[tuple[str, str]]:
     """Return campaign and candidate of the labels that may turn."""
     campaigns = sorted({place.campaign for both in common.values() for place in both})
@@ -162,7 +153,9 @@ def _correlation(pairs: Sequence[Pair]) -> float | None:
     return float(spearmanr(firsts, seconds).statistic)
 
 
-def _places(stores: Stores, name: str, temperature: float) -> dict[str, Place]:
+def _places(
+    stores: Stores, name: str, temperature: float
+) -> dict[str, RankedCandidate]:
     """Return the places of the candidates of a campaign, or of an engine's."""
     specs = {
         doc["name"]: doc["spec"]["engine"]
@@ -175,7 +168,7 @@ def _places(stores: Stores, name: str, temperature: float) -> dict[str, Place]:
             f"{name!r} is neither a campaign ({', '.join(sorted(specs)) or 'none'}) "
             f"nor an engine of one ({', '.join(engines) or 'none'})"
         )
-    found: dict[str, Place] = {}
+    found: dict[str, RankedCandidate] = {}
     for campaign in names:
         for place in ranked(stores, campaign, temperature):
             found.setdefault(place.candidate_id, place)

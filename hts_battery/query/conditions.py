@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from itertools import combinations
 from math import isfinite
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from hts_battery.errors import CompositionError, QueryError
 from hts_battery.query.query_fields import Kind, QueryField
@@ -16,7 +16,7 @@ from hts_battery.schemas.summary import UNPAIRED_ELEMENTS, element_pairs
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Criteria = dict[str, Any]
+Criteria = dict[str, object]
 """A MongoDB filter."""
 
 _OPERATORS = {"<": "$lt", "<=": "$lte", ">": "$gt", ">=": "$gte"}
@@ -49,6 +49,11 @@ def any_of(parts: Sequence[Condition]) -> Condition:
     )
 
 
+def parts_of(value: object) -> list[Criteria]:
+    """Return the filters that an operator joins."""
+    return cast("list[Criteria]", value)
+
+
 def conjunction(parts: Sequence[Criteria]) -> Criteria:
     """
     Join filters by AND in one flat document, as far as that is the same.
@@ -66,11 +71,11 @@ def conjunction(parts: Sequence[Criteria]) -> Criteria:
     while pending:
         path, value = pending.pop(0)
         if path == "$and":
-            pending[:0] = [item for part in value for item in part.items()]
+            pending[:0] = [item for part in parts_of(value) for item in part.items()]
         elif path not in joined:
             joined[path] = value
-        elif _both_operators(joined[path], value):
-            joined[path] = joined[path] | value
+        elif (both := _both_operators(joined[path], value)) is not None:
+            joined[path] = both
         elif joined[path] != value:
             others.append({path: value})
     if others:
@@ -78,13 +83,11 @@ def conjunction(parts: Sequence[Criteria]) -> Criteria:
     return joined
 
 
-def _both_operators(first: object, second: object) -> bool:
-    """Whether two conditions on one path are operators that do not collide."""
-    return (
-        isinstance(first, dict)
-        and isinstance(second, dict)
-        and first.keys().isdisjoint(second)
-    )
+def _both_operators(first: object, second: object) -> Criteria | None:
+    """Join two conditions on one path; None unless their operators do not collide."""
+    if not isinstance(first, dict) or not isinstance(second, dict):
+        return None
+    return first | second if first.keys().isdisjoint(second) else None
 
 
 def disjunction(parts: Sequence[Criteria]) -> Criteria:
@@ -127,19 +130,9 @@ def comparison(field: QueryField, operator: str, value: object) -> Condition:
     """
     Compare a field with a value.
 
-    Parameters
-    ----------
-    field
-        A field that is no list.
-    operator
-        One of ``= != < <= > >=``.
-    value
-        Number or text.
-
-    Raises
-    ------
-    QueryError
-        If the field cannot be compared with that.
+    ``field``: a field that is no list. ``operator``: one of ``= != < <= > >=``.
+    ``value``: number or text. Raises QueryError if the field cannot be compared with
+    that.
     """
     if field.kind is Kind.LIST:
         raise QueryError(
@@ -181,10 +174,8 @@ def checked_value(field: QueryField, value: object) -> float | int | str | bool:
     """
     Return a value of the kind that a field holds.
 
-    Raises
-    ------
-    QueryError
-        If it is of another kind, not finite, or none of the field's choices.
+    Raises QueryError if it is of another kind, not finite, or none of the field's
+    choices.
     """
     if field.kind in (Kind.TEXT, Kind.LIST):
         return _checked_text(field, value)
@@ -228,19 +219,8 @@ def text_part(field: QueryField, place: str, value: object) -> Condition:
     """
     Look for a piece of text, taken literally.
 
-    Parameters
-    ----------
-    field
-        A text field.
-    place
-        ``STARTS``, ``CONTAINS`` or ``ENDS``.
-    value
-        The text.
-
-    Raises
-    ------
-    QueryError
-        If the field or the value is no text.
+    ``field``: a text field. ``place``: ``STARTS``, ``CONTAINS`` or ``ENDS``. Raises
+    QueryError if the field or the value is no text.
     """
     if field.kind is not Kind.TEXT:
         raise QueryError(f"{field.name} is not text: {place} cannot be asked of it")
@@ -258,19 +238,9 @@ def has(field: QueryField, how: str, values: Sequence[object]) -> Condition:
     """
     Say what a list holds.
 
-    Parameters
-    ----------
-    field
-        A field that is a list.
-    how
-        ``ALL``, ``ANY`` or ``ONLY``.
-    values
-        At least one value.
-
-    Raises
-    ------
-    QueryError
-        If the field is no list, or a value can stand in none.
+    ``field``: a field that is a list. ``how``: ``ALL``, ``ANY`` or ``ONLY``.
+    ``values``: at least one value. Raises QueryError if the field is no list, or a
+    value can stand in none.
     """
     if field.kind is not Kind.LIST:
         raise QueryError(f"{field.name} is no list: compare it with = instead of HAS")
@@ -278,16 +248,16 @@ def has(field: QueryField, how: str, values: Sequence[object]) -> Condition:
     path = field.path
     if how == "ONLY":
         # A list of nothing else; a field that is missing is none.
-        stray: Criteria = {"$nin": wanted}
+        offending: Criteria = {"$nin": wanted}
         if field.name == "decomposition":
             # A list of phases, not of texts: the condition is on each phase.
             path, _, inner = path.partition(".")
-            stray = {inner: stray}
-        only = {"$not": {"$elemMatch": stray}, "$exists": True}
-        other = {path: {"$elemMatch": stray}}
+            offending = {inner: offending}
+        only = {"$not": {"$elemMatch": offending}, "$exists": True}
+        other: Criteria = {path: {"$elemMatch": offending}}
         return Condition(conjunction([_systems(field, wanted), {path: only}]), other)
     if how == "ANY" or len(wanted) == 1:
-        one: Any = wanted[0] if len(wanted) == 1 else {"$in": wanted}
+        one: object = wanted[0] if len(wanted) == 1 else {"$in": wanted}
         exact = {} if field.name == "elements" else {path: one}
         keys = _keys(field, wanted, every=False)
         return Condition(conjunction([keys, exact]), {path: {"$nin": wanted}})

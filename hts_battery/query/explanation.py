@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from hts_battery.query.rankings import place_of
 from hts_battery.schemas.entropy import EntropyOptions
 from hts_battery.thermo.mixing import mixing_words
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from hts_battery.connections.database.stores import Stores
+    from hts_battery.schemas.rows import (
+        AdjustmentRow,
+        EntropyTermRow,
+        OrderingRow,
+        PhaseRow,
+        ResultRow,
+        ThermoRow,
+    )
 
 _TERMS = (
     "energy_per_atom",
@@ -37,44 +45,73 @@ _DEPTH = (
 )
 
 
+class CellEnergy(TypedDict):
+    """Energy of the calculated cell in eV, and what was added to it."""
+
+    uncorrected_energy: float | None
+    n_atoms: int | None
+    corrections: Sequence[AdjustmentRow]
+    scheme: str | None
+
+
+class Explanation(TypedDict):
+    """How the numbers of one candidate of one campaign were made, energies in eV."""
+
+    candidate_id: str
+    formula: str
+    calculated_formula: str
+    same_cell_as: str | None
+    campaign: str
+    engine: str
+    calculator: str
+    entry_id: str | None
+    terms: list[dict[str, Any]]
+    rank: dict[str, int | None]
+    entropy: float
+    mixing: str
+    other_mixings: list[str]
+    entropy_terms: Sequence[EntropyTermRow]
+    mixing_temperature: float | None
+    decomposition: Sequence[PhaseRow]
+    chemical_potentials: Mapping[str, float]
+    energy_per_cell: CellEnergy
+    orderings: Sequence[OrderingRow]
+    orderings_by_campaign: Mapping[str, int]
+    deviation: Mapping[str, str]
+    ordering_spread: float | None
+    uncertainty: float | None
+    uncertainty_terms: Mapping[str, object]
+    references: dict[str, Any]
+    flags: list[str]
+
+
 def explanation(
     stores: Stores, candidate_id: str, *, campaign: str | None = None
-) -> list[dict[str, Any]]:
+) -> list[Explanation]:
     """
     Say how each E_hull of a candidate was made.
 
-    Parameters
-    ----------
-    stores
-        Open stores.
-    candidate_id
-        Key of the candidate.
-    campaign
-        Name of a campaign; all that screened it if not given.
-
-    Returns
-    -------
-    list[dict]
-        One per campaign: ``terms`` (one per temperature; energy_above_hull is
-        energy_per_atom - hull_energy + entropy_term + competition_term, eV/atom),
-        ``entropy`` (each sublattice's), ``decomposition``, ``corrections`` (eV per
-        cell), ``orderings``, ``uncertainty``, ``references``, ``rank``, and which
-        ``mixing`` is counted with the names of ``other_mixings``, whose numbers stand
-        in the terms.
+    ``campaign``: name of a campaign; all that screened it if not given. Returns: one
+    per campaign: ``terms`` (one per temperature; energy_above_hull is energy_per_atom -
+    hull_energy + entropy_term + competition_term, eV/atom), ``entropy`` (each
+    sublattice's), ``decomposition``, ``corrections`` (eV per cell), ``orderings``,
+    ``uncertainty``, ``references``, ``rank``, and which ``mixing`` is counted with the
+    names of ``other_mixings``, whose numbers stand in the terms.
     """
-    criteria: dict[str, Any] = {"candidate_id": candidate_id}
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for record in stores.thermo.query(criteria, sort={"temperature": 1}):
+    criteria = {"candidate_id": candidate_id}
+    groups: dict[str, list[ThermoRow]] = {}
+    found = stores.thermo.query(criteria, sort={"temperature": 1})
+    for record in cast("Iterator[ThermoRow]", found):
         if record["result"] and campaign in (None, record["campaign"]):
             groups.setdefault(record["campaign"], []).append(record)
-    return [_explained(stores, name, found) for name, found in sorted(groups.items())]
+    return [_explained(stores, name, group) for name, group in sorted(groups.items())]
 
 
-def _explained(
-    stores: Stores, campaign: str, records: list[dict[str, Any]]
-) -> dict[str, Any]:
+def _explained(stores: Stores, campaign: str, records: list[ThermoRow]) -> Explanation:
     first = records[0]
-    result = first["result"]
+    results = [cast("ResultRow", record["result"]) for record in records]
+    result = results[0]
+    estimates = result["orderings"]
     entry = stores.entries.query_one({"entry_id": first["entry_id"]}) or {}
     energy = entry.get("energy") or {}
     key = {"campaign": campaign, "candidate_id": first["candidate_id"]}
@@ -88,16 +125,24 @@ def _explained(
         "engine": first["engine"],
         "calculator": result["calculator"],
         "entry_id": first["entry_id"],
-        "terms": [_terms(record) for record in records],
+        "terms": [
+            {
+                "temperature": record["temperature"],
+                **{name: terms[name] for name in _TERMS},
+            }
+            for record, terms in zip(
+                records, cast("list[Mapping[str, object]]", results), strict=True
+            )
+        ],
         "rank": {
             f"{record['temperature']:g}": place_of(
                 stores,
                 campaign=campaign,
                 temperature=record["temperature"],
                 candidate_id=record["candidate_id"],
-                energy=record["result"]["energy_above_hull"],
+                energy=made["energy_above_hull"],
             )
-            for record in records
+            for record, made in zip(records, results, strict=True)
         },
         "entropy": result["entropy"],
         "mixing": mixing_words(
@@ -120,7 +165,7 @@ def _explained(
         "orderings": first["orderings"],
         "orderings_by_campaign": first.get("orderings_by_campaign", {}),
         "deviation": first["deviation"],
-        "ordering_spread": (result["orderings"] or {}).get("random_spread"),
+        "ordering_spread": estimates["random_spread"] if estimates else None,
         "uncertainty": result["uncertainty"],
         "uncertainty_terms": result["uncertainty_terms"],
         "references": {
@@ -131,12 +176,4 @@ def _explained(
             **{name: result.get(name) for name in _DEPTH},
         },
         "flags": [*result["flags"], *first["flags"]],
-    }
-
-
-def _terms(record: Mapping[str, Any]) -> dict[str, Any]:
-    result = record["result"]
-    return {
-        "temperature": record["temperature"],
-        **{name: result[name] for name in _TERMS},
     }

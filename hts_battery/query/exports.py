@@ -7,11 +7,11 @@ import io
 import json
 from contextlib import suppress
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from hts_battery.connections.durable_files import write_whole
 from hts_battery.errors import ConfigurationError, QueryError
-from hts_battery.query.archives import archive_bytes
-from hts_battery.query.optimade_structures import optimade_lines
+from hts_battery.query.archives import archive_bytes, optimade_lines
 from hts_battery.query.tables import summary_rows
 
 if TYPE_CHECKING:
@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 
     from pymatgen.core import Structure
 
-    from hts_battery.schemas.export import ExportManifest
+    from hts_battery.query.archives import ExportManifest
+    from hts_battery.schemas.rows import SummaryRow
 
-    Summaries = Sequence[dict[str, Any]]
-    Structures = Iterable[tuple[Mapping[str, Any], Structure]]
+    Rows = Sequence[Mapping[str, object]]
+    Structures = Iterable[tuple[SummaryRow, Structure]]
 
 MANIFEST_KEY = b"hts_battery.manifest"
 """Where the manifest stands in the metadata of a Parquet file."""
@@ -53,9 +54,9 @@ class ExportFormat(StrEnum):
 class Content(NamedTuple):
     """What is exported."""
 
-    rows: Sequence[dict[str, Any]]
+    rows: Rows
     """Flat rows, which the digest is of."""
-    documents: Summaries
+    documents: Rows
     """What the JSON format writes: whole documents, or the rows again."""
     structures: Structures = ()
     """Summaries with their structures, for the formats that hold them."""
@@ -74,7 +75,7 @@ def manifest_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.manifest.json")
 
 
-def rows_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
+def rows_csv(rows: Rows, columns: Sequence[str]) -> str:
     """Write rows as CSV with a heading."""
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=columns, lineterminator="\n")
@@ -83,30 +84,27 @@ def rows_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
     return text.getvalue()
 
 
-def columns_of(rows: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+def columns_of(rows: Iterable[Mapping[str, object]]) -> tuple[str, ...]:
     """Return the names of all columns, in the order in which they appear."""
     return tuple(dict.fromkeys(name for row in rows for name in row))
 
 
-def csv_text(summaries: Summaries) -> str:
+def csv_text(summaries: Sequence[SummaryRow]) -> str:
     """Write summaries as CSV with a heading; energies in eV/atom."""
     rows = summary_rows(summaries)
     return rows_csv(rows, columns_of(rows))
 
 
-def write_csv(summaries: Summaries, path: Path) -> None:
+def write_csv(summaries: Sequence[SummaryRow], path: Path) -> None:
     """Write a CSV file; a reader never sees half of it."""
-    _write_whole(path, csv_text(summaries).encode())
+    write_whole(path, csv_text(summaries))
 
 
 def printed(content: Content, file_format: ExportFormat) -> str:
     """
     Write what is exported as text.
 
-    Raises
-    ------
-    ConfigurationError
-        If the format is binary, or needs a manifest beside it.
+    Raises ConfigurationError if the format is binary, or needs a manifest beside it.
     """
     if file_format is ExportFormat.CSV:
         return rows_csv(content.rows, columns_of(content.rows))
@@ -126,30 +124,18 @@ def write_export(
     A reader never sees half of a file. The manifest beside a file is written last:
     without it, or with that of an older file, the file does not verify.
 
-    Parameters
-    ----------
-    content
-        What is exported.
-    path
-        The file; an archive is a zip if its name ends so, tar.gz otherwise.
-    file_format
-        Format of the file.
-    manifest
-        What it says of itself.
-
-    Raises
-    ------
-    QueryError
-        If the folder cannot be written.
+    ``content``: what is exported. ``path``: the file; an archive is a zip if its name
+    ends so, tar.gz otherwise. ``file_format``: format of the file. ``manifest``: what
+    it says of itself. Raises QueryError if the folder cannot be written.
     """
     beside = manifest_path(path)
     inside = file_format is ExportFormat.PARQUET or file_format.is_archive
     try:
         with suppress(FileNotFoundError):
             beside.unlink()
-        _write_whole(path, _encoded(content, path, file_format, manifest))
+        write_whole(path, _encoded(content, path, file_format, manifest))
         if not inside:
-            _write_whole(beside, manifest.model_dump_json(indent=1).encode())
+            write_whole(beside, manifest.model_dump_json(indent=1))
     except OSError as err:
         raise QueryError(f"{path} cannot be written: {err.strerror}") from err
 
@@ -174,15 +160,15 @@ def _encoded(
     return printed(content, file_format).encode()
 
 
-def _key(row: Mapping[str, Any]) -> tuple[str, str]:
-    return row["campaign"], row["candidate_id"]
+def _key(row: Mapping[str, object] | SummaryRow) -> tuple[str, str]:
+    return str(row["campaign"]), str(row["candidate_id"])
 
 
-def _json_lines(documents: Iterable[Mapping[str, Any]]) -> str:
+def _json_lines(documents: Iterable[Mapping[str, object]]) -> str:
     return "".join(json.dumps(doc, default=str) + "\n" for doc in documents)
 
 
-def _parquet(rows: Sequence[dict[str, Any]], manifest: ExportManifest) -> bytes:
+def _parquet(rows: Rows, manifest: ExportManifest) -> bytes:
     import pyarrow as pa  # noqa: PLC0415 - half a second that the others do not need
     import pyarrow.parquet as pq  # noqa: PLC0415 - likewise
 
@@ -196,9 +182,3 @@ def _parquet(rows: Sequence[dict[str, Any]], manifest: ExportManifest) -> bytes:
     buffer = io.BytesIO()
     pq.write_table(table, buffer)
     return buffer.getvalue()
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(content)
-    part.replace(path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hts_battery.query.tables import MEV_PER_EV
 from hts_battery.schemas.summary import temperature_key
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from matplotlib.axes import Axes
+
+    from hts_battery.schemas.rows import SummaryRow
 
 _STABLE = "#0b7a75"
 _UNSTABLE = "#c1666b"
@@ -42,7 +44,7 @@ def formula_label(formula: str) -> str:
 
 
 def ranking_figure(
-    summaries: Sequence[dict[str, Any]], *, temperature: float, title: str, path: Path
+    summaries: Sequence[SummaryRow], *, temperature: float, title: str, path: Path
 ) -> None:
     """
     Draw E_hull without entropy and at a temperature, one line per candidate.
@@ -50,16 +52,9 @@ def ranking_figure(
     A bar is one standard uncertainty, a stroke the mean of the random orderings; the
     circle of an open label is hollow; behind ≈ stands what was calculated instead.
 
-    Parameters
-    ----------
-    summaries
-        Documents of the ``summary`` collection; the most stable 40 are drawn.
-    temperature
-        In K; one that the builders used.
-    title
-        Title of the figure.
-    path
-        Picture file to write; the suffix decides its format.
+    ``summaries``: documents of the ``summary`` collection; the most stable 40 are
+    drawn. ``temperature`` in K; one that the builders used. ``title``: title of the
+    figure. ``path``: picture file to write; the suffix decides its format.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - slow
     from matplotlib.figure import Figure  # noqa: PLC0415 - likewise
@@ -103,10 +98,7 @@ def ranking_figure(
 
 
 def _draw_doubt(
-    axes: Axes,
-    hot: Sequence[float],
-    unsure: Sequence[float],
-    upper: dict[int, float],
+    axes: Axes, hot: Sequence[float], unsure: Sequence[float], upper: dict[int, float]
 ) -> None:
     """Draw the uncertainty of each candidate and the mean of its random orderings."""
     axes.errorbar(
@@ -130,7 +122,7 @@ def _draw_doubt(
     axes.scatter([], [], facecolors="white", edgecolors=_INK, s=46, label="open")
 
 
-def _name(doc: dict[str, Any]) -> str:
+def _name(doc: SummaryRow) -> str:
     """Write a candidate, and below it what was calculated where that is another."""
     name = formula_label(doc["formula"])
     if not doc["deviation"]:

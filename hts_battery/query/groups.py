@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from collections import defaultdict
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
+
+    from hts_battery.schemas.rows import SummaryRow
+
+NEEDED = (
+    "candidate_id",
+    "formula",
+    "elements",
+    "chemical_system",
+    "n_metals",
+    "same_cell_as",
+)
+"""Fields of a summary that grouping reads, besides those of its temperature."""
 
 
 class GroupBy(StrEnum):
@@ -21,18 +33,7 @@ class GroupBy(StrEnum):
     """Number of different metals."""
 
 
-NEEDED = (
-    "candidate_id",
-    "formula",
-    "elements",
-    "chemical_system",
-    "n_metals",
-    "same_cell_as",
-)
-"""Fields of a summary that grouping reads, besides those of its temperature."""
-
-
-class Group(NamedTuple):
+class GroupCounts(NamedTuple):
     """Candidates that share something."""
 
     name: str
@@ -48,21 +49,15 @@ class Group(NamedTuple):
 
 
 def grouped(
-    summaries: Iterable[Mapping[str, Any]], by: GroupBy, *, key: str
-) -> list[Group]:
+    summaries: Iterable[SummaryRow], by: GroupBy, *, key: str
+) -> list[GroupCounts]:
     """
     Group summaries, the largest group first.
 
-    Parameters
-    ----------
-    summaries
-        Documents with the fields of :data:`NEEDED`, and ``energy_above_hull_at`` and
-        ``open_at`` at the temperature.
-    by
-        What is shared.
-    key
-        Temperature like ``1473K`` at which stability counts; summaries without it
-        are left out, and those whose cell counts under another candidate.
+    ``summaries``: documents with the fields of :data:`NEEDED`, and
+    ``energy_above_hull_at`` and ``open_at`` at the temperature. ``by``: what is shared.
+    ``key``: temperature like ``1473K`` at which stability counts; summaries without it
+    are left out, and those whose cell counts under another candidate.
     """
     members: dict[str, list[tuple[float, str, bool]]] = defaultdict(list)
     for doc in summaries:
@@ -76,13 +71,13 @@ def grouped(
     return sorted(groups, key=lambda group: (-group.n_candidates, group.name))
 
 
-def _group(name: str, found: list[tuple[float, str, bool]]) -> Group:
+def _group(name: str, found: list[tuple[float, str, bool]]) -> GroupCounts:
     stable = [is_open for energy, _, is_open in found if energy <= 0]
     lowest, best, _ = min(found)
-    return Group(name, len(found), len(stable), stable.count(False), lowest, best)
+    return GroupCounts(name, len(found), len(stable), stable.count(False), lowest, best)
 
 
-def _names(doc: Mapping[str, Any], by: GroupBy) -> list[str]:
+def _names(doc: SummaryRow, by: GroupBy) -> list[str]:
     if by is GroupBy.ELEMENT:
         return list(doc["elements"])
     if by is GroupBy.ELEMENT_SET:

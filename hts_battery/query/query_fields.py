@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from difflib import get_close_matches
 from enum import StrEnum
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hts_battery.errors import QueryError
@@ -18,6 +20,13 @@ PREFIX = "_hts_"
 """What our own fields are called by in an OPTIMADE server; may be left out."""
 
 _NEAREST = 5
+
+ALIASES = {
+    "id": "candidate_id",
+    "nelements": "n_elements",
+    "chemical_formula_reduced": "formula",
+}
+"""Names of the OPTIMADE standard → ours."""
 
 
 class Kind(StrEnum):
@@ -43,176 +52,29 @@ class QueryField(NamedTuple):
     """The only values there are; any if empty."""
 
 
-_LABELS = tuple(label.value for label in StabilityLabel)
-_N, _I, _T, _L = Kind.NUMBER, Kind.INTEGER, Kind.TEXT, Kind.LIST
-_B = Kind.BOOLEAN
+def _read_fields(*, at_temperature: bool) -> dict[str, QueryField]:
+    """Read the table of fields: those of one temperature each, or the others."""
+    table = files("hts_battery.query") / "data" / "fields.csv"
+    labels = tuple(label.value for label in StabilityLabel)
+    return {
+        row["name"]: QueryField(
+            name=row["name"],
+            path=row["path"],
+            kind=Kind(row["kind"]),
+            unit=row["unit"] or None,
+            meaning=row["meaning"],
+            choices=labels if row["name"] == "label" else (),
+        )
+        for row in csv.DictReader(table.read_text("utf-8").splitlines())
+        if bool(row["at_temperature"]) == at_temperature
+    }
 
-FIELDS: dict[str, QueryField] = {
-    field.name: field
-    for field in (
-        QueryField("campaign", "campaign", _T, None, "campaign that screened it"),
-        QueryField("candidate_id", "candidate_id", _T, None, "key of the candidate"),
-        QueryField("family", "family", _T, None, "family whose sites it fills"),
-        QueryField("formula", "formula", _T, None, "composition, any spelling"),
-        QueryField(
-            "chemical_system", "chemical_system", _T, None, "symbols, like Li-Mn-O-Ti"
-        ),
-        QueryField("engine", "engine", _T, None, "engine of every energy"),
-        QueryField("calculator", "calculator", _T, None, "calculator with versions"),
-        QueryField("hull_version", "hull_version", _T, None, "digest of the hull"),
-        QueryField("entry_id", "entry_id", _T, None, "entry of the lowest ordering"),
-        QueryField(
-            "calculated_formula",
-            "calculated_formula",
-            _T,
-            None,
-            "what the calculated cell holds",
-        ),
-        QueryField(
-            "same_cell_as",
-            "same_cell_as",
-            _T,
-            None,
-            "candidate under which the same cell is ranked",
-        ),
-        QueryField("elements", "elements", _L, None, "symbols"),
-        QueryField("species", "species", _L, None, "species, like Mn3+"),
-        QueryField(
-            "charge_carriers", "roles.charge_carrier", _L, None, "symbols in this role"
-        ),
-        QueryField(
-            "redox_centres", "roles.redox_centre", _L, None, "symbols in this role"
-        ),
-        QueryField(
-            "charge_compensators",
-            "roles.charge_compensator",
-            _L,
-            None,
-            "symbols in this role",
-        ),
-        QueryField(
-            "polyanion_centres",
-            "roles.polyanion_centre",
-            _L,
-            None,
-            "symbols in this role",
-        ),
-        QueryField("anions", "roles.anion", _L, None, "symbols in this role"),
-        QueryField("flags", "flags", _L, None, "warnings, as words"),
-        QueryField(
-            "decomposition", "decomposition.formula", _L, None, "competing phases"
-        ),
-        QueryField("n_elements", "n_elements", _I, None, "number of elements"),
-        QueryField("n_metals", "n_metals", _I, None, "number of different metals"),
-        QueryField("n_orderings", "n_orderings", _I, None, "orderings calculated"),
-        QueryField(
-            "n_random_orderings",
-            "n_random_orderings",
-            _I,
-            None,
-            "orderings that resemble a random solution",
-        ),
-        QueryField("n_references", "n_references", _I, None, "competing phases"),
-        QueryField(
-            "e_hull", "energy_above_hull", _N, "eV/atom", "E_hull at 0 K, signed"
-        ),
-        QueryField(
-            "t_mix", "mixing_temperature", _N, "K", "E_hull/S; null at or below"
-        ),
-        QueryField("entropy", "entropy", _N, "eV/K per atom", "ideal mixing entropy"),
-        QueryField(
-            "energy_per_atom", "energy_per_atom", _N, "eV/atom", "lowest ordering"
-        ),
-        QueryField(
-            "uncertainty",
-            "uncertainty",
-            _N,
-            "eV/atom",
-            "standard uncertainty of E_hull: error of the calculator",
-        ),
-        QueryField(
-            "deviation",
-            "deviation",
-            _N,
-            "atoms per formula unit",
-            "largest difference of an element between cell and candidate",
-        ),
-        QueryField(
-            "ordering_spread",
-            "ordering_spread",
-            _N,
-            "eV/atom",
-            "standard deviation of the random orderings",
-        ),
-        QueryField(
-            "hull_depth_risk",
-            "hull_depth_risk",
-            _N,
-            "eV/atom",
-            "how much E_hull may fall by known compositions without a reference",
-        ),
-        QueryField(
-            "hull_depth_risk_reported",
-            "hull_depth_risk_reported",
-            _N,
-            "eV/atom",
-            "the same by reported compounds only",
-        ),
-    )
-}
+
+FIELDS = _read_fields(at_temperature=False)
 """Name → field, those of a temperature left out."""
 
-ALIASES = {
-    "id": "candidate_id",
-    "nelements": "n_elements",
-    "chemical_formula_reduced": "formula",
-}
-"""Names of the OPTIMADE standard → ours."""
 
-TEMPERATURE_FIELDS: dict[str, QueryField] = {
-    field.name: field
-    for field in (
-        QueryField(
-            "e_hull",
-            "energy_above_hull_at",
-            _N,
-            "eV/atom",
-            "E_hull(T), lowest ordering, signed",
-        ),
-        QueryField(
-            "e_hull_upper",
-            "energy_above_hull_upper_at",
-            _N,
-            "eV/atom",
-            "E_hull(T), mean of the random orderings",
-        ),
-        QueryField(
-            "e_hull_other",
-            "energy_above_hull_other_at",
-            _N,
-            "eV/atom",
-            "E_hull(T) had the other mixing been counted",
-        ),
-        QueryField(
-            "p_stable",
-            "probability_stable_at",
-            _N,
-            None,
-            "probability that E_hull(T) is not above 0",
-        ),
-        QueryField(
-            "open",
-            "open_at",
-            _B,
-            None,
-            "whether the label may turn: bounds of different signs, or E_hull(T) "
-            "within one uncertainty of 0",
-        ),
-        QueryField(
-            "label", "label_at", _T, None, "GS, LS or US at the temperature", _LABELS
-        ),
-    )
-}
+TEMPERATURE_FIELDS = _read_fields(at_temperature=True)
 """Name before ``_1473`` (any stored temperature in K, 1273.15 as ``1273_15``)."""
 
 _AT_TEMPERATURE = re.compile(
@@ -227,17 +89,9 @@ def query_field(
     """
     Find a field by its name, an alias or a name with the provider's prefix.
 
-    Parameters
-    ----------
-    name
-        For example ``e_hull``, ``e_hull_1473``, ``nelements`` or ``_hts_t_mix``.
-    temperatures
-        Stored temperatures in K; another one is then an error.
-
-    Raises
-    ------
-    QueryError
-        If there is no such field; the message names the nearest ones.
+    ``name``: for example ``e_hull``, ``e_hull_1473``, ``nelements`` or ``_hts_t_mix``.
+    ``temperatures``: stored temperatures in K; another one is then an error. Raises
+    QueryError if there is no such field; the message names the nearest ones.
 
     Examples
     --------
@@ -270,7 +124,7 @@ def _nearest(name: str) -> str:
     return f"near it: {', '.join(near)}" if near else f"choose of {', '.join(known)}"
 
 
-def value_at(doc: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401 - any JSON value
+def value_at(doc: Mapping[str, object], path: str) -> Any:  # noqa: ANN401 - any JSON value
     """
     Return what stands at a dotted path; None where nothing does.
 

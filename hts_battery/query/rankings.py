@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from heapq import merge
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from hts_battery.schemas.aggregate import BLOCK_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from typing import Any
 
     from hts_battery.connections.database.stores import Stores
+    from hts_battery.schemas.rows import RankingRow
 
 
-class Place(NamedTuple):
+class RankedCandidate(NamedTuple):
     """The place of one candidate in the order of its campaign."""
 
     energy: float
@@ -27,42 +27,32 @@ class Place(NamedTuple):
 
 def ranked(
     stores: Stores, campaign: str, temperature: float, *, first: int = 1
-) -> Iterator[Place]:
+) -> Iterator[RankedCandidate]:
     """
     Yield the candidates of a campaign by rising E_hull, block by block.
 
-    Parameters
-    ----------
-    stores
-        Open stores.
-    campaign
-        Name of the campaign.
-    temperature
-        In K; nothing is yielded for one at which nothing was judged.
-    first
-        Rank to begin with.
+    ``temperature`` in K; nothing is yielded for one at which nothing was assessed.
+    ``first``: rank to begin with.
     """
     start = (first - 1) // BLOCK_SIZE * BLOCK_SIZE + 1
     while block := _block(stores, campaign, temperature, start):
         places = zip(block["energies"], block["candidate_ids"], strict=True)
         for rank, (energy, name) in enumerate(places, start=start):
             if rank >= first:
-                yield Place(energy, name, campaign, rank)
+                yield RankedCandidate(energy, name, campaign, rank)
         start += BLOCK_SIZE
 
 
 def _block(
     stores: Stores, campaign: str, temperature: float, start: int
-) -> dict[str, Any] | None:
-    found: dict[str, Any] | None = stores.rankings.query_one(
-        {"campaign": campaign, "temperature": temperature, "first_rank": start}
-    )
-    return found
+) -> RankingRow | None:
+    key = {"campaign": campaign, "temperature": temperature, "first_rank": start}
+    return cast("RankingRow | None", stores.rankings.query_one(key))
 
 
 def ranked_together(
     stores: Stores, campaigns: Sequence[str], temperature: float
-) -> Iterator[Place]:
+) -> Iterator[RankedCandidate]:
     """Yield the candidates of several campaigns by rising E_hull, then by key."""
     return merge(*(ranked(stores, name, temperature) for name in campaigns))
 
@@ -78,23 +68,8 @@ def place_of(
     """
     Return the rank of a candidate.
 
-    Parameters
-    ----------
-    stores
-        Open stores.
-    campaign
-        Name of the campaign.
-    temperature
-        In K.
-    candidate_id
-        Key of the candidate.
-    energy
-        Its E_hull at the temperature, eV/atom, by which its block is found.
-
-    Returns
-    -------
-    int or None
-        None where the ranking does not hold it.
+    ``temperature`` in K. ``energy``: its E_hull at the temperature, eV/atom, by which
+    its block is found. Returns: None where the ranking does not hold it.
     """
     scope = {"campaign": campaign, "temperature": temperature}
     for block in stores.rankings.query(
@@ -106,8 +81,3 @@ def place_of(
             if candidate_id in names:
                 return int(block["first_rank"] + names.index(candidate_id))
     return None
-
-
-def has_ranking(stores: Stores, campaign: str, temperature: float) -> bool:
-    """Say whether a campaign was put in order at a temperature."""
-    return _block(stores, campaign, temperature, 1) is not None

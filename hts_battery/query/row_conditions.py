@@ -6,6 +6,7 @@ import re
 from operator import ge, gt, le, lt
 from typing import TYPE_CHECKING, Any, Protocol
 
+from hts_battery.query.conditions import parts_of
 from hts_battery.schemas.summary import element_pairs
 
 if TYPE_CHECKING:
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
     Test = Callable[[Any], bool]
 
+_JOINS = ("$and", "$or", "$nor")
+_ORDERINGS = {"$lt": lt, "$lte": le, "$gt": gt, "$gte": ge}
+_KEYS = "element_keys"
+
 
 class Column(Protocol):
     """The values of one path, by row."""
@@ -22,19 +27,11 @@ class Column(Protocol):
     def __getitem__(self, row: int, /) -> Any: ...  # noqa: ANN401 - any JSON value
 
 
-_JOINS = ("$and", "$or", "$nor")
-_ORDERINGS = {"$lt": lt, "$lte": le, "$gt": gt, "$gte": ge}
-_KEYS = "element_keys"
-
-
 def without_keys(criteria: Criteria) -> Criteria | None:
     """
     Say of the elements what a filter says of their indexed keys.
 
-    Returns
-    -------
-    dict or None
-        None where a condition on the keys says more than that.
+    Returns: None where a condition on the keys says more than that.
 
     Examples
     --------
@@ -45,7 +42,7 @@ def without_keys(criteria: Criteria) -> Criteria | None:
     every: list[Criteria] = []
     for path, value in criteria.items():
         if path in _JOINS:
-            parts = [without_keys(part) for part in value]
+            parts = [without_keys(part) for part in parts_of(value)]
             if None in parts:
                 return None
             found[path] = parts
@@ -57,7 +54,7 @@ def without_keys(criteria: Criteria) -> Criteria | None:
         else:
             found[path] = value
     if every:
-        found["$and"] = [*found.get("$and", ()), *every]
+        found["$and"] = [*parts_of(found.get("$and", [])), *every]
     return found
 
 
@@ -85,7 +82,7 @@ def paths_of(criteria: Criteria) -> set[str]:
     found = set()
     for path, value in criteria.items():
         if path in _JOINS:
-            found |= {name for part in value for name in paths_of(part)}
+            found |= {name for part in parts_of(value) for name in paths_of(part)}
         else:
             found.add(path)
     return found
@@ -97,22 +94,18 @@ def matching(
     """
     Return the rows that fulfil a filter, in their order.
 
-    Parameters
-    ----------
-    criteria
-        A checked filter; a path of it that is a map's holds null where it is missing.
-    columns
-        Path → value of every row.
-    rows
-        Those that are tested.
+    ``criteria``: a checked filter; a path of it that is a map's holds null where it is
+    missing. ``columns``: path → value of every row. ``rows``: those that are tested.
     """
     left = list(rows)
     for path, value in criteria.items():
         if path == "$and":
-            for part in value:
+            for part in parts_of(value):
                 left = matching(part, columns, left)
         elif path in ("$or", "$nor"):
-            some = {row for part in value for row in matching(part, columns, left)}
+            some = {
+                row for part in parts_of(value) for row in matching(part, columns, left)
+            }
             left = [row for row in left if (row in some) == (path == "$or")]
         else:
             test, column = _test(value, is_map="." in path), columns[path]

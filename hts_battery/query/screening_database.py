@@ -7,13 +7,12 @@ from contextlib import ExitStack
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 
-from hts_battery.connections.database.reading import aggregated
 from hts_battery.connections.database.stores import screening_stores
 from hts_battery.errors import QueryError
 from hts_battery.query.columns import documents, sorted_documents
 from hts_battery.query.comparison import Comparison, compared
 from hts_battery.query.explanation import explanation
-from hts_battery.query.groups import NEEDED, Group, GroupBy, grouped
+from hts_battery.query.groups import NEEDED, GroupBy, GroupCounts, grouped
 from hts_battery.query.query_fields import Kind
 from hts_battery.query.rankings import ranked
 from hts_battery.query.reading import COLD, ENERGY_AT, ONCE, SummaryReader
@@ -39,7 +38,9 @@ if TYPE_CHECKING:
 
     from hts_battery.connections.database.stores import Stores
     from hts_battery.query.conditions import Criteria
+    from hts_battery.query.explanation import Explanation
     from hts_battery.query.selection import Filter
+    from hts_battery.schemas.rows import SummaryRow
 
 _ENERGIES = "energy_above_hull_at"
 _OPEN = "open_at"
@@ -96,7 +97,7 @@ class ScreeningDatabase:
         limit: int = 0,
         sort: Mapping[str, int] | Sequence[str] | None = None,
         fields: Sequence[str] | None = None,
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[Any]:
         """
         Yield summaries, the most stable first.
 
@@ -130,7 +131,7 @@ class ScreeningDatabase:
         *,
         limit: int = 0,
         sort: Mapping[str, int] | Sequence[str] | None = None,
-    ) -> list[dict[str, Any]]:
+    ) -> list[SummaryRow]:
         """
         Return the same summaries as :meth:`find`, all of them in memory.
 
@@ -144,7 +145,7 @@ class ScreeningDatabase:
         if limit:
             return list(self.find(criteria, limit=limit, sort=sort))
         found = criteria_of(criteria, temperatures=self._known(criteria))
-        docs = self._reader.aggregated(self._reader.plan(found).stages())
+        docs = self._reader.summaries(self._reader.plan(found).stages())
         return sorted_documents(docs, self._order(sort))
 
     def table(
@@ -154,7 +155,7 @@ class ScreeningDatabase:
         limit: int = 0,
         sort: Mapping[str, int] | Sequence[str] | None = None,
         fields: Sequence[str] | None = None,
-    ) -> list[dict[str, Any]]:
+    ) -> list[dict[str, object]]:
         """
         Return named fields of summaries, the most stable first, as the last build left.
 
@@ -214,7 +215,7 @@ class ScreeningDatabase:
         campaign: str | None = None,
         limit: int = 0,
         criteria: Filter | None = None,
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[SummaryRow]:
         """
         Yield summaries at or below a threshold at a stored temperature.
 
@@ -243,29 +244,28 @@ class ScreeningDatabase:
         return self._reader.in_order(found, {field: 1, "candidate_id": 1}, limit)
 
     def temperatures(self) -> tuple[float, ...]:
-        """Return every temperature in K at which a campaign was judged."""
+        """Return every temperature in K at which a campaign was assessed."""
         return tuple(
-            sorted({value for at in self._reader.judged().values() for value in at})
+            sorted(
+                {
+                    value
+                    for at in self._reader.stored_temperatures().values()
+                    for value in at
+                }
+            )
         )
 
     def has_temperature(self, temperature: float) -> bool:
-        """
-        Say whether any summary was judged at a temperature.
-
-        Parameters
-        ----------
-        temperature
-            In K.
-        """
+        """Say whether any summary was assessed at a temperature in K."""
         return temperature in self.temperatures()
 
     def aggregates(self) -> list[dict[str, Any]]:
         """Return what each campaign adds up to, by its name; few documents."""
-        return list(aggregated(self._stores.aggregates, [{"$sort": {"campaign": 1}}]))
+        return list(self._stores.aggregates.aggregated([{"$sort": {"campaign": 1}}]))
 
     def ranking(
         self, *, campaign: str, temperature: float, first: int = 1, limit: int = 0
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[SummaryRow]:
         """
         Yield the summaries of a campaign, the most stable at a temperature first.
 
@@ -285,7 +285,7 @@ class ScreeningDatabase:
 
     def get(
         self, candidate_id: str, *, campaign: str | None = None
-    ) -> list[dict[str, Any]]:
+    ) -> list[SummaryRow]:
         """
         Return the summaries of one candidate, one per campaign that screened it.
 
@@ -299,8 +299,7 @@ class ScreeningDatabase:
         Returns
         -------
         list[dict]
-            Empty if no builder has judged it. Each says whose numbers it holds:
-            ``campaign`` and ``engine``.
+            Empty if no builder has assessed it; ``campaign`` and ``engine`` say whose.
         """
         wanted = {} if campaign is None else {"campaign": campaign}
         found = self.find({"candidate_id": candidate_id, **wanted})
@@ -312,7 +311,8 @@ class ScreeningDatabase:
         rows = self._reader.columns(found, ())
         if rows is not None:
             return len(rows)
-        stages = [*self._reader.plan(found).stages(), {"$count": "n"}]
+        stages = self._reader.plan(found).stages()
+        stages.append({"$count": "n"})
         return next((doc["n"] for doc in self._reader.aggregated(stages)), 0)
 
     def distinct(
@@ -354,7 +354,7 @@ class ScreeningDatabase:
         criteria: Filter | None = None,
         *,
         temperature: float | None = None,
-    ) -> list[Group]:
+    ) -> list[GroupCounts]:
         """
         Group summaries by element, element set or number of metals.
 
@@ -377,7 +377,7 @@ class ScreeningDatabase:
             return grouped(documents(rows), GroupBy(by), key=key)
         stages = self._reader.plan(found).stages()
         stages.append({"$project": dict.fromkeys((*NEEDED, _ENERGIES, _OPEN), 1)})
-        return grouped(self._reader.aggregated(stages), GroupBy(by), key=key)
+        return grouped(self._reader.summaries(stages), GroupBy(by), key=key)
 
     def compare(self, first: str, second: str, *, temperature: float) -> Comparison:
         """
@@ -394,7 +394,7 @@ class ScreeningDatabase:
 
     def why(
         self, candidate_id: str, *, campaign: str | None = None
-    ) -> list[dict[str, Any]]:
+    ) -> list[Explanation]:
         """
         Say how each E_hull of a candidate was made, term by term.
 
@@ -416,13 +416,13 @@ class ScreeningDatabase:
         candidate_id
             Key of the candidate.
         campaign
-            Whose ordering; may be left out where one campaign alone has judged it.
+            Whose ordering; may be left out where one campaign alone has assessed it.
 
         Raises
         ------
         QueryError
-            If no builder has judged the candidate, or its calculation is gone; names
-            the campaigns where several have judged it and none is named.
+            If no builder has assessed the candidate, or its calculation is gone; names
+            the campaigns where several have assessed it and none is named.
         """
         ((_, found),) = structures(self._stores, [self._one(candidate_id, campaign)])
         return found
@@ -441,20 +441,20 @@ class ScreeningDatabase:
         return computed_entry(self._stores, self._one(candidate_id, campaign))
 
     def structures(
-        self, summaries: Sequence[Mapping[str, Any]]
-    ) -> Iterator[tuple[Mapping[str, Any], Structure]]:
+        self, summaries: Sequence[SummaryRow]
+    ) -> Iterator[tuple[SummaryRow, Structure]]:
         """Yield each summary with the relaxed structure of its lowest ordering."""
         return structures(self._stores, summaries)
 
-    def _one(self, candidate_id: str, campaign: str | None) -> dict[str, Any]:
+    def _one(self, candidate_id: str, campaign: str | None) -> SummaryRow:
         found = self.get(candidate_id, campaign=campaign)
         if not found:
             place = "" if campaign is None else f" in campaign {campaign}"
-            raise QueryError(f"no builder has judged candidate {candidate_id}{place}")
+            raise QueryError(f"no builder has assessed candidate {candidate_id}{place}")
         if len(found) > 1:
             names = ", ".join(f"{doc['campaign']} ({doc['engine']})" for doc in found)
             raise QueryError(
-                f"candidate {candidate_id} has been judged by several campaigns: "
+                f"candidate {candidate_id} has been assessed by several campaigns: "
                 f"{names}; name one of them as campaign"
             )
         return found[0]

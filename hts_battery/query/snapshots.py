@@ -11,10 +11,16 @@ from collections import Counter
 from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from hts_battery.errors import QueryError
-from hts_battery.query.archives import MANIFEST, TABLE, read_members
+from hts_battery.query.archives import (
+    MANIFEST,
+    TABLE,
+    ExportManifest,
+    column_name,
+    read_members,
+)
 from hts_battery.query.exports import (
     MANIFEST_KEY,
     Content,
@@ -23,27 +29,26 @@ from hts_battery.query.exports import (
     manifest_path,
     write_export,
 )
-from hts_battery.query.optimade_structures import column_name
 from hts_battery.query.query_fields import PREFIX
 from hts_battery.query.screening_database import ScreeningDatabase
 from hts_battery.query.selection import fields_of, flat_rows, selected_rows
 from hts_battery.query.structures import structures
 from hts_battery.query.tables import summary_rows
-from hts_battery.schemas.export import ExportManifest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from hts_battery.connections.database.stores import Stores
-
-    Rows = Sequence[Mapping[str, Any]]
-    from collections.abc import Callable, Sequence
-
     from hts_battery.query.selection import Filter
+    from hts_battery.schemas.rows import SummaryRow
+
+    Rows = Sequence[Mapping[str, object]]
 
 _KEYS = ("campaign", "candidate_id")
 _WHOSE = ("campaign", "engine")
+
+_PACKAGES = ("hts_battery", "pymatgen", "optimade", "pyarrow")
 
 
 def exported(
@@ -57,34 +62,21 @@ def exported(
     """
     Read what is to be exported.
 
-    Parameters
-    ----------
-    stores
-        Open stores.
-    criteria
-        Filter of either language; all if not given.
-    file_format
-        Format of the file.
-    asked
-        Filter as it was written, order and number; order and number are obeyed.
-    fields
-        Names of the columns; all columns of a table of summaries if none. Campaign
-        and engine stand before them where there are several of either, and formats
-        with structures have campaign and key of the candidate in any case.
-
-    Returns
-    -------
-    tuple
-        The content, and a function that writes it to a file and returns the manifest.
+    ``criteria``: filter of either language; all if not given. ``file_format``: format
+    of the file. ``asked``: filter as it was written, order and number; order and number
+    are obeyed. ``fields``: names of the columns; all columns of a table of summaries if
+    none. Campaign and engine stand before them where there are several of either, and
+    formats with structures have campaign and key of the candidate in any case. Returns:
+    the content, and a function that writes it to a file and returns the manifest.
     """
     screening = ScreeningDatabase(stores)
     asked = asked or Asked(None if criteria is None else str(criteria))
     summaries = screening.documents(
         criteria, limit=asked.limit, sort=asked.sort or None
     )
-    documents: list[dict[str, Any]] = summaries
+    documents: Rows = summaries
     if fields:
-        sources = {tuple(doc[name] for name in _WHOSE) for doc in summaries}
+        sources = {(doc["campaign"], doc["engine"]) for doc in summaries}
         whose = _WHOSE if len(sources) > 1 else ()
         keys = [
             name
@@ -113,9 +105,6 @@ def exported(
     return content, save
 
 
-_PACKAGES = ("hts_battery", "pymatgen", "optimade", "pyarrow")
-
-
 class Asked(NamedTuple):
     """How the rows of an export were chosen."""
 
@@ -128,7 +117,7 @@ class Snapshot(NamedTuple):
     """A file that was read again."""
 
     manifest: ExportManifest
-    rows: list[dict[str, Any]]
+    rows: list[dict[str, object]]
     """As exported; from CSV and archives every value is text, empty for none."""
     verified: bool
     """Whether the rows have the digest that the manifest names."""
@@ -138,12 +127,7 @@ def rows_digest(rows: Rows, columns: Sequence[str]) -> str:
     """
     Digest rows as text, the same whatever format they were read from.
 
-    Parameters
-    ----------
-    rows
-        Flat rows.
-    columns
-        Names of the columns, in order.
+    ``rows``: flat rows. ``columns``: names of the columns, in order.
 
     Examples
     --------
@@ -176,24 +160,14 @@ def manifest_of(
     *,
     file_format: ExportFormat,
     asked: Asked,
-    summaries: Rows = (),
+    summaries: Sequence[SummaryRow] = (),
 ) -> ExportManifest:
     """
     Describe rows that are about to be exported.
 
-    Parameters
-    ----------
-    stores
-        Open stores.
-    rows
-        What is exported.
-    file_format
-        Format of the file.
-    asked
-        How the rows were chosen.
-    summaries
-        The documents they were made from: calculators, hulls and campaigns are
-        counted in them.
+    ``rows``: what is exported. ``file_format``: format of the file. ``asked``: how the
+    rows were chosen. ``summaries``: the documents they were made from: calculators,
+    hulls and campaigns are counted in them.
     """
     runs = stores.builds.query({"state": "finished"}, sort={"run_id": -1}, limit=1)
     run: Mapping[str, Any] = next(iter(runs), {})
@@ -233,15 +207,8 @@ def read_snapshot(path: Path) -> Snapshot:
     """
     Read an export again and compare it with its digest.
 
-    Parameters
-    ----------
-    path
-        The file; its manifest is inside, or beside it.
-
-    Raises
-    ------
-    QueryError
-        If file or manifest cannot be read.
+    ``path``: the file; its manifest is inside, or beside it. Raises QueryError if file
+    or manifest cannot be read.
     """
     try:
         manifest, rows = _read(path)
@@ -260,7 +227,7 @@ def read_snapshot(path: Path) -> Snapshot:
     return Snapshot(manifest, rows, whole)
 
 
-def _read(path: Path) -> tuple[ExportManifest, list[dict[str, Any]]]:
+def _read(path: Path) -> tuple[ExportManifest, list[dict[str, object]]]:
     content = path.read_bytes()
     if content.startswith(b"PAR1"):
         return _read_parquet(content)
@@ -278,7 +245,7 @@ def _read(path: Path) -> tuple[ExportManifest, list[dict[str, Any]]]:
     return manifest, _json_rows(lines, manifest)
 
 
-def _read_parquet(content: bytes) -> tuple[ExportManifest, list[dict[str, Any]]]:
+def _read_parquet(content: bytes) -> tuple[ExportManifest, list[dict[str, object]]]:
     import pyarrow.parquet as pq  # noqa: PLC0415 - half a second others do not need
 
     table = pq.read_table(io.BytesIO(content))
@@ -289,14 +256,16 @@ def _read_parquet(content: bytes) -> tuple[ExportManifest, list[dict[str, Any]]]
 
 def _json_rows(
     lines: Sequence[dict[str, Any]], manifest: ExportManifest
-) -> list[dict[str, Any]]:
+) -> list[dict[str, object]]:
     """Flatten whole summaries as they were when they were exported."""
     if lines and "energy_above_hull_at" in lines[0]:
-        return summary_rows(lines)
+        return summary_rows(cast("Sequence[SummaryRow]", lines))
     return [{name: line.get(name) for name in manifest.columns} for line in lines]
 
 
-def _optimade_row(line: Mapping[str, Any], manifest: ExportManifest) -> dict[str, Any]:
+def _optimade_row(
+    line: Mapping[str, Any], manifest: ExportManifest
+) -> dict[str, object]:
     found = line["attributes"]
     return {
         name: found.get(f"{PREFIX}{column_name(name)}") for name in manifest.columns

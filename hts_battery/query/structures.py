@@ -2,39 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hts_battery.connections.database.content_digests import query_values
 from hts_battery.errors import QueryError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from pymatgen.core import Structure
     from pymatgen.entries.computed_entries import ComputedStructureEntry
 
     from hts_battery.connections.database.stores import Stores
+    from hts_battery.schemas.rows import SummaryRow
 
 _AT_ONCE = 100
 
 
 def structures(
-    stores: Stores, summaries: Sequence[Mapping[str, Any]]
-) -> Iterator[tuple[Mapping[str, Any], Structure]]:
+    stores: Stores, summaries: Sequence[SummaryRow]
+) -> Iterator[tuple[SummaryRow, Structure]]:
     """
     Yield the relaxed structure of the lowest ordering of each summary.
 
-    Parameters
-    ----------
-    stores
-        Open stores.
-    summaries
-        Documents of the ``summary`` collection.
-
-    Raises
-    ------
-    QueryError
-        If the calculation of one is gone.
+    ``summaries``: documents of the ``summary`` collection. Raises QueryError if the
+    calculation of one is gone.
     """
     from pymatgen.core import Structure  # noqa: PLC0415 - most queries need none
 
@@ -52,7 +44,7 @@ def structures(
 
 def structure_documents(
     stores: Stores, entry_ids: Sequence[str]
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, dict[str, object]]:
     """Return the final structure of calculations by entry, as dictionaries."""
     tasks = query_values(
         stores.tasks,
@@ -61,7 +53,7 @@ def structure_documents(
         criteria={},
         properties=["index", "output.structure"],
     )
-    # A job that was run again has a later index, and that is what was judged.
+    # A job that was run again has a later index, and that is what was assessed.
     newest = sorted(tasks, key=lambda doc: doc["index"])
     return {
         doc["uuid"]: doc["output"]["structure"]
@@ -70,23 +62,12 @@ def structure_documents(
     }
 
 
-def computed_entry(
-    stores: Stores, summary: Mapping[str, Any]
-) -> ComputedStructureEntry:
+def computed_entry(stores: Stores, summary: SummaryRow) -> ComputedStructureEntry:
     """
     Return the lowest ordering as pymatgen's entry, every correction by name.
 
-    Parameters
-    ----------
-    stores
-        Open stores.
-    summary
-        Document of the ``summary`` collection.
-
-    Raises
-    ------
-    QueryError
-        If entry or calculation are gone.
+    ``summary``: document of the ``summary`` collection. Raises QueryError if entry or
+    calculation are gone.
     """
     from pymatgen.entries.computed_entries import (  # noqa: PLC0415 - as above
         ComputedStructureEntry,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from hts_battery.schemas.rows import PhaseRow, SummaryRow
 
 MEV_PER_EV = 1000.0
 
@@ -19,7 +21,7 @@ _BY_TEMPERATURE = {
 """Name of a column before its temperature → field of a summary."""
 
 
-def decomposition_text(phases: Sequence[Mapping[str, Any]]) -> str:
+def decomposition_text(phases: Sequence[PhaseRow]) -> str:
     """
     Write a decomposition in one line, atomic fractions first.
 
@@ -44,7 +46,7 @@ def campaigns_text(numbers: Mapping[str, int]) -> str:
     return ", ".join(f"{n} of {name}" for name, n in sorted(numbers.items()))
 
 
-def marked_formula(summary: Mapping[str, Any]) -> str:
+def marked_formula(summary: SummaryRow) -> str:
     """
     Write a formula, and behind ≈ what was calculated instead.
 
@@ -72,16 +74,12 @@ def count_words(stable: int, certain: int) -> str:
     return f"{stable:,}, of them {certain:,} certain"
 
 
-def stable_counts(summaries: Iterable[Mapping[str, Any]], key: str) -> tuple[int, int]:
+def stable_counts(summaries: Iterable[SummaryRow], key: str) -> tuple[int, int]:
     """
     Count what is stable at a temperature, and what of it is certain.
 
-    Parameters
-    ----------
-    summaries
-        Documents of the ``summary`` collection; a shared cell counts once.
-    key
-        Temperature like ``1473K``.
+    ``summaries``: documents of the ``summary`` collection; a shared cell counts once.
+    ``key``: temperature like ``1473K``.
     """
     is_open = [
         bool(doc["open_at"].get(key))
@@ -91,44 +89,30 @@ def stable_counts(summaries: Iterable[Mapping[str, Any]], key: str) -> tuple[int
     return len(is_open), is_open.count(False)
 
 
-def mixing_notes(summaries: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """
-    Say which mixing is counted and which is the other, one line for each pair.
-
-    Parameters
-    ----------
-    summaries
-        Documents of the ``summary`` collection.
-    """
+def mixing_notes(summaries: Iterable[SummaryRow]) -> Iterator[str]:
+    """Say which mixing is counted and which is the other, one line for each pair."""
     pairs = dict.fromkeys((doc["mixing"], doc["other_mixing"]) for doc in summaries)
     for counted, other in pairs:
         yield f"mixing counted: {counted}" + (f"; other: {other}" if other else "")
 
 
-def summary_rows(summaries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def summary_rows(summaries: Iterable[SummaryRow]) -> list[dict[str, object]]:
     """
     Flatten summaries into rows of plain values.
 
-    Parameters
-    ----------
-    summaries
-        Documents of the ``summary`` collection.
-
-    Returns
-    -------
-    list[dict]
-        One row each. ``energy_above_hull``, ``energy_above_hull_<T>K`` (lowest
-        ordering), ``energy_above_hull_upper_<T>K`` (mean of random orderings),
-        ``energy_above_hull_other_<T>K`` (with ``other_mixing``), ``uncertainty``,
-        ``ordering_spread`` and how much E_hull may fall (``hull_depth_risk``,
-        ``hull_depth_risk_reported``) in eV/atom, ``entropy`` in eV/K per atom,
-        ``entropy_<sublattice>`` in eV/K per formula unit, ``mixing_temperature`` in K,
-        ``deviation`` (of ``calculated_formula``, to which all numbers belong) in atoms
-        per formula unit.
+    ``summaries``: documents of the ``summary`` collection. Returns: one row each.
+    ``energy_above_hull``, ``energy_above_hull_<T>K`` (lowest ordering),
+    ``energy_above_hull_upper_<T>K`` (mean of random orderings),
+    ``energy_above_hull_other_<T>K`` (with ``other_mixing``), ``uncertainty``,
+    ``ordering_spread`` and how much E_hull may fall (``hull_depth_risk``,
+    ``hull_depth_risk_reported``) in eV/atom, ``entropy`` in eV/K per atom,
+    ``entropy_<sublattice>`` in eV/K per formula unit, ``mixing_temperature`` in K,
+    ``deviation`` (of ``calculated_formula``, to which all numbers belong) in atoms per
+    formula unit.
     """
     rows = []
-    for doc in summaries:
-        row = {
+    for doc in cast("Iterable[Mapping[str, Any]]", summaries):
+        row: dict[str, object] = {
             name: doc[name]
             for name in (
                 "formula",

@@ -132,7 +132,7 @@ class GroupCount(Document):
 
 
 class AggregateDoc(Document):
-    """What the judged candidates of one campaign add up to."""
+    """What the assessed candidates of one campaign add up to."""
 
     campaign: str = Field(description="Name of the campaign.")
     n_candidates: int = Field(ge=0, description="Summaries; no unit.")
@@ -172,7 +172,7 @@ class AggregateDoc(Document):
     families: dict[str, int] = Field(description="Family → candidates; no unit.")
     flags: dict[str, int] = Field(description="Flag → candidates; no unit.")
     hull_versions: dict[str, int] = Field(
-        description="Digest of the references → candidates judged on it; no unit."
+        description="Digest of the references → candidates assessed on it; no unit."
     )
     columns: tuple[str, ...] = Field(
         (), description="Paths that are kept as columns of this version."

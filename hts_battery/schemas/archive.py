@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import AwareDatetime, Field
 
 from hts_battery.schemas.base import Document
@@ -38,7 +36,7 @@ class ArchivedFirework(Document):
     content_keys: tuple[str, ...] = Field((), description="What it computed.")
     ordering_id: str | None = Field(None, description="Ordered cell, if of one.")
     n_orderings: int | None = Field(None, description="Orderings of the candidate.")
-    queue: dict[str, Any] = Field(
+    queue: dict[str, object] = Field(
         default_factory=dict, description="What its queue job asked for."
     )
 

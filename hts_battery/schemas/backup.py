@@ -34,7 +34,7 @@ class BackupManifest(Document):
 
     format: int = Field(description="Format of the files.")
     database: str = Field(description="Name of the database.")
-    layout: int = Field(description="Layout of the database, see `hts db migrate`.")
+    layout: int = Field(description="Layout of the database.")
     created: datetime = Field(description="When it was finished, UTC.")
     host: str = Field(description="Host that wrote it.")
     versions: dict[str, str] = Field(description="hts_battery, pymongo and server.")

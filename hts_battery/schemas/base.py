@@ -50,9 +50,7 @@ def _to_fraction(value: object) -> Fraction:
 
 
 Rational = Annotated[
-    Fraction,
-    BeforeValidator(_to_fraction),
-    PlainSerializer(str, return_type=str),
+    Fraction, BeforeValidator(_to_fraction), PlainSerializer(str, return_type=str)
 ]
 """
 An exact rational field.

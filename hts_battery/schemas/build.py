@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -50,7 +50,7 @@ def total_report(reports: Iterable[BuildReport]) -> BuildReport:
 
 
 class OrderingEnergy(Document):
-    """One ordering that a stability was judged from."""
+    """One ordering that a stability was assessed from."""
 
     entry_id: str = Field(description="Its entry.")
     ordering_id: str | None = Field(None, description="Digest of its cell.")
@@ -68,7 +68,7 @@ class OrderingEnergy(Document):
     )
 
 
-class Judgement(Document):
+class StabilityNumbers(Document):
     """The numbers of a stability that a later build may change."""
 
     energy_per_atom: float = Field(description="Lowest ordering, eV/atom.")
@@ -81,7 +81,7 @@ class Judgement(Document):
     hull_version: str = Field(description="Digest of the references.")
 
 
-class PreviousJudgement(Judgement):
+class PreviousStability(StabilityNumbers):
     """What a record said before it was overwritten, and why it was."""
 
     reasons: tuple[str, ...] = Field(
@@ -90,7 +90,7 @@ class PreviousJudgement(Judgement):
 
 
 class ThermoRecord(Document):
-    """Outcome of judging one candidate of one campaign at one temperature."""
+    """Outcome of assessing one candidate of one campaign at one temperature."""
 
     campaign: str = Field(description="Name of the campaign whose options were used.")
     candidate_id: str = Field(description="Key of the candidate.")
@@ -118,11 +118,11 @@ class ThermoRecord(Document):
     result: ThermoDoc | None = Field(None, description="The stability; null if failed.")
     hull_version: str | None = Field(
         None,
-        description="Digest of the references on which this was judged; null if there "
-        "was no hull for its calculator. Later versions that cannot change the answer "
-        "leave the record as it is.",
+        description="Digest of the references on which this was assessed; null if "
+        "there was no hull for its calculator. Later versions that cannot change the "
+        "answer leave the record as it is.",
     )
-    previous: PreviousJudgement | None = Field(
+    previous: PreviousStability | None = Field(
         None, description="What stood here before; null at first."
     )
     options_digest: str = Field(description="Digest of the options.")
@@ -154,8 +154,10 @@ class Change(Document):
     candidate_id: str = Field(description="Key of the candidate.")
     formula: str | None = Field(description="Its formula; null where it is gone.")
     temperature: float = Field(ge=0, description="Temperature in K.")
-    before: Judgement | None = Field(description="What stood there; null if nothing.")
-    after: Judgement | None = Field(
+    before: StabilityNumbers | None = Field(
+        description="What stood there; null if nothing."
+    )
+    after: StabilityNumbers | None = Field(
         description="What stands there now; null if removed or failed."
     )
     reasons: tuple[str, ...] = Field(description="Why, as words.")
@@ -206,7 +208,7 @@ class BuildManifest(Document):
     retry_failed: bool = Field(description="Whether failures were tried again.")
     versions: dict[str, str] = Field(description="Package → version.")
     code_version: str = Field(description="Version of the builders' code.")
-    options: dict[str, dict[str, Any]] = Field(
+    options: dict[str, dict[str, object]] = Field(
         description="Campaign → temperatures, entropy and stability options."
     )
     hulls: tuple[HullSummary, ...] = Field((), description="Hulls that were used.")

@@ -18,7 +18,7 @@ class Calculation:
 
     energy: float
     """Energy as calculated, eV per cell."""
-    structure: Mapping[str, Any]
+    structure: Mapping[str, object]
     """Final structure, as a dictionary."""
     calculator: str
     """Calculator with its version, as the node reported it."""
@@ -53,19 +53,10 @@ def read_task(output: Mapping[str, Any], engine: str) -> Calculation:
     Candidates and competing phases are both read here, so that their calculators have
     one name.
 
-    Parameters
-    ----------
-    output
-        A ``ForceFieldTaskDocument``, the document of GPAW, which has its form, or a
-        ``TaskDoc`` of VASP, with or without the record of its run, as stored.
-    engine
-        Name of the engine, for the calculator's name.
-
-    Raises
-    ------
-    KeyError
-        If the document is not of that kind: a programming error, not a failure of
-        the calculation.
+    ``output``: a ``ForceFieldTaskDocument``, the document of GPAW, which has its form,
+    or a ``TaskDoc`` of VASP, with or without the record of its run, as stored.
+    ``engine``: name of the engine, for the calculator's name. Raises KeyError if the
+    document is not of that kind: a programming error, not a failure of the calculation.
 
     Examples
     --------
@@ -130,7 +121,7 @@ def _vasp_calculator(output: Mapping[str, Any], engine: str) -> str:
     return f"{engine} {calculations[0]['vasp_version']}"
 
 
-def _failures(run: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _failures(run: Mapping[str, Any]) -> list[Mapping[str, str]]:
     """Return the last failed attempt: it is the one that ended the calculation."""
     return list(run.get("failures") or ())[-1:]
 

@@ -1,4 +1,4 @@
-"""A campaign file: what is screened, how it is ordered, computed and judged."""
+"""A campaign file: what is screened, how it is ordered, computed and assessed."""
 
 from __future__ import annotations
 
@@ -155,14 +155,14 @@ class CampaignSpec(Document):
         return self
 
     @property
-    def calculation(self) -> dict[str, Any]:
+    def calculation(self) -> dict[str, object]:
         """
         What, besides composition and species, decides the energies of a key.
 
         How many orderings are asked for is not in it: more of them begin with the same
         ones. Nor is the gate: it decides whether there is an energy, not which.
         """
-        settings: dict[str, Any] = {
+        settings: dict[str, object] = {
             "structure": self.structure.model_dump(
                 mode="json", exclude={"n_orderings"}
             ),
@@ -177,7 +177,7 @@ class CampaignSpec(Document):
 
 def content_key(
     candidate_id: str,
-    calculation: Mapping[str, Any],
+    calculation: Mapping[str, object],
     *,
     assignment: Mapping[str, Mapping[str, Fraction]] | None = None,
 ) -> str:
@@ -186,15 +186,10 @@ def content_key(
 
     Two submissions with one key are one calculation; a second is not run.
 
-    Parameters
-    ----------
-    candidate_id
-        Digest of the composition.
-    calculation
-        Structure, engine and relaxation settings, JSON types only.
-    assignment
-        Sublattice → species → amount per formula unit, as the cells are decorated:
-        one composition with other oxidation states starts from other cells.
+    ``candidate_id``: digest of the composition. ``calculation``: structure, engine and
+    relaxation settings, JSON types only. ``assignment``: sublattice → species → amount
+    per formula unit, as the cells are decorated: one composition with other oxidation
+    states starts from other cells.
 
     Examples
     --------
@@ -214,17 +209,12 @@ def content_key(
     return sha256(text.encode()).hexdigest()[:24]
 
 
-def candidate_key(candidate: CandidateDoc, calculation: Mapping[str, Any]) -> str:
+def candidate_key(candidate: CandidateDoc, calculation: Mapping[str, object]) -> str:
     """
     Content key of the calculation of a candidate as it would be computed today.
 
-    Parameters
-    ----------
-    candidate
-        Its chosen species assignment, and where the space overrides them the spin
-        states of its species, decide the structures.
-    calculation
-        As for :func:`content_key`.
+    ``candidate``: its chosen species assignment, and where the space overrides them the
+    spin states of its species, decide the structures.
     """
     assignment = candidate.assignments[0]
     present = {species for occupation in assignment.values() for species in occupation}

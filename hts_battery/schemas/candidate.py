@@ -32,12 +32,8 @@ def candidate_id(family: str, canonical: str) -> str:
     20 hexadecimal digits. The family stands in it because it fixes the sublattices
     that mix: layered and disordered LiCo0.5Ni0.5O2 are two candidates.
 
-    Parameters
-    ----------
-    family
-        Name of the family, for example ``hedrx``.
-    canonical
-        Text made by :func:`hts_battery.schemas.formula.canonical_formula`.
+    ``family``: name of the family, for example ``hedrx``. ``canonical``: text made by
+    :func:`hts_battery.schemas.formula.canonical_formula`.
 
     Examples
     --------
@@ -207,11 +203,8 @@ class CandidateDoc(Document):
         """
         Read the candidate back and check that nothing was altered.
 
-        Raises
-        ------
-        CompositionError
-            If an assignment is not neutral, does not fill the sites or does not
-            give the amounts, or if the id is not that of the content.
+        Raises CompositionError if an assignment is not neutral, does not fill the sites
+        or does not give the amounts, or if the id is not that of the content.
         """
         candidate = Candidate(
             self.family,
@@ -239,10 +232,7 @@ def check_assignment(
     """
     Refuse an assignment that is not neutral, not full or of another composition.
 
-    Raises
-    ------
-    CompositionError
-        Says which of the three fails, and by how much.
+    Raises CompositionError: says which of the three fails, and by how much.
     """
     total: dict[str, Fraction] = {}
     charge = Fraction(0)

@@ -2,7 +2,7 @@
 How a campaign is handed to a queue: the submission, its backlog, and what came of it.
 
 The backlog lives in blocks of a hundred candidates, in the order in which they are
-sent, so that looking at a whole campaign reads hundreds of documents and not tens of
+sent, so that one reads of a whole campaign hundreds of documents and not tens of
 thousands. A block holds facts (what was sent, under which number, how it ended), never
 the state of a candidate, which is derived.
 """
@@ -133,8 +133,7 @@ class BacklogItem(Document):
         "Written before the Firework is made.",
     )
     fw_id: int | None = Field(
-        None,
-        description="First Firework of its workflow. Written before it is made.",
+        None, description="First Firework of its workflow. Written before it is made."
     )
     asked: dict[OrderingMethod, int] = Field(
         default_factory=dict,
@@ -150,7 +149,7 @@ class BacklogItem(Document):
 
 
 class BacklogBlock(Document):
-    """A share of a campaign, in the order in which it is sent."""
+    """Some candidates of a campaign, in the order in which they are sent."""
 
     campaign: str = Field(description="Name of the campaign.")
     block: int = Field(ge=0, description="Number of the block, from 0.")
@@ -243,8 +242,16 @@ class QueueRule(Document):
         return self.times[-1].hours
 
 
+class PlannedAction(Document):
+    """One action of the feeder, counted."""
+
+    action: str = Field(description="What is done, in words.")
+    workflows: int = Field(0, description="Workflows it is done to.")
+    candidates: int = Field(0, description="Candidates it is done to.")
+
+
 class FeedReport(Document):
-    """What one look of the feeder at one campaign did."""
+    """What one pass of the feeder over one campaign did."""
 
     campaign: str = Field(description="Name of the campaign.")
     sent: int = Field(0, description="Candidates that were sent.")
@@ -258,7 +265,10 @@ class FeedReport(Document):
     node_hours: float = Field(0.0, description="Node-hours spent, running ones too.")
     hold: Hold | None = Field(None, description="Why nothing more is sent, if so.")
     problem: str | None = Field(
-        None, description="Why the look was broken off; the next one goes on."
+        None, description="Why the pass was broken off; the next one goes on."
+    )
+    actions: tuple[PlannedAction, ...] = Field(
+        (), description="What is done, in order."
     )
 
     @property

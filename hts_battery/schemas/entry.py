@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
 
 from pydantic import Field, model_validator
 
@@ -57,7 +56,7 @@ class EntryDoc(Document):
     calculator: str | None = Field(
         None, description="Calculator with versions; entries of one hull share it."
     )
-    calculation: dict[str, Any] = Field(
+    calculation: dict[str, object] = Field(
         description="Settings that decide the energy: engine, relaxation, and for a "
         "candidate how its cell was ordered."
     )

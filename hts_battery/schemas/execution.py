@@ -93,7 +93,7 @@ class Execution(Document):
     outcome: Outcome = Field(description="What both tell, and the process table.")
 
 
-class Tally(Document):
+class ExecutionCounts(Document):
     """How often something was executed, by outcome."""
 
     completed: int = Field(0, description="Executions that returned.")
@@ -112,12 +112,16 @@ class Tally(Document):
 class Ledger(Document):
     """Every execution counted, from the record and nothing else."""
 
-    total: Tally = Field(description="All executions.")
-    by_content_key: dict[str, Tally] = Field(
+    total: ExecutionCounts = Field(description="All executions.")
+    by_content_key: dict[str, ExecutionCounts] = Field(
         description="Executions of each computation that has a content key."
     )
-    by_candidate: dict[str, Tally] = Field(description="Executions for each candidate.")
-    by_job: dict[str, Tally] = Field(description="Executions of each job uuid.")
+    by_candidate: dict[str, ExecutionCounts] = Field(
+        description="Executions for each candidate."
+    )
+    by_job: dict[str, ExecutionCounts] = Field(
+        description="Executions of each job uuid."
+    )
     error_classes: dict[str, int] = Field(
         description="Failed and interrupted ends by class of the error."
     )

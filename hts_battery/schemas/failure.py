@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import AwareDatetime, Field, model_validator
 
@@ -71,7 +71,7 @@ class Remedy(Document):
     start: StartFrom = Field(
         StartFrom.LAST_GEOMETRY, description="What it starts from."
     )
-    settings: dict[str, dict[str, Any]] = Field(
+    settings: dict[str, dict[str, object]] = Field(
         default_factory=dict,
         description="Code (vasp, gpaw) → its settings that change, here and in every "
         "later attempt.",
@@ -137,7 +137,7 @@ class Correction(Document):
 
     handler: str = Field(description="Class of the handler.")
     errors: tuple[str, ...] = Field(description="What it noticed.")
-    actions: tuple[dict[str, Any], ...] | None = Field(
+    actions: tuple[dict[str, object], ...] | None = Field(
         description="What it changed; null where it knew nothing to change."
     )
 
@@ -193,7 +193,7 @@ class NextAction(Document):
     verb: Verb = Field(description="What happens.")
     reason: str = Field(description="Why, for people.")
     start: StartFrom | None = Field(None, description="Where a repetition starts.")
-    settings: dict[str, dict[str, Any]] = Field(
+    settings: dict[str, dict[str, object]] = Field(
         default_factory=dict,
         description="Code → all settings that differ from the first attempt.",
     )
@@ -219,7 +219,7 @@ class RunRecord(Document):
     failures: tuple[FailureDoc, ...] = Field(
         description="Attempts that failed, and a flag that was kept."
     )
-    settings: dict[str, Any] = Field(
+    settings: dict[str, object] = Field(
         description="Settings that failures changed in the last attempt."
     )
     start_moments: tuple[float, ...] | None = Field(

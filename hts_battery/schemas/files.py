@@ -24,21 +24,9 @@ def load_yaml(path: str | Path) -> tuple[Any, Lines]:
     """
     Read a YAML file and remember on which line each field stands.
 
-    Parameters
-    ----------
-    path
-        The file.
-
-    Returns
-    -------
-    tuple[Any, dict[str, int]]
-        The data, and the line of each dotted field path; members of a list are
-        numbered from 0 (``sublattices.cation.species.0``).
-
-    Raises
-    ------
-    SpecError
-        If the file cannot be read, is not YAML, or a mapping has a key twice.
+    Returns: the data, and the line of each dotted field path; members of a list are
+    numbered from 0 (``sublattices.cation.species.0``). Raises SpecError if the file
+    cannot be read, is not YAML, or a mapping has a key twice.
     """
     name = str(path)
     try:
@@ -134,16 +122,9 @@ def spec_error(
     """
     Turn the first complaint of a validation into one line with file, line, field.
 
-    Parameters
-    ----------
-    error
-        What pydantic raised.
-    file
-        The file the data came from.
-    lines
-        Line of each dotted field path, from :func:`load_yaml`.
-    prefix
-        Path of the validated block inside the file, for example ``space``.
+    ``error``: what pydantic raised. ``file``: the file the data came from. ``lines``:
+    line of each dotted field path, from :func:`load_yaml`. ``prefix``: path of the
+    validated block inside the file, for example ``space``.
     """
     complaints = error.errors(include_url=False)
     # A misspelt field explains a missing one, so it is named first.

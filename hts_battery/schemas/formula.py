@@ -27,7 +27,7 @@ _FIRST = {symbol: rank for rank, symbol in enumerate(("Cs", "Rb", "K", "Na", "Li
 _LAST = {
     symbol: rank
     for rank, symbol in enumerate(
-        ("B", "Si", "P", "C", "H", "I", "Br", "Se", "S", "N", "Cl", "O", "F"),
+        ("B", "Si", "P", "C", "H", "I", "Br", "Se", "S", "N", "Cl", "O", "F")
     )
 }
 _TOKEN = re.compile(
@@ -96,7 +96,7 @@ def _read_group(
             break
         if kind == "amount":
             if not last:
-                raise CompositionError(f"stray amount {text!r} in {formula!r}")
+                raise CompositionError(f"misplaced amount {text!r} in {formula!r}")
             _add(total, last, _amount(text, formula) - 1)
             last = {}
             continue

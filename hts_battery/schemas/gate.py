@@ -40,12 +40,7 @@ class HullSnapshot(Document):
 
     @model_validator(mode="after")
     def _one_of_each(self) -> Self:
-        lengths = {
-            len(self.phase_ids),
-            len(self.formulas),
-            len(self.energies_per_atom),
-        }
-        if len(lengths) > 1:
+        if not len(self.phase_ids) == len(self.formulas) == len(self.energies_per_atom):
             raise ValueError("each phase needs an id, a formula and an energy")
         return self
 
@@ -62,7 +57,7 @@ class GateAnswer(StrEnum):
 
 
 class GateVerdict(Document):
-    """Outcome of the gate for one candidate, with everything it was decided on."""
+    """What the gate said of one candidate, with everything it was decided on."""
 
     candidate_id: str = Field(description="Key of the candidate.")
     verdict: GateAnswer = Field(description="Passed, gated or released.")

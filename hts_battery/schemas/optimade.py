@@ -11,6 +11,7 @@ from hts_battery.schemas.summary import SummaryDoc
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+
 PREFIX = "hts"
 """Our prefix of property names, between underscores."""
 
@@ -94,15 +95,12 @@ def temperature_property(name: str, key: str) -> str:
     return f"{name}_{key.removesuffix('K')}"
 
 
-def provider_fields(keys: Iterable[str]) -> list[dict[str, Any]]:
+def provider_fields(keys: Iterable[str]) -> list[dict[str, object]]:
     """
     Describe our own properties: name without prefix, type, unit, description.
 
-    Parameters
-    ----------
-    keys
-        Temperatures as :func:`~hts_battery.schemas.summary.temperature_key` names
-        them.
+    ``keys``: temperatures as :func:`~hts_battery.schemas.summary.temperature_key` names
+    them.
     """
     described = [
         _described(name, kind, unit, str(SummaryDoc.model_fields[field].description))
@@ -121,7 +119,7 @@ def provider_fields(keys: Iterable[str]) -> list[dict[str, Any]]:
 
 def _described(
     name: str, kind: str, unit: str | None, description: str
-) -> dict[str, Any]:
+) -> dict[str, object]:
     unit_part = {} if unit is None else {"unit": unit}
     return {"name": name, "type": kind, "description": description, **unit_part}
 
@@ -140,25 +138,15 @@ def structure_id(campaign: str, candidate_id: str) -> str:
 
 def structure_properties(
     summary: Mapping[str, Any], *, cell_formula: str, n_atoms: int
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """
     Say of the lowest ordering of a candidate what can be asked for.
 
     The positions are not in it: they stand in the task, once.
 
-    Parameters
-    ----------
-    summary
-        Document of the ``summary`` collection.
-    cell_formula
-        What the cell of the lowest ordering holds.
-    n_atoms
-        Atoms of that cell.
-
-    Returns
-    -------
-    dict
-        OPTIMADE's own properties by their names, ours without the prefix.
+    ``summary``: document of the ``summary`` collection. ``cell_formula``: what the cell
+    of the lowest ordering holds. ``n_atoms``: atoms of that cell. Returns: OPTIMADE's
+    own properties by their names, ours without the prefix.
     """
     parts = parse_formula(cell_formula)
     total = sum(parts.values())

@@ -17,12 +17,9 @@ def series_of(cells: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
     """
     Read the series of each method from the cells of one ordering job.
 
-    Parameters
-    ----------
-    cells
-        :class:`~hts_battery.schemas.structure.OrderedCell` as stored, or of it
-        ``ordering_id``, ``method`` and ``series``. Where the series is missing, the
-        cells of a method count in the order given.
+    ``cells``: :class:`~hts_battery.schemas.structure.OrderedCell` as stored, or of it
+    ``ordering_id``, ``method`` and ``series``. Where the series is missing, the cells
+    of a method count in the order given.
 
     Examples
     --------
@@ -70,17 +67,8 @@ def chosen(series: Series, wanted: Mapping[Any, int]) -> dict[str, str]:
     method, each goes on along its series until it has given as many new ones as are
     asked for.
 
-    Parameters
-    ----------
-    series
-        What is known of the candidate.
-    wanted
-        Method → number asked for.
-
-    Returns
-    -------
-    dict
-        Ordering id → method. Fewer than asked for where not all are known.
+    ``series``: what is known of the candidate. ``wanted``: method → number asked for.
+    Returns: ordering id → method. Fewer than asked for where not all are known.
 
     Examples
     --------

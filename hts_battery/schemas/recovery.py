@@ -29,8 +29,8 @@ class SpooledOutput(Document):
     uuid: str = Field(description="Job.")
     index: int = Field(ge=1, description="Which attempt of it.")
     response: ResponseKind = Field(description="What the job returned.")
-    task: dict[str, Any] = Field(description="Its document in `tasks`.")
-    blobs: dict[str, list[dict[str, Any]]] = Field(
+    task: dict[str, object] = Field(description="Its document in `tasks`.")
+    blobs: dict[str, list[dict[str, object]]] = Field(
         default_factory=dict,
         description="Additional store → large parts of the output, by blob_uuid.",
     )
@@ -46,7 +46,7 @@ class LeftAction(Document):
     time: AwareDatetime = Field(description="When it ended, UTC by its host.")
 
 
-class WhyLost(StrEnum):
+class LossReason(StrEnum):
     """By what it is known that nobody works on a Firework any more."""
 
     QUEUE_JOB_GONE = "queue job gone"
@@ -70,7 +70,7 @@ class LostRun(Document):
     host: str | None = Field(None, description="Host of the launch.")
     folder: str | None = Field(None, description="Launch folder on that host.")
     queue_id: str | None = Field(None, description="Job of the queue, where known.")
-    why: WhyLost = Field(description="By what it is known.")
+    why: LossReason = Field(description="By what it is known.")
     seconds: float = Field(ge=0, description="Since its last sign of life, in s.")
     last_ping: AwareDatetime | None = Field(
         None, description="Its last sign of life, UTC."
@@ -83,7 +83,7 @@ class LostRun(Document):
     campaign: str | None = Field(None, description="Campaign it belongs to.")
 
 
-class Deed(StrEnum):
+class RecoveryAction(StrEnum):
     """What was done about a Firework."""
 
     PUT_BACK = "put back"
@@ -101,7 +101,7 @@ class RecoveredRun(Document):
 
     fw_id: int = Field(description="Firework.")
     name: str = Field(description="Its name.")
-    deed: Deed = Field(description="What was done.")
+    action: RecoveryAction = Field(description="What was done.")
     failure_class: FailureClass | None = Field(
         None, description="Kind of the failure that lost it, if one did."
     )
@@ -112,7 +112,7 @@ class RecoveredRun(Document):
 
 
 class RecoveryReport(Document):
-    """What one look after losses found and did."""
+    """What one search for losses found and did."""
 
     runs: tuple[RecoveredRun, ...] = Field((), description="Fireworks, each once.")
     outputs: tuple[str, ...] = Field(
@@ -135,9 +135,9 @@ class RecoveryReport(Document):
             (self.runs, self.outputs, self.unlocked, self.orphans, self.problems)
         )
 
-    def count(self, deed: Deed) -> int:
+    def count(self, action: RecoveryAction) -> int:
         """Return for how many Fireworks something was done."""
-        return sum(one.deed is deed for one in self.runs)
+        return sum(one.action is action for one in self.runs)
 
 
 class FailureGroup(Document):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 from fractions import Fraction
-from typing import Any, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 
@@ -215,11 +215,6 @@ def mean_oxidation_states(phase: ReferencePhase) -> dict[str, float]:
     How often a site of the asymmetric unit occurs is not written down, so where an
     element has several charges its mean is what makes the formula neutral; it is left
     out where that does not say it.
-
-    Parameters
-    ----------
-    phase
-        The phase.
     """
     found: dict[str, set[Fraction]] = {}
     for site in phase.sites:
@@ -261,7 +256,7 @@ class ReferenceEnergy(Document):
     volume_per_atom: float | None = Field(
         default=None, description="Volume after relaxation, angstrom^3/atom."
     )
-    structure: dict[str, Any] | None = Field(
+    structure: dict[str, object] | None = Field(
         default=None, description="Relaxed structure as pymatgen writes it."
     )
     start_digest: str = Field(
@@ -316,7 +311,7 @@ class ReferenceEnergyFile(Document):
     """Energies of reference phases by one engine with one set of settings."""
 
     engine: str = Field(description="Name of the engine; the same in every energy.")
-    settings: dict[str, Any] = Field(
+    settings: dict[str, object] = Field(
         description="Settings of the engine: force criterion in eV/angstrom, steps."
     )
     versions: dict[str, str] = Field(description="Versions of the packages used.")
@@ -344,11 +339,7 @@ def family_of(energy: ReferenceEnergy, phase: ReferencePhase | None) -> str | No
     """
     Family that a reference is itself a member of.
 
-    Parameters
-    ----------
-    energy
-        Its energy, which says so for a phase that the library does not hold.
-    phase
-        The phase in the library, if it is there.
+    ``energy``: its energy, which says so for a phase that the library does not hold.
+    ``phase``: the phase in the library, if it is there.
     """
     return energy.candidate_family or (phase.candidate_family if phase else None)

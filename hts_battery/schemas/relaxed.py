@@ -200,9 +200,7 @@ class RelaxedCell(Document):
         "removed, dimensionless.",
     )
     contacts_kept: float = Field(
-        ge=0,
-        le=1,
-        description="Share of the parent's nearest contacts that survive.",
+        ge=0, le=1, description="Share of the parent's nearest contacts that survive."
     )
     coordination: dict[str, dict[str, int]] = Field(
         description="Sublattice of cations → number of neighbours on the sublattice "

@@ -27,7 +27,7 @@ class CandidateState(StrEnum):
     GATED = "gated"
     """Its pre-relaxed energy is above the gate: `hts campaign release` lets it by."""
     COMPUTED = "computed"
-    """Has an energy that no builder has judged yet: `hts build all`."""
+    """Has an energy that no builder has read yet: `hts build all`."""
     REJECTED = "rejected"
     """Its energy may not be used, the entry says why: change the settings."""
     UNJUDGED = "unjudged"

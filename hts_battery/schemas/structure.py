@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from hashlib import sha256
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -138,7 +138,7 @@ class OrderedCell(Document):
         "method gives from the first seed on; two methods may come to one ordering. "
         "Empty where it was not written down.",
     )
-    structure: dict[str, Any] = Field(
+    structure: dict[str, object] = Field(
         description="The decorated cell as a dictionary of pymatgen's Structure: "
         "species with oxidation states, site properties sublattice, site_label and "
         "magmom (Bohr magnetons)."

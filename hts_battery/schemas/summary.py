@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from hts_battery.schemas.base import Document, Rational
-from hts_battery.schemas.build import PreviousJudgement
+from hts_battery.schemas.build import PreviousStability
 from hts_battery.schemas.thermo import DecompositionPhase, OrderingKind, StabilityLabel
 
 if TYPE_CHECKING:
@@ -169,8 +169,7 @@ class SummaryDoc(Document):
         "hull_depth_reason says why.",
     )
     hull_depth_risk_reported: float | None = Field(
-        None,
-        description="The same by those that are reported as compounds, eV/atom.",
+        None, description="The same by those that are reported as compounds, eV/atom."
     )
     hull_depth_reason: str | None = Field(
         None, description="Why hull_depth_risk is not known; null where it is."
@@ -183,9 +182,9 @@ class SummaryDoc(Document):
         "compared with: by default those of exactly its composition."
     )
     hull_version: str = Field(
-        description="Digest of the references on which E_hull was judged."
+        description="Digest of the references on which E_hull was assessed."
     )
-    previous_at: dict[str, PreviousJudgement] = Field(
+    previous_at: dict[str, PreviousStability] = Field(
         default_factory=dict,
         description="Temperature → what stood here before and why it changed; empty "
         "at first.",

@@ -199,8 +199,7 @@ class GibbsStability(Document):
         default=None, description="Why there is no answer; null where there is one."
     )
     solid_term: float | None = Field(
-        default=None,
-        description="Descriptor of the candidate's Gibbs energy, eV/atom.",
+        default=None, description="Descriptor of the candidate's Gibbs energy, eV/atom."
     )
     entropy_term: float | None = Field(
         default=None, description="-T·S of ideal mixing of the candidate, eV/atom."

@@ -1,4 +1,4 @@
-"""Compact supercells of a parent lattice, and the symmetry that survives in them."""
+"""Parent lattices in space, their compact supercells, and what symmetry survives."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from pymatgen.symmetry.groups import SpaceGroup
 from scipy.spatial import cKDTree
 
 from hts_battery.errors import OrderingError
-from hts_battery.structures.parents import (
-    parent_sites,
-    primitive_matrix,
-    symmetry_operations,
-)
+from hts_battery.structures.neighbours import integer_vectors, nearest_image, wrapped
 from hts_battery.structures.prototypes import load_prototype
 
 if TYPE_CHECKING:
@@ -26,6 +23,125 @@ if TYPE_CHECKING:
     from hts_battery.structures.prototypes import Prototype
 
     IntMatrix = tuple[tuple[int, ...], ...]
+    from hts_battery.structures.prototypes import LatticeParameters
+
+# Positions of one orbit closer than this, as a fraction of a lattice vector,
+# are the same position found twice.
+_SAME_POSITION = 1e-4
+
+
+class ParentSites(NamedTuple):
+    """Every site of the primitive cell of a parent lattice."""
+
+    lattice: NDArray[np.float64]
+    """Primitive vectors in angstrom, one a row."""
+    coordinates: NDArray[np.float64]
+    """Fractional in the primitive vectors, one site a row."""
+    sublattices: tuple[str, ...]
+    """Name of the sublattice of each site."""
+    labels: tuple[str, ...]
+    """Label of the orbit of each site."""
+
+
+def conventional_vectors(parameters: LatticeParameters) -> NDArray[np.float64]:
+    """Lattice vectors in angstrom, one a row; the first along x."""
+    cos = np.cos(np.radians([parameters.alpha, parameters.beta, parameters.gamma]))
+    # Exact zeros for right angles: a cell must not depend on the last bit of a
+    # machine's cosine.
+    cos_a, cos_b, cos_c = np.round(cos, 14)
+    sin_c = np.sqrt(1 - cos_c**2)
+    third = np.array([cos_b, (cos_a - cos_b * cos_c) / sin_c, 0.0])
+    third[2] = np.sqrt(1 - third @ third)
+    return np.array(
+        [
+            [parameters.a, 0.0, 0.0],
+            [parameters.b * cos_c, parameters.b * sin_c, 0.0],
+            parameters.c * third,
+        ]
+    )
+
+
+def primitive_matrix(prototype: Prototype) -> NDArray[np.float64]:
+    """Primitive vectors in units of the conventional ones, one a row."""
+    return np.array([[float(x) for x in row] for row in prototype.primitive])
+
+
+def symmetry_operations(
+    prototype: Prototype,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Rotations and translations of the space group in the conventional cell."""
+    return _operations(prototype.space_group)
+
+
+@lru_cache(maxsize=16)
+def _operations(number: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Operations of a space group, in an order of their own: half a second for 225."""
+    operations = sorted(
+        SpaceGroup.from_int_number(number).symmetry_ops,
+        key=lambda operation: tuple(np.round(operation.affine_matrix, 6).ravel()),
+    )
+    return (
+        np.round([operation.rotation_matrix for operation in operations]),
+        np.array([operation.translation_vector for operation in operations]),
+    )
+
+
+@lru_cache(maxsize=64)
+def parent_sites(prototype_name: str) -> ParentSites:
+    """
+    Expand the orbits of a prototype to all sites of its primitive cell.
+
+    Parameters
+    ----------
+    prototype_name
+        Name of a data file, see :func:`prototype_names`.
+
+    Raises
+    ------
+    OrderingError
+        If an orbit does not give the number of sites that the file states.
+
+    Examples
+    --------
+    >>> parent_sites("rocksalt").sublattices
+    ('cation', 'anion')
+    """
+    prototype = load_prototype(prototype_name)
+    to_primitive = np.linalg.inv(primitive_matrix(prototype))
+    rotations, translations = symmetry_operations(prototype)
+    coordinates: list[NDArray[np.float64]] = []
+    names: list[str] = []
+    labels: list[str] = []
+    for name, sublattice in prototype.sublattices.items():
+        before = len(coordinates)
+        for label, position in sublattice.positions.items():
+            start = np.array([float(x) for x in position])
+            images = (rotations @ start + translations) @ to_primitive
+            orbit = _distinct(images % 1.0)
+            coordinates += orbit
+            names += [name] * len(orbit)
+            labels += [label] * len(orbit)
+        expected = sublattice.sites * prototype.formula_units
+        if len(coordinates) - before != expected:
+            raise OrderingError(
+                f"prototype {prototype.name}: sublattice {name} has "
+                f"{len(coordinates) - before} sites in the primitive cell, "
+                f"not {expected}"
+            )
+    lattice = primitive_matrix(prototype) @ conventional_vectors(prototype.lattice)
+    return ParentSites(lattice, np.array(coordinates), tuple(names), tuple(labels))
+
+
+def _distinct(positions: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """Drop positions that repeat an earlier one modulo lattice vectors."""
+    kept: list[NDArray[np.float64]] = []
+    for position in positions:
+        others = np.array(kept).reshape(-1, 3)
+        apart = np.abs(nearest_image(position - others)).max(axis=1, initial=0)
+        if not kept or apart.min() >= _SAME_POSITION:
+            kept.append(np.where(position > 1 - _SAME_POSITION, 0.0, position))
+    return kept
+
 
 # Lengths that agree to this fraction are equal, so that the choice among equally
 # compact cells never hangs on rounding.
@@ -63,16 +179,6 @@ def hermite_normal_forms(determinant: int) -> NDArray[np.int64]:
     Rows are superlattice vectors in units of the primitive ones. Their number is
     :math:`\sum_{acf = n} c f^2`.
 
-    Parameters
-    ----------
-    determinant
-        Number of primitive cells in the supercell.
-
-    Returns
-    -------
-    ndarray
-        Shape (number of superlattices, 3, 3).
-
     Examples
     --------
     >>> [len(hermite_normal_forms(n)) for n in (1, 2, 3, 4)]
@@ -98,9 +204,7 @@ def _vectors_by_length(
     lattice: NDArray[np.float64], radius: float
 ) -> NDArray[np.int64]:
     """Integer vectors up to a length, one of each pair ±v, the shortest first."""
-    heights = 1 / np.linalg.norm(np.linalg.inv(lattice), axis=0)
-    ranges = [np.arange(-int(radius / h) - 1, int(radius / h) + 2) for h in heights]
-    grid = np.stack(np.meshgrid(*ranges, indexing="ij"), axis=-1).reshape(-1, 3)
+    grid = integer_vectors(lattice, radius)
     first_nonzero = grid[np.arange(len(grid)), np.argmax(grid != 0, axis=1)]
     grid = grid[first_nonzero > 0]
     lengths = np.round(np.linalg.norm(grid @ lattice, axis=1) / radius, 9)
@@ -125,13 +229,6 @@ def compact_supercell(prototype_name: str, cells: int) -> IntMatrix:
     with the smallest sum of squared reduced vectors; of equals the first in the
     order of Hermite normal forms. Sites then see as few of their own images as the
     size allows.
-
-    Parameters
-    ----------
-    prototype_name
-        Name of the parent lattice.
-    cells
-        Number of primitive cells.
 
     Returns
     -------
@@ -193,7 +290,11 @@ def _reduced(
             break
     else:  # a very flat superlattice: its Hermite form is a basis too
         chosen = list(form)
-    matrix = np.array(chosen)
+    return right_handed(np.array(chosen), lattice)
+
+
+def right_handed(matrix: NDArray[np.int64], lattice: NDArray[np.float64]) -> IntMatrix:
+    """Write integer vectors as tuples, inverted where they are left-handed."""
     if np.linalg.det(matrix @ lattice) < 0:
         matrix = -matrix
     return tuple(tuple(int(x) for x in row) for row in matrix)
@@ -306,7 +407,14 @@ def site_permutations(prototype_name: str, supercell: IntMatrix) -> NDArray[np.i
     inverse = np.linalg.inv(basis)
     shifts = _lattice_points(supercell) @ np.linalg.inv(np.array(supercell))
     rotations, translations = symmetry_operations(load_prototype(prototype_name))
-    match = _SiteMatcher(cell.coordinates)
+    sites = cKDTree(wrapped(cell.coordinates), boxsize=np.ones(3))
+
+    def match(moved: NDArray[np.float64]) -> NDArray[np.intp]:
+        distances, nearest = sites.query(wrapped(moved))
+        if np.max(distances) > _SAME_SITE:
+            raise OrderingError("a symmetry operation does not map the sites on sites")
+        return np.asarray(nearest)
+
     turned: list[NDArray[np.intp]] = []
     seen: set[bytes] = set()
     for rotation, translation in zip(rotations, translations, strict=True):
@@ -323,23 +431,3 @@ def site_permutations(prototype_name: str, supercell: IntMatrix) -> NDArray[np.i
     shifted = np.array([match(cell.coordinates + shift) for shift in shifts])
     # First turned, then shifted: the product of two permutations.
     return np.unique(np.concatenate([shifted[:, turn] for turn in turned]), axis=0)
-
-
-class _SiteMatcher:
-    """Finds the sites of a cell on which moved positions fall, periodic images too."""
-
-    def __init__(self, sites: NDArray[np.float64]) -> None:
-        self._tree = cKDTree(_folded(sites), boxsize=np.ones(3))
-
-    def __call__(self, moved: NDArray[np.float64]) -> NDArray[np.intp]:
-        distances, nearest = self._tree.query(_folded(moved))
-        if np.max(distances) > _SAME_SITE:
-            raise OrderingError("a symmetry operation does not map the sites on sites")
-        return np.asarray(nearest)
-
-
-def _folded(positions: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Positions in [0, 1); what rounds up to 1 is 0."""
-    inside = positions % 1.0
-    inside[inside >= 1.0] = 0.0
-    return np.asarray(inside)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from hts_battery.errors import OrderingError
+from hts_battery.structures.tabu import TabuSearch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +34,7 @@ _SHORTEST_TENURE, _TENURES = 2, 5
 # The search ends when so many replicas have met the same lowest energy ...
 _AGREEING = 8
 # ... or after so many steps per site without a lower one.
-_PATIENCE = 4
+_FRUITLESS_STEPS = 4
 _QUENCH_LIMIT = 10_000
 
 
@@ -147,22 +148,13 @@ def lowest_charge_orders(
     )
     if number <= EXACT_LIMIT:
         return _enumerated(problem)
-    search = TabuSearch(problem, seed=seed)
-    tried = search.run(swaps)
-    search.quench()
-    return _sorted(search.q, search.energies, exact=False, tried=tried)
-
-
-def _sorted(
-    charges: NDArray[np.float64],
-    energies: NDArray[np.float64],
-    *,
-    exact: bool,
-    tried: int,
-) -> ChargeOrders:
-    order = np.lexsort((*charges.T[::-1], energies))
+    replicas = ChargeSwaps(problem, seed=seed)
+    tried = replicas.run(swaps)
+    replicas.quench()
+    found, energies = replicas.arrangements, replicas.scores
+    order = np.lexsort((*found.T[::-1], energies))
     return ChargeOrders(
-        charges[order].astype(np.int8), energies[order], exact=exact, tried=tried
+        found[order].astype(np.int8), energies[order], exact=False, tried=tried
     )
 
 
@@ -189,23 +181,14 @@ def _enumerated(problem: ChargeProblem) -> ChargeOrders:
     return ChargeOrders(whole, energies[order], exact=True, tried=len(order))
 
 
-class TabuSearch:
+class ChargeSwaps:
     r"""
-    Replicas of an arrangement that take the best swap at every step, even uphill.
+    Replicas of an arrangement of charges, and what every swap of two costs.
 
     A swap of the charges on i and j of one sublattice costs
     :math:`2 d (\phi_i - \phi_j) + d^2 (M_{ii} + M_{jj} - 2 M_{ij})` with
     :math:`d = q_j - q_i` and the potentials :math:`\phi = M q`, which are updated
-    when a swap is carried out. Every swap of every replica is judged at each step. The
-    sites just swapped stay for some steps, unless that gave the lowest energy yet,
-    so a replica climbs out of a minimum instead of falling back into it.
-
-    Parameters
-    ----------
-    problem
-        The charges and their sites.
-    seed
-        Start of the random stream: first arrangements and how long sites stay.
+    when a swap is carried out.
     """
 
     def __init__(self, problem: ChargeProblem, *, seed: int) -> None:
@@ -219,14 +202,18 @@ class TabuSearch:
         replicas = min(_MOST_REPLICAS, _REPLICA_SITES // self.sites)
         replicas = max(_FEWEST_REPLICAS, replicas)
         self._stream = np.random.PCG64(seed)
-        self.q = np.tile(problem.background, (replicas, 1))
+        placed = np.tile(problem.background, (replicas, 1))
         for sites, charges in problem.groups:
             filling = np.repeat(*np.array(charges).T)
             keys = self._raw(replicas * len(sites)).reshape(replicas, -1)
-            self.q[:, sites] = filling[np.argsort(keys, axis=1, kind="stable")]
-        self.potentials = self.q @ self.matrix
-        self.energies = np.einsum("ri,ri->r", self.q, self.potentials)
+            placed[:, sites] = filling[np.argsort(keys, axis=1, kind="stable")]
+        self._place(placed)
         self.rows = np.arange(replicas)
+
+    def _place(self, arrangements: NDArray[np.float64]) -> None:
+        self.arrangements = arrangements
+        self.potentials = arrangements @ self.matrix
+        self.scores = np.einsum("ri,ri->r", arrangements, self.potentials)
 
     def _raw(self, number: int) -> NDArray[np.uint64]:
         """Numbers of the raw stream, which no version of numpy changes."""
@@ -234,7 +221,7 @@ class TabuSearch:
 
     def costs(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
         """Energy of every swap in some replicas: (replicas, pairs)."""
-        q, potentials = self.q[rows], self.potentials[rows]
+        q, potentials = self.arrangements[rows], self.potentials[rows]
         d = q.take(self.second, axis=1) - q.take(self.first, axis=1)
         cost = potentials.take(self.first, axis=1)
         cost -= potentials.take(self.second, axis=1)
@@ -252,11 +239,11 @@ class TabuSearch:
         costs: NDArray[np.float64],
     ) -> None:
         """Carry out one swap in each of some replicas."""
-        i, j = self.first[chosen], self.second[chosen]
-        d = self.q[rows, j] - self.q[rows, i]
+        i, j, q = self.first[chosen], self.second[chosen], self.arrangements
+        d = q[rows, j] - q[rows, i]
         self.potentials[rows] += d[:, None] * (self.matrix[i] - self.matrix[j])
-        self.q[rows, i], self.q[rows, j] = self.q[rows, j], self.q[rows, i]
-        self.energies[rows] += costs
+        q[rows, i], q[rows, j] = q[rows, j], q[rows, i]
+        self.scores[rows] += costs
 
     def run(self, swaps: int) -> int:
         """
@@ -269,39 +256,17 @@ class TabuSearch:
         int
             Swaps carried out.
         """
-        rows, replicas = self.rows, len(self.rows)
-        best, best_q = self.energies.copy(), self.q.copy()
-        until = np.zeros(self.q.shape, dtype=np.int64)
-        descended = np.zeros(replicas, dtype=bool)
-        lowest, improved, step = np.inf, 0, 0
-        while (step + 1) * replicas <= swaps:
-            costs = self.costs(rows)
-            held = until > step
-            barred = held.take(self.first, axis=1) | held.take(self.second, axis=1)
-            barred &= costs >= (best - self.energies)[:, None]
-            costs[barred] = np.inf
-            chosen = costs.argmin(axis=1)
-            cost = costs[rows, chosen]
-            moved = np.flatnonzero(np.isfinite(cost))
-            descended |= cost >= 0
-            self.swap(moved, chosen[moved], cost[moved])
-            stay = step + 1 + _SHORTEST_TENURE + self._raw(replicas) % _TENURES
-            for sites in (self.first, self.second):
-                until[moved, sites[chosen[moved]]] = stay[moved].astype(np.int64)
-            better = self.energies < best
-            best[better], best_q[better] = self.energies[better], self.q[better]
-            step += 1
-            if best.min() < lowest:
-                lowest, improved = best.min(), step
-            agreeing = np.count_nonzero(best == lowest)
-            if (descended.all() and agreeing >= _AGREEING) or (
-                step - improved > _PATIENCE * self.sites
+        search, replicas = TabuSearch(self), len(self.rows)
+        while (search.step + 1) * replicas <= swaps:
+            tenures = _SHORTEST_TENURE + self._raw(replicas) % _TENURES
+            search.advance(tenures.astype(np.int64))
+            agreeing = np.count_nonzero(search.best == search.best.min())
+            if (search.descended.all() and agreeing >= _AGREEING) or (
+                search.step - search.improved > _FRUITLESS_STEPS * self.sites
             ):
                 break
-        self.q = best_q
-        self.potentials = self.q @ self.matrix
-        self.energies = best
-        return step * replicas
+        self._place(search.arrangements)
+        return search.step * replicas
 
     def quench(self) -> None:
         """Take the best swap in every replica until none lowers its energy."""

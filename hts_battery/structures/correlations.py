@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from hts_battery.structures.cells import build_cell
+from hts_battery.structures.neighbours import neighbour_pairs
 from hts_battery.structures.prototypes import load_prototype
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def pair_shells(prototype_name: str, supercell: IntMatrix) -> tuple[PairShells, 
     """
     Count the neighbours of every site of a cell, shell by shell.
 
-    Every periodic image counts, a site's own images too: a small cell is judged by
+    Every periodic image counts, a site's own images too: a small cell counts as
     the crystal that it stands for.
 
     Parameters
@@ -65,7 +66,7 @@ def pair_shells(prototype_name: str, supercell: IntMatrix) -> tuple[PairShells, 
     cell = build_cell(prototype_name, supercell)
     edges = _shell_edges(prototype_name)
     cutoff = max(upper for shells in edges.values() for _, upper in shells)
-    i, j, distances = _pairs(cell, cutoff)
+    i, j, _, distances = neighbour_pairs(cell.lattice, cell.coordinates, cutoff)
     found = []
     for (first, second), shells in edges.items():
         rows, columns = cell.sites_of(first), cell.sites_of(second)
@@ -76,24 +77,6 @@ def pair_shells(prototype_name: str, supercell: IntMatrix) -> tuple[PairShells, 
         means = tuple((lower + upper) / 2 for lower, upper in shells)
         found.append(PairShells(first, second, means, counts[:, rows][:, :, columns]))
     return tuple(found)
-
-
-def _pairs(
-    cell: Cell, cutoff: float
-) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
-    """Sites i and j, images included, closer than a cut-off, and their distances."""
-    heights = 1 / np.linalg.norm(np.linalg.inv(cell.lattice), axis=0)
-    ranges = [np.arange(-int(cutoff / h) - 1, int(cutoff / h) + 2) for h in heights]
-    images = np.stack(np.meshgrid(*ranges, indexing="ij"), axis=-1).reshape(-1, 3)
-    rows, columns, distances = [], [], []
-    for index, site in enumerate(cell.coordinates):
-        vectors = (cell.coordinates - site)[:, None, :] + images[None, :, :]
-        lengths = np.linalg.norm(vectors @ cell.lattice, axis=2)
-        other, image = np.nonzero((lengths < cutoff) & (lengths > _SHELL_WIDTH))
-        rows.append(np.full(len(other), index))
-        columns.append(other)
-        distances.append(lengths[other, image])
-    return np.concatenate(rows), np.concatenate(columns), np.concatenate(distances)
 
 
 @lru_cache(maxsize=64)
@@ -111,7 +94,7 @@ def _shell_edges(
         cutoff = 4.0
         while len(shells) <= prototype.shells:
             cutoff *= 1.25
-            i, j, distances = _pairs(cell, cutoff)
+            i, j, _, distances = neighbour_pairs(cell.lattice, cell.coordinates, cutoff)
             chosen = np.sort(distances[(names[i] == first) & (names[j] == second)])
             shells = _clusters(chosen)
         edges[first, second] = tuple(shells[: prototype.shells])
@@ -199,13 +182,6 @@ def correlation_errors(
     """
     Pair-correlation error per shell of every pair of mixed sublattices.
 
-    Parameters
-    ----------
-    cell
-        The cell.
-    decoration
-        Species of each of its sites.
-
     Returns
     -------
     dict
@@ -269,13 +245,6 @@ def warren_cowley(
     .. math:: \alpha_{ab}^s = 1 - \frac{p_{ab}^s}{x_a x_b}
 
     0 for a random alloy, negative where a and b attract each other.
-
-    Parameters
-    ----------
-    cell
-        The cell.
-    decoration
-        Species of each of its sites.
 
     Returns
     -------

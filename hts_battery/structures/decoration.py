@@ -14,6 +14,7 @@ from hts_battery.schemas.species import VACANCY, parse_species
 from hts_battery.schemas.species_table import species_properties, species_table
 from hts_battery.schemas.structure import MagneticOrder
 from hts_battery.structures.cells import site_permutations
+from hts_battery.structures.neighbours import structure_pairs
 from hts_battery.structures.prototypes import load_prototype
 from hts_battery.structures.radii import lattice_scale
 
@@ -180,13 +181,6 @@ def canonical_decoration(cell: Cell, decoration: Sequence[str]) -> tuple[str, ..
     Two decorations of one cell describe the same crystal by parent symmetry exactly
     if their canonical decorations are equal.
 
-    Parameters
-    ----------
-    cell
-        The cell.
-    decoration
-        Species of each of its sites.
-
     Examples
     --------
     >>> from hts_battery.structures.cells import build_cell
@@ -287,15 +281,10 @@ def minimum_distance(structure: Structure) -> float:
     """
     radius = 3.0
     while True:
-        distances = structure.get_neighbor_list(radius)[3]
+        distances = structure_pairs(structure, radius).lengths
         if len(distances):
             return float(distances.min())
         radius *= 1.5
-
-
-def composition_of(structure: Structure) -> dict[str, int]:
-    """Count the atoms of each element of a structure."""
-    return dict(Counter(site.specie.symbol for site in structure))
 
 
 def _pymatgen_species(text: str) -> Species:

@@ -12,11 +12,11 @@ from hts_battery.schemas.descriptors import CellDescriptors, NasiconGeometry
 from hts_battery.schemas.species import parse_species
 from hts_battery.schemas.species_table import species_properties
 from hts_battery.structures.correlations import warren_cowley
+from hts_battery.structures.neighbours import minimum_image_vectors
 from hts_battery.structures.relaxation.parent_map import map_to_parent
 from hts_battery.structures.site_labels import nasicon_sites
 from hts_battery.structures.tetrahedra import (
     cation_tetrahedra,
-    minimum_image_vectors,
     tetrahedron_heights,
     tetrahedron_statistics,
     tetrahedron_volume,
@@ -55,11 +55,6 @@ def nasicon_geometry(structure: Structure, sites: NasiconSites) -> NasiconGeomet
         The crystal.
     sites
         Its sites, as :func:`nasicon_sites` found them.
-
-    Returns
-    -------
-    NasiconGeometry
-        Areas, heights and volumes.
     """
     lattice = structure.lattice.matrix
     positions = np.array([cavity.position for cavity in sites.cavities])
@@ -214,18 +209,7 @@ def topology(mapped: ParentMap) -> NasiconSites | None:
 def describe(
     ordered: OrderedCell, mapped: ParentMap, sites: NasiconSites | None
 ) -> CellDescriptors:
-    """
-    Describe a cell that is already mapped on its parent.
-
-    Parameters
-    ----------
-    ordered
-        The ordered cell.
-    mapped
-        The cell to describe on its parent.
-    sites
-        Its sites by topology, where it is NASICON.
-    """
+    """Describe a cell that is already mapped on its parent."""
     decoration = mapped.decoration(ordered)
     return CellDescriptors(
         warren_cowley=None if decoration is None else _short_range(mapped, decoration),

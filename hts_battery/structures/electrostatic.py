@@ -68,13 +68,6 @@ def electrostatic_energy(cell: Cell, decoration: Sequence[str]) -> float:
     """
     Ewald energy of a decoration's formal charges, in eV per cell.
 
-    Parameters
-    ----------
-    cell
-        The cell.
-    decoration
-        Species of each of its sites; their charges add up to zero.
-
     Returns
     -------
     float
@@ -115,7 +108,7 @@ def lowest_electrostatic(
 
     Every arrangement of the charges is tried where there are at most
     :data:`charge_order.EXACT_LIMIT`; otherwise replicas are searched by swaps within
-    sublattices (:class:`charge_order.TabuSearch`) and each ends where no swap lowers
+    sublattices (:class:`charge_order.ChargeSwaps`) and each ends where no swap lowers
     its energy. Species of one charge are alike to electrostatics: where they sit is
     left to a shuffle.
 

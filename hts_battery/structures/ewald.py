@@ -11,6 +11,12 @@ from scipy.constants import epsilon_0
 from scipy.special import erfc
 
 from hts_battery.structures.cells import build_cell
+from hts_battery.structures.neighbours import (
+    lattice_points_within,
+    lattice_vectors,
+    nearest_image,
+    wrapped,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,7 +74,7 @@ def ewald_matrix(prototype_name: str, supercell: IntMatrix) -> NDArray[np.float6
     cell = build_cell(prototype_name, supercell)
     sites = len(cell.coordinates)
     vectors = cell.coordinates[:, None, :] - cell.coordinates[None, :, :]
-    vectors = (vectors - np.floor(vectors)).reshape(-1, 3)
+    vectors = wrapped(vectors).reshape(-1, 3)
     steps = round(1 / _SAME_VECTOR)
     whole = np.round(vectors / _SAME_VECTOR).astype(np.int64) % steps
     there, back = ((w.astype(np.uint64) * _KEYS) for w in (whole, -whole % steps))
@@ -122,7 +128,7 @@ def pair_energies(
     """
     volume = float(abs(np.linalg.det(lattice)))
     s = splitting or (_SPLITTING / volume) ** (1 / 3)
-    nearest = (vectors - np.round(vectors)) @ lattice
+    nearest = nearest_image(vectors) @ lattice
     total = _near(lattice, nearest, s) + _far(lattice, nearest, s) * (
         4 * np.pi / volume
     )
@@ -135,19 +141,12 @@ def _near(
     lattice: NDArray[np.float64], vectors: NDArray[np.float64], s: float
 ) -> NDArray[np.float64]:
     """Sum the screened charges in real space; a charge does not see itself."""
-    reach = _REACH / s
-    longest = float(np.linalg.norm(vectors, axis=1).max())
-    images = lattice_vectors(lattice, reach + longest)
-    # |r + L|^2 multiplied out: a matrix product and no array of vectors.
-    squares = 2 * (vectors @ images.T)
-    squares += np.einsum("ij,ij->i", vectors, vectors)[:, None]
-    squares += np.einsum("ij,ij->i", images, images)
-    row, column = np.nonzero((squares < reach**2) & (squares > _SAME_SITE**2))
-    chosen = np.sqrt(squares[row, column])
-    screened = np.asarray(erfc(s * chosen) / chosen, dtype=np.float64)
-    return np.asarray(
-        np.bincount(row, weights=screened, minlength=len(vectors)), dtype=np.float64
-    )
+    rows, lengths = lattice_points_within(lattice, vectors, _REACH / s)
+    others = lengths > _SAME_SITE
+    rows, lengths = rows[others], lengths[others]
+    screened = np.asarray(erfc(s * lengths) / lengths, dtype=np.float64)
+    sums = np.bincount(rows, weights=screened, minlength=len(vectors))
+    return np.asarray(sums, dtype=np.float64)
 
 
 def _far(
@@ -160,13 +159,3 @@ def _far(
     squares = np.einsum("ij,ij->i", waves, waves)
     weights = 2 * np.exp(-squares / (4 * s**2)) / squares
     return np.asarray(np.cos(vectors @ waves.T) @ weights)
-
-
-def lattice_vectors(basis: NDArray[np.float64], radius: float) -> NDArray[np.float64]:
-    """List lattice vectors up to a length; the k-th and k-th last are opposite."""
-    heights = 1 / np.linalg.norm(np.linalg.inv(basis), axis=0)
-    ranges = [np.arange(-int(radius / h), int(radius / h) + 1) for h in heights]
-    grid = np.stack(np.meshgrid(*ranges, indexing="ij"), axis=-1).reshape(-1, 3)
-    vectors = grid @ basis
-    # The grid is symmetric, so its middle is zero and the order is antisymmetric.
-    return np.asarray(vectors[np.einsum("ij,ij->i", vectors, vectors) <= radius**2])

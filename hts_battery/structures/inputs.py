@@ -1,14 +1,19 @@
-"""What engines need of an ordered cell: the one place where it is derived."""
+"""What engines take of an ordered cell, and the one form of what they give back."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hts_battery.structures.neighbours import wrapped
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
     from hts_battery.schemas.structure import OrderedCell
 
+_DECIMALS = 10  # of fractional coordinates
 MOMENT = "magmom"
 """Site property of the starting moments; the name that pymatgen's VASP input sets and
 its ASE adaptor read."""
@@ -75,3 +80,25 @@ def calculator_structure(
     if charge:
         structure.add_site_property(CHARGE, charges)
     return structure
+
+
+def wrapped_structure(structure: Structure) -> Structure:
+    """
+    Bring a relaxed structure into the form that is stored, the same on every machine.
+
+    Fractional coordinates are rounded to ten decimals and lie in [0, 1): what an
+    engine leaves of a zero may come back as the last digit below one.
+
+    Examples
+    --------
+    >>> from pymatgen.core import Lattice, Structure
+    >>> cell = Structure(Lattice.cubic(4), ["Li"], [[1 - 1e-16, -1e-17, 1.25]])
+    >>> wrapped_structure(cell).frac_coords.tolist()
+    [[0.0, 0.0, 0.25]]
+    """
+    found = structure.copy()
+    for site, position in zip(
+        found, wrapped(np.round(structure.frac_coords, _DECIMALS)), strict=True
+    ):
+        site.frac_coords = position
+    return found

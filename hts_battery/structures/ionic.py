@@ -20,8 +20,9 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import erfc
 
-from hts_battery.structures.ewald import COULOMB_EV_ANGSTROM, lattice_vectors
+from hts_battery.structures.ewald import COULOMB_EV_ANGSTROM
 from hts_battery.structures.ionic_species import SOFTNESS_ANGSTROM
+from hts_battery.structures.neighbours import lattice_vectors, neighbour_pairs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,7 +38,6 @@ _LEAST_SPLITTING, _GREATEST_SPLITTING = 0.55, 0.75
 _DECAY_LENGTHS = 35.0
 _LEAST_SCALE, _GREATEST_SCALE = 0.6, 1.6
 _SKIN_ANGSTROM = 1.0
-_SAME_SITE_ANGSTROM = 1e-3
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,6 @@ class IonicPotential:
 
     Lists of pairs and waves are kept from one geometry to the next and made anew when
     atoms or cell have moved far enough.
-
-    Parameters
-    ----------
-    parameters
-        Of every ion.
 
     Examples
     --------
@@ -105,7 +100,7 @@ class IonicPotential:
         total = energy + far + COULOMB_EV_ANGSTROM * own + self._ions.energy
         return IonicState(total, forces + far_forces, (virial + far_virial) / volume)
 
-    def breathed(
+    def equilibrium_scale(
         self, cell: NDArray[np.float64], positions: NDArray[np.float64]
     ) -> float:
         """
@@ -183,9 +178,10 @@ class _Lists:
             )
         )
         self.reach = max(_REACH / self.splitting, _DECAY_LENGTHS * SOFTNESS_ANGSTROM)
-        self.first, self.second, self.shifts = _neighbours(
-            cell, positions, self.reach + _SKIN_ANGSTROM
+        self.first, self.second, images, _ = neighbour_pairs(
+            cell, positions @ np.linalg.inv(cell), self.reach + _SKIN_ANGSTROM
         )
+        self.shifts = images.astype(np.float64)
         self.products = charges[self.first] * charges[self.second]
         reciprocal = np.asarray(2 * np.pi * np.linalg.inv(cell).T)
         waves = lattice_vectors(reciprocal, 2 * self.splitting * _REACH)
@@ -216,27 +212,6 @@ class _Lists:
         farthest = float(np.sqrt(np.einsum("ij,ij->i", moved, moved).max()))
         stretch = float(np.abs(np.linalg.svd(strain, compute_uv=False) - 1).max())
         return 2 * farthest + stretch * self.reach > _SKIN_ANGSTROM
-
-
-def _neighbours(
-    cell: NDArray[np.float64], positions: NDArray[np.float64], reach: float
-) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
-    """List all pairs within a distance from both ends: indices and cells between."""
-    fractions = positions @ np.linalg.inv(cell)
-    between = fractions[None, :, :] - fractions[:, None, :]
-    wraps = -np.round(between)
-    nearest = (between + wraps) @ cell
-    longest = float(np.sqrt(np.einsum("ijk,ijk->ij", nearest, nearest).max()))
-    images = lattice_vectors(cell, reach + longest)
-    flat = nearest.reshape(-1, 3)
-    # |r + L|^2 multiplied out: a matrix product and no array of vectors.
-    squares = 2 * (flat @ images.T)
-    squares += np.einsum("ij,ij->i", flat, flat)[:, None]
-    squares += np.einsum("ij,ij->i", images, images)
-    pair, image = np.nonzero((squares < reach**2) & (squares > _SAME_SITE_ANGSTROM**2))
-    first, second = np.divmod(pair, len(positions))
-    shifts = np.round(images @ np.linalg.inv(cell))[image] + wraps[first, second]
-    return first, second, np.asarray(shifts, dtype=np.float64)
 
 
 def _far(

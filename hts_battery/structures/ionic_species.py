@@ -28,7 +28,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
-from math import ceil, exp, floor
+from math import ceil, exp
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,7 +37,7 @@ from hts_battery.errors import CalculationError
 from hts_battery.schemas.species import Species, parse_species
 from hts_battery.schemas.species_table import species_properties
 from hts_battery.structures.ewald import COULOMB_EV_ANGSTROM
-from hts_battery.structures.radii import ionic_radius
+from hts_battery.structures.radii import between_charges, ionic_radius
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -163,9 +163,8 @@ def species_energy(element: str, charge: float, energies: Mapping[str, float]) -
     CalculationError
         If the table lacks it; the message lists the charges of the element.
     """
-    low, high = floor(charge), ceil(charge)
     try:
-        below, above = (energies[_text(element, state)] for state in (low, high))
+        return between_charges(charge, lambda state: energies[_text(element, state)])
     except KeyError as err:
         known = sorted(name for name in energies if _element(name) == element)
         raise CalculationError(
@@ -173,7 +172,6 @@ def species_energy(element: str, charge: float, energies: Mapping[str, float]) -
             f"the ionic engine has no parameters of {element} with the charge "
             f"{charge:g}; it knows {', '.join(known) or 'no species of it'}",
         ) from err
-    return below + (charge - low) * (above - below)
 
 
 def elements() -> frozenset[str]:
@@ -204,12 +202,11 @@ def _prefactor(first: str, charge: float, second: str, other: float) -> float:
             f"the ionic engine has no parameters of {second} with the charge "
             f"{other:g}; its anions are O2- and F-",
         ) from err
-    low, high = floor(charge), ceil(charge)
-    bonds = _bonds(first, high)
-    below, above = (
-        ionic_radius(_text(first, max(state, 1)), bonds) for state in (low, high)
+    bonds = _bonds(first, ceil(charge))
+    cation = between_charges(
+        charge, lambda state: ionic_radius(_text(first, max(state, 1)), bonds)
     )
-    distance = below + (charge - low) * (above - below) + anion
+    distance = cation + anion
     attraction = (
         COULOMB_EV_ANGSTROM
         * CHARGE_SCALE**2

@@ -12,9 +12,10 @@ from hts_battery.structures.correlations import (
     pair_shells,
     shell_weights,
 )
+from hts_battery.structures.tabu import TabuSearch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from hts_battery.structures.sizes import SiteCounts
 
 # Steps for which a site that was swapped stays.
-_TENURE = 4
+_TENURE = np.array([4])
 
 
 class _Side(NamedTuple):
@@ -40,9 +41,11 @@ class _Side(NamedTuple):
 
 
 class _Sublattice(NamedTuple):
-    sites: NDArray[np.intp]
     species: tuple[str, ...]
+    codes: slice
+    """Where its sites stand among all that are mixed."""
     first: NDArray[np.intp]
+    """One site of each swap, among its own."""
     second: NDArray[np.intp]
     sides: tuple[_Side, ...]
 
@@ -75,52 +78,63 @@ class PairSwaps:
             if shells.first in mixed and shells.second in mixed:
                 seen[shells.first][shells.second] = shells.counts
                 seen[shells.second][shells.first] = shells.counts.transpose(0, 2, 1)
-        self.sublattices: dict[str, _Sublattice] = {}
-        for name, occupation in mixed.items():
-            sites = cell.sites_of(name)
-            pairs = np.array(list(combinations(range(len(sites)), 2)), dtype=np.intp)
+        self._sublattices: dict[str, _Sublattice] = {}
+        sites = [cell.sites_of(name) for name in mixed]
+        starts = np.cumsum([0, *map(len, sites)]).tolist()
+        for (name, occupation), here, start in zip(
+            mixed.items(), sites, starts[:-1], strict=True
+        ):
+            pairs = np.array(list(combinations(range(len(here)), 2)), dtype=np.intp)
             first, second = pairs.T
             sides = tuple(
                 _side(name, other, images, mixed, (first, second))
                 for other, images in seen[name].items()
             )
-            self.sublattices[name] = _Sublattice(
-                sites, tuple(sorted(occupation)), first, second, sides
+            self._sublattices[name] = _Sublattice(
+                tuple(sorted(occupation)),
+                slice(start, start + len(here)),
+                first,
+                second,
+                sides,
             )
+        lattices = self._sublattices.values()
+        self.sites = np.concatenate(sites)
+        """Sites of all mixed sublattices; swaps are of places among these."""
+        self.first = np.concatenate([one.first + one.codes.start for one in lattices])
+        self.second = np.concatenate([one.second + one.codes.start for one in lattices])
 
     @property
     def work(self) -> int:
-        """Numbers computed to judge every swap once."""
+        """Numbers computed to score every swap once."""
         return sum(
             side.curvature.size * side.target[0].size
-            for lattice in self.sublattices.values()
+            for lattice in self._sublattices.values()
             for side in lattice.sides
         )
 
-    def codes(self, decoration: Sequence[str]) -> dict[str, NDArray[np.intp]]:
-        """Write the species on each mixed sublattice as indices."""
-        return {
-            name: np.array(
-                [lattice.species.index(decoration[i]) for i in lattice.sites]
-            )
-            for name, lattice in self.sublattices.items()
-        }
+    def codes(self, decoration: Sequence[str]) -> NDArray[np.intp]:
+        """Write the species on every mixed site as an index among its sublattice's."""
+        return np.array(
+            [
+                lattice.species.index(decoration[site])
+                for lattice in self._sublattices.values()
+                for site in self.sites[lattice.codes]
+            ]
+        )
 
-    def objectives(
-        self, codes: Mapping[str, NDArray[np.intp]]
-    ) -> tuple[float, dict[str, NDArray[np.float64]]]:
+    def objectives(self, codes: NDArray[np.intp]) -> tuple[float, NDArray[np.float64]]:
         """
-        Objective as it is, and after every swap on every mixed sublattice.
+        Objective as it is, and after every swap.
 
         Infinite for a swap of two sites with one species.
         """
         ones = {
-            name: np.eye(len(lattice.species))[codes[name]]
-            for name, lattice in self.sublattices.items()
+            name: np.eye(len(lattice.species))[codes[lattice.codes]]
+            for name, lattice in self._sublattices.items()
         }
         total = 0.0
-        changes = {}
-        for name, lattice in self.sublattices.items():
+        changes = []
+        for name, lattice in self._sublattices.items():
             here = ones[name]
             v = here[lattice.second] - here[lattice.first]
             change = np.zeros(len(v))
@@ -133,18 +147,16 @@ class PairSwaps:
                 moved += off[:, None]
                 change += side.weights @ np.abs(moved).sum(axis=(2, 3)) - now
                 total += now if side.other >= name else 0.0
-            change[codes[name][lattice.first] == codes[name][lattice.second]] = np.inf
-            changes[name] = change
-        return total, {name: total + change for name, change in changes.items()}
+            changes.append(change)
+        after = total + np.concatenate(changes)
+        after[codes[self.first] == codes[self.second]] = np.inf
+        return total, after
 
     def improve(
         self, decoration: Sequence[str], *, steps: int
     ) -> tuple[float, tuple[str, ...]]:
         """
-        Take the best swap again and again, uphill too, and keep the best decoration.
-
-        Sites just swapped stay for some steps unless that is the best yet; the result
-        is one that no swap improves.
+        Search from a decoration and keep the best one met, which no swap improves.
 
         Parameters
         ----------
@@ -158,46 +170,44 @@ class PairSwaps:
         tuple
             Objective, :func:`correlations.comparable`, and decoration.
         """
-        codes = self.codes(decoration)
-        names = list(self.sublattices)
-        lengths = np.cumsum([0, *(len(self.sublattices[n].first) for n in names)])
-        until = {name: np.zeros(len(codes[name]), dtype=int) for name in names}
-        best, best_codes, improved, step = np.inf, codes, 0, 0
-        while True:
-            now, after = self.objectives(codes)
-            now = float(comparable(np.array(now)))
-            if now < best:
-                best, improved = now, step
-                best_codes = {name: values.copy() for name, values in codes.items()}
-            if step - improved > steps:
-                break
-            scores = comparable(np.concatenate([after[n] for n in names]))
-            held = np.concatenate([self._held(n, until[n] > step) for n in names])
-            scores[held & (scores >= best)] = np.inf
-            index = int(scores.argmin())
-            if not np.isfinite(scores[index]):
-                break
-            which = int(np.searchsorted(lengths, index, side="right")) - 1
-            name, swap = names[which], index - lengths[which]
-            lattice = self.sublattices[name]
-            i, j = lattice.first[swap], lattice.second[swap]
-            codes[name][[i, j]] = codes[name][[j, i]]
-            step += 1
-            until[name][[i, j]] = step + _TENURE
-        return best, self._decoration(decoration, best_codes)
-
-    def _held(self, name: str, held: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        lattice = self.sublattices[name]
-        return np.asarray(held[lattice.first] | held[lattice.second])
-
-    def _decoration(
-        self, decoration: Sequence[str], codes: Mapping[str, NDArray[np.intp]]
-    ) -> tuple[str, ...]:
+        search = TabuSearch(_Walk(self, self.codes(decoration)))
+        while search.step - search.improved <= steps and search.advance(_TENURE):
+            pass
         species = list(decoration)
-        for name, lattice in self.sublattices.items():
-            for site, code in zip(lattice.sites, codes[name], strict=True):
+        for lattice in self._sublattices.values():
+            codes = search.arrangements[0, lattice.codes]
+            for site, code in zip(self.sites[lattice.codes], codes, strict=True):
                 species[site] = lattice.species[code]
-        return tuple(species)
+        return float(search.best[0]), tuple(species)
+
+
+class _Walk:
+    """One decoration on the way of a tabu search."""
+
+    def __init__(self, swaps: PairSwaps, codes: NDArray[np.intp]) -> None:
+        self._swaps = swaps
+        self.first, self.second = swaps.first, swaps.second
+        self.arrangements = codes[None]
+        self._evaluate()
+
+    def _evaluate(self) -> None:
+        now, after = self._swaps.objectives(self.arrangements[0])
+        self.scores = comparable(np.array([now]))
+        self._costs = comparable(after)[None] - self.scores
+
+    def costs(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        return self._costs[rows]
+
+    def swap(
+        self,
+        rows: NDArray[np.intp],
+        chosen: NDArray[np.intp],
+        costs: NDArray[np.float64],  # noqa: ARG002 - evaluated anew
+    ) -> None:
+        if len(rows):
+            pair = [self.first[chosen[0]], self.second[chosen[0]]]
+            self.arrangements[0, pair] = self.arrangements[0, pair[::-1]]
+            self._evaluate()
 
 
 def _moved(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from math import ceil, floor
 from typing import TYPE_CHECKING
 
 from pymatgen.core import Element
@@ -12,7 +13,8 @@ from hts_battery.schemas.species import VACANCY, parse_species
 from hts_battery.schemas.species_table import species_properties
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from fractions import Fraction
 
     from hts_battery.schemas.species_table import Spin, SpinState
     from hts_battery.structures.prototypes import Prototype
@@ -25,6 +27,20 @@ _ROMAN = {
     )
 }
 _SPIN = {"high": "High Spin", "low": "Low Spin"}
+
+
+def between_charges(charge: float | Fraction, value: Callable[[int], float]) -> float:
+    """
+    Interpolate a property of ions linearly between the integer charges beside one.
+
+    Examples
+    --------
+    >>> between_charges(2.5, float)
+    2.5
+    """
+    low, high = floor(charge), ceil(charge)
+    below = value(low)
+    return below + float(charge - low) * (value(high) - below) if high > low else below
 
 
 @lru_cache(maxsize=1024)

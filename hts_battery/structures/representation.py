@@ -102,11 +102,6 @@ def represent(
         Number of atoms of the largest cell tried when ``atoms`` is None. 400 is what
         tenths of the metal content of Li1.3M0.7O2 need.
 
-    Returns
-    -------
-    Representation
-        Always neutral and full.
-
     Raises
     ------
     OrderingError

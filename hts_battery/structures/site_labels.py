@@ -15,6 +15,7 @@ from scipy.optimize import linear_sum_assignment
 
 from hts_battery.errors import OrderingError
 from hts_battery.schemas.species import VACANCY
+from hts_battery.structures.neighbours import structure_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -144,11 +145,6 @@ def nasicon_sites(
         What each atom is: alkali, metal, polyanion (centre) or oxygen. By default
         Li, Na, K are alkali; Si, P, S centres; O oxygen; all others metals.
 
-    Returns
-    -------
-    NasiconSites
-        Labels and cavities.
-
     Raises
     ------
     OrderingError
@@ -198,13 +194,6 @@ def site_occupancies(
     """
     Count elements and vacancies on every label of a NASICON cell.
 
-    Parameters
-    ----------
-    sites
-        Its sites.
-    structure
-        The same cell.
-
     Returns
     -------
     dict
@@ -235,10 +224,9 @@ def _network(structure: Structure, names: NDArray[np.str_]) -> _Network:
     )
     if not (metals and centres and oxygens):
         raise _broken("no metal or no polyanion centre or no oxygen")
-    pairs = structure.get_neighbor_list(
-        _METAL_REACH, sites=[structure[i] for i in oxygens]
+    rows, columns, images, lengths = structure_pairs(
+        structure, _METAL_REACH, sites=oxygens
     )
-    rows, columns, images, lengths = pairs
     found = []
     for kind, targets, reach in (
         ("metal", metals, _METAL_REACH),
@@ -247,10 +235,9 @@ def _network(structure: Structure, names: NDArray[np.str_]) -> _Network:
         chosen = np.flatnonzero(np.isin(columns, targets) & (lengths <= reach))
         order = chosen[np.lexsort((lengths[chosen], rows[chosen]))]
         own, first = np.unique(rows[order], return_index=True)
-        if len(own) < len(oxygens):
-            lost = min(set(range(len(oxygens))) - set(own.tolist()))
-            raise _broken(f"oxygen atom {oxygens[lost]} has no {kind} near it")
-        found.append((columns[order[first]], images[order[first]].astype(int)))
+        if lost := set(oxygens) - set(own.tolist()):
+            raise _broken(f"oxygen atom {min(lost)} has no {kind} near it")
+        found.append((columns[order[first]], images[order[first]]))
     (metal, metal_image), (centre, centre_image) = found
     network = _Network({i: [] for i in metals}, {i: [] for i in centres})
     for k, oxygen in enumerate(oxygens):

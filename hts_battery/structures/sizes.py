@@ -148,14 +148,7 @@ def least_formula_units(assignment: Assignment, prototype: Prototype) -> Fractio
 
 
 def is_too_small(ordered: OrderedCell) -> bool:
-    """
-    Say whether a cell is too small for its orderings to resemble a random solution.
-
-    Parameters
-    ----------
-    ordered
-        The cell, whatever method ordered it.
-    """
+    """Say whether a cell is too small to resemble a random solution."""
     from hts_battery.structures.prototypes import load_prototype  # noqa: PLC0415
 
     least = least_formula_units(ordered.assignment, load_prototype(ordered.prototype))

@@ -21,6 +21,7 @@ from hts_battery.structures.correlations import (
     shell_weights,
 )
 from hts_battery.structures.decoration import canonical_decoration
+from hts_battery.structures.neighbours import minimum_image_vectors
 from hts_battery.structures.pair_swaps import PairSwaps
 
 if TYPE_CHECKING:
@@ -249,11 +250,8 @@ def _pairs_seen(cell: Cell, name: str, distances: Sequence[float]) -> list[int]:
     The list ends before the first shell without any.
     """
     sites = cell.coordinates[cell.sites_of(name)]
-    difference = sites[:, None, :] - sites[None, :, :]
-    difference -= np.round(difference)
-    images = np.stack(np.meshgrid(*[[-1, 0, 1]] * 3, indexing="ij"), -1).reshape(-1, 3)
-    vectors = (difference[:, :, None, :] + images) @ cell.lattice
-    shortest = np.linalg.norm(vectors, axis=-1).min(axis=-1)
+    vectors = minimum_image_vectors(cell.lattice, sites[:, None, :], sites)
+    shortest = np.linalg.norm(vectors, axis=-1)
     seen: list[int] = []
     for distance in distances:
         count = int(np.count_nonzero(np.abs(shortest - distance) < 0.01 * distance))

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from itertools import combinations, product
+from itertools import combinations
 from math import comb
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from pymatgen.core import Lattice, Structure
 
 from hts_battery.schemas.descriptors import TetrahedronStatistics
 from hts_battery.structures.cells import build_cell
+from hts_battery.structures.neighbours import neighbour_pairs
 from hts_battery.structures.prototypes import load_prototype
 
 if TYPE_CHECKING:
@@ -36,42 +36,6 @@ class CationTetrahedra(NamedTuple):
     """Four site indices a row, as in the parent cell."""
     images: NDArray[np.int64]
     """Lattice translations of the corners, (tetrahedra, 4, 3)."""
-
-
-def minimum_image_vectors(
-    lattice: NDArray[np.float64],
-    start: NDArray[np.float64],
-    ends: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """
-    Shortest vectors from a point to the periodic images of others.
-
-    Parameters
-    ----------
-    lattice
-        Lattice vectors in angstrom, one a row; reduced, or nearly so.
-    start, ends
-        Fractional coordinates, (…, 3), broadcast against each other.
-
-    Returns
-    -------
-    ndarray
-        Cartesian vectors in angstrom, (…, 3).
-
-    Examples
-    --------
-    >>> minimum_image_vectors(4 * np.eye(3), np.array([0.1, 0, 0]),
-    ...                       np.array([0.9, 0, 0])).round(3).tolist()
-    [-0.8, 0.0, 0.0]
-    """
-    differences = np.asarray(ends) - np.asarray(start)
-    differences = differences - np.round(differences)
-    # Rounding alone is wrong in oblique cells: the neighbours of the rounded image
-    # are tried too.
-    shifts = np.array(list(product((-1, 0, 1), repeat=3)))
-    vectors = (differences[..., None, :] + shifts) @ lattice
-    nearest = np.sum(vectors**2, axis=-1).argmin(axis=-1)
-    return np.take_along_axis(vectors, nearest[..., None, None], axis=-2)[..., 0, :]
 
 
 def triangle_area(corners: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -168,17 +132,17 @@ def cation_tetrahedra(
     names = cation_sublattices(prototype_name)
     cations = np.flatnonzero(np.isin(cell.sublattices, names))
     count = len(cations)
-    lattice = Structure(Lattice(cell.lattice), ["H"] * count, cell.coordinates[cations])
+    positions = cell.coordinates[cations]
     # No lattice of n points to a volume is sparser than this many cube edges.
-    cutoff = 2 * (lattice.volume / count) ** (1 / 3)
-    shortest = lattice.get_neighbor_list(cutoff)[3].min()
-    rows, columns, images, lengths = lattice.get_neighbor_list(_NEAREST * shortest)
-    order = np.lexsort((lengths, rows))
+    cutoff = 2 * (abs(np.linalg.det(cell.lattice)) / count) ** (1 / 3)
+    shortest = neighbour_pairs(cell.lattice, positions, cutoff).lengths.min()
+    rows, columns, images, _ = neighbour_pairs(
+        cell.lattice, positions, _NEAREST * shortest
+    )
     if not np.array_equal(np.bincount(rows, minlength=count), [_NEIGHBOURS] * count):
         return None
-    neighbours = columns[order].reshape(count, _NEIGHBOURS)
-    shifts = images[order].astype(np.int64).reshape(count, _NEIGHBOURS, 3)
-    positions = cell.coordinates[cations]
+    neighbours = columns.reshape(count, _NEIGHBOURS)
+    shifts = images.reshape(count, _NEIGHBOURS, 3)
     ends = (positions[neighbours] + shifts) @ cell.lattice
     gaps = np.linalg.norm(ends[:, :, None, :] - ends[:, None, :, :], axis=-1)
     close = gaps < _NEAREST * shortest

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hts_battery.thermo.competition import (
-    Competition,
+from hts_battery.thermo.competing_phases import (
+    CompetingPhases,
     OtherCandidate,
     left_out_references,
 )
@@ -23,8 +23,8 @@ from hts_battery.thermo.reference_changes import (
 )
 from hts_battery.thermo.stability import (
     CandidateEnergy,
+    HullContext,
     ReferenceFacts,
-    Surroundings,
     mixing_temperature,
     ordering_estimates,
     ordering_kind,
@@ -35,17 +35,17 @@ from hts_battery.thermo.stability import (
 
 __all__ = [
     "CandidateEnergy",
-    "Competition",
+    "CompetingPhases",
     "Decomposition",
     "Depth",
     "Hull",
+    "HullContext",
     "HullDepth",
     "KnownComposition",
     "OtherCandidate",
     "ReferenceChanges",
     "ReferenceFacts",
     "StoredAnswer",
-    "Surroundings",
     "candidate_entropy",
     "competitive",
     "known_compositions",

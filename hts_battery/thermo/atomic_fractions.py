@@ -93,13 +93,6 @@ def fraction_rows(
     """
     Write formulas as rows over given elements.
 
-    Parameters
-    ----------
-    formulas
-        Compositions; order is kept.
-    elements
-        The columns.
-
     Returns
     -------
     rows, inside

@@ -17,14 +17,7 @@ _WORD = 63
 
 
 def element_words(rows: Floats) -> Integers:
-    """
-    Mark the elements present in each row as bits, in as many words as needed.
-
-    Parameters
-    ----------
-    rows
-        Composition, element: atomic fractions.
-    """
+    """Mark the elements present in each row as bits, in as many words as needed."""
     columns = np.arange(rows.shape[1])
     bits = np.zeros((rows.shape[1], -(-rows.shape[1] // _WORD)), dtype=np.int64)
     bits[columns, columns // _WORD] = np.int64(1) << (columns % _WORD)

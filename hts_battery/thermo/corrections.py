@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from hts_battery.errors import MixedCalculatorError
 from hts_battery.schemas.energy import ComparableEnergy
 from hts_battery.schemas.formula import parse_formula
+from hts_battery.thermo.pseudopotentials import element_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -97,11 +98,6 @@ def leaves_reactions_uncorrected(calculator: str) -> bool:
     """
     Whether redox reactions and released gases are wrong by the functional's errors.
 
-    Parameters
-    ----------
-    calculator
-        Name of the calculator, its version behind a space.
-
     Examples
     --------
     >>> leaves_reactions_uncorrected("gpaw 26.7.0")
@@ -115,16 +111,6 @@ def leaves_reactions_uncorrected(calculator: str) -> bool:
 def require_one_calculator(energies: Iterable[ComparableEnergy]) -> str:
     """
     Refuse two calculators, schemes, or pseudopotentials of one element in one hull.
-
-    Parameters
-    ----------
-    energies
-        Candidates and references of one hull.
-
-    Returns
-    -------
-    str
-        Name of the one calculator.
 
     Raises
     ------
@@ -162,7 +148,7 @@ def _require_one_pseudopotential(energies: Iterable[ComparableEnergy]) -> None:
     first: dict[str, dict[tuple[str, str], str]] = {}
     for energy in energies:
         for title, digest in energy.pseudopotentials.items():
-            found = first.setdefault(_element_of(title), {})
+            found = first.setdefault(element_of(title), {})
             found.setdefault((title, digest), energy.entry_id)
     for element, found in first.items():
         if len(found) > 1:
@@ -174,9 +160,3 @@ def _require_one_pseudopotential(energies: Iterable[ComparableEnergy]) -> None:
                 f"{len(found)} pseudopotentials of {element} in one hull: {each}; "
                 "calculate all energies with one"
             )
-
-
-def _element_of(title: str) -> str:
-    """Read the element of ``PAW_PBE Mn_pv 02Aug2007``."""
-    words = title.split()
-    return words[min(1, len(words) - 1)].partition("_")[0] if words else ""

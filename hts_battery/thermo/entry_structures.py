@@ -68,11 +68,6 @@ def check_kind(entry: Mapping[str, Any]) -> None:
     """
     Refuse what holds no total energy of a bulk phase.
 
-    Parameters
-    ----------
-    entry
-        Dictionary of an entry, as pymatgen writes it; its class need not be named.
-
     Raises
     ------
     ValueError
@@ -124,11 +119,6 @@ def _check_cell(structure: object) -> None:
 def correction_of(entry: Mapping[str, Any]) -> float:
     """
     Sum up the corrections that an entry carries, in eV per cell.
-
-    Parameters
-    ----------
-    entry
-        Dictionary of an entry, as pymatgen writes it.
 
     Raises
     ------

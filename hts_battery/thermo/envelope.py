@@ -109,11 +109,6 @@ class Envelope:
         """
         Which phases are on the envelope of their own chemical system.
 
-        Parameters
-        ----------
-        columns
-            Elements whose systems are asked about; the rest of the answer is False.
-
         Returns
         -------
         ndarray
@@ -131,7 +126,7 @@ class Envelope:
         return stable
 
     def _examine(self, numbers: Integers, competing: Integers) -> None:
-        """Judge phases of one size; smaller ones inside are judged already."""
+        """Examine phases of one size; smaller ones inside are examined already."""
         smaller = self._sizes[competing] < self._sizes[numbers[0]]
         candidates = competing[~smaller | self._stable[competing]]
         lowest = np.full(len(numbers), np.inf)
@@ -157,11 +152,6 @@ class Envelope:
             one has no answer.
         excluded
             Number of a row → phases that may not take part in its mixture.
-
-        Returns
-        -------
-        Solutions
-            One per row.
         """
         solutions = Solutions.empty(len(rows), rows.shape[1])
         asked = np.abs(rows.sum(axis=1) - 1.0) < AMOUNT_TOLERANCE
@@ -293,8 +283,8 @@ class Envelope:
         """
         Which phases may take part where some are gone.
 
-        A phase is judged by what lies inside its own elements, so only phases that
-        hold all elements of one that is gone can have been hidden by it.
+        Whether a phase is stable hangs on what lies inside its own elements, so only
+        phases that hold all elements of one that is gone can have been hidden by it.
         """
         hidden = contained(self.words[gone], self.words[phases]).any(axis=1)
         kept: Flags = (self._stable[phases] | hidden) & ~np.isin(phases, gone)

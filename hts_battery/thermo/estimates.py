@@ -167,11 +167,6 @@ def uncertainty_terms(error: CalculatorError) -> UncertaintyTerms:
     """
     Add the terms of a calculator's error in quadrature, as independent.
 
-    Parameters
-    ----------
-    error
-        What is known of the calculator.
-
     Examples
     --------
     >>> terms = [{"value": x, "source": "", "meaning": ""} for x in (0.03, 0.04)]

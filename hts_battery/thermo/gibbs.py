@@ -24,14 +24,14 @@ from typing import TYPE_CHECKING
 
 from hts_battery.schemas.formula import parse_formula
 from hts_battery.schemas.thermo import GasTerms, GibbsStability
+from hts_battery.thermo.decomposition import decomposition_phases, is_gas
 from hts_battery.thermo.entropy import KB_EV_PER_K
 from hts_battery.thermo.hull import Hull
-from hts_battery.thermo.phases import decomposition_phases, is_gas
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from hts_battery.thermo.competition import Competition, Contestant
+    from hts_battery.thermo.competing_phases import CompetingPhases, HullQuery
     from hts_battery.thermo.decomposition import Decomposition
 
 VALID_TEMPERATURES = (300.0, 2000.0)
@@ -46,11 +46,6 @@ def reduced_mass(formula: str) -> float:
 
     .. math:: m = \frac{1}{(n - 1) \sum_i a_i}
               \sum_{i<j} (a_i + a_j) \frac{m_i m_j}{m_i + m_j}
-
-    Parameters
-    ----------
-    formula
-        With :math:`n \ge 2` elements in amounts :math:`a_i`.
 
     Returns
     -------
@@ -180,7 +175,7 @@ def gas_terms(
 class GibbsCandidate:
     """A candidate as its Gibbs energy needs it."""
 
-    contestant: Contestant
+    query: HullQuery
     """Composition, and what it is not compared with; own orderings take no part."""
     energy_per_atom: float
     """Energy without entropy, eV/atom."""
@@ -196,7 +191,7 @@ class GibbsHull:
 
     Parameters
     ----------
-    competition
+    competing
         References and, where asked, other candidates.
     volumes
         Id of a reference → relaxed volume in Å³/atom.
@@ -208,26 +203,26 @@ class GibbsHull:
 
     def __init__(
         self,
-        competition: Competition,
+        competing: CompetingPhases,
         volumes: Mapping[str, float],
         temperature: float,
         pressures: Mapping[str, float],
     ) -> None:
-        self.competition = competition
+        self.competing = competing
         self.temperature = temperature
         low, high = VALID_TEMPERATURES
         self.valid = low <= temperature <= high
         self.gases = gas_terms(temperature, pressures) if self.valid else {}
         self._volumes = dict(volumes) | {
             other.phase_id: other.volume_per_atom
-            for other in competition.others or ()
+            for other in competing.others or ()
             if other.volume_per_atom is not None
         }
 
     @cached_property
     def _added(self) -> dict[str, float]:
         """Id of each phase → what is added to its energy; the rest is left out."""
-        hull = self.competition.at(self.temperature)
+        hull = self.competing.at(self.temperature)
         elements = dict(element_terms(self.temperature))
         for gas, element in _GASES.items():
             terms = self.gases[gas]
@@ -252,7 +247,7 @@ class GibbsHull:
     @cached_property
     def hull(self) -> Hull | None:
         """Phases whose Gibbs energy is known; None if there is none."""
-        every = self.competition.at(self.temperature)
+        every = self.competing.at(self.temperature)
         kept = [i for i, name in enumerate(every.ids) if name in self._added]
         if not kept:
             return None
@@ -276,10 +271,10 @@ class GibbsHull:
         if self.hull is None:
             return [_no_answer("no reference has a volume") for _ in candidates]
         exclude = [
-            self._known(self.competition.excluded(one.contestant)) for one in candidates
+            self._known(self.competing.excluded(one.query)) for one in candidates
         ]
         mixtures = self.hull.decompositions(
-            [one.contestant.formula for one in candidates], exclude=exclude
+            [one.query.formula for one in candidates], exclude=exclude
         )
         return [
             self._stability(one, mixture, gone)
@@ -296,7 +291,7 @@ class GibbsHull:
         exclude: tuple[str, ...],
     ) -> GibbsStability:
         assert self.hull is not None  # noqa: S101 - only called with one
-        formula = candidate.contestant.formula
+        formula = candidate.query.formula
         if mixture is None:
             return _no_answer(str(self.hull.missing_reference(formula)))
         if candidate.volume_per_atom is None:
@@ -329,7 +324,7 @@ class GibbsHull:
     @cached_property
     def _unknown(self) -> dict[str, frozenset[str]]:
         """Id of each phase without a Gibbs energy → its elements."""
-        every = self.competition.at(self.temperature)
+        every = self.competing.at(self.temperature)
         return {
             name: frozenset(parse_formula(formula))
             for name, formula in zip(every.ids, every.formulas, strict=True)

@@ -277,11 +277,6 @@ class Hull:
 
         Only these can take part in a decomposition, as long as none is left out.
 
-        Parameters
-        ----------
-        elements
-            References of other elements are not looked at.
-
         Examples
         --------
         >>> Hull(["Li", "O2", "Li2O", "Li2O"], [0, 0, -2, -1]).stable_references({"Li"})
@@ -301,13 +296,6 @@ class Hull:
     ) -> tuple[str, ...]:
         """
         Chemical systems inside a composition's that hold no reference of their own.
-
-        Parameters
-        ----------
-        formula
-            Composition asked for.
-        largest
-            Largest number of elements of the systems looked at.
 
         Examples
         --------

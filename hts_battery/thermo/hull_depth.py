@@ -72,16 +72,7 @@ class DepthChanges:
     def between(
         cls, before: Iterable[str], now: Iterable[str], depth: HullDepth
     ) -> DepthChanges:
-        """
-        Compare two libraries.
-
-        Parameters
-        ----------
-        before, now
-            Formulas of their phases.
-        depth
-            Compositions of the library as it is now.
-        """
+        """Compare two libraries."""
         changed = _compositions(before) ^ _compositions(now)
         return cls(
             frozenset(frozenset(atomic_fractions(one)) for one in changed), depth

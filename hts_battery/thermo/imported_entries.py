@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from hts_battery.errors import HTSBatteryError
 from hts_battery.schemas.reference import ReferenceEnergy
 from hts_battery.thermo.entry_structures import (
@@ -19,7 +21,7 @@ from hts_battery.thermo.entry_structures import (
 )
 from hts_battery.thermo.mp2020 import OXIDE_TYPES, check_potentials
 from hts_battery.thermo.plain_values import mapping_of, number_of, plain
-from hts_battery.thermo.pseudopotentials import symbol_of
+from hts_battery.thermo.pseudopotentials import element_of, symbol_of
 from hts_battery.thermo.vasp_corrections import VaspEnergy, correct_vasp_energies
 from hts_battery.thermo.vasp_tasks import oxide_type_of, oxide_types_of
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from hts_battery.thermo.vasp_schemes import VaspScheme
 
 _SYMPREC = 0.1
+_DECIMALS = 6  # of digested vectors, in angstrom, and of positions
 _SMALL_CORRECTION_EV = 1e-9
 _ZERO_EV = 1e-6  # per cell; no element has this total energy
 _OXIDE = {"hydroxide": "oxide", "oxide": "hydroxide"}
@@ -397,10 +400,7 @@ def _of_one_pseudopotential(
 def _pseudopotentials(energy: ReferenceEnergy) -> dict[str, tuple[str, str]]:
     """Element → title and digest of its pseudopotential."""
     spec = energy.comparable.pseudopotentials if energy.comparable else {}
-    return {
-        symbol_of(title).partition("_")[0]: (title, digest)
-        for title, digest in spec.items()
-    }
+    return {element_of(title): (title, digest) for title, digest in spec.items()}
 
 
 def _space_group(structure: Structure) -> int | None:
@@ -417,12 +417,17 @@ def _phase_id(content: _Content) -> str:
 
 
 def _digest(content: _Content) -> str:
-    """Digest what counts of an entry; a stamp of when it was updated does not."""
+    """
+    Digest what counts of an entry; a stamp of when it was updated does not.
+
+    Vectors and positions are rounded and wrapped first: they may have been computed
+    from angles, or from Cartesian positions, and then end in digits of the machine.
+    """
     cell = None
     if (structure := content.structure) is not None:
         cell = [
-            structure.lattice.matrix.tolist(),
-            structure.frac_coords.tolist(),
+            (np.round(structure.lattice.matrix, _DECIMALS) + 0.0).tolist(),
+            (np.round(structure.frac_coords % 1.0, _DECIMALS) % 1.0).tolist(),
             [site.specie.symbol for site in structure],
         ]
     read = [content.energy, content.formula, content.states, cell]

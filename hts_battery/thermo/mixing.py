@@ -27,11 +27,6 @@ def mixing_words(options: EntropyOptions) -> str:
     """
     Say which mixing counts.
 
-    Parameters
-    ----------
-    options
-        What is counted.
-
     Examples
     --------
     >>> mixing_words(EntropyOptions())

@@ -42,16 +42,6 @@ def mp2020_adjustments(energy: VaspEnergy) -> tuple[EnergyAdjustment, ...]:
     """
     Return the corrections of an energy, in eV per cell.
 
-    Parameters
-    ----------
-    energy
-        A calculation with the Materials Project's settings for PBE and PBE+U.
-
-    Returns
-    -------
-    tuple
-        Every correction with its uncertainty and reason.
-
     Raises
     ------
     ValueError
@@ -119,13 +109,6 @@ def _check(
 def check_potentials(symbols: set[str], composition: Composition) -> None:
     """
     Refuse other pseudopotentials than those of the relaxations of that time.
-
-    Parameters
-    ----------
-    symbols
-        Names like ``Mn_pv``, one an element.
-    composition
-        What was computed with them.
 
     Raises
     ------

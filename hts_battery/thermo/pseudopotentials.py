@@ -94,6 +94,11 @@ def symbol_of(title: str) -> str:
     return words[min(1, len(words) - 1)] if words else ""
 
 
+def element_of(title: str) -> str:
+    """Read the element in the title of a pseudopotential."""
+    return symbol_of(title).partition("_")[0]
+
+
 def _statistics(spec: Spec) -> Mapping[str, Any] | None:
     found = spec.get("summary_stats")
     return found if found and {"keywords", "stats"} <= set(found) else None

@@ -79,11 +79,6 @@ class ReferenceChanges:
         """
         Tell which answers are no longer optimal.
 
-        Parameters
-        ----------
-        answers
-            Answers of the hull before the change.
-
         Returns
         -------
         ndarray

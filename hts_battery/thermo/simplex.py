@@ -103,16 +103,7 @@ class KnownBases:
         )
 
     def keep(self, words: Integers, bases: Bases) -> None:
-        """
-        Remember verified bases.
-
-        Parameters
-        ----------
-        words
-            Elements of the composition of each basis.
-        bases
-            Their phases are references, not columns of a batch.
-        """
+        """Remember verified bases."""
         if len(self._stacks) > _KEPT_SYSTEMS:
             self._stacks.clear()
         for key, places in by_system(words, np.arange(len(words))).items():
@@ -128,7 +119,7 @@ _OPTIMAL, _INFEASIBLE = 0, 2
 _TIGHT = 1e-10  # the smallest feasibility tolerance that HiGHS accepts
 
 
-class Mixture(NamedTuple):
+class LowestMixture(NamedTuple):
     """The lowest mixture of phases at one composition."""
 
     energy: float
@@ -145,7 +136,7 @@ def lowest_mixture(
     fractions: NDArray[np.float64],
     energies: NDArray[np.float64],
     target: NDArray[np.float64],
-) -> Mixture | None:
+) -> LowestMixture | None:
     r"""
     Solve one hull problem.
 
@@ -162,7 +153,7 @@ def lowest_mixture(
 
     Returns
     -------
-    Mixture or None
+    LowestMixture or None
         None where no mixture of the phases has the composition.
 
     Raises
@@ -187,7 +178,7 @@ def lowest_mixture(
     if result.status != _OPTIMAL or result.x is None or result.fun is None:
         raise ArithmeticError(f"linear program not solved: {result.message}")
     phases = np.flatnonzero(result.x > _TIGHT)
-    return Mixture(
+    return LowestMixture(
         float(result.fun), phases, result.x[phases], np.asarray(result.eqlin.marginals)
     )
 
@@ -250,11 +241,6 @@ def solve_batch(problems: Problems) -> Bases:
     line. The shift never enters an answer: amounts and potentials are solved for
     the composition asked for, from the original columns.
 
-    Parameters
-    ----------
-    problems
-        The batch; columns of one problem that are not allowed cost infinity.
-
     Returns
     -------
     Bases
@@ -278,9 +264,9 @@ def _optimise(problems: Problems) -> Integers:
     """Pivot every problem to optimality, or until the limit of pivots."""
     count, elements = problems.targets.shape
     found = np.tile(-1 - np.arange(elements), (count, 1))
-    state = _State.start(problems)
+    tableau = _Tableau.start(problems)
     for _ in range(_PIVOTS_PER_ROW * elements):
-        reduced = _reduced_costs(state.problems, state.potentials())
+        reduced = _reduced_costs(tableau.problems, tableau.potentials())
         entering = reduced.argmin(axis=1)
         lowest = np.take_along_axis(reduced, entering[:, None], axis=1)[:, 0]
         live = lowest < -ENERGY_TOLERANCE / 2
@@ -288,15 +274,15 @@ def _optimise(problems: Problems) -> Integers:
         if not remaining:
             break
         if remaining < _COMPACT_BELOW * len(live):
-            found[state.numbers] = state.basis
-            state, entering = state.subset(live), entering[live]
+            found[tableau.numbers] = tableau.basis
+            tableau, entering = tableau.subset(live), entering[live]
             live = np.ones(remaining, dtype=bool)
-        state.pivot(entering, live)
-    found[state.numbers] = state.basis
+        tableau.pivot(entering, live)
+    found[tableau.numbers] = tableau.basis
     return found
 
 
-class _State(NamedTuple):
+class _Tableau(NamedTuple):
     """Problems that still change, and where each stands; arrays change in place."""
 
     problems: Problems
@@ -307,7 +293,7 @@ class _State(NamedTuple):
     inverses: Floats
 
     @classmethod
-    def start(cls, problems: Problems) -> _State:
+    def start(cls, problems: Problems) -> _Tableau:
         count, elements = problems.targets.shape
         golden = (np.sqrt(5) - 1) / 2
         shift = _PERTURBATION * (1 + np.arange(1, elements + 1) * golden % 1)
@@ -325,8 +311,8 @@ class _State(NamedTuple):
         plane: Floats = (self.basis_costs[:, None, :] @ self.inverses)[:, 0, :]
         return plane
 
-    def subset(self, keep: NDArray[np.bool_]) -> _State:
-        return _State(
+    def subset(self, keep: NDArray[np.bool_]) -> _Tableau:
+        return _Tableau(
             problems=Problems(*(part[keep] for part in self.problems)),
             numbers=self.numbers[keep],
             basis=self.basis[keep],

@@ -15,8 +15,13 @@ from hts_battery.schemas.thermo import (
     ThermoDoc,
 )
 from hts_battery.schemas.uncertainty import CalculatorError, ErrorTerm
-from hts_battery.thermo.competition import Competition, Contestant
+from hts_battery.thermo.competing_phases import CompetingPhases, HullQuery
 from hts_battery.thermo.corrections import leaves_reactions_uncorrected
+from hts_battery.thermo.decomposition import (
+    ValenceChange,
+    decomposition_phases,
+    valence_change,
+)
 from hts_battery.thermo.estimates import (
     is_open,
     mixing_temperature,
@@ -28,13 +33,11 @@ from hts_battery.thermo.estimates import (
 )
 from hts_battery.thermo.gibbs import GibbsCandidate, GibbsHull
 from hts_battery.thermo.hull_depth import Depth
-from hts_battery.thermo.phases import decomposition_phases
-from hts_battery.thermo.valences import ValenceChange, valence_change
 
 __all__ = [
     "CandidateEnergy",
+    "HullContext",
     "ReferenceFacts",
-    "Surroundings",
     "mixing_temperature",
     "ordering_estimates",
     "ordering_kind",
@@ -56,7 +59,7 @@ if TYPE_CHECKING:
 
     from hts_battery.schemas.entropy import EntropyResult
     from hts_battery.schemas.thermo import GibbsStability
-    from hts_battery.thermo.competition import OtherCandidate
+    from hts_battery.thermo.competing_phases import OtherCandidate
     from hts_battery.thermo.decomposition import Decomposition
     from hts_battery.thermo.hull import Hull
     from hts_battery.thermo.hull_depth import HullDepth
@@ -103,7 +106,7 @@ class ReferenceFacts:
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class HullContext:
     """
     What candidates are compared with besides references, and how.
 
@@ -141,9 +144,11 @@ class Surroundings:
         if self.options.other_candidates and self.others is None:
             raise ValueError("options ask for other candidates: give them, or none: ()")
 
-    def competition(self, hull: Hull) -> Competition:
+    def competing_phases(self, hull: Hull) -> CompetingPhases:
         """Let references compete, and other candidates where the options say so."""
-        return Competition(hull, self.others if self.options.other_candidates else None)
+        return CompetingPhases(
+            hull, self.others if self.options.other_candidates else None
+        )
 
     def depths(self, candidates: Sequence[CandidateEnergy], hull: Hull) -> list[Depth]:
         """Tell how deep the hull may be at each candidate, where that is asked for."""
@@ -162,7 +167,7 @@ def stability(
     *,
     calculator: str,
     temperatures: Sequence[float],
-    surroundings: Surroundings | None = None,
+    context: HullContext | None = None,
 ) -> tuple[ThermoDoc, ...]:
     """
     Stability of one candidate, one document per temperature.
@@ -177,7 +182,7 @@ def stability(
         Name of the calculator and scheme, the same for candidate and references.
     temperatures
         In K, in the order of the documents.
-    surroundings
+    context
         Options, other candidates, and what is known of the references; by default
         references alone, at their energies of 0 K.
 
@@ -193,7 +198,7 @@ def stability(
         hull,
         calculator=calculator,
         temperatures=temperatures,
-        surroundings=surroundings,
+        context=context,
     )[0]
     if isinstance(found, MissingReferenceError):
         raise found
@@ -206,7 +211,7 @@ def stabilities(
     *,
     calculator: str,
     temperatures: Sequence[float],
-    surroundings: Surroundings | None = None,
+    context: HullContext | None = None,
 ) -> list[tuple[ThermoDoc, ...] | MissingReferenceError]:
     """
     Stability of many candidates: documents, or the reason why there are none.
@@ -216,21 +221,21 @@ def stabilities(
     raised error, so that no candidate disappears.
     """
     _check(candidates, temperatures)
-    surroundings = surroundings or Surroundings()
-    judge = _Judge(surroundings.competition(hull), calculator, surroundings)
-    asked = [judge.contestant(candidate) for candidate in candidates]
-    cold = judge.competition.mixtures(asked, 0.0)
-    depths = surroundings.depths(candidates, hull)
+    context = context or HullContext()
+    comparison = _Comparison(context.competing_phases(hull), calculator, context)
+    asked = [comparison.query(candidate) for candidate in candidates]
+    cold = comparison.competing.mixtures(asked, 0.0)
+    depths = context.depths(candidates, hull)
     common = [
-        None if mixture is None else judge.common(candidate, mixture, depth)
+        None if mixture is None else comparison.common(candidate, mixture, depth)
         for candidate, mixture, depth in zip(candidates, cold, depths, strict=True)
     ]
     documents: list[list[ThermoDoc]] = [[] for _ in candidates]
     for temperature in temperatures:
         # Without other candidates the hull is the same at every temperature.
-        moved = judge.competition.others and temperature
-        hot = judge.competition.mixtures(asked, temperature) if moved else cold
-        gibbs = judge.gibbs(candidates, asked, temperature)
+        moved = comparison.competing.others and temperature
+        hot = comparison.competing.mixtures(asked, temperature) if moved else cold
+        gibbs = comparison.gibbs(candidates, asked, temperature)
         for number, (mixture, known) in enumerate(zip(hot, common, strict=True)):
             if mixture is not None and known is not None:
                 moment = _Moment(temperature, mixture, gibbs[number])
@@ -257,16 +262,16 @@ def _check(
             )
 
 
-class _Judge(NamedTuple):
+class _Comparison(NamedTuple):
     """What all candidates of one call have in common."""
 
-    competition: Competition
+    competing: CompetingPhases
     calculator: str
-    surroundings: Surroundings
+    context: HullContext
 
-    def contestant(self, candidate: CandidateEnergy) -> Contestant:
-        own = self.surroundings.options.own_orderings
-        return Contestant(
+    def query(self, candidate: CandidateEnergy) -> HullQuery:
+        own = self.context.options.own_orderings
+        return HullQuery(
             candidate_id=candidate.candidate_id,
             formula=candidate.formula,
             exclude=candidate.exclude,
@@ -277,11 +282,11 @@ class _Judge(NamedTuple):
         self, candidate: CandidateEnergy, mixture: Decomposition, depth: Depth
     ) -> dict[str, Any]:
         """Fields of a candidate's documents that no temperature changes."""
-        hull, options = self.competition.references, self.surroundings.options
-        asked = self.contestant(candidate)
+        hull, options = self.competing.references, self.context.options
+        asked = self.query(candidate)
         above = candidate.energy_per_atom - mixture.energy
         orderings = candidate.orderings
-        terms = uncertainty_terms(self.surroundings.calculator_error)
+        terms = uncertainty_terms(self.context.calculator_error)
         return {
             "candidate_id": candidate.candidate_id,
             "formula": candidate.formula,
@@ -298,8 +303,8 @@ class _Judge(NamedTuple):
             "n_references": hull.n_references(
                 candidate.formula, exclude=candidate.exclude
             ),
-            "n_other_candidates": self.competition.n_others(asked),
-            "other_candidates_digest": self.competition.digest,
+            "n_other_candidates": self.competing.n_others(asked),
+            "other_candidates_digest": self.competing.digest,
             "n_own_orderings": len(asked.own_orderings or ()),
             "options": options,
             "excluded_references": candidate.exclude,
@@ -313,35 +318,35 @@ class _Judge(NamedTuple):
             ),
             "largest_system_checked": options.largest_system,
             "hull_version": hull.digest,
-            "states": self.surroundings.facts.oxidation_states,
+            "states": self.context.facts.oxidation_states,
             "hides_lower": _hides_lower(candidate, hull),
         }
 
     def gibbs(
         self,
         candidates: Sequence[CandidateEnergy],
-        asked: Sequence[Contestant],
+        asked: Sequence[HullQuery],
         temperature: float,
     ) -> Sequence[GibbsStability | None]:
         """Gibbs energies where the options ask for them."""
-        options = self.surroundings.options
+        options = self.context.options
         if options.references_at_temperature is ReferencesAtTemperature.NONE:
             return [None] * len(candidates)
         hull = GibbsHull(
-            self.competition,
-            self.surroundings.facts.volumes,
+            self.competing,
+            self.context.facts.volumes,
             temperature,
             options.gas_pressures,
         )
         return hull.stabilities(
             [
                 GibbsCandidate(
-                    contestant,
+                    query,
                     energy_per_atom=candidate.energy_per_atom,
                     entropy=candidate.entropy.entropy,
                     volume_per_atom=candidate.volume_per_atom,
                 )
-                for candidate, contestant in zip(candidates, asked, strict=True)
+                for candidate, query in zip(candidates, asked, strict=True)
             ]
         )
 
@@ -359,7 +364,7 @@ def _document(
 ) -> ThermoDoc:
     temperature, mixture, gibbs = moment
     above, entropy = common["energy_above_hull_0k"], common["entropy"]
-    competition = common["hull_energy"] - mixture.energy
+    taken = common["hull_energy"] - mixture.energy
     # Distance of any energy of this composition from the hull at temperature.
     shift = 0.0 - temperature * entropy - mixture.energy
     orderings = candidate.orderings
@@ -367,7 +372,7 @@ def _document(
     random = None
     if orderings is not None and orderings.random_mean is not None:
         random = orderings.random_mean + shift
-    hot = above - temperature * entropy + competition
+    hot = above - temperature * entropy + taken
     phases = decomposition_phases(mixture)
     valences = valence_change(candidate.species, mixture, common["states"])
     gas = any(phase.gas for phase in phases)
@@ -375,16 +380,14 @@ def _document(
         **{name: value for name, value in common.items() if name not in _BESIDE},
         temperature=float(temperature),
         entropy_term=0.0 - temperature * entropy,
-        competition_term=competition,
+        competition_term=taken,
         energy_above_hull=hot,
-        label=stability_label(
-            above, entropy, temperature, competition_term=competition
-        ),
+        label=stability_label(above, entropy, temperature, competition_term=taken),
         open=is_open(
             hot, lower=lowest, upper=random, uncertainty=common["uncertainty"]
         ),
         probability_stable=probability_stable(hot, common["uncertainty"]),
-        other_mixings=_other_mixings(candidate, above, temperature, competition),
+        other_mixings=_other_mixings(candidate, above, temperature, taken),
         energy_above_hull_lowest=lowest,
         energy_above_hull_random=random,
         energy_above_hull_gibbs=None if gibbs is None else gibbs.energy_above_hull,
@@ -408,16 +411,16 @@ def _document(
 
 
 def _other_mixings(
-    candidate: CandidateEnergy, above: float, temperature: float, competition: float
+    candidate: CandidateEnergy, above: float, temperature: float, taken: float
 ) -> tuple[OtherMixing, ...]:
     """Count other mixings of the candidate; its competitors keep theirs."""
     return tuple(
         OtherMixing(
             options=other.options,
             entropy=other.entropy,
-            energy_above_hull=above - temperature * other.entropy + competition,
+            energy_above_hull=above - temperature * other.entropy + taken,
             label=stability_label(
-                above, other.entropy, temperature, competition_term=competition
+                above, other.entropy, temperature, competition_term=taken
             ),
         )
         for other in candidate.other_entropies

@@ -78,13 +78,6 @@ def correct_vasp_energies(
     """
     Make energies of one scheme comparable and account for every one.
 
-    Parameters
-    ----------
-    energies
-        Calculations with the Materials Project's settings.
-    scheme
-        What they have to be, and what is added to them.
-
     Returns
     -------
     CorrectionAudit
@@ -101,7 +94,7 @@ def correct_vasp_energies(
     used: list[ComparableEnergy] = []
     rejected: list[RejectedEnergy] = []
     for energy in energies:
-        reason = _objection(energy, scheme)
+        reason = _invalid_reason(energy, scheme)
         try:
             if reason is None:
                 used.append(_comparable(energy, scheme))
@@ -119,7 +112,7 @@ def correct_vasp_energies(
     )
 
 
-def _objection(energy: VaspEnergy, scheme: VaspScheme) -> str | None:
+def _invalid_reason(energy: VaspEnergy, scheme: VaspScheme) -> str | None:
     """Say why an energy may not be used at all."""
     if not isfinite(energy.energy):
         return f"energy {energy.energy} is not a finite number of eV"

@@ -92,11 +92,6 @@ def vasp_scheme(engine: str) -> VaspScheme:
     """
     Return the scheme of an engine, or of a stand-in for it.
 
-    Parameters
-    ----------
-    engine
-        Name of the engine, with the mark of a rehearsal before a colon.
-
     Raises
     ------
     ValueError

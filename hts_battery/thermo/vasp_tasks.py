@@ -37,12 +37,6 @@ def validate_vasp_task(
         stored. Pseudopotentials are checked where it holds their statistics.
     functional
         Functional of the hull, as pymatgen-io-validation calls it.
-
-    Returns
-    -------
-    TaskValidation
-        Every reason against it, not only the first. A document that cannot be read
-        is not valid, and the reason says what is missing.
     """
     from emmet.core.tasks import TaskDoc  # noqa: PLC0415 - seconds to import
     from emmet.core.vasp.validation import ValidationDoc  # noqa: PLC0415 - likewise
@@ -177,11 +171,6 @@ def oxide_type_of(structure: Structure) -> str:
     """
     Tell an oxide from a peroxide and its kin by the distances between its atoms.
 
-    Parameters
-    ----------
-    structure
-        Relaxed structure.
-
     Returns
     -------
     str
@@ -194,11 +183,6 @@ def oxide_type_of(structure: Structure) -> str:
 def oxide_types_of(structure: Structure) -> set[str]:
     """
     Kinds of oxide that the distances between atoms allow.
-
-    Parameters
-    ----------
-    structure
-        Relaxed structure.
 
     Returns
     -------

@@ -63,13 +63,6 @@ def fault_of_launch(
     """
     Decide which failure this launch shows, and count the launch.
 
-    Parameters
-    ----------
-    environment
-        Variables of the process.
-    calculation
-        What is computed: launches with the same text are counted together.
-
     Returns
     -------
     tuple[Fault | None, int]

@@ -27,7 +27,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hts_battery.vasp_standin.vasp_inputs import Cell
+    from hts_battery.vasp_standin.vasp_inputs import Poscar
 
 CUTOFF_ANGSTROM = 6.0
 COULOMB_EV_ANGSTROM = 14.399645
@@ -44,7 +44,7 @@ _MAGNETIC = (*range(21, 31), *range(39, 49), *range(57, 81), *range(89, 95))
 
 
 @dataclass(frozen=True)
-class State:
+class Response:
     """Energy in eV, forces in eV/angstrom and virial stress in eV/angstrom^3."""
 
     energy: float
@@ -105,8 +105,8 @@ def final_moments(
 
 
 def evaluate(
-    cell: Cell, *, moments: NDArray[np.float64], hubbard: NDArray[np.float64]
-) -> State:
+    cell: Poscar, *, moments: NDArray[np.float64], hubbard: NDArray[np.float64]
+) -> Response:
     """
     Evaluate the potential.
 
@@ -118,11 +118,6 @@ def evaluate(
         Moment of every atom in Bohr magnetons.
     hubbard
         U of every atom in eV.
-
-    Returns
-    -------
-    State
-        Energy of the cell, forces and stress, mutually consistent.
     """
     first, second, vectors = _pairs(cell)
     lengths = np.linalg.norm(vectors, axis=1)
@@ -143,7 +138,7 @@ def evaluate(
     onsite = -float(np.sum((_GAIN_PER_ELECTRON_EV + _GAIN_PER_U * hubbard) * electrons))
     cohesion = -sum(_cohesion(symbol) for symbol in cell.symbols)
     energy = 0.5 * float(np.sum(pair + coulomb)) + onsite + cohesion
-    return State(energy, forces, stress)
+    return Response(energy, forces, stress)
 
 
 def _cohesion(symbol: str) -> float:
@@ -152,7 +147,7 @@ def _cohesion(symbol: str) -> float:
 
 
 def _pairs(
-    cell: Cell,
+    cell: Poscar,
 ) -> tuple[NDArray[np.int_], NDArray[np.int_], NDArray[np.float64]]:
     """List all pairs within the cut-off, images included, from both ends."""
     heights = cell.volume / np.linalg.norm(

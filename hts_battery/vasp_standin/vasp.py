@@ -26,8 +26,13 @@ from hts_battery.vasp_standin.faults import (
     FaultError,
     fault_of_launch,
 )
-from hts_battery.vasp_standin.potential import State, charges, evaluate, final_moments
-from hts_battery.vasp_standin.vasp_inputs import Cell, InputError, Inputs, read_inputs
+from hts_battery.vasp_standin.potential import (
+    Response,
+    charges,
+    evaluate,
+    final_moments,
+)
+from hts_battery.vasp_standin.vasp_inputs import InputError, Inputs, Poscar, read_inputs
 from hts_battery.vasp_standin.vasp_outputs import Outputs
 
 if TYPE_CHECKING:
@@ -38,7 +43,7 @@ if TYPE_CHECKING:
     from hts_battery.vasp_standin.vasp_inputs import Value
 
 _LOOPS = 6
-_PATIENCE_S = 300.0
+_TIME_LIMIT_S = 300.0
 _DEFAULTS: dict[str, Value] = {
     "SYSTEM": "unknown",
     "PREC": "normal",
@@ -105,8 +110,8 @@ class Step:
     """One ionic step."""
 
     number: int
-    cell: Cell
-    state: State
+    cell: Poscar
+    state: Response
     last: bool
     reason: str = ""
 
@@ -123,11 +128,6 @@ def main(
         Where the inputs are; the working folder by default.
     environment
         Variables that ask for failures.
-
-    Returns
-    -------
-    int
-        Exit status.
     """
     folder = Path.cwd() if folder is None else folder
     print(f" running    1 mpi-ranks\n vasp.{VASP_VERSION}", flush=True)  # noqa: T201 - as VASP
@@ -222,7 +222,7 @@ def _steps(
         yield Step(1, cell, state, last=True, reason=_STOPPED if stopped else _DONE)
         return
     reach, number, before = 0.05, 0, np.inf
-    end = time.monotonic() + _PATIENCE_S
+    end = time.monotonic() + _TIME_LIMIT_S
     while True:
         number += 1
         if time.monotonic() > end:
@@ -244,7 +244,7 @@ def _steps(
 
 def _waited_for_stop(folder: Path) -> bool:
     """Wait until something asks a static run to stop; not for ever."""
-    end = time.monotonic() + _PATIENCE_S
+    end = time.monotonic() + _TIME_LIMIT_S
     while time.monotonic() < end:
         if (folder / "STOPCAR").is_file():
             return True
@@ -252,7 +252,7 @@ def _waited_for_stop(folder: Path) -> bool:
     raise DiedError(Fault.NODE)
 
 
-def _converged(tags: Mapping[str, Value], before: float, state: State) -> bool:
+def _converged(tags: Mapping[str, Value], before: float, state: Response) -> bool:
     limit = float(str(tags["EDIFFG"]))
     if limit < 0:
         return bool(np.max(np.linalg.norm(state.forces, axis=1)) < -limit)
@@ -260,12 +260,12 @@ def _converged(tags: Mapping[str, Value], before: float, state: State) -> bool:
 
 
 def _downhill(
-    cell: Cell,
-    state: State,
+    cell: Poscar,
+    state: Response,
     tags: Mapping[str, Value],
     electrons: tuple[NDArray[np.float64], NDArray[np.float64]],
     reach: float,
-) -> tuple[Cell, State, float]:
+) -> tuple[Poscar, Response, float]:
     """Go along the forces as far as the energy falls, at most 0.1 angstrom."""
     moments, hubbard = electrons
     whole_cell = tags["ISIF"] == 3  # noqa: PLR2004 - VASP's number

@@ -30,7 +30,7 @@ class InputError(Exception):
 
 
 @dataclass(frozen=True)
-class Cell:
+class Poscar:
     """
     The atoms of a POSCAR.
 
@@ -69,9 +69,9 @@ class Cell:
 
     def moved(
         self, lattice: NDArray[np.float64], fractional: NDArray[np.float64]
-    ) -> Cell:
+    ) -> Poscar:
         """Return the same atoms elsewhere."""
-        return Cell(self.comment, lattice, self.symbols, fractional)
+        return Poscar(self.comment, lattice, self.symbols, fractional)
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Inputs:
     """Everything that one run reads."""
 
     incar: dict[str, Value]
-    cell: Cell
+    cell: Poscar
     grid: tuple[int, int, int]
     grid_style: str
     titles: tuple[str, ...]
@@ -89,12 +89,6 @@ class Inputs:
 def read_inputs(folder: Path) -> Inputs:
     """
     Read the inputs of one run.
-
-    Parameters
-    ----------
-    folder
-        Where INCAR, POSCAR, KPOINTS (or KSPACING in INCAR) and POTCAR (or
-        POTCAR.spec) are.
 
     Raises
     ------
@@ -145,7 +139,7 @@ def _value(name: str, words: list[str]) -> Value:
 
 
 def _plain(word: str) -> bool | int | float | str:
-    """Read a value by its look alone."""
+    """Read a value by its form alone."""
     if _TRUE.fullmatch(word) or _FALSE.fullmatch(word):
         return bool(_TRUE.fullmatch(word))
     if _INTEGER.fullmatch(word):
@@ -163,7 +157,7 @@ def _real(name: str, word: str) -> float:
         raise InputError(f"Error reading item '{name}' from file INCAR.") from err
 
 
-def read_poscar(text: str) -> Cell:
+def read_poscar(text: str) -> Poscar:
     """
     Read a POSCAR of VASP 5 and later, in direct or Cartesian coordinates.
 
@@ -192,7 +186,7 @@ def read_poscar(text: str) -> Cell:
         places = places * scale @ np.linalg.inv(lattice)
     pairs = zip(names, counts, strict=True)
     symbols = tuple(name for name, count in pairs for _ in range(count))
-    return Cell(lines[0].strip(), lattice, symbols, places)
+    return Poscar(lines[0].strip(), lattice, symbols, places)
 
 
 def _vectors(lines: list[str]) -> NDArray[np.float64]:
@@ -200,7 +194,7 @@ def _vectors(lines: list[str]) -> NDArray[np.float64]:
 
 
 def _grid(
-    path: Path, incar: dict[str, Value], cell: Cell
+    path: Path, incar: dict[str, Value], cell: Poscar
 ) -> tuple[tuple[int, int, int], str]:
     """Return divisions and style of the k-points, from KPOINTS or KSPACING."""
     if path.is_file():
@@ -219,7 +213,7 @@ def _grid(
     return (first, second, third), "Gamma"
 
 
-def _titles(folder: Path, cell: Cell) -> tuple[str, ...]:
+def _titles(folder: Path, cell: Poscar) -> tuple[str, ...]:
     """Read the titles of the potentials; refuse those of other elements."""
     potcar, spec = folder / "POTCAR", folder / "POTCAR.spec"
     if potcar.is_file():
@@ -239,7 +233,7 @@ def _titles(folder: Path, cell: Cell) -> tuple[str, ...]:
     return tuple(titles)
 
 
-def _check(incar: dict[str, Value], cell: Cell) -> None:
+def _check(incar: dict[str, Value], cell: Poscar) -> None:
     """Refuse lists that do not fit the cell, as VASP does."""
     moments = incar.get("MAGMOM")
     if isinstance(moments, list) and len(moments) != len(cell.symbols):

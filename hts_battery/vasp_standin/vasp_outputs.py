@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hts_battery.vasp_standin.potential import State
-    from hts_battery.vasp_standin.vasp_inputs import Cell, Inputs, Value
+    from hts_battery.vasp_standin.potential import Response
+    from hts_battery.vasp_standin.vasp_inputs import Inputs, Poscar, Value
 
 _METAL_GAP_EV, _INSULATOR_GAP_EV = 0.0, 3.0
 
@@ -87,9 +87,9 @@ class Outputs:
     def ionic_step(
         self,
         number: int,
-        cell: Cell,
+        cell: Poscar,
         *,
-        state: State,
+        state: Response,
         loops: int,
         moments: NDArray[np.float64],
         last: bool,
@@ -125,7 +125,7 @@ class Outputs:
         (self._folder / "CONTCAR").write_text(poscar_text(cell), encoding="utf-8")
         self._flush()
 
-    def finish(self, cell: Cell, moments: NDArray[np.float64], reason: str) -> None:
+    def finish(self, cell: Poscar, moments: NDArray[np.float64], reason: str) -> None:
         """Write what VASP writes at its end, and close the XML."""
         if self._hubbard:
             self._outcar.write(_density_matrices(self._inputs, moments))
@@ -139,7 +139,7 @@ class Outputs:
         self._write_densities(cell)
         self._flush()
 
-    def _write_densities(self, cell: Cell) -> None:
+    def _write_densities(self, cell: Poscar) -> None:
         """Write a tiny charge density, and a wave function where one is asked for."""
         if self._parameters["LCHARG"]:
             block = "\n   2   2   2\n" + " 1.0E+00" * 8 + "\n"
@@ -208,7 +208,7 @@ class Outputs:
             file.flush()
 
 
-def poscar_text(cell: Cell) -> str:
+def poscar_text(cell: Poscar) -> str:
     """Write a cell as a POSCAR in direct coordinates."""
     names = " ".join(symbol for symbol, _ in cell.types)
     counts = " ".join(str(count) for _, count in cell.types)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hts_battery.vasp_standin.vasp_inputs import Cell, Inputs, Value
+    from hts_battery.vasp_standin.vasp_inputs import Inputs, Poscar, Value
 
 EV_PER_CUBIC_ANGSTROM_IN_KBAR = 1602.1766
 END = "</modeling>\n"
@@ -40,7 +40,7 @@ def header(inputs: Inputs, parameters: Mapping[str, Value]) -> str:
     )
 
 
-def structure(cell: Cell, *, name: str | None = None) -> str:
+def structure(cell: Poscar, *, name: str | None = None) -> str:
     """One structure."""
     tag = f'<structure name="{name}">' if name else "<structure>"
     reciprocal = np.asarray(np.linalg.inv(cell.lattice).T, dtype=np.float64)
@@ -72,7 +72,7 @@ def energy(value: float) -> str:
 
 
 def ionic_step(
-    cell: Cell,
+    cell: Poscar,
     energies: Sequence[float],
     *,
     forces: NDArray[np.float64],

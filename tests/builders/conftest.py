@@ -9,11 +9,7 @@ import pytest
 
 from hts_battery.builders.entries import EntriesBuilder
 from hts_battery.builders.screening_builder import run_builder
-from hts_battery.campaign.build import (
-    aggregates_builder,
-    summary_builder,
-    thermo_builder,
-)
+from hts_battery.campaign.build import campaign_builder
 from hts_battery.schemas.structure import OrderingMethod
 
 if TYPE_CHECKING:
@@ -38,12 +34,7 @@ class Chain:
             return EntriesBuilder(
                 stores.tasks, stores.references, stores.entries, **options
             )
-        makers = {
-            "thermo": thermo_builder,
-            "summary": summary_builder,
-            "aggregates": aggregates_builder,
-        }
-        return makers[name](self.spec, stores, temperatures, **options)
+        return campaign_builder(name, self.spec, stores, temperatures, **options)
 
     def asks_for(self, **numbers: int) -> None:
         """Let the campaign ask for other numbers of orderings."""

@@ -15,7 +15,7 @@ from synthetic_summaries import (
 
 from hts_battery.builders.aggregates import campaign_aggregate, ranking_blocks
 from hts_battery.builders.screening_builder import run_builder
-from hts_battery.campaign.build import aggregates_builder, build
+from hts_battery.campaign.build import build, campaign_builder
 from hts_battery.schemas.aggregate import (
     BLOCK_SIZE,
     AggregateDoc,
@@ -121,7 +121,9 @@ def test_pairs_leave_out_what_every_candidate_holds() -> None:
 
 
 def run(stores: Stores) -> BuildReport:
-    return run_builder(aggregates_builder(campaign_spec(), stores, TEMPERATURES))
+    return run_builder(
+        campaign_builder("aggregates", campaign_spec(), stores, TEMPERATURES)
+    )
 
 
 @pytest.mark.mongo

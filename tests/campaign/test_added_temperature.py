@@ -1,4 +1,4 @@
-"""A temperature that is added later is judged on one hull with those before."""
+"""A temperature that is added later is assessed on one hull with those before."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fakes import fake_reference_energies
 from hts_battery.campaign.build import build, build_all
 from hts_battery.campaign.references import store_references
 from hts_battery.campaign.registration import register
-from hts_battery.campaign.states import standings
+from hts_battery.campaign.status import candidate_statuses
 from hts_battery.operations.database_checks import summaries
 from hts_battery.schemas.finding import Level
 from hts_battery.schemas.state import CandidateState
@@ -99,21 +99,23 @@ def test_a_summary_that_cannot_be_made_is_said_everywhere(
         )["summary"]
     assert report.unmade == 2
     assert "2 candidates of small have no summary of all temperatures" in caplog.text
-    assert "not judged at 1000 K" in caplog.text
+    assert "not assessed at 1000 K" in caplog.text
     (finding,) = summaries(stores)
     assert finding.level is Level.PROBLEM
-    assert "not judged at 1000 K" in finding.what
+    assert "not assessed at 1000 K" in finding.what
     assert "hts build all" in finding.action
-    found = standings(with_1000_kelvin, stores, execution_folder=execution_folder)
+    found = candidate_statuses(
+        with_1000_kelvin, stores, execution_folder=execution_folder
+    )
     assert {one.state for one in found} == {CandidateState.UNJUDGED}
-    assert all("not judged at 1000 K" in str(one.reason) for one in found)
+    assert all("not assessed at 1000 K" in str(one.reason) for one in found)
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"hull_version": "another"}, "judged on different hulls"),
-        ({"input_digest": "another"}, "judged from different inputs"),
+        ({"hull_version": "another"}, "assessed on different hulls"),
+        ({"input_digest": "another"}, "assessed from different inputs"),
     ],
 )
 def test_it_is_said_why_stabilities_do_not_belong_together(

@@ -8,7 +8,7 @@ import pytest
 
 from hts_battery.campaign.local_run import run_candidates
 from hts_battery.campaign.registration import register
-from hts_battery.campaign.run import conduct
+from hts_battery.campaign.run import run_campaign
 from hts_battery.campaign.spec_file import load_campaign
 from hts_battery.errors import ConfigurationError
 
@@ -58,7 +58,7 @@ def test_missing_competing_phases_are_said_first(
     with pytest.raises(
         ConfigurationError, match="hts references compute --engine vasp-mp24"
     ):
-        conduct(
+        run_campaign(
             vasp_campaign,
             stores,
             data_dir=tmp_path,

@@ -33,7 +33,7 @@ def test_cells_too_small_for_a_random_solution_are_counted(
 ) -> None:
     cells = DeviatingCells(StructureSpec(atoms=atoms))
     for candidate in (MIXED, COMPOUND):
-        cells.look_at(candidate)
+        cells.add(candidate)
     assert cells.too_small == cells.as_dict()["too_small"] == too_small
     said = list(cells.lines())
     assert len(said) == too_small
@@ -68,7 +68,7 @@ BETWEEN = drx({"Li+": "1.2", "Mn3+": "0.45", "Nb5+": "0.2", "V3+": "0.15"})
 def test_it_says_how_many_how_far_and_who_shares_a_cell() -> None:
     cells = DeviatingCells(StructureSpec(atoms=40, max_deviation="1/10"))
     for candidate in (EXACT, BETWEEN):
-        cells.look_at(candidate)
+        cells.add(candidate)
     (found,) = cells.found
     assert found.formula == BETWEEN.formula
     assert found.calculated_formula != found.formula
@@ -84,6 +84,6 @@ def test_it_says_how_many_how_far_and_who_shares_a_cell() -> None:
 
 def test_where_every_cell_is_exact_nothing_is_said() -> None:
     cells = DeviatingCells(StructureSpec(atoms=40))
-    cells.look_at(EXACT)
+    cells.add(EXACT)
     assert not list(cells.lines())
     assert cells.as_dict() == {"deviating": [], "shared_cells": [], "too_small": 0}

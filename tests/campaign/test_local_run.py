@@ -201,13 +201,13 @@ def test_two_processes_do_not_compute_the_same(
     (_, first), (_, second) = small_campaign.members()
     script = (
         "import sys; from pathlib import Path\n"
-        "from hts_battery.campaign.local_run import Claims\n"
-        "with Claims(Path(sys.argv[1])).claimed(sys.argv[2]) as ours:\n"
+        "from hts_battery.campaign.local_run import candidate_lock\n"
+        "with candidate_lock(Path(sys.argv[1]), sys.argv[2]) as ours:\n"
         "    print(ours, flush=True); sys.stdin.read()"
     )
-    claims = tmp_path / "launches" / "claims.lock"
+    launches = tmp_path / "launches"
     with subprocess.Popen(  # noqa: S603 - our own interpreter, our own words
-        [sys.executable, "-c", script, str(claims), small_campaign.key(first)],
+        [sys.executable, "-c", script, str(launches), small_campaign.key(first)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -217,5 +217,7 @@ def test_two_processes_do_not_compute_the_same(
         assert run(small_campaign) == 1
         found = stores.tasks.distinct("metadata.candidate_id")
         assert found == [second.candidate_id]
-        other.communicate("")
+        other.kill()  # what it leaves is an empty file, that hinders nobody
+    assert [path.stat().st_size for path in (launches / "locks").iterdir()] == [0]
     assert run(small_campaign) == 1
+    assert list((launches / "locks").iterdir()) == []

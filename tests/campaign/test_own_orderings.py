@@ -12,7 +12,7 @@ from hts_battery.campaign.local_run import run_candidates
 from hts_battery.campaign.references import store_references
 from hts_battery.campaign.registration import register
 from hts_battery.campaign.spec_file import load_campaign
-from hts_battery.campaign.states import standings
+from hts_battery.campaign.status import candidate_statuses
 from hts_battery.schemas.state import CandidateState
 
 if TYPE_CHECKING:
@@ -97,7 +97,9 @@ class Bench:
         return {name: doc[name] for name in names}
 
     def states(self, campaign: Campaign) -> list[tuple[CandidateState, str | None]]:
-        found = standings(campaign, self.stores, execution_folder=self.executions)
+        found = candidate_statuses(
+            campaign, self.stores, execution_folder=self.executions
+        )
         return [(one.state, one.reason) for one in found]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from hts_battery.builders.entries import candidate_entry
 from hts_battery.campaign.references import compute_references, store_references
-from hts_battery.campaign.run import conduct
+from hts_battery.campaign.run import run_campaign
 from hts_battery.campaign.spec_file import load_campaign
 from hts_battery.operations.rehearsal import elements_of, rehearsal_phases
 from hts_battery.schemas.campaign import RelaxationSpec
@@ -90,7 +90,7 @@ def test_r2scan_goes_from_the_campaign_to_a_hull_of_its_own(
         assert reference.comparable is not None
         assert reference.comparable.calculator == LABEL
     store_references([*references, a_deep_phase_of_pbe()], stores)
-    conduct(
+    run_campaign(
         campaign,
         stores,
         data_dir=tmp_path,

@@ -18,7 +18,6 @@ from hts_battery.errors import ConfigurationError, SubmissionError
 from hts_battery.flows.engines.registry import ENGINES
 from hts_battery.flows.recipes.references import shipped_energies
 from hts_battery.schemas.campaign import RelaxationSpec
-from hts_battery.settings import get_settings
 from hts_battery.structures.references.library import (
     reference_phase,
     reference_structure,
@@ -132,6 +131,7 @@ def compute(
     maker: FakeRelaxMaker | None = None,
     *,
     starts: dict[str, Structure] | None = None,
+    quota: int | None = None,
 ) -> list[ReferenceEnergy]:
     return compute_references(
         PHASES,
@@ -139,6 +139,7 @@ def compute(
         engine_name="chgnet",
         relaxation=RelaxationSpec(),
         launch_folder=folder,
+        launch_quota=quota,
         starts=starts,
         relax_maker=maker,
     )
@@ -146,26 +147,21 @@ def compute(
 
 @pytest.mark.usefixtures("execution_folder")
 def test_no_phase_is_started_where_launches_hold_too_much(
-    stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stores: Stores, tmp_path: Path
 ) -> None:
     pytest.importorskip("chgnet")
     folder = tmp_path / "launches"
     folder.mkdir()
     (folder / "left").write_bytes(b"x" * 200)
-    monkeypatch.setenv("HTS_BATTERY_LAUNCH_QUOTA", "100")
-    get_settings.cache_clear()
-    try:
-        with pytest.raises(SubmissionError, match="nothing new is started"):
-            compute(stores, folder, FakeRelaxMaker())
-        assert stores.tasks.count() == 0
-        (folder / "left").unlink()
-        found = compute(stores, folder, FakeRelaxMaker())
-        # What is computed is known whatever the launches hold.
-        (folder / "left").write_bytes(b"x" * 200)
-        assert compute(stores, folder, FakeRelaxMaker(error="not called")) == found
-    finally:
-        monkeypatch.undo()
-        get_settings.cache_clear()
+    with pytest.raises(SubmissionError, match="nothing new is started"):
+        compute(stores, folder, FakeRelaxMaker(), quota=100)
+    assert stores.tasks.count() == 0
+    (folder / "left").unlink()
+    found = compute(stores, folder, FakeRelaxMaker(), quota=100)
+    # What is computed is known whatever the launches hold.
+    (folder / "left").write_bytes(b"x" * 200)
+    again = FakeRelaxMaker(error="not called")
+    assert compute(stores, folder, again, quota=100) == found
 
 
 def test_an_engine_that_cannot_run_here_is_refused_before_anything_runs(

@@ -8,7 +8,7 @@ from fakes import FakeRelaxMaker, fake_reference_energies
 
 from hts_battery.campaign.build import BUILDERS
 from hts_battery.campaign.references import store_references
-from hts_battery.campaign.run import conduct
+from hts_battery.campaign.run import run_campaign
 from hts_battery.connections.records.executions import ledger
 from hts_battery.query import ScreeningDatabase
 from hts_battery.query.exports import csv_text
@@ -29,7 +29,7 @@ def test_a_second_run_computes_nothing_and_gives_the_same_table(
     store_references(fake_reference_energies(), stores)
 
     def run() -> tuple[int, dict[str, BuildReport], str]:
-        computed, reports = conduct(
+        computed, reports = run_campaign(
             small_campaign,
             stores,
             data_dir=tmp_path,
@@ -60,7 +60,7 @@ def test_a_file_without_temperatures_takes_those_of_the_settings(
 ) -> None:
     spec = small_campaign.spec.model_copy(update={"temperatures": None})
     store_references(fake_reference_energies(), stores)
-    conduct(
+    run_campaign(
         replace(small_campaign, spec=spec),
         stores,
         data_dir=tmp_path,

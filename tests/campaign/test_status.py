@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,12 +12,10 @@ from hts_battery.campaign.build import build
 from hts_battery.campaign.references import store_references
 from hts_battery.campaign.registration import register, registered
 from hts_battery.campaign.spec_file import load_campaign
-from hts_battery.campaign.states import Facts, Outcome, state_of
-from hts_battery.campaign.status import campaign_status
-from hts_battery.campaign.stored_status import stored_statuses
+from hts_battery.campaign.status import campaign_status, stored_statuses
 from hts_battery.connections.records.executions import ExecutionRecord, running_keys
-from hts_battery.dispatch.control import cancel, pause, resume
-from hts_battery.schemas.state import NEEDS_NOTHING, CandidateState
+from hts_battery.dispatch.feeder import cancel, pause, resume
+from hts_battery.schemas.state import NEEDS_NOTHING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -185,35 +182,3 @@ def test_the_record_says_what_runs_now(tmp_path: Path) -> None:
         assert running_keys(tmp_path) == {"k"}
     assert running_keys(tmp_path) == set()
     assert running_keys(tmp_path / "none") == set()
-
-
-@pytest.mark.parametrize("state", CandidateState)
-def test_every_state_is_reached_by_some_facts(state: CandidateState) -> None:
-    facts = {
-        CandidateState.DECLARED: Facts(is_member=False),
-        CandidateState.RUNNING: Facts(runs_here=True),
-        CandidateState.COMPUTED: Facts(outcome=Outcome.COMPUTED),
-        CandidateState.FAILED: Facts(outcome=Outcome.FAILED),
-        CandidateState.GATED: Facts(outcome=Outcome.GATED),
-    }
-    judged = {
-        CandidateState.REJECTED,
-        CandidateState.UNJUDGED,
-        CandidateState.RANKED,
-    }
-    known = Facts(judged=state) if state in judged else Facts(sent=state)
-    assert state_of(facts.get(state, known))[0] is state
-    reasons = Counter(state_of(Facts(sent=state, sent_reason="why")))
-    assert reasons["why"] == 1
-
-
-def test_what_is_under_way_outweighs_what_was() -> None:
-    for outcome in Outcome:
-        found, _ = state_of(
-            Facts(
-                sent=CandidateState.QUEUED,
-                outcome=outcome,
-                judged=CandidateState.RANKED,
-            )
-        )
-        assert found is CandidateState.QUEUED

@@ -11,8 +11,7 @@ from fakes import FakeRelaxMaker
 from hts_battery.campaign.spec_file import load_campaign
 from hts_battery.connections.database.stores import screening_stores
 from hts_battery.connections.launchpad.launchpad import open_launchpad
-from hts_battery.dispatch.control import cancel
-from hts_battery.dispatch.feeder import feed
+from hts_battery.dispatch.feeder import cancel, feed
 from hts_battery.dispatch.submission import plan_submission, submit_campaign
 from hts_battery.flows.recipes.screen import ScreenMaker
 from hts_battery.settings import get_settings

@@ -9,7 +9,7 @@ from fakes import FakeRelaxMaker, fake_reference_energies
 
 from hts_battery.campaign.local_run import Progress
 from hts_battery.campaign.references import store_references
-from hts_battery.campaign.run import conduct
+from hts_battery.campaign.run import run_campaign
 from hts_battery.campaign.spec_file import load_campaign
 from hts_battery.connections.database.stores import screening_stores
 from hts_battery.query import ScreeningDatabase
@@ -22,21 +22,22 @@ def tell(text: str) -> None:
     sys.stdout.flush()
 
 
-def main(campaign_file: Path, seconds: float, table: Path) -> None:
-    """Conduct the campaign; say what happens, one line each, as it happens."""
+def main(campaign_file: Path, seconds: float, table: Path, processes: int) -> None:
+    """Run the campaign; say what happens, one line each, as it happens."""
     campaign = load_campaign(campaign_file)
     settings = get_settings()
     tell("loaded")
     with screening_stores(settings) as stores:
         tell("opened")
         store_references(fake_reference_energies(), stores)
-        computed, _ = conduct(
+        computed, _ = run_campaign(
             campaign,
             stores,
             data_dir=settings.data_dir,
             execution_folder=settings.execution_folder,
             temperatures=settings.temperatures,
             relax_maker=FakeRelaxMaker(seconds=seconds),
+            processes=processes,
             progress=Progress(
                 total=lambda _stage, total: tell(f"to compute: {total}"),
                 advance=lambda _stage, what: tell(f"computed {what}"),
@@ -50,4 +51,4 @@ def main(campaign_file: Path, seconds: float, table: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), float(sys.argv[2]), Path(sys.argv[3]))
+    main(Path(sys.argv[1]), float(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]))

@@ -29,10 +29,10 @@ from hts_battery.connections.database.stores import open_stores
 from hts_battery.connections.launchpad.launchpad import open_launchpad
 from hts_battery.connections.records.backlog import dispatching
 from hts_battery.connections.records.executions import read_executions
-from hts_battery.dispatch.control import cancel
+from hts_battery.dispatch.feeder import cancel
 from hts_battery.schemas.execution import Outcome
 from hts_battery.schemas.failure import FailureClass
-from hts_battery.schemas.recovery import Deed
+from hts_battery.schemas.recovery import RecoveryAction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -110,7 +110,7 @@ def put_back(queued: QueuedCampaign) -> list[RecoveredRun]:
         run
         for report in queued.recoveries
         for run in report.runs
-        if run.deed is Deed.PUT_BACK
+        if run.action is RecoveryAction.PUT_BACK
     ]
 
 

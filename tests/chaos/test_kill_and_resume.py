@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from hts_battery.connections.database import embedded
@@ -31,7 +32,7 @@ FORMULAS = (
     "Li1.1Mn0.7Ti0.2O2",
 )
 RELAX = "fake relax"
-PATIENCE = 120  # seconds, far more than any step takes
+PATIENCE = 180  # seconds, far more than any step takes
 
 
 @dataclass
@@ -49,7 +50,7 @@ class Runs:
     def executions(self) -> Path:
         return self.data_dir / "executions"
 
-    def start(self, seconds: float = 0.0) -> subprocess.Popen[str]:
+    def start(self, seconds: float = 0.0, processes: int = 1) -> subprocess.Popen[str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith("HTS_BATTERY_")}
         return subprocess.Popen(  # noqa: S603 - our own interpreter, our own words
             [
@@ -58,6 +59,7 @@ class Runs:
                 str(self.campaign_file),
                 str(seconds),
                 str(self.table),
+                str(processes),
             ],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -65,7 +67,8 @@ class Runs:
             env=kept
             | {
                 "HTS_BATTERY_DATA_DIR": str(self.data_dir),
-                "PYTHONPATH": str(DRIVER.parents[1]),
+                # The fakes, and the code beside them.
+                "PYTHONPATH": os.pathsep.join(map(str, DRIVER.parents[1:3])),
             },
         )
 
@@ -215,6 +218,39 @@ def test_two_runs_at_once_share_the_work(make_runs: Callable[..., Runs]) -> None
     assert completed.total() == len(FORMULAS)
     assert set(completed.values()) == {1}
     assert runs.finish() == ("done: 0", expected)
+
+
+def test_processes_that_compute_end_with_the_run_that_started_them(
+    make_runs: Callable[..., Runs],
+) -> None:
+    runs = make_runs("shared")
+    for ending in (signal.SIGINT, signal.SIGKILL):
+        process = runs.start(seconds=2 * PATIENCE, processes=2)
+        wait_until(
+            lambda run=process: (  # type: ignore[misc]
+                run.poll() is not None or runs.relaxations(Outcome.RUNNING).total() == 2
+            )
+        )
+        computing = [
+            one
+            for one in psutil.Process(process.pid).children()
+            if "hts_battery.campaign.local_processes" in one.cmdline()
+        ]
+        assert len(computing) == 2
+        process.send_signal(ending)
+        process.communicate(timeout=PATIENCE)
+        gone, alive = psutil.wait_procs(computing, timeout=PATIENCE)
+        assert (len(gone), alive) == (2, [])
+        assert runs.relaxations(Outcome.RUNNING) == {}
+
+    process = runs.start(processes=2)
+    output, errors = process.communicate(timeout=2 * PATIENCE)
+    assert process.returncode == 0, errors
+    assert output.splitlines()[-1] == f"done: {len(FORMULAS)}"
+    completed = runs.relaxations(Outcome.COMPLETED)
+    assert set(completed.values()) == {1}
+    assert len(completed) == len(FORMULAS)
+    assert ledger(runs.executions).computed_twice == ()
 
 
 def test_a_campaign_whose_server_was_killed_too_goes_on(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import signal
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,7 @@ import pytest
 import typer
 
 from hts_battery.cli import formatting
+from hts_battery.cli.app import COMMANDS as TABLE
 from hts_battery.cli.app import app
 
 if TYPE_CHECKING:
@@ -87,6 +90,53 @@ def test_every_command_reads_or_can_be_tried_dry(words: str) -> None:
 def test_every_command_that_lists_can_print_json(words: str) -> None:
     found = options(COMMANDS[words])
     assert found & {"--json", "--format"} or words == "serve"  # prints its address
+
+
+@pytest.mark.parametrize("row", [row for row in TABLE if row["function"]])
+def test_a_command_says_in_lists_what_its_function_says(row: dict[str, str]) -> None:
+    module, _, function = row["function"].rpartition(".")
+    found = getattr(import_module(f"hts_battery.cli.{module}"), function)
+    assert row["help"] == inspect.getdoc(found)
+
+
+@pytest.mark.parametrize(
+    ("completed", "expected"),
+    [
+        (None, "campaign"),
+        ("hts cam", "campaign"),
+        ("hts query s", "stable"),
+        ("hts db ", "init-roles"),
+    ],
+)
+def test_what_commands_there_are_is_told_without_importing_them(
+    completed: str | None, expected: str
+) -> None:
+    script = (
+        "import sys\n"
+        "sys.argv = ['hts', '--help']\n"
+        "from hts_battery.cli.app import main\n"
+        "try:\n    main()\n"
+        "finally:\n    print(*sys.modules, file=sys.stderr)"
+    )
+    asked = {}
+    if completed is not None:
+        count = str(completed.count(" "))
+        asked = {"COMP_WORDS": completed, "COMP_CWORD": count}
+        asked["_HTS_COMPLETE"] = "complete_bash"
+    done = subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, "-c", script],
+        env=os.environ | asked,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert expected in done.stdout
+    imported = set(done.stderr.split())
+    ours = {name for name in imported if name.startswith("hts_battery.")}
+    assert ours == {"hts_battery.cli", "hts_battery.cli.app", "hts_battery.errors"}
+    # Completing, typer imports pydantic of its own accord.
+    heavy = {"pymatgen", "numpy", "scipy", "pydantic_settings"}
+    assert not imported & (heavy if completed else heavy | {"pydantic", "yaml"})
 
 
 def test_nouns_without_a_verb_show_help(hts: Callable[..., Answer]) -> None:

@@ -78,7 +78,17 @@ def test_from_submission_to_the_last_look(
     assert "2 candidates: 0 new in the backlog, 2 known" in second.out
     look = hts("launchpad", "feed", "--dry-run", "--json")
     assert look.lines[0]["in_hand"] == 2
+    assert look.lines[0]["actions"] == []
     launch()
+    assert (
+        "  collect: 1 workflows, 2 candidates"
+        in hts("launchpad", "feed", "--dry-run").out
+    )
+    (planned,) = hts("launchpad", "feed", "--dry-run", "--json").lines
+    assert planned["actions"] == [
+        {"action": "collect", "workflows": 1, "candidates": 2}
+    ]
+    assert (planned["ended"], planned["in_hand"], planned["written"]) == (2, 2, False)
     fed = hts("launchpad", "feed", "--watch", "--every", 0.1)
     assert fed.status == 0, fed.err
     assert "small: 2 ended; 0 waiting, 0 in 0 Fireworks" in fed.out
@@ -91,6 +101,7 @@ def test_paused_resumed_and_cancelled(
 ) -> None:
     submit("--chunk", "1")
     assert "would be changed" in hts("campaign", "pause", "small", "--dry-run").out
+    assert "actions" not in hts("launchpad", "feed", "--json").lines[0]
     assert "held: paused" in hts("campaign", "pause", fake_file).out
     assert hts("campaign", "resume", "small", "--json").lines[0]["sent"] == 2
     cancelled = hts("campaign", "cancel", "small", "--json").lines[0]

@@ -8,7 +8,7 @@ from fireworks import FWorker
 from hts_battery.connections.launchpad.launchpad import open_launchpad
 from hts_battery.connections.processes import host_name
 from hts_battery.connections.records.backlog import Backlog, dispatching
-from hts_battery.connections.records.launch_marks import write_mark
+from hts_battery.connections.records.launch_files import write_mark
 from hts_battery.schemas.dispatch import BacklogBlock, Ending, EndingKind
 from hts_battery.schemas.failure import FailureClass
 from hts_battery.schemas.launch import LaunchMark
@@ -123,7 +123,7 @@ def test_recover_by_hand(
     planned = hts("launchpad", "recover", "--dry-run")
     assert "put back" in planned.out
     report = hts("launchpad", "recover", "--json", "--folder", str(folder)).lines[0]
-    assert [one["deed"] for one in report["runs"]] == ["put back"]
+    assert [one["action"] for one in report["runs"]] == ["put back"]
     assert report["runs"][0]["campaign"] == "small"
     assert "nothing is lost" in hts("launchpad", "recover").out
 

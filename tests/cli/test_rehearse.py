@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hts_battery.schemas.rehearsal import FailureCount, RehearsalReport
+from hts_battery.operations.rehearsal import FailureCount, RehearsalReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable

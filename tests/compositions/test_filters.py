@@ -9,7 +9,7 @@ import pytest
 from hts_battery.compositions import load_space
 from hts_battery.compositions.filters import (
     FilterReport,
-    judged,
+    filtered,
     load_filters,
     octahedral_radius,
     size_mismatch,
@@ -65,9 +65,9 @@ def test_each_rule_keeps_some_and_says_why_it_removes_others(
     space: CompositionSpace, block: dict[str, object], says: str
 ) -> None:
     report = FilterReport()
-    found = list(judged(enumerate(space), load_filters([block]), report))
+    found = list(filtered(enumerate(space), load_filters([block]), report))
     removed = [one for one in found if one.rule]
-    assert len(found) == report.judged == space.count
+    assert len(found) == report.examined == space.count
     assert report.removed == {block["rule"]: len(removed)}
     assert 0 < report.kept < space.count
     assert any(says in (one.reason or "") for one in removed)
@@ -80,7 +80,7 @@ def test_a_member_with_one_compatible_assignment_is_kept(
     (rule,) = load_filters(
         [{"rule": "redox-compatibility", "pairs": [["Mn2+", "Ti4+"]]}]
     )
-    assert rule.objection(space[space.index("Li1.2Mn0.4Ti0.4O2")]) is None
+    assert rule.invalid_reason(space[space.index("Li1.2Mn0.4Ti0.4O2")]) is None
 
 
 def test_redox_centres_are_counted_exactly(space: CompositionSpace) -> None:
@@ -88,7 +88,7 @@ def test_redox_centres_are_counted_exactly(space: CompositionSpace) -> None:
     amounts = Counter()
     for member in space:
         centres = member.amounts.get("Mn", 0) + member.amounts.get("Co", 0)
-        assert (rule.objection(member) is None) is (centres >= Fraction(1, 5))
+        assert (rule.invalid_reason(member) is None) is (centres >= Fraction(1, 5))
         amounts[centres] += 1
     assert amounts[Fraction(1, 5)]
     assert amounts[Fraction(1, 10)]
@@ -107,9 +107,9 @@ def test_pairs_follow_the_redox_couples_of_the_space(tmp_path: Path) -> None:
     member = next(one for one in space if len(one.amounts) == 5)
     block = {"rule": "redox-compatibility"}
     (packaged,) = load_filters([block])
-    assert packaged.objection(member) == "Mn2+ and Co3+ react with each other"
+    assert packaged.invalid_reason(member) == "Mn2+ and Co3+ react with each other"
     (own,) = load_filters([block], redox=space.redox)
-    assert own.objection(member) is None
+    assert own.invalid_reason(member) is None
 
 
 def test_known_size_mismatch_and_low_spin_radius() -> None:

@@ -143,7 +143,7 @@ def test_both_ways_of_counting_agree(data: dict[str, object]) -> None:
             continue
         tables = counting.IntervalTables(frame.mixture, *found, 10**7)
         start = tables.start(frame.target)
-        tree = counting.DeterminisedTree(frame.mixture, frame.target, 10**7)
+        tree = counting.SubsetAutomaton(frame.mixture, frame.target, 10**7)
         left = counting.Walker(tables, start)
         right = counting.Walker(tree, tree.start)
         assert left.count == right.count

@@ -135,25 +135,25 @@ def test_what_filters_remove_is_drawn_again_within_its_stratum(
     report = FilterReport()
     kept = list(selected(space, selection, rules, report))
     assert len(kept) == 60
-    assert report.removed["redox-centres"] == report.judged - 60 > 0
+    assert report.removed["redox-centres"] == report.examined - 60 > 0
     assert not report.short
     shares = Counter((one.amounts["Li"], one.amounts.get("F", 0)) for _, one in kept)
     assert set(shares.values()) == {10}
     # What a filter lets by is what comes without it.
     free = selected(space, selection)
-    assert {one for one in free if rules[0].objection(one[1]) is None} <= set(kept)
+    assert {one for one in free if rules[0].invalid_reason(one[1]) is None} <= set(kept)
 
 
 def test_a_stratum_that_filters_empty_is_given_up(
     project_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hts_battery.compositions.selection.PATIENCE", 20)
+    monkeypatch.setattr("hts_battery.compositions.selection.EMPTY_AFTER", 20)
     space = load_space(project_root / "workflows/campaigns/hedrx_18810.yaml")
     selection = Selection(method="sample", count=5, seed=1)
     rules = load_filters([{"rule": "redox-centres", "minimum": 2}])
     report = FilterReport()
     assert list(selected(space, selection, rules, report)) == []
-    assert report.judged == 20
+    assert report.examined == 20
     assert report.short == {"": 0}
 
 

@@ -13,7 +13,7 @@ from hts_battery.campaign.local_run import run_candidates
 from hts_battery.campaign.references import store_references
 from hts_battery.campaign.registration import register
 from hts_battery.campaign.spec_file import load_campaign
-from hts_battery.campaign.stored_status import stored_statuses
+from hts_battery.campaign.status import stored_statuses
 from hts_battery.connections.database.database import database as open_database
 from hts_battery.connections.database.indexes import ensure_indexes
 from hts_battery.connections.database.stores import open_stores

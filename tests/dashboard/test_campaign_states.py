@@ -1,4 +1,4 @@
-"""Looks at campaigns are shared, made in the background, and may fail."""
+"""Statuses of campaigns are shared, read in the background, and may fail."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def status(waiting: int) -> CampaignStatus:
     )
 
 
-class Looks:
-    """Looks that somebody counts."""
+class Reads:
+    """Reads that somebody counts."""
 
     def __init__(self) -> None:
         self.made = 0
@@ -47,30 +47,30 @@ class Looks:
         return [status(self.made)]
 
 
-def test_requests_share_a_look_until_it_is_old() -> None:
-    looks, now = Looks(), [0.0]
-    states = CampaignStates(looks, lambda: now[0])
+def test_requests_share_an_answer_until_it_is_old() -> None:
+    reads, now = Reads(), [0.0]
+    states = CampaignStates(reads, lambda: now[0])
     assert states.get()["one"].states == {"waiting": 1}
     assert states.get()["one"].states == {"waiting": 1}
-    assert looks.made == 1
-    looks.done.clear()
+    assert reads.made == 1
+    reads.done.clear()
     now[0] = 11.0
     states.get()
-    assert looks.done.wait(60)
-    assert looks.made == 2
+    assert reads.done.wait(60)
+    assert reads.made == 2
 
 
 def test_what_may_not_be_read_is_absent() -> None:
-    looks = Looks()
-    looks.fails = True
-    assert CampaignStates(looks).get() == {}
+    reads = Reads()
+    reads.fails = True
+    assert CampaignStates(reads).get() == {}
     assert CampaignStates(None).get() == {}
 
 
-def test_a_look_that_fails_leaves_what_was_known() -> None:
-    looks = Looks()
-    states = CampaignStates(looks)
+def test_a_read_that_fails_leaves_what_was_known() -> None:
+    reads = Reads()
+    states = CampaignStates(reads)
     known = states.get()
-    looks.fails = True
+    reads.fails = True
     states.refresh()
     assert states.get() == known

@@ -20,8 +20,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
-from hts_battery.dashboard.server import ServerOptions, create_server
-from hts_battery.dashboard.serving import server_of
+from hts_battery.dashboard.server import ServerOptions, create_server, server_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

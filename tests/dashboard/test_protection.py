@@ -20,8 +20,12 @@ from server_client import ServerClient
 
 from hts_battery.connections.database.bounded_reader import READABLE, BoundedReader
 from hts_battery.dashboard.protection import CALLBACK_PATH, LARGEST_BODY
-from hts_battery.dashboard.server import ServerOptions, create_server
-from hts_battery.dashboard.serving import read_token, server_of
+from hts_battery.dashboard.server import (
+    ServerOptions,
+    create_server,
+    read_token,
+    server_of,
+)
 from hts_battery.errors import ConfigurationError, QueryLimitError, StoreError
 
 if TYPE_CHECKING:
@@ -285,7 +289,7 @@ def test_a_query_that_takes_too_long_is_cut_off(shown: Stores) -> None:
 
 
 def test_readers_wait_for_their_turn_and_give_up(shown: Stores) -> None:
-    reader = BoundedReader(shown.database, concurrency=1, patience=0.01)
+    reader = BoundedReader(shown.database, concurrency=1, turn_seconds=0.01)
     with (
         reader._reading("summary"),  # noqa: SLF001 - holds the only turn
         pytest.raises(QueryLimitError, match="too many"),

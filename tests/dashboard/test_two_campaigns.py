@@ -131,7 +131,7 @@ def test_the_page_asks_which_campaign_and_shows_it_alone(
     client: ServerClient, twice: str
 ) -> None:
     both = page(client, f"/candidate/{twice}")
-    assert "2 campaigns have judged it" in both
+    assert "2 campaigns have assessed it" in both
     for name in ("shown", "second_one"):
         assert json.dumps(f"/candidate/{twice}/{name}") in both
     assert "Energy terms" not in both

@@ -19,8 +19,7 @@ from hts_battery.campaign.registration import release
 from hts_battery.campaign.spec_file import load_campaign
 from hts_battery.connections.records.backlog import Backlog, dispatching
 from hts_battery.connections.records.executions import ledger
-from hts_battery.dispatch.control import cancel, pause, resume
-from hts_battery.dispatch.feeder import feed
+from hts_battery.dispatch.feeder import cancel, feed, pause, resume
 from hts_battery.errors import ConfigurationError, SubmissionError
 from hts_battery.operations import database_checks
 from hts_battery.schemas.campaign import CampaignSpec, GateSpec, PrerelaxSpec

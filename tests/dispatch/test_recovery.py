@@ -25,8 +25,11 @@ from hts_battery.connections.launchpad.launchpad import (
 )
 from hts_battery.connections.processes import host_name
 from hts_battery.connections.records.executions import read_executions
-from hts_battery.connections.records.launch_ends import LEFT_ACTION, left_action
-from hts_battery.connections.records.launch_marks import write_mark
+from hts_battery.connections.records.launch_files import (
+    LEFT_ACTION,
+    left_action,
+    write_mark,
+)
 from hts_battery.dispatch.recovery import recover
 from hts_battery.errors import DatabaseOutageError
 from hts_battery.flows.engines.vasp.jobs import mp_gga_maker
@@ -35,8 +38,7 @@ from hts_battery.flows.execution.spool import SPOOL
 from hts_battery.schemas.execution import Outcome
 from hts_battery.schemas.failure import FailureClass, RunRecord
 from hts_battery.schemas.launch import LaunchMark
-from hts_battery.schemas.recovery import Deed
-from hts_battery.settings import get_settings
+from hts_battery.schemas.recovery import RecoveryAction
 from hts_battery.vasp_standin.faults import SECONDS_VARIABLE
 
 if TYPE_CHECKING:
@@ -133,8 +135,8 @@ def test_what_finished_in_a_long_outage_is_taken_in_and_not_computed_again(
     assert states(rockets.stores) == ["RUNNING"]
     report = look(rockets.stores)
     assert report.outputs == (waiting,)
-    assert [(one.deed, one.failure_class) for one in report.runs] == [
-        (Deed.PUT_BACK, FailureClass.NODE)
+    assert [(one.action, one.failure_class) for one in report.runs] == [
+        (RecoveryAction.PUT_BACK, FailureClass.NODE)
     ]
     assert rockets.stores.job_store.get_output(waiting) == {"number": 7}
     assert states(rockets.stores) == ["READY"]
@@ -154,7 +156,10 @@ def test_a_killed_rocket_is_put_back_and_its_launches_stay_counted(
     rockets.kill(process)
     (rockets.folder / GO).touch()
     (lost,) = look(rockets.stores).runs
-    assert (lost.deed, lost.failure_class) == (Deed.PUT_BACK, FailureClass.NODE)
+    assert (lost.action, lost.failure_class) == (
+        RecoveryAction.PUT_BACK,
+        FailureClass.NODE,
+    )
     assert "process gone" in lost.reason
     rockets.run("again")
     assert states(rockets.stores) == ["COMPLETED"]
@@ -188,7 +193,7 @@ def test_a_killed_relaxation_goes_on_where_it_was_killed(
     )
     rockets.kill(process)
     (lost,) = look(rockets.stores).runs
-    assert lost.deed is Deed.PUT_BACK
+    assert lost.action is RecoveryAction.PUT_BACK
     rockets.run("again")
     output = rockets.stores.job_store.get_output(one.uuid)
     run = RunRecord.model_validate(output["run"])
@@ -214,7 +219,7 @@ class Killed(launchpad.ExactLaunchPad):
             self.workflows.find_one_and_replace = lambda *_: os._exit(9)
         super()._update_wf(wf, updated_ids)
 
-fireworks_commands.ExactLaunchPad = Killed
+fireworks_commands.WorkerLaunchPad = Killed
 sys.exit(fireworks_commands.main())
 """
 
@@ -232,7 +237,7 @@ def test_a_rocket_killed_while_it_adds_jobs_adds_them_once(rockets: Rockets) -> 
     report = look(rockets.stores, now=later)
     assert report.unlocked == (1,)
     assert report.orphans == (2,)
-    assert [one.deed for one in report.runs] == [Deed.REFRESHED]
+    assert [one.action for one in report.runs] == [RecoveryAction.REFRESHED]
     assert states(rockets.stores) == ["COMPLETED", "READY"]
     rockets.run("addition")
     assert states(rockets.stores) == ["COMPLETED", "COMPLETED"]
@@ -242,16 +247,18 @@ def test_a_rocket_killed_while_it_adds_jobs_adds_them_once(rockets: Rockets) -> 
 def test_a_launch_that_could_not_tell_its_end_is_completed_later(
     rockets: Rockets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HTS_BATTERY_OUTAGE_PATIENCE", "0")
     monkeypatch.chdir(rockets.folder)
-    get_settings.cache_clear()
     first = recorded(add(1, 2))
     second = recorded(add(first.output, 3))
     with open_launchpad(rockets.stores.database) as launchpad:
         submit([Flow([first, second])], launchpad, WORKER)
     name = rockets.stores.database.name
     launchpad = ExactLaunchPad(
-        host=rockets.quick_uri, name=name, uri_mode=True, strm_lvl="ERROR"
+        host=rockets.quick_uri,
+        name=name,
+        uri_mode=True,
+        strm_lvl="ERROR",
+        outage_seconds=0,
     )
     worker = FWorker(name=WORKER)
     firework, launch = launchpad.checkout_fw(worker, str(rockets.folder))
@@ -270,10 +277,9 @@ def test_a_launch_that_could_not_tell_its_end_is_completed_later(
     rockets.server.revive()
     later = datetime.now(UTC) + timedelta(hours=2)
     report = look(rockets.stores, now=later)
-    assert [one.deed for one in report.runs] == [Deed.COMPLETED]
+    assert [one.action for one in report.runs] == [RecoveryAction.COMPLETED]
     assert states(rockets.stores) == ["COMPLETED", "READY"]
     assert left_action(rockets.folder) is None
-    get_settings.cache_clear()
 
 
 @pytest.fixture
@@ -307,10 +313,10 @@ def test_losses_are_counted_by_the_policy_and_given_up_in_the_end(
     write_mark(folder, dead(fw_id))
     for count in (1, 2, 3):
         (lost,) = recover(stores, launchpad, listed=no_queue).runs
-        assert (lost.deed, lost.losses) == (Deed.PUT_BACK, count)
+        assert (lost.action, lost.losses) == (RecoveryAction.PUT_BACK, count)
         take_again(launchpad, folder)
     (lost,) = recover(stores, launchpad, listed=no_queue).runs
-    assert (lost.deed, lost.losses) == (Deed.GIVEN_UP, 4)
+    assert (lost.action, lost.losses) == (RecoveryAction.GIVEN_UP, 4)
     assert states(stores) == ["FIZZLED", "WAITING"]
     last = launchpad.get_fw_by_id(fw_id).launches[-1].action.stored_data
     assert last["_exception"]["_stacktrace"].startswith(
@@ -354,7 +360,7 @@ def test_the_queue_knows_best(
     for count in (1, 2, 3):
         (lost,) = recover(stores, launchpad, listed=queue_with("40")).runs
         assert (lost.failure_class, lost.losses) == (FailureClass.WALLTIME, count)
-        assert lost.deed is Deed.PUT_BACK
+        assert lost.action is RecoveryAction.PUT_BACK
         take_again(launchpad, folder)
         in_queue(launchpad, folder, "41")
     # The third remedy of the policy asks for twice the time.
@@ -419,7 +425,7 @@ def test_a_damaged_file_keeps_nothing_else_from_being_recovered(
     write_mark(folder, dead(fw_id))
     (folder / SPOOL).write_bytes(b"not what it is called")
     report = recover(stores, launchpad, listed=no_queue)
-    assert [one.deed for one in report.runs] == [Deed.PUT_BACK]
+    assert [one.action for one in report.runs] == [RecoveryAction.PUT_BACK]
     assert SPOOL in report.problems[0]
 
 

@@ -16,8 +16,8 @@ from synthetic_summaries import METALS, fill, synthetic_summaries
 from hts_battery.errors import QueryError
 from hts_battery.query import ScreeningDatabase
 from hts_battery.query.filters import _parser, filter_criteria
-from hts_battery.query.mongo_filters import mongo_criteria
 from hts_battery.query.query_fields import FIELDS, query_field
+from hts_battery.query.selection import mongo_criteria
 
 if TYPE_CHECKING:
     from hts_battery.connections.database.stores import Stores

@@ -120,7 +120,7 @@ def test_structure_and_entry_are_those_that_were_judged(
         entry = screening.entry(doc["candidate_id"], campaign="small")
         assert entry.energy_per_atom == pytest.approx(doc["energy_per_atom"])
         assert entry.entry_id == doc["entry_id"]
-    with pytest.raises(QueryError, match="no builder has judged"):
+    with pytest.raises(QueryError, match="no builder has assessed"):
         screening.structure("none")
 
 

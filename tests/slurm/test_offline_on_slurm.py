@@ -25,7 +25,7 @@ from hts_battery.dispatch.recovery import recover
 from hts_battery.dispatch.submission import plan_submission, submit_campaign
 from hts_battery.flows.recipes.screen import ScreenMaker
 from hts_battery.schemas.dispatch import DispatchMode, EndingKind
-from hts_battery.schemas.recovery import Deed
+from hts_battery.schemas.recovery import RecoveryAction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -121,7 +121,7 @@ def test_a_campaign_without_the_database(  # noqa: PLR0915 - one story
         assert (report_in.completed, report_in.running) == (1, 1)
         assert stores.tasks.count({"metadata.final": True}) == 3
         found = recover(stores, launchpad, listed=lambda _kind: frozenset(slurm.jobs()))
-        assert [run.deed for run in found.runs] == [Deed.PUT_BACK]
+        assert [run.action for run in found.runs] == [RecoveryAction.PUT_BACK]
         look(stores, launchpad)
         assert kinds(stores).count(EndingKind.COMPUTED) == 2
         with closed(slurm):

@@ -15,9 +15,9 @@ from hts_battery.structures.cells import (
     cells_of,
     compact_supercell,
     hermite_normal_forms,
+    parent_sites,
     site_permutations,
 )
-from hts_battery.structures.parents import parent_sites
 from hts_battery.structures.prototypes import load_prototype, prototype_names
 
 

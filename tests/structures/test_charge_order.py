@@ -11,7 +11,7 @@ from hts_battery.errors import OrderingError
 from hts_battery.structures import charge_order
 from hts_battery.structures.charge_order import (
     ChargeProblem,
-    TabuSearch,
+    ChargeSwaps,
     arrangements,
     lowest_charge_orders,
     whole_energies,
@@ -59,8 +59,8 @@ def test_enumeration_finds_every_arrangement_once_in_order(seed: int) -> None:
 @settings(max_examples=20, deadline=None)
 def test_updates_agree_exactly_with_recomputation(seed: int, swaps: int) -> None:
     given_problem = problem(seed)
-    search = TabuSearch(given_problem, seed=seed)
-    everyone = np.arange(len(search.q))
+    search = ChargeSwaps(given_problem, seed=seed)
+    everyone = np.arange(len(search.scores))
     for step in range(swaps % 20):
         costs = search.costs(everyone)
         chosen = (everyone * 5 + step) % costs.shape[1]
@@ -69,8 +69,8 @@ def test_updates_agree_exactly_with_recomputation(seed: int, swaps: int) -> None
         search.swap(rows, chosen[allowed], costs[rows, chosen[allowed]])
     search.run(swaps)
     search.quench()
-    assert np.array_equal(search.potentials, search.q @ search.matrix)
-    for charges, found in zip(search.q, search.energies, strict=True):
+    assert np.array_equal(search.potentials, search.arrangements @ search.matrix)
+    for charges, found in zip(search.arrangements, search.scores, strict=True):
         assert energy(search.matrix, charges) == found
         assert sorted(charges[[0, 1, 3, 5]]) == [0, 1, 3, 3]
     # No swap lowers any replica.

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from time import perf_counter
+from time import process_time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -93,7 +93,7 @@ def test_descriptors_of_a_cell_take_far_less_than_50_ms(
         cell_descriptors(ordered, structure)
         times = []
         for _ in range(5):
-            start = perf_counter()
+            start = process_time()
             cell_descriptors(ordered, structure)
-            times.append(perf_counter() - start)
+            times.append(process_time() - start)
         assert min(times) < 0.05

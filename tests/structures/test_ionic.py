@@ -126,7 +126,7 @@ def test_a_supercell_and_kept_lists_change_nothing() -> None:
 def test_breathing_ends_without_pressure() -> None:
     cell, positions = distorted(5)
     potential = IonicPotential(ions(SYMBOLS, CHARGES))
-    scale = potential.breathed(cell, positions)
+    scale = potential.equilibrium_scale(cell, positions)
     assert np.trace(potential.evaluate(scale * cell, scale * positions).stress) == (
         pytest.approx(0, abs=1e-6)
     )
@@ -136,7 +136,7 @@ def test_an_element_has_no_forces() -> None:
     potential = IonicPotential(ions(["Li", "Li"], [0, 0]))
     cell, positions = 3.5 * np.eye(3), np.array([[0.0, 0, 0], [1.7, 1.7, 1.7]])
     assert not potential.evaluate(cell, positions).forces.any()
-    assert potential.breathed(cell, positions) == 1.0
+    assert potential.equilibrium_scale(cell, positions) == 1.0
 
 
 # Lattice parameters of R. W. G. Wyckoff, Crystal Structures (1963), in angstrom.
@@ -157,7 +157,7 @@ def test_lattice_parameters_within_four_percent(phase_id: str, length: float) ->
     potential = IonicPotential(
         ions([site.specie.symbol for site in atoms], reference_charges(phase))
     )
-    scale = potential.breathed(atoms.lattice.matrix, atoms.cart_coords)
+    scale = potential.equilibrium_scale(atoms.lattice.matrix, atoms.cart_coords)
     cubic = scale * (4 * atoms.volume) ** (1 / 3)
     assert cubic == pytest.approx(length, rel=0.04)
 

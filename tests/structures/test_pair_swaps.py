@@ -45,15 +45,19 @@ def test_every_swap_is_scored_as_if_it_were_made(
     decoration = random_decoration(cell, counts, seed=seed)
     now, after = swaps.objectives(swaps.codes(decoration))
     assert now == pytest.approx(score(cell, decoration), abs=1e-9)
-    for name, scores in after.items():
-        pairs = combinations(cell.sites_of(name).tolist(), 2)
-        for (i, j), found in zip(pairs, scores, strict=True):
-            swapped = list(decoration)
-            swapped[i], swapped[j] = swapped[j], swapped[i]
-            if decoration[i] == decoration[j]:
-                assert np.isinf(found)
-            else:
-                assert found == pytest.approx(score(cell, swapped), abs=1e-9)
+    pairs = [
+        pair
+        for name in sorted(counts)
+        if len(counts[name]) > 1
+        for pair in combinations(cell.sites_of(name).tolist(), 2)
+    ]
+    for (i, j), found in zip(pairs, after, strict=True):
+        swapped = list(decoration)
+        swapped[i], swapped[j] = swapped[j], swapped[i]
+        if decoration[i] == decoration[j]:
+            assert np.isinf(found)
+        else:
+            assert found == pytest.approx(score(cell, swapped), abs=1e-9)
 
 
 @pytest.mark.parametrize(("cell", "counts"), CASES)
@@ -68,7 +72,7 @@ def test_nothing_one_swap_away_is_better(
     assert best <= score(cell, start)
     assert occupation_of(cell, decoration) == occupation_of(cell, start)
     after = swaps.objectives(swaps.codes(decoration))[1]
-    assert min(scores.min() for scores in after.values()) >= best - 1e-8
+    assert after.min() >= best - 1e-8
 
 
 @pytest.mark.parametrize(("cell", "counts"), CASES)
@@ -78,4 +82,4 @@ def test_quasirandom_cells_are_optima_against_swaps(
     result = generate_sqs(cell, counts, iterations=500, seed=0)
     swaps = PairSwaps(cell, counts)
     after = swaps.objectives(swaps.codes(result.decoration))[1]
-    assert min(scores.min() for scores in after.values()) >= result.objective - 1e-8
+    assert after.min() >= result.objective - 1e-8

@@ -11,8 +11,8 @@ from pymatgen.symmetry.groups import SpaceGroup
 
 from hts_battery.errors import OrderingError
 from hts_battery.schemas.species import parse_species
-from hts_battery.structures import parents
-from hts_battery.structures.parents import conventional_vectors, parent_sites
+from hts_battery.structures import cells as parents
+from hts_battery.structures.cells import conventional_vectors, parent_sites
 from hts_battery.structures.prototypes import load_prototype, prototype_names
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hts_battery.structures.cells import build_cell, compact_supercell
+from hts_battery.structures.neighbours import minimum_image_vectors
 from hts_battery.structures.tetrahedra import (
     cation_sublattices,
     cation_tetrahedra,
-    minimum_image_vectors,
     tetrahedron_heights,
     tetrahedron_statistics,
     tetrahedron_volume,
@@ -39,17 +39,6 @@ def test_a_tetrahedron_across_the_boundary_of_an_oblique_cell_is_the_same(
     vectors = minimum_image_vectors(lattice, corners[0], corners)
     assert tetrahedron_volume(vectors) == pytest.approx(0.942809, abs=5e-7)
     assert tetrahedron_heights(vectors) == pytest.approx(1.632993, abs=5e-7)
-
-
-@given(st.integers(0, 10**6))
-def test_minimum_image_vectors_are_the_shortest(seed: int) -> None:
-    random = np.random.default_rng(seed)
-    lattice = 5 * np.eye(3) + random.uniform(-1.5, 1.5, (3, 3))
-    start, end = random.random((2, 3))
-    steps = np.stack(np.meshgrid(*[np.arange(-3, 4)] * 3), axis=-1).reshape(-1, 3)
-    shortest = np.linalg.norm((end - start + steps) @ lattice, axis=1).min()
-    found = minimum_image_vectors(lattice, start, end)
-    assert np.linalg.norm(found) == pytest.approx(shortest)
 
 
 def test_heights_and_area_give_the_volume_of_any_tetrahedron() -> None:

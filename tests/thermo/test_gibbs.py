@@ -12,7 +12,7 @@ from pymatgen.entries.computed_entries import (
 )
 
 from hts_battery.thermo import Hull, OtherCandidate
-from hts_battery.thermo.competition import Competition, Contestant
+from hts_battery.thermo.competing_phases import CompetingPhases, HullQuery
 from hts_battery.thermo.entropy import KB_EV_PER_K
 from hts_battery.thermo.gibbs import (
     GibbsCandidate,
@@ -55,7 +55,7 @@ def references(*, without: str = "") -> Hull:
 def asked(
     volume: float | None = TARGET_VOLUME, *, entropy: float = 0.0
 ) -> GibbsCandidate:
-    return GibbsCandidate(Contestant("a", TARGET), TARGET_ENERGY, entropy, volume)
+    return GibbsCandidate(HullQuery("a", TARGET), TARGET_ENERGY, entropy, volume)
 
 
 @pytest.mark.physics
@@ -70,7 +70,7 @@ def test_equal_to_pymatgen(temperature: float) -> None:
     expected = diagram.get_e_above_hull(
         next(e for e in everything if e.name == TARGET), allow_negative=True
     )
-    hull = GibbsHull(Competition(references()), VOLUMES, temperature, ONE_BAR)
+    hull = GibbsHull(CompetingPhases(references()), VOLUMES, temperature, ONE_BAR)
     (found,) = hull.stabilities([asked()])
     assert found.energy_above_hull == pytest.approx(expected, abs=1e-8)
     assert found.left_out == ()
@@ -92,11 +92,11 @@ def test_pressure_enters_as_its_own_term() -> None:
     assert found["O2"].temperature_term == element_terms(1000)["O"]
     assert found["F2"].pressure_term == 0
     # Less oxygen makes phases that release it less stable, never more.
-    reducing = GibbsHull(Competition(references()), VOLUMES, 1473, {"O2": 1e-9})
+    reducing = GibbsHull(CompetingPhases(references()), VOLUMES, 1473, {"O2": 1e-9})
     airless = reducing.stabilities([asked()])[0]
-    ambient = GibbsHull(Competition(references()), VOLUMES, 1473, ONE_BAR).stabilities(
-        [asked()]
-    )[0]
+    ambient = GibbsHull(
+        CompetingPhases(references()), VOLUMES, 1473, ONE_BAR
+    ).stabilities([asked()])[0]
     assert airless.energy_above_hull is not None
     assert ambient.energy_above_hull is not None
     assert airless.energy_above_hull >= ambient.energy_above_hull
@@ -104,7 +104,7 @@ def test_pressure_enters_as_its_own_term() -> None:
 
 
 def test_entropy_of_mixing_is_a_term_of_its_own() -> None:
-    hull = GibbsHull(Competition(references()), VOLUMES, 1000, ONE_BAR)
+    hull = GibbsHull(CompetingPhases(references()), VOLUMES, 1000, ONE_BAR)
     without, with_it = hull.stabilities([asked(), asked(entropy=5e-5)])
     assert without.energy_above_hull is not None
     assert with_it.energy_above_hull == pytest.approx(without.energy_above_hull - 0.05)
@@ -114,14 +114,14 @@ def test_entropy_of_mixing_is_a_term_of_its_own() -> None:
 
 def test_what_has_no_gibbs_energy_is_named() -> None:
     some = {name: value for name, value in VOLUMES.items() if name != "MnO2"}
-    (found,) = GibbsHull(Competition(references()), some, 1000, ONE_BAR).stabilities(
-        [asked()]
-    )
+    (found,) = GibbsHull(
+        CompetingPhases(references()), some, 1000, ONE_BAR
+    ).stabilities([asked()])
     assert found.left_out == ("MnO2",)
     assert found.n_references == 6
     gaseous = Hull([*PHASES, "CO2", "C"], [*PHASES.values(), -7.7, -9.0])
-    hull = GibbsHull(Competition(gaseous), VOLUMES | {"CO2": 20.0}, 1000, ONE_BAR)
-    carbonate = GibbsCandidate(Contestant("b", "Li2CO3"), -6.3, 0.0, 10.0)
+    hull = GibbsHull(CompetingPhases(gaseous), VOLUMES | {"CO2": 20.0}, 1000, ONE_BAR)
+    carbonate = GibbsCandidate(HullQuery("b", "Li2CO3"), -6.3, 0.0, 10.0)
     assert hull.stabilities([carbonate])[0].left_out == ("CO2",)
 
 
@@ -138,7 +138,7 @@ def test_no_answer_says_why(
     temperature: float, volume: float | None, without: str, reason: str
 ) -> None:
     hull = references(without=without)
-    (found,) = GibbsHull(Competition(hull), {}, temperature, ONE_BAR).stabilities(
+    (found,) = GibbsHull(CompetingPhases(hull), {}, temperature, ONE_BAR).stabilities(
         [asked(volume)]
     )
     assert found.energy_above_hull is None
@@ -148,7 +148,9 @@ def test_no_answer_says_why(
 
 def test_no_phase_with_a_gibbs_energy() -> None:
     hull = Hull(["Li2O"], [-6.8])
-    (found,) = GibbsHull(Competition(hull), {}, 1000, ONE_BAR).stabilities([asked()])
+    (found,) = GibbsHull(CompetingPhases(hull), {}, 1000, ONE_BAR).stabilities(
+        [asked()]
+    )
     assert found.reason == "no reference has a volume"
 
 
@@ -156,8 +158,8 @@ def test_other_candidates_take_part_where_their_volume_is_known() -> None:
     rival = OtherCandidate("b", TARGET, -7.9, 5e-5, volume_per_atom=TARGET_VOLUME)
     itself = OtherCandidate("a", TARGET, TARGET_ENERGY, 0.0)
     unknown = OtherCandidate("c", "LiMn2O4", -9.9, 0.0)
-    competition = Competition(references(), [itself, rival, unknown])
-    (found,) = GibbsHull(competition, VOLUMES, 1000, ONE_BAR).stabilities([asked()])
+    competing = CompetingPhases(references(), [itself, rival, unknown])
+    (found,) = GibbsHull(competing, VOLUMES, 1000, ONE_BAR).stabilities([asked()])
     assert found.energy_above_hull == pytest.approx(-6.95 + 7.9 + 0.05)
     assert [phase.reference_id for phase in found.decomposition] == ["candidate:b"]
     assert found.left_out == ("candidate:a", "candidate:c")

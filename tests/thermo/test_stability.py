@@ -22,9 +22,9 @@ from hts_battery.schemas.thermo import (
 from hts_battery.thermo import (
     CandidateEnergy,
     Hull,
+    HullContext,
     OtherCandidate,
     ReferenceFacts,
-    Surroundings,
     candidate_entropy,
     mixing_temperature,
     nasicon_mixing_entropy,
@@ -34,7 +34,7 @@ from hts_battery.thermo import (
     stability,
     stability_label,
 )
-from hts_battery.thermo.phases import is_gas
+from hts_battery.thermo.decomposition import is_gas
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,7 +70,7 @@ def given(energy: float, **changes: object) -> CandidateEnergy:
 def documents(
     candidate: CandidateEnergy,
     *temperatures: float,
-    surroundings: Surroundings | None = None,
+    context: HullContext | None = None,
     calculator: str = "chgnet 0.4.2",
 ) -> list[ThermoDoc]:
     return list(
@@ -79,7 +79,7 @@ def documents(
             HULL,
             calculator=calculator,
             temperatures=temperatures,
-            surroundings=surroundings,
+            context=context,
         )
     )
 
@@ -192,7 +192,7 @@ def test_both_bounds_of_several_orderings() -> None:
     (document,) = documents(
         given(-2.45, orderings=orderings),
         1473,
-        surroundings=Surroundings(options=StabilityOptions(calculator_error=0.015)),
+        context=HullContext(options=StabilityOptions(calculator_error=0.015)),
     )
     assert document.energy_above_hull_lowest == pytest.approx(
         document.energy_above_hull, abs=1e-12
@@ -233,8 +233,8 @@ OXIDE = OtherCandidate("b", "Li2MnO3", energy_per_atom=-2.2, entropy=5e-5)
 HOT = OtherCandidate("c", "LiMnO2", energy_per_atom=-2.0, entropy=2e-4)
 
 
-def among(*others: OtherCandidate, **options: object) -> Surroundings:
-    return Surroundings(
+def among(*others: OtherCandidate, **options: object) -> HullContext:
+    return HullContext(
         options=StabilityOptions.model_validate({"other_candidates": True} | options),
         others=others,
     )
@@ -247,7 +247,7 @@ def test_other_candidates_take_part_with_their_own_entropy() -> None:
         -2.4,
         candidate_entropy(CANDIDATE).entropy,
     )
-    cold, hot = documents(given(-2.4), 0, 1473, surroundings=among(itself, OXIDE, HOT))
+    cold, hot = documents(given(-2.4), 0, 1473, context=among(itself, OXIDE, HOT))
     (alone,) = documents(given(-2.4), 1473)
     assert alone.n_other_candidates is alone.other_candidates_digest is None
     assert hot.n_other_candidates == 2
@@ -274,20 +274,20 @@ def test_other_candidates_take_part_with_their_own_entropy() -> None:
 
 def test_a_candidate_alone_among_candidates_is_compared_with_references() -> None:
     itself = OtherCandidate(CANDIDATE.candidate_id, CANDIDATE.formula, -9.0, 1e-4)
-    (document,) = documents(given(-2.4), 1473, surroundings=among(itself))
+    (document,) = documents(given(-2.4), 1473, context=among(itself))
     (alone,) = documents(given(-2.4), 1473)
     assert document.energy_above_hull == alone.energy_above_hull
     assert document.n_other_candidates == 0
     with pytest.raises(ValueError, match="give them, or none"):
-        Surroundings(options=StabilityOptions(other_candidates=True))
+        HullContext(options=StabilityOptions(other_candidates=True))
     with pytest.raises(ValueError, match="given twice"):
-        documents(given(-2.4), 0, surroundings=among(OXIDE, OXIDE))
+        documents(given(-2.4), 0, context=among(OXIDE, OXIDE))
 
 
 def test_label_counts_what_other_candidates_take_away() -> None:
     rival = OtherCandidate("b", CANDIDATE.formula, -2.3, 2e-4)
     (alone,) = documents(given(-2.4), 1473)
-    (rivalled,) = documents(given(-2.4), 1473, surroundings=among(rival))
+    (rivalled,) = documents(given(-2.4), 1473, context=among(rival))
     assert rivalled.energy_above_hull > alone.energy_above_hull
     assert rivalled.energy_above_hull == pytest.approx(
         -0.1 + 1473 * (2e-4 - rivalled.entropy)
@@ -304,7 +304,7 @@ def test_own_orderings_take_part_only_where_asked_for() -> None:
     (with_them,) = documents(
         candidate,
         1473,
-        surroundings=Surroundings(options=StabilityOptions(own_orderings=True)),
+        context=HullContext(options=StabilityOptions(own_orderings=True)),
     )
     assert without.n_own_orderings == 0
     assert with_them.n_own_orderings == 2
@@ -319,7 +319,7 @@ def test_own_orderings_take_part_only_where_asked_for() -> None:
     (higher,) = documents(
         given(-2.4, own_orderings={"x": 1.0}),
         0,
-        surroundings=Surroundings(options=StabilityOptions(own_orderings=True)),
+        context=HullContext(options=StabilityOptions(own_orderings=True)),
     )
     assert higher.energy_above_hull == documents(given(-2.4), 0)[0].energy_above_hull
 
@@ -333,10 +333,10 @@ STATES = {
 
 
 def test_reactions_that_gpaw_gets_wrong_are_flagged() -> None:
-    facts = Surroundings(facts=ReferenceFacts(oxidation_states=STATES))
+    facts = HullContext(facts=ReferenceFacts(oxidation_states=STATES))
     for calculator in ("gpaw 26.7.0", "chgnet 0.4.2"):
         (document,) = documents(
-            given(-2.0, species=SPECIES), 0, surroundings=facts, calculator=calculator
+            given(-2.0, species=SPECIES), 0, context=facts, calculator=calculator
         )
         phases = {phase.formula for phase in document.decomposition}
         assert phases == {"LiMnO2", "Li2TiO3"}
@@ -348,7 +348,7 @@ def test_reactions_that_gpaw_gets_wrong_are_flagged() -> None:
         lean,
         calculator="gpaw 26.7.0",
         temperatures=[0],
-        surroundings=facts,
+        context=facts,
     )
     assert released.changes_valence is True
     assert released.valence_changes == pytest.approx(

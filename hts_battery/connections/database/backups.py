@@ -11,10 +11,11 @@ import gzip
 import json
 import shutil
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b, file_digest
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from bson import decode_file_iter
 from bson.codec_options import CodecOptions
@@ -27,7 +28,7 @@ from hts_battery.connections.database.collection_specs import SLICED_BY
 from hts_battery.connections.database.layout import (
     LAYOUT_VERSION,
     SCHEMA,
-    layout_state,
+    read_layout,
     write_layout,
 )
 from hts_battery.connections.database.locks import exclusive
@@ -59,47 +60,34 @@ _MODULUS = 1 << 256
 _GZIP_LEVEL = 3
 
 
-class Tally(NamedTuple):
+@dataclass
+class _DocumentSum:
     """Number, size and digest of documents, whatever their order."""
 
-    documents: int
-    bytes: int
-    digest: str
-
-
-class _Tallying:
-    """Adds up documents as they go by."""
-
-    def __init__(self) -> None:
-        self._documents, self._bytes, self._sum = 0, 0, 0
+    documents: int = 0
+    size: int = 0
+    _digests: int = 0
 
     def add(self, raw: bytes) -> None:
-        self._documents += 1
-        self._bytes += len(raw)
+        self.documents += 1
+        self.size += len(raw)
         digest = int.from_bytes(blake2b(raw, digest_size=32).digest(), "big")
-        self._sum = (self._sum + digest) % _MODULUS
+        self._digests = (self._digests + digest) % _MODULUS
 
     @property
-    def tally(self) -> Tally:
-        return Tally(self._documents, self._bytes, f"{self._sum:064x}")
+    def digest(self) -> str:
+        return f"{self._digests:064x}"
 
 
 def collection_sizes(database: Database) -> dict[str, int]:
-    """
-    Count the documents of every collection that a backup would hold.
-
-    Raises
-    ------
-    StoreError
-        If the database cannot be read.
-    """
+    """Count the documents of every collection that a backup would hold."""
     uri = database.uri
     with translated_errors(uri, "counting"), shared_client(uri) as client:
         mongo = client[database.name]
         return {name: mongo[name].estimated_document_count() for name in _names(mongo)}
 
 
-def _names(mongo: MongoDatabase[dict[str, Any]]) -> list[str]:
+def _names(mongo: MongoDatabase[dict[str, object]]) -> list[str]:
     names = set(mongo.list_collection_names()) - _LEFT_OUT
     return sorted(name for name in names if not name.startswith("system."))
 
@@ -114,21 +102,10 @@ def backup(
     """
     Write every collection of a database into a new folder.
 
-    The folder appears under its name when everything is in it and on the disk. With
-    the locks held no builder and no feeder writes; jobs that end meanwhile may be in
-    ``tasks`` and not in what FireWorks knows, as after a crash, and are found again
-    by their content.
-
-    Parameters
-    ----------
-    stores
-        Open stores.
-    folder
-        Must not exist.
-    locks
-        Names of the locks that are held meanwhile.
-    advance
-        Told the collection once for every document that is written.
+    The folder appears under its name when everything is in it and on the disk. With the
+    locks held no builder and no feeder writes; jobs that end meanwhile may be in
+    ``tasks`` and not in what FireWorks knows, as after a crash, and are found again by
+    their content. ``advance`` is told the collection once for every document.
 
     Raises
     ------
@@ -157,7 +134,7 @@ def backup(
             manifest = BackupManifest(
                 format=FORMAT,
                 database=database.name,
-                layout=layout_state(database).version,
+                layout=LAYOUT_VERSION,
                 created=datetime.now(UTC).replace(microsecond=0),
                 host=host_name(),
                 versions={
@@ -178,41 +155,43 @@ def backup(
 
 
 def _written(
-    collection: Collection[dict[str, Any]],
+    collection: Collection[dict[str, object]],
     folder: Path,
     advance: Callable[[str], None] | None,
 ) -> CollectionBackup:
     """Write one collection and describe it."""
     path = folder / f"{collection.name}{_SUFFIX}"
     there = collection.estimated_document_count()
-    tallying = _Tallying()
+    seen = _DocumentSum()
     with gzip.open(path, "wb", compresslevel=_GZIP_LEVEL) as file:
         for raw in _raw_documents(collection):
             file.write(raw)
-            tallying.add(raw)
+            seen.add(raw)
             if advance is not None:
                 advance(collection.name)
-    if tallying.tally.documents < there:
+    if seen.documents < there:
         raise StoreError(
-            f"{collection.name}: {tallying.tally.documents} of {there} documents were "
+            f"{collection.name}: {seen.documents} of {there} documents were "
             "read. If some were removed meanwhile, try again; a server that was killed "
             "may count wrongly until `validate` is run on the collection; otherwise "
-            f"{SLICED_BY.get(collection.name)} of the others is no text: mend them"
+            f"{SLICED_BY.get(collection.name)} of the others is no text: correct it"
         )
     return CollectionBackup(
         name=collection.name,
-        **tallying.tally._asdict(),
+        documents=seen.documents,
+        bytes=seen.size,
+        digest=seen.digest,
         file_digest=_file_digest(path),
         indexes=tuple(_indexes(collection)),
     )
 
 
-def _raw_documents(collection: Collection[dict[str, Any]]) -> Iterator[bytes]:
+def _raw_documents(collection: Collection[dict[str, object]]) -> Iterator[bytes]:
     for doc in read_sliced(collection.with_options(codec_options=_RAW)):
         yield bytes(doc.raw)
 
 
-def _indexes(collection: Collection[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def _indexes(collection: Collection[dict[str, object]]) -> Iterator[dict[str, object]]:
     """List the indexes as options that make them again."""
     for name, found in sorted(collection.index_information().items()):
         if name == "_id_":
@@ -227,14 +206,7 @@ def _file_digest(path: Path) -> str:
 
 
 def read_backup(folder: Path) -> BackupManifest:
-    """
-    Read a backup and compare its files with what the manifest says.
-
-    Raises
-    ------
-    StoreError
-        If it is none, or damaged; names the file.
-    """
+    """Read a backup and compare its files with its manifest; errors name a file."""
     path = folder / MANIFEST
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -267,41 +239,32 @@ def restore(
     Until that is done the database is marked, and every other command refuses it. A
     restoration that was killed is begun again by the next one.
 
-    Parameters
-    ----------
-    database
-        Must hold nothing, or what an earlier restoration left.
-    folder
-        The backup.
-    advance
-        Told the collection once for every document that is written.
-
     Raises
     ------
     StoreError
-        If the backup is damaged or newer than this code, the database holds something,
-        or what was written differs from the backup.
+        If the backup is damaged or of another layout, the database holds something, or
+        what was written differs from the backup.
     """
     manifest = read_backup(folder)
-    if manifest.layout > LAYOUT_VERSION:
+    if manifest.layout != LAYOUT_VERSION:
         raise StoreError(
             f"{folder} has layout {manifest.layout}; this hts_battery knows "
-            f"{LAYOUT_VERSION}: restore it with a newer one"
+            f"{LAYOUT_VERSION}: restore it with the one that wrote it"
         )
     uri = database.uri
     with translated_errors(uri, "restoring"), shared_client(uri) as client:
         mongo = client[database.name]
         _require_empty(database, mongo)
-        write_layout(database, manifest.layout, restoring=folder.name)
+        write_layout(database, LAYOUT_VERSION, restoring=folder.name)
         for one in manifest.collections:
             mongo[one.name].drop()
             _put_back(mongo[one.name], folder, one, advance)
-    write_layout(database, manifest.layout)
+    write_layout(database, LAYOUT_VERSION)
     return manifest
 
 
-def _require_empty(database: Database, mongo: MongoDatabase[dict[str, Any]]) -> None:
-    if layout_state(database).restoring is not None:
+def _require_empty(database: Database, mongo: MongoDatabase[dict[str, object]]) -> None:
+    if read_layout(database).restoring is not None:
         return
     full = [n for n in _names(mongo) if mongo[n].find_one({}, {"_id": 1}) is not None]
     if full:
@@ -312,7 +275,7 @@ def _require_empty(database: Database, mongo: MongoDatabase[dict[str, Any]]) -> 
 
 
 def _put_back(
-    collection: Collection[dict[str, Any]],
+    collection: Collection[dict[str, object]],
     folder: Path,
     one: CollectionBackup,
     advance: Callable[[str], None] | None,
@@ -333,13 +296,13 @@ def _put_back(
     for index in one.indexes:
         options = {k: v for k, v in index.items() if k != "key"}
         collection.create_index([tuple(part) for part in index["key"]], **options)
-    tallying = _Tallying()
+    seen = _DocumentSum()
     for doc in _raw_documents(collection):
-        tallying.add(doc)
-    if tallying.tally != Tally(one.documents, one.bytes, one.digest):
+        seen.add(doc)
+    if (seen.documents, seen.digest) != (one.documents, one.digest):
         raise StoreError(
             f"{collection.name}: what was restored differs from the backup: "
-            f"{tallying.tally.documents} documents where there are {one.documents}; "
+            f"{seen.documents} documents where there are {one.documents}; "
             "restore again"
         )
 

@@ -37,18 +37,8 @@ class BoundedReader:
     """
     Read some collections of a database; nothing here can write.
 
-    Parameters
-    ----------
-    database
-        An open database.
-    collections
-        Names of those that may be read.
-    seconds
-        Longest time of one query at the server.
-    concurrency
-        Queries at once; more than that wait.
-    patience
-        Longest time a query waits for its turn, in s.
+    A query takes the server at most ``seconds``; of more than ``concurrency`` at once
+    the others wait for their turn, at most ``turn_seconds``.
     """
 
     def __init__(
@@ -58,13 +48,13 @@ class BoundedReader:
         *,
         seconds: float = 10.0,
         concurrency: int = 8,
-        patience: float = 10.0,
+        turn_seconds: float = 10.0,
     ) -> None:
         self._database = database
         self._readable = frozenset(collections)
         self._milliseconds = round(1000 * seconds)
         self._turns = BoundedSemaphore(concurrency)
-        self._patience = patience
+        self._turn_seconds = turn_seconds
 
     @property
     def location(self) -> str:
@@ -74,7 +64,7 @@ class BoundedReader:
     def find(
         self,
         collection: str,
-        criteria: Mapping[str, Any],
+        criteria: Mapping[str, object],
         *,
         fields: Sequence[str] | None = None,
         sort: Mapping[str, int] | None = None,
@@ -84,18 +74,8 @@ class BoundedReader:
         """
         Return documents, without their ``_id``.
 
-        Parameters
-        ----------
-        collection
-            Name of the collection.
-        criteria
-            MongoDB filter, made by us and never taken from a request.
-        fields
-            Fields to read; all if not given.
-        sort
-            Field → 1 or -1.
-        skip, limit
-            Share of the answer; 0 is no limit.
+        The criteria are made by us and never taken from a request; a ``limit`` of 0 is
+        none.
 
         Raises
         ------
@@ -114,7 +94,7 @@ class BoundedReader:
     def find_one(
         self,
         collection: str,
-        criteria: Mapping[str, Any],
+        criteria: Mapping[str, object],
         *,
         fields: Sequence[str] | None = None,
         sort: Mapping[str, int] | None = None,
@@ -123,7 +103,9 @@ class BoundedReader:
         found = self.find(collection, criteria, fields=fields, sort=sort, limit=1)
         return found[0] if found else None
 
-    def count(self, collection: str, criteria: Mapping[str, Any] | None = None) -> int:
+    def count(
+        self, collection: str, criteria: Mapping[str, object] | None = None
+    ) -> int:
         """Count documents; all of them by metadata, which costs nothing."""
         with self._reading(collection) as found:
             if not criteria:
@@ -134,7 +116,7 @@ class BoundedReader:
     def _reading(self, collection: str) -> Iterator[Collection[dict[str, Any]]]:
         if collection not in self._readable:
             raise StoreError(f"the collection {collection} may not be read here")
-        if not self._turns.acquire(timeout=self._patience):
+        if not self._turns.acquire(timeout=self._turn_seconds):
             raise QueryLimitError("too many queries are under way: try again")
         uri = self._database.uri
         try:

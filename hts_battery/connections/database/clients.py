@@ -57,14 +57,7 @@ _lock = Lock()
 
 
 def acquire_client(uri: str) -> type_client:
-    """
-    Return this process's client of a server; opening it does not yet connect.
-
-    Raises
-    ------
-    StoreError
-        If the URI is not one.
-    """
+    """Return this process's client of a server; opening it does not yet connect."""
     key = (os.getpid(), uri)
     with _lock:
         if key not in _clients:
@@ -106,14 +99,7 @@ def open_clients() -> int:
 
 def redact(text: str, uri: str = "") -> str:
     """
-    Remove passwords from a text that may repeat a URI.
-
-    Parameters
-    ----------
-    text
-        Any text, for example the message of an error.
-    uri
-        The URI whose password must not appear, in either spelling.
+    Remove passwords from a text, that of the URI in either spelling.
 
     Examples
     --------
@@ -134,17 +120,7 @@ def translated_errors(uri: str, doing: str = "") -> Iterator[None]:
     """
     Turn an error of the database driver into a StoreError without secrets.
 
-    Parameters
-    ----------
-    uri
-        Server that is talked to.
-    doing
-        What was being done, for the message.
-
-    Raises
-    ------
-    StoreError
-        With server, action and the driver's own words.
+    It says server, action (``doing``) and the driver's own words.
     """
     try:
         yield
@@ -161,21 +137,9 @@ def translated_outages(uri: str, doing: str) -> Iterator[None]:
     """
     Turn a lost or refusing server into a DatabaseOutageError; leave other errors.
 
-    An error of what is stored, such as a document that is too large, belongs to the
-    one who stores it; an outage belongs to nobody's calculation. The service of a
-    bucket counts as the database that its blobs belong to.
-
-    Parameters
-    ----------
-    uri
-        Server that is talked to.
-    doing
-        What was being done, for the message.
-
-    Raises
-    ------
-    DatabaseOutageError
-        With server, action and the driver's own words.
+    An error of what is stored, such as a document that is too large, belongs to the one
+    who stores it; an outage belongs to nobody's calculation. The service of a bucket
+    counts as the database that its blobs belong to.
     """
     try:
         yield
@@ -192,12 +156,8 @@ def may_pass(error: BaseException) -> bool:
     """
     Say whether the same operation may succeed when the server is back.
 
-    Parameters
-    ----------
-    error
-        An error of the driver, or our own word for an outage. What the error was
-        raised in the middle of counts too: FireWorks hides the driver's behind its
-        own.
+    What the error was raised in the middle of counts too: FireWorks hides the driver's
+    behind its own.
 
     Examples
     --------

@@ -148,7 +148,7 @@ COLLECTIONS: dict[str, tuple[str, tuple[Index, ...]]] = {
     "submissions": ("campaign", (Index(("campaign",), unique=True),)),
     "backlog": ("block", (Index(("campaign", "block"), unique=True),)),
     # What the builders said, in few documents; which messages were sent.
-    "judged": ("block", (Index(("campaign", "block"), unique=True),)),
+    "built_states": ("block", (Index(("campaign", "block"), unique=True),)),
     "alerts": ("campaign", (Index(("campaign",), unique=True),)),
     # Workflows that ended, out of FireWorks' own collections.
     "archived_workflows": (

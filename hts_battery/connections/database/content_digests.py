@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
-from pymongo.errors import BulkWriteError
 
 from hts_battery.connections.database.slices import SLICE, read_sliced
 from hts_battery.connections.database.stores import SharedMongoStore
@@ -24,29 +23,23 @@ _OBJECT_ID = b"\x07_id\x00"
 _OBJECT_ID_BYTES = 12
 _RANGES_ABOVE = 400
 _IN_AT_ONCE = 100
-_DUPLICATE_KEY = 11000
 _RAW = CodecOptions(document_class=RawBSONDocument)
 
 
 def content_digests(
-    store: Store, criteria: Mapping[str, Any], fields: Sequence[str]
+    store: Store, criteria: Mapping[str, object], fields: Sequence[str]
 ) -> Iterator[tuple[tuple[Any, ...], str]]:
     """
     Digest documents without decoding them; nothing of them stays in memory.
 
-    Parameters
-    ----------
-    store
-        Connected store; of another kind than MongoDB's, documents are decoded.
-    criteria
-        Which documents. None means all, and those are read slice by slice.
-    fields
-        Dotted names of fields that are read beside; None where one is missing.
+    Without criteria all are read, slice by slice; documents of another kind of store
+    than MongoDB's are decoded.
 
     Yields
     ------
     tuple
-        Values of the fields, and 24 hexadecimal digits of everything but ``_id``.
+        Values of the dotted fields, None where one is missing, and 24 hexadecimal
+        digits of everything but ``_id``.
     """
     if not isinstance(store, SharedMongoStore):
         for doc in store.query(dict(criteria)):
@@ -63,7 +56,7 @@ def content_digests(
         )
 
 
-def _value(doc: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - any BSON value
+def _value(doc: object, name: str) -> Any:  # noqa: ANN401 - any BSON value
     found: Any = doc
     for part in name.split("."):
         try:
@@ -94,33 +87,16 @@ def write_documents(
     known: Container[tuple[Any, ...]],
 ) -> None:
     """
-    Insert documents that are new and replace the others.
+    Insert documents that are new and replace those whose key is ``known``.
 
-    An insertion costs the embedded server a fifth of a replacement. What somebody
-    else inserted meanwhile is replaced, too, so the result is the same.
-
-    Parameters
-    ----------
-    store
-        Connected store with a unique index on the key.
-    docs
-        Documents of JSON types.
-    key
-        Fields that identify a document.
-    known
-        Values of the key that are stored already.
+    An insertion costs the embedded server a fifth of a replacement. What somebody else
+    inserted meanwhile is replaced, too, so the result is the same; the store has a
+    unique index on the key.
     """
     new = [doc for doc in docs if tuple(doc[name] for name in key) not in known]
     others = [doc for doc in docs if tuple(doc[name] for name in key) in known]
     if new and isinstance(store, SharedMongoStore):
-        try:
-            # Copies, because the driver writes an _id into what it inserts.
-            store.collection.insert_many([dict(doc) for doc in new], ordered=False)
-        except BulkWriteError as err:
-            failed = err.details["writeErrors"]
-            if any(error["code"] != _DUPLICATE_KEY for error in failed):
-                raise
-            others += [new[error["index"]] for error in failed]
+        others += store.insert_new(new)
     else:
         others += new
     if others:
@@ -132,27 +108,15 @@ def query_values(
     field: str,
     values: Iterable[str],
     *,
-    criteria: Mapping[str, Any],
+    criteria: Mapping[str, object],
     properties: Sequence[str] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """
-    Yield the documents whose field has one of many values.
+    Yield the documents whose field has one of many values and that meet the criteria.
 
-    A long ``$in`` list costs the embedded server time by its square, so many values
-    are asked for in parts, and very many by the range that a part of them spans.
-
-    Parameters
-    ----------
-    store
-        Connected store.
-    field
-        A field that begins an index, not dotted.
-    values
-        What it may be.
-    criteria
-        What else must hold.
-    properties
-        Fields to read; all if not given.
+    A long ``$in`` list costs the embedded server time by its square, so many values are
+    asked for in parts, and very many by the range that a part of them spans. The field
+    begins an index and is not dotted.
     """
     wanted = sorted(set(values))
     names = None if properties is None else list({field, *properties})

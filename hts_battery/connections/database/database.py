@@ -43,14 +43,7 @@ class Database:
     server: EmbeddedServer | None = None
 
     def ping(self) -> None:
-        """
-        Ask the server whether it is there.
-
-        Raises
-        ------
-        StoreError
-            If it does not answer or refuses the credentials.
-        """
+        """Ask the server whether it is there and takes the credentials."""
         with (
             translated_errors(self.uri, "opening it"),
             shared_client(self.uri) as client,
@@ -70,21 +63,7 @@ def database(
     mongo_uri: SecretStr | str | None = None, *, name: str, data_dir: Path
 ) -> Iterator[Database]:
     """
-    Open the database of a run: the server of a URI, else the embedded one.
-
-    Parameters
-    ----------
-    mongo_uri
-        URI of a MongoDB-compatible server; none means the embedded server.
-    name
-        Name of the database.
-    data_dir
-        Folder of the embedded server; not touched when a URI is given.
-
-    Yields
-    ------
-    Database
-        It has answered.
+    Open the database of a run: the server of a URI, else the embedded one of a folder.
 
     Raises
     ------

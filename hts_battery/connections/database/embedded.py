@@ -20,9 +20,11 @@ from __future__ import annotations
 import fcntl
 import os
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from filelock import FileLock
 from pydantic import Field
 
 from hts_battery.connections.database.server_process import (
@@ -56,31 +58,15 @@ class ServerStatus(Document):
     size_bytes: int = Field(description="Bytes of the server's files.")
 
 
+@dataclass(frozen=True)
 class EmbeddedServer:
-    """
-    A running embedded server, as seen by one of its users.
+    """A running embedded server, as seen by one of its users."""
 
-    Parameters
-    ----------
-    data_dir
-        Folder it serves.
-    uri
-        Where it is reached.
-    """
-
-    def __init__(self, data_dir: Path, uri: str) -> None:
-        self.data_dir = data_dir
-        self.uri = uri
+    data_dir: Path
+    uri: str
 
     def revive(self) -> None:
-        """
-        Start the server again if it died; it comes back at the same address.
-
-        Raises
-        ------
-        StoreError
-            If it does not start, or its port was taken meanwhile.
-        """
+        """Start the server again if it died; it comes back at the same address."""
         folder = ServerFolder(self.data_dir)
         with _locked(folder):
             uri = _uri(_adopt_or_start(folder, keep=False))
@@ -99,11 +85,6 @@ def embedded_server(data_dir: Path) -> Iterator[EmbeddedServer]:
     A server started with :func:`up` is left running. A server whose users were all
     killed is adopted by the next one. Do not leave this context in a parent while a
     forked child still uses the server: a child opens its own.
-
-    Parameters
-    ----------
-    data_dir
-        Folder of the database, made when missing.
 
     Raises
     ------
@@ -125,14 +106,7 @@ def embedded_server(data_dir: Path) -> Iterator[EmbeddedServer]:
 
 
 def up(data_dir: Path) -> ServerStatus:
-    """
-    Start the server of a folder, if need be, and let it stay until :func:`down`.
-
-    Raises
-    ------
-    StoreError
-        As :func:`embedded_server`.
-    """
+    """Start the server of a folder, if need be, and let it stay until :func:`down`."""
     folder = ServerFolder(data_dir).create()
     with _locked(folder):
         _adopt_or_start(folder, keep=True)
@@ -140,19 +114,7 @@ def up(data_dir: Path) -> ServerStatus:
 
 
 def down(data_dir: Path) -> ServerStatus:
-    """
-    Stop the server of a folder, or let it stop with its last user.
-
-    Returns
-    -------
-    ServerStatus
-        Still running if another process uses it: the last one then stops it.
-
-    Raises
-    ------
-    StoreError
-        If it does not end.
-    """
+    """Stop the server of a folder, or let it stop with its last user."""
     folder = ServerFolder(data_dir)
     if not folder.state.exists():
         return status(data_dir)
@@ -239,7 +201,7 @@ def _uri(state: ServerState) -> str:
 
 @contextmanager
 def _open_lock(path: Path) -> Iterator[int]:
-    """Open a lock file; closing it gives the lock back."""
+    """Open a file for a shared lock, which filelock has not; closing gives it back."""
     lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         yield lock
@@ -247,12 +209,9 @@ def _open_lock(path: Path) -> Iterator[int]:
         os.close(lock)
 
 
-@contextmanager
-def _locked(folder: ServerFolder) -> Iterator[None]:
-    """Hold the start lock of a folder."""
-    with _open_lock(folder.server / "start.lock") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def _locked(folder: ServerFolder) -> FileLock:
+    """Return the start lock of a folder, to be held in a ``with`` block."""
+    return FileLock(folder.server / "start.lock", mode=0o600, poll_interval=0.01)
 
 
 def _try_lock(lock: int) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from pymongo.errors import OperationFailure
 from pymongo.uri_parser import parse_uri
@@ -14,11 +14,13 @@ from hts_battery.connections.database.locks import holder_death
 from hts_battery.connections.database.slices import slices_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from datetime import timedelta
 
     from pymongo.collection import Collection
 
     from hts_battery.connections.database.database import Database
+    from hts_battery.connections.database.locks import HeldLock
     from hts_battery.connections.database.stores import Stores
 
 _ID_INDEX = "_id_"
@@ -29,7 +31,8 @@ _BY_TEMPERATURE = "energy_above_hull_at."
 class LargeDocument(NamedTuple):
     """A document near the limit of the server."""
 
-    collection: str
+    name: str
+    """Of its collection."""
     key: str
     bytes: int
 
@@ -39,7 +42,7 @@ class Durability(NamedTuple):
 
     server: str
     """Its version, and what it is."""
-    write_concern: dict[str, Any]
+    write_concern: Mapping[str, object]
     """What this process asks for."""
     replicas: int | None
     """Members of the replica set; none for a single server."""
@@ -63,18 +66,17 @@ def unknown_indexes(stores: Stores) -> tuple[str, ...]:
     return tuple(found)
 
 
-def dead_locks(stores: Stores) -> tuple[dict[str, Any], ...]:
-    """Return the locks whose holders are dead, each with ``why``."""
+def dead_locks(stores: Stores) -> Iterator[tuple[HeldLock, str]]:
+    """Yield the locks whose holders are dead, each with how one knows."""
     now = datetime.now(UTC)
-    found = []
     for doc in stores.locks.query({}):
-        why = holder_death(doc, now)
+        held = cast("HeldLock", doc)
+        why = holder_death(held, now)
         if why is not None:
-            found.append({**doc, "why": why})
-    return tuple(found)
+            yield held, why
 
 
-def drop_lock(stores: Stores, lock: dict[str, Any]) -> bool:
+def drop_lock(stores: Stores, lock: HeldLock) -> bool:
     """Remove a lock unless somebody has taken it meanwhile; say whether it went."""
     uri = stores.database.uri
     with translated_errors(uri, "dropping a lock"):
@@ -88,19 +90,10 @@ def large_documents(
     database: Database, *, above: int, at_most: int = 5, sampled: int = 20_000
 ) -> tuple[LargeDocument, ...]:
     """
-    Find large documents by the server's own measure, in bounded time.
+    Find documents above a number of bytes by the server's own measure, in bounded time.
 
-    Parameters
-    ----------
-    database
-        The database.
-    above
-        Size in bytes.
-    at_most
-        Documents reported of a collection.
-    sampled
-        About how many documents are looked at in a collection of outputs, spread
-        over it; of the others all are.
+    Of a collection of outputs about ``sampled`` documents are looked at, spread over
+    it; of the others all are.
     """
     uri, found = database.uri, list[LargeDocument]()
     with translated_errors(uri, "measuring documents"), shared_client(uri) as client:
@@ -108,23 +101,20 @@ def large_documents(
         for name in sorted(mongo.list_collection_names()):
             if name.startswith("system.") or name.endswith(".chunks"):
                 continue
-            rows = _large(mongo[name], above, sampled)
-            rows.sort(key=lambda row: -int(row["bytes"]))
-            found += [
-                LargeDocument(name, str(row["_id"]), int(row["bytes"]))
-                for row in rows[:at_most]
-            ]
+            large = _large(mongo[name], above, sampled)
+            large.sort(key=lambda one: -one.bytes)
+            found += large[:at_most]
     return tuple(found)
 
 
 def _large(
     collection: Collection[dict[str, Any]], above: int, sampled: int
-) -> list[dict[str, Any]]:
+) -> list[LargeDocument]:
     """Measure the documents of slices at equal distances."""
     cut = slices_of(collection)
     step = max(1, -(-collection.estimated_document_count() // sampled))
     return [
-        row
+        LargeDocument(collection.name, str(row["_id"]), int(row["bytes"]))
         for criteria in cut[::step]
         for row in collection.aggregate(
             [
@@ -168,7 +158,7 @@ def durability(database: Database) -> Durability:
     return Durability(version, concern, len(hosts) if hosts else None)
 
 
-def uri_options(uri: str) -> dict[str, Any]:
+def uri_options(uri: str) -> dict[str, object]:
     """Return the options of a URI by lower-case name, credentials left out."""
     options = parse_uri(uri, validate=False, warn=True).get("options") or {}
     return {str(name).lower(): value for name, value in options.items()}

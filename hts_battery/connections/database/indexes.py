@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hts_battery.connections.database.clients import shared_client, translated_errors
 from hts_battery.connections.database.collection_specs import Index, expected_indexes
@@ -21,17 +21,8 @@ def ensure_indexes(stores: Stores) -> tuple[str, ...]:
     Create the indexes that are missing, and mark an empty database with its layout.
 
     Every field that is queried stands in an index, because a scan costs 200 ms at
-    10,000 documents on the embedded server.
-
-    Parameters
-    ----------
-    stores
-        Open stores.
-
-    Returns
-    -------
-    tuple of str
-        ``collection: field, field`` of each index that was created.
+    10,000 documents on the embedded server. Returns ``collection: field, field`` of
+    each that was created.
 
     Raises
     ------
@@ -71,7 +62,7 @@ def missing_indexes(stores: Stores) -> tuple[str, ...]:
         )
 
 
-def _present_indexes(mongo: MongoDatabase[dict[str, Any]], name: str) -> set[Index]:
+def _present_indexes(mongo: MongoDatabase[dict[str, object]], name: str) -> set[Index]:
     """Read which ascending indexes a collection has."""
     return {
         Index(tuple(field for field, _ in found["key"]), bool(found.get("unique")))
@@ -80,23 +71,7 @@ def _present_indexes(mongo: MongoDatabase[dict[str, Any]], name: str) -> set[Ind
 
 
 def ensure_index(stores: Stores, collection: str, *fields: str) -> None:
-    """
-    Create one index beyond the fixed ones, for example on a temperature's field.
-
-    Parameters
-    ----------
-    stores
-        Open stores.
-    collection
-        Name of the collection.
-    fields
-        Its fields, in order.
-
-    Raises
-    ------
-    StoreError
-        If the server refuses.
-    """
+    """Create one index beyond the fixed ones, for example on a temperature's field."""
     uri = stores.database.uri
     with translated_errors(uri, "making an index"), shared_client(uri) as client:
         mongo = client[stores.database.name]
@@ -104,6 +79,6 @@ def ensure_index(stores: Stores, collection: str, *fields: str) -> None:
             _create_index(mongo[collection], Index(fields))
 
 
-def _create_index(collection: Collection[dict[str, Any]], index: Index) -> None:
+def _create_index(collection: Collection[dict[str, object]], index: Index) -> None:
     """Create one index; the same from two processes at once is one index."""
     collection.create_index([(field, 1) for field in index.fields], unique=index.unique)

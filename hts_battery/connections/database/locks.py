@@ -7,7 +7,7 @@ import os
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict, cast
 from uuid import uuid4
 
 from pymongo.errors import DuplicateKeyError, PyMongoError
@@ -17,7 +17,7 @@ from hts_battery.connections.processes import host_name, process_identity
 from hts_battery.errors import BusyError, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from pymongo.collection import Collection
 
@@ -25,21 +25,26 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+
+class HeldLock(TypedDict):
+    """The document of a lock: who holds it, and when it last said so."""
+
+    name: str
+    token: str
+    holder: str
+    host: str
+    pid: int
+    process: str | None
+    taken_at: datetime
+    beat_at: datetime
+
+
 BEAT_SECONDS = 10.0
 EXPIRY_SECONDS = 120.0
 
 
 class Lease:
-    """
-    What the holder of a lock has in hand.
-
-    Parameters
-    ----------
-    name
-        Name of the lock.
-    token
-        Text that only this holder knows.
-    """
+    """What the holder of a lock has in hand; only it knows the token."""
 
     def __init__(self, name: str, token: str) -> None:
         self.name = name
@@ -47,14 +52,7 @@ class Lease:
         self.lost = Event()
 
     def check(self) -> None:
-        """
-        Refuse to go on if somebody else holds the lock by now.
-
-        Raises
-        ------
-        StoreError
-            If the lock was taken over, for example after this machine slept.
-        """
+        """Refuse to go on if the lock was taken over, as after this machine slept."""
         if self.lost.is_set():
             raise StoreError(
                 f"the lock {self.name!r} was taken over by another process while "
@@ -75,26 +73,9 @@ def exclusive(
     Hold a lock of the database while a block runs.
 
     A holder that died is recognised by its process on the same host, at once, and by
-    its missing heartbeat from any other; then the lock is taken over with a warning
-    in the log.
-
-    Parameters
-    ----------
-    stores
-        Open stores, whose indexes exist.
-    name
-        Name of the lock.
-    holder
-        Who holds it, in words, for the message that others get.
-    beat_seconds
-        Time between heartbeats in s.
-    expiry_seconds
-        Age of the last heartbeat, in s, at which a holder counts as dead.
-
-    Yields
-    ------
-    Lease
-        To be checked before anything is written.
+    its missing heartbeat from any other; then the lock is taken over with a warning in
+    the log. The lease is to be checked before anything is written; others are told who
+    is the holder.
 
     Raises
     ------
@@ -104,7 +85,7 @@ def exclusive(
     uri = stores.database.uri
     lease = Lease(name, uuid4().hex)
     with shared_client(uri) as client:
-        locks = client[stores.database.name]["locks"]
+        locks = cast("Collection[HeldLock]", client[stores.database.name]["locks"])
         with translated_errors(uri, f"taking the lock {name!r}"):
             _take(locks, lease, holder, timedelta(seconds=expiry_seconds))
         stop = Event()
@@ -122,10 +103,10 @@ def exclusive(
 
 
 def _take(
-    locks: Collection[dict[str, Any]], lease: Lease, holder: str, expiry: timedelta
+    locks: Collection[HeldLock], lease: Lease, holder: str, expiry: timedelta
 ) -> None:
     now = datetime.now(UTC)
-    mine = {
+    mine: HeldLock = {
         "name": lease.name,
         "token": lease.token,
         "holder": holder,
@@ -136,7 +117,7 @@ def _take(
         "beat_at": now,
     }
     try:
-        locks.insert_one(dict(mine))
+        locks.insert_one(mine.copy())
     except DuplicateKeyError:
         held = locks.find_one({"name": lease.name})
         if held is None:  # given back in the meantime
@@ -167,21 +148,14 @@ def _take(
 
 
 def holder_death(
-    held: Mapping[str, Any],
+    held: HeldLock,
     now: datetime,
     expiry: timedelta = timedelta(seconds=EXPIRY_SECONDS),
 ) -> str | None:
     """
     Say how one knows that the holder of a lock is dead; None if it is not.
 
-    Parameters
-    ----------
-    held
-        Document of the lock.
-    now
-        Time on this host, UTC.
-    expiry
-        Age of the last heartbeat at which a holder of another host counts as dead.
+    A holder on another host is dead when its last heartbeat is as old as ``expiry``.
     """
     if held["host"] == host_name():
         # A process on this host is asked, however long it was stopped.
@@ -195,7 +169,7 @@ def holder_death(
 
 
 def _beat(
-    locks: Collection[dict[str, Any]], lease: Lease, stop: Event, seconds: float
+    locks: Collection[HeldLock], lease: Lease, stop: Event, seconds: float
 ) -> None:
     while not stop.wait(seconds):
         try:

@@ -3,42 +3,38 @@
 from __future__ import annotations
 
 import os
-import random
 import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
+
+from tenacity import Retrying, retry_if_exception, wait_random_exponential
 
 from hts_battery.connections.database.clients import OUTAGES, may_pass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from tenacity import RetryCallState
+
 Answer = TypeVar("Answer")
 
-_FIRST_DELAY, _LONGEST_DELAY = 0.5, 15.0
+# Many rockets notice an outage at once and must not all come back at once.
+_DELAY = wait_random_exponential(multiplier=0.5, max=15.0, min=0.1)
 _MARGIN = 60.0  # before the end of an allocation: time to write down what is left
 
 
-class Patience:
+class RetryPolicy:
     """
     How long operations wait for a server that does not answer.
 
     One outage is waited out once: however many operations fail in it, one after
-    another, the time counts from the first failure until one succeeds again.
-
-    Parameters
-    ----------
-    seconds
-        Longest time to wait in one outage; 0 does not wait.
-    end
-        When waiting stops whatever happens, by ``clock``; none is never.
-    clock, sleep
-        Steady clock and how to wait.
+    another, the time counts from the first failure until one succeeds again, or until
+    ``end`` by the clock, whatever happens. With 0 seconds nothing waits.
 
     Examples
     --------
-    >>> Patience(10).attempt(lambda: 42)
+    >>> RetryPolicy(10).attempt(lambda: 42)
     42
     """
 
@@ -57,34 +53,25 @@ class Patience:
 
     def attempt(self, operation: Callable[[], Answer]) -> Answer:
         """
-        Do something, again and again while the server is away.
-
-        Parameters
-        ----------
-        operation
-            What is done; it must come to the same when it is done twice.
-
-        Returns
-        -------
-        Answer
-            What the operation returned.
+        Do something that may be done twice, again and again while the server is away.
 
         Raises
         ------
         PyMongoError, DatabaseOutageError
             The error of the last try, where the outage did not end.
         """
-        delay = _FIRST_DELAY
-        while True:
-            try:
-                answer = operation()
-            except OUTAGES as err:
-                if not may_pass(err) or not self._waited(delay):
-                    raise
-                delay = min(2 * delay, _LONGEST_DELAY)
-            else:
-                self._began = None
-                return answer
+        retrying = Retrying(
+            retry=retry_if_exception(
+                lambda error: isinstance(error, OUTAGES) and may_pass(error)
+            ),
+            stop=lambda _: self._seconds_left() <= 0,
+            wait=self._delay,
+            sleep=self._sleep,
+            reraise=True,
+        )
+        answer = retrying(operation)
+        self._began = None
+        return answer
 
     @contextmanager
     def suspended(self) -> Iterator[None]:
@@ -95,22 +82,18 @@ class Patience:
         finally:
             self._here.suspended = False
 
-    def _waited(self, delay: float) -> bool:
-        """Wait before the next try; not if the time is over."""
+    def _delay(self, call: RetryCallState) -> float:
+        return min(_DELAY(call), max(0.0, self._seconds_left()))
+
+    def _seconds_left(self) -> float:
+        """Return how long the outage of this moment is waited for from now on."""
         if getattr(self._here, "suspended", False):
-            return False
+            return 0.0
         now = self._clock()
         if self._began is None:
             self._began = now
         end = self._began + self._seconds
-        if self._end is not None:
-            end = min(end, self._end)
-        if now >= end:
-            return False
-        # Many rockets notice an outage at once and must not all come back at once.
-        spread = random.uniform(0.5, 1.0)  # noqa: S311 - nothing secret
-        self._sleep(min(delay * spread, end - now))
-        return True
+        return (end if self._end is None else min(end, self._end)) - now
 
 
 def allocation_end(
@@ -122,17 +105,8 @@ def allocation_end(
     """
     Return when to stop waiting so that the allocation does not end first.
 
-    Parameters
-    ----------
-    environment
-        Variables of the queue job: Slurm says when it ends.
-    clock, now
-        Steady clock, in which the answer is, and time of day.
-
-    Returns
-    -------
-    float or None
-        None where nobody says.
+    Slurm says when it ends; None where nobody does. The answer is in the time of
+    ``clock``.
 
     Examples
     --------

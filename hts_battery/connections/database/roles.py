@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pymongo.errors import OperationFailure
 
@@ -40,9 +40,9 @@ _QUERIES = ("aggregates", "hulls", "rankings", "references", "summary_columns")
 """What `hts query` reads besides what the dashboard shows."""
 _STATUS = (
     "backlog",
+    "built_states",
     "failures",
     "fireworks",
-    "judged",
     "launches",
     "submissions",
     "workflows",
@@ -118,17 +118,7 @@ def init_roles(database: Database, users: tuple[NewUser, ...] = ()) -> None:
     """
     Make the roles, or bring them up to date, and users that have them.
 
-    Parameters
-    ----------
-    database
-        Opened by somebody who may administer users.
-    users
-        Users to make; one that exists gets the role and the password.
-
-    Raises
-    ------
-    StoreError
-        If the server refuses; no password is repeated.
+    A user that exists gets the role and the password, which no error repeats.
     """
     uri = database.uri
     with translated_errors(uri, "making roles"), shared_client(uri) as client:
@@ -139,12 +129,12 @@ def init_roles(database: Database, users: tuple[NewUser, ...] = ()) -> None:
             _make_user(mongo, user)
 
 
-def _make_role(mongo: MongoDatabase[dict[str, Any]], role: Role) -> None:
+def _make_role(mongo: MongoDatabase[dict[str, object]], role: Role) -> None:
     definition = {"privileges": _privileges(mongo.name, role), "roles": []}
     _make(mongo, "Role", role.database_name, definition, _ROLE_EXISTS)
 
 
-def _make_user(mongo: MongoDatabase[dict[str, Any]], user: NewUser) -> None:
+def _make_user(mongo: MongoDatabase[dict[str, object]], user: NewUser) -> None:
     definition = {
         "pwd": user.password.get_secret_value(),
         "roles": [{"role": user.role.database_name, "db": mongo.name}],
@@ -153,10 +143,10 @@ def _make_user(mongo: MongoDatabase[dict[str, Any]], user: NewUser) -> None:
 
 
 def _make(
-    mongo: MongoDatabase[dict[str, Any]],
+    mongo: MongoDatabase[dict[str, object]],
     kind: str,
     name: str,
-    definition: dict[str, Any],
+    definition: Mapping[str, object],
     exists: int,
 ) -> None:
     try:
@@ -167,7 +157,7 @@ def _make(
         mongo.command({f"update{kind}": name, **definition})
 
 
-def _privileges(database: str, role: Role) -> list[dict[str, Any]]:
+def _privileges(database: str, role: Role) -> list[Mapping[str, object]]:
     whole = {"resource": {"db": database, "collection": ""}, "actions": list(_WHOLE)}
     return [
         whole,

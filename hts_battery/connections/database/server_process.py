@@ -19,6 +19,7 @@ from pydantic import Field, ValidationError
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
+from hts_battery.connections.durable_files import write_whole
 from hts_battery.connections.processes import (
     boot_identity,
     host_name,
@@ -92,7 +93,7 @@ class ServerFolder:
 
     def write_state(self, state: ServerState) -> ServerState:
         """Replace what is known of the server, whole or not at all."""
-        _write_atomically(self.state, state.model_dump_json())
+        write_whole(self.state, state.model_dump_json())
         return state
 
 
@@ -127,7 +128,7 @@ def start_server(folder: ServerFolder, *, keep: bool) -> ServerState:
     if not answers(found):
         stop_server(folder, state)
         raise StoreError(f"the embedded database does not answer; see {folder.log}")
-    _write_atomically(folder.last_port, str(found))
+    write_whole(folder.last_port, str(found))
     return folder.write_state(state.model_copy(update={"port": found}))
 
 
@@ -259,16 +260,6 @@ def _knock(port: int | None) -> bool:
 def local_uri(port: int) -> str:
     """Return the address of a port on this host."""
     return f"mongodb://{_HOST}:{port}/?directConnection=true"
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    new = path.with_name(f"{path.name}.new")
-    with new.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
 
 
 def _last_line(log: Path) -> str:

@@ -22,21 +22,10 @@ SLICE = 250
 
 def bounds(count: int, size: int = SLICE) -> Iterator[dict[str, str]]:
     """
-    Cut values that begin with random hexadecimal digits into slices.
+    Cut values that begin with random hexadecimal digits into slices of a size at most.
 
-    Every text lies in one slice, also one that begins with something else.
-
-    Parameters
-    ----------
-    count
-        About how many values there are.
-    size
-        About how many a slice should hold at most.
-
-    Yields
-    ------
-    dict[str, str]
-        Bounds of a slice in MongoDB's words; none where one slice is enough.
+    Every text lies in one slice, also one that begins with something else. Bounds are
+    in MongoDB's words; none where one slice is enough.
 
     Examples
     --------
@@ -53,23 +42,21 @@ def bounds(count: int, size: int = SLICE) -> Iterator[dict[str, str]]:
         yield {word: bound for word, bound in both.items() if bound is not None}
 
 
-def slices_of(collection: Collection[Any]) -> list[dict[str, Any]]:
+def slices_of(collection: Collection[Any]) -> list[dict[str, object]]:
     """
     Return filters of which every document of a collection matches exactly one.
 
-    Parameters
-    ----------
-    collection
-        Where it is none of ``SLICED_BY``, or lacks the index, the only filter matches
-        all. A document whose field is neither a text nor missing matches none.
+    Where it is none of ``SLICED_BY``, or lacks the index, the only filter matches all.
+    A document whose field is neither a text nor missing matches none.
     """
     field = SLICED_BY.get(collection.name)
     cut = list(bounds(collection.estimated_document_count())) if field else []
     # Without the index each slice would cost as much as everything.
     if field is None or len(cut) == 1 or field not in _first_indexed(collection):
         return [{}]
+    filters: list[dict[str, object]] = [{field: one} for one in cut]
     # The last one matches those that lack the field, which bounds do not.
-    return [*({field: one} for one in cut), {field: None}]
+    return [*filters, {field: None}]
 
 
 def read_sliced(collection: Collection[Any]) -> Iterator[Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from jobflow import JobStore
 from maggma.stores import GridFSStore, MongoStore, S3Store
-from pymongo.errors import BulkWriteError
+from pymongo.errors import BulkWriteError, ExecutionTimeout
 
 from hts_battery.connections.database.clients import (
     acquire_client,
@@ -20,17 +20,18 @@ from hts_battery.connections.database.collection_specs import BLOBS, COLLECTIONS
 from hts_battery.connections.database.database import Database, database
 from hts_battery.connections.database.indexes import ensure_indexes
 from hts_battery.connections.database.layout import check_layout
-from hts_battery.errors import ConfigurationError, StoreError
+from hts_battery.errors import ConfigurationError, QueryError, StoreError
 from hts_battery.settings import BlobStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from maggma.core import Store
     from pymongo.collection import Collection
 
     from hts_battery.settings import HTSBatterySettings
+
 
 _INSERT_BATCH = 1000
 _DUPLICATE = 11000
@@ -59,6 +60,58 @@ class SharedMongoStore(MongoStore):
             raise StoreError(f"store {self.collection_name} is not connected")
         found: Collection[dict[str, Any]] = self._coll
         return found
+
+    def estimated_count(self) -> int:
+        """Count the documents by what the server notes of them: at no cost."""
+        return self.collection.estimated_document_count()
+
+    def insert_new(self, docs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+        """
+        Insert documents that are probably new; several times faster than updating.
+
+        Return those that stood there already, by a unique index: they are left as they
+        are.
+        """
+        known, every = [], list(docs)
+        for start in range(0, len(every), _INSERT_BATCH):
+            batch = every[start : start + _INSERT_BATCH]
+            try:
+                # Copies, because the driver writes an _id into what it inserts.
+                self.collection.insert_many([dict(doc) for doc in batch], ordered=False)
+            except BulkWriteError as err:
+                failed = (err.details or {})["writeErrors"]
+                if any(one["code"] != _DUPLICATE for one in failed):
+                    raise
+                known += [batch[one["index"]] for one in failed]
+        return known
+
+    def aggregated(
+        self, stages: Sequence[Mapping[str, object]], *, time_limit: float | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """
+        Yield what an aggregation that reads only finds, without object ids.
+
+        Raises
+        ------
+        QueryError
+            If the server took longer than the limit in s.
+        StoreError
+            If the server refuses or is gone.
+        """
+        options: dict[str, Any] = {}
+        if time_limit is not None:
+            options["maxTimeMS"] = round(1000 * time_limit)
+        pipeline = [dict(stage) for stage in stages]
+        with translated_errors(str(self.uri), f"reading {self.collection_name}"):
+            try:
+                for doc in self.collection.aggregate(pipeline, **options):
+                    doc.pop("_id", None)
+                    yield doc
+            except ExecutionTimeout as err:
+                raise QueryError(
+                    f"the query took longer than {time_limit:g} s; ask for less: a "
+                    "bound of e_hull, two elements or a chemical system"
+                ) from err
 
     def connect(self, force_reset: bool = False) -> None:
         """Take part in the shared client."""
@@ -145,7 +198,7 @@ class Stores:
         How each campaign is sent to its worker.
     backlog
         What was sent of each campaign and how it ended, in blocks of candidates.
-    judged
+    built_states
         What the builders said of each campaign, in blocks of candidates.
     alerts
         Which messages were sent about each campaign.
@@ -178,7 +231,7 @@ class Stores:
     locks: SharedMongoStore
     submissions: SharedMongoStore
     backlog: SharedMongoStore
-    judged: SharedMongoStore
+    built_states: SharedMongoStore
     alerts: SharedMongoStore
     archived_workflows: SharedMongoStore
     job_store: JobStore
@@ -215,25 +268,7 @@ def open_stores(
     s3_prefix: str = "",
 ) -> Stores:
     """
-    Connect every store of a database.
-
-    Parameters
-    ----------
-    database
-        An open database.
-    blob_store
-        Where large outputs are kept.
-    s3_bucket
-        Bucket of blob store s3.
-    s3_endpoint_url
-        Address of an S3 service other than Amazon's.
-    s3_prefix
-        Prefix of the names in the bucket.
-
-    Returns
-    -------
-    Stores
-        Use it as a context manager, or close it.
+    Connect every store of a database; to be closed, or used as a context manager.
 
     Raises
     ------
@@ -281,20 +316,9 @@ def screening_stores(
     """
     Open database and stores as the settings say, indexes included.
 
-    Parameters
-    ----------
-    settings
-        Where the database is and where blobs go.
-    make_indexes
-        Whether missing indexes are made; without, nothing is written.
-    any_layout
-        Whether a database of another layout than this code's is opened all the same,
-        to copy it.
-
-    Yields
-    ------
-    Stores
-        Closed at the end, and the embedded server with its last user.
+    Without ``make_indexes`` nothing is written; with ``any_layout`` a database of
+    another layout than this code's is opened all the same, to say what is wrong with
+    it.
 
     Raises
     ------
@@ -323,33 +347,3 @@ def screening_stores(
 def _job_store(tasks: Store, blobs: Store) -> JobStore:
     """Join outputs and blobs; force-field jobs ask for a store named ``data``."""
     return JobStore(tasks, additional_stores={"data": blobs}, load=False)
-
-
-def insert_new(store: SharedMongoStore, docs: Iterable[dict[str, Any]]) -> int:
-    """
-    Insert documents that are probably new; several times faster than updating.
-
-    Parameters
-    ----------
-    store
-        A store with a unique index.
-    docs
-        Documents; one that stands there already, by that index, is left as it is.
-
-    Returns
-    -------
-    int
-        Number of documents that were inserted.
-    """
-    inserted, every = 0, list(docs)
-    for start in range(0, len(every), _INSERT_BATCH):
-        batch = every[start : start + _INSERT_BATCH]
-        try:
-            done = store.collection.insert_many(batch, ordered=False)
-            inserted += len(done.inserted_ids)
-        except BulkWriteError as err:
-            details = err.details or {}
-            if any(one["code"] != _DUPLICATE for one in details["writeErrors"]):
-                raise
-            inserted += details["nInserted"]
-    return inserted

@@ -2,7 +2,7 @@
 Changing what stands in a launchpad: taking back, stopping, repairing, archiving.
 
 Each step waits out an outage in the launchpad itself
-(:mod:`hts_battery.connections.launchpad.patient_launchpad`), and comes to the same
+(:mod:`hts_battery.connections.launchpad.launchpad`), and comes to the same
 done twice.
 """
 
@@ -14,10 +14,14 @@ from typing import TYPE_CHECKING
 from fireworks import Firework
 
 from hts_battery.connections.launchpad.launchpad import CAMPAIGN, DISPATCH_ID
-from hts_battery.connections.launchpad.workflows import DELETED, TAKEN_BACK
+from hts_battery.connections.launchpad.workflows import (
+    DELETED,
+    TAKEN_BACK,
+    stopped_states,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from fireworks import LaunchPad
 
@@ -28,23 +32,11 @@ if TYPE_CHECKING:
 
 def take_back(launchpad: LaunchPad, workflows: Iterable[SentWorkflow]) -> set[str]:
     """
-    Take workflows back of which nothing has begun, without locking any of them.
+    Take workflows back of which nothing has begun; return their dispatch ids.
 
-    The state of the Firework changes in one atomic step, and only from READY: a rocket
-    that checks it out at the same moment either wins, and runs to its end, or does not
-    see it.
-
-    Parameters
-    ----------
-    launchpad
-        An open launchpad.
-    workflows
-        Candidates for taking back.
-
-    Returns
-    -------
-    set[str]
-        Dispatch ids of those that were taken back.
+    The state of the Firework changes in one atomic step, without a lock, and only from
+    READY: a rocket that checks it out at the same moment either wins, and runs to its
+    end, or does not see it.
     """
     taken = set()
     for workflow in workflows:
@@ -56,7 +48,7 @@ def take_back(launchpad: LaunchPad, workflows: Iterable[SentWorkflow]) -> set[st
 
 
 def _change(
-    launchpad: LaunchPad, fw_id: int, allowed: Sequence[str], state: str
+    launchpad: LaunchPad, fw_id: int, allowed: Collection[str], state: str
 ) -> bool:
     """Change the state of a Firework in one step; say whether it was an allowed one."""
     changed = launchpad.fireworks.update_one(
@@ -72,37 +64,18 @@ def stop_steps(
     """
     Keep further steps of workflows that have begun from starting; what runs runs on.
 
-    Parameters
-    ----------
-    launchpad
-        An open launchpad.
-    workflows
-        Workflows that have begun.
-    state
-        ``PAUSED``, which :func:`resume_steps` undoes, or ``DEFUSED``.
-
-    Returns
-    -------
-    int
-        Number of Fireworks that were stopped.
+    ``PAUSED`` is undone by :func:`resume_steps`, ``DEFUSED`` is for good. Returns how
+    many Fireworks were stopped.
     """
-    allowed = ["READY", "WAITING"] + (["PAUSED"] if state == TAKEN_BACK else [])
-    return _change_steps(launchpad, workflows, allowed, state)
+    return _change_steps(launchpad, workflows, stopped_states(state), state)
 
 
-def mend(launchpad: LaunchPad, workflows: Iterable[SentWorkflow]) -> None:
+def repair(launchpad: LaunchPad, workflows: Iterable[SentWorkflow]) -> None:
     """
     Make workflows whole that somebody deleted a Firework of; nothing more of them runs.
 
     FireWorks cannot refresh a workflow that names a Firework which is not there. A
     defused one with nothing in it takes its place.
-
-    Parameters
-    ----------
-    launchpad
-        An open launchpad.
-    workflows
-        Workflows that are broken.
     """
     for workflow in workflows:
         for fw_id, state in workflow.states.items():
@@ -129,7 +102,7 @@ def resume_steps(launchpad: LaunchPad, workflows: Iterable[SentWorkflow]) -> int
 def _change_steps(
     launchpad: LaunchPad,
     workflows: Iterable[SentWorkflow],
-    allowed: Sequence[str],
+    allowed: Collection[str],
     state: str,
 ) -> int:
     changed = 0
@@ -149,18 +122,7 @@ def remove_orphans(launchpad: LaunchPad, dispatch_ids: Sequence[str]) -> int:
 
     FireWorks inserts workflows before their Fireworks and has no transaction: a
     workflow without its Firework can never run, a Firework without workflow fails.
-
-    Parameters
-    ----------
-    launchpad
-        An open launchpad.
-    dispatch_ids
-        Dispatches of which it is not known that they were inserted whole.
-
-    Returns
-    -------
-    int
-        Number of documents that were removed.
+    Returns how many documents were removed.
     """
     if not dispatch_ids:
         return 0
@@ -174,16 +136,15 @@ def remove_orphans(launchpad: LaunchPad, dispatch_ids: Sequence[str]) -> int:
     }
     nodes = {node for doc in workflows for node in doc["nodes"]}
     broken = [doc for doc in workflows if not fireworks.issuperset(doc["nodes"])]
-    stray = fireworks - nodes
-    stray |= {node for doc in broken for node in doc["nodes"]} & fireworks
-    # The same dispatch inserted twice: the first one stays.
-    if stray:
-        launchpad.fireworks.delete_many({"fw_id": {"$in": sorted(stray)}})
+    orphaned = fireworks - nodes
+    orphaned |= {node for doc in broken for node in doc["nodes"]} & fireworks
+    if orphaned:
+        launchpad.fireworks.delete_many({"fw_id": {"$in": sorted(orphaned)}})
     if broken:
         launchpad.workflows.delete_many(
             {"_id": {"$in": [doc["_id"] for doc in broken]}}
         )
-    return len(stray) + len(broken)
+    return len(orphaned) + len(broken)
 
 
 def archive(
@@ -192,19 +153,10 @@ def archive(
     workflows: Sequence[ArchivedWorkflow],
 ) -> None:
     """
-    Move workflows out of FireWorks' collections.
+    Move workflows that are over out of FireWorks' collections.
 
     First the copy, then the deletion, the workflow last: killed anywhere, the same call
     completes it.
-
-    Parameters
-    ----------
-    launchpad
-        An open launchpad.
-    archived
-        Store of archived workflows.
-    workflows
-        Workflows that are over.
     """
     if not workflows:
         return

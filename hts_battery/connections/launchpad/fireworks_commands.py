@@ -17,6 +17,7 @@ from monty.io import zopen
 
 from hts_battery.connections.launchpad.launchpad import ExactLaunchPad
 from hts_battery.errors import StoreError
+from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,20 +28,19 @@ _COMMANDS = {
 }
 
 
+class WorkerLaunchPad(ExactLaunchPad):
+    """A launchpad that waits for its database as long as this worker is told to."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - FireWorks'
+        seconds = get_settings().outage_patience
+        super().__init__(*args, outage_seconds=seconds, **kwargs)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """
-    Run a FireWorks command on an exact launchpad.
+    Run a FireWorks command on an exact launchpad; return its exit status.
 
-    Parameters
-    ----------
-    arguments
-        Name of the command and its arguments; those of the process if not given.
-
-    Returns
-    -------
-    int
-        Exit status: that of the command, 1 if the database stayed away, 2 if there is
-        no such command.
+    The status is 1 if the database stayed away, 2 if there is no such command.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or given[0] not in _COMMANDS:
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     module, name = _COMMANDS[given[0]]
     # The commands take the class from their own module and offer no other way in.
-    vars(module)["LaunchPad"] = ExactLaunchPad
+    vars(module)["LaunchPad"] = WorkerLaunchPad
     vars(rocket)["zopen"] = _open
     try:
         return int(getattr(module, name)(given[1:]) or 0)

@@ -1,26 +1,44 @@
-"""Handing flows to FireWorks."""
+"""
+FireWorks' launchpad, which outlives outages, and handing flows to it.
+
+A launch that ended in a long outage is left on disk and told later
+(:mod:`hts_battery.connections.records.launch_files`).
+"""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
+from fireworks import LaunchPad
 from jobflow.managers.fireworks import flow_to_workflow
-from pymongo import ReturnDocument
 from pymongo.errors import PyMongoError
 
-from hts_battery.connections.database.clients import translated_errors
-from hts_battery.connections.launchpad.patient_launchpad import PatientLaunchPad
-from hts_battery.errors import SubmissionError
+from hts_battery.connections.database.clients import (
+    may_pass,
+    redact,
+    translated_errors,
+)
+from hts_battery.connections.database.retries import RetryPolicy, allocation_end
+from hts_battery.connections.launchpad.retrying_collections import (
+    COUNTERS,
+    ExactCounters,
+    LockingWorkflows,
+    RetryingCollection,
+)
+from hts_battery.connections.records.launch_files import leave_action, remove_action
+from hts_battery.errors import DatabaseOutageError, SubmissionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
 
-    from fireworks import LaunchPad, Workflow
+    from fireworks import FWAction, Workflow
     from jobflow import Flow, Job
-    from pymongo.collection import Collection
 
     from hts_battery.connections.database.database import Database
+    from hts_battery.connections.database.stores import Stores
 
 DISPATCH_ID, CAMPAIGN = "hts_dispatch_id", "hts_campaign"
 """Fields in the spec of every Firework that we send, and in its workflow's metadata."""
@@ -29,55 +47,88 @@ _INDEXES = {
     "fireworks": ((f"spec.{DISPATCH_ID}",), (f"spec.{CAMPAIGN}", "state")),
     "workflows": ((f"metadata.{CAMPAIGN}",), (f"metadata.{DISPATCH_ID}",)),
 }
+OUTAGE_SECONDS = 300.0
+"""How long one outage is waited for where nobody says otherwise."""
 _COUNTERS_ID = -1  # the one FireWorks' own reset uses
-_COUNTERS = {"next_fw_id": 1, "next_launch_id": 1}
 
 
-class _ExactCounters:
+class ExactLaunchPad(LaunchPad):
     """
-    FireWorks' counters, where no number is given out twice.
+    A launchpad that waits out an outage, and keeps on disk what a longer one left.
 
-    FireWorks increments a counter and takes the number from the document as it was
-    *before*. The embedded server reads that document ahead of the atomic update, so
-    two processes at once can see the same number (4 of 40 tries with four processes);
-    the document *after* the update is right. A MongoDB server gives the same answer
-    either way.
-
-    Parameters
-    ----------
-    collection
-        The collection ``fw_id_assigner``.
+    Its ids are unique on the embedded server too: whatever launches rockets from
+    several processes there must use it, because FireWorks' own would let two rockets
+    share a launch. One outage is waited for ``outage_seconds``; the end of the queue
+    job ends it earlier.
     """
 
-    def __init__(self, collection: Collection[dict[str, Any]]) -> None:
-        self._collection = collection
+    fireworks: Any
+    launches: Any
+    workflows: Any
+    offline_runs: Any
+    fw_id_assigner: Any
 
-    def find_one_and_update(
-        self, criteria: dict[str, Any], update: dict[str, dict[str, int]]
-    ) -> dict[str, int] | None:
-        """Increment, and return the counters as they were before."""
-        after = self._collection.find_one_and_update(
-            criteria, update, return_document=ReturnDocument.AFTER
-        )
-        if after is None:
-            return None
-        return {name: after[name] - update["$inc"].get(name, 0) for name in _COUNTERS}
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever else a collection has
-        return getattr(self._collection, name)
-
-
-class ExactLaunchPad(PatientLaunchPad):
-    """
-    A launchpad whose ids are unique on the embedded server too, and that waits.
-
-    Whatever launches rockets from several processes on the embedded server must use
-    it: FireWorks' own would let two rockets share a launch.
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - those of LaunchPad
+    def __init__(
+        self,
+        *args: Any,  # noqa: ANN401 - those of LaunchPad
+        outage_seconds: float = OUTAGE_SECONDS,
+        **kwargs: Any,  # noqa: ANN401 - likewise
+    ) -> None:
         super().__init__(*args, **kwargs)
-        self.fw_id_assigner = _ExactCounters(self.fw_id_assigner)
+        self._retries = RetryPolicy(outage_seconds, end=allocation_end())
+        self._untold: dict[int, tuple[FWAction | None, str]] = {}
+        for name in ("fireworks", "launches", "offline_runs", "fw_id_assigner"):
+            collection = RetryingCollection(getattr(self, name), self._retries)
+            setattr(self, name, collection)
+        self.workflows = LockingWorkflows(self.workflows, self._retries)
+        self.fw_id_assigner = ExactCounters(self.fw_id_assigner)
+
+    def ping_launch(
+        self,
+        launch_id: int,
+        ptime: datetime | None = None,
+        checkpoint: dict[str, object] | None = None,
+    ) -> None:
+        """Say that a launch is alive; one ping that does not get through is no harm."""
+        with self._retries.suspended():
+            try:
+                super().ping_launch(launch_id, ptime=ptime, checkpoint=checkpoint)
+            except PyMongoError as err:
+                if not may_pass(err):
+                    raise
+
+    def complete_launch(
+        self, launch_id: int, action: FWAction | None = None, state: str = "COMPLETED"
+    ) -> dict[str, object]:
+        """
+        Say how a launch ended; leave it on disk where the launchpad cannot be told.
+
+        A DatabaseOutageError then says where it is kept.
+        """
+        # FireWorks takes an error here for the job's own and would call it failed.
+        action, state = self._untold.get(launch_id, (action, state))
+        folder = Path.cwd()
+        try:
+            told: dict[str, object] = super().complete_launch(  # type: ignore[no-untyped-call]
+                launch_id, action, state
+            )
+        except (PyMongoError, RuntimeError) as err:
+            if not may_pass(err):
+                raise
+            self._untold[launch_id] = (action, state)
+            path = leave_action(folder, launch_id, action, state)
+            raise DatabaseOutageError(
+                f"launchpad {redact(str(self.host))} is away: launch {launch_id} is "
+                f"{state}, which is kept as {path} and told by `hts launchpad recover`"
+            ) from None
+        if self._untold.pop(launch_id, None) is not None:
+            remove_action(folder)
+        return told
+
+    def restore_backup_data(self, launch_id: int, fw_id: int) -> None:
+        """Put a launch back to its start, unless it has ended and cannot be told."""
+        if launch_id not in self._untold:
+            super().restore_backup_data(launch_id, fw_id)
 
     def bulk_add_wfs(self, wfs: Sequence[Workflow]) -> None:
         """Insert workflows at once; as FireWorks does, without its progress bar."""
@@ -100,7 +151,7 @@ class ExactLaunchPad(PatientLaunchPad):
                 workflow.id_fw[root].state = "READY"
                 workflow.fw_states[root] = "READY"
         # Workflows first: a Firework that is there may be checked out at once. There is
-        # no transaction, see launchpad_changes.remove_orphans.
+        # no transaction, see connections.launchpad.changes.remove_orphans.
         self.workflows.insert_many([workflow.to_db_dict() for workflow in wfs])
         self.fireworks.insert_many(
             [firework.to_db_dict() for workflow in wfs for firework in workflow]
@@ -114,33 +165,23 @@ class ExactLaunchPad(PatientLaunchPad):
 
 @contextmanager
 def open_launchpad(
-    database: Database, *, log_level: str = "WARNING"
+    database: Database,
+    *,
+    log_level: str = "WARNING",
+    outage_seconds: float = OUTAGE_SECONDS,
 ) -> Iterator[ExactLaunchPad]:
     """
     Open the launchpad of a database, and set it up if it is new.
 
     FireWorks keeps its collections (``fireworks``, ``workflows``, ``launches``, …)
-    beside ours.
-
-    Parameters
-    ----------
-    database
-        An open database.
-    log_level
-        What FireWorks prints.
-
-    Yields
-    ------
-    ExactLaunchPad
-        Its client is closed at the end.
-
-    Raises
-    ------
-    StoreError
-        If the server cannot be used.
+    beside ours. Operations wait ``outage_seconds`` for a database that went away.
     """
     launchpad = ExactLaunchPad(
-        host=database.uri, name=database.name, uri_mode=True, strm_lvl=log_level
+        host=database.uri,
+        name=database.name,
+        uri_mode=True,
+        strm_lvl=log_level,
+        outage_seconds=outage_seconds,
     )
     try:
         with translated_errors(database.uri, "setting up its launchpad"):
@@ -148,6 +189,15 @@ def open_launchpad(
         yield launchpad
     finally:
         launchpad.connection.close()
+
+
+def launchpad_beside(stores: Stores) -> LaunchPad:
+    """
+    Return FireWorks' collections of a database, to be looked at.
+
+    No launchpad has to be set up for that, and nothing is written.
+    """
+    return cast("LaunchPad", stores.campaigns.collection.database)
 
 
 def submit(
@@ -160,21 +210,10 @@ def submit(
     """
     Insert flows as workflows, all at once, for one worker.
 
-    The flows are not checked for having been submitted before; the caller does that
-    by content key. No store goes into a Firework, and so no password: the node takes
-    its own from the ``jobflow.yaml`` of its worker.
-
-    Parameters
-    ----------
-    flows
-        Flows or single jobs. Their jobs, and those they make on the node, are tied to
-        the worker in place.
-    launchpad
-        An open launchpad.
-    worker
-        Name of the worker, which is the name of its folder in launchpad_configs.
-    priority
-        The larger, the earlier.
+    The flows are not checked for having been submitted before; the caller does that by
+    content key. No store goes into a Firework, and so no password: the node takes its
+    own from the ``jobflow.yaml`` of its worker. Their jobs, and those they make on the
+    node, are tied to the worker in place.
 
     Returns
     -------
@@ -208,7 +247,7 @@ def submit(
     return [_firework_ids(workflow) for workflow in workflows]
 
 
-class Parcel(NamedTuple):
+class Batch(NamedTuple):
     """One workflow to be sent, and what FireWorks is told of it."""
 
     dispatch_id: str
@@ -217,22 +256,23 @@ class Parcel(NamedTuple):
     """Its first job; the others are made on the node."""
     name: str
     """Name of the workflow."""
-    config: Mapping[str, Any]
+    config: Mapping[str, object]
     """``_fworker``, ``_priority``, ``_queueadapter``."""
     fw_id: int
     """Number of its Firework, reserved."""
 
 
-def send(parcels: Sequence[Parcel], launchpad: ExactLaunchPad, campaign: str) -> None:
+def send(batches: Sequence[Batch], launchpad: ExactLaunchPad, campaign: str) -> None:
     """
-    Insert parcels as workflows, all at once.
+    Insert batches as workflows, all at once.
 
-    Not repeated after an outage, because nobody knows what was inserted: what is there
-    is found by :func:`hts_battery.connections.launchpad.workflows.read_workflows`.
+    Not repeated after an outage, because nobody knows what was inserted: what is there,
+    and it may be a part, is found by
+    :func:`hts_battery.connections.launchpad.workflows.read_workflows`.
 
     Parameters
     ----------
-    parcels
+    batches
         What is sent.
     launchpad
         An open launchpad.
@@ -244,25 +284,25 @@ def send(parcels: Sequence[Parcel], launchpad: ExactLaunchPad, campaign: str) ->
     SubmissionError
         If the insertion fails. Some workflows may then stand in the launchpad.
     """
-    if not parcels:
+    if not batches:
         return
     workflows = []
-    for parcel in parcels:
-        tags = {DISPATCH_ID: parcel.dispatch_id, CAMPAIGN: campaign}
+    for batch in batches:
+        tags = {DISPATCH_ID: batch.dispatch_id, CAMPAIGN: campaign}
         # Not dynamic: jobflow hands it on to the jobs made on the node by itself.
-        parcel.flow.update_config(
-            {"manager_config": {**parcel.config, **tags}}, dynamic=False
+        batch.flow.update_config(
+            {"manager_config": {**batch.config, **tags}}, dynamic=False
         )
         workflows.append(
             flow_to_workflow(
-                parcel.flow,
+                batch.flow,
                 allow_external_references=True,
-                name=parcel.name,
+                name=batch.name,
                 metadata=tags,
             )
         )
     try:
-        launchpad.insert_numbered(workflows, [parcel.fw_id for parcel in parcels])
+        launchpad.insert_numbered(workflows, [batch.fw_id for batch in batches])
     except PyMongoError as err:
         raise SubmissionError(
             f"{len(workflows)} workflows of {campaign} could not be inserted: "
@@ -282,7 +322,7 @@ def _set_up(launchpad: LaunchPad) -> None:
         # FireWorks' own reset deletes everything first. This upsert on a fixed key is
         # one atomic step, so two operators who begin at once share the counters.
         launchpad.fw_id_assigner.update_one(
-            {"_id": _COUNTERS_ID}, {"$setOnInsert": _COUNTERS}, upsert=True
+            {"_id": _COUNTERS_ID}, {"$setOnInsert": COUNTERS}, upsert=True
         )
     for name, indexes in _INDEXES.items():
         collection = getattr(launchpad, name)

@@ -17,9 +17,11 @@ from hts_battery.connections.launchpad.queues import (
     listed_jobs,
     queue_of,
 )
+from hts_battery.connections.launchpad.workflows import last_sign, utc
 from hts_battery.connections.processes import host_name, process_identity
-from hts_battery.connections.records.launch_marks import mark_of
-from hts_battery.schemas.recovery import LostRun, WhyLost
+from hts_battery.connections.records.launch_files import mark_of
+from hts_battery.errors import DatabaseOutageError
+from hts_battery.schemas.recovery import LossReason, LostRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -86,7 +88,7 @@ class Watcher:
                 if why is not None:
                     yield self._described(firework, launch, why)
             elif not mine and self.now - utc(firework["updated_on"]) > _CHECKOUT:
-                yield self._described(firework, None, WhyLost.NEVER_LAUNCHED)
+                yield self._described(firework, None, LossReason.NEVER_LAUNCHED)
 
     def unnoticed(self) -> Iterator[tuple[int, Fields]]:
         """Yield Fireworks whose launch has ended without their noticing, with it."""
@@ -106,8 +108,8 @@ class Watcher:
             {"state": "FIZZLED"}, list(_FIREWORK_FIELDS)
         ):
             for launch in self._launches(firework["launches"][-1:]).values():
-                if is_outage(launch):
-                    yield self._described(firework, launch, WhyLost.SILENT)
+                if is_outage(launch.get("action")):
+                    yield self._described(firework, launch, LossReason.SILENT)
 
     def _active(self, *more: str) -> tuple[list[Fields], dict[int, Fields]]:
         fireworks = [
@@ -126,7 +128,7 @@ class Watcher:
         query = {"launch_id": {"$in": list(numbers)}}
         return {one["launch_id"]: one for one in self.launchpad.launches.find(query)}
 
-    def _why(self, firework: Fields, launch: Fields) -> WhyLost | None:
+    def _why(self, firework: Fields, launch: Fields) -> LossReason | None:
         """Say by what a launch is known to be lost; none if it is not."""
         folder = Path(launch["launch_dir"])
         if _has_ended_offline(folder):
@@ -136,14 +138,14 @@ class Watcher:
             mark = None
         listed = self._is_listed(folder, _queue_id(launch, mark))
         if listed is not None:
-            return None if listed else WhyLost.QUEUE_JOB_GONE
+            return None if listed else LossReason.QUEUE_JOB_GONE
         alive = _is_alive(mark)
         if alive is not None:
-            return None if alive else WhyLost.PROCESS_GONE
+            return None if alive else LossReason.PROCESS_GONE
         if launch["state"] == "RESERVED" and _queue_id(launch, mark):
             return None  # it may wait for days, and the queue cannot be asked
         silent = (self.now - self._last_sign(launch)).total_seconds()
-        return WhyLost.SILENT if silent > self.silence else None
+        return LossReason.SILENT if silent > self.silence else None
 
     def _is_listed(self, folder: Path, queue_id: str | None) -> bool | None:
         """Ask the queue of a folder for a job; none where nobody here can say."""
@@ -167,7 +169,7 @@ class Watcher:
         return max(sign, datetime.fromtimestamp(pinged, UTC))
 
     def _described(
-        self, firework: Fields, launch: Fields | None, why: WhyLost
+        self, firework: Fields, launch: Fields | None, why: LossReason
     ) -> LostRun:
         spec = firework.get("spec") or {}
         tasks = spec.get("_tasks") or [{}]
@@ -203,30 +205,11 @@ class Watcher:
         )
 
 
-def is_outage(launch: Fields) -> bool:
-    """Say whether a launch failed only because the database was away."""
-    stored = (launch.get("action") or {}).get("stored_data") or {}
-    trace = str((stored.get("_exception") or {}).get("_stacktrace") or "")
-    return any(
-        line.startswith("hts_battery.errors.DatabaseOutageError")
-        for line in trace.splitlines()
-    )
-
-
-def last_sign(launch: Fields) -> datetime:
-    """Return when a launch last showed that it is alive, by its launchpad."""
-    return max(
-        utc(time)
-        for one in launch["state_history"]
-        for time in (one.get("updated_on"), one.get("created_on"))
-        if time
-    )
-
-
-def utc(time: datetime | str) -> datetime:
-    """Read a time of FireWorks, which writes some of them as text; all are UTC."""
-    read = datetime.fromisoformat(time) if isinstance(time, str) else time
-    return read if read.tzinfo else read.replace(tzinfo=UTC)
+def is_outage(action: Fields | None) -> bool:
+    """Say whether the action of a launch is the error that its database was away."""
+    stored = (action or {}).get("stored_data") or {}
+    details = (stored.get("_exception") or {}).get("_details") or {}
+    return details.get("error_class") == DatabaseOutageError.__name__
 
 
 def _queue_id(launch: Fields, mark: LaunchMark | None) -> str | None:
@@ -264,27 +247,17 @@ def launches_of(launchpad: LaunchPad, fw_id: int) -> list[dict[str, Any]]:
 
 
 def put_back(
-    launchpad: LaunchPad, lost: LostRun, note: Fields, request: Fields | None = None
+    launchpad: LaunchPad,
+    lost: LostRun,
+    note: Mapping[str, object],
+    request: Mapping[str, object] | None = None,
 ) -> bool:
     """
     Let a lost Firework run again; its launches stay counted.
 
-    Parameters
-    ----------
-    launchpad
-        An open launchpad.
-    lost
-        What was found.
-    note
-        What its launch keeps as ``stored_data``: why it ended.
-    request
-        What the queue is asked for from now on; none leaves it.
-
-    Returns
-    -------
-    bool
-        Whether it was put back; not if it moved on meanwhile, or its workflow is being
-        changed or is not whole: the next look decides again.
+    Its launch keeps the note as ``stored_data``: why it ended. From now on the queue is
+    asked for ``request``, if one is given. It is not put back if it moved on meanwhile,
+    or its workflow is being changed or is not whole: the next look decides again.
     """
     if is_locked(launchpad, lost.fw_id) or not is_whole(launchpad, lost.fw_id):
         return False
@@ -302,7 +275,9 @@ def put_back(
     return True
 
 
-def _end_launch(launchpad: LaunchPad, lost: LostRun, note: Fields) -> bool:
+def _end_launch(
+    launchpad: LaunchPad, lost: LostRun, note: Mapping[str, object]
+) -> bool:
     """Write down that a launch has ended, in one step, unless it moved on."""
     now = datetime.now(UTC).isoformat()
     ended = launchpad.launches.find_one_and_update(
@@ -325,19 +300,8 @@ def _end_launch(launchpad: LaunchPad, lost: LostRun, note: Fields) -> bool:
     return ended is not None
 
 
-def give_up(launchpad: LaunchPad, lost: LostRun, note: Fields) -> None:
-    """
-    Let a lost Firework count as failed.
-
-    Parameters
-    ----------
-    launchpad
-        An open launchpad.
-    lost
-        What was found; it has a launch.
-    note
-        What its launch keeps as ``stored_data``: why it ended.
-    """
+def give_up(launchpad: LaunchPad, lost: LostRun, note: Mapping[str, object]) -> None:
+    """Let a lost Firework count as failed; its launch keeps the note."""
     launchpad.forget_offline(lost.launch_id, launch_mode=True)
     launchpad.complete_launch(
         lost.launch_id, FWAction(stored_data=dict(note), exit=True), "FIZZLED"
@@ -345,16 +309,7 @@ def give_up(launchpad: LaunchPad, lost: LostRun, note: Fields) -> None:
 
 
 def complete(launchpad: LaunchPad, left: LeftAction) -> None:
-    """
-    Tell a launchpad how a launch ended that could not tell it.
-
-    Parameters
-    ----------
-    launchpad
-        An open launchpad.
-    left
-        What the launch left in its folder.
-    """
+    """Tell a launchpad how a launch ended that could not tell it."""
     action = None if left.action is None else FWAction.from_dict(left.action)
     launch = launchpad.complete_launch(left.launch_id, action, left.state)
     history = launch["state_history"]

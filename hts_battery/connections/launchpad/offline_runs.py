@@ -42,13 +42,6 @@ def complete_offline_runs(
 
     Their outputs must be in the job store before: completing a Firework may start its
     children. A launch that was put back meanwhile is left alone.
-
-    Parameters
-    ----------
-    launchpad
-        An open launchpad.
-    dry_run
-        Only say what would be done.
     """
     found = OfflineRuns()
     open_runs = list(

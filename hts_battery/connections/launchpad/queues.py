@@ -71,10 +71,7 @@ def queue_of(folder: Path) -> QueueKind | None:
     """
     Say which kind of queue a launch folder belongs to, by its submission script.
 
-    Parameters
-    ----------
-    folder
-        Launch folder; a rocket of several in one queue job has the script above it.
+    A rocket of several in one queue job has the script above its folder.
     """
     for place in (folder, folder.parent):
         try:
@@ -88,19 +85,7 @@ def queue_of(folder: Path) -> QueueKind | None:
 
 
 def listed_jobs(kind: QueueKind) -> frozenset[str] | None:
-    """
-    Ask a queue for the numbers of its jobs.
-
-    Parameters
-    ----------
-    kind
-        The queue.
-
-    Returns
-    -------
-    frozenset of str or None
-        None if it cannot be asked here or does not answer: then nobody knows.
-    """
+    """Ask a queue for the numbers of its jobs; None if it cannot be asked here."""
     try:
         done = subprocess.run(  # noqa: S603 - a command of our own table
             kind.command,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from hts_battery.connections.launchpad.lost_runs import utc
+from hts_battery.connections.launchpad.workflows import utc
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,27 +28,10 @@ def release_locks(
     Take away the locks of workflows that nobody can hold any more.
 
     What the killed holder had begun is undone, so that refreshing the workflow does it
-    again and does all of it.
-
-    Parameters
-    ----------
-    launchpad
-        An open launchpad.
-    age
-        Time in s after which nobody can hold a lock: longer than a rocket waits for
-        its database. A lock of another FireWorks client says no time: it counts from
-        the first look at it.
-    now
-        Time of the look.
-    dry_run
-        Only say what would be done.
-    stamp
-        Whether locks without a time get that of this look.
-
-    Returns
-    -------
-    tuple of int
-        First Firework of each workflow that was unlocked.
+    again and does all of it. An ``age`` in s is longer than a rocket waits for its
+    database. A lock of another FireWorks client says no time: it counts from the first
+    look at it, which is noted with ``stamp``. Returns the first Firework of each
+    workflow that was unlocked.
     """
     now = now or datetime.now(UTC)
     released = []
@@ -88,7 +71,7 @@ def _undo(launchpad: LaunchPad, workflow: Mapping[str, Any]) -> None:
             )
 
 
-def remove_strays(
+def remove_orphaned_fireworks(
     launchpad: LaunchPad,
     age: float,
     *,
@@ -98,21 +81,7 @@ def remove_strays(
     """
     Remove Fireworks of no workflow: a rocket was killed while it added them.
 
-    Parameters
-    ----------
-    launchpad
-        An open launchpad.
-    age
-        Time in s after which nobody can be about to add them to their workflow.
-    now
-        Time of the look.
-    dry_run
-        Only say what would be done.
-
-    Returns
-    -------
-    tuple of int
-        Their numbers.
+    After the ``age`` in s nobody can be about to add them. Returns their numbers.
     """
     now = now or datetime.now(UTC)
     known = {
@@ -120,12 +89,12 @@ def remove_strays(
         for workflow in launchpad.workflows.find({}, ["nodes"])
         for node in workflow["nodes"]
     }
-    strays = tuple(
+    orphaned = tuple(
         firework["fw_id"]
         for firework in launchpad.fireworks.find({}, ["fw_id", "created_on"])
         if firework["fw_id"] not in known
         and now - utc(firework["created_on"]) > timedelta(seconds=age)
     )
-    if strays and not dry_run:
-        launchpad.fireworks.delete_many({"fw_id": {"$in": list(strays)}})
-    return strays
+    if orphaned and not dry_run:
+        launchpad.fireworks.delete_many({"fw_id": {"$in": list(orphaned)}})
+    return orphaned

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.connections.launchpad.launchpad import CAMPAIGN, DISPATCH_ID
-from hts_battery.connections.launchpad.lost_runs import last_sign, utc
 from hts_battery.schemas.archive import (
     ArchivedFirework,
     ArchivedLaunch,
@@ -30,6 +29,7 @@ TAKEN_BACK = "DEFUSED"
 DELETED = "DELETED"
 """Our word for a Firework that its workflow names and that is not there."""
 _OPEN = ACTIVE | {DELETED}
+_LATER = frozenset({"READY", "WAITING"})
 _BATCH = 100  # the embedded server compares every document with every key
 _LOCK_AGE = timedelta(minutes=2)
 _SLOWEST_PING = timedelta(hours=1)  # FireWorks' own; ours are more frequent
@@ -57,6 +57,27 @@ _FIREWORK_FIELDS = (
     "spec.ordering_id",
     "spec.n_orderings",
 )
+
+
+def last_sign(launch: Mapping[str, Any]) -> datetime:
+    """Return when a launch last showed that it is alive, by its launchpad."""
+    return max(
+        utc(time)
+        for one in launch["state_history"]
+        for time in (one.get("updated_on"), one.get("created_on"))
+        if time
+    )
+
+
+def utc(time: datetime | str) -> datetime:
+    """Read a time of FireWorks, which writes some of them as text; all are UTC."""
+    read = datetime.fromisoformat(time) if isinstance(time, str) else time
+    return read if read.tzinfo else read.replace(tzinfo=UTC)
+
+
+def stopped_states(state: str) -> frozenset[str]:
+    """Return from which states a step is stopped by ``PAUSED`` or ``DEFUSED``."""
+    return _LATER | {"PAUSED"} if state == TAKEN_BACK else _LATER
 
 
 @dataclass(frozen=True)
@@ -103,21 +124,9 @@ def read_workflows(
     launchpad: LaunchPad, campaign: str, *, now: datetime | None = None
 ) -> dict[str, SentWorkflow]:
     """
-    Read every workflow of a campaign that is in the launchpad.
+    Read every workflow of a campaign that is in the launchpad, by dispatch id.
 
-    Parameters
-    ----------
-    launchpad
-        An open launchpad.
-    campaign
-        Name of the campaign.
-    now
-        Time until which running launches are counted.
-
-    Returns
-    -------
-    dict[str, SentWorkflow]
-        By dispatch id.
+    Running launches are counted until ``now``.
     """
     now = now or datetime.now(UTC)
     docs = list(
@@ -207,16 +216,7 @@ def _launch(doc: Mapping[str, Any], now: datetime) -> ArchivedLaunch:
 def read_ended(
     launchpad: LaunchPad, workflows: Sequence[SentWorkflow]
 ) -> list[ArchivedWorkflow]:
-    """
-    Read workflows that are over as they will be archived; nothing is written.
-
-    Parameters
-    ----------
-    launchpad
-        An open launchpad.
-    workflows
-        Workflows that are over.
-    """
+    """Read workflows that are over as they will be archived; nothing is written."""
     if not workflows:
         return []
     roots = [workflow.fw_id for workflow in workflows]

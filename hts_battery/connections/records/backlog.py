@@ -35,18 +35,7 @@ _POLL_SECONDS = 0.5
 
 
 class Backlog:
-    """
-    The candidates of one submission in sending order, and what came of each.
-
-    Parameters
-    ----------
-    stores
-        Open stores.
-    campaign
-        Name of the campaign.
-    blocks
-        Its blocks, in order.
-    """
+    """The candidates of one submission in sending order, and what came of each."""
 
     def __init__(
         self, stores: Stores, campaign: str, blocks: Sequence[BacklogBlock]
@@ -83,25 +72,15 @@ class Backlog:
         row, column = self._places[key]
         return self._rows[row][column]
 
-    def position(self, key: str) -> int:
-        """Return the place of a candidate in the sending order, from 1."""
-        row, column = self._places[key]
-        return row * BLOCK_SIZE + column + 1
-
-    def in_hand(self) -> dict[str, list[BacklogItem]]:
-        """Return what was sent and has not ended, by dispatch id."""
-        found: dict[str, list[BacklogItem]] = {}
-        for item in self.items:
-            if item.dispatch_id is not None and item.ending is None:
-                found.setdefault(item.dispatch_id, []).append(item)
-        return found
-
-    def change(self, key: str, **values: Any) -> None:  # noqa: ANN401 - fields of BacklogItem
-        """Change fields of a candidate; written with the next :meth:`save`."""
-        row, column = self._places[key]
-        item = self._rows[row][column]
-        self._rows[row][column] = item.model_copy(update=values)
+    def put(self, item: BacklogItem) -> None:
+        """Put a candidate in its own place; written with the next :meth:`save`."""
+        row, column = self._places[item.content_key]
+        self._rows[row][column] = item
         self._changed.add(row)
+
+    def change(self, key: str, **values: object) -> None:
+        """Change fields of a candidate; written with the next :meth:`save`."""
+        self.put(self[key].model_copy(update=values))
 
     def append(self, items: Iterable[BacklogItem]) -> None:
         """Add candidates that are sent after all others."""
@@ -179,15 +158,7 @@ def keys_in_hand(
     """
     Return the content keys of which other campaigns are about to compute enough.
 
-    Parameters
-    ----------
-    stores
-        Open stores.
-    wanted
-        Method → orderings that are asked for: a campaign that asks for fewer is left
-        out.
-    besides
-        Campaign that is left out.
+    A campaign that asks for fewer orderings of a method than are wanted is left out.
     """
     enough = [
         doc["name"]
@@ -212,16 +183,7 @@ def keys_in_hand(
 
 
 def keys_sent(stores: Stores, *, besides: str | None = None) -> set[str]:
-    """
-    Return the content keys that are in the launchpad, or in a queue, now.
-
-    Parameters
-    ----------
-    stores
-        Open stores.
-    besides
-        Campaign that is left out; none leaves out none.
-    """
+    """Return the content keys that are in the launchpad, or in a queue, now."""
     criteria = {} if besides is None else {"campaign": {"$ne": besides}}
     return {
         item.content_key
@@ -231,10 +193,15 @@ def keys_sent(stores: Stores, *, besides: str | None = None) -> set[str]:
     }
 
 
-def read_submissions(stores: Stores) -> list[Submission]:
-    """Read every submission, in the order of their names."""
+def read_submissions(
+    stores: Stores, campaigns: Iterable[str] | None = None
+) -> list[Submission]:
+    """Read the submissions of some campaigns, or all, in the order of their names."""
+    wanted = None if campaigns is None else set(campaigns)
     found = (
-        Submission.model_validate(_plain(one)) for one in stores.submissions.query()
+        Submission.model_validate(_plain(one))
+        for one in stores.submissions.query()
+        if wanted is None or one["campaign"] in wanted
     )
     return sorted(found, key=lambda submission: submission.campaign)
 
@@ -251,30 +218,23 @@ def write_submission(stores: Stores, submission: Submission, lease: Lease) -> No
     stores.submissions.update(submission.model_dump(mode="json"), key="campaign")
 
 
-def reopened(item: BacklogItem, *, retry: bool = False) -> dict[str, Any]:
-    """
-    Return the changes that put a candidate back among those that wait.
-
-    Parameters
-    ----------
-    item
-        A candidate whose dispatch ended.
-    retry
-        Whether what failed is tried again.
-    """
+def reopened(item: BacklogItem, *, retry: bool) -> BacklogItem:
+    """Return a candidate as it waits once more, with its last ending among earlier."""
     earlier = item.earlier
     ending = item.ending
     if ending is not None and (
         ending.kind is not EndingKind.CANCELLED or ending.launches
     ):
         earlier = (*earlier, ending)
-    return {
-        "dispatch_id": None,
-        "fw_id": None,
-        "retry": retry,
-        "ending": None,
-        "earlier": earlier,
-    }
+    return item.model_copy(
+        update={
+            "dispatch_id": None,
+            "fw_id": None,
+            "retry": retry,
+            "ending": None,
+            "earlier": earlier,
+        }
+    )
 
 
 @contextmanager
@@ -282,22 +242,13 @@ def dispatching(stores: Stores, holder: str, *, wait: bool = True) -> Iterator[L
     """
     Hold the lock of dispatch while a block runs.
 
-    Parameters
-    ----------
-    stores
-        Open stores.
-    holder
-        Who holds it, in words.
-    wait
-        Whether to wait until another holder is done.
-
     Raises
     ------
     BusyError
-        If another process holds the lock, and one does not wait.
+        If another process holds the lock, and one does not wait for it.
     """
     with ExitStack() as stack:
-        told = False
+        warned = False
         while True:
             try:
                 lease = stack.enter_context(exclusive(stores, LEASE, holder=holder))
@@ -305,8 +256,8 @@ def dispatching(stores: Stores, holder: str, *, wait: bool = True) -> Iterator[L
             except BusyError as err:
                 if not wait:
                     raise
-                if not told:
+                if not warned:
                     logger.warning("%s", err)
-                    told = True
+                    warned = True
                 time.sleep(_POLL_SECONDS)
         yield lease

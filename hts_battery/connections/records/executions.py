@@ -24,17 +24,17 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from hts_battery.connections.durable_files import sync_folder
+from hts_battery.connections.durable_files import append_durably
 from hts_battery.connections.processes import host_name, process_identity
 from hts_battery.errors import StoreError
 from hts_battery.schemas.execution import (
     SCHEMA_VERSION,
     Execution,
+    ExecutionCounts,
     ExecutionEnd,
     ExecutionStart,
     Ledger,
     Outcome,
-    Tally,
 )
 
 if TYPE_CHECKING:
@@ -49,14 +49,7 @@ _write_lock = Lock()
 
 @dataclass(frozen=True)
 class ExecutionRecord:
-    """
-    Where executions are written down.
-
-    Parameters
-    ----------
-    folder
-        Folder of the record, made when first written to. It may be shared by hosts.
-    """
+    """The folder in which executions are written down; it may be shared by hosts."""
 
     folder: Path
 
@@ -76,29 +69,7 @@ class ExecutionRecord:
         """
         Record a start, run the body, record how it ended.
 
-        Parameters
-        ----------
-        job_uuid
-            The job, the same when it is run again.
-        name
-            Name of the job.
-        candidate_id
-            Candidate it works for.
-        content_key
-            Digest of what is computed and how.
-        step
-            Step of the candidate's flow.
-        ordering_id
-            Ordered cell it computes, where it computes one.
-        attempt
-            Number of this run of the job, where it is known.
-        reused
-            Whether the body computes nothing and only finds an output again.
-
-        Yields
-        ------
-        ExecutionStart
-            The line that was written.
+        With ``reused`` the body computes nothing and only finds an output again.
 
         Raises
         ------
@@ -150,16 +121,7 @@ class ExecutionRecord:
 
 @dataclass(frozen=True)
 class RecordedExecutions:
-    """
-    What a record holds.
-
-    Parameters
-    ----------
-    executions
-        Every execution that has a start, in order of time within a process.
-    torn_lines
-        Lines that were cut off.
-    """
+    """What a record holds: executions with a start, and lines that were cut off."""
 
     executions: tuple[Execution, ...]
     torn_lines: int
@@ -167,12 +129,7 @@ class RecordedExecutions:
 
 def read_executions(folder: Path) -> RecordedExecutions:
     """
-    Read the record of a folder: pair every start with its end.
-
-    Parameters
-    ----------
-    folder
-        Folder of the record; one that does not exist holds nothing.
+    Read the record of a folder, if it is there: pair every start with its end.
 
     Raises
     ------
@@ -204,18 +161,8 @@ def running_keys(folder: Path) -> set[str]:
     """
     Return the content keys that processes of this host compute now.
 
-    Only the ends of the files of processes that are alive are read: quick, however
-    long the record.
-
-    Parameters
-    ----------
-    folder
-        Folder of the record.
-
-    Raises
-    ------
-    StoreError
-        As :func:`read_executions`.
+    Only the ends of the files of processes that are alive are read: quick, however long
+    the record.
     """
     found = set()
     for path in folder.glob(f"{_owner(host_name())}-*.jsonl"):
@@ -248,19 +195,7 @@ def _owner(text: str) -> str:
 
 
 def ledger(folder: Path) -> Ledger:
-    """
-    Count the executions of a record by outcome.
-
-    Parameters
-    ----------
-    folder
-        Folder of the record.
-
-    Raises
-    ------
-    StoreError
-        As :func:`read_executions`.
-    """
+    """Count the executions of the record of a folder by outcome."""
     recorded = read_executions(folder)
     executions = recorded.executions
     return Ledger(
@@ -284,30 +219,6 @@ def ledger(folder: Path) -> Ledger:
         ),
         torn_lines=recorded.torn_lines,
     )
-
-
-def append_durably(path: Path, line: bytes) -> None:
-    """
-    Append a line to a file, made with its folder if need be, and wait for the disk.
-
-    A line that an earlier writer left unfinished is ended first.
-    """
-    is_new = not path.exists()
-    if is_new:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
-    try:
-        size = os.fstat(file).st_size
-        if size and os.pread(file, 1, size - 1) != b"\n":
-            # An earlier line was cut off by a full disk: do not continue it.
-            line = b"\n" + line
-        while line:
-            line = line[os.write(file, line) :]
-        os.fsync(file)
-    finally:
-        os.close(file)
-    if is_new:
-        sync_folder(path.parent)
 
 
 def _end(
@@ -388,12 +299,14 @@ def _outcome(start: ExecutionStart, end: ExecutionEnd | None) -> Outcome:
     return Outcome.RUNNING if alive else Outcome.INTERRUPTED
 
 
-def _tally(outcomes: Iterable[Outcome]) -> Tally:
+def _tally(outcomes: Iterable[Outcome]) -> ExecutionCounts:
     """Count outcomes."""
-    return Tally(**{outcome.value: n for outcome, n in Counter(outcomes).items()})
+    return ExecutionCounts(
+        **{outcome.value: n for outcome, n in Counter(outcomes).items()}
+    )
 
 
-def _tallies(pairs: Iterable[tuple[str | None, Outcome]]) -> dict[str, Tally]:
+def _tallies(pairs: Iterable[tuple[str | None, Outcome]]) -> dict[str, ExecutionCounts]:
     """Count outcomes for each key; what has no key is left out."""
     grouped: defaultdict[str, list[Outcome]] = defaultdict(list)
     for key, outcome in pairs:

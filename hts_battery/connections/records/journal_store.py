@@ -13,14 +13,14 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bson import json_util
 from bson.errors import BSONError
 from maggma.stores import MemoryStore
 
 from hts_battery.connections.database.collection_specs import BLOBS
-from hts_battery.connections.records.executions import append_durably
+from hts_battery.connections.durable_files import append_durably
 from hts_battery.errors import StoreError
 
 if TYPE_CHECKING:
@@ -36,14 +36,7 @@ class JournalStore(MemoryStore):
     """
     Documents of one Firework, in memory and in its journal.
 
-    Parameters
-    ----------
-    folder
-        Folder of the journals, on a file system that the login node sees too.
-    collection_name
-        Collection that the documents belong to.
-    key
-        Field that identifies a document.
+    The folder of the journals is on a file system that the login node sees too.
     """
 
     def __init__(
@@ -73,17 +66,10 @@ class JournalStore(MemoryStore):
 
     def update(
         self,
-        docs: list[dict[str, Any]] | dict[str, Any],
+        docs: list[dict[str, object]] | dict[str, object],
         key: list[str] | str | None = None,
     ) -> None:
-        """
-        Update or insert documents, and append them to the journal.
-
-        Raises
-        ------
-        StoreError
-            If the journal cannot be written.
-        """
+        """Update or insert documents, and append them to the journal."""
         found = docs if isinstance(docs, list) else [docs]
         fields = self.key if key is None else key
         lines = [
@@ -106,22 +92,18 @@ class JournalStore(MemoryStore):
             ) from err
         super().update(found, key=fields)
 
-    def remove_docs(self, criteria: dict[str, Any]) -> None:
+    def remove_docs(self, criteria: dict[str, object]) -> None:
         """Refuse: a journal only grows."""
         raise StoreError(f"{self.journal} only grows; nothing is removed: {criteria}")
 
 
-def read_journal(path: Path) -> Iterator[tuple[dict[str, Any], str | list[str]]]:
+def read_journal(path: Path) -> Iterator[tuple[dict[str, object], str | list[str]]]:
     """
     Yield the documents of a journal in the order of their updates, with their keys.
 
     Lines that a kill cut off are left out, and so are outputs whose large parts are
-    missing: jobflow writes those after the output.
-
-    Parameters
-    ----------
-    path
-        The journal; one that does not exist holds nothing.
+    missing: jobflow writes those after the output. A journal that does not exist holds
+    nothing.
     """
     owner = path.name.partition(".")[0]
     blobs = path.with_name(f"{owner}.{BLOBS}{_SUFFIX}")
@@ -131,7 +113,7 @@ def read_journal(path: Path) -> Iterator[tuple[dict[str, Any], str | list[str]]]
             yield document, key
 
 
-def _lines(path: Path) -> Iterator[tuple[dict[str, Any], str | list[str]]]:
+def _lines(path: Path) -> Iterator[tuple[dict[str, object], str | list[str]]]:
     """Yield what every whole line of a journal holds."""
     if not path.is_file():
         return
@@ -167,19 +149,9 @@ def _blob_uuids(content: object) -> Iterator[str]:
 
 def journals(folder: Path, collection: str) -> dict[int | None, Path]:
     """
-    Find the journals of a collection.
+    Find the journals of a collection in a folder: Firework → file.
 
-    Parameters
-    ----------
-    folder
-        Folder of the journals; one that does not exist holds none.
-    collection
-        Name of the collection.
-
-    Returns
-    -------
-    dict
-        Firework → file; none for what ran without one.
+    The Firework is None for what ran without one.
     """
     ending = f".{collection}{_SUFFIX}"
     found: dict[int | None, Path] = {}

@@ -2,18 +2,147 @@
 
 from __future__ import annotations
 
-import os
+import importlib
+import inspect
+import re
+from difflib import get_close_matches
+from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
 
+import maggma.stores
 import yaml
+from atomate2.settings import Atomate2Settings
+from fireworks import FWorker, LaunchPad, fw_config
+from fireworks.user_objects.queue_adapters.common_adapter import CommonAdapter
+from jobflow import JobStore
+from jobflow.settings import JobflowSettings
 
-from hts_battery.connections.workers.keys import refuse_unknown_keys
+from hts_battery.connections.durable_files import write_whole
 from hts_battery.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Mapping
+
+    type_content = Mapping[str, object]
+
+_PLACEHOLDER = re.compile(r"\$\$\{([_a-zA-Z][_a-zA-Z0-9]*)\}")
+_GIVEN_BY_FIREWORKS = frozenset({"launch_dir"})
+# What CommonAdapter reads beside the placeholders of its script.
+_ADAPTER = frozenset({
+    "_fw_name",
+    "_fw_q_type",
+    "_fw_q_name",
+    "_fw_template_file",
+    "_fw_timeout",
+    "_q_commands_override",
+    "logdir",
+})  # fmt: skip
+# Read by fw_config beside its own globals.
+_FW_CONFIG_EXTRA = frozenset({"ADD_USER_PACKAGES", "ECHO_TEST"})
+_STORE = frozenset({"type", "@module", "@class", "@version"})
+
+
+def refuse_unknown_keys(file: str, content: type_content, *, script: str = "") -> None:
+    """
+    Refuse a configuration file with a key that its reader would ignore or refuse.
+
+    The file is my_launchpad.yaml, my_fworker.yaml, my_qadapter.yaml, FW_config.yaml,
+    jobflow.yaml or atomate2.yaml; a worker may have its own queue script. The error
+    names file, key and the nearest accepted one.
+
+    Examples
+    --------
+    >>> refuse_unknown_keys("my_fworker.yaml", {"names": "local"})
+    Traceback (most recent call last):
+    ...
+    hts_battery.errors.ConfigurationError: my_fworker.yaml: names is not accepted; \
+did you mean name?
+    """
+    if file == "my_qadapter.yaml":
+        _refuse(file, content, adapter_keys(content, script))
+        return
+    accepted: dict[str, Callable[[], Iterable[str]]] = {
+        "my_launchpad.yaml": lambda: _parameters(LaunchPad),
+        "my_fworker.yaml": lambda: FWorker().to_dict(),
+        "FW_config.yaml": lambda: {*fw_config.config_to_dict(), *_FW_CONFIG_EXTRA},
+        "jobflow.yaml": lambda: JobflowSettings.model_fields,
+        "atomate2.yaml": lambda: Atomate2Settings.model_fields,
+    }
+    _refuse(file, content, accepted[file]())
+    store = content.get("JOB_STORE")
+    if file == "jobflow.yaml" and isinstance(store, dict):
+        _refuse_store(f"{file}: JOB_STORE", store, JobStore)
+
+
+def adapter_keys(content: type_content, script: str = "") -> frozenset[str]:
+    """
+    Return what may stand in my_qadapter.yaml and in ``_queueadapter`` of a Firework.
+
+    Without a script the template is FireWorks' own for the queue that the file names;
+    ConfigurationError if it knows no such queue.
+    """
+    queue = str(content.get("_fw_q_type"))
+    if queue not in CommonAdapter.default_q_commands:
+        known = ", ".join(CommonAdapter.default_q_commands)
+        raise ConfigurationError(
+            f"my_qadapter.yaml: FireWorks knows no queue {queue}; it knows {known}"
+        )
+    template = script or Path(CommonAdapter(queue).template_file).read_text("utf-8")
+    return _ADAPTER | set(_PLACEHOLDER.findall(template)) - _GIVEN_BY_FIREWORKS
+
+
+def _refuse_store(place: str, content: type_content, kind: type) -> None:
+    """Follow a store's description into the stores that it is made of."""
+    _refuse(place, content, _STORE | _parameters(kind))
+    parts = {"docs_store": content.get("docs_store"), "index": content.get("index")}
+    more = content.get("additional_stores")
+    parts |= more if isinstance(more, dict) else {}
+    for name, part in parts.items():
+        if isinstance(part, dict):
+            _refuse_store(f"{place}.{name}", part, _store_class(place, name, part))
+
+
+def _store_class(place: str, name: str, part: type_content) -> type:
+    """Find the class of a store as jobflow does, by type or by module and class."""
+    module = importlib.import_module(str(part.get("@module", maggma.stores.__name__)))
+    wanted = str(part.get("@class", part.get("type")))
+    known = [key for key, value in vars(module).items() if inspect.isclass(value)]
+    if wanted not in known:
+        near = get_close_matches(wanted, known, n=1, cutoff=0.0)[0]
+        raise ConfigurationError(
+            f"{place}.{name}: there is no store {wanted}; did you mean {near}?"
+        )
+    found: type = vars(module)[wanted]
+    return found
+
+
+def _parameters(kind: type) -> set[str]:
+    """Collect what a class takes, those of its parents where it hands them on."""
+    names: set[str] = set()
+    for one in kind.__mro__:
+        if "__init__" not in vars(one) or one is object:
+            continue
+        given = inspect.signature(vars(one)["__init__"]).parameters.values()
+        names |= {
+            item.name
+            for item in given
+            if item.kind not in (item.VAR_KEYWORD, item.VAR_POSITIONAL)
+        }
+        if not any(item.kind is item.VAR_KEYWORD for item in given):
+            break
+    return names - {"self"}
+
+
+def _refuse(place: str, content: type_content, accepted: Iterable[str]) -> None:
+    known = sorted(accepted)
+    for key in content:
+        if key not in known:
+            near = get_close_matches(key, known, n=1, cutoff=0.0)[0]
+            raise ConfigurationError(
+                f"{place}: {key} is not accepted; did you mean {near}?"
+            )
+
 
 TEMPLATE_NAMES = (
     "my_launchpad.yaml",
@@ -26,11 +155,9 @@ TEMPLATE_NAMES = (
 """Files of every worker."""
 SCRIPT_NAME = "queue_script.txt"
 """Template of the queue script, where FireWorks' own lacks something."""
-
 _GIVEN = frozenset({"CONFIG_DIR", "WORKER"})
 _NEVER_EMPTY = "HTS_BATTERY_"
 _NAME = "${WORKER}"
-
 type_tree = dict[str, "type_tree"] | list["type_tree"] | str | int | float | bool | None
 
 
@@ -42,14 +169,7 @@ def worker_names(templates: Path) -> tuple[str, ...]:
 
 
 def worker_variables(templates: Path, worker: str) -> tuple[str, ...]:
-    """
-    Return the environment variables that the templates of a worker ask for.
-
-    Raises
-    ------
-    ConfigurationError
-        If there is no such worker.
-    """
+    """Return the environment variables that the templates of a worker ask for."""
     return tuple(sorted(_variables(_read_templates(templates, worker)) - _GIVEN))
 
 
@@ -62,29 +182,14 @@ def render_worker(
     Variables stand in the values of the templates, never in their structure, so no
     value can add a key. A key whose value is nothing but a variable set to nothing is
     left out, and with it its line of a queue script. ``${CONFIG_DIR}`` and
-    ``${WORKER}`` are given: the target folder and the name of the worker.
-
-    Parameters
-    ----------
-    templates
-        The folder ``launchpad_configs``.
-    worker
-        Name of a folder in it.
-    target
-        Folder to write, outside the repository because the files hold the URI.
-    environment
-        Variables and their values.
-
-    Returns
-    -------
-    tuple of Path
-        The files written.
+    ``${WORKER}`` are given: the target folder, outside of the repository because the
+    files hold the URI, and the name of the worker. Returns the files written.
 
     Raises
     ------
     ConfigurationError
-        If the worker is unknown, a template holds a key that nobody accepts,
-        variables are missing, or the target lies inside a repository.
+        If the worker is unknown, a template holds a key that nobody accepts, variables
+        are missing, or the target lies inside a repository.
     """
     target = target.expanduser().absolute()
     _refuse_repository(target, templates)
@@ -100,7 +205,7 @@ def render_worker(
         texts[SCRIPT_NAME] = script
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name, text in texts.items():
-        _write_privately(target / name, text)
+        write_whole(target / name, text, mode=0o600)
     return tuple(target / name for name in texts)
 
 
@@ -194,13 +299,3 @@ def _refuse_repository(target: Path, templates: Path) -> None:
                 f"{target} lies inside the repository {folder}, and the rendered files "
                 "hold the URI of the database: choose a folder outside"
             )
-
-
-def _write_privately(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, whole or not at all."""
-    new = path.with_name(f"{path.name}.new")
-    new.unlink(missing_ok=True)
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    new.replace(path)

@@ -25,23 +25,9 @@ def launch_ready(worker: str, config: Path, launches: Path, *, jobs: int) -> Non
     """
     Send what is ready for a worker to its queue, or run it where there is none.
 
-    Returns when nothing more is ready: jobs of a queue may then still wait or run.
-
-    Parameters
-    ----------
-    worker
-        Name of the worker.
-    config
-        Its rendered files.
-    launches
-        Folder in which jobs run, made when missing.
-    jobs
-        Most jobs in the queue at once.
-
-    Raises
-    ------
-    SubmissionError
-        If the launcher failed; with the last lines that it printed.
+    Returns when nothing more is ready: jobs of a queue, of which there are at most
+    ``jobs`` at once, may then still wait or run. A SubmissionError has the last lines
+    that the launcher printed.
     """
     launches.mkdir(parents=True, exist_ok=True)
     where = ["-c", str(config)]

@@ -9,7 +9,7 @@ import torch
 from atomate2.forcefields.jobs import ForceFieldRelaxMaker
 
 from hts_battery.errors import ConfigurationError
-from hts_battery.settings import get_settings
+from hts_battery.flows.execution.node import node_settings
 
 if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
@@ -28,15 +28,8 @@ class CHGNetRelaxMaker(ForceFieldRelaxMaker):
     ionic_step_data: tuple[str, ...] | None = ("energy",)
 
     def _get_calculator(self) -> Calculator:
-        """
-        Make the calculator.
-
-        Raises
-        ------
-        ConfigurationError
-            If this machine lacks the device.
-        """
-        device = get_settings().chgnet_device
+        """Make the calculator; ConfigurationError if this machine lacks the device."""
+        device = node_settings().chgnet_device
         if problem := missing_device(device):
             raise ConfigurationError(problem)
         self.tags = [f"device {device}"]
@@ -47,11 +40,6 @@ class CHGNetRelaxMaker(ForceFieldRelaxMaker):
 def missing_device(device: str) -> str | None:
     """
     Say what is wrong where PyTorch cannot compute on a device; none if it can.
-
-    Parameters
-    ----------
-    device
-        Its name in PyTorch.
 
     Examples
     --------

@@ -68,6 +68,9 @@ class Engine:
     rough
         Whether its numbers decide nothing about materials, so that a competing phase is
         kept unless its volume is no crystal's.
+    process_memory
+        GB that a process takes which computes with one thread; none for an engine that
+        starts a program, which has the cores to itself.
     """
 
     name: str
@@ -84,17 +87,13 @@ class Engine:
     checks: tuple[Check, ...] = ()
     error: CalculatorError = _NO_ERROR_KNOWN
     rough: bool = False
+    process_memory: float | None = None
 
     def calculator(self) -> str:
         """
         Name the calculator as documents do, for example ``chgnet 0.4.2``.
 
         Energies of two calculators never stand in one hull.
-
-        Raises
-        ------
-        ConfigurationError
-            If a package it needs is not installed.
         """
         versions = self.versions()
         if self.label is not None:
@@ -102,14 +101,7 @@ class Engine:
         return " ".join(f"{name} {versions[name]}" for name in self.packages)
 
     def versions(self) -> dict[str, str]:
-        """
-        Return the versions of its packages.
-
-        Raises
-        ------
-        ConfigurationError
-            If one is not installed; the message says what installs it.
-        """
+        """Return the versions of its packages; an error says what installs one."""
         try:
             return {name: version(name) for name in self.packages}
         except PackageNotFoundError as err:
@@ -122,19 +114,7 @@ class Engine:
         return frozenset(elements) - self.elements()
 
     def missing(self, elements: Iterable[str] = ()) -> tuple[str, ...]:
-        """
-        List what keeps it from running on this machine.
-
-        Parameters
-        ----------
-        elements
-            What is to be computed, for what is needed once an element.
-
-        Returns
-        -------
-        tuple[str, ...]
-            One line for each thing, with what to do; empty if it can run.
-        """
+        """List what it lacks here for some elements, each with what to do."""
         wanted = frozenset(elements)
         problems = []
         try:
@@ -151,14 +131,7 @@ class Engine:
         return tuple(problems)
 
     def require(self, elements: Iterable[str] = ()) -> None:
-        """
-        Refuse to compute where something is missing.
-
-        Raises
-        ------
-        ConfigurationError
-            With everything that is missing and what to do.
-        """
+        """Refuse to compute where something is missing; say what to do."""
         if problems := self.missing(elements):
             raise ConfigurationError("; ".join(problems))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from hts_battery.errors import ConfigurationError
 from hts_battery.flows.engines.engine import Engine
 from hts_battery.flows.engines.published_errors import CHGNET_ERROR
-from hts_battery.settings import get_settings
+from hts_battery.flows.execution.node import node_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +36,7 @@ FORCE_FIELDS: Mapping[str, str] = {
 }
 """Name in atomate2 → distribution that holds the model or loads it."""
 
+_PROCESS_MEMORY = 1.5  # GB: PyTorch, the model and a relaxation of a hundred atoms
 _CHGNET_ELEMENTS = 94
 _CHGNET = "CHGNet"
 
@@ -55,18 +56,13 @@ def chgnet_engine() -> Engine:
         elements=_first_elements,
         checks=(_missing_device,),
         error=CHGNET_ERROR,
+        process_memory=_PROCESS_MEMORY,
     )
 
 
 def force_field_engine(name: str) -> Engine:
     """
-    Return the engine of a force field.
-
-    Parameters
-    ----------
-    name
-        Name behind ``forcefield:``, as in atomate2's list (``MACE-MP-0``) or as the
-        member of its enumeration (``MACE_MP_0``).
+    Return the engine of a force field, by its name in atomate2 or of its enumeration.
 
     Raises
     ------
@@ -94,6 +90,7 @@ def force_field_engine(name: str) -> Engine:
         packages=(package,),
         relax_maker=lambda relaxation: _relax_maker(relaxation, model),
         extra="",
+        process_memory=_PROCESS_MEMORY,
     )
 
 
@@ -109,7 +106,7 @@ def _first_elements() -> frozenset[str]:
 
 
 def _missing_device(_elements: frozenset[str]) -> tuple[str, ...]:
-    device = get_settings().chgnet_device
+    device = node_settings().chgnet_device
     if device == "cpu":
         return ()
     from hts_battery.flows.engines.chgnet import missing_device  # noqa: PLC0415 - torch

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from ase.calculators.calculator import Calculator, all_changes
@@ -16,7 +16,7 @@ from pydantic import Field
 from hts_battery.errors import CalculationError
 from hts_battery.flows.engines.engine import Engine
 from hts_battery.flows.engines.published_errors import IONIC_ERROR
-from hts_battery.structures.inputs import CHARGE
+from hts_battery.structures.inputs import CHARGE, wrapped_structure
 from hts_battery.structures.ionic import IonicPotential
 from hts_battery.structures.ionic_species import UNDESCRIBED, VERSION, ions
 
@@ -58,6 +58,7 @@ def ionic_engine() -> Engine:
         elements=elements,
         error=IONIC_ERROR,
         rough=True,
+        process_memory=0.6,
     )
 
 
@@ -75,14 +76,7 @@ class IonicTaskDocument(AseStructureTaskDoc):
 
 
 class IonicCalculator(Calculator):
-    """
-    ASE calculator of the ionic potential; formal charges are the initial charges.
-
-    Raises
-    ------
-    CalculationError
-        When it computes ions that are not neutral or have no parameters.
-    """
+    """ASE calculator of the ionic potential; formal charges are the initial charges."""
 
     name = "ionic"
     implemented_properties = ("energy", "free_energy", "forces", "stress")  # type: ignore[assignment] # ASE says list
@@ -125,8 +119,8 @@ class IonicRelaxMaker(AseRelaxMaker):
     """
     Relax a structure with the ionic potential.
 
-    Formal charges are the site property ``charge``. Where the cell may move it first
-    breathes: all lengths are scaled until the pressure is zero, which costs one
+    Formal charges are the site property ``charge``. Where the cell may move it is first
+    rescaled: all lengths are scaled until the pressure is zero, which costs one
     evaluation; where ``steps`` is 1 that is all.
 
     Parameters
@@ -140,7 +134,7 @@ class IonicRelaxMaker(AseRelaxMaker):
     """
 
     name: str = "ionic relax"
-    optimizer_kwargs: dict[str, Any] = field(
+    optimizer_kwargs: dict[str, str] = field(
         default_factory=lambda: {"optimizer": "BFGS"}
     )
     ionic_step_data: tuple[str, ...] | None = None
@@ -152,14 +146,7 @@ class IonicRelaxMaker(AseRelaxMaker):
         prev_dir: str | Path | None = None,  # noqa: ARG002 - the signature of all makers
     ) -> IonicTaskDocument:
         """
-        Relax a structure.
-
-        Parameters
-        ----------
-        mol_or_struct
-            Where it starts, formal charges as the site property ``charge``.
-        prev_dir
-            Not used.
+        Relax a structure, whose site property ``charge`` are the formal charges.
 
         Raises
         ------
@@ -174,7 +161,7 @@ class IonicRelaxMaker(AseRelaxMaker):
             )
         doc = AseTaskDoc.to_mol_or_struct_metadata_doc(
             IonicCalculator.name,
-            self.run_ase(breathed(mol_or_struct) if self.relax_cell else mol_or_struct),
+            self.run_ase(rescaled(mol_or_struct) if self.relax_cell else mol_or_struct),
             self.steps,
             relax_kwargs=self.relax_kwargs,
             optimizer_kwargs=self.optimizer_kwargs,
@@ -186,28 +173,20 @@ class IonicRelaxMaker(AseRelaxMaker):
             store_trajectory=self.store_trajectory,
             tags=self.tags,
         )
-        return IonicTaskDocument(
-            **{name: getattr(doc, name) for name in type(doc).model_fields},
-            forcefield_version=VERSION,
-        )
+        found = {name: getattr(doc, name) for name in type(doc).model_fields}
+        found["structure"] = wrapped_structure(found["structure"])
+        return IonicTaskDocument(**found, forcefield_version=VERSION)
 
     def _get_calculator(self) -> IonicCalculator:
         return IonicCalculator()
 
 
-def breathed(structure: Structure) -> Structure:
+def rescaled(structure: Structure) -> Structure:
     """
     Scale all lengths of a structure until it has no pressure.
 
-    Parameters
-    ----------
-    structure
-        With formal charges as the site property ``charge``.
-
-    Raises
-    ------
-    CalculationError
-        If the ions are not neutral or one has no parameters.
+    Formal charges are the site property ``charge``; CalculationError if the ions are
+    not neutral or one has no parameters.
     """
     potential = IonicPotential(
         ions(
@@ -215,21 +194,14 @@ def breathed(structure: Structure) -> Structure:
             structure.site_properties[CHARGE],
         )
     )
-    scale = potential.breathed(structure.lattice.matrix, structure.cart_coords)
+    scale = potential.equilibrium_scale(structure.lattice.matrix, structure.cart_coords)
     scaled = structure.copy()
     scaled.scale_lattice(structure.volume * scale**3)
     return scaled
 
 
 def ionic_maker(relaxation: RelaxationSpec) -> IonicRelaxMaker:
-    """
-    Make the maker of the engine.
-
-    Parameters
-    ----------
-    relaxation
-        When a relaxation counts as done; with one step the cell only breathes.
-    """
+    """Make the maker of the engine; with one step the cell is only rescaled."""
     return IonicRelaxMaker(
         relax_cell=relaxation.relax_cell,
         steps=relaxation.steps,

@@ -39,13 +39,7 @@ ENGINES: Mapping[str, Engine] = {
 
 def engine(name: str) -> Engine:
     """
-    Return the engine of that name.
-
-    Parameters
-    ----------
-    name
-        A name of the registry; ``forcefield:`` and a name of atomate2's; or
-        ``rehearsal:`` and an engine that has a stand-in.
+    Return the engine of a name: of the registry, ``forcefield:…`` or ``rehearsal:…``.
 
     Raises
     ------

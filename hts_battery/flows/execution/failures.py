@@ -47,19 +47,8 @@ def loss(lost: LostRun, attempt: int, *, outage: bool = False) -> FailureDoc:
     """
     Classify how a launch was lost, by what its queue printed.
 
-    Parameters
-    ----------
-    lost
-        The launch.
-    attempt
-        Number of this loss of its Firework.
-    outage
-        Whether it is known that the database was away.
-
-    Returns
-    -------
-    FailureDoc
-        A node failure where nothing says otherwise.
+    It is the ``attempt``-th loss of its Firework, and a node failure where nothing says
+    otherwise or the database is known to have been away (``outage``).
     """
     words = f"{lost.why}, {lost.seconds:.0f} s after its last sign of life"
     lines: tuple[str, ...] = ()
@@ -98,19 +87,10 @@ def is_here(lost: LostRun) -> bool:
 
 
 def larger_request(
-    request: Mapping[str, Any], factors: Mapping[str, float], *, max_hours: float
-) -> dict[str, Any]:
+    request: Mapping[str, object], factors: Mapping[str, float], *, max_hours: float
+) -> dict[str, object]:
     """
-    Ask a queue for more than before.
-
-    Parameters
-    ----------
-    request
-        ``_queueadapter`` of a Firework.
-    factors
-        ``wall_time`` and ``memory`` → factor.
-    max_hours
-        Longest time in h that the worker allows.
+    Ask a queue for more than before: the request times ``wall_time`` and ``memory``.
 
     Examples
     --------
@@ -182,17 +162,7 @@ def classify(
     """
     Find the class of a failure: the first signature that matches decides.
 
-    Parameters
-    ----------
-    evidence
-        What the failure left behind.
-    signatures
-        In order; the project's own by default.
-
-    Returns
-    -------
-    Diagnosis
-        Of class unknown where nothing matches.
+    The signatures are the project's own by default; where none matches it is unknown.
 
     Examples
     --------
@@ -224,29 +194,15 @@ def next_action(
     """
     Decide what is done after the last of some failures of one calculation.
 
-    Parameters
-    ----------
-    history
-        Failed attempts of the calculation, in order.
-    policy
-        The project's own by default.
-
-    Returns
-    -------
-    NextAction
-        With all settings that differ from the first attempt.
-
-    Raises
-    ------
-    ValueError
-        If nothing failed.
+    The policy is the project's own by default. The action holds all settings that
+    differ from the first attempt.
     """
     if not history:
         raise ValueError("without a failure there is nothing to decide")
     rules = known_policy() if policy is None else policy
     last = history[-1].failure_class
     rule = rules.rule(last)
-    remedies = _remedies(history, rules)
+    remedies = remedies_of((one.failure_class for one in history), rules)
     times = sum(one.failure_class == last for one in history)
     spent = sum(one.seconds for one in history)
     if times > len(rule.remedies):
@@ -264,7 +220,7 @@ def next_action(
         reason=f"{last}: remedy {times} of {len(rule.remedies)}",
         start=remedy.start,
         settings=_merged(one.settings for one in remedies),
-        resources=_largest(one.resources for one in remedies),
+        resources=largest_factors(remedies),
     )
 
 
@@ -273,34 +229,35 @@ def _used_up(last: FailureClass, times: int) -> str:
     return f"{last}: {again}"
 
 
-def _remedies(
-    history: Sequence[FailureDoc], policy: FailurePolicy
+def remedies_of(
+    failed: Iterable[FailureClass], policy: FailurePolicy
 ) -> tuple[Remedy, ...]:
-    """Return the remedies that were taken after each failure, the last one included."""
+    """Return the remedies that are taken after each of some failures, in order."""
     taken, seen = [], dict.fromkeys(FailureClass, 0)
-    for failure in history:
-        remedies = policy.rule(failure.failure_class).remedies
-        if seen[failure.failure_class] < len(remedies):
-            taken.append(remedies[seen[failure.failure_class]])
-        seen[failure.failure_class] += 1
+    for one in failed:
+        remedies = policy.rule(one).remedies
+        if seen[one] < len(remedies):
+            taken.append(remedies[seen[one]])
+        seen[one] += 1
     return tuple(taken)
 
 
 def _merged(
-    changes: Iterable[Mapping[str, Mapping[str, Any]]],
-) -> dict[str, dict[str, Any]]:
+    changes: Iterable[Mapping[str, Mapping[str, object]]],
+) -> dict[str, dict[str, object]]:
     """Join settings of each code; what comes later wins."""
-    joined: dict[str, dict[str, Any]] = {}
+    joined: dict[str, dict[str, object]] = {}
     for change in changes:
         for code, settings in change.items():
             joined.setdefault(code, {}).update(settings)
     return joined
 
 
-def _largest(changes: Iterable[Mapping[str, float]]) -> dict[str, float]:
+def largest_factors(remedies: Iterable[Remedy]) -> dict[str, float]:
+    """Return by how much more ``wall_time`` and ``memory`` remedies ask for."""
     largest: dict[str, float] = {}
-    for change in changes:
-        for name, factor in change.items():
+    for remedy in remedies:
+        for name, factor in remedy.resources.items():
             largest[name] = max(factor, largest.get(name, 0.0))
     return largest
 
@@ -333,21 +290,7 @@ def known_signatures() -> tuple[Signature, ...]:
 
 
 def read_policy(text: str, name: str) -> FailurePolicy:
-    """
-    Read a policy.
-
-    Parameters
-    ----------
-    text
-        YAML.
-    name
-        Name of the file, for errors.
-
-    Raises
-    ------
-    ConfigurationError
-        If it is not one; names the first wrong field.
-    """
+    """Read a policy from YAML; a ConfigurationError names the first wrong field."""
     try:
         return FailurePolicy.model_validate(yaml.safe_load(text))
     except ValidationError as err:
@@ -363,14 +306,7 @@ def _shipped(name: str) -> str:
 
 
 def corrections_from_log(log: Sequence[Mapping[str, Any]]) -> tuple[Correction, ...]:
-    """
-    Read what custodian noticed and changed from its own log.
-
-    Parameters
-    ----------
-    log
-        Content of custodian.json, undecoded: one entry a job.
-    """
+    """Read what custodian noticed and changed from custodian.json, one entry a job."""
     return tuple(
         Correction(
             handler=_handler_name(one.get("handler")),
@@ -389,16 +325,7 @@ def _handler_name(handler: object) -> str:
 
 
 def last_lines(paths: Iterable[Path], *, limit: int = 10) -> tuple[str, ...]:
-    """
-    Return the last lines of some files that are there, empty lines left out.
-
-    Parameters
-    ----------
-    paths
-        Text files; what is missing is skipped.
-    limit
-        Lines of each file.
-    """
+    """Return the last lines of some files that are there, empty lines left out."""
     found: list[str] = []
     for path in paths:
         if not path.is_file():

@@ -15,11 +15,12 @@ from contextlib import suppress
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import yaml
 
-from hts_battery.connections.records.launch_marks import MARK, mark_of
+from hts_battery.connections.durable_files import whole_file
+from hts_battery.connections.records.launch_files import MARK, mark_of
 from hts_battery.schemas.launch import (
     LaunchAction,
     LaunchFile,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     from maggma.core import Store
 
-_PACKED, _PART = ".gz", ".part"
+_PACKED = ".gz"
 _SUCCEEDED = "successful"
 _FIELDS = (
     "uuid",
@@ -75,16 +76,7 @@ def decide(
     found: Sequence[LaunchFile], state: LaunchState, rule: LaunchRule
 ) -> tuple[LaunchAction, ...]:
     """
-    Say what is done with the files of a launch folder.
-
-    Parameters
-    ----------
-    found
-        Its files.
-    state
-        What the store says of its job.
-    rule
-        Rule of its engine.
+    Say what is done with the files of a launch folder, by the rule of its engine.
 
     Examples
     --------
@@ -124,63 +116,57 @@ def _matches(name: str, patterns: Iterable[str]) -> bool:
     return any(fnmatchcase(plain, pattern) for pattern in patterns)
 
 
-def state_of(mark: LaunchMark, tasks: Store) -> LaunchState:
-    """
-    Ask the store what became of the job of a folder.
+class _StoredTask(NamedTuple):
+    """What decides of the output of a job."""
 
-    Parameters
-    ----------
-    mark
-        Which job it is.
-    tasks
-        Store of outputs.
-    """
-    own = tasks.query_one(
-        {"uuid": mark.uuid, "index": mark.index}, properties=list(_FIELDS)
-    )
-    if own is not None and _succeeded(own):
+    step: str | None
+    ordering_id: str | None
+    is_final: bool
+    run_step: str | None
+    """Which calculation of an engine that makes several."""
+    succeeded: bool
+
+
+def _stored(tasks: Store, criteria: Mapping[str, object]) -> Iterator[_StoredTask]:
+    for task in tasks.query(dict(criteria), properties=list(_FIELDS)):
+        metadata, output = task.get("metadata") or {}, task.get("output")
+        found = output if isinstance(output, dict) else {}
+        run = found.get("run") or {}
+        yield _StoredTask(
+            step=metadata.get("step"),
+            ordering_id=metadata.get("ordering_id"),
+            is_final=metadata.get("final") is not False,
+            run_step=run.get("step"),
+            # Without a state it is no calculation: being stored is all it can be.
+            succeeded="state" not in found
+            or (found["state"] == _SUCCEEDED and run.get("converged") is not False),
+        )
+
+
+def state_of(mark: LaunchMark, tasks: Store) -> LaunchState:
+    """Ask the store of outputs what became of the job of a folder."""
+    own = next(_stored(tasks, {"uuid": mark.uuid, "index": mark.index}), None)
+    if own is not None and own.succeeded:
         return LaunchState.STORED
     again = {"uuid": mark.uuid, "index": {"$gt": mark.index}}
-    if any(map(_succeeded, tasks.query(again, properties=list(_FIELDS)))):
+    if any(one.succeeded for one in _stored(tasks, again)):
         return LaunchState.SUPERSEDED
     if mark.content_key is not None and any(
-        _succeeded(other) and _same_calculation(other, mark, own)
-        for other in tasks.query(
-            {"metadata.content_key": mark.content_key}, properties=list(_FIELDS)
-        )
+        one.succeeded and _same_calculation(one, mark, own)
+        for one in _stored(tasks, {"metadata.content_key": mark.content_key})
     ):
         return LaunchState.SUPERSEDED
     return LaunchState.ABSENT if own is None else LaunchState.FAILED
 
 
-def _succeeded(task: Mapping[str, Any]) -> bool:
-    output = task.get("output")
-    if not isinstance(output, dict) or "state" not in output:
-        return True  # not a calculation: being stored is all it can be
-    run = output.get("run") or {}
-    return output["state"] == _SUCCEEDED and run.get("converged") is not False
-
-
 def _same_calculation(
-    other: Mapping[str, Any], mark: LaunchMark, own: Mapping[str, Any] | None
+    other: _StoredTask, mark: LaunchMark, own: _StoredTask | None
 ) -> bool:
-    metadata = other["metadata"]
-    if (metadata.get("step"), metadata.get("ordering_id")) != (
-        mark.step,
-        mark.ordering_id,
-    ):
+    if (other.step, other.ordering_id) != (mark.step, mark.ordering_id):
         return False
     # An engine of several calculations has several jobs of one step. One that left no
     # document could be any of them: then all of them must be done.
-    if own is None:
-        return metadata.get("final") is not False
-    return _run_step(other) == _run_step(own)
-
-
-def _run_step(task: Mapping[str, Any]) -> str | None:
-    output = task.get("output")
-    run = output.get("run") if isinstance(output, dict) else None
-    return (run or {}).get("step")
+    return other.is_final if own is None else other.run_step == own.run_step
 
 
 def marked_folders(folder: Path) -> Iterator[tuple[Path, LaunchMark]]:
@@ -195,23 +181,10 @@ def tidy(
     folder: Path, tasks: Store, *, dry_run: bool = False
 ) -> list[tuple[Path, LaunchAction]]:
     """
-    Do with the launch folders below a folder what their rules say.
+    Do with the launch folders in and below a folder what their rules say.
 
-    No process may still run in them.
-
-    Parameters
-    ----------
-    folder
-        One launch folder, or one that holds several.
-    tasks
-        Store of outputs.
-    dry_run
-        Only say what would be done.
-
-    Returns
-    -------
-    list
-        Launch folder and action, in the order in which they are done.
+    No process may still run in them. Returns launch folder and action in the order in
+    which they are done, or would be.
     """
     done = []
     marked = list(marked_folders(folder))
@@ -241,11 +214,13 @@ def _do(launch: Path, action: LaunchAction) -> None:
         path.unlink(missing_ok=True)
         return
     packed = path.with_name(path.name + _PACKED)
-    part = path.with_name(packed.name + _PART)
     # The archive is whole before it has its name, and the file goes after that.
-    with path.open("rb") as source, gzip.open(part, "wb") as target:
+    with (
+        path.open("rb") as source,
+        whole_file(packed) as file,
+        gzip.open(file, "wb") as target,
+    ):
         shutil.copyfileobj(source, target)
-    part.replace(packed)
     path.unlink()
 
 

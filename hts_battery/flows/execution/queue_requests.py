@@ -5,11 +5,15 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import yaml
 
-from hts_battery.flows.execution.failures import known_policy
+from hts_battery.flows.execution.failures import (
+    known_policy,
+    largest_factors,
+    remedies_of,
+)
 from hts_battery.schemas.dispatch import QueueRule
 
 if TYPE_CHECKING:
@@ -47,22 +51,12 @@ def queue_request(
     calculations: int = 1,
     max_hours: float = 24.0,
     factors: Mapping[str, float] | None = None,
-) -> dict[str, Any]:
+) -> dict[str, str]:
     """
     Write what one queue job asks for as FireWorks' queue adapter takes it.
 
-    Parameters
-    ----------
-    rule
-        Rule of the engine.
-    atoms
-        Atoms of the cell; none if that is not known.
-    calculations
-        Calculations of this job, one after another.
-    max_hours
-        Longest time in h that the worker allows.
-    factors
-        ``wall_time`` and ``memory`` → factor of the first request.
+    The job makes some calculations one after another, within the hours that the worker
+    allows; factors multiply ``wall_time`` and ``memory`` of the first request.
 
     Examples
     --------
@@ -77,7 +71,7 @@ def queue_request(
         hours += _SHORTEST
     hours = min(hours * factors.get("wall_time", 1.0), max_hours)
     minutes = max(1, round(hours * 60))
-    request: dict[str, Any] = {"walltime": f"{minutes // 60:02d}:{minutes % 60:02d}:00"}
+    request: dict[str, str] = {"walltime": f"{minutes // 60:02d}:{minutes % 60:02d}:00"}
     if rule.memory is not None:
         request["mem"] = f"{round(rule.memory * factors.get('memory', 1.0))}G"
     return request
@@ -85,12 +79,7 @@ def queue_request(
 
 def policy_factors(failed: Iterable[FailureClass]) -> dict[str, float]:
     """
-    Return by how much more is asked after failures, by the failure policy.
-
-    Parameters
-    ----------
-    failed
-        Classes of the failures so far, in order.
+    Return by how much more is asked after failures, in order, by the failure policy.
 
     Examples
     --------
@@ -98,27 +87,12 @@ def policy_factors(failed: Iterable[FailureClass]) -> dict[str, float]:
     >>> policy_factors([FailureClass.WALLTIME] * 3)
     {'wall_time': 2.0}
     """
-    policy = known_policy()
-    seen: dict[FailureClass, int] = {}
-    factors: dict[str, float] = {}
-    for one in failed:
-        remedies = policy.rule(one).remedies
-        times = seen.get(one, 0)
-        seen[one] = times + 1
-        if times < len(remedies):
-            for name, factor in remedies[times].resources.items():
-                factors[name] = max(factor, factors.get(name, 0.0))
-    return factors
+    return largest_factors(remedies_of(failed, known_policy()))
 
 
 def is_tried_again(failed: Iterable[FailureClass]) -> bool:
     """
     Say whether the policy has a remedy for the last of some failures of one job.
-
-    Parameters
-    ----------
-    failed
-        Classes of the failures so far, in order.
 
     Examples
     --------

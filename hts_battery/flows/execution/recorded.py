@@ -8,31 +8,30 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from jobflow import Flow, Job, Response
 from monty.json import jsanitize
 from pydantic import ValidationError
 
 from hts_battery.connections.database.clients import translated_outages
-from hts_battery.connections.database.retries import Patience, allocation_end
+from hts_battery.connections.database.retries import RetryPolicy, allocation_end
 from hts_battery.connections.processes import host_name, process_identity
 from hts_battery.connections.records.executions import ExecutionRecord, described_error
-from hts_battery.connections.records.launch_marks import mark_of, write_mark
+from hts_battery.connections.records.launch_files import mark_of, write_mark
 from hts_battery.errors import CalculationError, DatabaseOutageError, StoreError
+from hts_battery.flows.execution.node import node_settings, refuse_other_versions
 from hts_battery.flows.execution.spool import (
     RESPONSE_FIELD,
     SPOOL,
     HeldStore,
-    ingest,
     spool,
     store_output,
+    store_spooled,
 )
-from hts_battery.flows.execution.versions import refuse_other_versions
 from hts_battery.schemas.failure import FailureDoc
 from hts_battery.schemas.launch import LaunchMark
 from hts_battery.schemas.recovery import ResponseKind
-from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,16 +52,7 @@ LOST_FIELD = "hts_lost"
 
 @dataclass(frozen=True)
 class EarlierLaunch:
-    """
-    A launch of the same Firework that ended before this one began.
-
-    Parameters
-    ----------
-    folder
-        Its launch folder, as it was called where it ran.
-    failure
-        How it was lost, if it was.
-    """
+    """An earlier launch of the same Firework, and how it was lost, if it was."""
 
     folder: Path
     failure: FailureDoc | None = None
@@ -74,19 +64,7 @@ class EarlierLaunch:
 
 
 def earlier_launches(folder: Path) -> tuple[EarlierLaunch, ...]:
-    """
-    Read the earlier launches of the Firework that runs in a folder, the last one last.
-
-    Parameters
-    ----------
-    folder
-        Launch folder of the rocket.
-
-    Returns
-    -------
-    tuple of EarlierLaunch
-        Empty where no Firework runs there, or this is its first launch.
-    """
+    """Read the earlier launches of the Firework of a folder, the last one last."""
     try:
         content = json.loads((folder / FIREWORK_FILE).read_text("utf-8"))
     except (OSError, ValueError):
@@ -100,19 +78,7 @@ def earlier_launches(folder: Path) -> tuple[EarlierLaunch, ...]:
 
 
 def loss_of(launch: Mapping[str, Any]) -> FailureDoc | None:
-    """
-    Read how a launch was lost.
-
-    Parameters
-    ----------
-    launch
-        Document of the launch.
-
-    Returns
-    -------
-    FailureDoc or None
-        None if it was not lost, or nobody wrote down how.
-    """
+    """Read from the document of a launch how it was lost; None if nobody knows."""
     stored = (launch.get("action") or {}).get("stored_data") or {}
     try:
         return FailureDoc.model_validate(stored.get(LOST_FIELD))
@@ -142,7 +108,7 @@ PRERELAX_STEP = "prerelax"
 _FIREWORK = "fw_id"  # jobflow puts it into the metadata of a job that a rocket runs
 _QUEUE_VARIABLES = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID")
 _watch: ContextVar[Watch | None] = ContextVar("watch", default=None)
-_patience: ContextVar[Patience | None] = ContextVar("patience", default=None)
+_retries: ContextVar[RetryPolicy | None] = ContextVar("retries", default=None)
 
 
 @contextmanager
@@ -189,15 +155,17 @@ class RecordedJob(Job):
             instead.
         """
         watch = _watch.get()
+        settings = node_settings()
+        record = ExecutionRecord(settings.execution_folder)
         folder = None
         if self._has_own_folder(watch):
             folder = Path.cwd()
             write_mark(folder, self._mark())
         try:
-            with self._waiting():
-                response = self._reused(store, folder)
+            with self._waiting(settings.outage_patience):
+                response = self._reused(store, folder, record)
                 if response is None:
-                    response = self._run_recorded(store, job_dir, folder)
+                    response = self._run_recorded(store, job_dir, folder, record)
         except StoreError as err:
             if watch is None:
                 raise
@@ -211,14 +179,14 @@ class RecordedJob(Job):
         _record_made(response)
         return response
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """
         Return the job as plain values, the options of its maker too.
 
         FireWorks makes a text of whatever is left that is none, and the node could not
         make a maker of that.
         """
-        found: dict[str, Any] = jsanitize(
+        found: dict[str, object] = jsanitize(
             super().as_dict(), strict=True, enum_values=True
         )
         return found
@@ -226,7 +194,7 @@ class RecordedJob(Job):
     def resolve_args(self, store: JobStore, *args: Any, **kwargs: Any) -> Job:  # noqa: ANN401 - jobflow's own
         """Fetch the outputs that the job refers to; a rocket waits for the database."""
         resolve = super().resolve_args
-        return self._patience().attempt(lambda: resolve(store, *args, **kwargs))
+        return self._retries().attempt(lambda: resolve(store, *args, **kwargs))
 
     def _has_own_folder(self, watch: Watch | None) -> bool:
         return self._in_rocket if watch is None else watch.own_folders
@@ -236,29 +204,32 @@ class RecordedJob(Job):
         return _FIREWORK in self.metadata and _watch.get() is None
 
     @contextmanager
-    def _waiting(self) -> Iterator[None]:
-        """Be patient in a rocket; jobs that its job runs share its patience."""
+    def _waiting(self, seconds: float) -> Iterator[None]:
+        """Wait for the database in a rocket; jobs that its job runs share the time."""
         if not self._in_rocket:
             yield
             return
-        limit = Patience(get_settings().outage_patience, end=allocation_end())
-        token = _patience.set(limit)
+        token = _retries.set(RetryPolicy(seconds, end=allocation_end()))
         try:
             yield
         finally:
-            _patience.reset(token)
+            _retries.reset(token)
 
     @staticmethod
-    def _patience() -> Patience:
+    def _retries() -> RetryPolicy:
         # Whoever sits before a local run sees the outage and starts it again.
-        return _patience.get() or Patience(0)
+        return _retries.get() or RetryPolicy(0)
 
     def _run_recorded(
-        self, store: JobStore, job_dir: Path | None, folder: Path | None
+        self,
+        store: JobStore,
+        job_dir: Path | None,
+        folder: Path | None,
+        record: ExecutionRecord,
     ) -> Response[Any]:
         uri = _uri(store)
         kept: tuple[SpooledOutput, Path] | None = None
-        with self._recorded():
+        with self._execution(record):
             refuse_other_versions(self.metadata.get("versions", {}))
             held = HeldStore(store, self.uuid)
             with translated_outages(uri, f"running {self.name}"):
@@ -269,8 +240,10 @@ class RecordedJob(Job):
             self._deliver(*kept, store)
         return response
 
-    def _recorded(self, *, reused: bool = False) -> AbstractContextManager[object]:
-        return ExecutionRecord(get_settings().execution_folder).execution(
+    def _execution(
+        self, record: ExecutionRecord, *, reused: bool = False
+    ) -> AbstractContextManager[object]:
+        return record.execution(
             job_uuid=self.uuid,
             name=self.name,
             candidate_id=self.metadata.get("candidate_id"),
@@ -293,13 +266,13 @@ class RecordedJob(Job):
                     return output, spool(output, folder)
                 except OSError as full:
                     err.add_note(f"its output could not be kept in {folder}: {full}")
-            self._patience().attempt(lambda: self._store(output, store))
+            self._retries().attempt(lambda: self._store(output, store))
         return None
 
     def _deliver(self, output: SpooledOutput, path: Path, store: JobStore) -> None:
         """Store what is kept on disk as soon as the database is there."""
         try:
-            self._patience().attempt(lambda: self._store(output, store))
+            self._retries().attempt(lambda: self._store(output, store))
         except DatabaseOutageError as err:
             raise DatabaseOutageError(
                 f"{err}; the job has finished, its output is kept as {path}: "
@@ -312,22 +285,24 @@ class RecordedJob(Job):
         with translated_outages(_uri(store), f"storing {self.name}"):
             store_output(output, store)
 
-    def _reused(self, store: JobStore, folder: Path | None) -> Response[Any] | None:
+    def _reused(
+        self, store: JobStore, folder: Path | None, record: ExecutionRecord
+    ) -> Response[Any] | None:
         """Return what an earlier launch of the same Firework had computed, if any."""
         if folder is None or not self._in_rocket:
             return None
         uri = _uri(store)
         with translated_outages(uri, f"looking for the output of {self.name}"):
-            if not self._patience().attempt(lambda: self._is_stored(store, folder)):
+            if not self._retries().attempt(lambda: self._is_stored(store, folder)):
                 return None
-            with self._recorded(reused=True):
+            with self._execution(record, reused=True):
                 output = store.get_output(self.uuid, which=self.index, load=True)
         return Response(output=output)
 
     def _is_stored(self, store: JobStore, folder: Path) -> bool:
         for launch in earlier_launches(folder):
             if launch.ran(self.uuid) and (launch.folder / SPOOL).is_file():
-                ingest(launch.folder, store)
+                store_spooled(launch.folder, store)
         found = store.docs_store.query_one(
             {"uuid": self.uuid, "index": self.index},
             properties=[f"metadata.{RESPONSE_FIELD}"],
@@ -371,34 +346,61 @@ class RecordedJob(Job):
 
 def _record_made(response: Response[Any]) -> None:
     """Record what a job has made on the node."""
-    for made in (response.replace, response.detour, response.addition):
+    for name in ("replace", "detour", "addition"):
+        made = getattr(response, name)
         if isinstance(made, Flow | Job):  # jobflow has wrapped lists by now
-            recorded(made)
+            setattr(response, name, recorded(made))
 
 
 def _uri(store: JobStore) -> str:
     return str(getattr(store.docs_store, "uri", ""))
 
 
-def recorded(flow: Flow | Job) -> Flow | Job:
-    """
-    Turn every job of a flow into a recorded one, in place.
+@overload
+def recorded(flow: Flow) -> Flow: ...
 
-    Parameters
-    ----------
-    flow
-        A flow, nested or not, or a single job.
 
-    Returns
-    -------
-    Flow or Job
-        The same object.
+@overload
+def recorded(flow: Job) -> RecordedJob: ...
+
+
+def recorded(flow: Flow | Job) -> Flow | RecordedJob:
     """
-    for job in jobs_of(flow):
-        # References to a job hold its uuid, not the object, but flows and hosts hold
-        # the object itself: changing the class keeps every link as it is.
-        job.__class__ = RecordedJob
+    Turn every job of a flow into a recorded one.
+
+    A flow is changed in place, nested ones too. Of a job the answer is another one with
+    the same uuid, by which others refer to it.
+    """
+    if isinstance(flow, Job):
+        return _recorded_job(flow)
+    output, jobs = flow.output, [recorded(one) for one in flow.jobs]
+    # A flow gives up no job that its output names.
+    flow.output = None
+    flow.remove_jobs(list(range(len(jobs))))
+    flow.add_jobs(jobs)
+    flow.output = output
     return flow
+
+
+def _recorded_job(job: Job) -> RecordedJob:
+    if isinstance(job, RecordedJob):
+        return job
+    return RecordedJob(
+        function=job.function,
+        function_args=job.function_args,
+        function_kwargs=job.function_kwargs,
+        output_schema=job.output_schema,
+        uuid=job.uuid,
+        index=job.index,
+        name=job.name,
+        metadata=job.metadata,
+        config=job.config,
+        hosts=job.hosts,
+        metadata_updates=job.metadata_updates,
+        config_updates=job.config_updates,
+        name_updates=job.name_updates,
+        **job._kwargs,  # noqa: SLF001 - which outputs are large: no public name
+    )
 
 
 def jobs_of(flow: Flow | Job) -> Iterator[Job]:

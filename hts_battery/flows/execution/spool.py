@@ -3,8 +3,8 @@ Outputs of jobs on their way to the store: written there, or kept on disk meanwh
 
 A job that has finished while the database is away leaves its output as the file
 ``hts_output.json.gz`` in its launch folder: a :class:`SpooledOutput`, large parts
-included. :func:`ingest` puts it into the store later. The large parts are written
-before the document that refers to them, so a document that is there is whole.
+included. :func:`store_spooled` puts it into the store later. The large parts are
+written before the document that refers to them, so one that is there is whole.
 """
 
 from __future__ import annotations
@@ -43,18 +43,18 @@ class HeldStore(JobStore):
 
     Whoever runs the job decides what becomes of the output, when it knows the whole
     response.
-
-    Parameters
-    ----------
-    store
-        The store that is passed on to.
-    uuid
-        The job.
     """
 
     def __init__(self, store: JobStore, uuid: str) -> None:
-        # Shares everything; the initialiser would change the stores it is given.
-        self.__dict__.update(store.__dict__)
+        # JobStore's own initialiser would change the stores that it is given.
+        super(JobStore, self).__init__(
+            key=store.key,
+            last_updated_field=store.last_updated_field,
+            last_updated_type=store.last_updated_type,
+        )
+        self.docs_store, self.additional_stores = store.docs_store, large_parts(store)  # type: ignore[has-type] # as there
+        for name in ("save", "load"):  # maggma types them otherwise
+            setattr(self, name, getattr(store, name))
         self._store, self._uuid = store, uuid
         self._held: tuple[JobStoreDocument, Any] | None = None
 
@@ -66,14 +66,7 @@ class HeldStore(JobStore):
         self._store.update(docs, key=key, save=save)
 
     def output(self, response: Response[Any]) -> SpooledOutput:
-        """
-        Return the output as it will be stored, its large parts apart.
-
-        Parameters
-        ----------
-        response
-            What the job returned.
-        """
+        """Return the output as it will be stored, its large parts apart."""
         if self._held is None:
             raise StoreError(f"job {self._uuid} ended without an output")
         document, save = self._held
@@ -108,9 +101,9 @@ class _Captured:
     key, last_updated_field, last_updated_type = "uuid", "completed_at", "isoformat"
 
     def __init__(self) -> None:
-        self.documents: list[dict[str, Any]] = []
+        self.documents: list[dict[str, object]] = []
 
-    def update(self, docs: list[dict[str, Any]], key: object = None) -> None:  # noqa: ARG002 - as maggma's
+    def update(self, docs: list[dict[str, object]], key: object = None) -> None:  # noqa: ARG002 - as maggma's
         self.documents += docs
 
 
@@ -121,56 +114,21 @@ def large_parts(store: JobStore) -> dict[str, Store]:
 
 
 def store_output(output: SpooledOutput, store: JobStore) -> None:
-    """
-    Write an output to the store; twice comes to the same.
-
-    Parameters
-    ----------
-    output
-        What is written.
-    store
-        Connected store.
-    """
+    """Write an output to the store; twice comes to the same."""
     for name, blobs in output.blobs.items():
         large_parts(store)[name].update(blobs, key="blob_uuid")
     store.docs_store.update([output.task], key=_KEY)
 
 
 def spool(output: SpooledOutput, folder: Path) -> Path:
-    """
-    Keep an output on disk.
-
-    Parameters
-    ----------
-    output
-        What is kept.
-    folder
-        Launch folder of its job.
-
-    Returns
-    -------
-    Path
-        The file.
-
-    Raises
-    ------
-    OSError
-        If the disk does not take it; nothing is left of the file then.
-    """
+    """Keep an output on disk, whole or not at all, in the launch folder of its job."""
     path = folder / SPOOL
     write_whole(path, pack_document(output.model_dump(mode="python")))
     return path
 
 
 def read_spool(path: Path) -> SpooledOutput:
-    """
-    Read a spooled output.
-
-    Raises
-    ------
-    StoreError
-        If the file is not one, or one of a newer hts_battery.
-    """
+    """Read a spooled output; StoreError if the file is none."""
     document = unpack_document(path.read_bytes(), str(path))
     try:
         return SpooledOutput.model_validate(document)
@@ -184,26 +142,15 @@ def spooled(folder: Path) -> Iterator[Path]:
     yield from sorted(folder.rglob(SPOOL))
 
 
-def ingest(folder: Path, store: JobStore, *, dry_run: bool = False) -> tuple[str, ...]:
+def store_spooled(
+    folder: Path, store: JobStore, *, dry_run: bool = False
+) -> tuple[str, ...]:
     """
     Put the outputs that lie in and below a folder into the store.
 
-    A file goes when the store has its output. Killed in between, the next call goes
-    on; an output that the store has already is left as it is there.
-
-    Parameters
-    ----------
-    folder
-        A launch folder, or one that holds several.
-    store
-        Connected store.
-    dry_run
-        Only say what would be done.
-
-    Returns
-    -------
-    tuple of str
-        Uuids of the jobs whose output was put there.
+    A file goes when the store has its output. Killed in between, the next call goes on;
+    an output that the store has already is left as it is there. Returns the uuids of
+    the jobs whose output was put there, or would be.
 
     Raises
     ------

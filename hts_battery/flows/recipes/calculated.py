@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from hts_battery.schemas.dispatch import EndingKind
 from hts_battery.schemas.ordering_series import chosen, covers, joined, series_of
+from hts_battery.thermo.gate import energy_at_gate, passes_gate
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from maggma.core import Store
 
@@ -32,9 +34,9 @@ _FIELDS = (
     "output.entropy",
     "output.output.energy",
 )
-# Steps whose tasks tell whether a candidate is done. On the embedded server each task
-# that is looked at costs a millisecond or two, whatever is asked of it.
-_TELLING_STEPS = ("order", "gate", "relax", "static")
+# Steps whose tasks decide whether a candidate is done. On the embedded server each task
+# that is read costs a millisecond or two, whatever is asked of it.
+_STATE_STEPS = ("order", "gate", "relax", "static")
 _BATCH = 100  # the embedded server compares every document with every key
 
 
@@ -71,41 +73,25 @@ class Calculated:
     """What went wrong: step, ordering_id, error_class, error_message."""
 
     def asked_for(self, wanted: Mapping[Any, int]) -> Calculated:
-        """
-        Leave the orderings that a campaign asks for.
-
-        Parameters
-        ----------
-        wanted
-            Method → number of orderings.
-        """
+        """Leave the orderings that a campaign asks for: ``wanted`` by method."""
         runs = sorted(self.ordered, key=lambda one: one.at)
         series = joined(one.series for one in runs)
         known = {name for names in series.values() for name in names}
         mine = set(chosen(series, wanted))
         enough = any(covers(one.asked, wanted) for one in runs)
-        failures = tuple(
-            one for one in self.failures if one.get("ordering_id") not in known - mine
-        )
-        found = replace(
+        others = known - mine
+        return replace(
             self,
             n_orderings=len(mine) if enough else None,
-            finished={name for name in self.finished if name not in known - mine},
-            failures=failures,
+            finished=self.finished - others,
+            failures=tuple(
+                one for one in self.failures if one.get("ordering_id") not in others
+            ),
+            verdict=self._verdict_on(mine) if enough else None,
         )
-        found.verdict = found.verdict_on(mine) if enough else None
-        return found
 
-    def verdict_on(self, names: Collection[str]) -> Mapping[str, Any] | None:
-        """
-        Return the verdict of the gate as it would be on some orderings alone.
-
-        Parameters
-        ----------
-        names
-            The orderings; none that was not pre-relaxed may be missing without a
-            failure, or nothing can be said.
-        """
+    def _verdict_on(self, names: Collection[str]) -> Mapping[str, Any] | None:
+        """Return the gate's verdict on some orderings alone; none if one is missing."""
         if self.verdict is None:
             return None
         energies = self.verdict.get("energies_per_atom") or {}
@@ -116,10 +102,8 @@ class Calculated:
         if above is None:
             return self.verdict
         # All cells of a candidate are of one composition, so of one point of the hull.
-        return {
-            **self.verdict,
-            "energy_above_hull_0k": above + min(some) - min(energies.values()),
-        }
+        lowest = above + min(some) - min(energies.values())
+        return {**self.verdict, "energy_above_hull_0k": lowest}
 
     @property
     def failed(self) -> set[str]:
@@ -129,37 +113,35 @@ class Calculated:
         } - self.finished
 
     @property
-    def failed_as_a_whole(self) -> bool:
-        """Whether what failed belongs to no single ordering."""
-        return any(not one.get("ordering_id") for one in self.failures)
-
-    @property
     def is_complete(self) -> bool:
-        """Whether every ordering has an energy or a recorded failure."""
-        return self.failed_as_a_whole or (
+        """Whether every ordering, or the whole, has an energy or a recorded failure."""
+        return any(not one.get("ordering_id") for one in self.failures) or (
             self.n_orderings is not None
             and len(self.finished | self.failed) >= self.n_orderings
         )
 
-    def is_gated(self, gate: GateSpec | None) -> bool:
-        """
-        Say whether the stored verdict keeps the candidate behind a gate.
+    def ending(self, gate: GateSpec | None) -> EndingKind | None:
+        """Say what came of it; without a gate, or released, nothing is gated."""
+        if self.finished:
+            return EndingKind.COMPUTED
+        if self.failures:
+            return EndingKind.FAILED
+        return EndingKind.GATED if self.is_gated(gate) else None
 
-        The verdict holds energy and entropy apart, so that another threshold or
-        temperature in the campaign file is compared with what was computed before.
-        """
-        if gate is None or self.verdict is None or self.finished:
+    def is_gated(self, gate: GateSpec | None) -> bool:
+        """Say whether the stored verdict keeps the candidate behind a gate."""
+        verdict = self.verdict or {}
+        above = verdict.get("energy_above_hull_0k")
+        if gate is None or self.finished or above is None:
             return False
-        above = self.verdict.get("energy_above_hull_0k")
-        if above is None:
-            return False
-        at_temperature = above - gate.temperature * self.verdict["entropy"]
-        return bool(at_temperature > gate.energy_above_hull)
+        return not passes_gate(above, verdict["entropy"], gate)
 
     def gate_reason(self, gate: GateSpec) -> str:
         """Say by how much a gated candidate missed the gate."""
         verdict = self.verdict or {}
-        value = verdict["energy_above_hull_0k"] - gate.temperature * verdict["entropy"]
+        value = energy_at_gate(
+            verdict["energy_above_hull_0k"], verdict["entropy"], gate
+        )
         return (
             f"pre-relaxed E_hull({gate.temperature:g} K) = {1000 * value:.1f} meV/atom "
             f"is above the gate of {1000 * gate.energy_above_hull:.1f}"
@@ -181,61 +163,31 @@ class Calculated:
 
 
 def read_calculated(stores: Stores) -> dict[str, Calculated]:
-    """
-    Read what is known of every calculation in the database.
+    """Read what is known of each calculation, by content key; the others are absent."""
+    steps = {"metadata.step": {"$in": list(_STATE_STEPS)}}
+    return _collected(
+        stores.tasks.query(steps, properties=list(_FIELDS)), stores.failures.query()
+    )
 
-    Returns
-    -------
-    dict[str, Calculated]
-        By content key; one that nothing is known of is absent.
-    """
+
+def read_some(stores: Stores, keys: Sequence[str]) -> dict[str, Calculated]:
+    """Read as :func:`read_calculated` of some content keys, pre-relaxations too."""
     found: dict[str, Calculated] = {}
-    steps = {"metadata.step": {"$in": list(_TELLING_STEPS)}}
-    for task in stores.tasks.query(steps, properties=list(_FIELDS)):
-        key = task["metadata"]["content_key"]
-        _take(task, found.setdefault(key, Calculated()))
-    for doc in stores.failures.query():
-        known = found.setdefault(doc["content_key"], Calculated())
-        _add_failures(doc["failures"], known)
+    for start in range(0, len(keys), _BATCH):
+        wanted = {"$in": list(keys[start : start + _BATCH])}
+        found |= _collected(
+            stores.tasks.query(
+                {"metadata.content_key": wanted}, properties=list(_FIELDS)
+            ),
+            stores.failures.query({"content_key": wanted}),
+        )
     return found
 
 
 def read_one(stores: Stores, key: str) -> Calculated:
     """Read everything that is known of the calculation with one content key."""
-    found = read_outputs(stores.tasks, key)
-    for doc in stores.failures.query({"content_key": key}):
-        _add_failures(doc["failures"], found)
-    return found
-
-
-def read_some(stores: Stores, keys: Sequence[str]) -> dict[str, Calculated]:
-    """
-    Read everything that is known of some calculations.
-
-    Parameters
-    ----------
-    stores
-        Open stores.
-    keys
-        Their content keys.
-
-    Returns
-    -------
-    dict[str, Calculated]
-        By content key; one that nothing is known of is absent.
-    """
-    found: dict[str, Calculated] = {}
-    for start in range(0, len(keys), _BATCH):
-        wanted = {"$in": list(keys[start : start + _BATCH])}
-        for task in stores.tasks.query(
-            {"metadata.content_key": wanted}, properties=list(_FIELDS)
-        ):
-            key = task["metadata"]["content_key"]
-            _take(task, found.setdefault(key, Calculated()))
-        for doc in stores.failures.query({"content_key": wanted}):
-            known = found.setdefault(doc["content_key"], Calculated())
-            _add_failures(doc["failures"], known)
-    return found
+    failures = stores.failures.query_one({"content_key": key})
+    return read_outputs(stores.tasks, key, failures["failures"] if failures else ())
 
 
 def read_outputs(
@@ -244,56 +196,45 @@ def read_outputs(
     """
     Read what a store of outputs says of the calculation with one content key.
 
-    Parameters
-    ----------
-    tasks
-        Any store of outputs, that of a node without a database too.
-    key
-        The content key.
-    failures
-        What is known to have failed.
+    Any store of outputs will do, that of a node without a database too.
     """
-    known = Calculated()
     # The key alone: a second condition would send the embedded server to its index.
-    for task in tasks.query({"metadata.content_key": key}, properties=list(_FIELDS)):
-        _take(task, known)
-    _add_failures(failures, known)
-    return known
+    docs = tasks.query({"metadata.content_key": key}, properties=list(_FIELDS))
+    return _collected(docs, [{"content_key": key, "failures": failures}])[key]
 
 
-def _add_failures(failures: Sequence[Mapping[str, Any]], known: Calculated) -> None:
-    known.failures = tuple(failures)
+def _collected(
+    tasks: Iterable[Mapping[str, Any]], failures: Iterable[Mapping[str, Any]]
+) -> dict[str, Calculated]:
+    """Put together by content key what tasks and recorded failures say."""
+    found: dict[str, Calculated] = {}
+    for task in tasks:
+        _take(task, found.setdefault(task["metadata"]["content_key"], Calculated()))
+    for doc in failures:
+        known = found.setdefault(doc["content_key"], Calculated())
+        known.failures = tuple(doc["failures"])
+    return found
 
 
 def _take(task: Mapping[str, Any], known: Calculated) -> None:
     """Note what one task says of its candidate."""
-    metadata = task["metadata"]
-    if metadata["step"] == "order":
-        series = series_of(task["output"])
-        known.ordered.append(
-            _Ordered(str(task["completed_at"]), metadata.get("asked") or {}, series)
-        )
-    elif metadata["step"] == "prerelax":
+    metadata, output = task["metadata"], task.get("output") or {}
+    step = metadata["step"]
+    if step == "order":
+        at, asked = str(task["completed_at"]), metadata.get("asked") or {}
+        known.ordered.append(_Ordered(at, asked, series_of(task["output"])))
+    elif step == "prerelax":
         known.prerelaxed[metadata["ordering_id"]] = task["uuid"]
-    elif metadata["step"] == "gate":
-        known.verdict = _later(known.verdict, task)
-    elif metadata.get("final") and _has_energy(task):
+    elif step == "gate":
+        new = {**output, "at": str(task["completed_at"])}
+        known.verdict = max(known.verdict or new, new, key=_precedence)
+    # A failed attempt stores no energy.
+    elif (
+        metadata.get("final") and (output.get("output") or {}).get("energy") is not None
+    ):
         known.finished.add(metadata["ordering_id"])
 
 
-def _later(known: Mapping[str, Any] | None, task: Mapping[str, Any]) -> dict[str, Any]:
-    """Keep the verdict on the most orderings, of those the newest."""
-    new = {**task["output"], "at": task["completed_at"]}
-    if known is None or _weight(new) > _weight(known):
-        return new
-    return dict(known)
-
-
-def _weight(verdict: Mapping[str, Any]) -> tuple[int, str]:
-    return len(verdict.get("energies_per_atom") or {}), str(verdict["at"])
-
-
-def _has_energy(task: Mapping[str, Any]) -> bool:
-    """Say whether a calculation came to an energy; a failed attempt stores none."""
-    result = (task.get("output") or {}).get("output") or {}
-    return result.get("energy") is not None
+def _precedence(verdict: Mapping[str, Any]) -> tuple[int, str]:
+    """Order verdicts: that on the most orderings counts, of those the newest."""
+    return len(verdict.get("energies_per_atom") or {}), verdict["at"]

@@ -10,7 +10,7 @@ from hts_battery.structures.inputs import calculator_structure
 from hts_battery.structures.ordering import generate_orderings
 
 if TYPE_CHECKING:
-    from hts_battery.flows.recipes.gate import Outcome
+    from hts_battery.flows.recipes.gate import Prerelaxation
     from hts_battery.schemas.campaign import StructureSpec
     from hts_battery.schemas.candidate import CandidateDoc
     from hts_battery.schemas.structure import OrderedCell
@@ -47,7 +47,7 @@ def candidate_orderings(
 
 def starting_structure(
     cell: OrderedCell,
-    outcome: Outcome | None,
+    outcome: Prerelaxation | None,
     *,
     magmom: bool,
     charge: bool = False,

@@ -138,23 +138,8 @@ def _entry(
 def ending_kind(
     known: Calculated, gate: GateSpec | None, *, released: bool
 ) -> EndingKind:
-    """
-    Say how the dispatch of a candidate ended, by what is stored of it.
-
-    Parameters
-    ----------
-    known
-        What is known of its calculation.
-    gate
-        Gate of the campaign, if any.
-    released
-        Whether the operator lets it pass.
-    """
-    if known.finished:
-        return EndingKind.COMPUTED
-    if not released and not known.failures and known.is_gated(gate):
-        return EndingKind.GATED
-    return EndingKind.FAILED
+    """Say how the dispatch of a candidate ended, by what is stored of it."""
+    return known.ending(None if released else gate) or EndingKind.FAILED
 
 
 def chunk_job(
@@ -189,5 +174,4 @@ def chunk_job(
         "versions": maker.versions,
     }
     made.update_metadata(metadata, dynamic=False)
-    recorded(made)
-    return made
+    return recorded(made)

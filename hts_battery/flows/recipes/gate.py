@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 from hts_battery.errors import MixedCalculatorError, SubmissionError
 from hts_battery.schemas.formula import canonical_formula
 from hts_battery.schemas.gate import GateAnswer, GateVerdict, HullSnapshot
 from hts_battery.schemas.thermo import LeftOutReferences
-from hts_battery.thermo.competition import left_out_references
+from hts_battery.thermo.competing_phases import left_out_references
 from hts_battery.thermo.corrections import comparable_energy
 from hts_battery.thermo.entropy import candidate_entropy
+from hts_battery.thermo.gate import energy_at_gate, passes_gate
 from hts_battery.thermo.hull import Hull
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+
+    from pymatgen.core import Structure
 
     from hts_battery.schemas.campaign import GateSpec
     from hts_battery.schemas.candidate import CandidateDoc
     from hts_battery.schemas.entropy import EntropyOptions
     from hts_battery.schemas.structure import OrderedCell
 
-Outcome = dict[str, Any]
-"""What the gate and the next steps need of a pre-relaxation: ``structure``,
-``energy_per_atom`` (eV/atom), ``converged`` and ``version`` of the calculator."""
+
+class Prerelaxation(TypedDict):
+    """What the gate and the next steps need of a pre-relaxation; energy in eV/atom."""
+
+    structure: Structure
+    energy_per_atom: float
+    converged: bool
+    version: str
+    """Of the calculator."""
 
 
 class Threshold(NamedTuple):
@@ -82,13 +91,8 @@ def hull_snapshot(
     others = hull.without(exclude)
     others.decomposition("".join(f"{element}1" for element in sorted(elements)))
     wanted = {*hull.stable_references(elements), *others.stable_references(elements)}
-    rows = [
-        (name, formula, energy)
-        for name, formula, energy in zip(
-            hull.ids, hull.formulas, hull.energies_per_atom.tolist(), strict=True
-        )
-        if name in wanted
-    ]
+    phases = zip(hull.ids, hull.formulas, hull.energies_per_atom.tolist(), strict=True)
+    rows = [phase for phase in phases if phase[0] in wanted]
     names, formulas, energies = zip(*rows, strict=True)
     return HullSnapshot(
         calculator=calculator,
@@ -101,7 +105,7 @@ def hull_snapshot(
     )
 
 
-def prerelaxed(output: Any) -> Outcome | None:  # noqa: ANN401 - document or dictionary
+def prerelaxed(output: Any) -> Prerelaxation | None:  # noqa: ANN401 - document or dictionary
     """
     Read what is needed of a pre-relaxation.
 
@@ -111,26 +115,25 @@ def prerelaxed(output: Any) -> Outcome | None:  # noqa: ANN401 - document or dic
         Output of its job, a task document or a dictionary of the same shape, or what
         this function returned before; none where the job failed.
     """
+
+    def part(document: Any, name: str) -> Any:  # noqa: ANN401 - likewise
+        is_dict = isinstance(document, Mapping)
+        return document[name] if is_dict else getattr(document, name)
+
     if output is None or "version" in output:
-        return None if output is None else dict(output)
+        return output
     return {
-        "structure": _part(output, "structure"),
-        "energy_per_atom": _part(_part(output, "output"), "energy_per_atom"),
-        "converged": bool(_part(output, "is_force_converged")),
-        "version": _part(output, "forcefield_version"),
+        "structure": part(output, "structure"),
+        "energy_per_atom": part(part(output, "output"), "energy_per_atom"),
+        "converged": bool(part(output, "is_force_converged")),
+        "version": part(output, "forcefield_version"),
     }
-
-
-def _part(document: Any, name: str) -> Any:  # noqa: ANN401 - likewise
-    if isinstance(document, Mapping):
-        return document[name]
-    return getattr(document, name)
 
 
 def gate_verdict(
     candidate: CandidateDoc,
     cells: Sequence[OrderedCell],
-    outcomes: Mapping[str, Outcome],
+    outcomes: Mapping[str, Prerelaxation],
     *,
     engine: str,
     threshold: Threshold | None,
@@ -145,7 +148,7 @@ def gate_verdict(
     candidate
         The candidate.
     cells
-        Its ordered cells; those that deviate are judged at their own composition.
+        Its ordered cells; those that deviate are compared at their own composition.
     outcomes
         Ordering id → pre-relaxation; an ordering without one is left out.
     engine
@@ -160,31 +163,26 @@ def gate_verdict(
     MixedCalculatorError
         If the hull is of another calculator than the energies.
     """
-    known = [cell for cell in cells if cell.ordering_id in outcomes]
+    known = {cell.ordering_id: cell for cell in cells if cell.ordering_id in outcomes}
     if not known:
         raise SubmissionError(
             f"no ordering of {candidate.formula} was pre-relaxed with {engine}"
         )
-    versions = {str(outcomes[cell.ordering_id]["version"]) for cell in known}
+    versions = {str(outcomes[name]["version"]) for name in known}
     calculator = " ".join((engine, *sorted(versions)))
-    energies = {
-        cell.ordering_id: comparable_energy(
-            entry_id=cell.ordering_id,
-            formula=_cell_formula(cell),
-            energy=outcomes[cell.ordering_id]["energy_per_atom"] * cell.n_atoms,
-            calculator=calculator,
-        ).energy_per_atom
-        for cell in known
-    }
     verdict = GateVerdict(
         candidate_id=candidate.candidate_id,
         verdict=GateAnswer.PASSED,
-        energies_per_atom=energies,
-        unconverged=tuple(
-            cell.ordering_id
-            for cell in known
-            if not outcomes[cell.ordering_id]["converged"]
-        ),
+        energies_per_atom={
+            name: comparable_energy(
+                entry_id=name,
+                formula=_cell_formula(cell),
+                energy=outcomes[name]["energy_per_atom"] * cell.n_atoms,
+                calculator=calculator,
+            ).energy_per_atom
+            for name, cell in known.items()
+        },
+        unconverged=tuple(name for name in known if not outcomes[name]["converged"]),
         calculator=calculator,
     )
     if threshold is None:
@@ -194,30 +192,27 @@ def gate_verdict(
             f"{candidate.formula} was pre-relaxed with {calculator}, but the competing "
             f"phases that came with it are of {threshold.hull.calculator}"
         )
-    return _judged(verdict, candidate, known, threshold)
+    return _compared(verdict, candidate, list(known.values()), threshold)
 
 
-def _judged(
+def _compared(
     verdict: GateVerdict,
     candidate: CandidateDoc,
     cells: Sequence[OrderedCell],
     threshold: Threshold,
 ) -> GateVerdict:
+    """Add to a verdict what the ordering with the lowest E_hull(T) says."""
     spec, snapshot, options, released = threshold
     hull = Hull(
         snapshot.formulas, snapshot.energies_per_atom, ids=list(snapshot.phase_ids)
     )
+    rule, family = snapshot.left_out_references, snapshot.family
     formulas = [canonical_formula(cell.amounts) for cell in cells]
     above = hull.energies_above_hull(
         formulas,
         [verdict.energies_per_atom[cell.ordering_id] for cell in cells],
         exclude=[
-            left_out_references(
-                hull,
-                formula,
-                rule=snapshot.left_out_references,
-                family=snapshot.family,
-            )
+            left_out_references(hull, formula, rule=rule, family=family)
             for formula in formulas
         ],
     ).tolist()
@@ -226,14 +221,11 @@ def _judged(
         candidate_entropy(described, options, assignment=cell.assignment).entropy
         for cell in cells
     ]
-    at_temperature = [
-        energy - spec.temperature * entropy
-        for energy, entropy in zip(above, entropies, strict=True)
-    ]
-    lowest = min(range(len(cells)), key=at_temperature.__getitem__)
-    if at_temperature[lowest] <= spec.energy_above_hull:
-        answer = GateAnswer.PASSED
-    else:
+    energy, lowest = min(
+        (energy_at_gate(above[n], entropies[n], spec), n) for n in range(len(cells))
+    )
+    answer = GateAnswer.PASSED
+    if not passes_gate(above[lowest], entropies[lowest], spec):
         answer = GateAnswer.RELEASED if released else GateAnswer.GATED
     return verdict.model_copy(
         update={
@@ -242,7 +234,7 @@ def _judged(
             "energy_above_hull_0k": above[lowest],
             "entropy": entropies[lowest],
             "temperature": spec.temperature,
-            "energy_above_hull": at_temperature[lowest],
+            "energy_above_hull": energy,
             "threshold": spec.energy_above_hull,
             "hull_digest": snapshot.digest,
             "n_references": len(snapshot.phase_ids),

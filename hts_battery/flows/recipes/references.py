@@ -12,11 +12,12 @@ from jobflow import Flow
 from pydantic import ValidationError
 from pymatgen.core import Structure
 
+from hts_battery.connections.durable_files import write_whole
 from hts_battery.errors import ConfigurationError
 from hts_battery.flows.engines.gpaw.engines import GPAWEngine
 from hts_battery.flows.engines.registry import engine
+from hts_battery.flows.execution.node import installed_versions
 from hts_battery.flows.execution.recorded import jobs_of, recorded
-from hts_battery.flows.execution.versions import installed_versions
 from hts_battery.schemas.calculation import is_vasp_task, read_task
 from hts_battery.schemas.campaign import content_key
 from hts_battery.schemas.formula import parse_formula
@@ -26,11 +27,11 @@ from hts_battery.schemas.reference import (
     mean_oxidation_states,
 )
 from hts_battery.structures.inputs import CHARGE, MOMENT
-from hts_battery.structures.references.library import reference_structure
-from hts_battery.structures.references.relaxed import (
+from hts_battery.structures.references.checks import (
     drift_problems,
     relaxation_problems,
 )
+from hts_battery.structures.references.library import reference_structure
 from hts_battery.structures.references.site_properties import (
     reference_charges,
     reference_moments,
@@ -139,8 +140,7 @@ def reference_flow(
     # Not its calculations on the way, where an engine takes several.
     for one in jobs_of(flow):
         one.update_metadata({"final": one.uuid == flow.output.uuid}, dynamic=True)
-    recorded(flow)
-    return flow
+    return recorded(flow)
 
 
 def _started(
@@ -303,9 +303,7 @@ def write_energy_file(path: Path, energies: ReferenceEnergyFile) -> None:
         for energy in energies.energies
     ]
     text = json.dumps(head, indent=1)[:-2] + ',\n "energies": [\n  '
-    part = path.with_suffix(path.suffix + ".part")
-    part.write_text(text + ",\n  ".join(rows) + "\n ]\n}\n", encoding="utf-8")
-    part.replace(path)
+    write_whole(path, text + ",\n  ".join(rows) + "\n ]\n}\n")
 
 
 def _rounded(value: Any) -> Any:  # noqa: ANN401 - any JSON value

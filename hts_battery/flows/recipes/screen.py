@@ -32,8 +32,8 @@ from jobflow import (
 from monty.json import MontyDecoder, MontyEncoder
 
 from hts_battery.flows.engines.registry import engine
+from hts_battery.flows.execution.node import ORDERING_PACKAGES, installed_versions
 from hts_battery.flows.execution.recorded import jobs_of, recorded
-from hts_battery.flows.execution.versions import ORDERING_PACKAGES, installed_versions
 from hts_battery.flows.recipes.cells import candidate_orderings, starting_structure
 from hts_battery.flows.recipes.gate import Threshold, gate_verdict, prerelaxed
 from hts_battery.schemas.campaign import StructureSpec, candidate_key
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Self
 
-    from hts_battery.flows.recipes.gate import Outcome
+    from hts_battery.flows.recipes.gate import Prerelaxation
     from hts_battery.schemas.campaign import CampaignSpec, GateSpec
     from hts_battery.schemas.candidate import CandidateDoc
     from hts_battery.schemas.gate import HullSnapshot
@@ -158,7 +158,7 @@ def gate_job(  # noqa: PLR0913 - each is named by its caller
     released: bool,
 ) -> Response[Any]:
     """
-    Judge the pre-relaxed orderings of a candidate; add their calculations if it passes.
+    Compare a candidate's pre-relaxed orderings with the gate; compute what passes.
 
     Parameters
     ----------
@@ -430,13 +430,12 @@ class ScreenMaker(Maker):
         )
         # Not dynamic: the jobs made on the node have steps of their own.
         order.update_metadata({"step": ORDER_STEP, "asked": self.asked}, dynamic=False)
-        recorded(flow)
-        return flow
+        return recorded(flow)
 
     def calculations(
         self,
         cells: Sequence[OrderedCell],
-        outcomes: Mapping[str, Outcome],
+        outcomes: Mapping[str, Prerelaxation],
         *,
         order: OrderTags,
     ) -> Flow:

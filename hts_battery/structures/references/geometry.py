@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from math import ceil, floor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +10,8 @@ from pymatgen.core import Lattice, Structure
 from pymatgen.symmetry.groups import SpaceGroup
 
 from hts_battery.schemas.species import Species
-from hts_battery.structures.radii import ionic_radius
+from hts_battery.structures.neighbours import nearest_image
+from hts_battery.structures.radii import between_charges, ionic_radius
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,11 +53,6 @@ def conventional_cell(
     positions
         Fractional coordinates of each.
 
-    Returns
-    -------
-    Structure
-        Every atom of the conventional cell, without oxidation states.
-
     Examples
     --------
     >>> salt = conventional_cell(
@@ -97,13 +92,6 @@ def primitive_cell(structure: Structure, symbol: str) -> Structure:
     A fixed transformation and not a search, so that the same library gives the
     same cell, in the same order of sites, on every machine.
 
-    Parameters
-    ----------
-    structure
-        Conventional cell of the space group.
-    symbol
-        Its international symbol; the first letter is the centring.
-
     Examples
     --------
     >>> salt = conventional_cell(
@@ -120,8 +108,8 @@ def primitive_cell(structure: Structure, symbol: str) -> Structure:
     numbers = np.array([site.specie.Z for site in structure])
     kept: list[int] = []
     for index, place in enumerate(places):
-        apart = places[kept] - place
-        same = np.abs(apart - np.round(apart)).max(axis=1, initial=0.0) < _SAME_SITE
+        apart = np.abs(nearest_image(places[kept] - place))
+        same = apart.max(axis=1, initial=0.0) < _SAME_SITE
         if not np.any(same & (numbers[kept] == numbers[index])):
             kept.append(index)
     return Structure(
@@ -155,9 +143,7 @@ def mean_valence_radius(
     >>> mean_valence_radius("Ti", Fraction(4), 6)
     0.605
     """
-    low, high = floor(oxidation_state), ceil(oxidation_state)
-    below = ionic_radius(str(Species(element, low)), coordination)
-    if low == high:
-        return below
-    above = ionic_radius(str(Species(element, high)), coordination)
-    return below + float(oxidation_state - low) * (above - below)
+    return between_charges(
+        oxidation_state,
+        lambda charge: ionic_radius(str(Species(element, charge)), coordination),
+    )

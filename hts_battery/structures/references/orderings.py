@@ -14,14 +14,13 @@ from hts_battery.structures.cells import (
     build_cell,
     compact_supercell,
     hermite_normal_forms,
+    parent_sites,
+    primitive_matrix,
+    right_handed,
+    symmetry_operations,
 )
 from hts_battery.structures.decoration import decorated_structure
 from hts_battery.structures.electrostatic import lowest_electrostatic
-from hts_battery.structures.parents import (
-    parent_sites,
-    primitive_matrix,
-    symmetry_operations,
-)
 from hts_battery.structures.prototypes import load_prototype
 
 if TYPE_CHECKING:
@@ -161,13 +160,6 @@ def distinct_supercells(parent: str, cells: int) -> tuple[IntMatrix, ...]:
     """
     List the supercells of a size, one of each set that the parent's symmetry joins.
 
-    Parameters
-    ----------
-    parent
-        Name of the parent lattice.
-    cells
-        Number of primitive cells.
-
     Returns
     -------
     tuple
@@ -218,9 +210,7 @@ def _hermite(matrix: NDArray[np.int64]) -> NDArray[np.int64]:
 def _reduced(form: NDArray[np.int64], lattice: NDArray[np.float64]) -> IntMatrix:
     short = Lattice(form @ lattice).get_lll_reduced_lattice().matrix
     matrix = np.round(short @ np.linalg.inv(lattice)).astype(np.int64)
-    if np.linalg.det(matrix @ lattice) < 0:
-        matrix = -matrix
-    return tuple(tuple(int(x) for x in row) for row in matrix)
+    return right_handed(matrix, lattice)
 
 
 def asymmetric_row(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from math import ceil, floor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +10,8 @@ from pymatgen.core import Element
 
 from hts_battery.schemas.species import Species
 from hts_battery.schemas.species_table import species_table
+from hts_battery.structures.neighbours import nearest_image
+from hts_battery.structures.radii import between_charges
 from hts_battery.structures.references.geometry import SITE_OF_ATOM
 from hts_battery.structures.references.library import (
     conventional_structure,
@@ -28,11 +29,6 @@ if TYPE_CHECKING:
 def reference_charges(phase: ReferencePhase) -> tuple[float, ...]:
     """
     Give every atom of a phase the formal charge of its site.
-
-    Parameters
-    ----------
-    phase
-        A phase of the library.
 
     Returns
     -------
@@ -66,11 +62,6 @@ def reference_moments(phase: ReferencePhase) -> tuple[float, ...] | None:
     species start in the same state. Where a site has a fraction of a charge, the moment
     lies between those of the two charges beside it.
 
-    Parameters
-    ----------
-    phase
-        A phase of the library.
-
     Returns
     -------
     tuple[float, ...] or None
@@ -99,22 +90,12 @@ def reference_moments(phase: ReferencePhase) -> tuple[float, ...] | None:
 
 
 def sites_of_atoms(atoms: Structure, conventional: Structure) -> Sequence[int]:
-    """
-    Find the asymmetric site of each atom of the primitive cell.
-
-    Parameters
-    ----------
-    atoms
-        The primitive cell.
-    conventional
-        The conventional cell, whose atoms name their sites.
-    """
+    """Find the asymmetric site of each atom of the primitive cell."""
     positions = atoms.lattice.get_fractional_coords(conventional.cart_coords)
     numbers = np.array([site.specie.Z for site in conventional])
     found = []
     for atom in atoms:
-        difference = positions - atom.frac_coords
-        distance = np.abs(difference - np.round(difference)).max(axis=1)
+        distance = np.abs(nearest_image(positions - atom.frac_coords)).max(axis=1)
         # Another element is never nearer than one cell.
         nearest = int(np.argmin(distance + (numbers != atom.specie.Z)))
         found.append(conventional.site_properties[SITE_OF_ATOM][nearest])
@@ -125,9 +106,7 @@ def _moment(element: str, state: Fraction) -> float:
     """Moment of a species, linear between integer charges."""
     if element == "O":
         return _OXYGEN.get(state, 0.0)
-    low, high = floor(state), ceil(state)
-    below, above = (_unpaired(element, charge) for charge in (low, high))
-    return below + float(state - low) * (above - below)
+    return between_charges(state, lambda charge: _unpaired(element, charge))
 
 
 def _unpaired(element: str, charge: int) -> int:

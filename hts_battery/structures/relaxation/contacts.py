@@ -13,6 +13,7 @@ import yaml
 from scipy.spatial import Voronoi
 
 from hts_battery.structures.cells import build_cell
+from hts_battery.structures.neighbours import neighbour_pairs, structure_pairs
 from hts_battery.structures.prototypes import load_prototype
 
 if TYPE_CHECKING:
@@ -51,11 +52,6 @@ def cations_past_half_way(mapped: ParentMap) -> int | None:
     the others. With the displacement :math:`u` of a cation from its own site and the
     step :math:`v` from there to the other centre, both in the relaxed lattice, its
     progress is :math:`u \cdot v / v^2`, and above one half it is past half way.
-
-    Parameters
-    ----------
-    mapped
-        The relaxed cell on its parent.
 
     Returns
     -------
@@ -232,7 +228,7 @@ def anion_pairs(
     }
     counted = np.array(anions) & np.isin(symbols, sorted(known))
     reach = max(max(pair) for pair in limit.values())
-    first, second, _, lengths = structure.get_neighbor_list(reach)
+    first, second, _, lengths = structure_pairs(structure, reach)
     between = counted[first] & counted[second]
     for i, j, length in zip(
         first[between], second[between], lengths[between], strict=True
@@ -251,6 +247,7 @@ def _halved(counts: Counter[str]) -> dict[str, int]:
 
 # A contact as long as the shortest of its kind, to this fraction, is a nearest one.
 _FIRST_SHELL = 1.25
+_TWO_SHELLS = 8.0  # angstrom; in every parent the second shell of a bond is nearer
 
 
 class Coordination(NamedTuple):
@@ -281,7 +278,7 @@ def contacts_kept(mapped: ParentMap, *, stretch: float) -> float:
     kept = total = 0
     for first, second in load_prototype(mapped.cell.prototype).bonds:
         reach = _first_shell(start, names, first, second)
-        i, j, images, lengths = start.get_neighbor_list(reach)
+        i, j, images, lengths = structure_pairs(start, reach)
         bonded = (names[i] == first) & (names[j] == second)
         i, j, images, lengths = i[bonded], j[bonded], images[bonded], lengths[bonded]
         vectors = (
@@ -310,11 +307,6 @@ def coordination(mapped: ParentMap) -> Coordination:
     nearer than :math:`r_c (V / V_\mathrm{parent})^{1/3}`, with :math:`r_c` half-way
     between the last nearest and the first further one in the parent lattice. An empty
     anion site is missing at the start too, and changes nothing.
-
-    Parameters
-    ----------
-    mapped
-        The relaxed cell on its parent.
     """
     names = np.array(mapped.start.site_properties["sublattice"])
     found: dict[str, dict[str, int]] = {}
@@ -349,7 +341,7 @@ def _neighbours(
     reach = cutoff * float(structure.volume / parent_volume) ** (1 / 3)
     own_names = np.empty_like(names)
     own_names[matched] = names
-    i, j, _, _ = structure.get_neighbor_list(reach)
+    i, j, _, _ = structure_pairs(structure, reach)
     numbers = np.bincount(i[own_names[j] == second], minlength=len(names))
     return np.asarray(numbers[matched])
 
@@ -359,28 +351,17 @@ def _coordination_cutoffs(prototype_name: str) -> tuple[tuple[str, str, float], 
     """Bonded sublattices and the length that ends the first shell of the first."""
     prototype = load_prototype(prototype_name)
     cell = build_cell(prototype_name, _PRIMITIVE)
+    names = np.array(cell.sublattices)
+    i, j, _, lengths = neighbour_pairs(cell.lattice, cell.coordinates, _TWO_SHELLS)
     found = []
     for first, second in prototype.bonds:
         number = prototype.sublattices[first].coordination
-        lengths = _lengths(
-            cell.coordinates[cell.sites_of(first)],
-            cell.coordinates[cell.sites_of(second)],
-            cell.lattice,
-        )
-        inside, outside = lengths[:, number - 1].max(), lengths[:, number].min()
+        rows = [
+            np.sort(lengths[(i == site) & (names[j] == second)])
+            for site in cell.sites_of(first)
+        ]
+        inside = max(row[number - 1] for row in rows)
+        outside = min(row[number] for row in rows)
         if inside < outside:
             found.append((first, second, float(inside + outside) / 2))
     return tuple(found)
-
-
-def _lengths(
-    rows: NDArray[np.float64],
-    columns: NDArray[np.float64],
-    lattice: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Sorted distances from each row to the columns and their images nearby."""
-    steps = np.arange(-2, 3)
-    images = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(-1, 3)
-    ends = (columns[:, None, :] + images).reshape(-1, 3)
-    vectors = (ends[None, :, :] - rows[:, None, :]) @ lattice
-    return np.asarray(np.sort(np.linalg.norm(vectors, axis=2), axis=1))

@@ -10,6 +10,7 @@ from scipy.optimize import linear_sum_assignment
 from hts_battery.errors import OrderingError
 from hts_battery.schemas.species import VACANCY
 from hts_battery.structures.cells import build_cell
+from hts_battery.structures.neighbours import nearest_image
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -87,13 +88,6 @@ def map_to_parent(ordered: OrderedCell, relaxed: Structure) -> ParentMap:
     them, by element and distance; the rigid shift of all atoms is removed; the cell
     may be strained and rotated.
 
-    Parameters
-    ----------
-    ordered
-        The cell that was relaxed.
-    relaxed
-        The outcome, with the same atoms in the same supercell basis.
-
     Raises
     ------
     OrderingError
@@ -146,8 +140,6 @@ def _fractional_moves(
     moves = relaxed.frac_coords[matched] - start.frac_coords
     # Relative to one atom first, so that a common shift near half a cell does not
     # wrap some atoms and not others.
-    moves -= moves[0]
-    moves -= np.round(moves)
-    moves -= np.median(moves, axis=0)
-    moves -= np.round(moves)
+    moves = nearest_image(moves - moves[0])
+    moves = nearest_image(moves - np.median(moves, axis=0))
     return np.asarray(moves - moves.mean(axis=0))

@@ -20,7 +20,7 @@ from hts_battery.connections.database.database import database as open_database
 from hts_battery.connections.database.indexes import ensure_indexes, missing_indexes
 from hts_battery.connections.database.layout import (
     check_layout,
-    layout_state,
+    read_layout,
     write_layout,
 )
 from hts_battery.connections.database.locks import exclusive
@@ -148,4 +148,4 @@ def test_a_restoration_that_was_killed_is_begun_again(
         check_layout(stores.database)
     restore(stores.database, tmp_path / "one")
     assert content(stores.database) == before
-    assert layout_state(stores.database).restoring is None
+    assert read_layout(stores.database).restoring is None

@@ -15,8 +15,8 @@ from hts_battery.connections.launchpad.changes import (
     take_back,
 )
 from hts_battery.connections.launchpad.launchpad import (
+    Batch,
     ExactLaunchPad,
-    Parcel,
     open_launchpad,
     send,
 )
@@ -43,15 +43,15 @@ def nothing() -> None:
     """Do nothing."""
 
 
-def parcels(count: int) -> list[Parcel]:
+def batches(count: int) -> list[Batch]:
     return [
-        Parcel(str(uuid4()), nothing(), f"hts {number}", {"_fworker": "here"}, number)
+        Batch(str(uuid4()), nothing(), f"hts {number}", {"_fworker": "here"}, number)
         for number in range(1, count + 1)
     ]
 
 
 def test_what_is_sent_is_found_again(launchpad: ExactLaunchPad) -> None:
-    sent = parcels(3)
+    sent = batches(3)
     send(sent, launchpad, "test")
     ids = {one.dispatch_id: one.fw_id for one in sent}
     found = read_workflows(launchpad, "test")
@@ -76,7 +76,7 @@ def test_the_indexes_are_there(launchpad: ExactLaunchPad) -> None:
 def test_a_rocket_or_the_operator_has_a_firework_never_both(
     launchpad: ExactLaunchPad, database: Database
 ) -> None:
-    send(parcels(24), launchpad, "test")
+    send(batches(24), launchpad, "test")
     workflows = list(read_workflows(launchpad, "test").values())
 
     def check_out(_: int) -> set[str]:
@@ -102,7 +102,7 @@ def test_a_rocket_or_the_operator_has_a_firework_never_both(
 
 
 def test_remains_of_half_an_insertion(launchpad: ExactLaunchPad) -> None:
-    sent = parcels(3)
+    sent = batches(3)
     send(sent, launchpad, "test")
     ids = {one.dispatch_id: one.fw_id for one in sent}
     first, second, third = (one.dispatch_id for one in sent)
@@ -117,7 +117,7 @@ def test_remains_of_half_an_insertion(launchpad: ExactLaunchPad) -> None:
 def test_archiving_twice_keeps_the_first_copy(
     launchpad: ExactLaunchPad, stores: Stores
 ) -> None:
-    send(parcels(2), launchpad, "test")
+    send(batches(2), launchpad, "test")
     for _ in range(2):
         _, launch = launchpad.checkout_fw(FWorker(name="here"), "/tmp")  # noqa: S108 - only a name
         launchpad.complete_launch(launch, FWAction())
@@ -148,4 +148,4 @@ def test_insertion_that_fails(
 
     monkeypatch.setattr(launchpad, "insert_numbered", gone)
     with pytest.raises(SubmissionError, match=r"2 workflows of test .* feed"):
-        send(parcels(2), launchpad, "test")
+        send(batches(2), launchpad, "test")

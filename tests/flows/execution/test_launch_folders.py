@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from maggma.stores import MemoryStore
 
-from hts_battery.connections.records.launch_marks import MARK, write_mark
+from hts_battery.connections.records.launch_files import MARK, write_mark
 from hts_battery.errors import SubmissionError
 from hts_battery.flows.execution import launch_folders
 from hts_battery.flows.execution.launch_folders import (

@@ -11,17 +11,17 @@ import pytest
 from jobflow import Flow, Job, Response, job
 from pymongo.errors import AutoReconnect
 
-from hts_battery.connections.database.retries import Patience
+from hts_battery.connections.database.retries import RetryPolicy
 from hts_battery.connections.records.executions import read_executions
 from hts_battery.errors import DatabaseOutageError, StoreError
 from hts_battery.flows.execution.recorded import FIREWORK_FILE, recorded
 from hts_battery.flows.execution.spool import (
     SPOOL,
     HeldStore,
-    ingest,
     read_spool,
     spool,
     store_output,
+    store_spooled,
 )
 from hts_battery.flows.recipes.local import run_flow_locally
 from hts_battery.schemas.execution import Outcome
@@ -189,7 +189,7 @@ def test_a_local_run_keeps_the_output_and_does_not_wait(
     assert isinstance(flow, Flow)
     with pytest.raises(StoreError, match="hts launchpad recover"):
         run_flow_locally(flow, breaking(stores, 9), launch / "runs")
-    assert ingest(launch / "runs", stores.job_store) == (one.uuid,)
+    assert store_spooled(launch / "runs", stores.job_store) == (one.uuid,)
     assert stores.job_store.get_output(one.uuid, load=True)["number"] == 3
 
 
@@ -199,15 +199,15 @@ def test_ingesting_twice_and_over_a_newer_output(stores: Stores, launch: Path) -
     output = output_of(made, stores.job_store)
     (launch / "deep").mkdir()
     spool(output, launch / "deep")
-    assert ingest(launch, stores.job_store, dry_run=True) == (made.uuid,)
+    assert store_spooled(launch, stores.job_store, dry_run=True) == (made.uuid,)
     assert stores.tasks.count() == 0
-    assert ingest(launch, stores.job_store) == (made.uuid,)
-    assert ingest(launch, stores.job_store) == ()
+    assert store_spooled(launch, stores.job_store) == (made.uuid,)
+    assert store_spooled(launch, stores.job_store) == ()
     assert not (launch / "deep" / SPOOL).exists()
     assert stores.job_store.get_output(made.uuid, load=True)["large"] == [3, 3, 3]
     stores.tasks.update([{**output.task, "output": "newer"}], key=["uuid", "index"])
     spool(output, launch)
-    assert ingest(launch, stores.job_store) == ()
+    assert store_spooled(launch, stores.job_store) == ()
     assert stores.job_store.get_output(made.uuid) == "newer"
     assert not (launch / SPOOL).exists()
 
@@ -229,7 +229,7 @@ def test_types_of_the_database_survive(stores: Stores, launch: Path) -> None:
 def test_a_file_that_is_no_output(launch: Path, stores: Stores) -> None:
     (launch / SPOOL).write_bytes(b"half of it")
     with pytest.raises(StoreError, match="not a packed document"):
-        ingest(launch, stores.job_store)
+        store_spooled(launch, stores.job_store)
     assert (launch / SPOOL).exists()
 
 
@@ -253,14 +253,14 @@ def test_a_full_disk_leaves_no_half_file(launch: Path, stores: Stores) -> None:
     assert [path.name for path in launch.iterdir()] == ["computed"]
 
 
-def test_patience_counts_from_the_first_failure_to_the_next_success() -> None:
+def test_retries_count_from_the_first_failure_to_the_next_success() -> None:
     time, waits = [0.0], []
 
     def sleep(seconds: float) -> None:
         waits.append(seconds)
         time[0] += seconds
 
-    limit = Patience(10.0, clock=lambda: time[0], sleep=sleep)
+    limit = RetryPolicy(10.0, clock=lambda: time[0], sleep=sleep)
 
     def gone() -> None:
         raise AutoReconnect("closed")

@@ -34,7 +34,7 @@ from hts_battery.schemas.entropy import EntropyOptions
 from hts_battery.schemas.gate import GateVerdict
 from hts_battery.schemas.structure import OrderingMethod
 from hts_battery.schemas.thermo import LeftOutReferences, StabilityOptions
-from hts_battery.thermo.competition import left_out_references
+from hts_battery.thermo.competing_phases import left_out_references
 from hts_battery.thermo.entropy import candidate_entropy
 from hts_battery.thermo.hull import Hull
 

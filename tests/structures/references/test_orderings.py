@@ -13,6 +13,8 @@ from hts_battery.schemas.reference import SourceKind
 from hts_battery.structures.references.geometry import conventional_cell
 from hts_battery.structures.references.library import (
     load_reference_phases,
+    parse_oxidation_species,
+    parse_position,
     reference_phase,
     reference_structure,
 )
@@ -21,10 +23,6 @@ from hts_battery.structures.references.orderings import (
     distinct_supercells,
     lowest_orderings,
     remade,
-)
-from hts_battery.structures.references.prototypes import (
-    parse_oxidation_species,
-    parse_position,
 )
 
 if TYPE_CHECKING:

@@ -18,14 +18,12 @@ from hts_battery.structures.references.geometry import (
     primitive_cell,
 )
 from hts_battery.structures.references.library import (
+    decorate,
     load_prototypes,
     load_reference_phases,
-    reference_phase,
-)
-from hts_battery.structures.references.prototypes import (
-    decorate,
     parse_oxidation_species,
     parse_position,
+    reference_phase,
 )
 
 

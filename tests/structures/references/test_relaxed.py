@@ -16,17 +16,17 @@ from hts_battery.schemas.reference import (
     ReferenceSource,
     SourceKind,
 )
-from hts_battery.structures.references.library import (
-    reference_phase,
-    reference_structure,
-)
-from hts_battery.structures.references.relaxed import (
+from hts_battery.structures.references.checks import (
     FRAMEWORK_GROWTH,
     OPEN_GROWTH,
     bonds_of,
     dimensions,
     drift_problems,
     relaxation_problems,
+)
+from hts_battery.structures.references.library import (
+    reference_phase,
+    reference_structure,
 )
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def test_directions_in_which_a_crystal_is_bonded(phase_id: str, expected: int) -
 
 
 @pytest.mark.parametrize("factor", [0.8, 1.0, 1.25])
-def test_a_framework_may_breathe(factor: float) -> None:
+def test_a_framework_may_swell(factor: float) -> None:
     phase = reference_phase("TiO2-rutile")
     assert relaxation_problems(phase, grown(phase, factor)) == ()
 

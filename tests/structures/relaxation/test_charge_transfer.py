@@ -4,7 +4,7 @@ import pytest
 
 from hts_battery.schemas.relaxed import RelaxationThresholds
 from hts_battery.schemas.species_table import species_properties
-from hts_battery.structures.relaxation.charge_transfer import moment_bounds
+from hts_battery.structures.relaxation.verdict import moment_bounds
 
 LIMITS = RelaxationThresholds()
 

@@ -13,7 +13,7 @@ from hts_battery.flows.engines.engine import Engine
 from hts_battery.flows.engines.gpaw.process import gpaw_command
 from hts_battery.flows.engines.gpaw.settings import GPAWSettings
 from hts_battery.flows.engines.published_errors import LCAO_ERROR, PBE_U_ERROR
-from hts_battery.settings import get_settings
+from hts_battery.flows.execution.node import node_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,14 +28,7 @@ FIXED_CELL_CUTOFF_EV = 600.0
 
 @dataclass(frozen=True)
 class GPAWEngine(Engine):
-    """
-    An engine whose calculator is GPAW with certain settings.
-
-    Parameters
-    ----------
-    settings
-        Functional, basis, k-points, U.
-    """
+    """An engine whose calculator is GPAW with certain settings."""
 
     settings: GPAWSettings = field(default_factory=GPAWSettings)
 
@@ -114,7 +107,7 @@ def _elements_with_data() -> frozenset[str]:
 def _command_is_there(_: frozenset[str]) -> Iterable[str]:
     """Say why GPAW cannot be started here, if it cannot."""
     try:
-        command = gpaw_command(get_settings())
+        command = gpaw_command(node_settings())
     except ConfigurationError as err:
         return (str(err),)
     if shutil.which(command[0]) is None:

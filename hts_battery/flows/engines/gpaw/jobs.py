@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from ase.calculators.calculator import Calculator, all_changes
@@ -12,16 +12,22 @@ from ase.units import GPa
 from atomate2.ase.jobs import AseRelaxMaker
 from atomate2.ase.schemas import AseStructureTaskDoc, AseTaskDoc
 from jobflow import job
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from hts_battery.errors import ConfigurationError
-from hts_battery.flows.engines.gpaw.process import LOG, GPAWProcess, gpaw_command
+from hts_battery.flows.engines.gpaw.process import (
+    LOG,
+    GPAWProcess,
+    Reply,
+    Versions,
+    gpaw_command,
+)
 from hts_battery.flows.engines.gpaw.settings import (
     GPAWSettings,
     materials_project_moments,
 )
+from hts_battery.flows.execution.node import node_settings
 from hts_battery.schemas.base import Document
-from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +57,9 @@ class GPAWRecord(Document):
     """What a GPAW relaxation was made with, and what it cost."""
 
     settings: GPAWSettings = Field(description="Settings of the engine.")
-    parameters: dict[str, Any] = Field(description="Keywords that GPAW was given.")
+    parameters: dict[str, JsonValue] = Field(
+        description="Keywords that GPAW was given."
+    )
     hubbard_u: dict[str, float] = Field(description="Metal → U of its d orbitals, eV.")
     start_moments: tuple[float, ...] = Field(
         description="Moment of each site at the start, Bohr magnetons."
@@ -70,7 +78,7 @@ class GPAWRecord(Document):
     irreducible_k_points: int = Field(description="k-points that were computed.")
     bands: int = Field(description="Bands for each k-point and spin.")
     datasets: dict[str, str] = Field(description="Element → digest of its PAW data.")
-    versions: dict[str, Any] = Field(description="Packages of GPAW's interpreter.")
+    versions: Versions = Field(description="Packages of GPAW's interpreter.")
     calls: tuple[GPAWCall, ...] = Field(description="One entry an ionic step.")
 
 
@@ -89,16 +97,8 @@ class GPAWCalculator(Calculator):
     ASE calculator whose work is done by GPAW in another process.
 
     The process starts with the first structure and keeps its wave functions from one
-    step of a relaxation to the next; :meth:`close` ends it.
-
-    Parameters
-    ----------
-    settings
-        Functional, basis, k-points, U.
-    command
-        Words that start an interpreter with GPAW.
-    folder
-        Where GPAW leaves its text output.
+    step of a relaxation to the next; :meth:`close` ends it. GPAW leaves its text output
+    in the folder.
     """
 
     name = "gpaw"
@@ -113,9 +113,9 @@ class GPAWCalculator(Calculator):
         self.implemented_properties = ["energy", "free_energy", "forces", "magmoms"]
         if settings.has_stress:
             self.implemented_properties.append("stress")
-        self.replies: list[dict[str, Any]] = []
-        self.parameters_sent: dict[str, Any] = {}
-        self.versions: dict[str, Any] = {}
+        self.replies: list[Reply] = []
+        self.parameters_sent: dict[str, object] = {}
+        self.versions: Versions = {}
         self._process: GPAWProcess | None = None
 
     def calculate(
@@ -143,7 +143,7 @@ class GPAWCalculator(Calculator):
         if reply["stress"] is not None:
             self.results["stress"] = np.array(reply["stress"])
 
-    def _start(self, atoms: Atoms) -> dict[str, Any]:
+    def _start(self, atoms: Atoms) -> Reply:
         """Start GPAW and have it compute its first structure."""
         self.close()
         symbols = atoms.get_chemical_symbols()
@@ -171,7 +171,7 @@ class GPAWCalculator(Calculator):
             self._process = None
 
 
-def _geometry(atoms: Atoms) -> dict[str, Any]:
+def _geometry(atoms: Atoms) -> dict[str, list[list[float]]]:
     return {"cell": atoms.cell.tolist(), "positions": atoms.positions.tolist()}
 
 
@@ -196,7 +196,7 @@ class GPAWRelaxMaker(AseRelaxMaker):
 
     name: str = "gpaw relax"
     settings: GPAWSettings = field(default_factory=GPAWSettings)
-    optimizer_kwargs: dict[str, Any] = field(
+    optimizer_kwargs: dict[str, str] = field(
         default_factory=lambda: {"optimizer": "BFGS"}
     )
 
@@ -207,14 +207,7 @@ class GPAWRelaxMaker(AseRelaxMaker):
         prev_dir: str | Path | None = None,  # noqa: ARG002 - the signature of all makers
     ) -> GPAWTaskDocument:
         """
-        Relax a structure.
-
-        Parameters
-        ----------
-        mol_or_struct
-            Where it starts, moments as the site property ``magmom``.
-        prev_dir
-            Not used.
+        Relax a structure, whose site property ``magmom`` are the moments at the start.
 
         Raises
         ------
@@ -225,7 +218,7 @@ class GPAWRelaxMaker(AseRelaxMaker):
         """
         structure, source = with_moments(mol_or_struct)
         calculator = GPAWCalculator(
-            self.settings, gpaw_command(get_settings()), Path.cwd()
+            self.settings, gpaw_command(node_settings()), Path.cwd()
         )
         self._calculator = calculator
         try:
@@ -270,13 +263,18 @@ class GPAWRelaxMaker(AseRelaxMaker):
                 pressure=pressure(last["stress"]),
                 versions=calculator.versions,
                 calls=tuple(
-                    GPAWCall(**{key: reply[key] for key in GPAWCall.model_fields})
+                    GPAWCall(
+                        energy=reply["energy"],
+                        free_energy=reply["free_energy"],
+                        scf_steps=reply["scf_steps"],
+                        seconds=reply["seconds"],
+                    )
                     for reply in calculator.replies
                 ),
-                **{
-                    key: last[key]
-                    for key in ("k_points", "irreducible_k_points", "bands", "datasets")
-                },
+                k_points=last["k_points"],
+                irreducible_k_points=last["irreducible_k_points"],
+                bands=last["bands"],
+                datasets=last["datasets"],
             ),
         )
 
@@ -285,15 +283,7 @@ def with_moments(structure: Structure) -> tuple[Structure, str]:
     """
     Give a structure start moments by element, unless it has its own.
 
-    Parameters
-    ----------
-    structure
-        With or without the site property ``magmom``.
-
-    Returns
-    -------
-    tuple[Structure, str]
-        A copy with elements only and the moments, and where they come from.
+    Returns a copy with elements only and the moments, and where they come from.
     """
     bare = structure.copy().remove_oxidation_states()
     own = bare.site_properties.get(MOMENTS)
@@ -325,16 +315,7 @@ def gpaw_maker(
     name: str, settings: GPAWSettings, relaxation: RelaxationSpec
 ) -> GPAWRelaxMaker:
     """
-    Make the maker of an engine.
-
-    Parameters
-    ----------
-    name
-        Name of the engine.
-    settings
-        Functional, basis, k-points, U.
-    relaxation
-        When a relaxation counts as done; one step is a single point.
+    Make the maker of an engine; one step of relaxation is a single point.
 
     Raises
     ------

@@ -11,15 +11,35 @@ from contextlib import suppress
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from hts_battery.errors import CalculationError, ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import NoReturn, Self
 
     from hts_battery.settings import HTSBatterySettings
+
+Versions = dict[str, str | int | None]
+"""Packages of GPAW's interpreter, and on how many cores it runs."""
+
+
+class Reply(TypedDict):
+    """What GPAW says of one structure; see :mod:`hts_battery.gpaw_runner.runner`."""
+
+    energy: float
+    free_energy: float
+    forces: list[list[float]]
+    moments: list[float]
+    stress: list[float] | None
+    scf_steps: int
+    k_points: int
+    irreducible_k_points: int
+    bands: int
+    datasets: dict[str, str]
+    seconds: float
+
 
 LOG, ERRORS = "gpaw.txt", "gpaw.err"
 _LAST_CHARACTERS = 2000
@@ -30,16 +50,8 @@ def gpaw_command(settings: HTSBatterySettings) -> tuple[str, ...]:
     """
     Return the words that start an interpreter with GPAW on this machine.
 
-    Parameters
-    ----------
-    settings
-        ``gpaw_command`` where the worker's settings name one, for example
-        ``mpirun -np 4 gpaw python``; otherwise this interpreter, if it has GPAW.
-
-    Raises
-    ------
-    ConfigurationError
-        If there is neither.
+    The worker's settings may name them, for example ``mpirun -np 4 gpaw python``;
+    otherwise it is this interpreter, if it has GPAW, or a ConfigurationError.
     """
     if settings.gpaw_command:
         return tuple(shlex.split(settings.gpaw_command))
@@ -61,12 +73,8 @@ class GPAWProcess:
     """
     One running GPAW; it keeps its wave functions between requests.
 
-    Parameters
-    ----------
-    command
-        Words that start an interpreter with GPAW; the runner's path is appended.
-    folder
-        Where it runs and leaves its text output (``gpaw.txt``, ``gpaw.err``).
+    The path of the runner is appended to the command. It runs in the folder and leaves
+    its text output there (``gpaw.txt``, ``gpaw.err``).
 
     Raises
     ------
@@ -96,25 +104,17 @@ class GPAWProcess:
                 raise ConfigurationError(
                     f"gpaw_command: cannot start {command[0]}: {err.strerror}"
                 ) from err
-        self.versions: dict[str, Any] = self._answer()["ready"]
+        self.versions = cast("Versions", self._answer()["ready"])
 
-    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        """
-        Send one request and wait for its result.
-
-        Raises
-        ------
-        CalculationError
-            With the class of GPAW's own error, or ``ProcessEnded``.
-        """
+    def ask(self, request: Mapping[str, object]) -> Reply:
+        """Send one request and wait for its result, or raise GPAW's own error."""
         assert self._process.stdin is not None  # noqa: S101 - opened above
         try:
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
         except BrokenPipeError:
             self._ended()
-        result: dict[str, Any] = self._answer()["result"]
-        return result
+        return cast("Reply", self._answer()["result"])
 
     def close(self) -> None:
         """End the process: it leaves when its input closes, or is killed."""

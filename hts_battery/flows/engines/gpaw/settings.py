@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 from pymatgen.core import Element
@@ -82,14 +82,9 @@ class GPAWSettings(Document):
         """Whether the stress is right enough to move a cell by."""
         return self.has_stress and self.cutoff >= MOVING_CELL_CUTOFF_EV
 
-    def parameters(self, elements: Iterable[str]) -> dict[str, Any]:
+    def parameters(self, elements: Iterable[str]) -> dict[str, object]:
         """
-        Translate into the keywords of ``gpaw.GPAW``.
-
-        Parameters
-        ----------
-        elements
-            Symbols in the structure; they decide which of them carries a U.
+        Translate into the keywords of ``gpaw.GPAW`` for a structure of these elements.
 
         Examples
         --------
@@ -97,10 +92,10 @@ class GPAWSettings(Document):
         >>> settings.parameters(["Li", "Mn", "O"])["setups"]
         {'Mn': ':d,3.9'}
         """
-        mode: dict[str, Any] = {"name": self.mode}
+        mode: dict[str, object] = {"name": self.mode}
         if self.mode == "pw":
             mode["ecut"] = self.cutoff
-        keywords: dict[str, Any] = {
+        keywords: dict[str, object] = {
             "mode": mode,
             "xc": self.functional,
             "kpts": {"density": self.kpoint_density, "gamma": True},
@@ -151,17 +146,11 @@ def hubbard_u(
     elements: Iterable[str], table: Mapping[str, Mapping[str, float]]
 ) -> dict[str, float]:
     """
-    Choose the U of each metal by the most electronegative element beside it.
+    Choose the U of each metal in eV by the most electronegative element beside it.
 
-    That is the rule of pymatgen's input sets: metals carry a U in oxides and
-    fluorides only, so an element and its oxide are not on one scale.
-
-    Parameters
-    ----------
-    elements
-        Symbols in the structure.
-    table
-        Anion → metal → U in eV.
+    That is the rule of pymatgen's input sets: metals carry a U in oxides and fluorides
+    only, so an element and its oxide are not on one scale. The table is anion → metal →
+    U.
 
     Examples
     --------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from monty.json import jsanitize
 from monty.serialization import loadfn
@@ -82,19 +82,9 @@ def in_given_order(
     """
     Put the atoms of VASP's files back into the order in which they were given.
 
-    Parameters
-    ----------
-    final
-        Structure in the order of the files; its moments stay with their atoms.
-    given
-        Structure in the order that is wanted; its other site properties are kept.
-    order
-        Number in ``given`` of each atom of ``final``.
-
-    Raises
-    ------
-    ValueError
-        If the atoms are not the same.
+    The moments of the final structure stay with their atoms; other site properties are
+    those of the given one. ``order`` is the number in it of each final atom; ValueError
+    if the atoms are not the same.
     """
     if final is None:
         raise ValueError("VASP left no structure")
@@ -118,21 +108,9 @@ def changed_moments(
     start: Structure, final: Structure, tolerance: float
 ) -> tuple[str, ...]:
     """
-    Describe each site whose moment is another than at the start.
+    Describe each site whose moment, in Bohr magnetons, is another than at the start.
 
-    All moments reversed together are the same state.
-
-    Parameters
-    ----------
-    start, final
-        Structures in one order, with moments in Bohr magnetons.
-    tolerance
-        Largest change of one moment.
-
-    Returns
-    -------
-    tuple[str, ...]
-        One text a site; empty where either has no moments.
+    All moments reversed together are the same state. Empty where either has no moments.
     """
     first = start.site_properties.get(MOMENT)
     last = final.site_properties.get(MOMENT)
@@ -149,18 +127,7 @@ def changed_moments(
 def evidence_in(
     folder: Path, error: BaseException | None = None, problems: Sequence[str] = ()
 ) -> Evidence:
-    """
-    Collect what a run of VASP under custodian left in its folder.
-
-    Parameters
-    ----------
-    folder
-        Launch folder, not yet compressed.
-    error
-        The exception that ended it, if one did.
-    problems
-        What is wrong with the outputs.
-    """
+    """Collect what a run of VASP under custodian left in its folder."""
     found = [*problems]
     if error is not None:
         found += unconverged_loops(folder)
@@ -210,18 +177,7 @@ def last_structure(folder: Path, given: Structure) -> Structure | None:
     Return the last geometry that a run wrote, in the order in which it was given.
 
     Moments are those at its end where OUTCAR has them, otherwise those at its start.
-
-    Parameters
-    ----------
-    folder
-        Launch folder, not yet compressed.
-    given
-        Structure that the run was made of.
-
-    Returns
-    -------
-    Structure or None
-        None where no whole geometry was written.
+    None where no whole geometry was written.
     """
     order = site_order(given)
     try:
@@ -242,10 +198,7 @@ def is_cut_off(wavecar: Path) -> bool:
     """
     Say whether wave functions end before their header says: VASP would stop on them.
 
-    Parameters
-    ----------
-    wavecar
-        A file that holds something; one that is no WAVECAR of VASP is not cut off.
+    A file that is no WAVECAR of VASP is not cut off.
     """
     with wavecar.open("rb") as file:
         header = file.read(2 * _NUMBER)
@@ -279,11 +232,6 @@ def slim(document: TaskDoc) -> tuple[TaskDoc, tuple[str, ...]]:
     earlier attempts grow with atoms times steps; MongoDB refuses documents of 16 MB.
     The last step of the last calculation stays: without it nobody can check whether
     that calculation may stand in a hull.
-
-    Parameters
-    ----------
-    document
-        atomate2's document of one calculation.
     """
     dropped: set[str] = set()
     calculations: list[Calculation] = []
@@ -297,12 +245,11 @@ def slim(document: TaskDoc) -> tuple[TaskDoc, tuple[str, ...]]:
             if name not in _OUTCAR_KEPT and value is not None
         }
         kept = {name: outcar[name] for name in _OUTCAR_KEPT if name in outcar}
-        changes: dict[str, Any] = {"outcar": kept}
         steps = calculation.output.ionic_steps or []
         last = [] if calculations else steps[-1:]
         if len(steps) > len(last):
             dropped.add("ionic_steps")
-        changes["ionic_steps"] = last or None
+        changes = {"outcar": kept, "ionic_steps": last or None}
         output = calculation.output.model_copy(update=changes)
         calculations.append(calculation.model_copy(update={"output": output}))
     slimmer = document.model_copy(update={"calcs_reversed": calculations})

@@ -16,7 +16,7 @@ import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hts_battery.errors import ConfigurationError
 from hts_battery.flows.engines.engine import MP2020, NO_CORRECTION, Engine
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
     from jobflow import Maker
 
+    from hts_battery.schemas.uncertainty import CalculatorError
+
 REHEARSAL_PREFIX = f"{VASP_MARK}:"
 REHEARSAL_COMMAND = f"{shlex.quote(sys.executable)} -m hts_battery.vasp_standin.vasp"
 _STEPS = ("relax 1", "relax 2", "static")
@@ -48,56 +50,40 @@ def vasp_mp_gga_engine() -> Engine:
     POTCARs of the functional "PBE", the first release, which is what the energies and
     the MP2020 corrections of the Materials Project belong to.
     """
-    return Engine(
-        name=_GGA,
-        packages=_PACKAGES,
-        relax_maker=partial(_maker, name=_GGA, label=_GGA_LABEL),
-        extra="",
-        steps=_STEPS,
-        magmom=True,
-        correction=MP2020,
-        prerelaxes=False,
-        label=_GGA_LABEL,
-        elements=_gga_elements,
-        checks=(_missing_commands, _missing_gga_potcars),
-        error=PBE_U_ERROR,
-    )
+    return _engine(_GGA, _GGA_LABEL, correction=MP2020, error=PBE_U_ERROR)
 
 
 def vasp_mp24_engine() -> Engine:
     """Return the engine ``vasp-mp24``: r2SCAN, POTCARs of the functional "PBE_64"."""
+    return _engine(_MP24, _MP24_LABEL, correction=NO_CORRECTION, error=R2SCAN_ERROR)
+
+
+def _engine(
+    name: str, label: str, *, correction: str, error: CalculatorError
+) -> Engine:
     return Engine(
-        name=_MP24,
+        name=name,
         packages=_PACKAGES,
-        relax_maker=partial(_maker, name=_MP24, label=_MP24_LABEL),
+        relax_maker=partial(_maker, name=name, label=label),
         extra="",
         steps=_STEPS,
         magmom=True,
-        correction=NO_CORRECTION,
+        correction=correction,
         prerelaxes=False,
-        label=_MP24_LABEL,
-        elements=_mp24_elements,
-        checks=(_missing_commands, _missing_mp24_potcars),
-        error=R2SCAN_ERROR,
+        label=label,
+        elements=lambda: frozenset(_input_set(name)["POTCAR"]),
+        checks=(_missing_commands, partial(_missing_potcars, name)),
+        error=error,
     )
 
 
 def rehearsal(engine: Engine) -> Engine:
     """
-    Return the same engine with the stand-in where VASP would be.
+    Return the same engine of VASP with the stand-in where VASP would be.
 
     It needs neither POTCARs nor VASP. Its name and its calculator differ from the real
-    ones, so its energies can never stand in a hull beside them.
-
-    Parameters
-    ----------
-    engine
-        ``vasp-mp-gga`` or ``vasp-mp24``.
-
-    Raises
-    ------
-    ConfigurationError
-        If there is no stand-in for the engine.
+    ones, so its energies can never stand in a hull beside them. ConfigurationError if
+    there is no stand-in for the engine.
 
     Examples
     --------
@@ -140,16 +126,12 @@ def _maker(
     )
 
 
-def _gga_elements() -> frozenset[str]:
-    from pymatgen.io.vasp.sets import MPRelaxSet  # noqa: PLC0415 - takes 2.5 s
+def _input_set(engine: str) -> dict[str, Any]:
+    """Return the settings of pymatgen's input set that belongs to an engine."""
+    from pymatgen.io.vasp.sets import MP24RelaxSet, MPRelaxSet  # noqa: PLC0415 - 2.5 s
 
-    return frozenset(MPRelaxSet.CONFIG["POTCAR"])
-
-
-def _mp24_elements() -> frozenset[str]:
-    from pymatgen.io.vasp.sets import MP24RelaxSet  # noqa: PLC0415 - as above
-
-    return frozenset(MP24RelaxSet.CONFIG["POTCAR"])
+    found: dict[str, Any] = (MPRelaxSet if engine == _GGA else MP24RelaxSet).CONFIG
+    return found
 
 
 def _missing_commands(_elements: frozenset[str]) -> Iterator[str]:
@@ -168,17 +150,8 @@ def _missing_commands(_elements: frozenset[str]) -> Iterator[str]:
                 )
 
 
-def _missing_gga_potcars(elements: frozenset[str]) -> Iterator[str]:
-    from pymatgen.io.vasp.sets import MPRelaxSet  # noqa: PLC0415 - takes 2.5 s
-
-    config = MPRelaxSet.CONFIG
-    yield from missing_potcars(elements, config["POTCAR"], config["POTCAR_FUNCTIONAL"])
-
-
-def _missing_mp24_potcars(elements: frozenset[str]) -> Iterator[str]:
-    from pymatgen.io.vasp.sets import MP24RelaxSet  # noqa: PLC0415 - as above
-
-    config = MP24RelaxSet.CONFIG
+def _missing_potcars(engine: str, elements: frozenset[str]) -> Iterator[str]:
+    config = _input_set(engine)
     yield from missing_potcars(elements, config["POTCAR"], config["POTCAR_FUNCTIONAL"])
 
 
@@ -186,21 +159,10 @@ def missing_potcars(
     elements: frozenset[str], symbols: dict[str, str], functional: str
 ) -> Iterator[str]:
     """
-    Look for the POTCARs of some elements in pymatgen's library.
+    Look for the POTCARs of some elements in pymatgen's library; say what to do.
 
-    Parameters
-    ----------
-    elements
-        Elements to be computed.
-    symbols
-        Element → name of its POTCAR.
-    functional
-        Functional and release as pymatgen calls it, for example ``PBE``.
-
-    Yields
-    ------
-    str
-        What is missing and what to do.
+    Symbols are element → name of its POTCAR; the functional is as pymatgen calls it,
+    for example ``PBE``.
     """
     from pymatgen.core import SETTINGS  # noqa: PLC0415 - the registry starts quickly
     from pymatgen.io.vasp.inputs import PotcarSingle  # noqa: PLC0415 - takes 2.5 s

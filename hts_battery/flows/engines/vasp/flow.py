@@ -44,16 +44,7 @@ class VaspFlowMaker(Maker):
     rehearse: bool = False
 
     def make(self, structure: Structure, prev_dir: str | Path | None = None) -> Flow:
-        """
-        Make the flow.
-
-        Parameters
-        ----------
-        structure
-            What to compute; its site property ``magmom`` is the magnetic start.
-        prev_dir
-            Folder of an earlier VASP calculation to start from.
-        """
+        """Make the flow; its magnetic start is the site property ``magmom``."""
         flow: Flow = self.flow_maker().make(structure, prev_dir=prev_dir)
         return flow
 

@@ -54,8 +54,8 @@ from hts_battery.flows.execution.failures import (
     known_policy,
     next_action,
 )
+from hts_battery.flows.execution.node import installed_versions
 from hts_battery.flows.execution.recorded import earlier_launches
-from hts_battery.flows.execution.versions import installed_versions
 from hts_battery.schemas.base import Document
 from hts_battery.schemas.failure import (
     FailureClass,
@@ -117,14 +117,7 @@ class Past(Document):
 
 
 def mp_gga_maker(options: VaspOptions | None = None) -> MPGGADoubleRelaxStaticMaker:
-    """
-    Return atomate2's flow of the Materials Project's GGA and GGA+U, of our jobs.
-
-    Parameters
-    ----------
-    options
-        How VASP is run.
-    """
+    """Return atomate2's flow of the Materials Project's GGA and GGA+U, of our jobs."""
     options = options or VaspOptions()
     theirs, relax = MPGGADoubleRelaxStaticMaker(), MPGGADoubleRelaxMaker()
     return MPGGADoubleRelaxStaticMaker(
@@ -137,14 +130,7 @@ def mp_gga_maker(options: VaspOptions | None = None) -> MPGGADoubleRelaxStaticMa
 
 
 def mp24_maker(options: VaspOptions | None = None) -> MP24DoubleRelaxStaticMaker:
-    """
-    Return atomate2's r2SCAN flow of 2024, of our jobs.
-
-    Parameters
-    ----------
-    options
-        How VASP is run.
-    """
+    """Return atomate2's r2SCAN flow of 2024, of our jobs."""
     options = options or VaspOptions(
         engine="vasp-mp24", calculator="vasp mp24 r2SCAN PBE_64"
     )
@@ -213,20 +199,10 @@ class VaspJobMaker(Maker):
         """
         Run VASP once; replace this job where it has to be repeated.
 
-        Parameters
-        ----------
-        structure
-            What to compute; its site property ``magmom`` is the magnetic start.
-        prev_dir
-            Folder of the calculation before this one in the flow.
-        past
-            Earlier attempts of this calculation.
-
-        Returns
-        -------
-        Response
-            atomate2's document with what happened under ``run``, see
-            :class:`hts_battery.schemas.failure.RunRecord`.
+        The site property ``magmom`` is the magnetic start, ``prev_dir`` the folder of
+        the calculation before this one in the flow, ``past`` what is known of earlier
+        attempts. The output is atomate2's document with what happened under ``run``,
+        see :class:`hts_battery.schemas.failure.RunRecord`.
         """
         attempt = _Attempt(self, structure, prev_dir, past or Past()).resumed()
         try:
@@ -314,7 +290,7 @@ class _Attempt:
         document.task_label = self.maker.name
         return document
 
-    def _densities(self) -> dict[str, Any]:
+    def _densities(self) -> dict[str, int]:
         """Fetch the densities of the attempt before; return the tags that read them."""
         if self.past.folder is None:
             return {}

@@ -13,8 +13,7 @@ from pydantic import Field
 from hts_battery.schemas.base import Document
 from hts_battery.vasp_standin.faults import WALL_TIME_VARIABLE
 
-_START_VARIABLE = "CUSTODIAN_WALLTIME_START"
-_START_FORMAT = "%a %b %d %H:%M:%S UTC %Y"
+_BUFFER_S = 300
 
 
 class VaspOptions(Document):
@@ -38,14 +37,14 @@ class VaspOptions(Document):
         "Near its end VASP is asked to stop, so that it writes its files.",
     )
     wall_time_buffer: int = Field(
-        300, ge=0, description="Time in s before its end at which VASP is asked."
+        _BUFFER_S, ge=0, description="Time in s before its end at which VASP is asked."
     )
     own_allocation: bool = Field(
         default=False,
         description="Whether the time counts from the start of each run, as if each "
         "had an allocation of its own: for the stand-in.",
     )
-    custodian: dict[str, Any] = Field(
+    custodian: dict[str, int | float] = Field(
         default_factory=dict, description="Keywords of custodian."
     )
 
@@ -54,29 +53,19 @@ def rehearsal_options(command: str, *, engine: str, calculator: str) -> VaspOpti
     """
     Return options for the stand-in: no POTCARs, and custodian looks often.
 
-    Where the environment gives a rehearsal a wall time, each run has as much, and
-    half of it passes before VASP is asked to stop.
-
-    Parameters
-    ----------
-    command
-        Command of the stand-in.
-    engine, calculator
-        Names that its documents carry.
+    Where the environment gives a rehearsal a wall time, each run has as much, and half
+    of it passes before VASP is asked to stop.
     """
     limit = int(os.environ.get(WALL_TIME_VARIABLE, "0"))
-    wall_time: dict[str, Any] = (
-        {"wall_time": limit, "wall_time_buffer": limit // 2, "own_allocation": True}
-        if limit
-        else {}
-    )
     return VaspOptions(
         engine=engine,
         calculator=calculator,
         command=command,
         potcar_spec=True,
         custodian={"polling_time_step": 0.2, "monitor_freq": 5},
-        **wall_time,
+        wall_time=limit or None,
+        wall_time_buffer=limit // 2 if limit else _BUFFER_S,
+        own_allocation=bool(limit),
     )
 
 
@@ -99,14 +88,12 @@ def _handlers(options: VaspOptions, step: str) -> list[Any]:
     calculations of the same worker.
     """
     allocation = os.environ.get("SLURM_JOB_START_TIME")
-    wall_time = options.wall_time
+    end = os.environ.get("SLURM_JOB_END_TIME")
+    wall_time, begin = options.wall_time, None
     if options.own_allocation:
-        allocation = None
-        os.environ.pop(_START_VARIABLE, None)
-    if allocation is not None:
-        begin = datetime.fromtimestamp(int(allocation), UTC).astimezone()
-        os.environ[_START_VARIABLE] = begin.strftime(_START_FORMAT)
-        end = os.environ.get("SLURM_JOB_END_TIME")
+        begin = datetime.now(UTC)
+    elif allocation is not None:
+        begin = datetime.fromtimestamp(int(allocation), UTC)
         if wall_time is None and end is not None:
             wall_time = int(end) - int(allocation)
     walltime = WalltimeHandler(
@@ -115,4 +102,8 @@ def _handlers(options: VaspOptions, step: str) -> list[Any]:
         # A static calculation has one ionic step: it can only be stopped inside.
         electronic_step_stop=step == "static",
     )
+    if begin is not None:
+        # Otherwise it takes what the first of this process noted in the environment.
+        walltime.start_time = begin.astimezone().replace(tzinfo=None)
+        walltime.prev_check_time = walltime.start_time
     return [*(type(handler)() for handler in DEFAULT_HANDLERS), walltime]

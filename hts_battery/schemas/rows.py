@@ -1,0 +1,404 @@
+"""Stored documents as a database returns them: typed for readers, not validated."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+
+class CalculationRow(TypedDict, total=False):
+    """Settings that decide an energy."""
+
+    engine: str
+    prerelax: CalculationRow
+    relaxation: Mapping[str, object]
+    structure: Mapping[str, object]
+
+
+class TaskMetadata(TypedDict, total=False):
+    """What the flows wrote beside an output, so that builders find it."""
+
+    candidate_id: str
+    content_key: str
+    order_uuid: str
+    ordering_id: str
+    ordering_method: str
+    step: str
+    calculation: CalculationRow
+
+
+class TaskRow(TypedDict):
+    """An output of a job."""
+
+    uuid: str
+    index: int
+    name: str
+    metadata: TaskMetadata
+    output: Any
+    completed_at: object
+
+
+class CandidateRow(TypedDict):
+    """A :class:`~hts_battery.schemas.candidate.CandidateDoc`."""
+
+    candidate_id: str
+    family: str
+    formula: str
+    amounts: Mapping[str, str]
+
+
+class AdjustmentRow(TypedDict):
+    """One correction of an energy, in eV per cell."""
+
+    name: str
+    value: float
+    reason: str
+
+
+class EnergyRow(TypedDict):
+    """A :class:`~hts_battery.schemas.energy.ComparableEnergy`."""
+
+    formula: str
+    n_atoms: int
+    uncorrected_energy: float
+    energy_per_atom: float
+    adjustments: Sequence[AdjustmentRow]
+    correction_scheme: str
+    package_versions: Mapping[str, str]
+
+
+class RelaxedRow(TypedDict):
+    """What is read of a :class:`~hts_battery.schemas.relaxed.RelaxedCell`."""
+
+    verdict: str
+    reasons: Sequence[str]
+    site_occupancies: Mapping[str, Mapping[str, float]]
+
+
+class _EntryFields(TypedDict):
+    entry_id: str
+    state: str
+    reason: str | None
+    candidate_id: str
+    candidate_family: str | None
+    phase_id: str
+    content_key: str
+    formula: str
+    engine: str
+    calculator: str
+    calculation: CalculationRow
+    ordering_id: str | None
+    ordering_method: str | None
+    ordering_series: Mapping[str, Sequence[str]]
+    ordering_score: float | None
+    ordering_seed: int | None
+    assignment: Mapping[str, Mapping[str, str]]
+    deviation: Mapping[str, str]
+    relaxed: RelaxedRow | None
+    volume_per_atom: float | None
+    oxidation_states: Mapping[str, float]
+    flags: Sequence[str]
+    n_steps: int | None
+    input_digest: str
+
+
+class EntryRow(_EntryFields):
+    """A :class:`~hts_battery.schemas.entry.EntryDoc`, used or rejected."""
+
+    energy: EnergyRow | None
+
+
+class UsedEntryRow(_EntryFields):
+    """An entry that is used: it has an energy."""
+
+    energy: EnergyRow
+    source: str
+    """Campaign whose ordering it is; where a campaign's own are read."""
+
+
+class OrderingRow(TypedDict):
+    """A :class:`~hts_battery.schemas.build.OrderingEnergy`."""
+
+    entry_id: str
+    source: str | None
+    method: str
+    kind: str
+    energy_per_atom: float
+    correction_per_atom: float
+    scheme: str
+
+
+class PhaseRow(TypedDict):
+    """A :class:`~hts_battery.schemas.thermo.DecompositionPhase`."""
+
+    formula: str
+    reference_id: str
+    kind: str
+    amount: float
+    gas: bool
+
+
+class OtherMixingRow(TypedDict):
+    """Numbers of another mixing."""
+
+    options: Mapping[str, object]
+    entropy: float
+    energy_above_hull: float
+    label: str
+
+
+class EntropyTermRow(TypedDict):
+    """Entropy of one sublattice, in eV/K per formula unit."""
+
+    sublattice: str
+    sites: str
+    fractions: Mapping[str, str]
+    entropy_per_formula_unit: float
+    counted: bool
+
+
+class EntropyRow(TypedDict):
+    """A :class:`~hts_battery.schemas.entropy.EntropyResult`."""
+
+    options: Mapping[str, object]
+    terms: Sequence[EntropyTermRow]
+
+
+class EstimatesRow(TypedDict):
+    """A :class:`~hts_battery.schemas.thermo.OrderingEstimates`."""
+
+    random_spread: float | None
+
+
+class ResultRow(TypedDict):
+    """What is read of a :class:`~hts_battery.schemas.thermo.ThermoDoc`."""
+
+    formula: str
+    calculator: str
+    hull_version: str
+    energy_per_atom: float
+    hull_energy: float
+    entropy: float
+    entropy_term: float
+    entropy_terms: EntropyRow
+    competition_term: float
+    energy_above_hull_0k: float
+    energy_above_hull: float
+    energy_above_hull_random: float | None
+    energy_above_hull_gibbs: float | None
+    label: str
+    open: bool
+    probability_stable: float | None
+    uncertainty: float | None
+    uncertainty_terms: Mapping[str, object]
+    mixing_temperature: float | None
+    orderings: EstimatesRow | None
+    other_mixings: Sequence[OtherMixingRow]
+    decomposition: Sequence[PhaseRow]
+    chemical_potentials: Mapping[str, float]
+    excluded_references: Sequence[str]
+    hull_depth_risk: float | None
+    hull_depth_risk_reported: float | None
+    hull_depth_reason: str | None
+    missing_compositions: Mapping[str, float]
+    needed_systems_without_reference: Sequence[str]
+    systems_without_reference: Sequence[str]
+    largest_system_checked: int
+    n_references: int
+    n_other_candidates: int | None
+    n_own_orderings: int
+    flags: Sequence[str]
+
+
+class ThermoRow(TypedDict):
+    """A :class:`~hts_battery.schemas.build.ThermoRecord`."""
+
+    campaign: str
+    candidate_id: str
+    temperature: float
+    state: str
+    error: str | None
+    entry_id: str | None
+    engine: str
+    orderings: Sequence[OrderingRow]
+    orderings_by_campaign: Mapping[str, int]
+    flags: Sequence[str]
+    deviation: Mapping[str, str]
+    result: ResultRow | None
+    previous: Mapping[str, object] | None
+    hull_version: str | None
+    options_digest: str
+    code_version: str
+    input_digest: str
+
+
+class SummaryRow(TypedDict):
+    """A :class:`~hts_battery.schemas.summary.SummaryDoc`."""
+
+    campaign: str
+    candidate_id: str
+    formula: str
+    family: str
+    elements: Sequence[str]
+    chemical_system: str
+    element_keys: Sequence[str]
+    n_metals: int
+    engine: str
+    calculator: str
+    energy_per_atom: float
+    energy_above_hull: float
+    energy_above_hull_at: Mapping[str, float]
+    energy_above_hull_upper_at: Mapping[str, float]
+    energy_above_hull_other_at: Mapping[str, float]
+    label_at: Mapping[str, str]
+    open_at: Mapping[str, bool]
+    probability_stable_at: Mapping[str, float]
+    uncertainty: float | None
+    uncertainty_source: str
+    mixing: str
+    other_mixing: str
+    entropy: float
+    entropy_by_sublattice: Mapping[str, float]
+    mixing_temperature: float | None
+    decomposition: Sequence[PhaseRow]
+    n_orderings: int
+    n_random_orderings: int
+    orderings_by_campaign: Mapping[str, int]
+    lowest_ordering_kind: str | None
+    ordering_spread: float | None
+    entry_id: str
+    calculated_formula: str
+    deviation: float
+    deviation_by_element: Mapping[str, str]
+    same_cell_as: str | None
+    hull_depth_risk: float | None
+    hull_depth_risk_reported: float | None
+    hull_depth_reason: str | None
+    n_references: int
+    excluded_references: Sequence[str]
+    hull_version: str
+    flags: Sequence[str]
+    input_digest: str
+
+
+class StabilityRow(TypedDict, total=False):
+    """A :class:`~hts_battery.schemas.build.StabilityNumbers`."""
+
+    energy_above_hull: float
+    label: str
+    open: bool
+    hull_version: str
+
+
+class ChangeRow(TypedDict):
+    """A :class:`~hts_battery.schemas.build.Change`."""
+
+    candidate_id: str
+    formula: str | None
+    temperature: float
+    before: StabilityRow | None
+    after: StabilityRow | None
+    reasons: Sequence[str]
+
+
+class ChangeSetRow(TypedDict):
+    """A :class:`~hts_battery.schemas.build.ChangeSet`."""
+
+    run_id: str
+    campaign: str
+    changes: Sequence[ChangeRow]
+
+
+class HullRow(TypedDict):
+    """A :class:`~hts_battery.schemas.build.HullSummary`."""
+
+    hull_version: str
+    n_references: int
+
+
+class ReportRow(TypedDict):
+    """A :class:`~hts_battery.schemas.build.BuildReport`."""
+
+    written: int
+    removed: int
+    failed: int
+
+
+class BuildRow(TypedDict):
+    """A :class:`~hts_battery.schemas.build.BuildManifest`."""
+
+    run_id: str
+    state: str
+    started_at: datetime
+    finished_at: datetime | None
+    seconds: NotRequired[float | None]
+    """Wall time, where it was worked out."""
+    error: str | None
+    reports: Mapping[str, ReportRow]
+    hulls: Sequence[HullRow]
+
+
+class HistogramRow(TypedDict):
+    """Counts of energies, in eV/atom."""
+
+    first_edge: float
+    width: float
+    counts: Sequence[int]
+
+
+class GroupRow(TypedDict):
+    """Counts of candidates that share something."""
+
+    n_candidates: int
+
+
+class AggregateRow(TypedDict):
+    """What is read of a :class:`~hts_battery.schemas.aggregate.AggregateDoc`."""
+
+    campaign: str
+    n_candidates: int
+    n_same_cell: int
+    temperatures: Sequence[float]
+    histograms: Mapping[str, HistogramRow]
+    n_metals: Mapping[str, GroupRow]
+    elements: Mapping[str, GroupRow]
+    pairs: Mapping[str, GroupRow]
+    families: Mapping[str, int]
+    flags: Mapping[str, int]
+    columns: Sequence[str]
+    input_digest: str
+
+
+class RankingRow(TypedDict):
+    """A :class:`~hts_battery.schemas.aggregate.RankingBlock`, energies in eV/atom."""
+
+    first_rank: int
+    candidate_ids: Sequence[str]
+    energies: Sequence[float]
+
+
+class EndingRow(TypedDict):
+    """How one dispatch of a candidate ended."""
+
+    kind: str
+    time: str
+    node_hours: float
+    failure_class: str | None
+
+
+class BacklogItemRow(TypedDict):
+    """What is read of a :class:`~hts_battery.schemas.dispatch.BacklogItem`."""
+
+    content_key: str
+    ending: EndingRow | None
+    earlier: Sequence[EndingRow]
+
+
+class VerdictRow(TypedDict):
+    """What a gate was decided on, eV/atom and eV/K per atom."""
+
+    energy_above_hull_0k: float
+    entropy: float
