@@ -273,7 +273,13 @@ def _prepare(
     assignment = _assignment(lowest) if deviation else None
     occupancies = _mean_occupancies(entries)
     formula = _cell_formula(candidate, deviation)
-    orderings = tuple(_ordering(entry, scheme) for entry in entries)
+    orderings = tuple(
+        sorted(
+            (_ordering(entry, scheme) for entry in entries),
+            # Ids of entries differ from run to run.
+            key=lambda one: (one.energy_per_atom, one.ordering_id or "", one.entry_id),
+        )
+    )
     notes = [*lowest["flags"]]
     if deviation:
         notes.append("cell of another composition")

@@ -172,7 +172,6 @@ launchpad ingest empty --dry-run
 launchpad ingest empty
 launchpad notify-test
 launches clean --dry-run
-db migrate
 db init-roles --user analyst=ann --dry-run
 db backup backup --dry-run
 db backup backup
