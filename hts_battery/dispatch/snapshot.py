@@ -167,19 +167,15 @@ def read_snapshot(
         If the campaign is not in the database.
     """
     name = submission.campaign
-    doc = stores.campaigns.query_one({"name": name})
+    doc = stores.campaigns.query_one({"name": name}, properties=["spec"])
     if doc is None:
         raise StoreError(
             f"there is no campaign {name} in the database: submit its file"
         )
-    return Snapshot(
-        submission,
-        CampaignSpec.model_validate(doc["spec"]),
-        now,
-        tuple(items),
-        read_workflows(launchpad, name, now=now),
-        released=frozenset(released_ids(name, stores)),
-    )
+    spec = CampaignSpec.model_validate(doc["spec"])
+    workflows = read_workflows(launchpad, name, now=now)
+    released = frozenset(released_ids(name, stores) if spec.gate else ())
+    return Snapshot(submission, spec, now, tuple(items), workflows, released)
 
 
 def read_again(snapshot: Snapshot, launchpad: ExactLaunchPad) -> Snapshot:

@@ -131,7 +131,7 @@ def test_after_any_history_both_answers_agree(
 def test_what_stands_in_another_backlog_or_was_computed_before_is_counted(
     dispatch: Dispatch, execution_folder: Path, sample_file: Callable[..., Path]
 ) -> None:
-    dispatch.submit(chunk=1, window=2, share=None)
+    dispatch.submit(chunk=1, window=2, subset=None)
     dispatch.feed()
     dispatch.launch(rockets=1)
     dispatch.feed()
