@@ -46,7 +46,7 @@ class LeftAction(Document):
     time: AwareDatetime = Field(description="When it ended, UTC by its host.")
 
 
-class WhyLost(StrEnum):
+class LossReason(StrEnum):
     """By what it is known that nobody works on a Firework any more."""
 
     QUEUE_JOB_GONE = "queue job gone"
@@ -70,7 +70,7 @@ class LostRun(Document):
     host: str | None = Field(None, description="Host of the launch.")
     folder: str | None = Field(None, description="Launch folder on that host.")
     queue_id: str | None = Field(None, description="Job of the queue, where known.")
-    why: WhyLost = Field(description="By what it is known.")
+    why: LossReason = Field(description="By what it is known.")
     seconds: float = Field(ge=0, description="Since its last sign of life, in s.")
     last_ping: AwareDatetime | None = Field(
         None, description="Its last sign of life, UTC."

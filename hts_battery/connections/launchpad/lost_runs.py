@@ -21,7 +21,7 @@ from hts_battery.connections.launchpad.workflows import last_sign, utc
 from hts_battery.connections.processes import host_name, process_identity
 from hts_battery.connections.records.launch_files import mark_of
 from hts_battery.errors import DatabaseOutageError
-from hts_battery.schemas.recovery import LostRun, WhyLost
+from hts_battery.schemas.recovery import LossReason, LostRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -88,7 +88,7 @@ class Watcher:
                 if why is not None:
                     yield self._described(firework, launch, why)
             elif not mine and self.now - utc(firework["updated_on"]) > _CHECKOUT:
-                yield self._described(firework, None, WhyLost.NEVER_LAUNCHED)
+                yield self._described(firework, None, LossReason.NEVER_LAUNCHED)
 
     def unnoticed(self) -> Iterator[tuple[int, Fields]]:
         """Yield Fireworks whose launch has ended without their noticing, with it."""
@@ -109,7 +109,7 @@ class Watcher:
         ):
             for launch in self._launches(firework["launches"][-1:]).values():
                 if is_outage(launch.get("action")):
-                    yield self._described(firework, launch, WhyLost.SILENT)
+                    yield self._described(firework, launch, LossReason.SILENT)
 
     def _active(self, *more: str) -> tuple[list[Fields], dict[int, Fields]]:
         fireworks = [
@@ -128,7 +128,7 @@ class Watcher:
         query = {"launch_id": {"$in": list(numbers)}}
         return {one["launch_id"]: one for one in self.launchpad.launches.find(query)}
 
-    def _why(self, firework: Fields, launch: Fields) -> WhyLost | None:
+    def _why(self, firework: Fields, launch: Fields) -> LossReason | None:
         """Say by what a launch is known to be lost; none if it is not."""
         folder = Path(launch["launch_dir"])
         if _has_ended_offline(folder):
@@ -138,14 +138,14 @@ class Watcher:
             mark = None
         listed = self._is_listed(folder, _queue_id(launch, mark))
         if listed is not None:
-            return None if listed else WhyLost.QUEUE_JOB_GONE
+            return None if listed else LossReason.QUEUE_JOB_GONE
         alive = _is_alive(mark)
         if alive is not None:
-            return None if alive else WhyLost.PROCESS_GONE
+            return None if alive else LossReason.PROCESS_GONE
         if launch["state"] == "RESERVED" and _queue_id(launch, mark):
             return None  # it may wait for days, and the queue cannot be asked
         silent = (self.now - self._last_sign(launch)).total_seconds()
-        return WhyLost.SILENT if silent > self.silence else None
+        return LossReason.SILENT if silent > self.silence else None
 
     def _is_listed(self, folder: Path, queue_id: str | None) -> bool | None:
         """Ask the queue of a folder for a job; none where nobody here can say."""
@@ -169,7 +169,7 @@ class Watcher:
         return max(sign, datetime.fromtimestamp(pinged, UTC))
 
     def _described(
-        self, firework: Fields, launch: Fields | None, why: WhyLost
+        self, firework: Fields, launch: Fields | None, why: LossReason
     ) -> LostRun:
         spec = firework.get("spec") or {}
         tasks = spec.get("_tasks") or [{}]

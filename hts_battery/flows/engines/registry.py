@@ -12,7 +12,7 @@ from hts_battery.flows.engines.forcefields import (
     force_field_engine,
 )
 from hts_battery.flows.engines.gpaw.engines import gpaw_engines
-from hts_battery.flows.engines.ionic import ionic_engine
+from hts_battery.flows.engines.ionic_engine import ionic_engine
 from hts_battery.flows.engines.vasp.engines import (
     REHEARSAL_PREFIX,
     rehearsal,
