@@ -36,8 +36,8 @@ def table(program: dict[str, Any]) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def before(program: dict[str, Any], table: pd.DataFrame) -> pd.DataFrame:
-    """Return the table judged with the library of the campaign."""
-    found: pd.DataFrame = program["judged"](table, program["hull_before"]())
+    """Return the table assessed with the library of the campaign."""
+    found: pd.DataFrame = program["assessed"](table, program["hull_before"]())
     return found
 
 
@@ -95,7 +95,7 @@ def test_the_page_says_what_the_table_says(
 def test_the_table_is_judged_with_the_phases_that_ship(
     program: dict[str, Any], table: pd.DataFrame
 ) -> None:
-    again = program["judged"](table, program["shipped_hull"]())
+    again = program["assessed"](table, program["shipped_hull"]())
     assert list(again.columns) == list(table.columns)
     for column in table.columns:
         if table[column].dtype.kind == "f":
@@ -125,7 +125,7 @@ def test_one_campaign_is_judged_by_its_own_orderings(
     for chosen, cold, hot in ((at & ~fluorine, 72, -1), (at & fluorine, 100, -2)):
         group = one[chosen]
         assert (round(group.cold.median()), round(group.hot.median())) == (cold, hot)
-    alone = program["judged"](
+    alone = program["assessed"](
         table[table.campaign == program["ONE"]], program["hull_before"]()
     )
     other = program["candidates_of"](alone, program["ONE"])

@@ -4,7 +4,7 @@ The table, the numbers and the figures of docs/chgnet_campaign.md.
 ``python workflows/chgnet_campaign.py --rebuild docs/data/chgnet_campaign.csv`` takes
 the relaxed energies of the table, one row for each ordering, judges them anew with the
 competing phases that ship, and writes the table, the figures and the numbers of the
-page. Each campaign is judged by its own orderings. ``--draw`` draws only.
+page. Each campaign is assessed by its own orderings. ``--draw`` draws only.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def hull_before() -> Hull:
     )
 
 
-def judged(table: pd.DataFrame, hull: Hull) -> pd.DataFrame:
+def assessed(table: pd.DataFrame, hull: Hull) -> pd.DataFrame:
     """
     Judge each campaign by its own orderings.
 
@@ -184,7 +184,7 @@ def judged(table: pd.DataFrame, hull: Hull) -> pd.DataFrame:
 
 
 def _energy(orderings: pd.DataFrame, hull: Hull) -> CandidateEnergy:
-    """Take what is judged of one candidate of one campaign."""
+    """Take what is assessed of one candidate of one campaign."""
     kinds: dict[OrderingKind, list[float]] = {}
     for method, energy in zip(orderings.method, orderings.energy_per_atom, strict=True):
         kinds.setdefault(ordering_kind(method), []).append(float(energy))
@@ -231,7 +231,7 @@ def _judgement(cold: ThermoDoc, hot: ThermoDoc, n_orderings: int) -> dict[str, A
 
 
 def candidates_of(table: pd.DataFrame, campaign: str) -> pd.DataFrame:
-    """Return the judged candidates of a campaign, energies in meV/atom."""
+    """Return the assessed candidates of a campaign, energies in meV/atom."""
     chosen = table[(table.campaign == campaign) & table.energy_above_hull.notna()]
     chosen = chosen.drop_duplicates("index").copy()
     chosen["cold"] = MEV * chosen.energy_above_hull
@@ -471,9 +471,9 @@ def rebuild(path: Path, *, images: Path, page: Path) -> None:
     from chgnet_page import filled, numbers  # noqa: PLC0415 - it stands beside the program
 
     table = pd.read_csv(path)
-    before = judged(table, hull_before())
+    before = assessed(table, hull_before())
     hull = shipped_hull()
-    table = judged(table, hull)
+    table = assessed(table, hull)
     table.to_csv(path, index=False, float_format="%.6g")
     print(f"{len(table)} rows in {path}, {len(hull)} competing phases ({hull.digest})")
     # The page says what can be had from the table as it stands.

@@ -1,4 +1,4 @@
-"""Telling processes apart: a pid that was recycled is another process."""
+"""Tell processes apart: a pid that was recycled is another process."""
 
 from __future__ import annotations
 
