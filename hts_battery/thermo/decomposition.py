@@ -208,7 +208,9 @@ def decomposition_phases(mixture: Decomposition) -> tuple[DecompositionPhase, ..
     >>> [(phase.formula, phase.gas) for phase in decomposition_phases(found)]
     [('Li2O', False), ('O2', True)]
     """
-    ranked = sorted(mixture.phases.items(), key=lambda item: (-item[1], item[0]))
+    ranked = sorted(
+        mixture.phases.items(), key=lambda item: (-round(item[1], 9), item[0])
+    )
     return tuple(
         DecompositionPhase(
             formula=mixture.formulas[name],

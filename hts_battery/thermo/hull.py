@@ -391,7 +391,10 @@ class Hull:
             solutions.phases[number].tolist(),
             strict=True,
         )
-        for amount, index in sorted(basic, reverse=True):
+        # Last digits of equal amounts differ between processors.
+        for amount, index in sorted(
+            basic, key=lambda one: (-round(one[0], 9), self.formulas[one[1]], one[1])
+        ):
             if amount > _NO_AMOUNT:
                 name, text = self.ids[index], self.formulas[index]
                 formulas[name] = text

@@ -81,7 +81,7 @@ NOT_RUN = {
 PROGRAMS = {
     ".": "the shell's own", "cat": "reads a heredoc", "cd": "the shell's own",
     "export": "the shell's own", "mkdir": "makes a folder", "sed": "edits a file",
-    "set": "the shell's own", "wait": "the shell's own",
+    "set": "the shell's own",
     "apt-get": "installs; .ci/run calls it with the same packages",
     "curl": "asks a server that stays; tests/dashboard ask these addresses",
     "git": "clones from an address that the reader knows",
