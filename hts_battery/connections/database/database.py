@@ -40,7 +40,7 @@ class Database:
     uri: str = field(repr=False)
     name: str
     location: str
-    server: EmbeddedServer | None = None
+    server: EmbeddedServer | None = field(default=None, repr=False)
 
     def ping(self) -> None:
         """Ask the server whether it is there and takes the credentials."""

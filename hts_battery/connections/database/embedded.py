@@ -20,7 +20,7 @@ from __future__ import annotations
 import fcntl
 import os
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,7 +63,7 @@ class EmbeddedServer:
     """A running embedded server, as seen by one of its users."""
 
     data_dir: Path
-    uri: str
+    uri: str = field(repr=False)
 
     def revive(self) -> None:
         """Start the server again if it died; it comes back at the same address."""
