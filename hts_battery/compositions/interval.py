@@ -130,7 +130,7 @@ class IntervalTables:
         self._highest = self._highest_charge()
         homes = [item.shares[0].group for item in mixture.items]
         self._last_of_group = [
-            here != later for here, later in zip(homes, [*homes[1:], -1], strict=True)
+            here != later for here, later in zip(homes, [*homes, -1][1:], strict=True)
         ]
         self._masks = ExclusionBits(mixture)
         self._counts_metals = self._metal_sizes()

@@ -200,3 +200,13 @@ def test_a_user_table_says_which_oxidation_states_are_chosen(
 def test_a_missing_file_is_one_line() -> None:
     with pytest.raises(SpecError, match="cannot read this file"):
         load_space("nowhere.yaml")
+
+
+def test_a_space_without_a_choice_has_one_member_or_none() -> None:
+    cation = {"sites": 1, "species": ["Mg2+"]}
+    rest = {"family": "made up", "basis": "formula-unit", "step": 0.5}
+    both = {"cation": cation, "anion": {"sites": 1, "species": ["O2-"]}}
+    space = load_space({**rest, "sublattices": both})
+    assert (space.count, space[0].formula) == (1, "MgO")
+    with pytest.raises(EmptySpaceError, match="check the charges"):
+        load_space({**rest, "sublattices": {"cation": cation}})
