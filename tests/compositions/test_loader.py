@@ -204,7 +204,7 @@ def test_a_missing_file_is_one_line() -> None:
 
 def test_a_space_without_a_choice_has_one_member_or_none() -> None:
     cation = {"sites": 1, "species": ["Mg2+"]}
-    rest = {"family": "made up", "basis": "formula-unit", "step": 0.5}
+    rest = {"family": "made-up", "basis": "formula-unit", "step": 0.5}
     both = {"cation": cation, "anion": {"sites": 1, "species": ["O2-"]}}
     space = load_space({**rest, "sublattices": both})
     assert (space.count, space[0].formula) == (1, "MgO")
