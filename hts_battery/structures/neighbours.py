@@ -53,7 +53,7 @@ def neighbour_pairs(
     Examples
     --------
     >>> pairs = neighbour_pairs(3 * np.eye(3), np.zeros((1, 3)), 3.1)
-    >>> len(pairs.first), pairs.images[0].tolist(), pairs.lengths.max()
+    >>> len(pairs.first), pairs.images[0].tolist(), float(pairs.lengths.max())
     (6, [-1, 0, 0], 3.0)
     """
     points = np.ascontiguousarray(coordinates @ lattice)

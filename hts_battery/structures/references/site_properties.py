@@ -106,7 +106,7 @@ def _moment(element: str, state: Fraction) -> float:
     """Moment of a species, linear between integer charges."""
     if element == "O":
         return _OXYGEN.get(state, 0.0)
-    return between_charges(state, lambda charge: _unpaired(element, charge))
+    return float(between_charges(state, lambda charge: _unpaired(element, charge)))
 
 
 def _unpaired(element: str, charge: int) -> int:
