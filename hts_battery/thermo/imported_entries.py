@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from hts_battery.thermo.vasp_schemes import VaspScheme
 
 _SYMPREC = 0.1
-_DECIMALS = 6  # of digested vectors, in angstrom, and of positions
+_DECIMALS = 10  # of digested vectors, in angstrom, and of positions
 _SMALL_CORRECTION_EV = 1e-9
 _ZERO_EV = 1e-6  # per cell; no element has this total energy
 _OXIDE = {"hydroxide": "oxide", "oxide": "hydroxide"}
