@@ -246,8 +246,9 @@ def _tetrahedra(  # noqa: C901 - three nested corners
     ahead = np.zeros(near.shape[1], dtype=np.bool_)
     found = 0
     for site in range(len(near)):
-        for j in range(len(ahead)):
-            ahead[j] = _comes_after(near[site, j] - site, images[site, j])
+        for corner in range(len(ahead)):
+            step = near[site, corner] - site
+            ahead[corner] = _comes_after(step, images[site, corner])
         for j in np.flatnonzero(ahead):
             for k in np.flatnonzero(ahead[:j]):
                 if not _close(places[site, j], places[site, k], cutoff):

@@ -66,3 +66,45 @@ class AccessibleCarriers(Document):
         description="Why nothing is accessible, or what limits the number."
     )
     kernel: str = Field(description="Name and version of what counted.")
+
+
+class RandomLimit(Document):
+    """What percolates in a composition whose carriers stand at random."""
+
+    formula: str = Field(description="Formula for people.")
+    parent: str = Field(description="Parent lattice.")
+    rule: str = Field(description="What joins carriers.")
+    carrier: str = Field(description="Element that moves.")
+    filling: float = Field(
+        ge=0,
+        le=1,
+        description="Carriers of the sites that are filled at random: of all cation "
+        "sites, or of 18e in NASICON, whose 6b are full.",
+    )
+    carriers_per_formula_unit: float = Field(ge=0, description="As the formula says.")
+    sites_per_formula_unit: float = Field(
+        gt=0, description="Sites that are filled at random, per formula unit."
+    )
+    threshold: float = Field(description="Filling at which carriers percolate.")
+    threshold_error: float = Field(ge=0, description="Standard error.")
+    excess: float = Field(
+        description="Carriers per formula unit above the threshold; negative below."
+    )
+    accessible: float = Field(
+        ge=0, le=1, description="Carriers in wrapping clusters, of all carriers."
+    )
+    accessible_error: float = Field(ge=0, description="Standard error.")
+    accessible_per_formula_unit: float = Field(
+        ge=0, description="The same, times them."
+    )
+    wrap_probability: float = Field(
+        ge=0,
+        le=1,
+        description="How often a cell of this size has a wrapping cluster; between 0 "
+        "and 1 the mean of accessible hides two kinds of cells.",
+    )
+    sites: int = Field(description="Sites (or bonds) filled at random in a cell.")
+    samples: int = Field(description="Cells.")
+    seed: int = Field(description="Seed of their random numbers.")
+    kernel: str = Field(description="Name and version of what counted.")
+    caveat: str = Field(description="What the numbers are not.")
