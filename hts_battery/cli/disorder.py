@@ -49,6 +49,9 @@ def percolate(  # noqa: PLR0913, PLR0917 - options
     cations: Annotated[int, typer.Option(min=4, help="Sites of a cell.")] = 32_000,
     samples: Annotated[int, typer.Option(min=2, help="Cells.")] = 60,
     seed: Seed = 0,
+    figure: Annotated[
+        Path | None, typer.Option(help="Draw accessible carriers into this picture.")
+    ] = None,
     small: Annotated[
         bool,
         typer.Option("--small", help="Take a CELL below 4,000 sites all the same."),
@@ -60,7 +63,7 @@ def percolate(  # noqa: PLR0913, PLR0917 - options
     if file.suffix.lower() in _STRUCTURE_SUFFIXES or file.name.startswith("POSCAR"):
         _show_cell(_read(file), rule, carrier, small=small, as_json=as_json)
         return
-    from hts_battery.disorder.random_limit import random_limit
+    from hts_battery.disorder.random_limit import measured_lattice, random_limit
 
     found = [
         random_limit(
@@ -74,6 +77,13 @@ def percolate(  # noqa: PLR0913, PLR0917 - options
         )
         for amounts, usual in _compositions(what)
     ]
+    if figure is not None:
+        from hts_battery.disorder.figures import draw_percolation
+
+        first = found[0]
+        lattice = (first.parent, first.rule, cations, samples, seed)
+        draw_percolation(measured_lattice(*lattice)[1], found, figure)
+        formatting.note(f"figure: {figure}")
     if as_json:
         for one in found:
             formatting.json_line(one.model_dump(mode="json"))
@@ -162,36 +172,28 @@ def scattering(  # noqa: PLR0913, PLR0917 - options
 
 def _show_limits(found: list[RandomLimit]) -> None:
     """Print what percolates in compositions."""
+    first = found[0]
+    numbers = (first.carrier, "threshold", "excess", "accessible", "wraps")
     formatting.table(
-        (
-            "formula",
-            "carriers",
-            "threshold",
-            "excess",
-            "accessible",
-            "per f.u.",
-            "wraps",
-        ),
+        ("formula", *numbers),
         (
             (
                 one.formula,
-                f"{one.carriers_per_formula_unit:g} {one.carrier}",
+                f"{one.carriers_per_formula_unit:g}",
                 _per_formula_unit(one),
                 f"{one.excess:+.3f}",
                 f"{one.accessible:.3f} ± {one.accessible_error:.3f}",
-                f"{one.accessible_per_formula_unit:.3f}",
                 f"{one.wrap_probability:.0%}",
             )
             for one in found
         ),
-        right=("carriers", "threshold", "excess", "accessible", "per f.u.", "wraps"),
+        right=numbers,
         least={"formula": max(len(one.formula) for one in found)},
     )
-    first = found[0]
     formatting.note(
-        f"{first.parent}, rule {first.rule}, {first.samples} cells of {first.sites:,} "
-        f"sites, seed {first.seed}. threshold: carriers per formula unit at which they "
-        f"percolate; accessible: share in wrapping clusters. {first.caveat}"
+        f"{first.carrier}, threshold and excess per formula unit; accessible: share in "
+        f"wrapping clusters. {first.parent}, rule {first.rule}, {first.samples} cells "
+        f"of {first.sites:,} sites, seed {first.seed}. {first.caveat}"
     )
 
 

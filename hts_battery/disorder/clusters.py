@@ -165,7 +165,7 @@ def _join(
     second, from_second = _find(parent, shift, b)
     gap = from_first + step - from_second
     if first == second:
-        if gap == 0:
+        if gap == 0 or wraps[first] == 7:  # noqa: PLR2004 - every axis is wrapped
             return 0, 0
         bits = _axes(gap)
         new = 0 if wraps[first] else int(-parent[first])

@@ -148,9 +148,7 @@ def random_limit(  # noqa: PLR0913
     by = rule or ("nasicon" if chosen == "nasicon" else "0tm")
     held = carrier_filling(amounts, chosen, carrier)
     filling = float((held.amount - held.given) / held.sites)
-    threshold, curve = _measured(
-        chosen, by, cells_along(chosen, cations), samples, seed
-    )
+    threshold, curve = measured_lattice(chosen, by, cations, samples, seed)
     unit = 2.0 if by in TETRAHEDRAL else 1.0
     share, error, wraps = curve.at(filling)
     critical = threshold.value / unit
@@ -198,10 +196,11 @@ def cells_along(parent: str, cations: int) -> tuple[int, int, int] | int:
 
 
 @lru_cache(maxsize=32)
-def _measured(
-    parent: str, rule: str, size: tuple[int, int, int] | int, samples: int, seed: int
+def measured_lattice(
+    parent: str, rule: str, cations: int, samples: int, seed: int
 ) -> tuple[PercolationThreshold, AccessibleCurve]:
-    """Measure a lattice once for all compositions."""
+    """Measure threshold and curve of a lattice once for all compositions."""
+    size = cells_along(parent, cations)
     return (
         percolation_threshold(parent, rule, size=size, samples=samples, seed=seed),
         accessible_curve(parent, rule, size=size, samples=samples, seed=seed),

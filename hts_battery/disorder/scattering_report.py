@@ -9,19 +9,18 @@ import numpy as np
 from pydantic import Field
 
 from hts_battery.disorder.cells import site_symbols
+from hts_battery.disorder.figures import draw_plane, draw_refinement
 from hts_battery.disorder.refinement import read_gr, refine, write_gr
 from hts_battery.disorder.scattering import diffuse_scattering, pair_distribution
 from hts_battery.disorder.scattering_powers import RADIATIONS, scattering_power
 from hts_battery.schemas.base import Document
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from pymatgen.core import Structure
 
     from hts_battery.disorder.refinement import Refinement
 
 _STEP = 0.02  # angstrom
-_INK, _CALCULATED, _DIFFERENCE = "#222222", "#0b7a75", "#c1666b"
 
 
 class ElementContrast(NamedTuple):
@@ -100,11 +99,11 @@ def write_scattering(structure: Structure, wanted: Wanted) -> ScatteringReport:
     r = np.arange(_STEP, wanted.longest + _STEP / 2, _STEP)
     mean = sum(one.share * one.power for one in contrast(structure, wanted.radiation))
     if wanted.pdf is not None:
-        found = pair_distribution(
+        curve = pair_distribution(
             structure, r, radiation=wanted.radiation, displacement=wanted.displacement
         )
         title = f"{wanted.title}, {wanted.radiation}, U {wanted.displacement:g} A^2"
-        write_gr(wanted.pdf, found.distances, found.values, title=title)
+        write_gr(wanted.pdf, curve.distances, curve.values, title=title)
         files.append(str(wanted.pdf))
         sentences.append(f"G(r) up to {wanted.longest:g} angstrom: {wanted.pdf}")
     refined = None
@@ -116,13 +115,15 @@ def write_scattering(structure: Structure, wanted: Wanted) -> ScatteringReport:
             displacement=wanted.displacement,
         )
         picture = wanted.folder / f"{wanted.data.stem}_refined.png"
-        _draw_refinement(refined, picture, wanted.title)
+        draw_refinement(refined, picture, wanted.title)
         files.append(str(picture))
         sentences += _refinement_sentences(refined, picture)
     laue = None
     if wanted.plane is not None:
         picture = wanted.folder / f"{Path(wanted.title).stem}_{wanted.plane}.png"
-        laue = _draw_plane(structure, wanted, picture)
+        found = diffuse_scattering(structure, wanted.plane, radiation=wanted.radiation)
+        laue = float(np.mean(found.laue))
+        draw_plane(found, wanted.plane, picture, wanted.title)
         files.append(str(picture))
         sentences.append(
             f"diffuse {wanted.plane}, 1 is a random alloy of the same elements "
@@ -167,52 +168,3 @@ def _refinement_sentences(refined: Refinement, picture: Path) -> list[str]:
         f"refined: {listed}",
         f"R_w {refined.residual:.4f}; errors take the residuals as noise: {picture}",
     ]
-
-
-def _draw_refinement(refined: Refinement, picture: Path, title: str) -> None:
-    """Draw data, model and, below them, the difference."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - slow
-    from matplotlib.figure import Figure  # noqa: PLC0415 - likewise
-
-    figure = Figure(figsize=(8, 4.5), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes: Axes = figure.subplots()
-    r = refined.distances
-    difference = refined.observed - refined.calculated
-    low = min(refined.observed.min(), refined.calculated.min()) - 1.2 * difference.max()
-    axes.plot(r, refined.observed, "o", ms=2.5, mfc="none", color=_INK, label="data")
-    axes.plot(r, refined.calculated, color=_CALCULATED, lw=1.2, label="calculated")
-    axes.plot(r, difference + low, color=_DIFFERENCE, lw=0.9, label="difference")
-    axes.axhline(low, color=_INK, lw=0.4)
-    axes.set_xlabel("r (Å)")
-    axes.set_ylabel("G (Å⁻²)")
-    axes.set_title(f"{title}: R_w {refined.residual:.3f}", loc="left", fontsize=10)
-    axes.legend(frameon=False, fontsize=9)
-    figure.savefig(picture, dpi=150)
-
-
-def _draw_plane(structure: Structure, wanted: Wanted, picture: Path) -> float:
-    """Draw a plane of diffuse scattering; return its Laue unit."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - slow
-    from matplotlib.figure import Figure  # noqa: PLC0415 - likewise
-
-    plane = wanted.plane or "hk0"
-    found = diffuse_scattering(structure, plane, radiation=wanted.radiation)
-    names = [name for name in plane if name in "hkl"]
-    first, second = (getattr(found, name) for name in names)
-    figure = Figure(figsize=(5.6, 4.8), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes: Axes = figure.subplots()
-    shown = axes.pcolormesh(
-        first, second, found.intensity.T, cmap="viridis", vmin=0, shading="nearest"
-    )
-    axes.set_aspect("equal")
-    axes.set_facecolor("white")
-    axes.set_xlabel(f"{names[0]} (cubic cell)")
-    axes.set_ylabel(f"{names[1]} (cubic cell)")
-    axes.set_title(
-        f"{wanted.title}: {plane}, Bragg points white", loc="left", fontsize=10
-    )
-    figure.colorbar(shown, ax=axes, label="diffuse intensity (Laue units)")
-    figure.savefig(picture, dpi=150)
-    return float(np.mean(found.laue))
