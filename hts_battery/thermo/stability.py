@@ -15,13 +15,14 @@ from hts_battery.schemas.thermo import (
     ThermoDoc,
 )
 from hts_battery.schemas.uncertainty import CalculatorError, ErrorTerm
-from hts_battery.thermo.competing_phases import CompetingPhases, HullQuery
-from hts_battery.thermo.corrections import leaves_reactions_uncorrected
-from hts_battery.thermo.decomposition import (
+from hts_battery.thermo.competing_phases import (
+    CompetingPhases,
+    HullQuery,
     ValenceChange,
     decomposition_phases,
     valence_change,
 )
+from hts_battery.thermo.corrections import leaves_reactions_uncorrected
 from hts_battery.thermo.estimates import (
     is_open,
     mixing_temperature,
@@ -60,8 +61,7 @@ if TYPE_CHECKING:
     from hts_battery.schemas.entropy import EntropyResult
     from hts_battery.schemas.thermo import GibbsStability
     from hts_battery.thermo.competing_phases import OtherCandidate
-    from hts_battery.thermo.decomposition import Decomposition
-    from hts_battery.thermo.hull import Hull
+    from hts_battery.thermo.hull import Decomposition, Hull
     from hts_battery.thermo.hull_depth import HullDepth
 
 SYSTEM_WITHOUT_REFERENCE = "system_without_reference"
