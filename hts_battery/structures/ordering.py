@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from functools import partial
 from hashlib import sha256
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hts_battery.errors import OrderingError
 from hts_battery.schemas.candidate import atoms_per_formula_unit
@@ -35,6 +35,8 @@ from hts_battery.structures.sqs import DEFAULT_ITERATIONS, generate_sqs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from pymatgen.core import Structure
 
     from hts_battery.schemas.candidate import Candidate
     from hts_battery.structures.cells import Cell
@@ -392,6 +394,15 @@ def _document(
             "minimum_distance": round(minimum_distance(structure), 6),
             "magnetic_order": magnetic_order,
             "series": {method: 0},
-            "structure": structure.as_dict(),
+            "structure": _stored(structure),
         }
     )
+
+
+def _stored(structure: Structure) -> dict[str, Any]:
+    """Write a structure with whole charges: pymatgen keeps the form it met first."""
+    found: dict[str, Any] = structure.as_dict()
+    for site in found["sites"]:
+        for species in site["species"]:
+            species["oxidation_state"] = int(species["oxidation_state"])
+    return found

@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING
 from hts_battery.schemas.thermo import (
     OrderingEstimates,
     OrderingKind,
+    OtherMixing,
     StabilityLabel,
 )
 from hts_battery.schemas.uncertainty import CalculatorError, UncertaintyTerms
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from hts_battery.schemas.campaign import GateSpec
+    from hts_battery.schemas.entropy import EntropyResult
 
 
 def mixing_temperature(energy_above_hull_0k: float, entropy: float) -> float | None:
@@ -72,6 +74,28 @@ def stability_label(
     if energy_above_hull_0k - temperature * entropy + competition_term <= 0:
         return StabilityLabel.LIKELY_SYNTHESIZABLE
     return StabilityLabel.UNSTABLE
+
+
+def other_mixings(
+    entropies: Iterable[EntropyResult],
+    energy_above_hull_0k: float,
+    temperature: float,
+    *,
+    competition_term: float,
+) -> tuple[OtherMixing, ...]:
+    """Count other mixings of a candidate; its competitors keep theirs."""
+    energy = energy_above_hull_0k
+    return tuple(
+        OtherMixing(
+            options=other.options,
+            entropy=other.entropy,
+            energy_above_hull=energy - temperature * other.entropy + competition_term,
+            label=stability_label(
+                energy, other.entropy, temperature, competition_term=competition_term
+            ),
+        )
+        for other in entropies
+    )
 
 
 _ORDERING_KINDS = {

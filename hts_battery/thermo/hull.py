@@ -289,7 +289,7 @@ class Hull:
 
     def n_references(self, formula: Formula, *, exclude: Collection[str] = ()) -> int:
         """Count the references that contain only elements of a composition."""
-        return int((self._within(formula) & ~self._named(exclude)).sum())
+        return int((~self._named(exclude) & self._within(formula)).sum())
 
     def systems_without_reference(
         self, formula: Formula, *, largest: int = 2

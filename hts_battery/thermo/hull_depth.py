@@ -86,19 +86,22 @@ class _Table(NamedTuple):
     places: Mapping[bytes, Integers]
     """Words of a chemical system → rows that are exactly in it."""
 
-    def at(self, rows: Floats) -> list[Integers]:
-        """Find the table's rows of the composition of each row; none where unlisted."""
+    def find(self, formulas: Sequence[Formula]) -> tuple[Floats, Flags, list[Integers]]:
+        """Rows of fractions, whether their elements are listed, and where they are."""
+        rows, inside = fraction_rows(formulas, self.elements)
+        rows[~inside] = 0.0
         found = []
         for row, word in zip(rows, element_words(rows), strict=True):
             here = self.places.get(word.tobytes(), _NOWHERE)
             distance = np.abs(self.fractions[here] - row).max(axis=1, initial=0.0)
             found.append(here[distance < _SAME_COMPOSITION])
-        return found
+        return rows, inside, found
 
 
 def _table(rows: Sequence[KnownComposition]) -> _Table:
     formulas = [row.formula for row in rows]
     elements = tuple(sorted({el for one in formulas for el in atomic_fractions(one)}))
+    systems = tuple(chemical_system(one) for one in formulas)
     fractions, _ = fraction_rows(formulas, elements)
     places: dict[bytes, list[int]] = defaultdict(list)
     for number, word in enumerate(element_words(fractions)):
@@ -109,7 +112,7 @@ def _table(rows: Sequence[KnownComposition]) -> _Table:
         fractions=fractions,
         energies=np.array([row.formation_energy for row in rows]),
         reported=np.array([row.reported for row in rows], dtype=bool),
-        systems=tuple(chemical_system(one) for one in formulas),
+        systems=systems,
         places={word: np.array(numbers) for word, numbers in places.items()},
     )
 
@@ -151,12 +154,11 @@ class HullDepth:
     ) -> None:
         self._table = table = _shipped() if known is None else _table(known)
         formulas = list(dict.fromkeys(_hashable(one) for one in library))
-        rows, inside = fraction_rows(formulas, table.elements)
+        self._systems = {chemical_system(one) for one in (*formulas, *table.elements)}
         held = np.count_nonzero(table.fractions, axis=1) == 1
-        for numbers in table.at(rows[inside]):
+        for numbers in table.find(formulas)[2]:
             held[numbers] = True
         self._held = held
-        self._systems = {chemical_system(one) for one in (*formulas, *table.elements)}
         self._listed = frozenset(table.systems)
         self._library = _Part(table, held)
         self._with_reported = _Part(table, held | table.reported)
@@ -183,9 +185,7 @@ class HullDepth:
             Whether its own composition takes part: how far a listed composition lies
             below the hull of the library is asked that way.
         """
-        rows, inside = fraction_rows(formulas, self._table.elements)
-        rows[~inside] = 0.0
-        own = self._table.at(rows)
+        rows, inside, own = self._table.find(formulas)
         gone = (
             {} if with_own else {n: found for n, found in enumerate(own) if len(found)}
         )
@@ -211,10 +211,8 @@ class HullDepth:
 
     def _found(self, names: Collection[Formula]) -> Integers:
         """Rows of some compositions."""
-        if not names:
-            return _NOWHERE
-        rows, inside = fraction_rows(list(names), self._table.elements)
-        return np.concatenate([_NOWHERE, *self._table.at(rows[inside])])
+        found = self._table.find(list(names))[2] if names else []
+        return np.concatenate([_NOWHERE, *found])
 
     def _unlisted(self, formula: Formula) -> str:
         unknown = sorted(atomic_fractions(formula).keys() - set(self._table.elements))

@@ -104,16 +104,6 @@ class Bases(NamedTuple):
     solved: Flags
     """Whether the basis was verified; the rest of a row is undefined if not."""
 
-    def subset(self, keep: Flags) -> Bases:
-        """Keep some of the problems."""
-        return Bases(
-            self.phases[keep],
-            self.amounts[keep],
-            self.potentials[keep],
-            self.inverses[keep],
-            self.solved[keep],
-        )
-
 
 def solve_batch(problems: Problems) -> Bases:
     r"""
