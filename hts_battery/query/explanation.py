@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from hts_battery.query.rankings import place_of
 from hts_battery.schemas.entropy import EntropyOptions
-from hts_battery.thermo.mixing import mixing_words
+from hts_battery.thermo.entropy import mixing_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -1,12 +1,20 @@
-"""Orderings of a parent lattice, written down as rows of the reference library."""
+"""
+Orderings of a parent lattice, written down as rows of the reference library.
+
+``python workflows/reference_orderings.py rocksalt 2 'cation: {Li+: 1, Co3+: 1},
+anion: {O2-: 2}'`` prints space group, cell and sites of the ordering with the lowest
+Ewald energy of formal charges: parent lattice, primitive cells, sites of each species.
+"""
 
 from __future__ import annotations
 
+import argparse
 from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import yaml
 from pymatgen.core import Lattice
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
@@ -29,7 +37,7 @@ if TYPE_CHECKING:
 
     from hts_battery.schemas.reference import ReferencePhase
     from hts_battery.structures.cells import IntMatrix
-    from hts_battery.structures.sizes import SiteCounts
+    from hts_battery.structures.nearest_counts import SiteCounts
 
 _SWAPS = 2000
 _TIES = 8  # orderings of one cell looked at beyond those asked for
@@ -293,3 +301,19 @@ def _coordinate(value: float) -> float | str:
     if near.denominator % 3 == 0 and abs(inside - near) < _SAME_COORDINATE:
         return str(near)
     return inside
+
+
+def main() -> None:
+    """Print the row of one ordering."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parent")
+    parser.add_argument("cells", type=int)
+    parser.add_argument("species")
+    asked = parser.parse_args()
+    counts = yaml.safe_load(f"{{{asked.species}}}")
+    found = lowest_orderings(asked.parent, counts, cells=asked.cells)
+    print(yaml.safe_dump(asymmetric_row(found[0].structure), default_flow_style=None))
+
+
+if __name__ == "__main__":
+    main()
