@@ -23,6 +23,7 @@ _COUNTED = (
     "entries",
     "thermo",
     "summary",
+    "summary_table",
     "rankings",
     "summary_columns",
     "aggregates",

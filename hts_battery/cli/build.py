@@ -131,6 +131,13 @@ def optimade(
     _build("optimade", dry_run=dry_run, as_json=as_json, retry_failed=retry_failed)
 
 
+def summary_table(
+    dry_run: DryRun = False, retry_failed: RetryFailed = False, as_json: AsJson = False
+) -> None:
+    """Write the table of all summaries, from which questions are answered."""
+    _build("summary_table", dry_run=dry_run, as_json=as_json, retry_failed=retry_failed)
+
+
 def list_runs(
     limit: Annotated[int, typer.Option(min=1, help="How many, latest first.")] = 20,
     as_json: AsJson = False,

@@ -27,6 +27,7 @@ READABLE = (
     "members",
     "optimade_structures",
     "summary",
+    "summary_table",
     "tasks",
     "thermo",
 )

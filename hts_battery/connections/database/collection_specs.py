@@ -107,6 +107,11 @@ COLLECTIONS: dict[str, tuple[str, tuple[Index, ...]]] = {
             Index(("input_digest",)),
         ),
     ),
+    # The head, and Parquet files of up to 50,000 rows; see schemas/summary_table.py.
+    "summary_table": (
+        "part_id",
+        (Index(("part_id",), unique=True), Index(("campaign", "version"))),
+    ),
     "rankings": (
         "ranking_id",
         (

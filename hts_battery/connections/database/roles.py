@@ -92,6 +92,7 @@ PRIVILEGES: Mapping[Role, Mapping[str, tuple[str, ...]]] = {
                 "rankings",
                 "summary",
                 "summary_columns",
+                "summary_table",
                 "thermo",
             ),
             _BUILD,

@@ -178,6 +178,8 @@ class Stores:
         Stability of each candidate at each temperature.
     summary
         One flat document per candidate and campaign for analysts.
+    summary_table
+        The same as one table: Parquet files, and the head that names the valid ones.
     rankings
         Blocks of each campaign's candidates in the order of E_hull.
     summary_columns
@@ -221,6 +223,7 @@ class Stores:
     entries: SharedMongoStore
     thermo: SharedMongoStore
     summary: SharedMongoStore
+    summary_table: SharedMongoStore
     rankings: SharedMongoStore
     summary_columns: SharedMongoStore
     aggregates: SharedMongoStore
