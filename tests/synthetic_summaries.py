@@ -6,7 +6,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.builders.screening_builder import run_builder
-from hts_battery.campaign.build import campaign_builder, summary_table_builder
+from hts_battery.campaign.build import summary_table_builder
 from hts_battery.connections.database.content_digests import write_documents
 from hts_battery.connections.database.indexes import ensure_index
 from hts_battery.schemas.campaign import CampaignSpec
@@ -194,5 +194,4 @@ def fill(
             batch = []
     if batch:
         write_documents(stores.summary, batch, ["campaign", "candidate_id"], known=())
-    run_builder(campaign_builder("aggregates", spec, stores, TEMPERATURES))
     run_builder(summary_table_builder(stores, {campaign: TEMPERATURES}))

@@ -36,8 +36,6 @@ class Made(TypedDict):
     failed: int
     number: NotRequired[str]
     changes: NotRequired[list[dict[str, object]]]
-    rankings: NotRequired[list[dict[str, object]]]
-    columns: NotRequired[list[dict[str, object]]]
     head: NotRequired[TableHead]
 
 

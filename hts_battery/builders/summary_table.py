@@ -15,11 +15,10 @@ from hts_battery.schemas.summary_table import (
     HEAD,
     PART_ROWS,
     CampaignTable,
-    ColumnType,
     TableHead,
     TablePart,
+    arrow_schema,
     cell_row,
-    column_type,
     table_row,
 )
 
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 
     Row = Mapping[str, object]
 
-LARGEST_PART = 6_000_000
+LARGEST_PART = 8_000_000
 """Bytes of a part, far below the 16 MB that a document may have."""
 _AT_ONCE = 2_500
 _KEY = "candidate_id"
@@ -50,21 +49,11 @@ def arrow_table(rows: Sequence[Row]) -> pa.Table:
     """
     import pyarrow as pa  # noqa: PLC0415 - half a second that other builders do not need
 
-    types = {
-        ColumnType.TEXT: pa.string(),
-        ColumnType.LIST: pa.string(),
-        ColumnType.NUMBER: pa.float64(),
-        ColumnType.INTEGER: pa.int64(),
-        ColumnType.BOOLEAN: pa.bool_(),
-        ColumnType.TIME: pa.timestamp("us", tz="UTC"),
-    }
-    paths = dict.fromkeys(path for row in rows for path in row)
-    return pa.table(
-        {
-            path: pa.array([row.get(path) for row in rows], types[column_type(path)])
-            for path in paths
-        }
-    )
+    schema = arrow_schema(dict.fromkeys(path for row in rows for path in row))
+    values = [
+        pa.array([row.get(field.name) for row in rows], field.type) for field in schema
+    ]
+    return pa.Table.from_arrays(values, schema=schema)
 
 
 def part_documents(
@@ -186,7 +175,7 @@ class SummaryTableBuilder(ScreeningBuilder):
 
     def _is_whole(self, found: CampaignTable) -> bool:
         parts = self.summary_table.query(_of(found), properties=["n_rows"])
-        return sum(part["n_rows"] for part in parts) == found.n_rows
+        return found.n_rows == sum(int(part["n_rows"]) for part in parts)
 
     def _items(
         self,
@@ -260,7 +249,9 @@ class SummaryTableBuilder(ScreeningBuilder):
             self.target.update(head.model_dump(mode="json"), key="part_id")
             self.written += 1
             for name in self.campaigns:
-                versions = [one.version for one in head.campaigns if one.campaign == name]
+                versions = [
+                    one.version for one in head.campaigns if one.campaign == name
+                ]
                 self.target.remove_docs(
                     {"campaign": name, "version": {"$nin": versions}}
                 )

@@ -12,10 +12,8 @@ from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Unpack
 
-from hts_battery.builders.aggregates import AggregatesBuilder
 from hts_battery.builders.digests import CODE_VERSION, input_digest
 from hts_battery.builders.entries import EntriesBuilder
-from hts_battery.builders.optimade_structures import OptimadeStructuresBuilder
 from hts_battery.builders.screening_builder import BATCH_SIZE, new_run_id, run_builder
 from hts_battery.builders.summary import SummaryBuilder
 from hts_battery.builders.summary_table import SummaryTableBuilder
@@ -44,14 +42,7 @@ if TYPE_CHECKING:
     from hts_battery.connections.database.stores import Stores
     from hts_battery.schemas.build import BuildReport
 
-BUILDERS = (
-    "entries",
-    "thermo",
-    "summary",
-    "summary_table",
-    "aggregates",
-    "optimade",
-)
+BUILDERS = ("entries", "thermo", "summary", "summary_table")
 """Names of the builders in the order in which they are run."""
 
 _TABLE = "summary_table"
@@ -144,7 +135,9 @@ class _Run:
         """Run one builder and note what it did."""
         place = f"{name} {campaign}".strip()
         start = time.perf_counter()
-        digest = self._table_digest() if name == _TABLE else self._chain_digest(campaign)
+        digest = (
+            self._table_digest() if name == _TABLE else self._chain_digest(campaign)
+        )
         if digest is not None and self.last.has_seen(place, digest):
             report = self.last.report(place, time.perf_counter() - start)
             hulls = self.last.hulls(campaign) if name == "thermo" else ()
@@ -179,7 +172,7 @@ class _Run:
             )
 
     def _table_digest(self) -> str | None:
-        """Digest what all campaigns of this run are made from, as far as it is known."""
+        """Digest what all campaigns of this run are made from, where it is known."""
         found = [self._chain_digest(name) for name in self.manifest.options]
         return None if None in found else input_digest(found)
 
@@ -350,18 +343,6 @@ def campaign_builder(
             *(stores.candidates, stores.thermo, stores.summary),
             campaign=spec.name,
             temperatures=temperatures,
-        ),
-        "aggregates": partial(
-            AggregatesBuilder,
-            *(stores.summary, stores.aggregates),
-            *(stores.rankings, stores.summary_columns),
-            campaign=spec.name,
-            temperatures=temperatures,
-        ),
-        "optimade": partial(
-            OptimadeStructuresBuilder,
-            *(stores.summary, stores.entries, stores.optimade_structures),
-            campaign=spec.name,
         ),
     }
     return made[name](**options)

@@ -13,7 +13,9 @@ from hts_battery.schemas.formula import parse_formula
 from hts_battery.schemas.summary import SummaryDoc
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+
+    import pyarrow as pa
 
     from hts_battery.schemas.rows import SummaryRow
 
@@ -106,6 +108,21 @@ def column_type(path: str) -> ColumnType:
     return _TYPES[field]
 
 
+def arrow_schema(paths: Iterable[str]) -> pa.Schema:
+    """Return the types of columns as Arrow names them."""
+    import pyarrow as pa  # noqa: PLC0415 - half a second that other documents do not need
+
+    types = {
+        ColumnType.NUMBER: pa.float64(),
+        ColumnType.INTEGER: pa.int64(),
+        ColumnType.BOOLEAN: pa.bool_(),
+        ColumnType.TIME: pa.timestamp("us", tz="UTC"),
+    }
+    return pa.schema(
+        [(path, types.get(column_type(path), pa.string())) for path in paths]
+    )
+
+
 def table_row(summary: SummaryRow) -> dict[str, object]:
     """
     Write a summary as one row: a field is a column, of a map every key is one.
@@ -141,7 +158,7 @@ def _stored(value: Any) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def listed(path: str, text: str | None) -> list[Any] | None:
-    """
+    r"""
     Read a list again.
 
     Examples

@@ -25,7 +25,6 @@ READABLE = (
     "changes",
     "entries",
     "members",
-    "optimade_structures",
     "summary",
     "summary_table",
     "tasks",

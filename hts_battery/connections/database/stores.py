@@ -180,14 +180,6 @@ class Stores:
         One flat document per candidate and campaign for analysts.
     summary_table
         The same as one table: Parquet files, and the head that names the valid ones.
-    rankings
-        Blocks of each campaign's candidates in the order of E_hull.
-    summary_columns
-        The same summaries by field, thousands of values in a document.
-    aggregates
-        Counts and histograms over each campaign.
-    optimade_structures
-        The same candidates in OPTIMADE's words.
     hulls
         The references of each hull version.
     changes
@@ -224,10 +216,6 @@ class Stores:
     thermo: SharedMongoStore
     summary: SharedMongoStore
     summary_table: SharedMongoStore
-    rankings: SharedMongoStore
-    summary_columns: SharedMongoStore
-    aggregates: SharedMongoStore
-    optimade_structures: SharedMongoStore
     hulls: SharedMongoStore
     changes: SharedMongoStore
     builds: SharedMongoStore
