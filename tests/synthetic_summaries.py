@@ -1,4 +1,4 @@
-"""Summaries of thousands of candidates that nobody calculated, and their aggregates."""
+"""Summaries of thousands of candidates that nobody calculated, and their table."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def fill(
     shift: float = 0.0,
     metals: Sequence[str] = METALS,
 ) -> None:
-    """Write a campaign of synthetic summaries, its indexes and its aggregates."""
+    """Write a campaign of synthetic summaries, its indexes and the table of them."""
     spec = campaign_spec(campaign, engine)
     for key in ("0K", "1473K"):
         ensure_index(stores, "summary", f"energy_above_hull_at.{key}")

@@ -5,15 +5,13 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import NamedTemporaryFile
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
-from pyarrow import fs
 
 from hts_battery.errors import StoreError
 from hts_battery.query.expressions import EVERYTHING
@@ -48,7 +46,6 @@ COLLECTION = "summary_table"
 _TRIES = 3
 """A build may replace the parts between the two readings of one try."""
 _FORMAT = ds.ParquetFileFormat()
-_DISK = fs.LocalFileSystem()
 _ALWAYS = (
     *("canonical_formula", "uncertainty_source", "mixing", "other_mixing"),
     *("hull_depth_reason", "decomposition.amount", "input_digest", "cell.id"),
@@ -69,10 +66,8 @@ class SummaryTable:
 
     head: TableHead
     """What it holds, and of which run."""
-    folder: TemporaryDirectory[str] | None = None
-    """Where the parts stand, one file each; removed with the table."""
-    files: tuple[tuple[str, Path], ...] = ()
-    """Campaign and file of each part, in order."""
+    files: tuple[tuple[str, pa.NativeFile], ...] = ()
+    """Campaign and file of each part, in order; the files have no names any more."""
 
     @property
     def campaigns(self) -> dict[str, CampaignTable]:
@@ -89,14 +84,14 @@ class SummaryTable:
     def _dataset(self) -> ds.FileSystemDataset:
         """All parts; a column that one of them lacks is null there."""
         fragments = [
-            _FORMAT.make_fragment(str(path), _DISK, ds.field("campaign") == campaign)
-            for campaign, path in self.files
+            _FORMAT.make_fragment(file, None, ds.field("campaign") == campaign)
+            for campaign, file in self.files
         ]
         known = [fragment.physical_schema for fragment in fragments]
         paths = dict.fromkeys(name for schema in known for name in schema.names)
         fields = (field.path for field in fields_at(self.temperatures))
         paths |= dict.fromkeys((*fields, *_ALWAYS))
-        return ds.FileSystemDataset(fragments, arrow_schema(paths), _FORMAT, _DISK)
+        return ds.FileSystemDataset(fragments, arrow_schema(paths), _FORMAT)
 
     @property
     def columns(self) -> list[str]:
@@ -190,21 +185,18 @@ class TableCache:
 
     def _loaded(self, head: TableHead) -> SummaryTable | None:
         """Read every part, one at a time; None where they are not all there."""
-        folder: TemporaryDirectory[str] = TemporaryDirectory(prefix="hts-table-")
-        files: list[tuple[str, Path]] = []
+        files: list[tuple[str, pa.NativeFile]] = []
         for one in head.campaigns:
             of_it = {"campaign": one.campaign, "version": one.version}
             parts = list(self._read(COLLECTION, of_it, ["part_id", "n_rows"]))
             if sum(int(str(part["n_rows"])) for part in parts) != one.n_rows:
                 return None
             for name in sorted(str(part["part_id"]) for part in parts):
-                path = Path(folder.name) / f"{len(files):05d}.parquet"
                 data = self._data(name)
                 if data is None:
                     return None
-                path.write_bytes(data)
-                files.append((one.campaign, path))
-        return SummaryTable(head, folder, tuple(files))
+                files.append((one.campaign, _file_of(data)))
+        return SummaryTable(head, tuple(files))
 
     def _data(self, part_id: str) -> bytes | None:
         for doc in self._read(COLLECTION, {"part_id": part_id}):
@@ -215,6 +207,14 @@ class TableCache:
     def _say_if_outdated(self, head: TableHead) -> None:
         for words in outdated(self._read, head):
             logger.warning("%s", words)
+
+
+def _file_of(data: bytes) -> pa.NativeFile:
+    """Put a part into a file that goes with whoever reads it."""
+    with NamedTemporaryFile(prefix="hts-table-") as file:
+        file.write(data)
+        file.flush()
+        return pa.OSFile(file.name)
 
 
 def outdated(read: ReadDocuments, head: TableHead) -> Iterator[str]:
