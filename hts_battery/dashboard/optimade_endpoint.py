@@ -29,7 +29,7 @@ from starlette.responses import JSONResponse
 from hts_battery.dashboard.candidate_data import final_structures
 from hts_battery.dashboard.summaries import check_filter
 from hts_battery.errors import QueryError, QueryLimitError, StoreError
-from hts_battery.query.expressions import EVERYTHING
+from hts_battery.query.expressions import EVERYTHING, one_of
 from hts_battery.query.filters import expression_of
 from hts_battery.query.query_fields import Kind, QueryField, fields_at
 from hts_battery.query.summary_table import in_order
@@ -269,7 +269,7 @@ class SummaryStructures(EntryCollection):
         rows = in_order(table.rows(where, [_ID, *order]), order or {_ID: 1})
         ids = rows[_ID].slice(skip, criteria["limit"]).to_pylist()
         paths = [field.path for field in self._fields.values()]
-        found = table.rows(pc.field(_ID).isin(ids), [*paths, _ID]).to_pylist()
+        found = table.rows(one_of(_ID, ids), [*paths, _ID]).to_pylist()
         page = {row[_ID]: row for row in found}
         docs = [self._document(page[name]) for name in ids]
         try:

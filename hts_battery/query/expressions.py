@@ -182,12 +182,19 @@ def list_length(field: QueryField, operator: str, value: Any) -> pc.Expression: 
     return found
 
 
-def one_of(path: str, values: Sequence[object]) -> pc.Expression:
-    """Say that a column holds one of some values."""
-    return pc.field(path).isin(list(values))
-
-
 NOTHING: pc.Expression = pc.scalar(pa.scalar(None, pa.bool_()))
 """Of what nothing is known, neither a condition nor its negation holds."""
 EVERYTHING: pc.Expression = pc.scalar(value=True)
 """No condition."""
+
+
+def one_of(path: str, values: Sequence[object]) -> pc.Expression:
+    """
+    Say that a column holds one of some values.
+
+    Examples
+    --------
+    >>> print(one_of("campaign", []))
+    invert(true)
+    """
+    return pc.field(path).isin(list(values)) if values else ~EVERYTHING
