@@ -191,11 +191,11 @@ def stable(
         kelvin = _temperature(screening, temperature)
         found = list(
             screening.stable(
-                words,
                 temperature=kelvin,
                 threshold=threshold / 1000,
                 campaign=campaign,
                 limit=limit,
+                criteria=words,
             )
         )
     if as_json:

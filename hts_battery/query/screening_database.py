@@ -79,10 +79,10 @@ class ScreeningDatabase:
         self,
         criteria: str | None = None,
         *,
-        campaign: str | None = None,
         limit: int = 0,
         sort: Sequence[str] | None = None,
         fields: Sequence[str] | None = None,
+        campaign: str | None = None,
     ) -> Iterator[Any]:
         """
         Yield summaries, the most stable first.
@@ -121,10 +121,10 @@ class ScreeningDatabase:
         self,
         criteria: str | None = None,
         *,
-        campaign: str | None = None,
         limit: int = 0,
         sort: Sequence[str] | None = None,
         fields: Sequence[str] | None = None,
+        campaign: str | None = None,
     ) -> list[dict[str, object]]:
         """
         Return named fields of summaries, the most stable first.
@@ -157,12 +157,12 @@ class ScreeningDatabase:
 
     def stable(
         self,
-        criteria: str | None = None,
         *,
         temperature: float,
         threshold: float = 0.0,
         campaign: str | None = None,
         limit: int = 0,
+        criteria: str | None = None,
     ) -> Iterator[SummaryRow]:
         """
         Yield summaries at or below a threshold at a stored temperature.
@@ -171,8 +171,6 @@ class ScreeningDatabase:
 
         Parameters
         ----------
-        criteria
-            A further filter.
         temperature
             In K; one that the builders used.
         threshold
@@ -181,6 +179,8 @@ class ScreeningDatabase:
             Name of a campaign; all if not given.
         limit
             Number of documents; 0 is no limit.
+        criteria
+            A further filter.
         """
         where = self._reader.where(criteria, campaign)
         rows = self._reader.ranking(where, temperature, threshold=threshold)
@@ -263,8 +263,8 @@ class ScreeningDatabase:
         by: GroupBy | str,
         criteria: str | None = None,
         *,
-        campaign: str | None = None,
         temperature: float | None = None,
+        campaign: str | None = None,
     ) -> list[GroupCounts]:
         """
         Group summaries by element, element set or number of metals.
@@ -365,10 +365,10 @@ class ScreeningDatabase:
         self,
         criteria: str | None = None,
         *,
-        campaign: str | None = None,
         limit: int = 0,
         sort: Sequence[str] | None = None,
         fields: Sequence[str] | None = None,
+        campaign: str | None = None,
     ) -> pd.DataFrame:
         """
         Return summaries as a frame, one row each, the most stable first.
