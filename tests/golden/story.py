@@ -127,8 +127,7 @@ build all --verify
 build entries
 build thermo
 build summary
-build aggregates
-build optimade
+build summary-table
 campaign run gated.yaml
 campaign status gated.yaml
 campaign release gated.yaml --dry-run
@@ -137,7 +136,7 @@ campaign release gated.yaml nobody
 # query
 query find
 query find --filter 'elements HAS "Cr" AND e_hull_1473 <= 100'
-query find --mongo '{"n_metals": 2}' --fields formula,e_hull,t_mix --sort -t_mix
+query find --filter 'n_metals = 2' --fields formula,e_hull,t_mix --sort -t_mix
 query find --filter 'nothing = 1'
 query find --distinct elements
 query find --group-by element

@@ -178,14 +178,8 @@ class Stores:
         Stability of each candidate at each temperature.
     summary
         One flat document per candidate and campaign for analysts.
-    rankings
-        Blocks of each campaign's candidates in the order of E_hull.
-    summary_columns
-        The same summaries by field, thousands of values in a document.
-    aggregates
-        Counts and histograms over each campaign.
-    optimade_structures
-        The same candidates in OPTIMADE's words.
+    summary_table
+        The same as one table: Parquet files, and the head that names the valid ones.
     hulls
         The references of each hull version.
     changes
@@ -221,10 +215,7 @@ class Stores:
     entries: SharedMongoStore
     thermo: SharedMongoStore
     summary: SharedMongoStore
-    rankings: SharedMongoStore
-    summary_columns: SharedMongoStore
-    aggregates: SharedMongoStore
-    optimade_structures: SharedMongoStore
+    summary_table: SharedMongoStore
     hulls: SharedMongoStore
     changes: SharedMongoStore
     builds: SharedMongoStore
