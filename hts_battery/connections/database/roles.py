@@ -70,7 +70,15 @@ class Role(StrEnum):
 PRIVILEGES: Mapping[Role, Mapping[str, tuple[str, ...]]] = {
     Role.WORKER: {
         **dict.fromkeys(
-            ("campaigns", "candidates", "members", "references", "entries"), _READ
+            (
+                "campaigns",
+                "candidates",
+                "dispatches",
+                "entries",
+                "members",
+                "references",
+            ),
+            _READ,
         ),
         **dict.fromkeys(("tasks", "failures", *_BLOBS, *_LAUNCHPAD), _WRITE),
     },

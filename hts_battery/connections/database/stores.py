@@ -192,6 +192,8 @@ class Stores:
         How each campaign is sent to its worker.
     backlog
         What was sent of each campaign and how it ended, in blocks of candidates.
+    dispatches
+        What was sent, each once, and what of it is in hand.
     built_states
         What the builders said of each campaign, in blocks of candidates.
     alerts
@@ -222,6 +224,7 @@ class Stores:
     locks: SharedMongoStore
     submissions: SharedMongoStore
     backlog: SharedMongoStore
+    dispatches: SharedMongoStore
     built_states: SharedMongoStore
     alerts: SharedMongoStore
     archived_workflows: SharedMongoStore
