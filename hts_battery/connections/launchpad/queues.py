@@ -45,6 +45,16 @@ class QueueKind(Document):
     script: str = Field(description="Text by which its submission scripts are known.")
     command: tuple[str, ...] = Field(description="Lists jobs that wait or run.")
     job: str = Field(description="Regular expression: the number of a job in a line.")
+    named: tuple[str, ...] = Field(
+        (), description="Lists jobs of one {name}; empty where the queue cannot."
+    )
+    withdraw: tuple[str, ...] = Field(description="Cancels one {job}.")
+    attempt: tuple[str, ...] = Field(
+        (), description="Says whether a {script} could be submitted, without doing it."
+    )
+    exclude: str | None = Field(
+        None, description="Key of my_qadapter.yaml for nodes that are not used."
+    )
 
     def jobs(self, text: str) -> frozenset[str]:
         r"""
