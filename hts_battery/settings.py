@@ -198,6 +198,21 @@ class HTSBatterySettings(BaseSettings):
         return self
 
     @property
+    def workers_folder(self) -> Path:
+        """Folder of the rendered workers, one folder each."""
+        return self.data_dir / "workers"
+
+    @property
+    def queue_folder(self) -> Path:
+        """Folder in which jobs of queues run, one folder a worker."""
+        return self.data_dir / "queue"
+
+    @property
+    def runner_folder(self) -> Path:
+        """Folder of the runner: what it wrote down, and its logs."""
+        return self.data_dir / "runner"
+
+    @property
     def execution_folder(self) -> Path:
         """Folder of the execution record."""
         return self.execution_record or self.data_dir / "executions"

@@ -95,11 +95,17 @@ def feed_launchpad(
     every: Annotated[
         float, typer.Option(min=0.1, help="Seconds between passes.")
     ] = 30.0,
+    supervised: Annotated[bool, typer.Option("--supervised", hidden=True)] = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Take in what ended, and send what the windows of the campaigns leave room for."""
     from hts_battery.connections.notifications import check_urls
+
+    if supervised:
+        from hts_battery.operations.runner import end_with_runner
+
+        end_with_runner()
 
     # Better now than when there is something to tell.
     check_urls(get_settings().notify_urls)
@@ -110,7 +116,8 @@ def feed_launchpad(
                 _print_all(reports, dry_run=dry_run, as_json=as_json)
                 if not watch:
                     _complain(reports)
-                if dry_run or not watch or all(one.is_done for one in reports):
+                done = not supervised and all(one.is_done for one in reports)
+                if dry_run or not watch or done:
                     break
             time.sleep(every)
 

@@ -17,7 +17,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tenacity import (
     Retrying,
@@ -42,6 +42,7 @@ from hts_battery.connections.records.worker_controls import (
     pause_worker,
     read_worker_control,
 )
+from hts_battery.connections.workers.launch import LOCAL, launch_ready
 from hts_battery.errors import QueueRefusalError, StoreError, SubmissionError
 from hts_battery.schemas.worker_control import LauncherState, PausedBy
 
@@ -114,6 +115,8 @@ class Launcher:
         Looks in a row that may fail before the worker is paused.
     sleep
         Waits some seconds.
+    say
+        Told in a line what changed.
     """
 
     worker: QueueWorker
@@ -124,6 +127,7 @@ class Launcher:
     jobs: int = JOBS
     tries: int = TRIES
     sleep: Callable[[float], None] = time.sleep
+    say: Callable[[str], None] = logger.info
     submitted: int = 0
     _refusals: int = 0
     _refused: dict[int, str] = field(default_factory=dict)
@@ -241,7 +245,7 @@ class Launcher:
         for words in done.refused:
             logger.warning("refused: %s", words)
         if text != self._shown:
-            logger.info("%s: %s", self.worker.name, text)
+            self.say(f"{self.worker.name}: {text}")
         self._shown = text
 
     def look(self) -> Round:
@@ -257,12 +261,24 @@ class Launcher:
             self._settle()
             return self._submit(control)
 
-    def _submit(self, control: WorkerControl) -> Round:
+    def plan(self) -> tuple[list[int], str | None]:
+        """Return what the next look would submit, or why nothing; write nothing."""
+        control = read_worker_control(self.stores, self.worker.name)
+        if not control.may_submit:
+            return [], control.reason or "an operator asked for it"
+        return self._waiting(control)[1], None
+
+    def _waiting(self, control: WorkerControl) -> tuple[int, list[int]]:
+        """Count the jobs in the queue, and choose what there is room for."""
         cap = self.jobs if control.cap is None else control.cap
         queued = jobs_in_queue(self.launchpad, self.worker.name)
-        waiting = ready(
-            self.launchpad, self.worker, max(0, cap - queued), last=self._refused
-        )
+        room = max(0, cap - queued)
+        if not room:
+            return queued, []
+        return queued, ready(self.launchpad, self.worker, room, last=self._refused)
+
+    def _submit(self, control: WorkerControl) -> Round:
+        queued, waiting = self._waiting(control)
         numbers: list[str] = []
         refused: dict[int, str] = {}
         for fw_id in waiting:
@@ -361,3 +377,57 @@ class Launcher:
         change_worker_control(
             self.stores, self.worker.name, launcher=state.model_dump(mode="json")
         )
+
+
+@dataclass
+class LocalLauncher(Launcher):
+    """
+    The launcher of the worker that has no queue: its rockets run here, one by one.
+
+    Rockets take whatever is ready until nothing is; ``jobs`` does not limit them.
+    """
+
+    def _submit(self, control: WorkerControl) -> Round:
+        queued, waiting = self._waiting(control)
+        if waiting:
+            try:
+                launch_ready(LOCAL, self.worker.config, self.launches, jobs=1)
+            except SubmissionError as err:
+                raise QueueRefusalError("rlaunch", str(err)) from None
+        self._refusals = 0
+        self.submitted += len(waiting)
+        self._write(queued=queued)
+        return Round(queued=queued)
+
+
+class NoQueue:
+    """The queue of the worker that has none."""
+
+    def jobs(self) -> frozenset[str]:
+        """Nothing waits in it."""
+        return frozenset()
+
+    def submit(self, script: Path) -> str:
+        """Refuse: rockets run here."""
+        raise QueueRefusalError(str(script), "the worker local has no queue")
+
+    def named(self, name: str) -> frozenset[str] | None:
+        """Nothing is named so."""
+        del name
+        return frozenset()
+
+    def withdraw(self, job: str) -> None:
+        """There is nothing to cancel."""
+
+
+def launcher_of(
+    worker: QueueWorker,
+    stores: Stores,
+    launchpad: ExactLaunchPad,
+    launches: Path,
+    **options: Any,  # noqa: ANN401 - those of a launcher
+) -> Launcher:
+    """Return the launcher of a worker, with a queue or without."""
+    if worker.name == LOCAL:
+        return LocalLauncher(worker, stores, launchpad, launches, NoQueue(), **options)
+    return Launcher(worker, stores, launchpad, launches, worker.scheduler, **options)
