@@ -133,6 +133,18 @@ class HTSBatterySettings(BaseSettings):
         "neither its queue nor its process can be asked: four times PING_TIME_SECS of "
         "the slowest worker.",
     )
+    brake_runs: int = Field(
+        5,
+        ge=0,
+        description="Runs of a worker that end in a row without having begun, after "
+        "which nothing more is submitted to it; 0 is no such brake.",
+    )
+    brake_failures: int = Field(
+        10,
+        ge=0,
+        description="Candidates of a campaign that fail in a row in the same way, "
+        "after which nothing more of it is sent; 0 is no such brake.",
+    )
     notify_urls: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         (),
         description="Addresses to which messages about campaigns go, as apprise "

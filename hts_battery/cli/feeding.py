@@ -142,12 +142,15 @@ def _feed(
     """Feed once; none where it did not work and is tried again."""
     from hts_battery.dispatch.feeder import feed, plan_feeding
     from hts_battery.operations.alerts import tell
+    from hts_battery.operations.brake import BrakeLimits
 
     if dry_run:
         return plan_feeding(stores, launchpad)
     try:
         reports = feed(stores, launchpad, wait=watch)
-        tell(stores, reports, get_settings().notify_urls)
+        settings = get_settings()
+        limits = BrakeLimits(settings.brake_runs, settings.brake_failures)
+        tell(stores, reports, settings.notify_urls, limits=limits)
     except (StoreError, SubmissionError) as err:
         if not watch:
             raise
