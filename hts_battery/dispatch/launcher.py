@@ -302,6 +302,15 @@ class Launcher:
         self._write(queued=queued, words=next(iter(refused.values()), ""))
         return Round(tuple(numbers), queued, tuple(refused.values()))
 
+    def submit_one(self, fw_id: int) -> str | None:
+        """
+        Submit one READY Firework, whatever the cap; return the number of its job.
+
+        None if somebody else had taken it. QueueRefusalError in the queue's words.
+        """
+        control = read_worker_control(self.stores, self.worker.name)
+        return self._submit_one(fw_id, control)
+
     def _submit_one(self, fw_id: int, control: WorkerControl) -> str | None:
         """Reserve one Firework and submit its job; none if it was gone."""
         folder = self._folder(fw_id)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from fireworks import FWorker
+from fireworks import Firework, FWorker
 from fireworks.utilities.fw_serializers import load_object
 from fireworks.utilities.fw_utilities import get_slug
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from fireworks import Firework
     from fireworks.user_objects.queue_adapters.common_adapter import CommonAdapter
 
 _BLANK = re.compile(r"\s")
@@ -151,6 +150,10 @@ class QueueWorker:
             given = [one for one in (adapter.get(key), *exclude) if one]
             adapter[key] = ",".join(given)
         return str(adapter.get_script_str(str(folder)))
+
+    def script_of_nothing(self, folder: Path) -> str:
+        """Write the script of a job of no Firework: what every job asks for."""
+        return self.script(Firework([], name="nothing", fw_id=0), "hts-check", folder)
 
     def _option(self, name: str) -> Any:  # noqa: ANN401 - whatever FireWorks has there
         return self.options.get(name, _DEFAULTS[name])
