@@ -156,7 +156,7 @@ def test_an_impossible_request_is_found_before(
     launcher: Launcher, slurm: OneNodeSlurm
 ) -> None:
     path = launcher.worker.config / "my_qadapter.yaml"
-    content = yaml.safe_load(path.read_text()) | {"nodes": 7}
+    content = yaml.safe_load(path.read_text()) | {"ntasks": 500}
     path.write_text(yaml.safe_dump(content))
     (found,) = examine_worker(launcher.worker.config, scheduler=launcher.scheduler)  # type: ignore[arg-type] # it is one
     assert "its queue would not take a job: sbatch: " in found.what
