@@ -10,7 +10,7 @@ import typer
 
 from hts_battery.cli import formatting
 from hts_battery.cli.opening import opened_launchpad
-from hts_battery.cli.options import AsJson, DryRun
+from hts_battery.cli.options import AsJson, DryRun, Supervised
 from hts_battery.errors import StoreError, SubmissionError
 from hts_battery.settings import get_settings
 
@@ -95,7 +95,7 @@ def feed_launchpad(
     every: Annotated[
         float, typer.Option(min=0.1, help="Seconds between passes.")
     ] = 30.0,
-    supervised: Annotated[bool, typer.Option("--supervised", hidden=True)] = False,
+    supervised: Supervised = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
