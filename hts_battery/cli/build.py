@@ -7,9 +7,8 @@ from typing import Annotated
 import typer
 
 from hts_battery.cli import formatting
-from hts_battery.cli.opening import database_exists, opened_stores
+from hts_battery.cli.opening import database_exists, get_settings, opened_stores
 from hts_battery.cli.options import AsJson, DryRun
-from hts_battery.settings import get_settings
 
 _COUNTS = ("read", "written", "failed", "unchanged", "unmade", "removed", "seconds")
 

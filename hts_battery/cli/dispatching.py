@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hts_battery.cli import formatting
+from hts_battery.cli.completion import complete_worker
 from hts_battery.cli.feeding import print_report
 from hts_battery.cli.opening import (
     database_exists,
@@ -16,7 +17,7 @@ from hts_battery.cli.opening import (
 )
 from hts_battery.cli.options import AsJson, DryRun, SpecFile
 from hts_battery.errors import ConfigurationError
-from hts_battery.schemas.dispatch import BLOCK_SIZE, DispatchMode, PriorityRule
+from hts_battery.schemas.dispatch_options import BLOCK_SIZE, DispatchMode, PriorityRule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
 
 def submit(  # noqa: PLR0913, PLR0917 - each is an option of the command
     spec: SpecFile,
-    worker: Annotated[str, typer.Option(help="Worker that computes it.")],
+    worker: Annotated[
+        str,
+        typer.Option(help="Worker that computes it.", autocompletion=complete_worker),
+    ],
     mode: Annotated[
         DispatchMode | None,
         typer.Option(help="chunks: whole candidates; steps: each calculation alone."),

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hts_battery.cli import formatting
-from hts_battery.cli.opening import opened_launchpad
-from hts_battery.cli.options import AsJson, DryRun
+from hts_battery.cli.opening import get_settings, opened_launchpad
+from hts_battery.cli.options import AsJson, DryRun, NameOrSpec
 from hts_battery.errors import StoreError, SubmissionError
-from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,10 +19,6 @@ if TYPE_CHECKING:
     from hts_battery.connections.database.stores import Stores
     from hts_battery.connections.launchpad.launchpad import ExactLaunchPad
     from hts_battery.schemas.dispatch import FeedReport
-
-NameOrSpec = Annotated[
-    str, typer.Argument(metavar="CAMPAIGN", help="Name of a campaign, or its file.")
-]
 
 
 def pause(name: NameOrSpec, dry_run: DryRun = False, as_json: AsJson = False) -> None:

@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from hts_battery.cli import formatting
+from hts_battery.cli.opening import get_settings
 from hts_battery.cli.options import AsJson, DryRun
-from hts_battery.settings import get_settings
 
 OFFLINE = "offline"
 """Folder in the data folder that holds the journals of offline workers."""

@@ -5,13 +5,19 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from hts_battery.settings import get_settings
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hts_battery.connections.database.stores import Stores
     from hts_battery.connections.launchpad.launchpad import ExactLaunchPad
+    from hts_battery.settings import HTSBatterySettings
+
+
+def get_settings() -> HTSBatterySettings:
+    """Return the settings, imported when they are needed: help does not."""
+    from hts_battery.settings import get_settings as read
+
+    return read()
 
 
 @contextmanager

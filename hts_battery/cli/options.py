@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from hts_battery.cli.completion import complete_campaign, complete_worker
+
 SpecFile = Annotated[
     Path, typer.Argument(metavar="SPEC", help="Campaign or space file (YAML).")
 ]
@@ -18,3 +20,18 @@ DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Say what would be written, write nothing.")
 ]
 Engine = Annotated[str, typer.Option("--engine", help="Name of the engine.")]
+
+NameOrSpec = Annotated[
+    str,
+    typer.Argument(
+        metavar="CAMPAIGN",
+        help="Name of a campaign, or its file.",
+        autocompletion=complete_campaign,
+    ),
+]
+WorkerName = Annotated[
+    str,
+    typer.Argument(
+        metavar="WORKER", help="Name of a worker.", autocompletion=complete_worker
+    ),
+]
