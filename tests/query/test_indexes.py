@@ -103,7 +103,14 @@ def test_every_query_that_is_sent_is_served_by_an_index(filled: Stores) -> None:
 def test_every_collection_of_the_builders_is_looked_at() -> None:
     seen = {issued.collection for issued in ISSUED}
     # Those of dispatch belong to its own tests; OPTIMADE's library asks its own.
-    others = {"submissions", "backlog", "archived_workflows", "built_states", "alerts"}
+    others = {
+        "submissions",
+        "backlog",
+        "archived_workflows",
+        "built_states",
+        "alerts",
+        "workers",
+    }
     others.add("optimade_structures")
     assert set(COLLECTIONS) - others <= seen
 

@@ -202,6 +202,8 @@ class Stores:
         What the builders said of each campaign, in blocks of candidates.
     alerts
         Which messages were sent about each campaign.
+    workers
+        How each worker may be used, and what its launcher last said.
     archived_workflows
         Workflows that ended, with their launches, one document each.
     job_store
@@ -233,6 +235,7 @@ class Stores:
     backlog: SharedMongoStore
     built_states: SharedMongoStore
     alerts: SharedMongoStore
+    workers: SharedMongoStore
     archived_workflows: SharedMongoStore
     job_store: JobStore
     blob_store: BlobStore = BlobStore.MONGO
