@@ -140,7 +140,20 @@ class DatabaseOutageError(StoreError):
 
 
 class BusyError(StoreError):
-    """Another process holds the lock of what was asked for."""
+    """
+    Another process holds the lock of what was asked for.
+
+    Parameters
+    ----------
+    message
+        Who holds it, and what to do.
+    is_stopped
+        Whether that process is stopped, as with Ctrl-Z: waiting does not help.
+    """
+
+    def __init__(self, message: str, *, is_stopped: bool = False) -> None:
+        super().__init__(message)
+        self.is_stopped = is_stopped
 
 
 class QueryLimitError(StoreError):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from hts_battery.connections.database.clients import translated_outages
 from hts_battery.connections.database.locks import Lease
 from hts_battery.connections.records.backlog import (
+    LOCK_PATIENCE,
     Backlog,
     dispatching,
     read_submission,
@@ -84,12 +85,12 @@ def feed(
     make_maker
         How the maker of a campaign is made.
     wait
-        Whether to wait while another process feeds.
+        Whether to wait for a while where another process feeds.
 
     Raises
     ------
     BusyError
-        If another process feeds, and one does not wait.
+        If another process feeds, and goes on doing so.
     StoreError
         If the database went away: the next pass goes on.
     ConfigurationError, SubmissionError
@@ -98,17 +99,33 @@ def feed(
     """
     with (
         translated_outages(stores.database.uri, "feeding the launchpad"),
-        dispatching(stores, "hts launchpad feed", wait=wait) as lease,
+        dispatching(
+            stores, "hts launchpad feed", patience=LOCK_PATIENCE if wait else 0.0
+        ) as lease,
     ):
-        submissions = read_submissions(stores, campaigns)
-        # Before anything is collected that an outage has stopped, as if it had failed.
-        log_recovery(recover(stores, launchpad))
-        reports = []
-        for one in submissions:
-            backlog = Backlog.read(stores, one.campaign)
-            desk = Desk(stores, launchpad, lease, backlog, make_maker, candidates or {})
-            reports.append(_feed_campaign(one, desk, is_named=campaigns is not None))
-        return reports
+        return _feed_all(
+            stores, launchpad, lease, campaigns, candidates or {}, make_maker
+        )
+
+
+def _feed_all(
+    stores: Stores,
+    launchpad: ExactLaunchPad,
+    lease: Lease,
+    campaigns: Iterable[str] | None,
+    candidates: Mapping[str, CandidateDoc],
+    make_maker: Callable[[CampaignSpec], ScreenMaker],
+) -> list[FeedReport]:
+    """Make a pass under a lock that is held."""
+    submissions = read_submissions(stores, campaigns)
+    # Before anything is collected that an outage has stopped, as if it had failed.
+    log_recovery(recover(stores, launchpad))
+    reports = []
+    for one in submissions:
+        backlog = Backlog.read(stores, one.campaign)
+        desk = Desk(stores, launchpad, lease, backlog, make_maker, candidates)
+        reports.append(_feed_campaign(one, desk, is_named=campaigns is not None))
+    return reports
 
 
 def plan_feeding(
@@ -279,5 +296,6 @@ def _hold(
         if submission.hold is not hold:
             submission = submission.model_copy(update={"hold": hold})
             write_submission(stores, submission, lease)
-    (report,) = feed(stores, launchpad, campaigns=[campaign], make_maker=make_maker)
+        # Under the same lock: nobody waits twice.
+        (report,) = _feed_all(stores, launchpad, lease, [campaign], {}, make_maker)
     return report

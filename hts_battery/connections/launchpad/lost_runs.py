@@ -13,12 +13,12 @@ from fireworks import FWAction
 from hts_battery.connections.launchpad.launchpad import CAMPAIGN
 from hts_battery.connections.launchpad.queues import (
     QueueKind,
-    job_number,
     listed_jobs,
     queue_of,
 )
 from hts_battery.connections.launchpad.workflows import last_sign, utc
 from hts_battery.connections.processes import host_name, process_identity
+from hts_battery.connections.queue_job import job_number
 from hts_battery.connections.records.launch_files import mark_of
 from hts_battery.errors import DatabaseOutageError
 from hts_battery.schemas.recovery import LossReason, LostRun

@@ -35,7 +35,6 @@ class LSFAdapter(CommonAdapter):
 logger = logging.getLogger(__name__)
 _SCRIPT = "FW_submit.script"  # FireWorks' name of what it submits
 _TIMEOUT_S = 60
-_NUMBER = re.compile(r"\d+")
 
 
 class QueueKind(Document):
@@ -104,16 +103,3 @@ def listed_jobs(kind: QueueKind) -> frozenset[str] | None:
         logger.warning("%s failed: %s", kind.command[0], said)
         return None
     return kind.jobs(done.stdout)
-
-
-def job_number(queue_id: str | None) -> str | None:
-    """
-    Return the number in the name of a queue job.
-
-    Examples
-    --------
-    >>> job_number("4711.pbs-server"), job_number(None)
-    ('4711', None)
-    """
-    found = _NUMBER.search(queue_id or "")
-    return found.group() if found else None

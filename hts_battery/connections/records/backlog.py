@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 LEASE = "dispatch"
 """The lock under which submissions, backlog and launchpad are written."""
+LOCK_PATIENCE = 120.0
+"""How long in s a command waits for the lock: longer than a look of a feeder takes."""
 _POLL_SECONDS = 0.5
 
 
@@ -238,26 +240,35 @@ def reopened(item: BacklogItem, *, retry: bool) -> BacklogItem:
 
 
 @contextmanager
-def dispatching(stores: Stores, holder: str, *, wait: bool = True) -> Iterator[Lease]:
+def dispatching(
+    stores: Stores, holder: str, *, patience: float = LOCK_PATIENCE
+) -> Iterator[Lease]:
     """
-    Hold the lock of dispatch while a block runs.
+    Hold the lock of dispatch while a block runs; wait for it ``patience`` s at most.
+
+    Nobody waits for a process that is stopped: it may stay so for days.
 
     Raises
     ------
     BusyError
-        If another process holds the lock, and one does not wait for it.
+        If another process holds the lock, and did for all that time.
     """
     with ExitStack() as stack:
-        warned = False
+        end: float | None = None
         while True:
             try:
                 lease = stack.enter_context(exclusive(stores, LEASE, holder=holder))
                 break
             except BusyError as err:
-                if not wait:
+                now = time.monotonic()
+                if err.is_stopped or patience <= 0:
                     raise
-                if not warned:
-                    logger.warning("%s", err)
-                    warned = True
-                time.sleep(_POLL_SECONDS)
+                if end is None:
+                    end = now + patience
+                    logger.warning("%s (at most %.0f s)", err, patience)
+                elif now >= end:
+                    raise BusyError(
+                        f"{err}: waited {patience:.0f} s, nothing was done; try again"
+                    ) from None
+                time.sleep(min(_POLL_SECONDS, max(0.0, end - now)))
         yield lease
