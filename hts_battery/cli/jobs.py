@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hts_battery.schemas.failure import FailureClass
-    from hts_battery.schemas.queue_job import QueueJob
+    from hts_battery.schemas.launchpad_job import LaunchpadJob
 
 JobId = Annotated[
     int, typer.Argument(metavar="ID", help="Number of the Firework: `hts jobs list`.")
@@ -100,7 +100,7 @@ def _kind(words: str | None) -> FailureClass | None:
         ) from None
 
 
-def _show(jobs: list[QueueJob]) -> None:
+def _show(jobs: list[LaunchpadJob]) -> None:
     now = datetime.now(UTC)
     formatting.table(
         ("ID", "campaign", "state", "for", "worker", "queue job", "node", "step"),
@@ -126,7 +126,7 @@ def _show(jobs: list[QueueJob]) -> None:
             formatting.line(f"{job.fw_id}: {job.failure_class}: {job.reason or ''}")
 
 
-def age(job: QueueJob, now: datetime) -> str:
+def age(job: LaunchpadJob, now: datetime) -> str:
     """Write for how long a job has been in its state."""
     if job.since is None:
         return ""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from hts_battery.campaign.spec_file import Campaign
     from hts_battery.connections.database.stores import Stores
     from hts_battery.connections.launchpad.launchpad import ExactLaunchPad
     from hts_battery.settings import HTSBatterySettings
@@ -41,6 +42,15 @@ def opened_launchpad() -> Iterator[tuple[Stores, ExactLaunchPad]]:
         ) as launchpad,
     ):
         yield stores, launchpad
+
+
+def refuse_other_file(campaign: Campaign, *, replace: bool) -> None:
+    """Refuse a campaign file whose name another file has; write nothing."""
+    from hts_battery.campaign.registration import refuse_other
+
+    if database_exists():
+        with opened_stores(make_indexes=False) as stores:
+            refuse_other(campaign, stores, replace=replace)
 
 
 def database_exists() -> bool:

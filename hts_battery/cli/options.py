@@ -20,6 +20,12 @@ DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Say what would be written, write nothing.")
 ]
 Engine = Annotated[str, typer.Option("--engine", help="Name of the engine.")]
+Replace = Annotated[
+    bool,
+    typer.Option(
+        "--replace", help="Take the place of another file with this campaign's name."
+    ),
+]
 
 NameOrSpec = Annotated[
     str,

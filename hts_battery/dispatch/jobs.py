@@ -9,14 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from hts_battery.connections.launchpad.queue_jobs import (
+from hts_battery.connections.launchpad.job_listing import (
     ENDED,
     read_archived_jobs,
     read_jobs,
 )
 from hts_battery.connections.records.backlog import read_blocks
 from hts_battery.errors import StoreError, SubmissionError
-from hts_battery.schemas.queue_job import JobFile, QueueJob
+from hts_battery.schemas.launchpad_job import JobFile, LaunchpadJob
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -51,7 +51,7 @@ class JobFilter(NamedTuple):
     worker: str | None = None
     failure_class: FailureClass | None = None
 
-    def takes(self, job: QueueJob) -> bool:
+    def takes(self, job: LaunchpadJob) -> bool:
         """Say whether a job is wanted, whatever its campaign and state."""
         if self.worker is not None and job.worker != self.worker:
             return False
@@ -60,7 +60,7 @@ class JobFilter(NamedTuple):
 
 def list_jobs(
     stores: Stores, wanted: JobFilter, *, now: datetime | None = None
-) -> list[QueueJob]:
+) -> list[LaunchpadJob]:
     """
     List Fireworks with what is known of their queue jobs, the lowest number first.
 
@@ -79,8 +79,8 @@ def list_jobs(
 
 
 def with_failures(
-    jobs: Sequence[QueueJob], read_backlog: Callable[[str], Iterable[BacklogItem]]
-) -> list[QueueJob]:
+    jobs: Sequence[LaunchpadJob], read_backlog: Callable[[str], Iterable[BacklogItem]]
+) -> list[LaunchpadJob]:
     """
     Add to jobs what the backlog of their campaign says of what failed in them.
 
@@ -93,7 +93,7 @@ def with_failures(
     return [_with_failure(job, items) for job in jobs]
 
 
-def _with_failure(job: QueueJob, items: Mapping[str, BacklogItem]) -> QueueJob:
+def _with_failure(job: LaunchpadJob, items: Mapping[str, BacklogItem]) -> LaunchpadJob:
     endings = [
         ending
         for key in job.content_keys
@@ -110,7 +110,7 @@ def _with_failure(job: QueueJob, items: Mapping[str, BacklogItem]) -> QueueJob:
     return job.model_copy(update={"failure_class": kind, "reason": reason})
 
 
-def _endings(item: BacklogItem, job: QueueJob) -> Sequence[Ending | None]:
+def _endings(item: BacklogItem, job: LaunchpadJob) -> Sequence[Ending | None]:
     """Return the ending that a job may have given a candidate."""
     if item.dispatch_id == job.dispatch_id:
         return [item.ending]
@@ -122,7 +122,9 @@ def _items(stores: Stores, campaign: str) -> Iterator[BacklogItem]:
         yield from block.items
 
 
-def find_job(stores: Stores, fw_id: int, *, now: datetime | None = None) -> QueueJob:
+def find_job(
+    stores: Stores, fw_id: int, *, now: datetime | None = None
+) -> LaunchpadJob:
     """
     Return one job, from the launchpad or from the archive.
 
@@ -141,7 +143,7 @@ def find_job(stores: Stores, fw_id: int, *, now: datetime | None = None) -> Queu
     return with_failures(found[:1], lambda name: _items(stores, name))[0]
 
 
-def launch_folder(job: QueueJob) -> Path:
+def launch_folder(job: LaunchpadJob) -> Path:
     """
     Return the folder in which a job runs or ran.
 
@@ -165,7 +167,7 @@ def launch_folder(job: QueueJob) -> Path:
     return folder
 
 
-def job_files(job: QueueJob) -> list[JobFile]:
+def job_files(job: LaunchpadJob) -> list[JobFile]:
     """List the files of a job's launch folder, subfolders too, by their names."""
     folder = launch_folder(job)
     found = []

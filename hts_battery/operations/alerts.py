@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from hts_battery.campaign.dispatched import Dispatched
 from hts_battery.connections.database.clients import translated_outages
 from hts_battery.connections.notifications import notify
+from hts_battery.connections.records.stored_documents import readable
+from hts_battery.errors import UnreadableDocumentError
 from hts_battery.schemas.alert import Alert, AlertFacts, AlertKind, AlertMemory
 from hts_battery.schemas.build import BuildState
 from hts_battery.schemas.dispatch import EndingKind, Hold
@@ -54,7 +56,12 @@ def tell(
             iter(stores.builds.query({}, sort={"run_id": -1}, limit=1)), None
         )
         for report in reports:
-            told += _tell(stores, report, last_build, urls)
+            try:
+                with readable(f"a document of {report.campaign}"):
+                    told += _tell(stores, report, last_build, urls)
+            except UnreadableDocumentError as err:
+                # The feeder says so, too; the others are told what is new of them.
+                logger.warning("no alerts about %s: %s", report.campaign, err)
     return told
 
 

@@ -18,7 +18,7 @@ from hts_battery.connections.launchpad.workflows import (
 )
 from hts_battery.connections.records.launch_files import mark_of
 from hts_battery.schemas.archive import ArchivedWorkflow
-from hts_battery.schemas.queue_job import QueueJob
+from hts_battery.schemas.launchpad_job import LaunchpadJob
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -54,7 +54,7 @@ def read_jobs(
     campaign: str | None = None,
     states: Iterable[str] = (),
     fw_ids: Iterable[int] = (),
-) -> list[QueueJob]:
+) -> list[LaunchpadJob]:
     """
     Read the Fireworks of the launchpad, of one campaign or in some states alone.
 
@@ -83,7 +83,7 @@ def read_jobs(
 
 def read_archived_jobs(
     stores: Stores, *, campaign: str | None = None, fw_id: int | None = None
-) -> Iterator[QueueJob]:
+) -> Iterator[LaunchpadJob]:
     """Yield the Fireworks of ended workflows, of one campaign or one of them alone."""
     criteria: dict[str, Any] = {}
     if campaign is not None:
@@ -107,14 +107,14 @@ def _workflow(doc: Fields) -> ArchivedWorkflow:
     )
 
 
-def _job(doc: Fields, docs: list[Fields], now: datetime) -> QueueJob:
+def _job(doc: Fields, docs: list[Fields], now: datetime) -> LaunchpadJob:
     spec = doc.get("spec") or {}
     launches = sorted(
         (launch_document(one, now) for one in docs), key=lambda one: one.launch_id
     )
     keys = spec.get("content_keys") or [spec.get("content_key")]
     known = _of_launches(launches)
-    return QueueJob(
+    return LaunchpadJob(
         fw_id=doc["fw_id"],
         name=doc["name"],
         campaign=spec.get(CAMPAIGN),
@@ -170,8 +170,8 @@ def _archived(
     workflow: ArchivedWorkflow,
     firework: ArchivedFirework,
     launches: list[ArchivedLaunch],
-) -> QueueJob:
-    return QueueJob(
+) -> LaunchpadJob:
+    return LaunchpadJob(
         fw_id=firework.fw_id,
         name=firework.name,
         campaign=workflow.campaign,

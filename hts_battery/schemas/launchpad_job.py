@@ -8,7 +8,7 @@ from hts_battery.schemas.base import Document
 from hts_battery.schemas.failure import FailureClass
 
 
-class QueueJob(Document):
+class LaunchpadJob(Document):
     """One Firework with its last launch."""
 
     fw_id: int = Field(description="Number of the Firework, by which it is asked for.")
