@@ -110,8 +110,9 @@ def _is_stopped(pid: int) -> bool:
 
 def _was_before_boot(process: str) -> bool:
     """Say whether this machine has booted since; then no namespace hides it."""
-    boot = process.rpartition(":")[2]
-    return bool(boot) and bool(boot_identity()) and boot != boot_identity()
+    _, began, boot = (*process.split(":", 2), "", "")[:3]
+    known = bool(began and boot and boot_identity())
+    return known and boot != boot_identity()
 
 
 @lru_cache(maxsize=1)

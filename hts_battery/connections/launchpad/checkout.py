@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
 from fireworks import Launch, Tracker
+from fireworks.fw_config import PING_TIME_SECS
 
 from hts_battery.connections.queue_job import QueueJob, is_another_job
 
@@ -27,9 +28,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-TOKEN, EPOCH = "hts_rocket", "hts_epoch"
-"""In the state history of a launch: which rocket took it, and after which restoration
-of the database its number was given out."""
+TOKEN, EPOCH, PING = "hts_rocket", "hts_epoch", "hts_ping_seconds"
+"""In the state history of a launch: which rocket took it, after which restoration of
+the database its number was given out, and how often it says that it is alive."""
 NUMBER = "reservation_id"  # FireWorks' word
 _TRIES = 5
 
@@ -84,7 +85,9 @@ class Rocket(NamedTuple):
             launch_id=launch_id,
             fw_id=firework.fw_id,
         )
-        marks = {TOKEN: token, EPOCH: epoch, NUMBER: self.queue_id}
+        marks: dict[str, object] = {TOKEN: token, EPOCH: epoch, NUMBER: self.queue_id}
+        if self.state == "RUNNING":
+            marks[PING] = PING_TIME_SECS
         launch.state_history[-1].update({k: v for k, v in marks.items() if v})
         return launch, token
 
