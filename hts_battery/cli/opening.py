@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -42,6 +43,16 @@ def opened_launchpad() -> Iterator[tuple[Stores, ExactLaunchPad]]:
         ) as launchpad,
     ):
         yield stores, launchpad
+
+
+def campaign_name(name_or_spec: str) -> str:
+    """Return the name of a campaign that is named by itself or by its file."""
+    path = Path(name_or_spec)
+    if path.suffix not in (".yaml", ".yml") and not path.is_file():
+        return name_or_spec
+    from hts_battery.campaign.spec_file import read_campaign
+
+    return read_campaign(path).spec.name
 
 
 def refuse_other_file(campaign: Campaign, *, replace: bool) -> None:

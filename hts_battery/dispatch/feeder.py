@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from hts_battery.connections.database.clients import translated_outages
 from hts_battery.connections.database.locks import Lease
+from hts_battery.connections.launchpad.cancellation import cancel_queue_jobs
 from hts_battery.connections.records.backlog import (
     LOCK_PATIENCE,
     Backlog,
@@ -52,12 +53,14 @@ from hts_battery.errors import (
     UnreadableDocumentError,
 )
 from hts_battery.flows.recipes.screen import ScreenMaker
+from hts_battery.schemas.cancellation import CancelState
 from hts_battery.schemas.dispatch import EndingKind, FeedReport, Hold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from hts_battery.connections.database.stores import Stores
+    from hts_battery.connections.launchpad.cancellation import Queues
     from hts_battery.connections.launchpad.launchpad import ExactLaunchPad
     from hts_battery.dispatch.decide import Action
     from hts_battery.dispatch.snapshot import Snapshot
@@ -132,7 +135,7 @@ def _feed_all(
             backlog = Backlog.read(stores, one.campaign)
             desk = Desk(stores, launchpad, lease, backlog, make_maker, candidates)
             reports.append(_pass(one, desk))
-    return [*reports, *problem.reports]
+    return sorted([*reports, *problem.reports], key=lambda one: one.campaign)
 
 
 def plan_feeding(
@@ -155,7 +158,7 @@ def plan_feeding(
             backlog = Backlog.read(stores, one.campaign)
             desk = Desk(stores, launchpad, nobody, backlog, dry_run=True)
             reports.append(_pass(one, desk))
-    return [*reports, *problem.reports]
+    return sorted([*reports, *problem.reports], key=lambda one: one.campaign)
 
 
 class _Problems:
@@ -281,16 +284,41 @@ def resume(
     return _hold(stores, launchpad, campaign, None, make_maker)
 
 
-def cancel(stores: Stores, launchpad: ExactLaunchPad, campaign: str) -> FeedReport:
+def cancel(
+    stores: Stores,
+    launchpad: ExactLaunchPad,
+    campaign: str,
+    *,
+    keep_running: bool = False,
+    queues: Queues | None = None,
+) -> FeedReport:
     """
-    Take back what has not begun, for good: a new submission is needed to go on.
+    Take back what has not begun and end its queue jobs, for good.
+
+    A new submission is needed to go on.
+
+    Parameters
+    ----------
+    stores, launchpad, campaign
+        Open stores, their launchpad, and the campaign.
+    keep_running
+        Whether queue jobs that have begun run to their end.
+    queues
+        How queues are spoken to.
 
     Raises
     ------
     SubmissionError
         If it was never submitted.
     """
-    return _hold(stores, launchpad, campaign, Hold.CANCELLED)
+    report = _hold(stores, launchpad, campaign, Hold.CANCELLED)
+    with translated_outages(stores.database.uri, f"ending queue jobs of {campaign}"):
+        jobs = cancel_queue_jobs(
+            launchpad, campaign, keep_running=keep_running, queues=queues
+        )
+    if any(one.state is CancelState.CANCELLED for one in jobs):
+        (report,) = feed(stores, launchpad, campaigns=[campaign])
+    return report.model_copy(update={"queue_jobs": tuple(jobs)})
 
 
 def _hold(

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import AwareDatetime, Field
 
 from hts_battery.schemas.base import Document
+from hts_battery.schemas.cancellation import QueueCancellation
 from hts_battery.schemas.candidate import CandidateDoc
 from hts_battery.schemas.dispatch_options import (
     BLOCK_SIZE,
@@ -261,6 +262,9 @@ class FeedReport(Document):
     )
     actions: tuple[PlannedAction, ...] = Field(
         (), description="What is done, in order."
+    )
+    queue_jobs: tuple[QueueCancellation, ...] = Field(
+        (), description="Queue jobs that were to be ended, with a cancellation."
     )
 
     @property

@@ -225,7 +225,7 @@ def launch_document(doc: Mapping[str, Any], now: datetime) -> ArchivedLaunch:
     )
 
 
-def _reservation(history: Sequence[Mapping[str, Any]]) -> str | None:
+def reservation(history: Sequence[Mapping[str, Any]]) -> str | None:
     """Return the number that was written down when a job was submitted."""
     numbers = (one.get("reservation_id") for one in history)
     return next((str(number) for number in numbers if number), None)
