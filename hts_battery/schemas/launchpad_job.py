@@ -29,6 +29,9 @@ class LaunchpadJob(Document):
     seconds: float = Field(
         0.0, ge=0, description="Wall time of all its launches in s, until now."
     )
+    last_seconds: float = Field(
+        0.0, ge=0, description="Wall time of its last launch in s, until now."
+    )
     step: str | None = Field(None, description="Step of the candidate, or chunk.")
     content_keys: tuple[str, ...] = Field((), description="What it computes.")
     ordering_id: str | None = Field(None, description="Ordered cell, if of one.")

@@ -154,6 +154,7 @@ def _of_launches(launches: list[ArchivedLaunch]) -> dict[str, Any]:
         "folder": last.folder,
         "launches": len(launches),
         "seconds": sum(one.seconds for one in launches),
+        "last_seconds": last.seconds,
         "error": last.error,
     }
 
