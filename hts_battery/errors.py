@@ -19,6 +19,7 @@ HTSBatteryError
 ├── CalculationError         flows: an engine's program ended without an energy
 ├── VersionSkewError         flows: a node has other packages than the submitter
 └── SubmissionError          connections, campaign
+    └── QueueRefusalError    a queue refuses a job, or does not answer: in its words
 """
 
 from __future__ import annotations
@@ -209,3 +210,23 @@ class VersionSkewError(HTSBatteryError):
 
 class SubmissionError(HTSBatteryError):
     """A candidate could not be submitted or run."""
+
+
+class QueueRefusalError(SubmissionError):
+    """
+    A queue does not take a job, or does not answer.
+
+    Parameters
+    ----------
+    command
+        The command that was run.
+    words
+        What it said, in its own words.
+    may_have_it
+        Whether the queue may have taken the job all the same.
+    """
+
+    def __init__(self, command: str, words: str, *, may_have_it: bool = False) -> None:
+        self.words = words
+        self.may_have_it = may_have_it
+        super().__init__(f"{command}: {words or 'it said nothing'}")

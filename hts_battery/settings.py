@@ -149,6 +149,18 @@ class HTSBatterySettings(BaseSettings):
         "neither its queue nor its process can be asked: four times PING_TIME_SECS of "
         "the slowest worker.",
     )
+    brake_runs: int = Field(
+        5,
+        ge=0,
+        description="Runs of a worker that end in a row without having begun, after "
+        "which nothing more is submitted to it; 0 is no such brake.",
+    )
+    brake_failures: int = Field(
+        10,
+        ge=0,
+        description="Candidates of a campaign that fail in a row in the same way, "
+        "after which nothing more of it is sent; 0 is no such brake.",
+    )
     notify_urls: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         (),
         description="Addresses to which messages about campaigns go, as apprise "
@@ -214,6 +226,21 @@ class HTSBatterySettings(BaseSettings):
         if self.blob_store is BlobStore.S3 and self.s3_bucket is None:
             raise ValueError("blob_store s3 needs s3_bucket")
         return self
+
+    @property
+    def workers_folder(self) -> Path:
+        """Folder of the rendered workers, one folder each."""
+        return self.data_dir / "workers"
+
+    @property
+    def queue_folder(self) -> Path:
+        """Folder in which jobs of queues run, one folder a worker."""
+        return self.data_dir / "queue"
+
+    @property
+    def runner_folder(self) -> Path:
+        """Folder of the runner: what it wrote down, and its logs."""
+        return self.data_dir / "runner"
 
     @property
     def execution_folder(self) -> Path:

@@ -300,6 +300,11 @@ def dispatch_status(dispatched: Dispatched, *, now: datetime) -> DispatchStatus 
     return DispatchStatus(
         worker=submission["worker"],
         hold=submission["hold"],
+        hold_reason=submission.get("hold_reason", ""),
+        paused_workers={
+            name: one.reason or "an operator asked for it"
+            for name, one in dispatched.paused.items()
+        },
         waiting=waiting,
         in_hand=left - waiting,
         ended=len(last),

@@ -162,3 +162,7 @@ def _say(message: str) -> None:
     from hts_battery.cli import formatting
 
     formatting.error(message)
+
+
+if __name__ == "__main__":
+    main()

@@ -31,11 +31,17 @@ def feed_launchpad(
         bool,
         typer.Option(help="Go on when all is done, too: for what is submitted later."),
     ] = False,
+    supervised: Annotated[bool, typer.Option("--supervised", hidden=True)] = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Take in what ended, and send what the windows of the campaigns leave room for."""
     from hts_battery.connections.notifications import check_urls
+
+    if supervised:
+        from hts_battery.operations.runner import end_with_runner
+
+        end_with_runner()
 
     # Better now than when there is something to tell.
     check_urls(get_settings().notify_urls)
@@ -53,7 +59,7 @@ def feed_launchpad(
                 changes.is_first = False
                 if not watch:
                     _complain(reports)
-                done = all(one.is_done for one in reports)
+                done = not supervised and all(one.is_done for one in reports)
                 if dry_run or not watch or (done and not stay):
                     break
             time.sleep(every)
@@ -126,12 +132,15 @@ def _feed(
     """Feed once; none where it did not work and is tried again."""
     from hts_battery.dispatch.feeder import feed, plan_feeding
     from hts_battery.operations.alerts import tell
+    from hts_battery.operations.brake import BrakeLimits
 
     if dry_run:
         return plan_feeding(stores, launchpad)
     try:
         reports = feed(stores, launchpad, wait=watch)
-        tell(stores, reports, get_settings().notify_urls)
+        settings = get_settings()
+        limits = BrakeLimits(settings.brake_runs, settings.brake_failures)
+        tell(stores, reports, settings.notify_urls, limits=limits)
     except (StoreError, SubmissionError) as err:
         if not watch:
             raise

@@ -344,7 +344,10 @@ def _hold(
                 "to go on"
             )
         if submission.hold is not hold:
-            submission = submission.model_copy(update={"hold": hold})
+            changes: dict[str, object] = {"hold": hold, "hold_reason": ""}
+            if hold is None:
+                changes["resumed"] = datetime.now(UTC)
+            submission = submission.model_copy(update=changes)
             write_submission(stores, submission, lease)
         # Under the same lock: nobody waits twice.
         (report,) = _feed_all(stores, launchpad, lease, [campaign], {}, make_maker)

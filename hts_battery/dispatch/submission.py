@@ -268,8 +268,9 @@ def submit_campaign(  # noqa: PLR0913 - each is named by its caller
             members = read_members(campaign, progress or Progress())
         register_members(campaign, stores, members, replace=replace)
         known = read_submission(stores, submission.campaign)
-        if known is not None and known.hold is Hold.PAUSED:
-            submission = submission.model_copy(update={"hold": Hold.PAUSED})
+        if known is not None and known.hold in {Hold.PAUSED, Hold.BRAKE}:
+            kept = {"hold": known.hold, "hold_reason": known.hold_reason}
+            submission = submission.model_copy(update=kept)
         write_submission(stores, submission, lease)
         unsent = _Unsent(campaign, stores, members, retry_failed=retry_failed)
         backlog, keys = unsent.backlog, unsent.keys

@@ -79,6 +79,10 @@ class Submission(Document):
         None, ge=0, description="Most candidates that are sent; none is no limit."
     )
     hold: Hold | None = Field(None, description="Why nothing more is sent, if so.")
+    hold_reason: str = Field("", description="What happened, where a brake held it.")
+    resumed: AwareDatetime | None = Field(
+        None, description="When it was last resumed: the brake counts from there, UTC."
+    )
     time: AwareDatetime = Field(description="When it was last submitted, UTC.")
     host: str = Field(description="Host from which it was last submitted.")
 

@@ -37,3 +37,5 @@ class Hold(StrEnum):
     """The node-hours are spent: submit again with a larger budget."""
     CANCELLED = "cancelled"
     """An operator cancelled it: submit again to go on."""
+    BRAKE = "brake"
+    """Its last dispatches all failed in one way: `hts campaign resume` goes on."""

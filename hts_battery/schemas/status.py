@@ -12,6 +12,10 @@ class DispatchStatus(Document):
 
     worker: str = Field(description="Worker that computes it.")
     hold: str | None = Field(description="Why nothing more is sent, if so.")
+    hold_reason: str = Field("", description="What happened, where a brake held it.")
+    paused_workers: dict[str, str] = Field(
+        default_factory=dict, description="Worker that is paused → why."
+    )
     waiting: int = Field(description="Candidates that are still to be sent.")
     in_hand: int = Field(description="Candidates that were sent and have not ended.")
     ended: int = Field(description="Candidates whose dispatch ended.")

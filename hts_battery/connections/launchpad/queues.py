@@ -49,7 +49,6 @@ class QueueKind(Document):
     command: tuple[str, ...] = Field(description="Lists jobs that wait or run.")
     job: str = Field(description="Regular expression: the number of a job in a line.")
     ask: tuple[str, ...] = Field(description="Asks for one job: {job}, {number}.")
-    cancel: tuple[str, ...] = Field(description="Ends one job: {job}, {number}.")
     elsewhere: tuple[str, ...] = Field(
         (), description="What the question needs for another cluster: {cluster}."
     )
@@ -61,6 +60,16 @@ class QueueKind(Document):
     here: tuple[str, ...] = Field((), description="Says which cluster this is.")
     here_name: str | None = Field(
         None, description="Regular expression: the name in the answer."
+    )
+    named: tuple[str, ...] = Field(
+        (), description="Lists jobs of one {name}; empty where the queue cannot."
+    )
+    withdraw: tuple[str, ...] = Field(description="Cancels one {job}.")
+    attempt: tuple[str, ...] = Field(
+        (), description="Says whether a {script} could be submitted, without doing it."
+    )
+    exclude: str | None = Field(
+        None, description="Key of my_qadapter.yaml for nodes that are not used."
     )
 
     def jobs(self, text: str) -> frozenset[str]:
@@ -199,9 +208,9 @@ def cancel_job(
     environment: Mapping[str, str] | None = None,
 ) -> str | None:
     """Ask a queue to end one job; return its own words where it refuses, else none."""
-    words = _words(kind, kind.cancel, queue_id, cluster)
+    words = _words(kind, kind.withdraw, queue_id, cluster)
     if words is None:
-        return f"{kind.cancel[0]} cannot reach the cluster {cluster} from here"
+        return f"{kind.withdraw[0]} cannot reach the cluster {cluster} from here"
     done = _run(words, environment)
     if isinstance(done, JobAnswer):
         return f"{words[0]}: {done.value}"
