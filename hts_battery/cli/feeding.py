@@ -183,6 +183,8 @@ def print_report(report: FeedReport) -> None:
     }
     did = ", ".join(f"{count:,} {what}" for what, count in done.items() if count)
     hold = "" if report.hold is None else f"; held: {report.hold}"
+    if report.drained and report.waiting:
+        hold += f"; drained: {', '.join(report.drained)}"
     formatting.line(
         f"{report.campaign}: {did or 'nothing to do'}; {report.waiting:,} waiting, "
         f"{report.in_hand:,} in {report.fireworks:,} Fireworks, "

@@ -250,6 +250,7 @@ def _report(
         fireworks=fireworks,
         node_hours=snapshot.node_hours,
         hold=snapshot.submission.hold,
+        drained=tuple(sorted(snapshot.drained & snapshot.workers)),
         actions=tuple(one.planned for one in actions),
     )
 

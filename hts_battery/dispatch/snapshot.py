@@ -11,6 +11,7 @@ from hts_battery.campaign.local_run import released_ids
 from hts_battery.connections.launchpad.workflows import read_ended, read_workflows
 from hts_battery.connections.records.backlog import keys_sent
 from hts_battery.connections.records.stored_documents import read_stored
+from hts_battery.connections.records.worker_controls import read_worker_controls
 from hts_battery.errors import UnreadableDocumentError
 from hts_battery.flows.recipes.calculated import Calculated, read_some
 from hts_battery.flows.recipes.chunk import CHUNK_STEP
@@ -52,8 +53,16 @@ class Snapshot:
     """Dispatch id → what the launchpad holds of it."""
     released: frozenset[str] = frozenset()
     """Candidates that the operator lets pass the gate."""
+    drained: frozenset[str] = frozenset()
+    """Workers to which nothing more is sent."""
     inserted: int = 0
     """Fireworks that were, or are to be, inserted since the launchpad was read."""
+
+    @property
+    def workers(self) -> frozenset[str]:
+        """Workers that it is sent to."""
+        submission = self.submission
+        return frozenset((submission.worker, *submission.routes.values()))
 
     @property
     def wanted(self) -> Mapping[OrderingMethod, int]:
@@ -97,7 +106,7 @@ class Snapshot:
     def room(self) -> int:
         """Number of candidates that window and quota leave room for."""
         submission = self.submission
-        if submission.hold is not None:
+        if submission.hold is not None or not self.workers.isdisjoint(self.drained):
             return 0
         free = submission.window - self.fireworks - len(self.missing)
         count = max(0, free) * submission.chunk
@@ -176,7 +185,8 @@ def read_snapshot(
     spec = read_stored(CampaignSpec, doc.get("spec"), f"the campaign {name}")
     workflows = read_workflows(launchpad, name, now=now)
     released = frozenset(released_ids(name, stores) if spec.gate else ())
-    return Snapshot(submission, spec, now, tuple(items), workflows, released)
+    drained = frozenset(one.worker for one in read_worker_controls(stores) if one.drain)
+    return Snapshot(submission, spec, now, tuple(items), workflows, released, drained)
 
 
 def read_again(snapshot: Snapshot, launchpad: ExactLaunchPad) -> Snapshot:

@@ -261,6 +261,9 @@ class FeedReport(Document):
     fireworks: int = Field(0, description="Fireworks of unfinished work.")
     node_hours: float = Field(0.0, description="Node-hours spent, running ones too.")
     hold: Hold | None = Field(None, description="Why nothing more is sent, if so.")
+    drained: tuple[str, ...] = Field(
+        (), description="Its workers to which nothing more is sent."
+    )
     problem: str | None = Field(
         None, description="Why the pass was broken off; the next one goes on."
     )

@@ -231,6 +231,18 @@ def reservation(history: Sequence[Mapping[str, Any]]) -> str | None:
     return next((str(number) for number in numbers if number), None)
 
 
+def count_by_worker(launchpad: LaunchPad) -> dict[str, dict[str, int]]:
+    """Count the Fireworks that go on, by worker and state."""
+    found: dict[str, dict[str, int]] = {}
+    for doc in launchpad.fireworks.find(
+        {"state": {"$in": sorted(ACTIVE)}}, ["spec._fworker", "state"]
+    ):
+        worker = str((doc.get("spec") or {}).get("_fworker") or "any")
+        states = found.setdefault(worker, {})
+        states[doc["state"]] = states.get(doc["state"], 0) + 1
+    return found
+
+
 def read_ended(
     launchpad: LaunchPad, workflows: Sequence[SentWorkflow]
 ) -> list[ArchivedWorkflow]:
