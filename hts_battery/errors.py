@@ -13,6 +13,7 @@ HTSBatteryError
 ├── MixedCalculatorError     thermo: energies of two calculators in one hull
 ├── StoreError               connections: a database or server is not usable
 │   ├── DatabaseOutageError  it went away, or refuses, while it was used
+│   ├── UnreadableDocumentError  missing, broken, or written by a newer version
 │   ├── BusyError            another process does this now: wait and try again
 │   └── QueryLimitError      a reader asked for more than it may: ask for less
 ├── CalculationError         flows: an engine's program ended without an energy
@@ -140,8 +141,25 @@ class DatabaseOutageError(StoreError):
         return {"error_class": type(self).__name__}
 
 
+class UnreadableDocumentError(StoreError):
+    """A stored document is missing, broken, or was written by a newer version."""
+
+
 class BusyError(StoreError):
-    """Another process holds the lock of what was asked for."""
+    """
+    Another process holds the lock of what was asked for.
+
+    Parameters
+    ----------
+    message
+        Who holds it, and what to do.
+    is_stopped
+        Whether that process is stopped, as with Ctrl-Z: waiting does not help.
+    """
+
+    def __init__(self, message: str, *, is_stopped: bool = False) -> None:
+        super().__init__(message)
+        self.is_stopped = is_stopped
 
 
 class QueryLimitError(StoreError):

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from hts_battery.cli import formatting
-from hts_battery.cli.opening import opened_launchpad
+from hts_battery.cli.opening import get_settings, opened_launchpad
 from hts_battery.cli.options import AsJson, DryRun, Supervised
-from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
     from hts_battery.connections.launchpad.queue_worker import QueueWorker

@@ -10,10 +10,9 @@ from typing import Annotated
 import typer
 
 from hts_battery.cli import formatting
+from hts_battery.cli.opening import get_settings
 from hts_battery.cli.options import AsJson, DryRun
 from hts_battery.errors import ConfigurationError
-from hts_battery.schemas.finding import Level
-from hts_battery.settings import get_settings
 
 OFFLINE = "offline"
 """Folder in the data folder that holds the journals of offline workers."""
@@ -65,7 +64,7 @@ def report_findings(worker: str, config: Path) -> None:
     findings = examine_worker(config)
     for one in findings:
         formatting.note(f"{one.level}: {one.what} ({one.where}): {one.action}")
-    problems = [one for one in findings if one.level is Level.PROBLEM]
+    problems = [one for one in findings if one.level == "problem"]
     if problems:
         raise ConfigurationError(
             f"worker {worker}: {len(problems)} problems, the first: {problems[0].what}"

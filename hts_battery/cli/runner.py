@@ -13,9 +13,9 @@ import typer
 
 from hts_battery.cli import formatting
 from hts_battery.cli.launching import read_worker
+from hts_battery.cli.opening import get_settings
 from hts_battery.cli.options import AsJson, DryRun
 from hts_battery.errors import ConfigurationError, StoreError
-from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -176,12 +176,14 @@ def unit(
 ) -> None:
     """Print a systemd unit of the user that keeps the runner up over reboots."""
     from hts_battery.operations.runner import systemd_unit
+    from hts_battery.settings_file import chosen_profile
 
     _commands(workers or [])
     place = None if env_file is None else env_file.expanduser().absolute()
     if place is not None and not place.is_file():
         raise ConfigurationError(f"--env-file: there is no file {place}")
-    text = systemd_unit(workers or [], Path.cwd(), place).rstrip("\n")
+    profile = chosen_profile()
+    text = systemd_unit(workers or [], Path.cwd(), place, profile).rstrip("\n")
     _line(text, as_json=as_json, unit=text)
     if place is None:
         formatting.note(
@@ -194,7 +196,7 @@ def _commands(workers: list[str]) -> dict[str, list[str]]:
     """Return the command of each child; refuse a worker that cannot be read."""
     from hts_battery.operations.runner import FEEDER, HTS
 
-    feeder = [*HTS, "launchpad", "feed", "--watch", "--supervised"]
+    feeder = [*HTS, "launchpad", "feed", "--watch", "--stay", "--supervised"]
     commands = {FEEDER: feeder}
     for one in workers:
         name = read_worker(one).name

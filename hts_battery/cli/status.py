@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hts_battery.cli import formatting
-from hts_battery.cli.opening import database_exists, opened_stores
+from hts_battery.cli.opening import database_exists, get_settings, opened_stores
 from hts_battery.cli.options import AsJson, SpecFile
 from hts_battery.errors import StoreError
 from hts_battery.schemas.state import NEEDS_NOTHING, CandidateState
-from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,10 +10,9 @@ import typer
 from hts_battery.cli import formatting
 from hts_battery.cli.launching import Worker, read_worker
 from hts_battery.cli.launchpad import OFFLINE, report_findings
-from hts_battery.cli.opening import opened_launchpad
+from hts_battery.cli.opening import get_settings, opened_launchpad
 from hts_battery.cli.options import AsJson, DryRun
 from hts_battery.errors import SubmissionError
-from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
     from hts_battery.connections.launchpad.queue_worker import QueueWorker

@@ -12,6 +12,8 @@ from hts_battery.connections.database.clients import translated_outages
 from hts_battery.connections.launchpad.launchpad import launchpad_beside
 from hts_battery.connections.launchpad.reservations import worker_loads
 from hts_battery.connections.notifications import notify
+from hts_battery.connections.records.stored_documents import readable
+from hts_battery.errors import UnreadableDocumentError
 from hts_battery.operations.brake import BrakeLimits, brake
 from hts_battery.schemas.alert import Alert, AlertFacts, AlertKind, AlertMemory
 from hts_battery.schemas.build import BuildState
@@ -70,16 +72,21 @@ def tell(
         )
         loads = worker_loads(launchpad_beside(stores))
         for report in reports:
-            dispatched = Dispatched.read(stores, report.campaign)
-            if limits is not None and brake(stores, dispatched, limits):
-                dispatched = Dispatched.read(stores, report.campaign)
-            facts = alert_facts(
-                dispatched,
-                node_hours=report.node_hours,
-                last_build=last_build,
-                loads=loads,
-            )
-            told += _tell(stores, facts, urls)
+            try:
+                with readable(f"a document of {report.campaign}"):
+                    dispatched = Dispatched.read(stores, report.campaign)
+                    if limits is not None and brake(stores, dispatched, limits):
+                        dispatched = Dispatched.read(stores, report.campaign)
+                    facts = alert_facts(
+                        dispatched,
+                        node_hours=report.node_hours,
+                        last_build=last_build,
+                        loads=loads,
+                    )
+                    told += _tell(stores, facts, urls)
+            except UnreadableDocumentError as err:
+                # The feeder says so, too; the others are told what is new of them.
+                logger.warning("no alerts about %s: %s", report.campaign, err)
     return told
 
 

@@ -68,3 +68,6 @@ class CampaignStatus(Document):
         description="What was sent; none where the campaign was not submitted."
     )
     last_build: BuildStatus | None = Field(description="None if none ran.")
+    problem: str | None = Field(
+        None, description="Why its documents cannot be read, if so; nothing is counted."
+    )

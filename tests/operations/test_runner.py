@@ -204,4 +204,6 @@ def test_a_unit_is_quoted_for_systemd(folder: str, written: str) -> None:
     assert "EnvironmentFile=/home/me/hts.env\n" in text
     assert '"runner" "start" "--foreground" "slurm" "a b"\n' in text
     assert text.index("[Unit]") < text.index("[Service]") < text.index("[Install]")
+    named = systemd_unit(["slurm"], Path(folder), profile="big")
+    assert '"--profile" "big" "runner"' in named
     assert "EnvironmentFile" not in systemd_unit(["slurm"], Path(folder))

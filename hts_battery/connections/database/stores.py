@@ -85,6 +85,13 @@ class SharedMongoStore(MongoStore):
                 known += [batch[one["index"]] for one in failed]
         return known
 
+    def update_fields(
+        self, criteria: Mapping[str, object], fields: Mapping[str, object]
+    ) -> int:
+        """Change fields of documents that are there, those alone; count them."""
+        changed = self.collection.update_many(dict(criteria), {"$set": dict(fields)})
+        return changed.matched_count
+
     def aggregated(
         self, stages: Sequence[Mapping[str, object]], *, time_limit: float | None = None
     ) -> Iterator[dict[str, Any]]:
