@@ -62,7 +62,7 @@ def reserve(
     launchpad: ExactLaunchPad, worker: QueueWorker, fw_id: int, folder: Path, host: str
 ) -> Reservation | None:
     """Take a READY Firework for a launch folder; none if somebody else has it."""
-    firework, launch_id = launchpad.reserve_fw(
+    firework, launch_id = launchpad.reserve_fw(  # type: ignore[no-untyped-call]
         worker.fworker, str(folder), host=host, fw_id=fw_id
     )
     if firework is None:
@@ -87,7 +87,7 @@ def give_back(launchpad: ExactLaunchPad, reservation: Reservation) -> bool:
     )
     if gone is None:
         return False
-    launchpad.forget_offline(launch_id, launch_mode=True)  # type: ignore[no-untyped-call]
+    launchpad.forget_offline(launch_id, launch_mode=True)
     launchpad.fireworks.update_one(
         {"fw_id": firework.fw_id, "state": "RESERVED"},
         {
