@@ -14,11 +14,13 @@ HTSBatteryError
 ├── MixedCalculatorError     thermo: energies of two calculators in one hull
 ├── StoreError               connections: a database or server is not usable
 │   ├── DatabaseOutageError  it went away, or refuses, while it was used
+│   ├── UnreadableDocumentError  missing, broken, or written by a newer version
 │   ├── BusyError            another process does this now: wait and try again
 │   └── QueryLimitError      a reader asked for more than it may: ask for less
 ├── CalculationError         flows: an engine's program ended without an energy
 ├── VersionSkewError         flows: a node has other packages than the submitter
 └── SubmissionError          connections, campaign
+    └── QueueRefusalError    a queue refuses a job, or does not answer: in its words
 """
 
 from __future__ import annotations
@@ -164,6 +166,10 @@ class DatabaseOutageError(StoreError):
         return {"error_class": type(self).__name__}
 
 
+class UnreadableDocumentError(StoreError):
+    """A stored document is missing, broken, or was written by a newer version."""
+
+
 class BusyError(StoreError):
     """
     Another process holds the lock of what was asked for.
@@ -229,3 +235,23 @@ class VersionSkewError(HTSBatteryError):
 
 class SubmissionError(HTSBatteryError):
     """A candidate could not be submitted or run."""
+
+
+class QueueRefusalError(SubmissionError):
+    """
+    A queue does not take a job, or does not answer.
+
+    Parameters
+    ----------
+    command
+        The command that was run.
+    words
+        What it said, in its own words.
+    may_have_it
+        Whether the queue may have taken the job all the same.
+    """
+
+    def __init__(self, command: str, words: str, *, may_have_it: bool = False) -> None:
+        self.words = words
+        self.may_have_it = may_have_it
+        super().__init__(f"{command}: {words or 'it said nothing'}")

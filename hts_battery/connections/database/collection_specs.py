@@ -146,6 +146,8 @@ COLLECTIONS: dict[str, tuple[str, tuple[Index, ...]]] = {
     # What the builders said, in few documents; which messages were sent.
     "built_states": ("block", (Index(("campaign", "block"), unique=True),)),
     "alerts": ("campaign", (Index(("campaign",), unique=True),)),
+    # How each worker may be used, and what its launcher last said.
+    "workers": ("worker", (Index(("worker",), unique=True),)),
     # Workflows that ended, out of FireWorks' own collections.
     "archived_workflows": (
         "fw_id",

@@ -45,6 +45,7 @@ _STATUS = (
     "fireworks",
     "launches",
     "submissions",
+    "workers",
     "workflows",
 )
 """What tells where a campaign stands, besides what its members and outputs say."""
