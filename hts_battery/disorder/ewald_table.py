@@ -1,4 +1,4 @@
-"""Electrostatics of a decorated lattice: one table of displacements serves all sites."""
+"""Electrostatics of a decorated lattice: one table of displacements for all sites."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.special import erfc
 
-from hts_battery.disorder.lattice_sites import FCC
 from hts_battery.disorder.torus import cycles
 
 if TYPE_CHECKING:
@@ -69,10 +68,11 @@ def ewald_table(
     split = _REACH / (_NEAR * distance)
     offsets = [np.zeros(3)] + ([_HALF_WAY] if has_anions else [])
     volume = abs(np.linalg.det(primitive)) * cell.size
-    tables = _far(cell, primitive, split, offsets)
+    tables = [
+        4 * np.pi / volume * table - np.pi / (volume * split**2)
+        for table in _far(cell, primitive, split, offsets)
+    ]
     for table, offset in zip(tables, offsets, strict=True):
-        table *= 4 * np.pi / volume
-        table -= np.pi / (volume * split**2)
         steps = _steps_within(primitive, offset, _NEAR * distance)
         lengths = np.linalg.norm((steps + offset) @ primitive, axis=1)
         away = lengths > 0
@@ -112,12 +112,14 @@ def _steps_within(
     primitive: NDArray[np.float64], offset: NDArray[np.float64], cutoff: float
 ) -> NDArray[np.int64]:
     """List the lattice steps that end within a distance."""
-    reach = int(np.ceil(cutoff * np.linalg.norm(np.linalg.inv(primitive), axis=0).max()))
+    reach = int(
+        np.ceil(cutoff * np.linalg.norm(np.linalg.inv(primitive), axis=0).max())
+    )
     span = np.arange(-reach - 1, reach + 2)
     steps = np.stack(np.meshgrid(span, span, span, indexing="ij"), axis=-1)
     flat = steps.reshape(-1, 3)
     near = np.linalg.norm((flat + offset) @ primitive, axis=1) <= cutoff
-    return flat[near]
+    return np.asarray(flat[near])
 
 
 def _far(
@@ -149,15 +151,12 @@ def _far(
         waves, vectors, squared = waves[inside], vectors[inside], squared[inside]
         weight = np.where(waves[:, 0] > 0, 2.0, 1.0) / squared
         weight *= np.exp(-squared / (4 * split**2))
-        at = np.ravel_multi_index(tuple((waves @ ring.waves.T % ring.orders).T), ring.orders)
+        at = np.ravel_multi_index(
+            tuple((waves @ ring.waves.T % ring.orders).T), ring.orders
+        )
         for table, offset in zip(folded, offsets, strict=True):
             phase = np.exp(1j * (vectors @ (offset @ primitive)))
             table.ravel()[:] += np.bincount(
                 at, weight * phase.real, table.size
             ) + 1j * np.bincount(at, weight * phase.imag, table.size)
     return [np.fft.ifftn(table).real * table.size for table in folded]
-
-
-def is_face_centred(vectors: NDArray[np.float64]) -> bool:
-    """Say whether primitive vectors are those of the face-centred cubic lattice."""
-    return vectors is FCC

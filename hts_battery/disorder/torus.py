@@ -87,30 +87,40 @@ def cycles(cell: Torus) -> Cycles:
     [1, 1, 2]
     """
     middle = [[int(x) for x in row] for row in cell.matrix]
-    left = [[int(i == j) for j in range(_AXES)] for i in range(_AXES)]
-    right = [[int(i == j) for j in range(_AXES)] for i in range(_AXES)]
+    left, right = _identity(), _identity()
     for at in range(_AXES):
-        while True:
+        while not _is_clear(middle, at):
             _smallest_first(middle, left, right, at)
-            pivot = middle[at][at]
-            for row in range(at + 1, _AXES):
-                times = middle[row][at] // pivot
-                for rows in (middle, left):
-                    rows[row] = _less(rows[row], times, rows[at])
-            for column in range(at + 1, _AXES):
-                times = middle[at][column] // pivot
-                for rows in (middle, right):
-                    for line in rows:
-                        line[column] -= times * line[at]
-            rest = middle[at][at + 1 :] + [row[at] for row in middle[at + 1 :]]
-            if not any(rest):
-                break
-    for at in range(_AXES):
+            _clear(middle, left, right, at)
         if middle[at][at] < 0:
             left[at] = [-x for x in left[at]]
             middle[at] = [-x for x in middle[at]]
     orders = [middle[at][at] for at in range(_AXES)]
     return Cycles(np.array(orders), np.array(right), np.array(left))
+
+
+def _identity() -> list[list[int]]:
+    return [[int(i == j) for j in range(_AXES)] for i in range(_AXES)]
+
+
+def _is_clear(middle: list[list[int]], at: int) -> bool:
+    """Say whether nothing but the diagonal is left in a row and column."""
+    rest = middle[at][at + 1 :] + [row[at] for row in middle[at + 1 :]]
+    return middle[at][at] != 0 and not any(rest)
+
+
+def _clear(
+    middle: list[list[int]], left: list[list[int]], right: list[list[int]], at: int
+) -> None:
+    """Take the diagonal's row and column off the others, as often as it goes."""
+    for other in range(at + 1, _AXES):
+        times = middle[other][at] // middle[at][at]
+        for rows in (middle, left):
+            rows[other] = _less(rows[other], times, rows[at])
+        times = middle[at][other] // middle[at][at]
+        for rows in (middle, right):
+            for line in rows:
+                line[other] -= times * line[at]
 
 
 def _less(row: list[int], times: int, other: list[int]) -> list[int]:
