@@ -27,8 +27,7 @@ _FEWEST = 8  # cells, and two compositions, below which nothing is fitted
 _COLLAPSED = 0.6  # of the middle volume per atom
 _SWELLED = 1.7
 _RIDGES = tuple(10.0**power for power in range(-12, 1))  # (eV per atom)^2 per (eV)^2
-_AS_GOOD = 1.02  # the smallest ridge within this of the least error is taken
-_EXACT = 1e-7  # eV/atom; smaller errors are rounding
+_EXACT = 1e-6  # eV/atom: without noise nothing needs to be held small
 _WEAK = 1e-12  # ridge of the species, whose amounts depend on each other
 _SWAPS = 20  # swaps of a cell whose error is averaged
 
@@ -295,13 +294,13 @@ def _best_ridge(features: _Features, target: NDArray[np.float64]) -> float:
     matrix = features.matrix
     sizes = []
     for ridge in _RIDGES:
-        normal = matrix.T @ matrix + np.diag(_penalty(features, len(target), ridge))
-        hat = matrix @ np.linalg.pinv(normal, hermitian=True)
-        errors = target - hat @ (matrix.T @ target)
-        leverage = np.einsum("ij,ij->i", hat, matrix)
+        root = np.sqrt(_penalty(features, len(target), ridge))
+        inverse = np.linalg.pinv(np.vstack([matrix, np.diag(root)]))
+        errors = target - matrix @ (inverse[:, : len(target)] @ target)
+        leverage = np.einsum("ij,ji->i", matrix, inverse[:, : len(target)])
         sizes.append(float(((errors / (1 - leverage).clip(1e-6)) ** 2).mean()))
-    good = max(_AS_GOOD * min(sizes), _EXACT**2)
-    return next(r for r, size in zip(_RIDGES, sizes, strict=True) if size <= good)
+    least = int(np.argmin(sizes))
+    return 0.0 if sizes[least] < _EXACT**2 else _RIDGES[least]
 
 
 def _left_out(
