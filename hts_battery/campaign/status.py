@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from hts_battery.campaign.built_states import noted_built_states, read_built_states
 from hts_battery.campaign.dispatched import Dispatched
-from hts_battery.campaign.local_run import released_ids
 from hts_battery.campaign.registration import Registered, key_sum, registered
 from hts_battery.campaign.spec_file import (
     load_campaign,
@@ -23,6 +22,7 @@ from hts_battery.flows.recipes.calculated import (
     Calculated,
     read_calculated,
     read_some,
+    released_ids,
 )
 from hts_battery.schemas.campaign import CampaignSpec
 from hts_battery.schemas.dispatch import EndingKind

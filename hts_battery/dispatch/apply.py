@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from functools import singledispatch
 from typing import TYPE_CHECKING, Any
 
-from hts_battery.campaign.local_run import store_failures
 from hts_battery.connections.launchpad import changes
 from hts_battery.connections.launchpad.launchpad import send
 from hts_battery.connections.records.backlog import write_submission
@@ -34,6 +33,7 @@ from hts_battery.dispatch.decide import (
     Submit,
     TakeBack,
 )
+from hts_battery.flows.recipes.calculated import store_failures
 from hts_battery.flows.recipes.screen import ScreenMaker
 
 if TYPE_CHECKING:

@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hts_battery.campaign.coverage import missing_references
-from hts_battery.campaign.gate_hulls import GateHulls
-from hts_battery.campaign.local_run import Progress, released_ids
+from hts_battery.campaign.local_run import Progress
 from hts_battery.campaign.registration import register_members
 from hts_battery.campaign.run import ensure_references, hull_engines
 from hts_battery.connections.database.clients import translated_outages
@@ -25,7 +24,12 @@ from hts_battery.dispatch.collection import outdated
 from hts_battery.errors import ConfigurationError
 from hts_battery.flows.engines.registry import engine
 from hts_battery.flows.execution.queue_requests import queue_rule
-from hts_battery.flows.recipes.calculated import Calculated, read_calculated
+from hts_battery.flows.recipes.calculated import (
+    Calculated,
+    read_calculated,
+    released_ids,
+)
+from hts_battery.flows.recipes.gate import GateHulls
 from hts_battery.schemas.candidate import CandidateDoc
 from hts_battery.schemas.dispatch import (
     BacklogItem,

@@ -203,6 +203,37 @@ def read_outputs(
     return _collected(docs, [{"content_key": key, "failures": failures}])[key]
 
 
+def store_failures(
+    stores: Stores, key: str, candidate_id: str, failures: Sequence[Mapping[str, Any]]
+) -> None:
+    """Write down all that failed of one calculation, in place of what stood there."""
+    if not failures:
+        stores.failures.remove_docs({"content_key": key})
+        return
+    first = {
+        name: failures[0].get(name)
+        for name in ("error_class", "error_message", "traceback")
+    }
+    stores.failures.update(
+        {
+            "content_key": key,
+            "candidate_id": candidate_id,
+            **first,
+            "failures": [dict(one) for one in failures],
+        },
+        key="content_key",
+    )
+
+
+def released_ids(campaign_name: str, stores: Stores) -> set[str]:
+    """Ids of the candidates that the operator lets pass the gate of a campaign."""
+    wanted = {"released": True, "campaign": campaign_name}
+    return {
+        doc["candidate_id"]
+        for doc in stores.members.query(wanted, properties=["candidate_id"])
+    }
+
+
 def _collected(
     tasks: Iterable[Mapping[str, Any]], failures: Iterable[Mapping[str, Any]]
 ) -> dict[str, Calculated]:

@@ -71,7 +71,7 @@ def compute_chunk_job(work_text: str, maker_text: str) -> ChunkReport:
     began = time.monotonic()
     entries = {
         candidate_key(one.candidate, maker.calculation): _compute(
-            one, work, maker, store, folder
+            one, work, maker, maker_text, store, folder
         )
         for one in work.requests
     }
@@ -86,6 +86,7 @@ def _compute(
     request: ChunkRequest,
     work: ChunkWork,
     maker: ScreenMaker,
+    maker_text: str,
     store: JobStore,
     folder: Path,
 ) -> ChunkEntry:
@@ -118,6 +119,7 @@ def _compute(
         hull=None if request.hull is None else work.hulls[request.hull],
         released=request.released,
         retry_failed=request.retry,
+        maker_text=maker_text,
         on_failure=failures.append,
     )
     seconds = time.monotonic() - began
