@@ -21,7 +21,6 @@ from hts_battery.errors import HTSBatteryError
 from hts_battery.schemas.calculation import is_vasp_task, read_task
 from hts_battery.schemas.entry import SMALL_CELL, EntryDoc, EntryKind, EntryState
 from hts_battery.schemas.formula import parse_formula
-from hts_battery.schemas.ordering_series import joined, series_of
 from hts_battery.schemas.reference import (
     ReferenceEnergy,
     family_of,
@@ -29,7 +28,7 @@ from hts_battery.schemas.reference import (
 )
 from hts_battery.schemas.relaxed import Verdict
 from hts_battery.schemas.species import VACANCY, parse_species
-from hts_battery.schemas.structure import OrderedCell
+from hts_battery.schemas.structure import OrderedCell, joined, series_of
 from hts_battery.structures.references.library import load_reference_phases
 from hts_battery.structures.relaxation.verdict import compare_relaxed
 from hts_battery.structures.sizes import is_too_small

@@ -19,7 +19,7 @@ from hts_battery.schemas.dispatch import (
     Hold,
 )
 from hts_battery.schemas.failure import FailureClass
-from hts_battery.schemas.ordering_series import covers
+from hts_battery.schemas.structure import covers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 
     from hts_battery.dispatch.snapshot import Snapshot
     from hts_battery.flows.execution.recorded import Failure
-    from hts_battery.schemas.archive import ArchivedWorkflow
-    from hts_battery.schemas.dispatch import BacklogItem
+    from hts_battery.schemas.dispatch import ArchivedWorkflow, BacklogItem
 
 _LAST_LINES = 30
 _SECONDS_PER_HOUR = 3600

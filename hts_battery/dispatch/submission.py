@@ -39,7 +39,7 @@ from hts_battery.schemas.dispatch import (
     PriorityRule,
     Submission,
 )
-from hts_battery.schemas.ordering_series import covers
+from hts_battery.schemas.structure import covers
 from hts_battery.thermo.entropy import candidate_entropy
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from hts_battery.connections.launchpad.launchpad import launchpad_beside
 from hts_battery.connections.launchpad.workflows import read_workflows
 from hts_battery.connections.records.backlog import read_blocks, read_submissions
 from hts_battery.errors import StoreError
-from hts_battery.schemas.finding import Finding, Level
+from hts_battery.schemas.alert import Finding, Level
 from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hts_battery.errors import OrderingError
-from hts_battery.schemas.descriptors import CellDescriptors, NasiconGeometry
+from hts_battery.schemas.relaxed import CellDescriptors, NasiconGeometry
 from hts_battery.schemas.species import parse_species
 from hts_battery.schemas.species_table import species_properties
 from hts_battery.structures.correlations import warren_cowley
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pymatgen.core import Structure
 
-    from hts_battery.schemas.descriptors import TetrahedronStatistics
+    from hts_battery.schemas.relaxed import TetrahedronStatistics
     from hts_battery.schemas.structure import OrderedCell
     from hts_battery.structures.relaxation.parent_map import ParentMap
     from hts_battery.structures.site_labels import NasiconSites

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from hts_battery.schemas.descriptors import TetrahedronStatistics
+from hts_battery.schemas.relaxed import TetrahedronStatistics
 from hts_battery.structures.cells import build_cell
 from hts_battery.structures.neighbours import neighbour_pairs
 from hts_battery.structures.prototypes import load_prototype

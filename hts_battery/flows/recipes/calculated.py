@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.schemas.dispatch import EndingKind
-from hts_battery.schemas.ordering_series import chosen, covers, joined, series_of
+from hts_battery.schemas.structure import chosen, covers, joined, series_of
 from hts_battery.thermo.gate import energy_at_gate, passes_gate
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from hts_battery.flows.execution.launch_folders import (
     tidy,
 )
 from hts_battery.flows.recipes.local import refuse_full
-from hts_battery.schemas.launch import (
+from hts_battery.schemas.execution import (
     LaunchFile,
     LaunchMark,
     LaunchState,
