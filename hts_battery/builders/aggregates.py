@@ -7,11 +7,11 @@ from collections import Counter, defaultdict
 from math import floor
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack, cast
 
-from hts_battery.builders.digests import input_digest
 from hts_battery.builders.screening_builder import (
     Made,
     ScreeningBuilder,
     dumped,
+    input_digest,
 )
 from hts_battery.connections.database.content_digests import write_documents
 from hts_battery.schemas.aggregate import (
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from maggma.core import Store
 
-    from hts_battery.builders.screening_builder import OptionNames
+    from hts_battery.builders.screening_builder import Options
     from hts_battery.schemas.rows import SummaryRow as Row
 
 _FIELDS = (*COLUMN_FIELDS, *COLUMN_MAPS, "element_keys", "input_digest")
@@ -68,22 +68,20 @@ def column_blocks(
         field, _, key = path.partition(".")
         for start in range(0, len(ordered), COLUMN_BLOCK_SIZE):
             part = ordered[start : start + COLUMN_BLOCK_SIZE]
+            values = [row[field].get(key) if key else row[field] for row in part]
             yield ColumnBlock(
                 column_id=f"{campaign} {version} {path} {start:07d}",
                 campaign=campaign,
                 version=version,
                 path=path,
                 first_row=start,
-                values=_text(
-                    [row[field].get(key) if key else row[field] for row in part],
-                    packed=field in COLUMN_LISTS,
+                # Lists as texts, which a reader takes apart one by one.
+                values=_dumps(
+                    [_dumps(value) for value in values]
+                    if field in COLUMN_LISTS
+                    else values
                 ),
             )
-
-
-def _text(values: Sequence[object], *, packed: bool) -> str:
-    """Write values in JSON; lists as texts, which a reader takes apart one by one."""
-    return _dumps([_dumps(value) for value in values] if packed else values)
 
 
 def _dumps(value: object) -> str:
@@ -102,25 +100,11 @@ class AggregatesBuilder(ScreeningBuilder):
     A ranking is kept in blocks, so that one candidate that moves rewrites the blocks
     between its two places and no summary. Columns are written whole under the digest
     of the summaries. The aggregate is written last: it holds the digest by which
-    readers find the columns, and the next run sees that all is done.
+    readers find the columns, and the next run sees that all is done. One worker does a
+    whole campaign.
 
-    Parameters
-    ----------
-    summary
-        Summaries.
-    aggregates
-        Store that is written, keyed by campaign.
-    rankings
-        Store that is written, keyed by campaign, temperature and first rank.
-    summary_columns
-        Store that is written, keyed by campaign, version, path and first row.
-    campaign
-        Name of the campaign.
-    temperatures
-        In K: those at which there are rankings.
-    options
-        As in :class:`~hts_battery.builders.screening_builder.Options`; one worker does
-        a whole campaign.
+    Written are ``aggregates``, keyed by campaign, ``rankings`` by campaign, temperature
+    and first rank, ``summary_columns`` by campaign, version, path and first row.
     """
 
     def __init__(
@@ -132,7 +116,7 @@ class AggregatesBuilder(ScreeningBuilder):
         *,
         campaign: str,
         temperatures: Sequence[float],
-        **options: Unpack[OptionNames],
+        **options: Unpack[Options],
     ) -> None:
         self.summary = summary
         self.aggregates = aggregates

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
-from hts_battery.builders.digests import input_digest
 from hts_battery.builders.screening_builder import (
     Made,
     ScreeningBuilder,
     by_key,
+    input_digest,
 )
 from hts_battery.schemas.optimade import structure_properties
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from maggma.core import Store
 
-    from hts_battery.builders.screening_builder import OptionNames
+    from hts_battery.builders.screening_builder import Options
     from hts_battery.schemas.rows import EnergyRow, SummaryRow
 
 
@@ -36,18 +36,8 @@ class OptimadeStructuresBuilder(ScreeningBuilder):
     """
     Describe the lowest ordering of every summary in OPTIMADE's words.
 
-    Parameters
-    ----------
-    summary
-        Summaries.
-    entries
-        Entries, for the size of the cell.
-    optimade_structures
-        Store that is written, keyed by campaign and candidate.
-    campaign
-        Name of the campaign.
-    options
-        As in :class:`~hts_battery.builders.screening_builder.Options`.
+    Entries say the size of the cell; ``optimade_structures`` is written, keyed by
+    campaign and candidate.
     """
 
     def __init__(
@@ -57,7 +47,7 @@ class OptimadeStructuresBuilder(ScreeningBuilder):
         optimade_structures: Store,
         *,
         campaign: str,
-        **options: Unpack[OptionNames],
+        **options: Unpack[Options],
     ) -> None:
         self.summary = summary
         self.entries = entries
@@ -73,12 +63,12 @@ class OptimadeStructuresBuilder(ScreeningBuilder):
 
     def get_items(self) -> Iterator[_Batch]:
         """Yield batches of summaries whose document is missing or outdated."""
-        known = self._stored_digests(self.optimade_structures)
+        known = self.stored_digests(self.optimade_structures)
         for name in known:
             self.knows(name)
         digests = {
             name: input_digest("optimade", digest)
-            for name, digest in self._stored_digests(self.summary).items()
+            for name, digest in self.stored_digests(self.summary).items()
         }
         self.remove("candidate_id", set(known) - set(digests))
         outdated = []
@@ -104,15 +94,6 @@ class OptimadeStructuresBuilder(ScreeningBuilder):
                     if doc["entry_id"] in entries
                 ]
             }
-
-    def _stored_digests(self, store: Store) -> dict[str, str]:
-        """Read the digest that each of this worker's documents holds."""
-        fields = ["candidate_id", "input_digest"]
-        return {
-            doc["candidate_id"]: doc["input_digest"]
-            for doc in store.query(self.scope, properties=fields)
-            if self.mine(doc["candidate_id"])
-        }
 
     def process_item(self, item: _Batch) -> Made:
         """Return the documents of one batch, dated now: what they say has changed."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from hts_battery.builders.digests import input_digest
+from hts_battery.builders.screening_builder import input_digest
 from hts_battery.connections.database.content_digests import content_digests
 from hts_battery.schemas.build import (
     BuildManifest,

@@ -13,10 +13,14 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Unpack
 
 from hts_battery.builders.aggregates import AggregatesBuilder
-from hts_battery.builders.digests import CODE_VERSION
 from hts_battery.builders.entries import EntriesBuilder
 from hts_battery.builders.optimade_structures import OptimadeStructuresBuilder
-from hts_battery.builders.screening_builder import BATCH_SIZE, new_run_id, run_builder
+from hts_battery.builders.screening_builder import (
+    BATCH_SIZE,
+    CODE_VERSION,
+    new_run_id,
+    run_builder,
+)
 from hts_battery.builders.summary import SummaryBuilder
 from hts_battery.builders.thermo import ThermoBuilder
 from hts_battery.builders.unchanged import ChainInputs, LastRun, document_counts
@@ -38,7 +42,7 @@ from hts_battery.schemas.uncertainty import CalculatorError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from hts_battery.builders.screening_builder import OptionNames, ScreeningBuilder
+    from hts_battery.builders.screening_builder import Options, ScreeningBuilder
     from hts_battery.connections.database.locks import Lease
     from hts_battery.connections.database.stores import Stores
     from hts_battery.schemas.build import BuildReport
@@ -274,7 +278,7 @@ def _builders(
 ) -> Iterator[tuple[str, ScreeningBuilder]]:
     """Make one builder for each campaign; entries belong to none."""
     stores = run.stores
-    options: OptionNames = {
+    options: Options = {
         "retry_failed": asked.retry_failed,
         "batch_size": asked.batch_size,
         "run_id": run.manifest.run_id,
@@ -300,7 +304,7 @@ def campaign_builder(
     spec: CampaignSpec,
     stores: Stores,
     temperatures: Sequence[float],
-    **options: Unpack[OptionNames],
+    **options: Unpack[Options],
 ) -> ScreeningBuilder:
     """Make the builder of one campaign with a name of :data:`BUILDERS`."""
     made: dict[str, Callable[..., ScreeningBuilder]] = {
