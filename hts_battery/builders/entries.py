@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from fractions import Fraction
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack, cast
 
 from pymatgen.core import Structure
 
@@ -295,7 +295,7 @@ def _cell_of(
 
 def _cells(output: object) -> list[Mapping[str, Any]]:
     """Return the cells that an ordering job made."""
-    return output if isinstance(output, list) else [output]
+    return output if isinstance(output, list) else [cast("Mapping[str, Any]", output)]
 
 
 def candidate_entry(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from hts_battery.builders.aggregates import AggregatesBuilder
 from hts_battery.builders.entries import EntriesBuilder
@@ -58,39 +58,38 @@ logger = logging.getLogger(__name__)
 _PACKAGES = ("hts_battery", "numpy", "pymatgen", "maggma", "emmet-core")
 
 
-def build(  # noqa: PLR0913 - each is named by its caller
+class BuildOptions(TypedDict, total=False):
+    """What a caller may ask of a run."""
+
+    only: str | None
+    """Name of a single builder to run."""
+    retry_failed: bool
+    """Whether failures are tried again though nothing changed."""
+    batch_size: int
+    """Documents made and written together."""
+    verify: bool
+    """Whether what earlier runs wrote is read again although they can be trusted: finds
+    documents of the builders that were edited by hand."""
+
+
+def build(
     spec: CampaignSpec,
     stores: Stores,
     *,
     temperatures: Sequence[float],
-    only: str | None = None,
-    retry_failed: bool = False,
-    batch_size: int = BATCH_SIZE,
-    verify: bool = False,
+    **options: Unpack[BuildOptions],
 ) -> dict[str, BuildReport]:
     """
     Run the builders of one campaign: in the order of :data:`BUILDERS`.
 
-    ``spec``: the campaign, as its file or the database says. ``temperatures``: in K,
-    where the campaign names none. ``only``: name of a single builder to run.
-    ``retry_failed``: whether failures are tried again though nothing changed.
-    ``batch_size``: documents made and written together. ``verify``: whether what
-    earlier runs wrote is read again although they can be trusted: finds documents of
-    the builders that were edited by hand. Returns: what each builder did. Raises
-    StoreError if another process is building.
+    ``temperatures``: in K, where the campaign names none. Returns what each builder
+    did; StoreError if another process is building.
     """
-    asked = _Asked(tuple(temperatures), only, retry_failed, batch_size, verify)
-    return _run([spec], stores, asked)
+    return _run([spec], stores, _Asked(tuple(temperatures), **options))
 
 
 def build_all(
-    stores: Stores,
-    *,
-    temperatures: Sequence[float],
-    only: str | None = None,
-    retry_failed: bool = False,
-    batch_size: int = BATCH_SIZE,
-    verify: bool = False,
+    stores: Stores, *, temperatures: Sequence[float], **options: Unpack[BuildOptions]
 ) -> dict[str, BuildReport]:
     """
     Run the builders of every campaign of the database.
@@ -98,7 +97,7 @@ def build_all(
     Entries belong to no campaign and are made once; the counts of the other builders
     are added up. Parameters are those of :func:`build`.
     """
-    asked = _Asked(tuple(temperatures), only, retry_failed, batch_size, verify)
+    asked = _Asked(tuple(temperatures), **options)
     return _run(stored_campaigns(stores), stores, asked)
 
 
@@ -107,10 +106,10 @@ class _Asked:
     """What a caller wants done."""
 
     temperatures: tuple[float, ...]
-    only: str | None
-    retry_failed: bool
-    batch_size: int
-    verify: bool
+    only: str | None = None
+    retry_failed: bool = False
+    batch_size: int = BATCH_SIZE
+    verify: bool = False
 
 
 @dataclass

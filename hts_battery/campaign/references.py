@@ -64,38 +64,12 @@ def compute_references(  # noqa: PLR0913 - each is named by its caller
     """
     Relax competing phases in this process; what is in the job store is not redone.
 
-    Parameters
-    ----------
-    phases
-        The phases.
-    stores
-        Open stores.
-    engine_name
-        Name of the engine.
-    relaxation
-        Settings, the same as for candidates.
-    launch_folder
-        Where jobs run.
-    launch_quota
-        Bytes that it may hold before a phase is started; none is no limit.
-    starts
-        Phase id → where its relaxation begins, instead of the library's structures.
-    relax_maker
-        Injected instead of the engine's own maker.
-    progress
-        Told after each phase.
-
-    Returns
-    -------
-    list[ReferenceEnergy]
-        One per phase; an unusable one carries its reason.
-
-    Raises
-    ------
-    ConfigurationError
-        If there is something to compute and the engine lacks anything here for it.
-    SubmissionError
-        If the launch folders hold as much as they may.
+    ``relaxation``: the same as for candidates. ``launch_quota``: bytes that the folder
+    of launches may hold before a phase is started. ``starts``: phase id → where its
+    relaxation begins, instead of the library's structure. ``relax_maker``: injected
+    instead of the engine's own. Returns one energy a phase; an unusable one carries its
+    reason. ConfigurationError if there is something to compute and the engine lacks
+    anything here for it, SubmissionError if launch folders hold as much as they may.
     """
     progress = progress or Progress()
     progress.total("references", len(phases))

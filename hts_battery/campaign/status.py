@@ -33,11 +33,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from hts_battery.campaign.dispatched import DispatchRecord, StoredEnding
+    from hts_battery.campaign.dispatched import DispatchRecord
     from hts_battery.campaign.spec_file import Campaign
     from hts_battery.campaign.states import StateAndReason
     from hts_battery.connections.database.stores import Stores
     from hts_battery.schemas.candidate import CandidateDoc
+    from hts_battery.schemas.rows import EndingRow
 
 REASONS_SHOWN = 10
 _SECONDS_PER_HOUR = 3600.0
@@ -282,7 +283,7 @@ def dispatch_status(dispatched: Dispatched, *, now: datetime) -> DispatchStatus 
     )
 
 
-def _classes(endings: Iterable[StoredEnding]) -> dict[str, int]:
+def _classes(endings: Iterable[EndingRow]) -> dict[str, int]:
     found = Counter(one["failure_class"] for one in endings if one["failure_class"])
     return dict(found.most_common())
 

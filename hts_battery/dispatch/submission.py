@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from hts_battery.campaign.coverage import missing_references
 from hts_battery.campaign.local_run import Progress
+from hts_battery.campaign.reference_gaps import hull_engines, missing_references
 from hts_battery.campaign.registration import register_members
-from hts_battery.campaign.run import ensure_references, hull_engines
+from hts_battery.campaign.run import ensure_references
 from hts_battery.connections.database.clients import translated_outages
 from hts_battery.connections.processes import host_name
 from hts_battery.connections.records.backlog import (

@@ -384,17 +384,33 @@ class EndingRow(TypedDict):
     """How one dispatch of a candidate ended."""
 
     kind: str
-    time: str
-    node_hours: float
+    reason: str | None
     failure_class: str | None
+    node_hours: float
+    time: str
 
 
 class BacklogItemRow(TypedDict):
     """What is read of a :class:`~hts_battery.schemas.dispatch.BacklogItem`."""
 
     content_key: str
+    candidate_id: str
+    dispatch_id: str | None
+    fw_id: int | None
+    asked: Mapping[str, int]
     ending: EndingRow | None
     earlier: Sequence[EndingRow]
+
+
+class SubmissionRow(TypedDict):
+    """What is read of a :class:`~hts_battery.schemas.dispatch.Submission`."""
+
+    campaign: str
+    worker: str
+    nodes: int
+    budget: float | None
+    hold: str | None
+    time: str
 
 
 class VerdictRow(TypedDict):

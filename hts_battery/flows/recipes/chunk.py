@@ -44,24 +44,10 @@ def compute_chunk_job(work_text: str, maker_text: str) -> ChunkReport:
     """
     Compute what the candidates of a chunk lack, one after another.
 
-    Parameters
-    ----------
-    work_text
-        A :class:`ChunkWork` as JSON text: jobflow and FireWorks walk several times
-        through whatever is not a text.
-    maker_text
-        How they are computed: a :class:`ScreenMaker` as JSON text.
-
-    Returns
-    -------
-    ChunkReport
-        What came of each candidate. One that failed does not fail the chunk.
-
-    Raises
-    ------
-    StoreError
-        If the database or the execution record failed. No candidate has failed by it,
-        and the chunk can be run again.
+    Work and maker are JSON texts of :class:`ChunkWork` and :class:`ScreenMaker`:
+    jobflow and FireWorks walk several times through whatever is not a text. A candidate
+    that failed does not fail the chunk. StoreError if the database or the execution
+    record failed: no candidate has failed by it, and the chunk can be run again.
     """
     work = ChunkWork.model_validate_json(work_text)
     maker = ScreenMaker.from_text(maker_text)
@@ -148,20 +134,9 @@ def chunk_job(
     work: ChunkWork, maker: ScreenMaker, maker_text: str, *, uuid: str, campaign: str
 ) -> Job:
     """
-    Make the job of a chunk, tagged and recorded.
+    Make the job of a chunk, tagged and recorded: with the same uuid, the same job.
 
-    Parameters
-    ----------
-    work
-        Its candidates.
-    maker
-        How they are computed.
-    maker_text
-        The same as JSON text, which is written once for many chunks.
-    uuid
-        Uuid of the job: the same chunk made again is the same job.
-    campaign
-        Name of the campaign.
+    ``maker_text``: the maker as JSON text, which is written once for many chunks.
     """
     made: Job = compute_chunk_job(work.model_dump_json(), maker_text)
     made.set_uuid(uuid)

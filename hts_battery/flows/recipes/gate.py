@@ -197,11 +197,8 @@ def prerelaxed(output: Any) -> Prerelaxation | None:  # noqa: ANN401 - document 
     """
     Read what is needed of a pre-relaxation.
 
-    Parameters
-    ----------
-    output
-        Output of its job, a task document or a dictionary of the same shape, or what
-        this function returned before; none where the job failed.
+    ``output``: of its job, a task document or a dictionary of the same shape, or what
+    this function returned before; none where the job failed.
     """
 
     def part(document: Any, name: str) -> Any:  # noqa: ANN401 - likewise

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hts_battery.errors import ConfigurationError
-from hts_battery.flows.engines.engine import Engine
+from hts_battery.flows.engines.engine import LCAO_ERROR, PBE_U_ERROR, Engine
 from hts_battery.flows.engines.gpaw.process import gpaw_command
 from hts_battery.flows.engines.gpaw.settings import GPAWSettings
-from hts_battery.flows.engines.published_errors import LCAO_ERROR, PBE_U_ERROR
 from hts_battery.flows.execution.node import node_settings
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import numpy as np
 from ase.calculators.calculator import Calculator, all_changes
 from ase.units import GPa
 from atomate2.ase.jobs import AseRelaxMaker
-from atomate2.ase.schemas import AseStructureTaskDoc, AseTaskDoc
+from atomate2.ase.schemas import AseStructureTaskDoc
 from jobflow import job
 from pydantic import Field, JsonValue
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ase import Atoms
-    from atomate2.ase.schemas import AseResult
     from pymatgen.core import Structure
 
     from hts_battery.schemas.campaign import RelaxationSpec
@@ -222,33 +221,19 @@ class GPAWRelaxMaker(AseRelaxMaker):
         )
         self._calculator = calculator
         try:
-            result = self.run_ase(structure)
+            document = AseRelaxMaker.make.original(self, structure)  # type: ignore[attr-defined] # jobflow sets it
         finally:
             calculator.close()
-        return self._document(structure, source, calculator, result)
+        return self._document(structure, source, calculator, document)
 
     def _document(
         self,
         structure: Structure,
         source: str,
         calculator: GPAWCalculator,
-        result: AseResult,
+        doc: AseStructureTaskDoc,
     ) -> GPAWTaskDocument:
         """Put what atomate2 and GPAW say into one document."""
-        doc = AseTaskDoc.to_mol_or_struct_metadata_doc(
-            calculator.name,
-            result,
-            self.steps,
-            relax_kwargs=self.relax_kwargs,
-            optimizer_kwargs=self.optimizer_kwargs,
-            relax_cell=self.relax_cell,
-            relax_shape=self.relax_shape,
-            fix_symmetry=self.fix_symmetry,
-            symprec=self.symprec if self.fix_symmetry else None,
-            ionic_step_data=self.ionic_step_data,
-            store_trajectory=self.store_trajectory,
-            tags=self.tags,
-        )
         last = calculator.replies[-1]
         return GPAWTaskDocument(
             **{name: getattr(doc, name) for name in type(doc).model_fields},
@@ -263,12 +248,7 @@ class GPAWRelaxMaker(AseRelaxMaker):
                 pressure=pressure(last["stress"]),
                 versions=calculator.versions,
                 calls=tuple(
-                    GPAWCall(
-                        energy=reply["energy"],
-                        free_energy=reply["free_energy"],
-                        scf_steps=reply["scf_steps"],
-                        seconds=reply["seconds"],
-                    )
+                    GPAWCall(**{name: reply[name] for name in GPAWCall.model_fields})  # type: ignore[literal-required] # fields of both
                     for reply in calculator.replies
                 ),
                 k_points=last["k_points"],

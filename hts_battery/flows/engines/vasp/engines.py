@@ -19,11 +19,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.errors import ConfigurationError
-from hts_battery.flows.engines.engine import MP2020, NO_CORRECTION, Engine
-from hts_battery.flows.engines.published_errors import (
+from hts_battery.flows.engines.engine import (
+    MP2020,
+    NO_CORRECTION,
     PBE_U_ERROR,
     R2SCAN_ERROR,
     REHEARSAL_ERROR,
+    Engine,
 )
 from hts_battery.schemas.campaign import RelaxationSpec
 from hts_battery.vasp_standin import VASP_MARK
