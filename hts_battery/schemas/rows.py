@@ -84,7 +84,6 @@ class _EntryFields(TypedDict):
     reason: str | None
     candidate_id: str
     candidate_family: str | None
-    phase_id: str
     content_key: str
     formula: str
     engine: str
@@ -101,7 +100,6 @@ class _EntryFields(TypedDict):
     volume_per_atom: float | None
     oxidation_states: Mapping[str, float]
     flags: Sequence[str]
-    n_steps: int | None
     input_digest: str
 
 
@@ -156,7 +154,6 @@ class EntropyTermRow(TypedDict):
     sublattice: str
     sites: str
     fractions: Mapping[str, str]
-    entropy_per_formula_unit: float
     counted: bool
 
 
@@ -180,15 +177,12 @@ class ResultRow(TypedDict):
     calculator: str
     hull_version: str
     energy_per_atom: float
-    hull_energy: float
     entropy: float
-    entropy_term: float
     entropy_terms: EntropyRow
     competition_term: float
     energy_above_hull_0k: float
     energy_above_hull: float
     energy_above_hull_random: float | None
-    energy_above_hull_gibbs: float | None
     label: str
     open: bool
     probability_stable: float | None
@@ -206,10 +200,7 @@ class ResultRow(TypedDict):
     missing_compositions: Mapping[str, float]
     needed_systems_without_reference: Sequence[str]
     systems_without_reference: Sequence[str]
-    largest_system_checked: int
     n_references: int
-    n_other_candidates: int | None
-    n_own_orderings: int
     flags: Sequence[str]
 
 
@@ -267,7 +258,6 @@ class SummaryRow(TypedDict):
     n_orderings: int
     n_random_orderings: int
     orderings_by_campaign: Mapping[str, int]
-    lowest_ordering_kind: str | None
     ordering_spread: float | None
     entry_id: str
     calculated_formula: str
@@ -322,7 +312,6 @@ class HullRow(TypedDict):
 class ReportRow(TypedDict):
     """A :class:`~hts_battery.schemas.build.BuildReport`."""
 
-    written: int
     removed: int
     failed: int
 
@@ -396,7 +385,6 @@ class BacklogItemRow(TypedDict):
     content_key: str
     candidate_id: str
     dispatch_id: str | None
-    fw_id: int | None
     asked: Mapping[str, int]
     ending: EndingRow | None
     earlier: Sequence[EndingRow]
