@@ -42,11 +42,11 @@ if TYPE_CHECKING:
     from maggma.core import Store
 
     from hts_battery.builders.screening_builder import Options
-    from hts_battery.schemas.calculation import Calculation
+    from hts_battery.schemas.calculation import Calculation, TaskOutput
     from hts_battery.schemas.energy import ComparableEnergy
     from hts_battery.schemas.reference import ReferencePhase
     from hts_battery.schemas.relaxed import RelaxedCell
-    from hts_battery.schemas.rows import TaskRow
+    from hts_battery.schemas.rows import OrderedCellRow, TaskRow
 
 _ORDER = "order"
 _ENERGIES = ("relax", "static")
@@ -60,7 +60,7 @@ _CORRECTED_BY = ("pymatgen", "pymatgen-core")
 
 def vasp_comparable_energy(
     entry_id: str,
-    output: Mapping[str, object],
+    output: TaskOutput,
     structure: Structure,
     assignment: Mapping[str, Mapping[str, Fraction]] | None,
     *,
@@ -293,9 +293,9 @@ def _cell_of(
     return None
 
 
-def _cells(output: object) -> list[Mapping[str, Any]]:
+def _cells(output: object) -> list[OrderedCellRow]:
     """Return the cells that an ordering job made."""
-    return output if isinstance(output, list) else [cast("Mapping[str, Any]", output)]
+    return output if isinstance(output, list) else [cast("OrderedCellRow", output)]
 
 
 def candidate_entry(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hts_battery.builders.screening_builder import CODE_VERSION
 from hts_battery.schemas.build import Change, StabilityNumbers, ThermoRecord
@@ -75,7 +75,7 @@ def hull_news(
 def stability_numbers(result: ThermoDoc | ResultRow) -> StabilityNumbers:
     """Take the numbers that may change out of a stability, stored or new."""
     names = StabilityNumbers.model_fields
-    known: Mapping[str, Any] = result if isinstance(result, dict) else vars(result)
+    known: Mapping[str, object] = result if isinstance(result, dict) else vars(result)
     return StabilityNumbers(**{name: known[name] for name in names if name in known})
 
 

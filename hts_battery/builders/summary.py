@@ -344,7 +344,7 @@ def candidate_summary(
     estimates = first.orderings
     roles = _roles(candidate)
 
-    def at_temperatures(name: str) -> dict[str, Any]:
+    def at_temperatures(name: str) -> dict[str, object]:
         values = {key: getattr(result, name) for key, result in results.items()}
         return {key: value for key, value in values.items() if value is not None}
 

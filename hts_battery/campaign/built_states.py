@@ -139,7 +139,7 @@ def noted_built_states(stores: Stores, campaign: str) -> BuiltStates | None:
 
 def _blocks(
     built: BuiltStates, stores: Stores, campaign: str
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[dict[str, list[object]]]:
     """Cut what is said of a campaign into documents of a moderate size."""
     keys = set()
     if built.rejected:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from pymatgen.core import Structure
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from jobflow import Maker
 
     from hts_battery.connections.database.stores import Stores
+    from hts_battery.schemas.calculation import TaskOutput
     from hts_battery.schemas.campaign import RelaxationSpec
     from hts_battery.schemas.reference import ReferenceEnergy, ReferencePhase
 
@@ -143,7 +144,7 @@ def prerelaxed_starts(
     return {name: Structure.from_dict(known[name]) for name in names}
 
 
-def _output(key: str, stores: Stores) -> dict[str, object] | None:
+def _output(key: str, stores: Stores) -> TaskOutput | None:
     """Output of the relaxation with that key, if it finished."""
     found = [
         doc
@@ -156,4 +157,4 @@ def _output(key: str, stores: Stores) -> dict[str, object] | None:
         if doc["metadata"].get("final") and (doc.get("output") or {}).get("output")
     ]
     newest = max(found, key=lambda doc: doc.get("index") or 0, default=None)
-    return None if newest is None else dict(newest["output"])
+    return None if newest is None else cast("TaskOutput", newest["output"])

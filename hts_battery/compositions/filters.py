@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from math import sqrt
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import (
     Field,
@@ -230,7 +230,7 @@ class FilterReport:
 
 
 def load_filters(
-    blocks: Sequence[Mapping[str, Any]],
+    blocks: Sequence[Mapping[str, object]],
     *,
     file: str | None = None,
     lines: Mapping[str, int] | None = None,

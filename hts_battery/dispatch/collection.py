@@ -208,7 +208,7 @@ def failure_class(failure: Mapping[str, Any]) -> FailureClass:
 def failures_of(workflow: ArchivedWorkflow) -> list[Failure]:
     """Describe each failed Firework of a workflow as failures of jobs are."""
     launches = {launch.fw_id: launch for launch in workflow.launches if launch.error}
-    found = []
+    found: list[Failure] = []
     for firework in workflow.fireworks:
         if firework.state != "FIZZLED":
             continue

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from math import gcd
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from hts_battery.schemas.formula import parse_formula
 from hts_battery.schemas.summary import SummaryDoc
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from hts_battery.schemas.rows import SummaryRow
 
 
 PREFIX = "hts"
@@ -137,7 +139,7 @@ def structure_id(campaign: str, candidate_id: str) -> str:
 
 
 def structure_properties(
-    summary: Mapping[str, Any], *, cell_formula: str, n_atoms: int
+    summary: SummaryRow, *, cell_formula: str, n_atoms: int
 ) -> dict[str, object]:
     """
     Say of the lowest ordering of a candidate what can be asked for.
@@ -154,6 +156,7 @@ def structure_properties(
         symbol: round(n_atoms * parts[symbol] / total) for symbol in sorted(parts)
     }
     divisor = gcd(*counts.values())
+    stored: Mapping[str, object] = summary
     reduced = {symbol: count // divisor for symbol, count in counts.items()}
     return {
         "id": structure_id(summary["campaign"], summary["candidate_id"]),
@@ -168,11 +171,11 @@ def structure_properties(
         "nperiodic_dimensions": 3,
         "dimension_types": [1, 1, 1],
         "structure_features": [],
-        **{name: summary[field] for name, (field, _, _) in _FIELDS.items()},
+        **{name: stored[field] for name, (field, _, _) in _FIELDS.items()},
         **{
             temperature_property(name, key): value
             for name, (field, *_) in _AT_TEMPERATURE.items()
-            for key, value in summary[field].items()
+            for key, value in cast("Mapping[str, object]", stored[field]).items()
         },
     }
 

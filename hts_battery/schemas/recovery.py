@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import AwareDatetime, Field
 
@@ -42,7 +42,7 @@ class LeftAction(Document):
     file_format: Literal[1] = Field(1, description="Format of the file.")
     launch_id: int = Field(description="Launch.")
     state: str = Field(description="COMPLETED or FIZZLED.")
-    action: dict[str, Any] | None = Field(description="FireWorks' FWAction.")
+    action: dict[str, object] | None = Field(description="FireWorks' FWAction.")
     time: AwareDatetime = Field(description="When it ended, UTC by its host.")
 
 

@@ -26,6 +26,8 @@ class TaskMetadata(TypedDict, total=False):
     order_uuid: str
     ordering_id: str
     ordering_method: str
+    asked: Mapping[str, int]
+    final: bool
     step: str
     calculation: CalculationRow
 
@@ -154,6 +156,7 @@ class EntropyTermRow(TypedDict):
     sublattice: str
     sites: str
     fractions: Mapping[str, str]
+    entropy_per_formula_unit: float
     counted: bool
 
 
@@ -312,6 +315,7 @@ class HullRow(TypedDict):
 class ReportRow(TypedDict):
     """A :class:`~hts_battery.schemas.build.BuildReport`."""
 
+    written: int
     removed: int
     failed: int
 
@@ -385,6 +389,7 @@ class BacklogItemRow(TypedDict):
     content_key: str
     candidate_id: str
     dispatch_id: str | None
+    fw_id: int | None
     asked: Mapping[str, int]
     ending: EndingRow | None
     earlier: Sequence[EndingRow]
@@ -399,6 +404,30 @@ class SubmissionRow(TypedDict):
     budget: float | None
     hold: str | None
     time: str
+
+
+class OrderedCellRow(TypedDict, total=False):
+    """What says of an ordered cell which of the candidate's orderings it is."""
+
+    ordering_id: str
+    method: str
+    series: Mapping[str, int]
+
+
+class FailuresRow(TypedDict):
+    """Everything that failed of one calculation."""
+
+    content_key: str
+    failures: Sequence[Mapping[str, object]]
+
+
+class StoredVerdictRow(TypedDict):
+    """What is read of a :class:`~hts_battery.schemas.gate.GateVerdict`; its time."""
+
+    energies_per_atom: Mapping[str, float]
+    energy_above_hull_0k: float | None
+    entropy: float
+    at: str
 
 
 class VerdictRow(TypedDict):

@@ -13,13 +13,12 @@ from hts_battery.schemas.base import Document, Rational
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from pymatgen.core import Structure
+
+    from hts_battery.schemas.rows import OrderedCellRow
+
     Series = Mapping[str, Sequence[str]]
     """Method → ids of the orderings that it gives, in the order in which it does."""
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from pymatgen.core import Structure
 
 IntMatrix = tuple[tuple[int, int, int], tuple[int, int, int], tuple[int, int, int]]
 _ID_SCHEME = "hts_battery ordering 1"
@@ -171,7 +170,7 @@ class OrderedCell(Document):
         return self
 
 
-def series_of(cells: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
+def series_of(cells: Iterable[OrderedCellRow]) -> dict[str, list[str]]:
     """
     Read the series of each method from the cells of one ordering job.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hts_battery.schemas.entropy import (
     EntropyConvention,
@@ -71,7 +71,7 @@ def other_options(
     """
     by_element = options.species is SpeciesBasis.ELEMENT
     species = SpeciesBasis.OXIDATION_STATE if by_element else SpeciesBasis.ELEMENT
-    other: dict[str, Any] = {"count_anions": not options.count_anions}
+    other: dict[str, object] = {"count_anions": not options.count_anions}
     if nasicon:
         textbook = options.convention is EntropyConvention.TEXTBOOK
         other = {
@@ -80,7 +80,7 @@ def other_options(
             else EntropyConvention.TEXTBOOK,
             "sodium_sites": SodiumSites.TOGETHER,
         }
-        changes: list[dict[str, Any]] = [other, {"species": species}]
+        changes: list[dict[str, object]] = [other, {"species": species}]
     else:
         changes = [other, {"species": species}, {**other, "species": species}]
     return tuple(options.model_copy(update=change) for change in changes)

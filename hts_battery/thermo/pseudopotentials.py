@@ -12,12 +12,14 @@ import bz2
 import json
 from functools import lru_cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
+
+from hts_battery.thermo.plain_values import mapping_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    Spec = Mapping[str, Any]
+    Spec = Mapping[str, object]
 
 _TOLERANCE = 1e-6  # of the statistics, as pymatgen-io-validation compares them
 # Lines on copyright and digest came with later deliveries of the same potentials.
@@ -99,15 +101,16 @@ def element_of(title: str) -> str:
     return symbol_of(title).partition("_")[0]
 
 
-def _statistics(spec: Spec) -> Mapping[str, Any] | None:
-    found = spec.get("summary_stats")
-    return found if found and {"keywords", "stats"} <= set(found) else None
+def _statistics(spec: Spec) -> Mapping[str, object] | None:
+    found = mapping_of(spec.get("summary_stats"))
+    return found if {"keywords", "stats"} <= set(found) else None
 
 
 def _is_of_release(spec: Spec, release: str) -> bool:
     from pymatgen.io.vasp.inputs import PotcarSingle  # noqa: PLC0415 - takes 2.5 s
 
-    known = _release(release).get(str(spec.get("titel")).replace(" ", ""), ())
+    title = str(spec.get("titel")).replace(" ", "")
+    known = _release(release).get(title, ())
     own = _statistics(spec)
     if own is None:
         return bool(known)
@@ -119,8 +122,8 @@ def _is_of_release(spec: Spec, release: str) -> bool:
     )
 
 
-def _contents(statistics: Mapping[str, Any]) -> dict[str, Any]:
-    keywords = statistics["keywords"]
+def _contents(statistics: Mapping[str, object]) -> dict[str, object]:
+    keywords = mapping_of(statistics["keywords"])
     header = sorted(set(keywords["header"]) - _NOT_CONTENTS)
     return {**statistics, "keywords": {**keywords, "header": header}}
 
@@ -134,8 +137,8 @@ def _symbols() -> dict[str, str]:
 
 
 @lru_cache(maxsize=1)
-def _release(name: str) -> dict[str, Any]:
+def _release(name: str) -> Mapping[str, Sequence[Mapping[str, object]]]:
     """Title without spaces → statistics, from the installed pymatgen."""
     packed = files("pymatgen.io.vasp") / "potcar-summary-stats.json.bz2"
-    found: dict[str, Any] = json.loads(bz2.decompress(packed.read_bytes()))[name]
-    return found
+    found = json.loads(bz2.decompress(packed.read_bytes()))[name]
+    return cast("Mapping[str, Sequence[Mapping[str, object]]]", found)

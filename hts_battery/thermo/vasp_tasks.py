@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hts_battery.schemas.energy import TaskValidation
 from hts_battery.thermo.vasp_corrections import VaspEnergy, correct_vasp_energies
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
     from pymatgen.io.validation.common import VaspFiles
 
+    from hts_battery.schemas.calculation import TaskOutput
     from hts_battery.schemas.energy import ComparableEnergy
     from hts_battery.thermo.vasp_schemes import VaspScheme
 
@@ -25,7 +26,7 @@ _PACKAGES = ("pymatgen-io-validation", "emmet-core", "pymatgen", "pymatgen-core"
 
 
 def validate_vasp_task(
-    task: Mapping[str, Any], functional: str = MP_GGA.functional
+    task: Mapping[str, object], functional: str = MP_GGA.functional
 ) -> TaskValidation:
     """
     Check a VASP task document against the Materials Project's settings.
@@ -104,7 +105,7 @@ _NARROW, _WIDE = 1.05, 1.1
 
 def vasp_task_energy(
     entry_id: str,
-    output: Mapping[str, Any],
+    output: TaskOutput,
     structure: Structure,
     *,
     scheme: VaspScheme,

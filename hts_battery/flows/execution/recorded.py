@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from hts_battery.schemas.recovery import SpooledOutput
 
-    Failure = dict[str, Any]
+    Failure = dict[str, object]
     """Step, ordering_id, n_orderings, error_class, error_message and traceback of a
     failed job; failure_class and evidence where its program said more."""
     from collections.abc import Mapping

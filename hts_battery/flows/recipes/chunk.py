@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jobflow import CURRENT_JOB, Job, job
 
@@ -78,7 +78,7 @@ def _compute(
 ) -> ChunkEntry:
     key = candidate_key(request.candidate, maker.calculation)
 
-    def read(failures: Sequence[Mapping[str, Any]]) -> Calculated:
+    def read(failures: Sequence[Mapping[str, object]]) -> Calculated:
         found = read_outputs(store.docs_store, key, failures)
         # A node without a database has not seen what was computed elsewhere.
         found.finished.update(request.finished)
@@ -142,7 +142,7 @@ def chunk_job(
     made.set_uuid(uuid)
     made.name = CHUNK_STEP
     made.config.expose_store = True
-    metadata: dict[str, Any] = {
+    metadata: dict[str, object] = {
         "step": CHUNK_STEP,
         "campaign": campaign,
         "content_keys": [

@@ -40,11 +40,12 @@ from hts_battery.thermo.vasp_schemes import vasp_scheme
 from hts_battery.thermo.vasp_tasks import oxide_type_of, vasp_task_energy
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable
     from pathlib import Path
 
     from jobflow import Maker
 
+    from hts_battery.schemas.calculation import TaskOutput
     from hts_battery.schemas.campaign import PrerelaxSpec, RelaxationSpec
     from hts_battery.schemas.energy import ComparableEnergy
     from hts_battery.schemas.reference import ReferencePhase
@@ -134,7 +135,7 @@ def _started(
 
 
 def reference_energy(
-    phase: ReferencePhase, output: Mapping[str, Any] | None, engine_name: str
+    phase: ReferencePhase, output: TaskOutput | None, engine_name: str
 ) -> ReferenceEnergy:
     """Write down the outcome of a relaxation; without an output the job failed."""
     start = reference_structure(phase)
@@ -179,7 +180,7 @@ def reference_energy(
 
 def _corrected(
     phase: ReferencePhase,
-    output: Mapping[str, Any],
+    output: TaskOutput,
     relaxed: Structure,
     engine_name: str,
 ) -> tuple[str | None, ComparableEnergy | None]:

@@ -59,6 +59,17 @@ RELAX_STEP = "relax"
 STATIC_STEP = "static"
 
 
+class Known(TypedDict):
+    """What an earlier run of a candidate has left."""
+
+    finished: Sequence[str]
+    """Orderings that need nothing more."""
+    prerelaxed: Mapping[str, Any]
+    """Ordering id → output of its pre-relaxation."""
+    released: bool
+    """Whether the operator lets the candidate pass the gate."""
+
+
 class OrderTags(TypedDict):
     """What the job of an ordered cell says of the job that ordered it."""
 
@@ -71,8 +82,8 @@ def order_candidate_job(
     candidate: CandidateDoc,
     maker_text: str,
     *,
-    hull: HullSnapshot | None = None,
-    known: Mapping[str, Any] | None = None,
+    hull: HullSnapshot | None,
+    known: Known,
 ) -> Response[Any]:
     """
     Order a candidate and add the jobs that compute the ordered cells, the output.
@@ -82,14 +93,11 @@ def order_candidate_job(
 
     ``maker_text``: a :class:`ScreenMaker` as JSON text, because jobflow and FireWorks
     walk several times through whatever is not a text. ``hull``: competing phases for
-    the gate. ``known``: what an earlier run has left: ``finished``, ids of orderings
-    that need nothing more; ``prerelaxed``, ordering id → output of its pre-relaxation;
-    ``released``, whether the operator lets the candidate pass the gate.
+    the gate.
     """
-    known = known or {}
     maker = ScreenMaker.from_text(maker_text)
     cells = candidate_orderings(candidate, maker.structure)
-    finished = set(known.get("finished", ()))
+    finished = set(known["finished"])
     todo = [cell for cell in cells if cell.ordering_id not in finished]
     if not todo:
         return Response(output=list(cells))
@@ -101,8 +109,8 @@ def order_candidate_job(
         return Response(
             output=list(cells), addition=maker.calculations(todo, {}, order=order)
         )
-    outcomes: dict[str, Any] = {
-        name: prerelaxed(output) for name, output in known.get("prerelaxed", {}).items()
+    outcomes: dict[str, object] = {
+        name: prerelaxed(output) for name, output in known["prerelaxed"].items()
     }
     jobs = []
     for cell in todo:
@@ -121,7 +129,7 @@ def order_candidate_job(
         outcomes=outcomes,
         todo=[cell.ordering_id for cell in todo],
         hull=hull,
-        released=bool(known.get("released")),
+        released=known["released"],
     )
     gate.name = GATE_STEP
     # The jobs behind the gate have steps of their own.
@@ -140,7 +148,7 @@ def gate_job(  # noqa: PLR0913 - each is named by its caller
     maker_text: str,
     *,
     cells: Sequence[OrderedCell],
-    outcomes: Mapping[str, Any],
+    outcomes: Mapping[str, object],
     todo: Sequence[str],
     hull: HullSnapshot | None,
     released: bool,
@@ -167,7 +175,7 @@ def gate_job(  # noqa: PLR0913 - each is named by its caller
         candidate,
         cells,
         known,
-        engine=maker.calculation["prerelax"]["engine"],
+        engine=maker.calculation["prerelax"]["engine"],  # type: ignore[index] # only with one
         threshold=threshold,
     )
     passing = [
@@ -295,13 +303,13 @@ class ScreenMaker(Maker):
     gate: GateSpec | None = None
     relax_maker: Maker | None = None
     static_maker: Maker | None = None
-    calculation: dict[str, Any] = field(default_factory=dict)
+    calculation: dict[str, object] = field(default_factory=dict)
     entropy: EntropyOptions = field(default_factory=EntropyOptions)
     versions: dict[str, str] = field(default_factory=dict)
     magmom: bool = False
     charge: bool = False
     prerelax_charge: bool = False
-    routing: dict[str, dict[str, Any]] = field(default_factory=dict)
+    routing: dict[str, dict[str, object]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse a maker that would order candidates and compute nothing."""
@@ -396,7 +404,7 @@ class ScreenMaker(Maker):
             raise ValueError(
                 f"{candidate.formula}: a gate needs competing phases to compare with"
             )
-        known = {
+        known: Known = {
             "finished": sorted(finished),
             "prerelaxed": {
                 name: OutputReference(uuid)

@@ -132,8 +132,7 @@ def _input_set(engine: str) -> dict[str, Any]:
     """Return the settings of pymatgen's input set that belongs to an engine."""
     from pymatgen.io.vasp.sets import MP24RelaxSet, MPRelaxSet  # noqa: PLC0415 - 2.5 s
 
-    found: dict[str, Any] = (MPRelaxSet if engine == _GGA else MP24RelaxSet).CONFIG
-    return found
+    return dict((MPRelaxSet if engine == _GGA else MP24RelaxSet).CONFIG)
 
 
 def _missing_commands(_elements: frozenset[str]) -> Iterator[str]:

@@ -94,10 +94,10 @@ class Past(Document):
     """What a repeated calculation knows of its earlier attempts."""
 
     failures: tuple[FailureDoc, ...] = Field((), description="Failed attempts.")
-    start: dict[str, Any] | None = Field(
+    start: dict[str, object] | None = Field(
         None, description="Structure of the first attempt; null at the first attempt."
     )
-    settings: dict[str, Any] = Field(
+    settings: dict[str, object] = Field(
         default_factory=dict, description="INCAR tags that failures changed."
     )
     folder: str | None = Field(
