@@ -87,17 +87,8 @@ def note_built_states(
     """
     Write down, after a run of the builders, what stands there now.
 
-    Parameters
-    ----------
-    stores
-        Open stores.
-    campaign
-        Name of the campaign.
-    run_id
-        The run.
-    digest
-        Digest of all that the builders of the campaign read; none if unknown. Equal
-        to that of the last note, nothing is read again.
+    ``digest``: of all that the builders of the campaign read; none if unknown. Equal to
+    that of the last note, nothing is read again.
     """
     scope = {"campaign": campaign}
     first = stores.built_states.query_one({**scope, "block": 0})

@@ -96,14 +96,7 @@ class IonicRelaxMaker(AseRelaxMaker):
         mol_or_struct: Structure,
         prev_dir: str | Path | None = None,  # noqa: ARG002 - the signature of all makers
     ) -> IonicTaskDocument:
-        """
-        Relax a structure, whose site property ``charge`` are the formal charges.
-
-        Raises
-        ------
-        CalculationError
-            If charges are missing or not neutral, or an ion has no parameters.
-        """
+        """Relax a structure, whose site property ``charge`` are the formal charges."""
         if None in mol_or_struct.site_properties.get(CHARGE, [None]):
             raise CalculationError(
                 UNDESCRIBED,

@@ -70,25 +70,10 @@ def hull_snapshot(
     """
     Take from a hull the phases that matter to a candidate of some elements.
 
-    Parameters
-    ----------
-    hull
-        All competing phases of one calculator.
-    elements
-        Elements of the candidate.
-    calculator
-        Name of the calculator with its version.
-    exclude
-        Ids of the phases that the candidate is not compared with: what they hide
-        travels too.
-    rule, family
-        What its cells are not compared with, and the members of its family. That is
-        found on the node, where the composition of each cell is known.
-
-    Raises
-    ------
-    MissingReferenceError
-        If an element has no phase.
+    ``exclude``: ids of the phases that the candidate is not compared with: what they
+    hide travels too. ``rule``, ``family``: what its cells are not compared with, and
+    the members of its family; that is found on the node, where the composition of each
+    cell is known. MissingReferenceError if an element has no phase.
 
     Examples
     --------

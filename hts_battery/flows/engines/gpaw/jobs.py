@@ -180,17 +180,9 @@ class GPAWRelaxMaker(AseRelaxMaker):
     Relax a structure with GPAW, or compute it as it is where ``steps`` is 1.
 
     Moments start from the site property ``magmom``; a structure without it starts as
-    the Materials Project's do, by element.
-
-    Parameters
-    ----------
-    name
-        Name of the job.
-    settings
-        Functional, basis, k-points, U.
-    optimizer_kwargs
-        BFGS: 15 to 30 steps where atomate2's FIRE takes 37 to 43 (three cells of 16
-        atoms, CHGNet, to 0.05 eV/angstrom), and a step costs minutes here.
+    the Materials Project's do, by element. BFGS takes 15 to 30 steps where atomate2's
+    FIRE takes 37 to 43 (three cells of 16 atoms, CHGNet, to 0.05 eV/angstrom), and a
+    step costs minutes here.
     """
 
     name: str = "gpaw relax"
@@ -205,16 +197,7 @@ class GPAWRelaxMaker(AseRelaxMaker):
         mol_or_struct: Structure,
         prev_dir: str | Path | None = None,  # noqa: ARG002 - the signature of all makers
     ) -> GPAWTaskDocument:
-        """
-        Relax a structure, whose site property ``magmom`` are the moments at the start.
-
-        Raises
-        ------
-        ConfigurationError
-            If this worker has no GPAW.
-        CalculationError
-            If GPAW ends without an energy.
-        """
+        """Relax a structure, whose site property ``magmom`` are the first moments."""
         structure, source = with_moments(mol_or_struct)
         calculator = GPAWCalculator(
             self.settings, gpaw_command(node_settings()), Path.cwd()
@@ -294,14 +277,7 @@ def pressure(stress: Sequence[float] | None) -> float | None:
 def gpaw_maker(
     name: str, settings: GPAWSettings, relaxation: RelaxationSpec
 ) -> GPAWRelaxMaker:
-    """
-    Make the maker of an engine; one step of relaxation is a single point.
-
-    Raises
-    ------
-    ConfigurationError
-        If the cell is to move and the settings give no stress to move it by.
-    """
+    """Make the maker of an engine; one step of relaxation is a single point."""
     moves = relaxation.relax_cell and relaxation.steps >= _LEAST_STEPS_OF_A_RELAXATION
     if moves and not settings.moves_cells:
         raise ConfigurationError(

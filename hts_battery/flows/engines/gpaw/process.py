@@ -86,14 +86,8 @@ class GPAWProcess:
     One running GPAW; it keeps its wave functions between requests.
 
     The path of the runner is appended to the command. It runs in the folder and leaves
-    its text output there (``gpaw.txt``, ``gpaw.err``).
-
-    Raises
-    ------
-    ConfigurationError
-        If the command cannot be started.
-    CalculationError
-        If it ends before it is ready.
+    its text output there (``gpaw.txt``, ``gpaw.err``). ConfigurationError if it cannot
+    be started, CalculationError if it ends before it is ready.
     """
 
     def __init__(self, command: Sequence[str], folder: Path) -> None:
