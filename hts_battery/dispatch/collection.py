@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     from hts_battery.dispatch.snapshot import Snapshot
     from hts_battery.flows.execution.recorded import Failure
-    from hts_battery.schemas.dispatch import ArchivedWorkflow, BacklogItem
+    from hts_battery.schemas.archive import ArchivedWorkflow
+    from hts_battery.schemas.dispatch import BacklogItem
 
 _LAST_LINES = 30
 _SECONDS_PER_HOUR = 3600

@@ -26,14 +26,9 @@ from hts_battery.errors import MissingReferenceError
 from hts_battery.flows.recipes.calculated import Calculated
 from hts_battery.flows.recipes.chunk import ending_kind
 from hts_battery.flows.recipes.screen import GATE_STEP
+from hts_battery.schemas.archive import ArchivedWorkflow
 from hts_battery.schemas.campaign import candidate_key
-from hts_battery.schemas.dispatch import (
-    ArchivedWorkflow,
-    Ending,
-    EndingKind,
-    Hold,
-    PlannedAction,
-)
+from hts_battery.schemas.dispatch import Ending, EndingKind, Hold, PlannedAction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -59,8 +59,8 @@ if TYPE_CHECKING:
 
     from hts_battery.connections.database.stores import Stores
     from hts_battery.connections.launchpad.launchpad import ExactLaunchPad
-    from hts_battery.schemas.execution import LaunchAction
     from hts_battery.schemas.failure import FailureDoc, FailurePolicy
+    from hts_battery.schemas.launch import LaunchAction
     from hts_battery.schemas.recovery import LeftAction, LostRun
 
 logger = logging.getLogger(__name__)

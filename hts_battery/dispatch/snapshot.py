@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from hts_battery.connections.database.stores import Stores
     from hts_battery.connections.launchpad.launchpad import ExactLaunchPad
     from hts_battery.connections.launchpad.workflows import SentWorkflow
-    from hts_battery.schemas.dispatch import ArchivedWorkflow, Submission
+    from hts_battery.schemas.archive import ArchivedWorkflow
+    from hts_battery.schemas.dispatch import Submission
     from hts_battery.schemas.structure import OrderingMethod
 
 Chunk = tuple[BacklogItem, ...]

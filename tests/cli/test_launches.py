@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hts_battery.connections.records.launch_files import write_mark
-from hts_battery.schemas.execution import LaunchMark
+from hts_battery.schemas.launch import LaunchMark
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,8 +10,8 @@ from hts_battery.connections.processes import host_name
 from hts_battery.connections.records.backlog import Backlog, dispatching
 from hts_battery.connections.records.launch_files import write_mark
 from hts_battery.schemas.dispatch import BacklogBlock, Ending, EndingKind
-from hts_battery.schemas.execution import LaunchMark
 from hts_battery.schemas.failure import FailureClass
+from hts_battery.schemas.launch import LaunchMark
 
 if TYPE_CHECKING:
     from collections.abc import Callable

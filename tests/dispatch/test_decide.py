@@ -28,6 +28,11 @@ from hts_battery.dispatch.decide import (
 from hts_battery.dispatch.snapshot import Ended, Prepared, Snapshot
 from hts_battery.errors import MissingReferenceError
 from hts_battery.flows.recipes.calculated import Calculated, _Ordered
+from hts_battery.schemas.archive import (
+    ArchivedFirework,
+    ArchivedLaunch,
+    ArchivedWorkflow,
+)
 from hts_battery.schemas.campaign import (
     CampaignSpec,
     GateSpec,
@@ -35,9 +40,6 @@ from hts_battery.schemas.campaign import (
     candidate_key,
 )
 from hts_battery.schemas.dispatch import (
-    ArchivedFirework,
-    ArchivedLaunch,
-    ArchivedWorkflow,
     BacklogItem,
     ChunkEntry,
     ChunkReport,

@@ -35,8 +35,9 @@ from hts_battery.errors import DatabaseOutageError
 from hts_battery.flows.engines.vasp.jobs import mp_gga_maker
 from hts_battery.flows.execution.recorded import recorded
 from hts_battery.flows.execution.spool import SPOOL
-from hts_battery.schemas.execution import LaunchMark, Outcome
+from hts_battery.schemas.execution import Outcome
 from hts_battery.schemas.failure import FailureClass, RunRecord
+from hts_battery.schemas.launch import LaunchMark
 from hts_battery.schemas.recovery import RecoveryAction
 from hts_battery.vasp_standin.faults import SECONDS_VARIABLE
 

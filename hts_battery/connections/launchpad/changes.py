@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from hts_battery.connections.database.stores import SharedMongoStore
     from hts_battery.connections.launchpad.workflows import SentWorkflow
-    from hts_battery.schemas.dispatch import ArchivedWorkflow
+    from hts_battery.schemas.archive import ArchivedWorkflow
 
 
 def take_back(launchpad: LaunchPad, workflows: Iterable[SentWorkflow]) -> set[str]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from fireworks import LaunchPad
 
-    from hts_battery.schemas.execution import LaunchMark
+    from hts_battery.schemas.launch import LaunchMark
     from hts_battery.schemas.recovery import LeftAction
 
     Fields = Mapping[str, Any]

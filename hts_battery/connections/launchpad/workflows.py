@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.connections.launchpad.launchpad import CAMPAIGN, DISPATCH_ID
-from hts_battery.schemas.dispatch import (
+from hts_battery.schemas.archive import (
     ArchivedFirework,
     ArchivedLaunch,
     ArchivedWorkflow,

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from hts_battery.connections.durable_files import write_whole
 from hts_battery.connections.extended_json import pack_document, unpack_document
 from hts_battery.errors import StoreError
-from hts_battery.schemas.execution import LaunchMark
+from hts_battery.schemas.launch import LaunchMark
 from hts_battery.schemas.recovery import LeftAction
 
 if TYPE_CHECKING:

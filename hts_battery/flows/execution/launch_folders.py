@@ -21,7 +21,7 @@ import yaml
 
 from hts_battery.connections.durable_files import whole_file
 from hts_battery.connections.records.launch_files import MARK, mark_of
-from hts_battery.schemas.execution import (
+from hts_battery.schemas.launch import (
     LaunchAction,
     LaunchFile,
     LaunchMark,

@@ -29,8 +29,8 @@ from hts_battery.flows.execution.spool import (
     store_output,
     store_spooled,
 )
-from hts_battery.schemas.execution import LaunchMark
 from hts_battery.schemas.failure import FailureDoc
+from hts_battery.schemas.launch import LaunchMark
 from hts_battery.schemas.recovery import ResponseKind
 
 if TYPE_CHECKING:

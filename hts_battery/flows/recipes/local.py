@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from hts_battery.flows.recipes.screen import ScreenMaker
     from hts_battery.schemas.campaign import CampaignSpec
     from hts_battery.schemas.candidate import CandidateDoc
-    from hts_battery.schemas.execution import LaunchAction
     from hts_battery.schemas.gate import HullSnapshot
+    from hts_battery.schemas.launch import LaunchAction
 
 
 JOB_LOG = "jobs.log"
