@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from maggma.core import Store
 
     from hts_battery.schemas.base import Document
+    from hts_battery.schemas.summary_table import TableHead
 
 CODE_VERSION = "7"
 """Raised when a builder makes another document from the same input."""
@@ -39,8 +40,7 @@ class Made(TypedDict):
     failed: int
     number: NotRequired[str]
     changes: NotRequired[list[dict[str, object]]]
-    rankings: NotRequired[list[dict[str, object]]]
-    columns: NotRequired[list[dict[str, object]]]
+    head: NotRequired[TableHead]
 
 
 class Options(TypedDict, total=False):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hts_battery.campaign.build import build
 from hts_battery.campaign.local_run import Progress, run_candidates
 from hts_battery.campaign.reference_gaps import campaign_elements, hull_engines
-from hts_battery.campaign.registration import register
+from hts_battery.campaign.registration import refuse_other, register
 from hts_battery.errors import BusyError, ConfigurationError
 
 if TYPE_CHECKING:
@@ -39,20 +39,22 @@ def run_campaign(  # noqa: PLR0913 - each is named by its caller
     retry_failed: bool = False,
     processes: int = 1,
     progress: Progress | None = None,
+    replace: bool = True,
 ) -> tuple[int, dict[str, BuildReport]]:
     """
     Register, compute what is missing, and build, after others if they build now.
 
     ``temperatures`` in K, where the campaign names none; jobs run under ``data_dir``;
-    the other parameters are those of
-    :func:`~hts_battery.campaign.local_run.run_candidates`. Returns the number of
-    candidates computed, and what each builder did.
+    ``replace``: whether the file takes the place of another of the same name; the other
+    parameters are those of :func:`~hts_battery.campaign.local_run.run_candidates`.
+    Returns the number of candidates computed, and what each builder did.
     """
     spec = campaign.spec
+    refuse_other(campaign, stores, replace=replace)
     elements = campaign_elements(campaign)
     for name in hull_engines(spec):
         ensure_references(name, stores, elements=elements)
-    register(campaign, stores)
+    register(campaign, stores, replace=replace)
     computed = run_candidates(
         campaign,
         stores,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from hts_battery.schemas.dispatch import EndingKind
 from hts_battery.schemas.structure import chosen, covers, joined, series_of
-from hts_battery.thermo.gate import energy_at_gate, passes_gate
+from hts_battery.thermo.estimates import energy_at_gate, passes_gate
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
