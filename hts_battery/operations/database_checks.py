@@ -23,8 +23,8 @@ from hts_battery.connections.launchpad.workflows import read_workflows
 from hts_battery.connections.records.backlog import read_blocks, read_submissions
 from hts_battery.connections.records.worker_controls import read_worker_controls
 from hts_battery.errors import StoreError
+from hts_battery.schemas.alert import Finding, Level
 from hts_battery.schemas.dispatch import Hold
-from hts_battery.schemas.finding import Finding, Level
 from hts_battery.schemas.worker_control import PausedBy
 from hts_battery.settings import get_settings
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from hts_battery.campaign.build import stored_campaigns
 from hts_battery.errors import HTSBatteryError, StoreError
 from hts_battery.operations import database_checks, machine_checks
-from hts_battery.schemas.finding import Finding, Level
+from hts_battery.schemas.alert import Finding, Level
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from hts_battery.campaign.build import build
 from hts_battery.campaign.local_run import Progress
-from hts_battery.campaign.reference_gaps import campaign_elements
-from hts_battery.campaign.run import ensure_references, hull_engines
+from hts_battery.campaign.reference_gaps import campaign_elements, hull_engines
+from hts_battery.campaign.run import ensure_references
 from hts_battery.connections.launchpad.launchpad import open_launchpad
 from hts_battery.connections.workers.configs import render_worker
 from hts_battery.connections.workers.launch import is_offline, launch_ready
