@@ -23,7 +23,8 @@ from hts_battery.campaign.built_states import forget_built_states, note_built_st
 from hts_battery.connections.database.indexes import ensure_index
 from hts_battery.connections.database.locks import exclusive
 from hts_battery.connections.processes import host_name
-from hts_battery.errors import ConfigurationError
+from hts_battery.connections.records.stored_documents import read_stored, readable
+from hts_battery.errors import ConfigurationError, UnreadableDocumentError
 from hts_battery.schemas.build import (
     BuildManifest,
     BuildState,
@@ -81,7 +82,7 @@ def build(  # noqa: PLR0913 - each is named by its caller
     return _run([spec], stores, asked)
 
 
-def build_all(
+def build_all(  # noqa: PLR0913 - each is named by its caller
     stores: Stores,
     *,
     temperatures: Sequence[float],
@@ -89,15 +90,29 @@ def build_all(
     retry_failed: bool = False,
     batch_size: int = BATCH_SIZE,
     verify: bool = False,
+    problem: Callable[[str, str], None] | None = None,
 ) -> dict[str, BuildReport]:
     """
     Run the builders of every campaign of the database.
 
     Entries belong to no campaign and are made once; the counts of the other builders
-    are added up. Parameters are those of :func:`build`.
+    are added up. A campaign whose documents cannot be read is left as it stands, and
+    stops no other.
+
+    Parameters are those of :func:`build`; ``problem`` is told campaign and reason of
+    what could not be built. Raises UnreadableDocumentError, once the others are built,
+    if there is such a campaign and nobody is to be told.
     """
     asked = _Asked(tuple(temperatures), only, retry_failed, batch_size, verify)
-    return _run(stored_campaigns(stores), stores, asked)
+    problems: dict[str, str] = {}
+    specs = stored_campaigns(stores, problem=problems.__setitem__)
+    reports = _run(specs, stores, asked, problems)
+    for name, why in problems.items():
+        if problem is not None:
+            problem(name, why)
+    if problems and problem is None:
+        raise UnreadableDocumentError("; ".join(problems.values()))
+    return reports
 
 
 @dataclass(frozen=True)
@@ -189,8 +204,12 @@ class _Run:
 
 
 def _run(
-    specs: Sequence[CampaignSpec], stores: Stores, asked: _Asked
+    specs: Sequence[CampaignSpec],
+    stores: Stores,
+    asked: _Asked,
+    problems: dict[str, str] | None = None,
 ) -> dict[str, BuildReport]:
+    """Run the builders; write down why a campaign was left out, if that may be."""
     if asked.only is not None and asked.only not in BUILDERS:
         raise ConfigurationError(
             f"there is no builder {asked.only!r}; choose one of all, "
@@ -201,11 +220,30 @@ def _run(
             if asked.only not in (None, name):
                 continue
             for campaign, builder in _builders(name, specs, run, asked):
-                run.carry_out(name, campaign, builder)
+                if problems is None or not campaign:
+                    run.carry_out(name, campaign, builder)
+                elif campaign not in problems:
+                    with _noting(problems, campaign):
+                        run.carry_out(name, campaign, builder)
             if name not in run.manifest.reports:  # no campaign in the database
                 run.note(reports={**run.manifest.reports, name: total_report([])})
-        run.note_built_states([spec.name for spec in specs])
+        left_out = problems or {}
+        run.note_built_states(
+            [spec.name for spec in specs if spec.name not in left_out]
+        )
+        run.note(problems=dict(left_out))
     return run.manifest.reports
+
+
+@contextmanager
+def _noting(problems: dict[str, str], campaign: str) -> Iterator[None]:
+    """Write down that the documents of one campaign cannot be read, and go on."""
+    try:
+        with readable(f"a document of {campaign}"):
+            yield
+    except UnreadableDocumentError as err:
+        logger.debug("campaign %s is left as it stands", campaign, exc_info=True)
+        problems[campaign] = str(err)
 
 
 @contextmanager
@@ -371,10 +409,29 @@ def _hull_summaries(builder: ScreeningBuilder) -> Iterator[HullSummary]:
         )
 
 
-def stored_campaigns(stores: Stores) -> list[CampaignSpec]:
-    """Return every campaign that was registered in the database, by name."""
-    docs = stores.campaigns.query({}, sort={"name": 1})
-    return [CampaignSpec.model_validate(doc["spec"]) for doc in docs]
+def stored_campaigns(
+    stores: Stores, *, problem: Callable[[str, str], None] | None = None
+) -> list[CampaignSpec]:
+    """
+    Return every campaign that was registered in the database, by name.
+
+    One that cannot be read is left out: ``problem`` is told its name and why, or the
+    log is.
+    """
+    found = []
+    for doc in stores.campaigns.query({}, sort={"name": 1}):
+        name = str(doc.get("name"))
+        try:
+            spec = read_stored(CampaignSpec, doc.get("spec"), f"the campaign {name}")
+        except UnreadableDocumentError as err:
+            (problem or _warn)(name, str(err))
+        else:
+            found.append(spec)
+    return found
+
+
+def _warn(_name: str, why: str) -> None:
+    logger.warning("%s", why)
 
 
 def chain_of_builders(

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hts_battery.cli import formatting
-from hts_battery.cli.opening import opened_stores
+from hts_battery.cli.opening import get_settings, opened_stores
 from hts_battery.cli.options import AsJson, DryRun
 from hts_battery.errors import CompositionError, ConfigurationError, QueryError
 from hts_battery.query.exports import ExportFormat
 from hts_battery.query.tables import GroupBy
-from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
     from hts_battery.query import ScreeningDatabase

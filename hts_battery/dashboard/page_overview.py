@@ -116,6 +116,8 @@ def _now(status: CampaignStatus | None) -> str:
     """Name the states in which something is left to do or to look at."""
     if status is None:
         return ""
+    if status.problem is not None:
+        return status.problem
     left = {name: n for name, n in status.states.items() if name != _DONE}
     return ", ".join(f"{n:,} {name}" for name, n in left.items()) or "all ranked"
 

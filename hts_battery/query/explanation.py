@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from hts_battery.schemas.entropy import EntropyOptions
-from hts_battery.thermo.mixing import mixing_words
+from hts_battery.thermo.entropy import mixing_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -43,7 +43,25 @@ _GATE = (
     "engine: fake",
     "engine: fake\nprerelax: {engine: fake}\ngate: {energy_above_hull: -5}",
 )
+CELL = """Li2Mn2O4
+4.2
+1 0 0
+0 1 0
+0 0 1
+Li Mn O
+2 2 4
+direct
+0 0 0
+0.5 0.5 0
+0.5 0 0.5
+0 0.5 0.5
+0.5 0 0
+0 0.5 0
+0 0 0.5
+0.5 0.5 0.5
+"""
 FILES = {
+    "cell.vasp": CELL,
     "small.yaml": CAMPAIGN,
     "deeper.yaml": _variant("deeper", ("engine: fake", "engine: deeper")),
     "gated.yaml": _variant("gated", *_OTHERS, _GATE),
@@ -70,6 +88,10 @@ space count small.yaml
 space list small.yaml --offset 3 --limit 3
 space sample small.yaml -n 3 --seed 7
 space index small.yaml Li1.2Mn0.4Ti0.4O2
+disorder percolate Li1.2Mn0.4Ti0.4O2 --cations 2000 --samples 10
+disorder percolate cell.vasp --small
+disorder order cell.vasp
+disorder scattering cell.vasp --pdf cell.gr --longest 5
 campaign check small.yaml
 campaign check filtered.yaml
 campaign plan small.yaml

@@ -83,7 +83,14 @@ def test_every_query_that_is_sent_is_served_by_an_index(filled: Stores) -> None:
 def test_every_collection_of_the_builders_is_looked_at() -> None:
     seen = {issued.collection for issued in ISSUED}
     # Those of dispatch belong to its own tests.
-    others = {"submissions", "backlog", "archived_workflows", "built_states", "alerts"}
+    others = {
+        "submissions",
+        "backlog",
+        "archived_workflows",
+        "built_states",
+        "alerts",
+        "workers",
+    }
     assert set(COLLECTIONS) - others <= seen
 
 

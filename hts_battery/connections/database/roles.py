@@ -45,6 +45,7 @@ _STATUS = (
     "fireworks",
     "launches",
     "submissions",
+    "workers",
     "workflows",
 )
 """What tells where a campaign stands, besides what its members and outputs say."""
@@ -70,7 +71,15 @@ class Role(StrEnum):
 PRIVILEGES: Mapping[Role, Mapping[str, tuple[str, ...]]] = {
     Role.WORKER: {
         **dict.fromkeys(
-            ("campaigns", "candidates", "members", "references", "entries"), _READ
+            (
+                "campaigns",
+                "candidates",
+                "dispatches",
+                "entries",
+                "members",
+                "references",
+            ),
+            _READ,
         ),
         **dict.fromkeys(("tasks", "failures", *_BLOBS, *_LAUNCHPAD), _WRITE),
     },

@@ -85,6 +85,13 @@ class SharedMongoStore(MongoStore):
                 known += [batch[one["index"]] for one in failed]
         return known
 
+    def update_fields(
+        self, criteria: Mapping[str, object], fields: Mapping[str, object]
+    ) -> int:
+        """Change fields of documents that are there, those alone; count them."""
+        changed = self.collection.update_many(dict(criteria), {"$set": dict(fields)})
+        return changed.matched_count
+
     def aggregated(
         self, stages: Sequence[Mapping[str, object]], *, time_limit: float | None = None
     ) -> Iterator[dict[str, Any]]:
@@ -192,10 +199,14 @@ class Stores:
         How each campaign is sent to its worker.
     backlog
         What was sent of each campaign and how it ended, in blocks of candidates.
+    dispatches
+        What was sent, each once, and what of it is in hand.
     built_states
         What the builders said of each campaign, in blocks of candidates.
     alerts
         Which messages were sent about each campaign.
+    workers
+        How each worker may be used, and what its launcher last said.
     archived_workflows
         Workflows that ended, with their launches, one document each.
     job_store
@@ -222,8 +233,10 @@ class Stores:
     locks: SharedMongoStore
     submissions: SharedMongoStore
     backlog: SharedMongoStore
+    dispatches: SharedMongoStore
     built_states: SharedMongoStore
     alerts: SharedMongoStore
+    workers: SharedMongoStore
     archived_workflows: SharedMongoStore
     job_store: JobStore
     blob_store: BlobStore = BlobStore.MONGO
