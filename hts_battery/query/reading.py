@@ -49,12 +49,9 @@ class SummaryReader:
 
     def documents(self, rows: pa.Table) -> Iterator[SummaryRow]:
         """Yield the whole documents of some rows, in their order."""
-        at_once = (
-            len(rows)
-            if len(rows) > self._stores.summary.estimated_count() / 2
-            else _AT_ONCE
-        )
-        for start in range(0, len(rows), max(at_once, 1)):
+        every = sum(one.n_rows for one in self.table().head.campaigns)
+        at_once = len(rows) if every < 2 * len(rows) else _AT_ONCE
+        for start in range(0, len(rows), at_once):
             part = rows.slice(start, at_once)
             pairs = list(zip(*(part[name].to_pylist() for name in _KEYS), strict=True))
             found: dict[tuple[str, str], SummaryRow] = {}
