@@ -225,7 +225,9 @@ def _run(
         for name in BUILDERS:
             if asked.only not in (None, name):
                 continue
-            for campaign, builder in _builders(name, specs, run, asked):
+            # What the table holds of a campaign that cannot be read stays.
+            whole = [spec for spec in specs if spec.name not in (problems or {})]
+            for campaign, builder in _builders(name, whole, run, asked):
                 if problems is None or not campaign:
                     run.carry_out(name, campaign, builder)
                 elif campaign not in problems:
