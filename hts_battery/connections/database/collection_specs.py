@@ -118,33 +118,10 @@ COLLECTIONS: dict[str, tuple[str, tuple[Index, ...]]] = {
             Index(("input_digest",)),
         ),
     ),
-    "rankings": (
-        "ranking_id",
-        (
-            Index(("ranking_id",), unique=True),
-            Index(("campaign", "temperature", "first_rank")),
-        ),
-    ),
-    "summary_columns": (
-        "column_id",
-        (
-            Index(("column_id",), unique=True),
-            Index(("campaign", "version", "path")),
-        ),
-    ),
-    "aggregates": ("campaign", (Index(("campaign",), unique=True),)),
-    # What an OPTIMADE filter may name; see schemas/optimade.py.
-    "optimade_structures": (
-        "id",
-        (
-            Index(("campaign", "candidate_id"), unique=True),
-            Index(("id",), unique=True),
-            Index(("elements",)),
-            Index(("nelements",)),
-            Index(("chemical_formula_reduced",)),
-            Index(("chemical_formula_anonymous",)),
-            Index(("e_hull",)),
-        ),
+    # The head, and Parquet files of up to 50,000 rows; see schemas/summary_table.py.
+    "summary_table": (
+        "part_id",
+        (Index(("part_id",), unique=True), Index(("campaign", "version"))),
     ),
     "hulls": ("hull_version", (Index(("hull_version",), unique=True),)),
     "changes": (
@@ -169,6 +146,8 @@ COLLECTIONS: dict[str, tuple[str, tuple[Index, ...]]] = {
     # What the builders said, in few documents; which messages were sent.
     "built_states": ("block", (Index(("campaign", "block"), unique=True),)),
     "alerts": ("campaign", (Index(("campaign",), unique=True),)),
+    # How each worker may be used, and what its launcher last said.
+    "workers": ("worker", (Index(("worker",), unique=True),)),
     # Workflows that ended, out of FireWorks' own collections.
     "archived_workflows": (
         "fw_id",

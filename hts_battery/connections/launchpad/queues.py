@@ -61,6 +61,16 @@ class QueueKind(Document):
     here_name: str | None = Field(
         None, description="Regular expression: the name in the answer."
     )
+    named: tuple[str, ...] = Field(
+        (), description="Lists jobs of one {name}; empty where the queue cannot."
+    )
+    withdraw: tuple[str, ...] = Field(description="Cancels one {job}.")
+    attempt: tuple[str, ...] = Field(
+        (), description="Says whether a {script} could be submitted, without doing it."
+    )
+    exclude: str | None = Field(
+        None, description="Key of my_qadapter.yaml for nodes that are not used."
+    )
 
     def jobs(self, text: str) -> frozenset[str]:
         r"""
@@ -178,23 +188,52 @@ def asked_job(
     environment: Mapping[str, str] | None = None,
 ) -> JobAnswer:
     """Ask a queue for one job by its number, on ``cluster`` where it is another one."""
-    words = list(kind.ask)
-    if cluster is not None:
-        if not kind.elsewhere:
-            return JobAnswer.CANNOT_ASK
-        words[1:1] = kind.elsewhere
-    names = {
-        "job": queue_id,
-        "number": job_number(queue_id) or queue_id,
-        "cluster": cluster,
-    }
-    done = _run([word.format(**names) for word in words], environment)
+    words = _words(kind, kind.ask, queue_id, cluster)
+    if words is None:
+        return JobAnswer.CANNOT_ASK
+    done = _run(words, environment)
     if isinstance(done, JobAnswer):
         return done
     answer = kind.answer(done.returncode, f"{done.stdout}\n{done.stderr}")
     if answer is JobAnswer.NO_ANSWER and cluster is not None:
         return JobAnswer.CANNOT_ASK  # a cluster that this one does not know, mostly
     return answer
+
+
+def cancel_job(
+    kind: QueueKind,
+    queue_id: str,
+    cluster: str | None,
+    *,
+    environment: Mapping[str, str] | None = None,
+) -> str | None:
+    """Ask a queue to end one job; return its own words where it refuses, else none."""
+    words = _words(kind, kind.withdraw, queue_id, cluster)
+    if words is None:
+        return f"{kind.withdraw[0]} cannot reach the cluster {cluster} from here"
+    done = _run(words, environment)
+    if isinstance(done, JobAnswer):
+        return f"{words[0]}: {done.value}"
+    if done.returncode == 0:
+        return None
+    return (done.stderr or done.stdout).strip() or f"status {done.returncode}"
+
+
+def _words(
+    kind: QueueKind, command: Sequence[str], queue_id: str, cluster: str | None
+) -> list[str] | None:
+    """Write a command about one job; none where that cluster cannot be named to it."""
+    words = list(command)
+    if cluster is not None:
+        if not kind.elsewhere:
+            return None
+        words[1:1] = kind.elsewhere
+    names = {
+        "job": queue_id,
+        "number": job_number(queue_id) or queue_id,
+        "cluster": cluster,
+    }
+    return [word.format(**names) for word in words]
 
 
 def _run(
