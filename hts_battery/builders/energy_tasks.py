@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from maggma.core import Store
 
@@ -20,7 +21,8 @@ TASK_FIELDS = (
 _SUCCEEDED = "successful"
 
 
-class EnergyTask(NamedTuple):
+@dataclass(frozen=True)
+class EnergyTask:
     """What decides whether the energy of a task counts."""
 
     step: str
@@ -34,6 +36,12 @@ class EnergyTask(NamedTuple):
     state: str | None
     completed_at: str | None
     digest: str
+
+    @classmethod
+    def of(cls, fields: Sequence[Any], digest: str = "") -> Self:
+        """Make one of the values of :data:`TASK_FIELDS`."""
+        names = list(cls.__dataclass_fields__)[:-1]
+        return cls(**dict(zip(names, fields, strict=True)), digest=digest)
 
     @property
     def calculation(self) -> tuple[object, ...]:
@@ -86,8 +94,7 @@ def read_energy_tasks(tasks: Store) -> Iterator[EnergyTask]:
     """Yield what decides of every task that has an energy."""
     for step in ENERGY_STEPS:
         for doc in tasks.query({"metadata.step": step}, properties=list(TASK_FIELDS)):
-            step_, uuid, *fields = (_value(doc, name) for name in TASK_FIELDS)
-            yield EnergyTask(step_, uuid, *fields, "")
+            yield EnergyTask.of([_value(doc, name) for name in TASK_FIELDS])
 
 
 def _value(doc: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - any document

@@ -190,7 +190,7 @@ class EntriesBuilder(ScreeningBuilder):
                 cells[uuid] = digest
                 self.orders[fields[4]].add(uuid)
             else:
-                tasks.append(EnergyTask(step, uuid, *fields, digest))
+                tasks.append(EnergyTask.of((step, uuid, *fields), digest))
         corrected_by = [version(name) for name in _CORRECTED_BY]
         digests: dict[str, str] = {}
         # Which copy counts is the same for every worker that makes a share of them.
