@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack, cast
 
 from pymatgen.core import Structure
 
+from hts_battery.builders.energy_tasks import TASK_FIELDS, EnergyTask, counted_once
 from hts_battery.builders.screening_builder import (
     Made,
     ScreeningBuilder,
@@ -49,11 +50,6 @@ if TYPE_CHECKING:
     from hts_battery.schemas.rows import OrderedCellRow, TaskRow
 
 _ORDER = "order"
-_ENERGIES = ("relax", "static")
-_TASK_FIELDS = (
-    *("metadata.step", "uuid", "index", "metadata.order_uuid", "metadata.final"),
-    *("metadata.calculation.engine", "metadata.content_key"),
-)
 _CORRECTED_BY = ("pymatgen", "pymatgen-core")
 """Packages whose release decides corrections; labels flipped with them before."""
 
@@ -171,24 +167,29 @@ class EntriesBuilder(ScreeningBuilder):
     def _task_digests(self) -> dict[str, str]:
         """Digest of every task whose energy counts, with the cell it is of."""
         cells: dict[str, str] = {}
-        tasks = []
+        tasks: list[EnergyTask] = []
         self.orders.clear()
-        for fields, digest in content_digests(self.tasks, {}, _TASK_FIELDS):
-            step, uuid, index, order_uuid, final, engine, key = fields
+        for (step, uuid, *fields), digest in content_digests(
+            self.tasks, {}, TASK_FIELDS
+        ):
             if step == _ORDER:
                 cells[uuid] = digest
-                self.orders[key].add(uuid)
-            elif step in _ENERGIES and final and self.mine(uuid):
-                tasks.append((uuid, index, order_uuid, engine, key, digest))
+                self.orders[fields[4]].add(uuid)
+            else:
+                tasks.append(EnergyTask.of((step, uuid, *fields), digest))
         corrected_by = [version(name) for name in _CORRECTED_BY]
-        newest: dict[str, tuple[int, str]] = {}
-        for uuid, index, order_uuid, engine, key, digest in tasks:
-            releases = corrected_by if "vasp" in str(engine) else ()
-            orders = self.orders.get(key, set()) | {order_uuid}
+        digests: dict[str, str] = {}
+        # Which copy counts is the same for every worker that makes a share of them.
+        for task in counted_once(tasks):
+            if not self.mine(task.uuid):
+                continue
+            releases = corrected_by if "vasp" in str(task.engine) else ()
+            orders = self.orders.get(task.key, set()) | {task.order_uuid}
             made = sorted(cells[one] for one in orders if one in cells)
-            both = input_digest(digest, cells.get(order_uuid), made, releases)
-            newest[uuid] = max(newest.get(uuid, (-1, "")), (index or 0, both))
-        return {uuid: digest for uuid, (_, digest) in newest.items()}
+            digests[task.uuid] = input_digest(
+                task.digest, cells.get(task.order_uuid), made, releases
+            )
+        return digests
 
     def _reference_digests(self) -> dict[str, str]:
         return {
