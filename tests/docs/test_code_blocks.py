@@ -211,6 +211,12 @@ def filled(
     get_settings.cache_clear()
 
 
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda one: f"{one.page}:{one.line}")
+def test_fireworks_commands_are_told_which_files_to_read(block: Block) -> None:
+    if re.search(r"\b[qr]launch\b", block.text) and block.language == "bash":
+        assert "FW_CONFIG_FILE=" in block.text
+
+
 def test_every_command_is_one(scratch: Path) -> None:
     for name in ("first", "rhodium", "wrong", "my_vasp_campaign"):
         (scratch / f"{name}.yaml").write_text("name: there\n")
