@@ -12,7 +12,6 @@ from pymongo.errors import BulkWriteError, ExecutionTimeout
 
 from hts_battery.connections.database.clients import (
     acquire_client,
-    redact,
     release_client,
     translated_errors,
 )
@@ -20,6 +19,7 @@ from hts_battery.connections.database.collection_specs import BLOBS, COLLECTIONS
 from hts_battery.connections.database.database import Database, database
 from hts_battery.connections.database.indexes import ensure_indexes
 from hts_battery.connections.database.layout import check_layout
+from hts_battery.connections.database.uris import redact
 from hts_battery.errors import ConfigurationError, QueryError, StoreError
 from hts_battery.settings import BlobStore
 
