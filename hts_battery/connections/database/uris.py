@@ -1,4 +1,4 @@
-"""Addresses of servers: refused in one line before they are used, shown without secrets."""
+"""Addresses of servers: refused in one line, shown without secrets."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def redact(text: str, uri: str = "") -> str:
 
 
 def _secrets(uri: str) -> set[str]:
-    """Return what of a URI nobody may read: the password, and parts that errors cite."""
+    """Return the password of a URI, and the parts of it that errors cite."""
     match = _CREDENTIALS.search(uri)
     if match is None:
         return set()

@@ -61,8 +61,8 @@ def test_no_password_in_a_refusal(uri: str, secrets: tuple[str, ...]) -> None:
     ("uri", "said"),
     [
         # F33
-        ("mongodb://127.0.0.1:1/?tls=true&tlsCAFile=/nowhere/ca.pem", "/nowhere/ca.pem"),
-        ("mongodb://h/?tls=true&tlsCertificateKeyFile=/nowhere/key.pem", "/nowhere/key"),
+        ("mongodb://127.0.0.1:1/?tls=true&tlsCAFile=/nowhere/ca.pem", "/nowhere/ca.p"),
+        ("mongodb://h/?tls=true&tlsCertificateKeyFile=/nowhere/key.pem", "/nowhere/k"),
         ("mongo://user:word@127.0.0.1", "begins with mongodb://"),  # P33
         ("127.0.0.1:27017", "begins with mongodb://"),
         ("", "begins with mongodb://"),
