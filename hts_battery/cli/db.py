@@ -15,6 +15,7 @@ from hts_battery.errors import ConfigurationError
 from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
+    from hts_battery.connections.database.embedded import ServerStatus
     from hts_battery.connections.database.roles import NewUser
     from hts_battery.schemas.backup import BackupManifest
 
@@ -28,8 +29,8 @@ def _refuse_with_uri() -> None:
         )
 
 
-def _show(status: object, *, as_json: bool) -> None:
-    values = status.model_dump(mode="json")  # type: ignore[attr-defined]
+def _show(status: ServerStatus, *, as_json: bool, **more: object) -> None:
+    values = status.model_dump(mode="json") | more
     if as_json:
         formatting.json_line(values)
     else:
@@ -37,12 +38,20 @@ def _show(status: object, *, as_json: bool) -> None:
 
 
 def up(dry_run: DryRun = False, as_json: AsJson = False) -> None:
-    """Start the embedded server and keep it until `hts db down`."""
+    """
+    Start the embedded server and keep it until `hts db down`.
+
+    Its complete address, password included, is in what --json prints, and nowhere else.
+    """
     from hts_battery.connections.database import embedded
 
     _refuse_with_uri()
-    act = embedded.status if dry_run else embedded.up
-    _show(act(get_settings().data_dir), as_json=as_json)
+    folder = get_settings().data_dir
+    if dry_run or not as_json:
+        _show((embedded.status if dry_run else embedded.up)(folder), as_json=as_json)
+        return
+    # The one place where the address is complete: for programs that need it.
+    _show(embedded.up(folder), as_json=True, uri=embedded.address(folder))
 
 
 def down(dry_run: DryRun = False, as_json: AsJson = False) -> None:
