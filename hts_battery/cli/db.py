@@ -38,11 +38,7 @@ def _show(status: ServerStatus, *, as_json: bool, **more: object) -> None:
 
 
 def up(dry_run: DryRun = False, as_json: AsJson = False) -> None:
-    """
-    Start the embedded server and keep it until `hts db down`.
-
-    Its complete address, password included, is in what --json prints, and nowhere else.
-    """
+    """Start the embedded server and keep it until `hts db down`."""
     from hts_battery.connections.database import embedded
 
     _refuse_with_uri()
