@@ -16,7 +16,6 @@ from fastapi import HTTPException
 from fastapi.exceptions import RequestValidationError
 from lark import Lark
 from optimade.exceptions import BadRequest, VersionNotSupported
-from optimade.filtertransformers.mongo import MongoTransformer, recursive_postprocessing
 from optimade.models import StructureResource
 from optimade.server.config import ServerConfig, SupportedBackend
 from optimade.server.create_app import create_app
@@ -27,6 +26,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from hts_battery.dashboard.candidate_data import final_structures
+from hts_battery.dashboard.optimade_filters import (
+    CHANGED,
+    OF_THE_CELL,
+    LiteralTransformer,
+)
 from hts_battery.dashboard.summaries import check_filter
 from hts_battery.errors import ForeignClassError, QueryLimitError, StoreError
 from hts_battery.query.filters import optimade_grammar
@@ -41,7 +45,7 @@ if TYPE_CHECKING:
         EntryListingQueryParams,
         SingleEntryQueryParams,
     )
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from hts_battery.connections.database.bounded_reader import BoundedReader
 
@@ -49,15 +53,9 @@ COLLECTION = "optimade_structures"
 PAGE_LIMIT = 20
 LARGEST_PAGE = 100
 LARGEST_OFFSET = 1_000_000
-_CHANGED = "last_modified"
-
-_OF_THE_CELL = (
-    "lattice_vectors",
-    "cartesian_site_positions",
-    "species",
-    "species_at_sites",
+_TIME_STAMP = re.compile(
+    rb'(?P<name>"time_stamp": ?)"(?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?)"'
 )
-"""Properties that are read from the task: they can be had, not asked for."""
 
 
 def optimade_app(
@@ -86,7 +84,6 @@ def optimade_app(
         },
         implementation={"name": "hts_battery", "version": version("hts_battery")},
         provider_fields={"structures": provider_fields(temperatures)},
-        length_aliases={"structures": {"elements": "nelements"}},
     )
     app = create_app(config)
     # The library calls a wrong parameter an error of the server, and tells a client
@@ -94,7 +91,22 @@ def optimade_app(
     app.add_exception_handler(RequestValidationError, _wrong)
     app.add_exception_handler(Exception, _broken)
     app.add_middleware(_RefusedVersions)
+    app.add_middleware(_TimesWithZone)
     app.state.entry_collections["structures"] = SummaryStructures(reader, config)
+    # The one link that every database has: itself.
+    app.state.entry_collections["links"].insert(
+        [
+            {
+                "id": "root",
+                "type": "links",
+                "name": "hts_battery",
+                "description": "This database.",
+                "base_url": base_url,
+                "homepage": None,
+                "link_type": "root",
+            }
+        ]
+    )
     return app
 
 
@@ -118,6 +130,43 @@ class _RefusedVersions:
             await answer(scope, receive, send)
 
 
+class _TimesWithZone:
+    """
+    Writes the time of each answer with its zone, as the standard asks.
+
+    The library takes this host's local time and leaves the zone out.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and its answer when it is whole."""
+        start: Message = {}
+        body = bytearray()
+
+        async def hold(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                start.update(message)
+                return
+            body.extend(message.get("body", b""))
+            if message.get("more_body"):
+                return
+            content = _TIME_STAMP.sub(_with_zone, bytes(body))
+            length = (b"content-length", str(len(content)).encode())
+            headers = [one for one in start["headers"] if one[0] != length[0]]
+            await send({**start, "headers": [*headers, length]})
+            await send({"type": "http.response.body", "body": content})
+
+        await self._app(scope, receive, hold if scope["type"] == "http" else send)
+
+
+def _with_zone(found: re.Match[bytes]) -> bytes:
+    """Add the zone of this host to a time without one, in UTC."""
+    time = datetime.fromisoformat(found["time"].decode()).astimezone(UTC)
+    return found["name"] + f'"{time:%Y-%m-%dT%H:%M:%SZ}"'.encode()
+
+
 def _wrong(request: Request, error: Exception) -> JSONResponse:
     """Answer for a parameter that cannot be."""
     words = error.errors() if isinstance(error, RequestValidationError) else ()
@@ -131,53 +180,13 @@ def _broken(_request: Request, _error: Exception) -> JSONResponse:
     return JSONResponse({"errors": [error]}, 500)
 
 
-class _LiteralTransformer(MongoTransformer):
-    """Takes texts as they stand, not as patterns, and refuses what is no time."""
-
-    def fuzzy_string_op_rhs(self, arg: list[Any]) -> dict[str, Any]:
-        """Escape what is compared with CONTAINS, STARTS and ENDS."""
-        *words, text = arg
-        found: dict[str, Any] = super().fuzzy_string_op_rhs(  # type: ignore[no-untyped-call]
-            [*words, re.escape(str(text))]
-        )
-        return found
-
-    def bool(self, words: list[Any]) -> bool:
-        """Read TRUE and FALSE, which the library does not."""
-        return str(words[0]) == "TRUE"
-
-    def _apply_mongo_date_filter(self, filter_: dict[str, Any]) -> dict[str, Any]:
-        """Read times: the library fails on what is none, and on IS KNOWN."""
-        found: dict[str, Any] = recursive_postprocessing(
-            filter_,
-            lambda name, _: name == _CHANGED,
-            lambda part, name, _: {**part, name: _times(part[name])},
-        )
-        return found
-
-
-def _times(compared: object) -> object:
-    """Read the times that a property is compared with, below any operator."""
-    if isinstance(compared, dict):
-        return {name: _times(value) for name, value in compared.items()}
-    if compared is None or isinstance(compared, bool):
-        return compared
-    try:
-        found = datetime.fromisoformat(str(compared))
-        return found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise BadRequest(
-            detail=f"{_CHANGED} is compared with a time like 2026-01-31T12:00:00Z"
-        ) from None
-
-
 class SummaryStructures(EntryCollection):
     """The lowest ordering of each summary as an OPTIMADE structure."""
 
     def __init__(self, reader: BoundedReader, config: ServerConfig) -> None:
         mapper = StructureMapper(config)
         super().__init__(
-            StructureResource, mapper, _LiteralTransformer(mapper=mapper), config
+            StructureResource, mapper, LiteralTransformer(mapper=mapper), config
         )
         self.parser.lark = Lark(optimade_grammar(), maybe_placeholders=False)
         self._reader = reader
@@ -201,6 +210,8 @@ class SummaryStructures(EntryCollection):
             check_filter(getattr(params, "filter", None) or "")
         except QueryLimitError as err:
             raise BadRequest(detail=str(err)) from None
+        if not (getattr(params, "filter", None) or "").strip():
+            params.filter = ""  # blanks alone are no condition
         criteria: dict[str, Any] = super().handle_query_params(params)
         if "page_above" in criteria:
             raise BadRequest(detail="page_above is not supported: use page_offset")
@@ -237,8 +248,11 @@ class SummaryStructures(EntryCollection):
 
 
 def _shown(doc: Mapping[str, object]) -> dict[str, object]:
-    """Leave out what only the builder needs."""
-    return {name: doc[name] for name in doc if name != "input_digest"}
+    """Leave out what only the builder needs; times are stored as those of UTC."""
+    shown = {name: doc[name] for name in doc if name != "input_digest"}
+    if isinstance(changed := shown.get(CHANGED), datetime):
+        shown[CHANGED] = changed.replace(tzinfo=changed.tzinfo or UTC)
+    return shown
 
 
 def _refused(err: StoreError) -> Exception:
@@ -255,7 +269,7 @@ def _cell(structure: Mapping[str, object] | None) -> dict[str, object]:
     except ForeignClassError:
         cell = None
     if cell is None:
-        return dict.fromkeys(_OF_THE_CELL)
+        return dict.fromkeys(OF_THE_CELL)
     names = [site.specie.symbol for site in cell]
     return {
         "lattice_vectors": cell.lattice.matrix.tolist(),
