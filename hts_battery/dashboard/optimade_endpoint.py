@@ -6,15 +6,16 @@ import logging
 import re
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
+from warnings import warn
 
 # The library makes a log folder under /var on import, unless its logger is set up.
 logging.getLogger("optimade").addHandler(logging.NullHandler())
 
 # ruff: noqa: E402 - nothing of the library may be imported before that
+import pyarrow.compute as pc
 from fastapi import HTTPException
 from fastapi.exceptions import RequestValidationError
-from lark import Lark
 from optimade.exceptions import BadRequest, VersionNotSupported
 from optimade.models import StructureResource
 from optimade.server.config import ServerConfig, SupportedBackend
@@ -22,20 +23,24 @@ from optimade.server.create_app import create_app
 from optimade.server.entry_collections import EntryCollection
 from optimade.server.exception_handlers import general_exception
 from optimade.server.mappers import StructureMapper
+from optimade.warnings import UnknownProviderProperty
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from hts_battery.dashboard.candidate_data import final_structures
-from hts_battery.dashboard.optimade_filters import (
-    CHANGED,
-    OF_THE_CELL,
-    LiteralTransformer,
-)
 from hts_battery.dashboard.summaries import check_filter
-from hts_battery.errors import ForeignClassError, QueryLimitError, StoreError
-from hts_battery.query.filters import optimade_grammar
+from hts_battery.errors import (
+    ForeignClassError,
+    QueryError,
+    QueryLimitError,
+    StoreError,
+)
+from hts_battery.query.expressions import EVERYTHING, one_of
+from hts_battery.query.filters import expression_of
+from hts_battery.query.query_fields import Kind, QueryField, fields_at
+from hts_battery.query.summary_table import in_order
 from hts_battery.schemas.decoding import read_structure
-from hts_battery.schemas.optimade import PREFIX, provider_fields
+from hts_battery.schemas.summary_table import CELL, column_type, row_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -48,25 +53,81 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from hts_battery.connections.database.bounded_reader import BoundedReader
+    from hts_battery.dashboard.latest_build import LatestBuildCache
 
-COLLECTION = "optimade_structures"
+PREFIX = "hts"
+"""Our prefix of property names, between underscores."""
 PAGE_LIMIT = 20
 LARGEST_PAGE = 100
 LARGEST_OFFSET = 1_000_000
 _TIME_STAMP = re.compile(
     rb'(?P<name>"time_stamp": ?)"(?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?)"'
 )
+_ID = f"{CELL}id"
+_STANDARD = (
+    *("id", "elements", "nelements", "elements_ratios", "chemical_formula_reduced"),
+    *("chemical_formula_hill", "chemical_formula_anonymous", "nsites"),
+    *("nperiodic_dimensions", "dimension_types", "structure_features"),
+    "last_modified",
+)
+_ENTRY = f"_{PREFIX}_entry_id"
+_TYPES = {Kind.TEXT: "string", Kind.NUMBER: "float"}
+"""OPTIMADE's words for what a field holds, where they are others."""
+
+_OF_THE_CELL = (
+    "lattice_vectors",
+    "cartesian_site_positions",
+    "species",
+    "species_at_sites",
+)
+"""Properties that are read from the task: they can be had, not asked for."""
+
+
+def own_fields(temperatures: Iterable[float]) -> list[QueryField]:
+    """
+    Return the fields of `hts query` that are properties of ours.
+
+    Elements and species are OPTIMADE's own: those of the calculated cell.
+    """
+    taken = ("elements", "species")
+    return [field for field in fields_at(temperatures) if field.name not in taken]
+
+
+def optimade_fields(temperatures: Iterable[float]) -> dict[str, QueryField]:
+    """Return what can be asked for by its OPTIMADE name; temperatures are in K."""
+    paths = {name: f"{CELL}{name}" for name in _STANDARD}
+    paths["chemical_formula_descriptive"] = "formula"
+    standard = {
+        name: QueryField(name, path, Kind(column_type(path).value), None, "")
+        for name, path in paths.items()
+    }
+    return standard | {
+        f"_{PREFIX}_{field.name}": field for field in own_fields(temperatures)
+    }
+
+
+def provider_fields(temperatures: Iterable[float]) -> list[dict[str, object]]:
+    """Describe our own properties: name without prefix, type, unit, description."""
+    return [
+        {
+            "name": field.name,
+            "type": _TYPES.get(field.kind, str(field.kind)),
+            "description": field.meaning,
+            **({"unit": field.unit} if field.unit else {}),
+        }
+        for field in own_fields(temperatures)
+    ]
 
 
 def optimade_app(
-    reader: BoundedReader, *, temperatures: Iterable[str], base_url: str
+    reader: BoundedReader, cache: LatestBuildCache, *, base_url: str
 ) -> FastAPI:
     """
     Make the application that answers below ``/v1``.
 
-    ``temperatures``: names of the temperatures of the summaries, like ``1473K``.
     ``base_url``: address under which the application is reached.
     """
+    temperatures = cache.get().table.temperatures
     config = ServerConfig(
         debug=False,
         # The library's own collections stay empty, in memory; ours take their place.
@@ -84,6 +145,7 @@ def optimade_app(
         },
         implementation={"name": "hts_battery", "version": version("hts_battery")},
         provider_fields={"structures": provider_fields(temperatures)},
+        length_aliases={"structures": {"elements": "nelements"}},
     )
     app = create_app(config)
     # The library calls a wrong parameter an error of the server, and tells a client
@@ -92,7 +154,7 @@ def optimade_app(
     app.add_exception_handler(Exception, _broken)
     app.add_middleware(_RefusedVersions)
     app.add_middleware(_TimesWithZone)
-    app.state.entry_collections["structures"] = SummaryStructures(reader, config)
+    app.state.entry_collections["structures"] = SummaryStructures(reader, cache, config)
     # The one link that every database has: itself.
     app.state.entry_collections["links"].insert(
         [
@@ -180,19 +242,55 @@ def _broken(_request: Request, _error: Exception) -> JSONResponse:
     return JSONResponse({"errors": [error]}, 500)
 
 
+class _Filters:
+    """Reads filters as `hts query` does, on OPTIMADE's names."""
+
+    def __init__(
+        self, mapper: StructureMapper, fields: Mapping[str, QueryField]
+    ) -> None:
+        self._mapper = mapper
+        self._fields = fields
+
+    def parse(self, text: str) -> str:
+        """Leave the text: it is read with the fields."""
+        return text
+
+    def transform(self, text: str) -> pc.Expression:
+        """Make an expression on the table of summaries."""
+        return expression_of(text, self._field_of)
+
+    def _field_of(self, name: str) -> QueryField | None:
+        if name in self._fields:
+            return self._fields[name]
+        known = self._mapper.RELATIONSHIP_ENTRY_TYPES, self._mapper.ALL_ATTRIBUTES
+        if any(name.partition(".")[0] in names for names in known):
+            return None
+        prefix = name[1:].partition("_")[0] if name.startswith("_") else PREFIX
+        if prefix in self._mapper.SUPPORTED_PREFIXES:
+            raise QueryError(f"{name!r} is not a known or searchable quantity")
+        if prefix not in self._mapper.KNOWN_PROVIDER_PREFIXES:
+            words = f"{name!r} has an unknown prefix: it was taken as unknown"
+            warn(UnknownProviderProperty(words), stacklevel=2)
+        return None
+
+
 class SummaryStructures(EntryCollection):
     """The lowest ordering of each summary as an OPTIMADE structure."""
 
-    def __init__(self, reader: BoundedReader, config: ServerConfig) -> None:
+    def __init__(
+        self, reader: BoundedReader, cache: LatestBuildCache, config: ServerConfig
+    ) -> None:
         mapper = StructureMapper(config)
-        super().__init__(
-            StructureResource, mapper, LiteralTransformer(mapper=mapper), config
-        )
-        self.parser.lark = Lark(optimade_grammar(), maybe_placeholders=False)
+        self._fields = optimade_fields(cache.get().table.temperatures)
+        filters = _Filters(mapper, self._fields)
+        # Its parser and transformer in one.
+        super().__init__(StructureResource, mapper, cast("Any", filters), config)
+        self.parser = cast("Any", filters)
         self._reader = reader
+        self._cache = cache
 
     def __len__(self) -> int:
-        return self._count({})
+        return self.count()
 
     def insert(self, data: list[Any]) -> None:
         """Refuse: nothing is written here."""
@@ -200,19 +298,20 @@ class SummaryStructures(EntryCollection):
 
     def count(self, **kwargs: Any) -> int:  # noqa: ANN401 - signature of the base class
         """Count the structures that a filter matches."""
-        return self._count(kwargs.get("filter") or {})
+        wanted = kwargs.get("filter")
+        return self._cache.get().table.count(_described(wanted))
 
     def handle_query_params(
         self, params: EntryListingQueryParams | SingleEntryQueryParams
     ) -> dict[str, Any]:
         """Read the parameters of a request, and refuse what would cost too much."""
-        try:
-            check_filter(getattr(params, "filter", None) or "")
-        except QueryLimitError as err:
-            raise BadRequest(detail=str(err)) from None
         if not (getattr(params, "filter", None) or "").strip():
             params.filter = ""  # blanks alone are no condition
-        criteria: dict[str, Any] = super().handle_query_params(params)
+        try:
+            check_filter(getattr(params, "filter", None) or "")
+            criteria: dict[str, Any] = super().handle_query_params(params)
+        except (QueryLimitError, QueryError) as err:
+            raise BadRequest(detail=str(err)) from None
         if "page_above" in criteria:
             raise BadRequest(detail="page_above is not supported: use page_offset")
         if criteria.get("skip", 0) > LARGEST_OFFSET:
@@ -223,36 +322,40 @@ class SummaryStructures(EntryCollection):
         self, criteria: dict[str, Any], single_entry: bool = False
     ) -> tuple[list[dict[str, object]], int, bool]:
         """Read one page: documents, number of all matches, whether there are more."""
-        wanted = criteria["filter"]
-        skip = criteria.get("skip", 0)
+        skip, table = criteria.get("skip", 0), self._cache.get().table
+        where = _described(criteria["filter"])
+        names = self.resource_mapper.get_optimade_field
+        order = {
+            self._fields[names(name)].path: direction
+            for name, direction in criteria.get("sort", ())
+            if names(name) in self._fields
+        }
+        rows = in_order(table.rows(where, [_ID, *order]), order or {_ID: 1})
+        ids = rows[_ID].slice(skip, criteria["limit"]).to_pylist()
+        paths = [field.path for field in self._fields.values()]
+        found = table.rows(one_of(_ID, ids), [*paths, _ID]).to_pylist()
+        page = {row[_ID]: row for row in found}
+        docs = [self._document(page[name]) for name in ids]
         try:
-            docs = self._reader.find(
-                COLLECTION,
-                wanted,
-                sort=dict(criteria.get("sort", ())) or {"id": 1},
-                skip=skip,
-                limit=criteria["limit"],
-            )
-            cells = final_structures(self._reader, (doc["entry_id"] for doc in docs))
+            cells = final_structures(self._reader, (str(doc[_ENTRY]) for doc in docs))
         except StoreError as err:
             raise _refused(err) from None
-        found = [{**_shown(doc), **_cell(cells.get(doc["entry_id"]))} for doc in docs]
-        total = len(docs) if single_entry else self._count(wanted)
+        found = [{**doc, **_cell(cells.get(str(doc[_ENTRY])))} for doc in docs]
+        total = len(docs) if single_entry else len(rows)
         return found, total, skip + len(docs) < total
 
-    def _count(self, wanted: Mapping[str, object]) -> int:
-        try:
-            return self._reader.count(COLLECTION, wanted)
-        except StoreError as err:
-            raise _refused(err) from None
+    def _document(self, row: Mapping[str, object]) -> dict[str, object]:
+        """Write a row of the table under the names that are asked for."""
+        return {
+            name: row_value(field.path, row[field.path])
+            for name, field in self._fields.items()
+        }
 
 
-def _shown(doc: Mapping[str, object]) -> dict[str, object]:
-    """Leave out what only the builder needs; times are stored as those of UTC."""
-    shown = {name: doc[name] for name in doc if name != "input_digest"}
-    if isinstance(changed := shown.get(CHANGED), datetime):
-        shown[CHANGED] = changed.replace(tzinfo=changed.tzinfo or UTC)
-    return shown
+def _described(wanted: object) -> pc.Expression:
+    """Leave out summaries of whose cell nothing is known."""
+    where = wanted if isinstance(wanted, pc.Expression) else EVERYTHING
+    return where & pc.field(_ID).is_valid()
 
 
 def _refused(err: StoreError) -> Exception:
@@ -269,7 +372,7 @@ def _cell(structure: Mapping[str, object] | None) -> dict[str, object]:
     except ForeignClassError:
         cell = None
     if cell is None:
-        return dict.fromkeys(OF_THE_CELL)
+        return dict.fromkeys(_OF_THE_CELL)
     names = [site.specie.symbol for site in cell]
     return {
         "lattice_vectors": cell.lattice.matrix.tolist(),
