@@ -306,7 +306,7 @@ class SummaryStructures(EntryCollection):
     ) -> dict[str, Any]:
         """Read the parameters of a request, and refuse what would cost too much."""
         if not (getattr(params, "filter", None) or "").strip():
-            params.filter = ""  # blanks alone are no condition
+            vars(params)["filter"] = ""  # blanks alone are no condition
         try:
             check_filter(getattr(params, "filter", None) or "")
             criteria: dict[str, Any] = super().handle_query_params(params)

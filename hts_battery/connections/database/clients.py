@@ -139,7 +139,7 @@ def translated_outages(uri: str, doing: str) -> Iterator[None]:
     except (PyMongoError, RuntimeError, *_UNREACHABLE) as err:
         # FireWorks raises a plain RuntimeError in the middle of the driver's.
         hidden = isinstance(err, RuntimeError) and may_pass(err)
-        lost = isinstance(err, _UNREACHABLE) or error_codes(err) & _OUTAGE_CODES
+        lost = isinstance(err, _UNREACHABLE) or bool(error_codes(err) & _OUTAGE_CODES)
         # What is stored may be what the server fails on: then it does everything else.
         lost = lost or (_INTERNAL in error_codes(err) and not _does_anything(uri))
         if not hidden and not lost:
