@@ -18,7 +18,7 @@ from hts_battery.schemas.archive import ArchivedWorkflow
 from hts_battery.schemas.launchpad_job import LaunchpadJob
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from hts_battery.connections.database.stores import Stores
@@ -104,7 +104,7 @@ def _workflow(doc: Fields) -> ArchivedWorkflow:
     )
 
 
-def _job(doc: Fields, docs: list[Fields], now: datetime) -> LaunchpadJob:
+def _job(doc: Fields, docs: Sequence[Fields], now: datetime) -> LaunchpadJob:
     spec = doc.get("spec") or {}
     launches = sorted(
         (launch_document(one, now) for one in docs), key=lambda one: one.launch_id
