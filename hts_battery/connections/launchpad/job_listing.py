@@ -127,7 +127,7 @@ def _job(doc: Fields, docs: Sequence[Fields], now: datetime) -> LaunchpadJob:
     )
 
 
-def _since(doc: Fields, launches: list[Fields]) -> datetime | None:
+def _since(doc: Fields, launches: Sequence[Fields]) -> datetime | None:
     """Return when a Firework took its state, by its launch or by itself."""
     times = [
         utc(one["created_on"])
