@@ -40,7 +40,7 @@ from hts_battery.query.filters import expression_of
 from hts_battery.query.query_fields import Kind, QueryField, fields_at
 from hts_battery.query.summary_table import in_order
 from hts_battery.schemas.decoding import read_structure
-from hts_battery.schemas.summary_table import CELL, column_type, row_value
+from hts_battery.schemas.summary_table import CELL, column_type, column_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -324,32 +324,28 @@ class SummaryStructures(EntryCollection):
         """Read one page: documents, number of all matches, whether there are more."""
         skip, table = criteria.get("skip", 0), self._cache.get().table
         where = _described(criteria["filter"])
-        names = self.resource_mapper.get_optimade_field
+        name_of = self.resource_mapper.get_optimade_field
         order = {
-            self._fields[names(name)].path: direction
+            self._fields[name_of(name)].path: direction
             for name, direction in criteria.get("sort", ())
-            if names(name) in self._fields
+            if name_of(name) in self._fields
         }
         rows = in_order(table.rows(where, [_ID, *order]), order or {_ID: 1})
         ids = rows[_ID].slice(skip, criteria["limit"]).to_pylist()
-        paths = [field.path for field in self._fields.values()]
-        found = table.rows(one_of(_ID, ids), [*paths, _ID]).to_pylist()
-        page = {row[_ID]: row for row in found}
-        docs = [self._document(page[name]) for name in ids]
+        names = {field.path for field in self._fields.values()}
+        found = in_order(table.rows(one_of(_ID, ids), sorted(names)), order or {_ID: 1})
+        columns = {path: column_values(path, found[path].to_pylist()) for path in names}
+        docs = [
+            {name: columns[field.path][row] for name, field in self._fields.items()}
+            for row in range(len(found))
+        ]
         try:
             cells = final_structures(self._reader, (str(doc[_ENTRY]) for doc in docs))
         except StoreError as err:
             raise _refused(err) from None
-        found = [{**doc, **_cell(cells.get(str(doc[_ENTRY])))} for doc in docs]
+        whole = [{**doc, **_cell(cells.get(str(doc[_ENTRY])))} for doc in docs]
         total = len(docs) if single_entry else len(rows)
-        return found, total, skip + len(docs) < total
-
-    def _document(self, row: Mapping[str, object]) -> dict[str, object]:
-        """Write a row of the table under the names that are asked for."""
-        return {
-            name: row_value(field.path, row[field.path])
-            for name, field in self._fields.items()
-        }
+        return whole, total, skip + len(docs) < total
 
 
 def _described(wanted: object) -> pc.Expression:

@@ -6,11 +6,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hts_battery.connections.launchpad.launchpad import (
-    CAMPAIGN,
-    DISPATCH_ID,
-    launchpad_beside,
-)
+from hts_battery.connections.launchpad.checkout import CAMPAIGN, DISPATCH_ID
+from hts_battery.connections.launchpad.launchpad import launchpad_beside
 from hts_battery.connections.launchpad.workflows import (
     launch_document,
     launches_of_fireworks,
