@@ -116,8 +116,7 @@ class Run:
 
     def measure(self, processes: int) -> None:
         """Go through the rooms in order."""
-        self.hts("db", "up")
-        status = json.loads(self.hts("db", "status", "--json"))
+        status = json.loads(self.hts("db", "up", "--json"))
         self.server = psutil.Process(status["pid"])
         self.environment["HTS_BATTERY_MONGO_URI"] = status["uri"]
         worker = self.folder / "worker"

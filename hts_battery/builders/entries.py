@@ -7,8 +7,6 @@ from fractions import Fraction
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
-from pymatgen.core import Structure
-
 from hts_battery.builders.digests import input_digest
 from hts_battery.builders.screening_builder import (
     Made,
@@ -19,6 +17,7 @@ from hts_battery.builders.screening_builder import (
 from hts_battery.connections.database.content_digests import content_digests
 from hts_battery.errors import HTSBatteryError
 from hts_battery.schemas.calculation import is_vasp_task, read_task
+from hts_battery.schemas.decoding import read_structure
 from hts_battery.schemas.entry import SMALL_CELL, EntryDoc, EntryKind, EntryState
 from hts_battery.schemas.formula import parse_formula
 from hts_battery.schemas.ordering_series import joined, series_of
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from maggma.core import Store
+    from pymatgen.core import Structure
 
     from hts_battery.builders.screening_builder import OptionNames
     from hts_battery.schemas.calculation import Calculation
@@ -362,7 +362,7 @@ def _read_entry(
     task: TaskRow, cell: Mapping[str, object] | None, common: dict[str, Any]
 ) -> EntryDoc:
     calculation = read_task(task["output"], common["engine"])
-    structure = Structure.from_dict(dict(calculation.structure))
+    structure = read_structure(calculation.structure)
     composition = structure.composition.element_composition
     formula = composition.formula.replace(" ", "")
     ordered = None if cell is None else OrderedCell.model_validate(cell)

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"
 )
+COMMAND = (sys.executable, "-P", "-m", __name__)
+"""A process of ours; -P: no module of the folder in which it is started."""
 _SECONDS_TO_END = 10.0
 _GB = 1e9
 
@@ -184,7 +186,7 @@ class _Worker:
         log.parent.mkdir(parents=True, exist_ok=True)
         with theirs, log.open("ab") as printed:
             self.process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                [sys.executable, "-m", __name__, str(theirs.fileno())],
+                [*COMMAND, str(theirs.fileno())],
                 env=os.environ | variables,
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,

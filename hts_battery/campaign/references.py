@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pymatgen.core import Structure
-
 from hts_battery.campaign.local_run import Progress
 from hts_battery.errors import ConfigurationError
 from hts_battery.flows.engines.registry import engine
@@ -16,12 +14,14 @@ from hts_battery.flows.recipes.references import (
     reference_flow,
     reference_key,
 )
+from hts_battery.schemas.decoding import read_structure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from jobflow import Maker
+    from pymatgen.core import Structure
 
     from hts_battery.connections.database.stores import Stores
     from hts_battery.schemas.campaign import RelaxationSpec
@@ -166,7 +166,7 @@ def prerelaxed_starts(
             f"first is {missing[0]}: `hts references compute --engine {engine_name}` "
             "makes them, or name others with --phase"
         )
-    return {name: Structure.from_dict(known[name]) for name in names}
+    return {name: read_structure(known[name]) for name in names}
 
 
 def _output(key: str, stores: Stores) -> dict[str, object] | None:

@@ -23,14 +23,14 @@ from optimade.server.create_app import create_app
 from optimade.server.entry_collections import EntryCollection
 from optimade.server.exception_handlers import general_exception
 from optimade.server.mappers import StructureMapper
-from pymatgen.core import Structure
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from hts_battery.dashboard.candidate_data import final_structures
 from hts_battery.dashboard.summaries import check_filter
-from hts_battery.errors import QueryLimitError, StoreError
+from hts_battery.errors import ForeignClassError, QueryLimitError, StoreError
 from hts_battery.query.filters import optimade_grammar
+from hts_battery.schemas.decoding import read_structure
 from hts_battery.schemas.optimade import PREFIX, provider_fields
 
 if TYPE_CHECKING:
@@ -249,10 +249,13 @@ def _refused(err: StoreError) -> Exception:
 
 
 def _cell(structure: Mapping[str, object] | None) -> dict[str, object]:
-    """Write a relaxed cell in OPTIMADE's words; nulls where it is not known."""
-    if structure is None:
+    """Write a relaxed cell in OPTIMADE's words; nulls where it cannot be read."""
+    try:
+        cell = None if structure is None else read_structure(structure)
+    except ForeignClassError:
+        cell = None
+    if cell is None:
         return dict.fromkeys(_OF_THE_CELL)
-    cell = Structure.from_dict(dict(structure))
     names = [site.specie.symbol for site in cell]
     return {
         "lattice_vectors": cell.lattice.matrix.tolist(),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 from pydantic import Field, field_validator, model_validator
 
 from hts_battery.schemas.base import Document, Rational
+from hts_battery.schemas.decoding import read_structure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -152,9 +153,7 @@ class OrderedCell(Document):
 
     def to_structure(self) -> Structure:
         """Build the pymatgen structure, oxidation states and moments included."""
-        from pymatgen.core import Structure  # noqa: PLC0415 - words stay light
-
-        return Structure.from_dict(self.structure)
+        return read_structure(self.structure)
 
     @model_validator(mode="after")
     def _flag_agrees(self) -> Self:

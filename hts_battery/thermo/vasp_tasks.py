@@ -6,6 +6,7 @@ from copy import deepcopy
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from hts_battery.schemas.decoding import check_document
 from hts_battery.schemas.energy import TaskValidation
 from hts_battery.thermo.vasp_corrections import VaspEnergy, correct_vasp_energies
 from hts_battery.thermo.vasp_schemes import MP_GGA
@@ -41,6 +42,7 @@ def validate_vasp_task(
     from emmet.core.tasks import TaskDoc  # noqa: PLC0415 - seconds to import
     from emmet.core.vasp.validation import ValidationDoc  # noqa: PLC0415 - likewise
 
+    check_document(task, "task")
     try:
         # TaskDoc writes into what it reads.
         document = TaskDoc.model_validate(deepcopy(dict(task)))

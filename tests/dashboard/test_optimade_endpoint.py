@@ -11,9 +11,17 @@ pytest.importorskip("dash", reason="the extra 'dashboard' is not installed")
 
 from optimade.adapters import Structure
 from optimade.validator import ImplementationValidator
+from planted import PlantedModule
 from server_client import ServerClient
 
+from hts_battery.connections.database.bounded_reader import BoundedReader
+from hts_battery.dashboard.candidate_data import final_structures
+from hts_battery.errors import ForeignClassError
+from hts_battery.schemas.decoding import read_structure
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from starlette.types import ASGIApp
 
     from hts_battery.connections.database.stores import Stores
@@ -108,6 +116,36 @@ def test_filters_on_our_properties(
     found = optimade.get("structures", params={"filter": wanted}).json()
     assert found["meta"]["data_returned"] == count, found
     assert found["meta"]["data_available"] == 3
+
+
+def test_a_cell_that_names_a_foreign_module_is_not_served_and_imports_nothing(
+    optimade: ServerClient,
+    shown: Stores,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    planted = PlantedModule(tmp_path, monkeypatch)
+    before = shown.tasks.query_one(
+        {"output.structure": {"$exists": True}, "metadata.step": "relax"}
+    )
+    entry = before["uuid"]
+    try:
+        shown.tasks.collection.update_one(
+            {"uuid": entry, "index": before["index"]},
+            {"$set": {"output.structure.sites.0.properties.x": planted.naming()}},
+        )
+        everything = optimade.get("structures").json()["data"]
+        cells = [doc["attributes"]["lattice_vectors"] for doc in everything]
+        assert len(everything) == 3
+        with pytest.raises(ForeignClassError, match=planted.name):
+            read_structure(
+                final_structures(BoundedReader(shown.database), [entry])[entry]
+            )
+    finally:
+        shown.tasks.update(before, key=["uuid", "index"])
+    assert not planted.was_imported
+    lowest = shown.summary.query_one({"entry_id": entry})
+    assert (None in cells) == (lowest is not None)
 
 
 def test_pages_lead_to_each_other(optimade: ServerClient) -> None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import atexit
 import os
-import re
 from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote_plus
 
 from botocore.exceptions import (  # type: ignore[import-untyped]
     ConnectionError as BucketUnreachableError,
@@ -22,13 +20,11 @@ from pymongo.errors import (
     PyMongoError,
 )
 
+from hts_battery.connections.database.uris import check_uri, redact, refused
 from hts_battery.errors import DatabaseOutageError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-_CREDENTIALS = re.compile(r"(?<=://)(?P<credentials>[^/?#\s]*)@")
-_PASSWORD_QUERY = re.compile(r"(?i)((?:password|token)[^=&\s]*=)[^&\s]+")
 
 # Codes by which a server says that the fault is its own or its operator's: not
 # authorised, authentication failed, shutting down, disk full, out of space.
@@ -57,12 +53,24 @@ _lock = Lock()
 
 
 def acquire_client(uri: str) -> type_client:
-    """Return this process's client of a server; opening it does not yet connect."""
+    """
+    Return this process's client of a server; opening it does not yet connect.
+
+    Raises
+    ------
+    ConfigurationError
+        If the address is none, in one line that names the setting.
+    """
     key = (os.getpid(), uri)
     with _lock:
         if key not in _clients:
-            with translated_errors(uri):
-                _clients[key] = _Shared(MongoClient(uri, appname="hts_battery"))
+            check_uri(uri)
+            try:
+                client = type_client(uri, appname="hts_battery")
+            except (PyMongoError, ValueError, TypeError, OSError) as err:
+                # The original may repeat the password, and a traceback would show it.
+                raise refused(uri, err) from None
+            _clients[key] = _Shared(client)
         _clients[key].users += 1
         return _clients[key].client
 
@@ -95,24 +103,6 @@ def open_clients() -> int:
     """Return how many clients this process holds open."""
     with _lock:
         return sum(pid == os.getpid() for pid, _ in _clients)
-
-
-def redact(text: str, uri: str = "") -> str:
-    """
-    Remove passwords from a text, that of the URI in either spelling.
-
-    Examples
-    --------
-    >>> redact("mongodb://me:secret@host:27017/?tls=true")
-    'mongodb://***@host:27017/?tls=true'
-    >>> redact("wrong password 'secret'", "mongodb://me:secret@host")
-    "wrong password '***'"
-    """
-    match = _CREDENTIALS.search(uri)
-    password = match["credentials"].partition(":")[2] if match else ""
-    for spelling in {password, unquote_plus(password)} - {""}:
-        text = text.replace(spelling, "***")
-    return _PASSWORD_QUERY.sub(r"\1***", _CREDENTIALS.sub("***@", text))
 
 
 @contextmanager

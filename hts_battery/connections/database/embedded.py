@@ -6,6 +6,7 @@ data folder::
 
     database/            the server's files
     server/state.json    which process serves it, on which port
+    server/user.json     name and password with which it is reached
     server/start.lock    held while a server is started, adopted or stopped
     server/clients.lock  held shared by every process that uses the server
     server/server.log    what the server printed since it started
@@ -27,16 +28,18 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 from pydantic import Field
 
+from hts_battery.connections.database.embedded_user import open_uri
 from hts_battery.connections.database.server_process import (
     ServerFolder,
     ServerState,
     answers,
+    complete_uri,
     living_server,
-    local_uri,
     start_server,
     stop_server,
     wait_until_listening,
 )
+from hts_battery.connections.database.uris import redact
 from hts_battery.errors import StoreError
 from hts_battery.schemas.base import Document
 
@@ -52,7 +55,9 @@ class ServerStatus(Document):
     in_use: bool = Field(description="Whether any process uses it now.")
     keep: bool = Field(description="Whether it stays when nobody uses it.")
     pid: int | None = Field(description="Its process id.")
-    uri: str | None = Field(description="Where it is reached, on this host only.")
+    uri: str | None = Field(
+        description="Where it is reached, on this host only; without its password."
+    )
     database_folder: Path = Field(description="Folder of the server's files.")
     log: Path = Field(description="What the server printed.")
     size_bytes: int = Field(description="Bytes of the server's files.")
@@ -69,7 +74,7 @@ class EmbeddedServer:
         """Start the server again if it died; it comes back at the same address."""
         folder = ServerFolder(self.data_dir)
         with _locked(folder):
-            uri = _uri(_adopt_or_start(folder, keep=False))
+            uri = complete_uri(folder, _adopt_or_start(folder, keep=False))
         if uri != self.uri:
             raise StoreError(
                 f"the embedded database of {self.data_dir} came back at another "
@@ -99,7 +104,7 @@ def embedded_server(data_dir: Path) -> Iterator[EmbeddedServer]:
             state = _adopt_or_start(folder, keep=False)
             fcntl.flock(clients, fcntl.LOCK_SH)
         try:
-            yield EmbeddedServer(folder.data_dir, _uri(state))
+            yield EmbeddedServer(folder.data_dir, complete_uri(folder, state))
         finally:
             with _locked(folder):
                 _leave(folder, clients)
@@ -111,6 +116,15 @@ def up(data_dir: Path) -> ServerStatus:
     with _locked(folder):
         _adopt_or_start(folder, keep=True)
         return _status(folder)
+
+
+def address(data_dir: Path) -> str:
+    """Return the complete address of a running server: whoever has it may do all."""
+    folder = ServerFolder(data_dir)
+    state = living_server(folder)
+    if state is None:
+        raise StoreError(f"the embedded database of {data_dir} is not running")
+    return complete_uri(folder, state)
 
 
 def down(data_dir: Path) -> ServerStatus:
@@ -140,13 +154,16 @@ def _status(folder: ServerFolder) -> ServerStatus:
     """Describe the server; the start lock is held."""
     state = living_server(folder)
     port = None if state is None else state.port
+    uri = None
+    if state is not None and port is not None:
+        uri = redact(complete_uri(folder, state)) if state.asks else open_uri(port)
     return ServerStatus(
         running=state is not None,
         reachable=port is not None and answers(port),
         in_use=_in_use(folder),
         keep=state is not None and state.keep,
         pid=None if state is None else state.pid,
-        uri=None if port is None else local_uri(port),
+        uri=uri,
         database_folder=folder.database,
         log=folder.log,
         size_bytes=_size(folder.database),
@@ -176,6 +193,15 @@ def _adopt_or_start(folder: ServerFolder, *, keep: bool) -> ServerState:
     old = folder.read_state()
     keep = keep or (old is not None and old.keep)
     state = living_server(folder)
+    if state is not None and not state.asks:
+        # Its starter was killed before it had a user, or knew of none.
+        if _in_use(folder):
+            raise StoreError(
+                f"the embedded database (process {state.pid}) asks for no password and "
+                "is in use: end what uses it, then 'hts db down'"
+            )
+        stop_server(folder, state)
+        state = None
     if state is not None and state.port is None:
         # Its starter was killed before it listened; its log tells the port.
         port = wait_until_listening(folder, state)
@@ -190,13 +216,6 @@ def _adopt_or_start(folder: ServerFolder, *, keep: bool) -> ServerState:
             f"{folder.log}, then stop it with 'hts db down'"
         )
     return folder.write_state(state.model_copy(update={"keep": keep}))
-
-
-def _uri(state: ServerState) -> str:
-    """Return the address of a server that listens."""
-    if state.port is None:
-        raise StoreError(f"the embedded database (process {state.pid}) has no port yet")
-    return local_uri(state.port)
 
 
 @contextmanager

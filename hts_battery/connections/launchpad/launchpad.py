@@ -16,12 +16,9 @@ from fireworks import LaunchPad
 from jobflow.managers.fireworks import flow_to_workflow
 from pymongo.errors import PyMongoError
 
-from hts_battery.connections.database.clients import (
-    may_pass,
-    redact,
-    translated_errors,
-)
+from hts_battery.connections.database.clients import may_pass, translated_errors
 from hts_battery.connections.database.retries import RetryPolicy, allocation_end
+from hts_battery.connections.database.uris import redact
 from hts_battery.connections.launchpad.checkout import (
     NUMBER,
     Rocket,

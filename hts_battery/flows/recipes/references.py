@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from jobflow import Flow
 from pydantic import ValidationError
-from pymatgen.core import Structure
 
 from hts_battery.connections.durable_files import write_whole
 from hts_battery.errors import ConfigurationError
@@ -20,6 +19,7 @@ from hts_battery.flows.execution.node import installed_versions
 from hts_battery.flows.execution.recorded import jobs_of, recorded
 from hts_battery.schemas.calculation import is_vasp_task, read_task
 from hts_battery.schemas.campaign import content_key
+from hts_battery.schemas.decoding import read_structure
 from hts_battery.schemas.formula import parse_formula
 from hts_battery.schemas.reference import (
     ReferenceEnergy,
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jobflow import Maker
+    from pymatgen.core import Structure
 
     from hts_battery.schemas.campaign import PrerelaxSpec, RelaxationSpec
     from hts_battery.schemas.energy import ComparableEnergy
@@ -189,7 +190,7 @@ def reference_energy(
             rejected="the job failed",
         )
     found = read_task(output, engine_name)
-    relaxed = Structure.from_dict(dict(found.structure))
+    relaxed = read_structure(found.structure)
     reason, comparable = found.failure, None
     # The potential of the stand-in knows ions: metals collapse in a rehearsal.
     if reason is None and not found.rehearsal:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from hts_battery.schemas.uncertainty import CalculatorError
 
 REHEARSAL_PREFIX = f"{VASP_MARK}:"
-REHEARSAL_COMMAND = f"{shlex.quote(sys.executable)} -m hts_battery.vasp_standin.vasp"
+REHEARSAL_COMMAND = f"{shlex.quote(sys.executable)} -P -m hts_battery.vasp_standin.vasp"
 _STEPS = ("relax 1", "relax 2", "static")
 _PACKAGES = ("atomate2", "custodian", "pymatgen")
 _GGA, _MP24 = "vasp-mp-gga", "vasp-mp24"

@@ -57,6 +57,7 @@ from hts_battery.flows.execution.failures import (
 from hts_battery.flows.execution.node import installed_versions
 from hts_battery.flows.execution.recorded import earlier_launches
 from hts_battery.schemas.base import Document
+from hts_battery.schemas.decoding import read_structure
 from hts_battery.schemas.failure import (
     FailureClass,
     FailureDoc,
@@ -253,7 +254,7 @@ class _Attempt:
             action = next_action(failures, self.policy)
             past = past.model_copy(update={"settings": action.settings.get(CODE, {})})
             if action.start is StartFrom.BEGINNING:
-                given = Structure.from_dict(start)
+                given = read_structure(start)
                 past = past.model_copy(update={"folder": None})
                 return replace(self, structure=given, past=past)
         for launch in reversed(launches):
@@ -394,9 +395,7 @@ class _Attempt:
 
     def _again(self, failures: tuple[FailureDoc, ...], action: NextAction) -> Job:
         """Make the job that repeats the calculation with the remedy."""
-        start = (
-            Structure.from_dict(self.past.start) if self.past.start else self.structure
-        )
+        start = read_structure(self.past.start) if self.past.start else self.structure
         past = Past(
             failures=failures,
             start=start.as_dict(),
