@@ -69,7 +69,10 @@ def usage_figure(usage: CampaignUsage, path: Path) -> None:
         axes.invert_yaxis()
         axes.spines[["top", "right"]].set_visible(False)
     if shown:
-        panels[0, 0].legend(frameon=False, fontsize=8, loc="lower right")
+        handles, labels = panels[0, 0].get_legend_handles_labels()
+        figure.legend(
+            handles, labels, loc="outside lower center", ncols=2, frameon=False
+        )
     figure.savefig(path, dpi=150)
 
 
