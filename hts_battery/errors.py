@@ -4,7 +4,8 @@ Every exception hts_battery raises on purpose.
 HTSBatteryError
 ├── ConfigurationError       settings, launchpad_configs, campaign and space files
 │   ├── SpecError            a campaign, space or table file: knows file, line, field
-│   └── QueryError           a filter, sort or field of a query
+│   ├── QueryError           a filter, sort or field of a query
+│   └── MissingExtraError    an optional extra of the package is not installed
 ├── CompositionError         compositions
 │   ├── EmptySpaceError      no member satisfies every constraint
 │   └── StateLimitError      exact counting would need too many states
@@ -87,6 +88,30 @@ class SpecError(ConfigurationError):
 
 class QueryError(ConfigurationError):
     """A query asks for what cannot be: filter, field, order or format."""
+
+
+class MissingExtraError(ConfigurationError):
+    """
+    What was asked for needs an optional extra that is not installed.
+
+    Parameters
+    ----------
+    extra
+        Name of the extra.
+    package
+        Package of it that could not be imported.
+
+    Examples
+    --------
+    >>> str(MissingExtraError("disorder", "numba"))
+    "numba is missing: install the extra with pip install 'hts_battery[disorder]'"
+    """
+
+    def __init__(self, extra: str, package: str) -> None:
+        super().__init__(
+            f"{package} is missing: install the extra with "
+            f"pip install 'hts_battery[{extra}]'"
+        )
 
 
 class CompositionError(HTSBatteryError):

@@ -12,12 +12,11 @@ from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Unpack
 
-from hts_battery.builders.aggregates import AggregatesBuilder
-from hts_battery.builders.digests import CODE_VERSION
+from hts_battery.builders.digests import CODE_VERSION, input_digest
 from hts_battery.builders.entries import EntriesBuilder
-from hts_battery.builders.optimade_structures import OptimadeStructuresBuilder
 from hts_battery.builders.screening_builder import BATCH_SIZE, new_run_id, run_builder
 from hts_battery.builders.summary import SummaryBuilder
+from hts_battery.builders.summary_table import SummaryTableBuilder
 from hts_battery.builders.thermo import ThermoBuilder
 from hts_battery.builders.unchanged import ChainInputs, LastRun, document_counts
 from hts_battery.campaign.built_states import forget_built_states, note_built_states
@@ -37,15 +36,18 @@ from hts_battery.schemas.summary import temperature_key
 from hts_battery.schemas.uncertainty import CalculatorError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from hts_battery.builders.screening_builder import OptionNames, ScreeningBuilder
     from hts_battery.connections.database.locks import Lease
     from hts_battery.connections.database.stores import Stores
     from hts_battery.schemas.build import BuildReport
 
-BUILDERS = ("entries", "thermo", "summary", "aggregates", "optimade")
+BUILDERS = ("entries", "thermo", "summary", "summary_table")
 """Names of the builders in the order in which they are run."""
+
+_TABLE = "summary_table"
+"""The one builder that reads and writes all campaigns of a run at once."""
 
 LOCK = "build"
 """Name of the lock that a run of the builders holds."""
@@ -148,7 +150,9 @@ class _Run:
         """Run one builder and note what it did."""
         place = f"{name} {campaign}".strip()
         start = time.perf_counter()
-        digest = self._chain_digest(campaign)
+        digest = (
+            self._table_digest() if name == _TABLE else self._chain_digest(campaign)
+        )
         if digest is not None and self.last.has_seen(place, digest):
             report = self.last.report(place, time.perf_counter() - start)
             hulls = self.last.hulls(campaign) if name == "thermo" else ()
@@ -181,6 +185,11 @@ class _Run:
                 run_id=self.manifest.run_id,
                 digest=self._chain_digest(campaign) if whole else None,
             )
+
+    def _table_digest(self) -> str | None:
+        """Digest what all campaigns of this run are made from, where it is known."""
+        found = [self._chain_digest(name) for name in self.manifest.options]
+        return None if None in found else input_digest(found)
 
     def _chain_digest(self, campaign: str) -> str | None:
         """Digest what a campaign's builders read; None where it cannot be known."""
@@ -323,6 +332,10 @@ def _builders(
             EntriesBuilder(stores.tasks, stores.references, stores.entries, **options),
         )
         return
+    if name == _TABLE:
+        at = {spec.name: _temperatures(spec, asked) for spec in specs}
+        yield "", summary_table_builder(stores, at, **options)
+        return
     for spec in specs:
         temperatures = _temperatures(spec, asked)
         if name == "summary":
@@ -331,6 +344,19 @@ def _builders(
                 ensure_index(stores, "summary", path)
                 ensure_index(stores, "summary", "campaign", path)
         yield spec.name, campaign_builder(name, spec, stores, temperatures, **options)
+
+
+def summary_table_builder(
+    stores: Stores,
+    campaigns: Mapping[str, Sequence[float]],
+    **options: Unpack[OptionNames],
+) -> SummaryTableBuilder:
+    """Make the builder of the table; ``campaigns``: name → temperatures in K."""
+    return SummaryTableBuilder(
+        *(stores.summary, stores.entries, stores.summary_table),
+        campaigns=campaigns,
+        **options,
+    )
 
 
 def campaign_builder(
@@ -355,18 +381,6 @@ def campaign_builder(
             *(stores.candidates, stores.thermo, stores.summary),
             campaign=spec.name,
             temperatures=temperatures,
-        ),
-        "aggregates": partial(
-            AggregatesBuilder,
-            *(stores.summary, stores.aggregates),
-            *(stores.rankings, stores.summary_columns),
-            campaign=spec.name,
-            temperatures=temperatures,
-        ),
-        "optimade": partial(
-            OptimadeStructuresBuilder,
-            *(stores.summary, stores.entries, stores.optimade_structures),
-            campaign=spec.name,
         ),
     }
     return made[name](**options)
@@ -432,9 +446,11 @@ def chain_of_builders(
     """
     specs = stored_campaigns(stores)
     entries = EntriesBuilder(stores.tasks, stores.references, stores.entries)
-    others = (
-        campaign_builder(name, spec, stores, spec.temperatures or tuple(temperatures))
+    at = {spec.name: spec.temperatures or tuple(temperatures) for spec in specs}
+    others = [
+        campaign_builder(name, spec, stores, at[spec.name])
         for name in BUILDERS[1:]
+        if name != _TABLE
         for spec in specs
-    )
-    return [entries, *others]
+    ]
+    return [entries, *others, summary_table_builder(stores, at)]

@@ -30,10 +30,8 @@ _OF_CAMPAIGN = (
     "built_states",
     "thermo",
     "summary",
-    "rankings",
-    "summary_columns",
-    "aggregates",
-    "optimade_structures",
+    "summary_table",
+    "dispatches",
     "changes",
     "members",
 )

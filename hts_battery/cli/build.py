@@ -160,18 +160,11 @@ def summary(
     _build("summary", dry_run=dry_run, as_json=as_json, retry_failed=retry_failed)
 
 
-def aggregates(
+def summary_table(
     dry_run: DryRun = False, retry_failed: RetryFailed = False, as_json: AsJson = False
 ) -> None:
-    """Rank and count what each campaign adds up to."""
-    _build("aggregates", dry_run=dry_run, as_json=as_json, retry_failed=retry_failed)
-
-
-def optimade(
-    dry_run: DryRun = False, retry_failed: RetryFailed = False, as_json: AsJson = False
-) -> None:
-    """Describe structures in OPTIMADE's words, for `hts serve`."""
-    _build("optimade", dry_run=dry_run, as_json=as_json, retry_failed=retry_failed)
+    """Write the table of all summaries, from which questions are answered."""
+    _build("summary_table", dry_run=dry_run, as_json=as_json, retry_failed=retry_failed)
 
 
 def list_runs(

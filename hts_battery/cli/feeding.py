@@ -9,7 +9,7 @@ import typer
 
 from hts_battery.cli import formatting
 from hts_battery.cli.opening import get_settings, opened_launchpad
-from hts_battery.cli.options import AsJson, DryRun
+from hts_battery.cli.options import AsJson, DryRun, Supervised
 from hts_battery.errors import StoreError, SubmissionError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def feed_launchpad(
         bool,
         typer.Option(help="Go on when all is done, too: for what is submitted later."),
     ] = False,
-    supervised: Annotated[bool, typer.Option("--supervised", hidden=True)] = False,
+    supervised: Supervised = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -42,7 +42,6 @@ def feed_launchpad(
         from hts_battery.operations.runner import end_with_runner
 
         end_with_runner()
-
     # Better now than when there is something to tell.
     check_urls(get_settings().notify_urls)
     watch = watch or stay
@@ -59,8 +58,8 @@ def feed_launchpad(
                 changes.is_first = False
                 if not watch:
                     _complain(reports)
-                done = not supervised and all(one.is_done for one in reports)
-                if dry_run or not watch or (done and not stay):
+                done = not stay and all(one.is_done for one in reports)
+                if dry_run or not watch or done:
                     break
             time.sleep(every)
         if not dry_run:

@@ -10,7 +10,7 @@ import typer
 
 from hts_battery.cli import formatting
 from hts_battery.cli.opening import get_settings, opened_launchpad
-from hts_battery.cli.options import AsJson, DryRun
+from hts_battery.cli.options import AsJson, DryRun, Supervised
 
 if TYPE_CHECKING:
     from hts_battery.connections.launchpad.queue_worker import QueueWorker
@@ -36,7 +36,7 @@ def launch(  # noqa: PLR0913, PLR0917 - each is an option of the command
     launches: Annotated[
         Path | None, typer.Option(help="Folder of its jobs; queue/WORKER if not given.")
     ] = None,
-    supervised: Annotated[bool, typer.Option("--supervised", hidden=True)] = False,
+    supervised: Supervised = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:

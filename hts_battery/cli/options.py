@@ -19,6 +19,14 @@ AsJson = Annotated[
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Say what would be written, write nothing.")
 ]
+Supervised = Annotated[
+    bool,
+    typer.Option(
+        "--supervised",
+        hidden=True,
+        help="Run by `hts runner`: go on for ever, and end when it is gone.",
+    ),
+]
 Engine = Annotated[str, typer.Option("--engine", help="Name of the engine.")]
 Replace = Annotated[
     bool,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -131,10 +132,13 @@ def logs(
     name: Annotated[
         str, typer.Argument(metavar="[NAME]", help="feeder, runner or a worker.")
     ] = "feeder",
-    lines: Annotated[int, typer.Option("--lines", "-n", min=0)] = 20,
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", min=0, help="How many of the last ones.")
+    ] = 20,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on as more is written.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show what the feeder or a launcher printed last."""
     path = _folder().log(name)
@@ -144,11 +148,9 @@ def logs(
             f"there is no log of {name}; there are: {', '.join(known) or 'none'}"
         )
     text = path.read_text("utf-8", errors="replace").splitlines()
-    for line in text[len(text) - min(lines, len(text)) :]:
-        formatting.line(line)
-    if follow:
-        for line in _followed(path):
-            formatting.line(line)
+    last = text[len(text) - min(lines, len(text)) :]
+    for line in chain(last, _followed(path) if follow else ()):
+        _line(line, as_json=as_json, line=line)
 
 
 def _followed(path: Path) -> Iterator[str]:
@@ -170,15 +172,19 @@ def unit(
     env_file: Annotated[
         Path | None, typer.Option(help="File of the variables that hts needs.")
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Print a systemd unit of the user that keeps the runner up over reboots."""
     from hts_battery.operations.runner import systemd_unit
+    from hts_battery.settings_file import chosen_profile
 
     _commands(workers or [])
     place = None if env_file is None else env_file.expanduser().absolute()
     if place is not None and not place.is_file():
         raise ConfigurationError(f"--env-file: there is no file {place}")
-    formatting.line(systemd_unit(workers or [], Path.cwd(), place).rstrip("\n"))
+    profile = chosen_profile()
+    text = systemd_unit(workers or [], Path.cwd(), place, profile).rstrip("\n")
+    _line(text, as_json=as_json, unit=text)
     if place is None:
         formatting.note(
             "systemd does not know the variables of this shell: name a file of them "
@@ -190,7 +196,7 @@ def _commands(workers: list[str]) -> dict[str, list[str]]:
     """Return the command of each child; refuse a worker that cannot be read."""
     from hts_battery.operations.runner import FEEDER, HTS
 
-    feeder = [*HTS, "launchpad", "feed", "--watch", "--supervised"]
+    feeder = [*HTS, "launchpad", "feed", "--watch", "--stay", "--supervised"]
     commands = {FEEDER: feeder}
     for one in workers:
         name = read_worker(one).name

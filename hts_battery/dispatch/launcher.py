@@ -34,7 +34,6 @@ from hts_battery.connections.launchpad.reservations import (
     jobs_in_queue,
     ready,
     reserve,
-    write_number,
 )
 from hts_battery.connections.processes import host_name
 from hts_battery.connections.records.worker_controls import (
@@ -331,7 +330,7 @@ class Launcher:
         except BaseException:
             self._release(taken, folder)
             raise
-        write_number(self.launchpad, taken.launch_id, number)
+        self.launchpad.set_reservation_id(taken.launch_id, number)
         return number
 
     def _after_refusal(self, err: QueueRefusalError, job: _Unsure) -> str:
@@ -357,7 +356,7 @@ class Launcher:
                 continue
             if found:
                 number = min(found, key=int)
-                write_number(self.launchpad, job.reservation.launch_id, number)
+                self.launchpad.set_reservation_id(job.reservation.launch_id, number)
             else:
                 self._release(job.reservation, job.folder)
             self._unsure.remove(job)

@@ -29,6 +29,7 @@ from hts_battery.connections.durable_files import write_whole
 from hts_battery.connections.processes import host_name, process_identity
 from hts_battery.errors import BusyError, StoreError
 from hts_battery.schemas.runner import RunnerChild, RunnerState, RunnerStatus
+from hts_battery.settings_file import profile_variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -203,6 +204,7 @@ class Runner:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            env={**os.environ, **profile_variables()},
             start_new_session=True,  # Ctrl-C is for us, and we end it
         )
         child.identity = process_identity(child.process.pid)
@@ -371,6 +373,7 @@ def start_runner(folder: RunnerFolder, workers: Sequence[str]) -> RunnerState:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
+            env={**os.environ, **profile_variables()},
             start_new_session=True,
         )
     Thread(target=process.wait, daemon=True).start()  # so that no zombie stays
@@ -430,7 +433,10 @@ WantedBy=default.target
 
 
 def systemd_unit(
-    workers: Sequence[str], folder: Path, env_file: Path | None = None
+    workers: Sequence[str],
+    folder: Path,
+    env_file: Path | None = None,
+    profile: str | None = None,
 ) -> str:
     """
     Return a systemd unit of the user that keeps the runner up.
@@ -443,8 +449,11 @@ def systemd_unit(
         Folder in which it is to run.
     env_file
         File of the variables that `hts` needs, one ``NAME=value`` a line.
+    profile
+        Profile of the settings file that is used, if one is.
     """
-    command = [*HTS, "runner", "start", "--foreground", *workers]
+    chosen = () if profile is None else ("--profile", profile)
+    command = [*HTS, *chosen, "runner", "start", "--foreground", *workers]
     line = "" if env_file is None else f"EnvironmentFile={_escaped(str(env_file))}\n"
     return _UNIT.format(
         workers=", ".join(workers) or "no worker",

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from hts_battery.connections.database.clients import redact
 from hts_battery.connections.launchpad.ended_runs import last_words
 from hts_battery.connections.launchpad.launchpad import submit
-from hts_battery.connections.launchpad.queues import job_number
 from hts_battery.connections.launchpad.trials import read_trial, remove_trial
+from hts_battery.connections.queue_job import job_number
 from hts_battery.connections.workers.launch import LOCAL
 from hts_battery.dispatch.offline import ingest
 from hts_battery.errors import ConfigurationError, QueueRefusalError

@@ -163,6 +163,34 @@ class BacklogBlock(Document):
     )
 
 
+class DispatchState(StrEnum):
+    """Whether somebody has a dispatch in hand."""
+
+    SENT = "sent"
+    """It waits in the launchpad or runs."""
+    ENDED = "ended"
+    """It was collected, taken back or given up."""
+
+
+class Dispatch(Document):
+    """
+    One sending of some candidates: written once, before its Firework is made.
+
+    Nothing else decides who sends and who runs it: a feeder that was stopped and wakes
+    when another one has sent the same finds it here, and so does a rocket.
+    """
+
+    dispatch_id: str = Field(description="Its key.")
+    campaign: str = Field(description="Name of the campaign.")
+    content_keys: tuple[str, ...] = Field(
+        description="What it computes; each is in one dispatch that is sent, at most."
+    )
+    fw_id: int = Field(description="Its first Firework: no other one is run.")
+    token: str = Field(description="Lock under which it was last written.")
+    state: DispatchState = Field(description="Whether it is in hand.")
+    time: AwareDatetime = Field(description="When it was last written, UTC.")
+
+
 class ChunkRequest(Document):
     """One candidate of a chunk, and what was known of it when it was sent."""
 

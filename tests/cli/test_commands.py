@@ -39,6 +39,9 @@ READING = {
     "serve",
     "references gaps",
     "references list",
+    "runner logs",
+    "runner status",
+    "runner unit",
     "campaign list",
     "campaign usage",  # writes the figure that it is asked for
     "jobs files",

@@ -155,6 +155,7 @@ def test_a_child_that_does_not_notice_is_told_and_ended(folder: RunnerFolder) ->
     stubborn = "import signal, time\nprint('up', flush=True)\ntime.sleep(300)\n"
     process = run_elsewhere(folder, {"slurm": python(stubborn)})
     wait_until(lambda: children_are_up(folder, 1), "the child")
+    wait_until(lambda: "up" in folder.log("slurm").read_text(), "its first word")
     pid = written(folder).children[0].pid
     os.kill(process.pid, signal.SIGKILL)
     wait_until(lambda: not runner_status(folder).running, "the runner to be gone")
@@ -204,4 +205,6 @@ def test_a_unit_is_quoted_for_systemd(folder: str, written: str) -> None:
     assert "EnvironmentFile=/home/me/hts.env\n" in text
     assert '"runner" "start" "--foreground" "slurm" "a b"\n' in text
     assert text.index("[Unit]") < text.index("[Service]") < text.index("[Install]")
+    named = systemd_unit(["slurm"], Path(folder), profile="big")
+    assert '"--profile" "big" "runner"' in named
     assert "EnvironmentFile" not in systemd_unit(["slurm"], Path(folder))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +16,7 @@ from slurm.rendered_worker import RenderedWorker
 from hts_battery.connections.launchpad.ended_runs import last_runs, last_words
 from hts_battery.connections.launchpad.launchpad import open_launchpad
 from hts_battery.connections.launchpad.queue_worker import QueueWorker
+from hts_battery.connections.launchpad.queues import asked_job, this_cluster
 from hts_battery.connections.launchpad.scheduler import QueueScheduler
 from hts_battery.connections.records.worker_controls import read_worker_control
 from hts_battery.dispatch.launcher import Launcher
@@ -130,6 +132,9 @@ def test_a_broken_interpreter_is_found_before_by_the_test_and_by_the_brake(
         broken.stores,
         broken.launchpad,
         listed=lambda _kind: frozenset(slurm.jobs()),
+        asked=partial(asked_job, environment=slurm.environment),
+        here=partial(this_cluster, environment=slurm.environment),
+        grace=0.0,
     )
     runs = last_runs(broken.launchpad, "slurm", 2)
     assert [one.began for one in runs] == [False, False]
@@ -156,7 +161,7 @@ def test_an_impossible_request_is_found_before(
     launcher: Launcher, slurm: OneNodeSlurm
 ) -> None:
     path = launcher.worker.config / "my_qadapter.yaml"
-    content = yaml.safe_load(path.read_text()) | {"nodes": 7}
+    content = yaml.safe_load(path.read_text()) | {"ntasks": 500}
     path.write_text(yaml.safe_dump(content))
     (found,) = examine_worker(launcher.worker.config, scheduler=launcher.scheduler)  # type: ignore[arg-type] # it is one
     assert "its queue would not take a job: sbatch: " in found.what

@@ -200,14 +200,8 @@ class Stores:
         Stability of each candidate at each temperature.
     summary
         One flat document per candidate and campaign for analysts.
-    rankings
-        Blocks of each campaign's candidates in the order of E_hull.
-    summary_columns
-        The same summaries by field, thousands of values in a document.
-    aggregates
-        Counts and histograms over each campaign.
-    optimade_structures
-        The same candidates in OPTIMADE's words.
+    summary_table
+        The same as one table: Parquet files, and the head that names the valid ones.
     hulls
         The references of each hull version.
     changes
@@ -220,6 +214,8 @@ class Stores:
         How each campaign is sent to its worker.
     backlog
         What was sent of each campaign and how it ended, in blocks of candidates.
+    dispatches
+        What was sent, each once, and what of it is in hand.
     built_states
         What the builders said of each campaign, in blocks of candidates.
     alerts
@@ -245,16 +241,14 @@ class Stores:
     entries: SharedMongoStore
     thermo: SharedMongoStore
     summary: SharedMongoStore
-    rankings: SharedMongoStore
-    summary_columns: SharedMongoStore
-    aggregates: SharedMongoStore
-    optimade_structures: SharedMongoStore
+    summary_table: SharedMongoStore
     hulls: SharedMongoStore
     changes: SharedMongoStore
     builds: SharedMongoStore
     locks: SharedMongoStore
     submissions: SharedMongoStore
     backlog: SharedMongoStore
+    dispatches: SharedMongoStore
     built_states: SharedMongoStore
     alerts: SharedMongoStore
     workers: SharedMongoStore

@@ -20,14 +20,18 @@ from fireworks.fw_config import PING_TIME_SECS
 from hts_battery.connections.queue_job import QueueJob, is_another_job
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from fireworks import Firework, FWorker
 
-    from hts_battery.connections.launchpad.launchpad import ExactLaunchPad
+    from hts_battery.connections.launchpad.one_run import OneRunLaunchPad
 
 logger = logging.getLogger(__name__)
 
+DISPATCH_ID, CAMPAIGN = "hts_dispatch_id", "hts_campaign"
+"""Fields in the spec of every Firework that we send, and in its workflow's metadata."""
+ROOT = "hts_fw_id"
+"""Likewise: the first Firework of its workflow, as its dispatch has it written down."""
 TOKEN, EPOCH, PING = "hts_rocket", "hts_epoch", "hts_ping_seconds"
 """In the state history of a launch: which rocket took it, after which restoration of
 the database its number was given out, and how often it says that it is alive."""
@@ -93,7 +97,7 @@ class Rocket(NamedTuple):
 
 
 def take_ready(
-    launchpad: ExactLaunchPad, rocket: Rocket, fw_id: int | None
+    launchpad: OneRunLaunchPad, rocket: Rocket, fw_id: int | None
 ) -> Taken | None:
     """Take a Firework that is READY: one by its number, or the next of this worker."""
     firework = launchpad._get_a_fw_to_run(rocket.worker.query, fw_id=fw_id)  # noqa: SLF001 - FireWorks' own search
@@ -115,11 +119,10 @@ def take_ready(
 
 
 def take_reserved(
-    launchpad: ExactLaunchPad, rocket: Rocket, fw_id: int
+    launchpad: OneRunLaunchPad, rocket: Rocket, firework: Firework
 ) -> Taken | None:
     """Take the Firework that a queue job was sent for, unless it is another job's."""
-    firework = launchpad.get_fw_by_id(fw_id)  # type: ignore[no-untyped-call]
-    own = rocket.queue_id
+    fw_id, own = firework.fw_id, rocket.queue_id
     for _ in range(_TRIES):
         doc = _reserved_launch(launchpad, firework)
         if doc is None:
@@ -155,6 +158,19 @@ def take_reserved(
     return Taken(fw_id, launch.launch_id, token)
 
 
+def is_due(launchpad: OneRunLaunchPad, spec: Mapping[str, Any]) -> bool:
+    """
+    Say whether a Firework is the one that its dispatch names, and is still wanted.
+
+    A feeder that was stopped inserts what another one has sent meanwhile, or has
+    collected. Fireworks of no dispatch of ours are always due.
+    """
+    if ROOT not in spec:
+        return True
+    found = launchpad.db["dispatches"].find_one({"dispatch_id": spec[DISPATCH_ID]})
+    return found is None or (found["state"], found["fw_id"]) == ("sent", spec[ROOT])
+
+
 def reservation_place(history: Sequence[Mapping[str, Any]]) -> int | None:
     """Return where a history of states has the reservation."""
     return next(
@@ -169,17 +185,23 @@ def unless_changed(place: int, written: str | None) -> dict[str, object]:
     return {f"state_history.{place}.{NUMBER}": same}
 
 
-def is_of(launchpad: ExactLaunchPad, launch_id: int, token: str) -> bool:
-    """Say whether a launch is still run by the rocket of a token."""
+def is_of(
+    launchpad: OneRunLaunchPad,
+    launch_id: int,
+    token: str,
+    states: Collection[str] = ("RUNNING",),
+) -> bool:
+    """Say whether a launch is still that of a token, by its state too."""
     found = launchpad.launches.find_one(
-        {"launch_id": launch_id, "state": "RUNNING"}, ["state_history"]
+        {"launch_id": launch_id}, ["state", "state_history"]
     )
-    history = found["state_history"] if found else ()
-    return any(one.get(TOKEN) == token for one in history)
+    if found is None or found["state"] not in states:
+        return False
+    return any(one.get(TOKEN) == token for one in found["state_history"])
 
 
 def _reserved_launch(
-    launchpad: ExactLaunchPad, firework: Firework
+    launchpad: OneRunLaunchPad, firework: Firework
 ) -> dict[str, Any] | None:
     numbers = [one.launch_id for one in firework.launches]
     found: dict[str, Any] | None = launchpad.launches.find_one(
@@ -189,7 +211,7 @@ def _reserved_launch(
 
 
 def _names_launch(
-    launchpad: ExactLaunchPad,
+    launchpad: OneRunLaunchPad,
     fw_id: int,
     earlier: Sequence[int],
     launch_id: int,
@@ -203,14 +225,14 @@ def _names_launch(
     ) or _names(launchpad, fw_id, named)
 
 
-def _names(launchpad: ExactLaunchPad, fw_id: int, launches: Sequence[int]) -> bool:
+def _names(launchpad: OneRunLaunchPad, fw_id: int, launches: Sequence[int]) -> bool:
     """Say whether a Firework has these launches: the answer to a write may be lost."""
     found = launchpad.fireworks.find_one({"fw_id": fw_id}, ["launches"])
     return found is not None and found["launches"] == list(launches)
 
 
 def _set_state(
-    launchpad: ExactLaunchPad,
+    launchpad: OneRunLaunchPad,
     fw_id: int,
     here: Mapping[str, object],
     values: Mapping[str, object],

@@ -12,31 +12,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
-from fireworks import LaunchPad
 from jobflow.managers.fireworks import flow_to_workflow
 from pymongo.errors import PyMongoError
 
 from hts_battery.connections.database.clients import may_pass, translated_errors
 from hts_battery.connections.database.retries import RetryPolicy, allocation_end
 from hts_battery.connections.database.uris import redact
-from hts_battery.connections.launchpad.checkout import (
-    NUMBER,
-    Rocket,
-    Taken,
-    is_of,
-    reservation_place,
-    take_ready,
-    take_reserved,
-    unless_changed,
-)
-from hts_battery.connections.launchpad.offline_runs import withdraw_offline
+from hts_battery.connections.launchpad.checkout import CAMPAIGN, DISPATCH_ID, ROOT
+from hts_battery.connections.launchpad.one_run import OneRunLaunchPad
 from hts_battery.connections.launchpad.retrying_collections import (
     COUNTERS,
     ExactCounters,
     LockingWorkflows,
     RetryingCollection,
 )
-from hts_battery.connections.queue_job import is_another_job, own_queue_job
 from hts_battery.connections.records.launch_files import leave_action, remove_action
 from hts_battery.errors import DatabaseOutageError, SubmissionError
 
@@ -44,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from fireworks import Firework, FWAction, FWorker, Workflow
+    from fireworks import FWAction, LaunchPad, Workflow
     from jobflow import Flow, Job
 
     from hts_battery.connections.database.database import Database
@@ -52,9 +41,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-DISPATCH_ID, CAMPAIGN = "hts_dispatch_id", "hts_campaign"
-"""Fields in the spec of every Firework that we send, and in its workflow's metadata."""
-
+_ONCE = "hts_dispatch_once"
 _INDEXES = {
     "fireworks": ((f"spec.{DISPATCH_ID}",), (f"spec.{CAMPAIGN}", "state")),
     "workflows": ((f"metadata.{CAMPAIGN}",), (f"metadata.{DISPATCH_ID}",)),
@@ -64,7 +51,7 @@ OUTAGE_SECONDS = 300.0
 _COUNTERS_ID = -1  # the one FireWorks' own reset uses
 
 
-class ExactLaunchPad(LaunchPad):
+class ExactLaunchPad(OneRunLaunchPad):
     """
     A launchpad that waits out an outage, and keeps on disk what a longer one left.
 
@@ -74,11 +61,8 @@ class ExactLaunchPad(LaunchPad):
     job ends it earlier.
     """
 
-    fireworks: Any
-    launches: Any
     workflows: Any
     offline_runs: Any
-    fw_id_assigner: Any
 
     def __init__(
         self,
@@ -89,135 +73,11 @@ class ExactLaunchPad(LaunchPad):
         super().__init__(*args, **kwargs)
         self._retries = RetryPolicy(outage_seconds, end=allocation_end())
         self._untold: dict[int, tuple[FWAction | None, str]] = {}
-        self._tokens: dict[int, str] = {}
         for name in ("fireworks", "launches", "offline_runs", "fw_id_assigner"):
             collection = RetryingCollection(getattr(self, name), self._retries)
             setattr(self, name, collection)
         self.workflows = LockingWorkflows(self.workflows, self._retries)
         self.fw_id_assigner = ExactCounters(self.fw_id_assigner)
-
-    @property
-    def epoch(self) -> str | None:
-        """After which restoration of a backup this is; none before the first."""
-        counters = self.fw_id_assigner.find_one({}, ["epoch"]) or {}
-        found: str | None = counters.get("epoch")
-        return found
-
-    def checkout_fw(
-        self,
-        fworker: FWorker,
-        launch_dir: str,
-        fw_id: int | None = None,
-        host: str | None = None,
-        ip: str | None = None,
-        state: str = "RUNNING",
-    ) -> tuple[Firework | None, int | None]:
-        """
-        Take a Firework, alone: RUNNING in this process or RESERVED for a queue job.
-
-        Nobody and no launch where there is none, or it is another queue job's.
-        """
-        rocket = Rocket(fworker, launch_dir, host, ip, own_queue_job(), state)
-        taken = self._taken(rocket, fw_id)
-        if taken is None:
-            return None, None
-        number, launch_id, token = taken
-        if state == "RUNNING":
-            self._tokens[launch_id] = token
-        self._refresh_wf(number)  # type: ignore[no-untyped-call]
-        firework = self.get_fw_by_id(number)  # type: ignore[no-untyped-call]
-        launch = next(one for one in firework.launches if one.launch_id == launch_id)
-        self.backup_launch_data[launch_id] = launch.to_db_dict()
-        self.backup_fw_data[number] = firework.to_db_dict()
-        return firework, launch_id
-
-    def _taken(self, rocket: Rocket, fw_id: int | None) -> Taken | None:
-        if fw_id is None or rocket.state != "RUNNING":
-            return take_ready(self, rocket, fw_id)
-        found = self.fireworks.find_one({"fw_id": fw_id}, ["state"])
-        state = found["state"] if found else "not in this launchpad"
-        if state == "READY":
-            return take_ready(self, rocket, fw_id)
-        if state != "RESERVED":
-            logger.warning("Firework %d is %s: it is not run here", fw_id, state)
-            return None
-        try:
-            self.get_fw_by_id(fw_id)  # type: ignore[no-untyped-call]
-        except Exception:  # noqa: BLE001 - whatever its tasks raise as they are made
-            # FireWorks lets a Firework fail whose tasks cannot be imported here.
-            super()._get_a_fw_to_run(fw_id=fw_id)  # type: ignore[no-untyped-call]
-            return None
-        return take_reserved(self, rocket, fw_id)
-
-    def _get_a_fw_to_run(
-        self,
-        query: dict[str, object] | None = None,
-        fw_id: int | None = None,
-        checkout: bool = True,
-    ) -> Firework | None:
-        """Find a Firework that is READY, whichever way it is asked for."""
-        if fw_id is not None:
-            query = {"fw_id": fw_id}
-        return super()._get_a_fw_to_run(query, checkout=checkout)  # type: ignore[no-untyped-call]
-
-    def _is_held(self, launch_id: int) -> bool:
-        """Say whether a launch that this process took is still its own."""
-        token = self._tokens.get(launch_id)
-        if token is None or launch_id in self._untold:
-            return True
-        return is_of(self, launch_id, token)
-
-    def set_reservation_id(self, launch_id: int, reservation_id: int | str) -> None:
-        """Write down which queue job a launch is reserved for, unless one took it."""
-        number = str(reservation_id)
-        found = self.launches.find_one({"launch_id": launch_id}, ["state_history"])
-        place = reservation_place(found["state_history"]) if found else None
-        if place is not None:
-            self.launches.update_one(
-                {"launch_id": launch_id, **unless_changed(place, None)},
-                {"$set": {f"state_history.{place}.{NUMBER}": number}},
-            )
-        found = self.launches.find_one({"launch_id": launch_id}, ["state_history"])
-        history = found["state_history"] if found else ()
-        there = next((one[NUMBER] for one in history if one.get(NUMBER)), None)
-        if there is None or is_another_job(there, number):
-            logger.warning(
-                "launch %d is run by queue job %s: queue job %s is one too many and "
-                "ends by itself, without computing",
-                launch_id,
-                there,
-                number,
-            )
-
-    def cancel_reservation(self, launch_id: int) -> None:
-        """Give a reserved Firework back, unless a queue job has taken it already."""
-        launch = self.get_launch_by_id(launch_id)  # type: ignore[no-untyped-call]
-        launch.state = "READY"
-        given = self.launches.find_one_and_update(
-            {"launch_id": launch_id, "state": "RESERVED"}, {"$set": launch.to_db_dict()}
-        )
-        if given is None:
-            logger.warning(
-                "launch %d has begun although its submission failed: it runs on",
-                launch_id,
-            )
-            return
-        withdraw_offline(Path(launch.launch_dir))
-        here = {"launches": launch_id, "state": "RESERVED"}
-        for one in self.fireworks.find(here, {"fw_id": 1}):
-            self.rerun_fw(one["fw_id"], rerun_duplicates=False)  # type: ignore[no-untyped-call]
-
-    def change_launch_dir(self, launch_id: int, launch_dir: str) -> None:
-        """Write down where a launch runs, as long as it is this process's."""
-        state = (
-            "RUNNING"
-            if launch_id in self._tokens and self._is_held(launch_id)
-            else "RESERVED"
-        )
-        self.launches.update_one(
-            {"launch_id": launch_id, "state": state},
-            {"$set": {"launch_dir": launch_dir}},
-        )
 
     def ping_launch(
         self,
@@ -228,6 +88,8 @@ class ExactLaunchPad(LaunchPad):
         """Say that a launch is alive; one ping that does not get through is no harm."""
         with self._retries.suspended():
             try:
+                if not self.is_held(launch_id):
+                    return
                 super().ping_launch(launch_id, ptime=ptime, checkpoint=checkpoint)
             except PyMongoError as err:
                 if not may_pass(err):
@@ -245,7 +107,7 @@ class ExactLaunchPad(LaunchPad):
         action, state = self._untold.get(launch_id, (action, state))
         folder = Path.cwd()
         try:
-            if not self._is_held(launch_id):
+            if launch_id not in self._untold and not self.is_held(launch_id):
                 # Put back while it ran, or of another epoch: its output is stored.
                 logger.warning(
                     "launch %d is not this rocket's any more: its output is kept by "
@@ -253,6 +115,7 @@ class ExactLaunchPad(LaunchPad):
                     launch_id,
                 )
                 return {}
+            self.tells(launch_id, state)
             told: dict[str, object] = super().complete_launch(  # type: ignore[no-untyped-call]
                 launch_id, action, state
             )
@@ -271,7 +134,7 @@ class ExactLaunchPad(LaunchPad):
 
     def restore_backup_data(self, launch_id: int, fw_id: int) -> None:
         """Put a launch back to its start, unless it has ended or is not ours now."""
-        if launch_id not in self._untold and self._is_held(launch_id):
+        if launch_id not in self._untold and self.is_held(launch_id):
             super().restore_backup_data(launch_id, fw_id)
 
     def bulk_add_wfs(self, wfs: Sequence[Workflow]) -> None:
@@ -432,7 +295,11 @@ def send(batches: Sequence[Batch], launchpad: ExactLaunchPad, campaign: str) -> 
         return
     workflows = []
     for batch in batches:
-        tags = {DISPATCH_ID: batch.dispatch_id, CAMPAIGN: campaign}
+        tags: dict[str, object] = {
+            DISPATCH_ID: batch.dispatch_id,
+            CAMPAIGN: campaign,
+            ROOT: batch.fw_id,
+        }
         # Not dynamic: jobflow hands it on to the jobs made on the node by itself.
         batch.flow.update_config(
             {"manager_config": {**batch.config, **tags}}, dynamic=False
@@ -477,3 +344,12 @@ def _set_up(launchpad: LaunchPad) -> None:
         for fields in indexes:
             if fields not in present:
                 collection.create_index([(field, 1) for field in fields])
+    # A workflow that two feeders insert is inserted once.
+    field = f"metadata.{DISPATCH_ID}"
+    if _ONCE not in launchpad.workflows.index_information():
+        launchpad.workflows.create_index(
+            [(field, 1)],
+            name=_ONCE,
+            unique=True,
+            partialFilterExpression={field: {"$exists": True}},
+        )

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from fireworks import FWAction
 
-from hts_battery.connections.launchpad.checkout import PING
-from hts_battery.connections.launchpad.launchpad import CAMPAIGN
+from hts_battery.connections.launchpad.checkout import CAMPAIGN, PING
 from hts_battery.connections.launchpad.queues import (
     JobAnswer,
     QueueKind,

@@ -62,14 +62,7 @@ def reserve(
     launchpad: ExactLaunchPad, worker: QueueWorker, fw_id: int, folder: Path, host: str
 ) -> Reservation | None:
     """Take a READY Firework for a launch folder; none if somebody else has it."""
-    # FireWorks' own reservation by number would take what is RESERVED by others too.
-    taken = launchpad.fireworks.find_one_and_update(
-        {"fw_id": fw_id, "state": "READY"},
-        {"$set": {"state": "RESERVED", "updated_on": datetime.now(UTC)}},
-    )
-    if taken is None:
-        return None
-    firework, launch_id = launchpad.reserve_fw(
+    firework, launch_id = launchpad.reserve_fw(  # type: ignore[no-untyped-call]
         worker.fworker, str(folder), host=host, fw_id=fw_id
     )
     if firework is None:
@@ -79,27 +72,6 @@ def reserve(
         (folder / _OFFLINE_FILE).write_text(json.dumps({"launch_id": launch_id}))
         launchpad.add_offline_run(launch_id, firework.fw_id, firework.name)
     return Reservation(firework, launch_id)
-
-
-def write_number(launchpad: ExactLaunchPad, launch_id: int, number: str) -> bool:
-    """
-    Write the number of the queue job into a reservation.
-
-    Not into a launch that runs by now: its rocket has written its own, and nothing of
-    it may be replaced by what we read before.
-    """
-    launch = launchpad.launches.find_one(
-        {"launch_id": launch_id, "state": "RESERVED"}, ["state_history"]
-    )
-    if launch is None:
-        return False
-    history = launch["state_history"]
-    index = next(i for i, one in enumerate(history) if one["state"] == "RESERVED")
-    done = launchpad.launches.update_one(
-        {"launch_id": launch_id, "state": "RESERVED"},
-        {"$set": {f"state_history.{index}.reservation_id": number}},
-    )
-    return bool(done.matched_count)
 
 
 def give_back(launchpad: ExactLaunchPad, reservation: Reservation) -> bool:
@@ -115,7 +87,7 @@ def give_back(launchpad: ExactLaunchPad, reservation: Reservation) -> bool:
     )
     if gone is None:
         return False
-    launchpad.forget_offline(launch_id, launch_mode=True)  # type: ignore[no-untyped-call]
+    launchpad.forget_offline(launch_id, launch_mode=True)
     launchpad.fireworks.update_one(
         {"fw_id": firework.fw_id, "state": "RESERVED"},
         {

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from hts_battery.connections.launchpad.launchpad import CAMPAIGN, DISPATCH_ID
+from hts_battery.connections.launchpad.checkout import CAMPAIGN, DISPATCH_ID
 from hts_battery.schemas.archive import (
     ArchivedFirework,
     ArchivedLaunch,
@@ -15,7 +15,7 @@ from hts_battery.schemas.archive import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from fireworks import LaunchPad
 
@@ -167,6 +167,13 @@ def read_workflows(
         )
         found[workflow.dispatch_id] = workflow
     return found
+
+
+def sent_names(launchpad: LaunchPad, names: Collection[str]) -> set[str]:
+    """Return those of some dispatches of which there is a workflow."""
+    field = f"metadata.{DISPATCH_ID}"
+    found = launchpad.workflows.find({field: {"$in": sorted(names)}}, [field])
+    return {doc["metadata"][DISPATCH_ID] for doc in found}
 
 
 def _state_of_deleted(launches: Sequence[Mapping[str, Any]], now: datetime) -> str:

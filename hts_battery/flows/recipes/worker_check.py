@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobflow import Flow, job
+from jobflow import Flow, Job, job
 from pymatgen.core import Lattice, Structure
 
 from hts_battery.connections.processes import host_name
@@ -84,7 +84,7 @@ def worker_check_flows(engines: Sequence[str], *, reads: bool = True) -> list[Fl
         Whether jobs of the worker reach the outputs of others; offline ones do not.
     """
     node = describe_node()
-    jobs = [node]
+    jobs: list[Flow | Job] = [node]
     if reads:
         back = read_outputs_back(node.output["payload"], node.output["digest"])
         back.update_metadata({STAGE: OUTPUTS})
@@ -94,7 +94,7 @@ def worker_check_flows(engines: Sequence[str], *, reads: bool = True) -> list[Fl
     cell = Structure(
         Lattice([[0, 2.015, 2.015], [2.015, 0, 2.015], [2.015, 2.015, 0]]),
         ["Li", "F"],
-        [[0, 0, 0], [0.5, 0.5, 0.5]],
+        [[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]],
         site_properties={"charge": [1, -1]},
     )
     for name in engines:
