@@ -10,7 +10,6 @@ from hts_battery.dispatch.submission import MemberSubset
 if TYPE_CHECKING:
     from dispatched import Dispatch
 
-pytest_plugins = ["dispatched"]
 pytestmark = pytest.mark.mongo
 
 

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
+import jobflow
 import pytest
+from fireworks import FWorker
+from fireworks.core.rocket_launcher import rapidfire
 
 from hts_battery.cli import feeding
 from hts_battery.cli.feeding import Changes
+from hts_battery.connections.launchpad.launchpad import open_launchpad
 from hts_battery.schemas.dispatch import FeedReport, Hold
 
 if TYPE_CHECKING:
@@ -13,6 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from conftest import Answer
+
+    from hts_battery.connections.database.database import Database
+    from hts_battery.connections.database.stores import Stores
 
 QUIET = FeedReport(campaign="drx", in_hand=4, fireworks=2)
 
@@ -53,6 +61,23 @@ pytestmark = pytest.mark.mongo
 
 
 @pytest.fixture
+def launch(
+    database: Database, stores: Stores, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], None]:
+    monkeypatch.setattr(jobflow.SETTINGS, "JOB_STORE", stores.job_store)
+
+    def call() -> None:
+        with open_launchpad(database) as launchpad:
+            rapidfire(
+                launchpad, FWorker(name="here"), m_dir=str(folder), strm_lvl="CRITICAL"
+            )
+        # Rockets leave the process where they ran.
+        monkeypatch.chdir(folder)
+
+    return call
+
+
+@pytest.fixture
 def submit(
     hts: Callable[..., Answer], on_server: Path, fake_file: Path
 ) -> Callable[..., Answer]:
@@ -67,16 +92,22 @@ def submit(
 
 
 def test_members_outside_the_range_are_named_when_it_ends(
-    hts: Callable[..., Answer], submit: Callable[..., Answer], fake_file: Path
+    hts: Callable[..., Answer],
+    submit: Callable[..., Answer],
+    launch: Callable[[], None],
+    fake_file: Path,
 ) -> None:
     assert submit("--range", "0:1").status == 0
-    # Nothing computes it here: cancelled and submitted again, it ends as cancelled.
-    assert hts("campaign", "cancel", "small").status == 0
-    held = hts("launchpad", "feed", "--watch", "--every", "0.1")
-    assert "never submitted" not in held.out
-    assert submit("--range", "0:1", "--max-candidates", "0").status == 0
-    hts("campaign", "cancel", "small")
-    assert f"{fake_file}" not in held.out
+    going = hts("launchpad", "feed")
+    assert "never submitted" not in going.out
+    launch()
+    ended = hts("launchpad", "feed", "--watch", "--every", "0.1")
+    assert "small: 1 members were never submitted" in ended.out
+    command = f"`hts campaign submit {fake_file} --worker here` sends them"
+    assert command in ended.out
+    assert submit().status == 0
+    launch()
+    assert "never submitted" not in hts("launchpad", "feed", "--watch").out
 
 
 def test_it_stays_where_it_is_told_to(
@@ -90,7 +121,7 @@ def test_it_stays_where_it_is_told_to(
         if len(looks) == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(feeding.time, "sleep", sleep)
+    monkeypatch.setattr(feeding, "time", SimpleNamespace(sleep=sleep))
     ended = hts("launchpad", "feed", "--watch")
     assert (ended.status, looks) == (0, [])
     stayed = hts("launchpad", "feed", "--stay", "--every", "2")

@@ -121,7 +121,7 @@ def test_lists_and_builders_pass_over_it(
     problems: dict[str, str] = {}
     reports = build_all(two.stores, temperatures=[0.0], problem=problems.__setitem__)
     assert set(problems) == {"broken"}
-    assert reports["optimade"].seconds >= 0
+    assert reports["summary_table"].seconds >= 0
     assert two.stores.builds.query_one({})["problems"] == problems
     # Nobody to be told: the others are built, then it is an error.
     with pytest.raises(UnreadableDocumentError, match="broken"):

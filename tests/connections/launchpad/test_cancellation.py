@@ -3,9 +3,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from fireworks import Firework, FWorker, ScriptTask, Workflow
 
 from hts_battery.connections.launchpad.cancellation import Queues, cancel_queue_jobs
-from hts_battery.connections.launchpad.launchpad import CAMPAIGN, open_launchpad
+from hts_battery.connections.launchpad.checkout import CAMPAIGN
+from hts_battery.connections.launchpad.launchpad import open_launchpad
 from hts_battery.connections.launchpad.queues import JobAnswer, cancel_job, queue_kinds
 from hts_battery.schemas.cancellation import CancelState
 
@@ -95,55 +97,27 @@ def _insert(
 ) -> None:
     folder.mkdir(exist_ok=True)
     (folder / "FW_submit.script").write_text(f"#!/bin/sh\n{script}\n")
-    now = "2026-01-01T00:00:00"
-    first: dict[str, Any] = {
-        "state": "RESERVED",
-        "created_on": now,
-        "updated_on": now,
-        "reservation_id": number,
-    }
-    history = [first]
+    firework = Firework(
+        [ScriptTask.from_str("true")], spec={CAMPAIGN: "small"}, name="chunk"
+    )
+    ids = launchpad.add_wf(Workflow([firework]))
+    (known,) = ids.values()
+    assert known == fw_id
+    worker = FWorker(name="w")
+    taken = launchpad.reserve_fw(worker, str(folder), fwid=fw_id)
+    assert taken is not None
+    launch_id = taken[1]
+    history = launchpad.launches.find_one({"launch_id": launch_id})["state_history"]
+    history[-1]["reservation_id"] = number
+    changes: dict[str, Any] = {"state_history": history, "launch_dir": str(folder)}
     if state == "RUNNING":
-        history.append({"state": "RUNNING", "created_on": now, "updated_on": now})
-    launchpad.fireworks.insert_one(
-        {
-            "fw_id": fw_id,
-            "name": "chunk",
-            "state": state,
-            "launches": [fw_id],
-            "archived_launches": [],
-            "spec": {CAMPAIGN: "small", "_tasks": []},
-            "created_on": now,
-            "updated_on": now,
-        }
-    )
-    launchpad.launches.insert_one(
-        {
-            "launch_id": fw_id,
-            "fw_id": fw_id,
-            "state": state,
-            "launch_dir": str(folder),
-            "fworker": {"name": "w", "category": "", "query": "{}", "env": {}},
-            "host": "here",
-            "ip": "127.0.0.1",
-            "trackers": [],
-            "action": None,
-            "state_history": history,
-        }
-    )
-    launchpad.workflows.insert_one(
-        {
-            "nodes": [fw_id],
-            "fw_states": {str(fw_id): state},
-            "links": {str(fw_id): []},
-            "parent_links": {},
-            "name": "w",
-            "metadata": {},
-            "state": state,
-            "created_on": now,
-            "updated_on": now,
-        }
-    )
+        history.append({**history[-1], "state": "RUNNING"})
+        changes["state"] = state
+        launchpad.fireworks.update_one({"fw_id": fw_id}, {"$set": {"state": state}})
+        launchpad.workflows.update_one(
+            {"nodes": fw_id}, {"$set": {f"fw_states.{fw_id}": state}}
+        )
+    launchpad.launches.update_one({"launch_id": launch_id}, {"$set": changes})
 
 
 def _state(launchpad: ExactLaunchPad, fw_id: int) -> str:
