@@ -3,11 +3,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fireworks import Firework, FWorker, ScriptTask, Workflow
+from fireworks import FWorker
+from rocket_jobs import add
 
 from hts_battery.connections.launchpad.cancellation import Queues, cancel_queue_jobs
 from hts_battery.connections.launchpad.checkout import CAMPAIGN
-from hts_battery.connections.launchpad.launchpad import open_launchpad
+from hts_battery.connections.launchpad.launchpad import open_launchpad, submit
 from hts_battery.connections.launchpad.queues import JobAnswer, cancel_job, queue_kinds
 from hts_battery.schemas.cancellation import CancelState
 
@@ -97,14 +98,13 @@ def _insert(
 ) -> None:
     folder.mkdir(exist_ok=True)
     (folder / "FW_submit.script").write_text(f"#!/bin/sh\n{script}\n")
-    firework = Firework(
-        [ScriptTask.from_str("true")], spec={CAMPAIGN: "small"}, name="chunk"
-    )
-    ids = launchpad.add_wf(Workflow([firework]))
-    (known,) = ids.values()
+    ((known,),) = (ids.values() for ids in submit([add(1, 2)], launchpad, "w"))
     assert known == fw_id
+    launchpad.fireworks.update_one(
+        {"fw_id": fw_id}, {"$set": {f"spec.{CAMPAIGN}": "small"}}
+    )
     worker = FWorker(name="w")
-    taken = launchpad.reserve_fw(worker, str(folder), fwid=fw_id)
+    taken = launchpad.reserve_fw(worker, str(folder), fw_id=fw_id)
     assert taken is not None
     launch_id = taken[1]
     history = launchpad.launches.find_one({"launch_id": launch_id})["state_history"]
