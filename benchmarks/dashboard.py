@@ -20,9 +20,7 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from figures import Printer
-from hts_battery.dashboard.candidate_counts import pair_counts
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.support.ui import WebDriverWait
@@ -31,6 +29,7 @@ from hts_battery.connections.database.bounded_reader import BoundedReader
 from hts_battery.connections.database.database import database
 from hts_battery.connections.database.indexes import ensure_indexes
 from hts_battery.connections.database.stores import open_stores
+from hts_battery.dashboard.campaign_numbers import pair_counts, read_numbers
 from hts_battery.dashboard.latest_build import read_latest_build
 from hts_battery.dashboard.server import ServerOptions, create_server, server_of
 
@@ -121,19 +120,19 @@ def in_memory(reader: BoundedReader) -> None:
     plain = reader.find("summary", {})
     plain_seconds = time.perf_counter() - start
     start = time.perf_counter()
-    columns = read_latest_build(reader).columns
+    table = read_latest_build(reader).table
     loading = time.perf_counter() - start
     count = f"{len(plain):,} summaries"
     show(
-        f"columns of {count} read at the start",
+        f"table of {count} read at the start",
         loading,
         "s",
         "plain read of the same documents",
         plain_seconds / loading,
     )
-    slider = timed(lambda: np.count_nonzero(columns.at(1234.5) <= 0))
-    campaign = columns.campaigns[0]
-    pairs = timed(lambda: pair_counts(columns, campaign=campaign, temperature=1234.5))
+    campaign = next(iter(table.campaigns))
+    slider = timed(lambda: read_numbers(table, campaign).stable(1234.5))
+    pairs = timed(lambda: pair_counts(table, campaign=campaign, temperature=1234.5))
     show(f"stable set of {count} at any temperature", slider, "s")
     show(f"pairs of elements of campaign {campaign} of {count}", pairs, "s")
 

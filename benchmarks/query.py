@@ -3,8 +3,9 @@ Queries of analysts on 18,810 summaries in the embedded server, beside raw pymon
 
 Summaries are synthetic (``tests/synthetic_summaries.py``): 4 to 8 of 23 metals, oxides
 and oxyfluorides, E_hull drawn evenly from -10 to 130 meV/atom. Asked are the filters of
-``docs/analyst.md``, pages of a ranking, the aggregates, an export of everything, and
-twenty readers at once. The yardstick sends the same stages through pymongo's
+``docs/analyst.md``, pages of a ranking, groups, an export of everything, twenty readers
+at once, and a filter of 50,000 to a million rows, with the memory that it takes. The
+yardstick of a filter sends the query of the mongo shell in that page through pymongo's
 collection, with the same fields; runs alternate, the median of each counts. Ratios
 are the time of the yardstick over ours. Processor seconds are those of this process and
 the server together, which a busy machine changes less than the clock.
@@ -26,15 +27,27 @@ from statistics import median, quantiles
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psutil
+import pyarrow as pa
 from figures import Printer
 from pymatgen.core import Lattice, Structure
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from guide import questions  # noqa: E402 - found through the path above
-from synthetic_summaries import fill  # noqa: E402 - likewise
+from guide import questions, shell_query  # noqa: E402 - found through the path above
+from synthetic_summaries import (  # noqa: E402 - likewise
+    CAMPAIGN as SYNTHETIC,
+)
+from synthetic_summaries import (  # noqa: E402 - likewise
+    TEMPERATURES,
+    fill,
+    synthetic_summaries,
+)
 
+from hts_battery.builders.summary_table import (  # noqa: E402 - likewise
+    arrow_table,
+    part_documents,
+)
 from hts_battery.connections.database import embedded  # noqa: E402 - likewise
 from hts_battery.connections.database.database import (  # noqa: E402 - likewise
     database,
@@ -46,16 +59,21 @@ from hts_battery.connections.database.stores import open_stores  # noqa: E402 - 
 from hts_battery.errors import HTSBatteryError  # noqa: E402 - likewise
 from hts_battery.query import ScreeningDatabase  # noqa: E402 - likewise
 from hts_battery.query.exports import ExportFormat  # noqa: E402 - likewise
-from hts_battery.query.filters import filter_criteria  # noqa: E402 - likewise
-from hts_battery.query.reading import (  # noqa: E402 - likewise
-    Statistics,
-    planned,
+from hts_battery.query.selection import (  # noqa: E402 - likewise
+    default_fields,
+    fields_of,
 )
-from hts_battery.query.selection import fields_of  # noqa: E402 - likewise
 from hts_battery.query.snapshots import (  # noqa: E402 - likewise
     Asked,
     exported,
     read_snapshot,
+)
+from hts_battery.query.summary_table import TableCache  # noqa: E402 - likewise
+from hts_battery.schemas.summary_table import (  # noqa: E402 - likewise
+    PART_ROWS,
+    CampaignTable,
+    TableHead,
+    table_row,
 )
 
 if TYPE_CHECKING:
@@ -69,8 +87,8 @@ RUNS = 5
 MOST = 2_000
 PAGE = 50
 CELLS = 1_000
-LARGEST = "e_hull <= 0.004"
-"""A filter of one index that nearly 2,000 match."""
+TWO_PARTS = 'elements HAS ALL "Mn","Ti" AND e_hull_1473 <= -0.05'
+MILLION = 1_000_000
 READERS = 20
 TICK = 0.01
 """Seconds; the server's processor time is known to that."""
@@ -159,16 +177,15 @@ def filters(stores: Stores, show: Printer, _seconds: float) -> None:
     """Measure each filter of the guide that matches up to 2,000 summaries."""
     screening = ScreeningDatabase(stores)
     collection = stores.summary.collection
-    paths = [field.path for field in fields_of(screening.default_fields())]
-    shown = {**dict.fromkeys(paths, 1), "_id": 0}
-    words = [*dict.fromkeys(question.words for question in questions()), LARGEST]
-    for text in words:
-        plan = planned(filter_criteria(text), Statistics(screening.aggregates()))
-        stages = [*plan.stages(), {"$sort": ORDER}, {"$project": shown}]
+    fields = fields_of(default_fields(screening.temperatures()))
+    shown = {**dict.fromkeys((field.path for field in fields), 1), "_id": 0}
+    asked = {one.words: shell_query(one.shell) for one in questions()}
+    for text, query in asked.items():
         count = screening.count(text)
-        if not 0 < count <= MOST:
+        if not 0 < count <= MOST or query.verb != "find":
             show(f"not measured, {count} match: {text}", count, "summaries")
             continue
+        stages = [{"$match": query.argument}, {"$sort": ORDER}, {"$project": shown}]
         ours, raw, whole = timed(
             stores,
             lambda text=text: screening.table(text),
@@ -210,7 +227,10 @@ def pages(stores: Stores, show: Printer, _seconds: float) -> None:
     ratio = sorting.wall / top.wall
     show(f"{PAGE} most stable of all", top.wall, "s", peer=peer, ratio=ratio)
     for name, call in {
-        "aggregates of every campaign": screening.aggregates,
+        "two-part filter counted": lambda: screening.count(TWO_PARTS),
+        "two-part filter, keys": lambda: screening.table(
+            TWO_PARTS, fields=["candidate_id"]
+        ),
         "groups by number of metals": lambda: screening.group(
             "n-metals", f'campaign = "{CAMPAIGN}"', temperature=TEMPERATURE
         ),
@@ -270,7 +290,7 @@ def readers(stores: Stores, show: Printer, seconds: float) -> None:
                 screening.find('elements HAS ONLY "Li","O","Mg","Al","Ti","Mn"')
             ),
             lambda: screening.table('elements HAS ALL "Mn","Ti" AND e_hull <= 0.05'),
-            screening.aggregates,
+            lambda: screening.group("n-metals", temperature=TEMPERATURE),
         ]
         while time.monotonic() < end:
             start = time.perf_counter()
@@ -291,7 +311,55 @@ def readers(stores: Stores, show: Printer, seconds: float) -> None:
     show(f"{READERS} readers: 95 of 100 within", quantiles(times, n=20)[-1], "s")
 
 
-PARTS = {"filters": filters, "pages": pages, "exports": exports, "readers": readers}
+def rows(_stores: Stores, show: Printer, _seconds: float) -> None:
+    """Filter tables of growing size, in this process without a server."""
+    some = [table_row(doc) for doc in synthetic_summaries(2_000)]
+    part = pa.concat_tables([arrow_table(some)] * (PART_ROWS // len(some)))
+    for count in (PART_ROWS, MILLION // 5, MILLION):
+        docs = [
+            document
+            for first in range(0, count, PART_ROWS)
+            for document in part_documents(SYNTHETIC, "v", first, part)
+        ]
+        table = TableCache(_reading(docs, count)).get()
+        docs.clear()
+        where = table.where(TWO_PARTS)
+        before = psutil.Process().memory_info().rss
+        times = []
+        for _ in range(RUNS):
+            start = time.perf_counter()
+            table.rows(where, ["candidate_id", "energy_above_hull"])
+            times.append(time.perf_counter() - start)
+        grown = (psutil.Process().memory_info().rss - before) / 1e6
+        show(f"{count:,} rows filtered by two parts", median(times), "s")
+        show(f"{count:,} rows filtered: memory that grew", grown, "MB")
+
+
+def _reading(docs: list[dict[str, Any]], count: int) -> Callable[..., Any]:
+    """Answer for a database that holds one table."""
+    one = CampaignTable(
+        campaign=SYNTHETIC, version="v", n_rows=count, temperatures=TEMPERATURES
+    )
+    head = TableHead(run_id=None, campaigns=(one,)).model_dump(mode="json")
+
+    def read(_collection: str, criteria: dict[str, Any], _fields: object = None) -> Any:  # noqa: ANN401 - documents
+        wanted = criteria.get("part_id")
+        if wanted == head["part_id"]:
+            return [head]
+        if "campaign" in criteria:
+            return docs
+        return [doc for doc in docs if doc["part_id"] == wanted]
+
+    return read
+
+
+PARTS = {
+    "filters": filters,
+    "pages": pages,
+    "exports": exports,
+    "readers": readers,
+    "rows": rows,
+}
 
 
 if __name__ == "__main__":

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from hts_battery.builders.screening_builder import run_builder
 from hts_battery.campaign.build import LOCK as BUILD_LOCK
+from hts_battery.campaign.build import summary_table_builder
 from hts_battery.campaign.ownership import owner_of, require_ownership
 from hts_battery.connections.database.clients import translated_outages
 from hts_battery.connections.database.locks import exclusive
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 _OF_CAMPAIGN = (
     "submissions",
     "backlog",
+    "dispatches",
     "archived_workflows",
     "alerts",
     "built_states",
@@ -134,6 +137,10 @@ def delete_campaign(stores: Stores, name: str, *, dry_run: bool = False) -> Remo
             for store, criteria in _parts(stores, name, shares):
                 lease.check()
                 store.remove_docs(criteria)
+            # What the table holds of a campaign without summaries goes.
+            table = summary_table_builder(stores, {name: ()})
+            run_builder(table, before_write=lease.check)
+            stores.campaigns.remove_docs({"name": name})
     return found
 
 
@@ -162,8 +169,8 @@ def _parts(
     for some in _batches(shares.candidates):
         yield stores.candidates, {"candidate_id": {"$in": some}}
     for collection in _OF_CAMPAIGN:
-        yield getattr(stores, collection), {"campaign": name}
-    yield stores.campaigns, {"name": name}
+        if collection != "summary_table":  # its head names what its readers look for
+            yield getattr(stores, collection), {"campaign": name}
 
 
 def _removal(stores: Stores, name: str, *, written: bool) -> Removal:

@@ -93,12 +93,21 @@ def backup(folder: Backup, dry_run: DryRun = False, as_json: AsJson = False) -> 
 
 
 def restore(folder: Backup, dry_run: DryRun = False, as_json: AsJson = False) -> None:
-    """Put a backup into an empty database and compare every document with it."""
+    """
+    Put a backup into an empty database and compare every document with it.
+
+    Stop launchers and feeders and cancel the queue's jobs first: what they compute
+    meanwhile is not known to the backup.
+    """
     from hts_battery.connections.database import backups
     from hts_battery.connections.database.database import database
 
     settings = get_settings()
     manifest = backups.read_backup(folder)
+    formatting.note(
+        "before this, stop every launcher and feeder and cancel the queue's jobs: the "
+        "backup does not know them, and what they tell from now on is not taken"
+    )
     if dry_run:
         _show_backup(manifest, as_json=as_json)
         return

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import re
+from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, cast
 from warnings import warn
@@ -38,7 +40,7 @@ from hts_battery.query.filters import expression_of
 from hts_battery.query.query_fields import Kind, QueryField, fields_at
 from hts_battery.query.summary_table import in_order
 from hts_battery.schemas.decoding import read_structure
-from hts_battery.schemas.summary_table import CELL, column_type, row_value
+from hts_battery.schemas.summary_table import CELL, column_type, column_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
         EntryListingQueryParams,
         SingleEntryQueryParams,
     )
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from hts_battery.connections.database.bounded_reader import BoundedReader
     from hts_battery.dashboard.latest_build import LatestBuildCache
@@ -58,6 +60,9 @@ PREFIX = "hts"
 PAGE_LIMIT = 20
 LARGEST_PAGE = 100
 LARGEST_OFFSET = 1_000_000
+_TIME_STAMP = re.compile(
+    rb'(?P<name>"time_stamp": ?)"(?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?)"'
+)
 _ID = f"{CELL}id"
 _STANDARD = (
     *("id", "elements", "nelements", "elements_ratios", "chemical_formula_reduced"),
@@ -148,7 +153,22 @@ def optimade_app(
     app.add_exception_handler(RequestValidationError, _wrong)
     app.add_exception_handler(Exception, _broken)
     app.add_middleware(_RefusedVersions)
+    app.add_middleware(_TimesWithZone)
     app.state.entry_collections["structures"] = SummaryStructures(reader, cache, config)
+    # The one link that every database has: itself.
+    app.state.entry_collections["links"].insert(
+        [
+            {
+                "id": "root",
+                "type": "links",
+                "name": "hts_battery",
+                "description": "This database.",
+                "base_url": base_url,
+                "homepage": None,
+                "link_type": "root",
+            }
+        ]
+    )
     return app
 
 
@@ -170,6 +190,43 @@ class _RefusedVersions:
         except VersionNotSupported as err:
             answer = general_exception(Request(scope), err)
             await answer(scope, receive, send)
+
+
+class _TimesWithZone:
+    """
+    Writes the time of each answer with its zone, as the standard asks.
+
+    The library takes this host's local time and leaves the zone out.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and its answer when it is whole."""
+        start: Message = {}
+        body = bytearray()
+
+        async def hold(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                start.update(message)
+                return
+            body.extend(message.get("body", b""))
+            if message.get("more_body"):
+                return
+            content = _TIME_STAMP.sub(_with_zone, bytes(body))
+            length = (b"content-length", str(len(content)).encode())
+            headers = [one for one in start["headers"] if one[0] != length[0]]
+            await send({**start, "headers": [*headers, length]})
+            await send({"type": "http.response.body", "body": content})
+
+        await self._app(scope, receive, hold if scope["type"] == "http" else send)
+
+
+def _with_zone(found: re.Match[bytes]) -> bytes:
+    """Add the zone of this host to a time without one, in UTC."""
+    time = datetime.fromisoformat(found["time"].decode()).astimezone(UTC)
+    return found["name"] + f'"{time:%Y-%m-%dT%H:%M:%SZ}"'.encode()
 
 
 def _wrong(request: Request, error: Exception) -> JSONResponse:
@@ -248,6 +305,8 @@ class SummaryStructures(EntryCollection):
         self, params: EntryListingQueryParams | SingleEntryQueryParams
     ) -> dict[str, Any]:
         """Read the parameters of a request, and refuse what would cost too much."""
+        if not (getattr(params, "filter", None) or "").strip():
+            vars(params)["filter"] = ""  # blanks alone are no condition
         try:
             check_filter(getattr(params, "filter", None) or "")
             criteria: dict[str, Any] = super().handle_query_params(params)
@@ -265,32 +324,28 @@ class SummaryStructures(EntryCollection):
         """Read one page: documents, number of all matches, whether there are more."""
         skip, table = criteria.get("skip", 0), self._cache.get().table
         where = _described(criteria["filter"])
-        names = self.resource_mapper.get_optimade_field
+        name_of = self.resource_mapper.get_optimade_field
         order = {
-            self._fields[names(name)].path: direction
+            self._fields[name_of(name)].path: direction
             for name, direction in criteria.get("sort", ())
-            if names(name) in self._fields
+            if name_of(name) in self._fields
         }
         rows = in_order(table.rows(where, [_ID, *order]), order or {_ID: 1})
         ids = rows[_ID].slice(skip, criteria["limit"]).to_pylist()
-        paths = [field.path for field in self._fields.values()]
-        found = table.rows(one_of(_ID, ids), [*paths, _ID]).to_pylist()
-        page = {row[_ID]: row for row in found}
-        docs = [self._document(page[name]) for name in ids]
+        names = {field.path for field in self._fields.values()}
+        found = in_order(table.rows(one_of(_ID, ids), sorted(names)), order or {_ID: 1})
+        columns = {path: column_values(path, found[path].to_pylist()) for path in names}
+        docs = [
+            {name: columns[field.path][row] for name, field in self._fields.items()}
+            for row in range(len(found))
+        ]
         try:
             cells = final_structures(self._reader, (str(doc[_ENTRY]) for doc in docs))
         except StoreError as err:
             raise _refused(err) from None
-        found = [{**doc, **_cell(cells.get(str(doc[_ENTRY])))} for doc in docs]
+        whole = [{**doc, **_cell(cells.get(str(doc[_ENTRY])))} for doc in docs]
         total = len(docs) if single_entry else len(rows)
-        return found, total, skip + len(docs) < total
-
-    def _document(self, row: Mapping[str, object]) -> dict[str, object]:
-        """Write a row of the table under the names that are asked for."""
-        return {
-            name: row_value(field.path, row[field.path])
-            for name, field in self._fields.items()
-        }
+        return whole, total, skip + len(docs) < total
 
 
 def _described(wanted: object) -> pc.Expression:

@@ -13,7 +13,7 @@ from hts_battery.query.builds import label_words
 from hts_battery.query.expressions import EVERYTHING
 from hts_battery.query.filters import read_filter
 from hts_battery.query.tables import marked_formula
-from hts_battery.schemas.summary_table import row_summary
+from hts_battery.schemas.summary_table import summaries_of
 from hts_battery.thermo.estimates import is_open, probability_stable, stability_label
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def table_rows(
     """
     shown = numbers.rows.take(rows)
     page = CampaignNumbers(shown, numbers.stored)
-    docs = [row_summary(row) for row in shown.to_pylist()]
+    docs = summaries_of(shown.to_pydict())
     arrays = (page.at(temperature), page.upper(temperature), page.other(temperature))
     return [
         _table_row(doc, rank, temperature, *map(_known, values))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from hts_battery.connections.database.stores import Stores
-    from hts_battery.query.reading import RankedCandidate, SummaryReader
+    from hts_battery.query.summary_table import RankedCandidate, SummaryTable
 
 _FEWEST = 3
 
@@ -80,7 +80,7 @@ class Comparison:
 
 def compared(
     stores: Stores,
-    reader: SummaryReader,
+    table: SummaryTable,
     names: tuple[str, str],
     *,
     temperature: float,
@@ -93,7 +93,7 @@ def compared(
     neither, or nothing was assessed at the temperature.
     """
     first, second = names
-    one, other = (_places(stores, reader, name, temperature) for name in names)
+    one, other = (_places(stores, table, name, temperature) for name in names)
     common = {
         name: (place, other[name]) for name, place in one.items() if name in other
     }
@@ -140,7 +140,7 @@ def _correlation(pairs: Sequence[Pair]) -> float | None:
 
 
 def _places(
-    stores: Stores, reader: SummaryReader, name: str, temperature: float
+    stores: Stores, table: SummaryTable, name: str, temperature: float
 ) -> dict[str, RankedCandidate]:
     """Return the places of the candidates of a campaign, or of an engine's."""
     specs = {
@@ -156,7 +156,7 @@ def _places(
         )
     found: dict[str, RankedCandidate] = {}
     for campaign in names:
-        for place in reader.ranked(campaign, temperature):
+        for place in table.ranked(campaign, temperature):
             found.setdefault(place.candidate_id, place)
     if not found:
         raise QueryError(

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from hts_battery.connections.database.stores import Stores
-    from hts_battery.query.reading import SummaryReader
+    from hts_battery.query.summary_table import SummaryTable
     from hts_battery.schemas.rows import (
         AdjustmentRow,
         EntropyTermRow,
@@ -87,7 +87,7 @@ class Explanation(TypedDict):
 
 def explanation(
     stores: Stores,
-    reader: SummaryReader,
+    table: SummaryTable,
     candidate_id: str,
     *,
     campaign: str | None = None,
@@ -109,13 +109,12 @@ def explanation(
         if record["result"] and campaign in (None, record["campaign"]):
             groups.setdefault(record["campaign"], []).append(record)
     return [
-        _explained(stores, reader, name, group)
-        for name, group in sorted(groups.items())
+        _explained(stores, table, name, group) for name, group in sorted(groups.items())
     ]
 
 
 def _explained(
-    stores: Stores, reader: SummaryReader, campaign: str, records: list[ThermoRow]
+    stores: Stores, table: SummaryTable, campaign: str, records: list[ThermoRow]
 ) -> Explanation:
     first = records[0]
     results = [cast("ResultRow", record["result"]) for record in records]
@@ -144,7 +143,7 @@ def _explained(
             )
         ],
         "rank": {
-            f"{record['temperature']:g}": reader.rank(
+            f"{record['temperature']:g}": table.rank(
                 campaign, record["temperature"], record["candidate_id"]
             )
             for record in records

@@ -71,3 +71,14 @@ def grouped(rows: pa.Table, columns: Sequence[str], by: GroupBy) -> list[GroupCo
         for name, *others in zip(*found.to_pydict().values(), strict=True)
     ]
     return sorted(groups, key=lambda group: (-group.n_candidates, group.name))
+
+
+def counted(values: pa.ChunkedArray, *, is_list: bool) -> list[tuple[object, int]]:
+    """Count values, those of lists one by one, the commonest first."""
+    items, _ = exploded(values, is_list=is_list)
+    found = [
+        (one["values"], one["counts"]) for one in pc.value_counts(items).to_pylist()
+    ]
+    if is_list and values.null_count:
+        found.append((None, values.null_count))
+    return sorted(found, key=lambda pair: (-pair[1], str(pair[0])))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Self
 
@@ -11,11 +10,12 @@ from hts_battery.errors import QueryError
 from hts_battery.query.comparison import Comparison, compared
 from hts_battery.query.explanation import explanation
 from hts_battery.query.expressions import one_of
-from hts_battery.query.groups import GroupCounts, grouped
-from hts_battery.query.reading import ENERGY_AT, OPEN_AT, SummaryReader
+from hts_battery.query.groups import GroupCounts, counted, grouped
+from hts_battery.query.query_fields import Kind
+from hts_battery.query.reading import SummaryReader
 from hts_battery.query.selection import default_fields, fields_of, selected_rows
 from hts_battery.query.structures import computed_entry, structures
-from hts_battery.query.summary_table import values_of
+from hts_battery.query.summary_table import ENERGY_AT, OPEN_AT
 from hts_battery.query.tables import GroupBy, summary_rows
 from hts_battery.schemas.summary import temperature_key
 from hts_battery.settings import get_settings
@@ -112,9 +112,10 @@ class ScreeningDatabase:
                 criteria, campaign=campaign, limit=limit, sort=sort, fields=fields
             )
             return
-        where = self._reader.where(criteria, campaign)
+        table = self._reader.table()
+        where = table.where(criteria, campaign)
         yield from self._reader.documents(
-            self._reader.rows(where, (), sort=sort, limit=limit)
+            table.sorted_rows(where, (), sort=sort, limit=limit)
         )
 
     def table(
@@ -147,13 +148,13 @@ class ScreeningDatabase:
         QueryError
             As for :meth:`find`.
         """
-        stored = self.temperatures()
-        names = default_fields(stored) if fields is None else fields
-        chosen = fields_of(names, temperatures=stored)
-        where = self._reader.where(criteria, campaign)
+        table = self._reader.table()
+        names = default_fields(table.temperatures) if fields is None else fields
+        chosen = fields_of(names, temperatures=table.temperatures)
+        where = table.where(criteria, campaign)
         paths = [field.path for field in chosen]
-        rows = self._reader.rows(where, paths, sort=sort, limit=limit)
-        return selected_rows(rows.to_pylist(), chosen)
+        rows = table.sorted_rows(where, paths, sort=sort, limit=limit)
+        return selected_rows(rows.to_pydict(), chosen)
 
     def stable(
         self,
@@ -182,8 +183,9 @@ class ScreeningDatabase:
         criteria
             A further filter.
         """
-        where = self._reader.where(criteria, campaign)
-        rows = self._reader.ranking(where, temperature, threshold=threshold)
+        table = self._reader.table()
+        where = table.where(criteria, campaign)
+        rows = table.ranking(where, temperature, threshold=threshold)
         return self._reader.documents(rows.slice(0, limit or None))
 
     def temperatures(self) -> tuple[float, ...]:
@@ -207,7 +209,8 @@ class ScreeningDatabase:
         limit
             Number of documents; 0 is no limit.
         """
-        rows = self._reader.ranking(one_of("campaign", [campaign]), temperature)
+        mine = one_of("campaign", [campaign])
+        rows = self._reader.table().ranking(mine, temperature)
         return self._reader.documents(rows.slice(first - 1, limit or None))
 
     def get(
@@ -233,7 +236,8 @@ class ScreeningDatabase:
 
     def count(self, criteria: str | None = None, *, campaign: str | None = None) -> int:
         """Return how many summaries match a filter."""
-        return self._reader.table().count(self._reader.where(criteria, campaign))
+        table = self._reader.table()
+        return table.count(table.where(criteria, campaign))
 
     def distinct(
         self, field: str, criteria: str | None = None, *, campaign: str | None = None
@@ -253,10 +257,10 @@ class ScreeningDatabase:
         list of tuple
             Value and number, the commonest first.
         """
-        (chosen,) = fields_of([field], temperatures=self.temperatures())
-        where = self._reader.where(criteria, campaign)
-        rows = self._reader.table().rows(where, [chosen.path])
-        return _counted(values_of(rows, chosen.path))
+        table = self._reader.table()
+        (chosen,) = fields_of([field], temperatures=table.temperatures)
+        rows = table.rows(table.where(criteria, campaign), [chosen.path])
+        return counted(rows[chosen.path], is_list=chosen.kind is Kind.LIST)
 
     def group(
         self,
@@ -279,11 +283,12 @@ class ScreeningDatabase:
             In K, at which stable ones are counted; the lowest stored one if not
             given.
         """
-        kelvin = min(self.temperatures(), default=0.0)
+        table = self._reader.table()
+        kelvin = min(table.temperatures, default=0.0)
         key = temperature_key(kelvin if temperature is None else temperature)
         columns = (f"{ENERGY_AT}{key}", "formula", f"{OPEN_AT}{key}")
-        where = self._reader.where(criteria, campaign)
-        rows = self._reader.counted(where, columns[0], (*columns, GroupBy(by).column))
+        where = table.where(criteria, campaign)
+        rows = table.counted(where, columns[0], (*columns, GroupBy(by).column))
         return grouped(rows, columns, GroupBy(by))
 
     def compare(self, first: str, second: str, *, temperature: float) -> Comparison:
@@ -297,8 +302,8 @@ class ScreeningDatabase:
         temperature
             In K; one that the builders used.
         """
-        names = (first, second)
-        return compared(self._stores, self._reader, names, temperature=temperature)
+        table, names = self._reader.table(), (first, second)
+        return compared(self._stores, table, names, temperature=temperature)
 
     def why(
         self, candidate_id: str, *, campaign: str | None = None
@@ -313,7 +318,8 @@ class ScreeningDatabase:
         campaign
             Name of a campaign; all if not given.
         """
-        return explanation(self._stores, self._reader, candidate_id, campaign=campaign)
+        table = self._reader.table()
+        return explanation(self._stores, table, candidate_id, campaign=campaign)
 
     def structure(self, candidate_id: str, *, campaign: str | None = None) -> Structure:
         """
@@ -390,16 +396,7 @@ class ScreeningDatabase:
                 criteria, campaign=campaign, limit=limit, sort=sort, fields=fields
             )
             return pd.DataFrame(found, columns=list(fields))
-        where = self._reader.where(criteria, campaign)
-        docs = self._reader.summaries(where, sort=sort, limit=limit)
+        table = self._reader.table()
+        where = table.where(criteria, campaign)
+        docs = table.summaries(where, sort=sort, limit=limit)
         return pd.DataFrame(summary_rows(docs))
-
-
-def _counted(values: Sequence[object]) -> list[tuple[object, int]]:
-    """Count values, those of lists one by one, the commonest first."""
-    each = [
-        one
-        for value in values
-        for one in (value if isinstance(value, list) else [value])
-    ]
-    return sorted(Counter(each).items(), key=lambda pair: (-pair[1], str(pair[0])))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hts_battery.errors import QueryError
 from hts_battery.query.query_fields import Kind, QueryField, query_field
-from hts_battery.schemas.summary_table import row_value
+from hts_battery.schemas.summary_table import column_values
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -96,13 +96,12 @@ def split_names(text: str | None) -> list[str]:
 
 
 def selected_rows(
-    rows: Iterable[Mapping[str, object]], fields: Sequence[QueryField]
+    columns: Mapping[str, Sequence[object]], fields: Sequence[QueryField]
 ) -> list[dict[str, object]]:
     """Return the chosen fields of rows of the table, by the names asked for."""
-    return [
-        {field.name: row_value(field.path, row[field.path]) for field in fields}
-        for row in rows
-    ]
+    names = [field.name for field in fields]
+    values = [column_values(field.path, columns[field.path]) for field in fields]
+    return [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
 
 
 def flat_rows(rows: Iterable[Mapping[str, object]]) -> list[dict[str, object]]:

@@ -34,7 +34,6 @@ from hts_battery.query.reading import SummaryReader
 from hts_battery.query.selection import fields_of, flat_rows, selected_rows
 from hts_battery.query.structures import structures
 from hts_battery.query.tables import summary_rows
-from hts_battery.schemas.summary_table import row_summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -73,24 +72,26 @@ def exported(
     """
     reader = SummaryReader(stores)
     asked = asked or Asked(criteria)
-    where = reader.where(criteria, campaign)
+    table = reader.table()
+    where = table.where(criteria, campaign)
     order = asked.sort or None
     if file_format is ExportFormat.JSON and not fields:
         # Whole documents, of which the table does not hold every part.
-        table = reader.rows(where, (), sort=order, limit=asked.limit)
-        summaries = list(reader.documents(table))
+        found = table.sorted_rows(where, (), sort=order, limit=asked.limit)
+        summaries = list(reader.documents(found))
     else:
-        table = reader.rows(where, None, sort=order, limit=asked.limit)
-        summaries = [row_summary(row) for row in table.to_pylist()]
+        summaries = table.summaries(where, sort=order, limit=asked.limit)
     documents: Rows = cast("Rows", summaries)
-    rows = summary_rows(summaries)
+    rows = [] if fields else summary_rows(summaries)
     if fields:
         sources = {(doc["campaign"], doc["engine"]) for doc in summaries}
         whose = _WHOSE if len(sources) > 1 else ()
         keys = [*whose, *(_KEYS if file_format.has_structures else ())]
         names = [*(one for one in dict.fromkeys(keys) if one not in fields), *fields]
-        chosen = fields_of(names, temperatures=reader.table().temperatures)
-        documents = selected_rows(table.to_pylist(), chosen)
+        chosen = fields_of(names, temperatures=table.temperatures)
+        paths = [field.path for field in chosen]
+        found = table.sorted_rows(where, paths, sort=order, limit=asked.limit)
+        documents = selected_rows(found.to_pydict(), chosen)
         rows = flat_rows(documents)
     content = Content(
         rows,

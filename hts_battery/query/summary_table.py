@@ -7,27 +7,32 @@ from dataclasses import dataclass
 from functools import cached_property
 from tempfile import NamedTemporaryFile
 from threading import Lock
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from hts_battery.errors import StoreError
-from hts_battery.query.expressions import EVERYTHING
+from hts_battery.errors import QueryError, StoreError
+from hts_battery.query.expressions import EVERYTHING, ONCE, one_of
+from hts_battery.query.filters import read_filter
 from hts_battery.query.query_fields import fields_at
+from hts_battery.query.selection import DEFAULT_ORDER, order_of
+from hts_battery.schemas.summary import temperature_key
 from hts_battery.schemas.summary_table import (
+    AMOUNTS,
+    CELL,
     HEAD,
     CampaignTable,
-    ColumnType,
     TableHead,
     arrow_schema,
-    column_type,
-    row_value,
+    summaries_of,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from hts_battery.schemas.rows import SummaryRow
 
     class ReadDocuments(Protocol):
         """Reads documents of a collection, some of their fields."""
@@ -42,7 +47,10 @@ if TYPE_CHECKING:
             """Read."""
 
 
+ENERGY_AT = "energy_above_hull_at."
+OPEN_AT = "open_at."
 COLLECTION = "summary_table"
+_KEYS = ("campaign", "candidate_id")
 _TRIES = 3
 """A build may replace the parts between the two readings of one try."""
 _FORMAT = ds.ParquetFileFormat()
@@ -53,6 +61,19 @@ _ALWAYS = (
 )
 
 logger = logging.getLogger(__name__)
+
+
+class RankedCandidate(NamedTuple):
+    """The place of one candidate in the order of its campaign."""
+
+    energy: float
+    """E_hull at the temperature, eV/atom."""
+    candidate_id: str
+    campaign: str
+    rank: int
+    """1 is the most stable."""
+    is_open: bool
+    """Whether its label may turn."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +141,99 @@ class SummaryTable:
         """Count the rows that fulfil a filter."""
         return int(self._dataset.count_rows(filter=where))
 
+    def where(self, words: str | None, campaign: str | None = None) -> pc.Expression:
+        """Read a filter; of one campaign, where that is named."""
+        if words is not None and not isinstance(words, str):
+            raise QueryError(
+                "a filter is text in OPTIMADE's language, like n_metals = 5 AND "
+                f"e_hull <= 0; not {words!r}"
+            )
+        found = read_filter(words or "", temperatures=self.temperatures or None)
+        return found if campaign is None else found & one_of("campaign", [campaign])
+
+    def sorted_rows(
+        self,
+        where: pc.Expression,
+        columns: Sequence[str],
+        *,
+        sort: Sequence[str] | None = None,
+        limit: int = 0,
+    ) -> pa.Table:
+        """
+        Return columns of the rows that fulfil a filter, the most stable first.
+
+        ``sort``: names of fields to sort by instead. Campaign and key are read, too.
+        """
+        order = DEFAULT_ORDER
+        if sort is not None:
+            order = order_of(sort, temperatures=self.temperatures)
+        found = self.rows(where, [*columns, *order, *_KEYS])
+        return self._in_order(found, order).slice(0, limit or None)
+
+    def summaries(
+        self,
+        where: pc.Expression,
+        *,
+        sort: Sequence[str] | None = None,
+        limit: int = 0,
+    ) -> list[SummaryRow]:
+        """Return summaries in an order, as far as the table goes."""
+        paths = [path for path in self.columns if not path.startswith((AMOUNTS, CELL))]
+        found = self.sorted_rows(where, paths, sort=sort, limit=limit)
+        return summaries_of(found.to_pydict())
+
+    def counted(
+        self, where: pc.Expression, energy: str, columns: Sequence[str]
+    ) -> pa.Table:
+        """Return rows that have an energy at a temperature, each cell once."""
+        if energy not in self.columns:
+            return self.rows(~EVERYTHING, columns)
+        where &= pc.field(energy).is_valid() & pc.field(ONCE).is_null()
+        return self.rows(where, columns)
+
+    def ranking(
+        self,
+        where: pc.Expression,
+        temperature: float,
+        *,
+        threshold: float | None = None,
+    ) -> pa.Table:
+        """
+        Return rows by rising E_hull at a temperature in K, each calculated cell once.
+
+        ``threshold``: largest E_hull there in eV/atom. Returns: E_hull, key, campaign,
+        and whether the label is open; no row where nothing was assessed.
+        """
+        key = temperature_key(temperature)
+        energy = f"{ENERGY_AT}{key}"
+        columns = (energy, "candidate_id", "campaign", f"{OPEN_AT}{key}")
+        rows = self.counted(where, energy, columns)
+        if threshold is not None:
+            rows = rows.filter(pc.less_equal(rows[energy], threshold))
+        return self._in_order(rows, {energy: 1, "candidate_id": 1})
+
+    def ranked(self, campaign: str, temperature: float) -> Iterator[RankedCandidate]:
+        """Yield the candidates of a campaign by rising E_hull, each cell once."""
+        rows = self.ranking(one_of("campaign", [campaign]), temperature)
+        columns = rows.to_pydict().values()
+        for rank, (energy, name, _, is_open) in enumerate(
+            zip(*columns, strict=True), 1
+        ):
+            yield RankedCandidate(energy, name, campaign, rank, bool(is_open))
+
+    def rank(self, campaign: str, temperature: float, candidate_id: str) -> int | None:
+        """Return the rank of a candidate; None where it is not ranked."""
+        rows = self.ranking(one_of("campaign", [campaign]), temperature)
+        place = int(pc.index(rows["candidate_id"], candidate_id).as_py())
+        return None if place < 0 else place + 1
+
+    def _in_order(self, rows: pa.Table, order: Mapping[str, int]) -> pa.Table:
+        """Sort rows, which lie in the order of the keys where there is one campaign."""
+        *others, last = order.items()
+        if last == ("candidate_id", 1) and len(self.campaigns) == 1:
+            order = dict(others)
+        return in_order(rows, order) if order else rows
+
 
 def in_order(rows: pa.Table, order: Mapping[str, int]) -> pa.Table:
     """
@@ -142,14 +256,6 @@ def in_order(rows: pa.Table, order: Mapping[str, int]) -> pa.Table:
             keys.append((f"{path} known", way))
         keys.append((path, way))
     return rows.take(pc.sort_indices(by, sort_keys=keys))
-
-
-def values_of(rows: pa.Table, path: str) -> list[object]:
-    """Return a column as values, lists as lists."""
-    found: list[object] = rows[path].to_pylist()
-    if column_type(path) is not ColumnType.LIST:
-        return found
-    return [row_value(path, value) for value in found]
 
 
 class TableCache:

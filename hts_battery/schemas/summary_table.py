@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
+from functools import cache
 from types import NoneType
 from typing import TYPE_CHECKING, Any, cast, get_args, get_origin
 
@@ -13,7 +15,7 @@ from hts_battery.schemas.formula import parse_formula
 from hts_battery.schemas.summary import SummaryDoc
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -38,6 +40,10 @@ LEFT_OUT = frozenset(
     ("element_keys", "excluded_references", "previous_at", "decomposition")
 )
 """Fields of a summary that are no columns as they stand."""
+
+
+_PART = re.compile(r"([A-Z][a-z]?)(\d+(?:\.\d+)?)?")
+_PLAIN = re.compile(rf"(?:{_PART.pattern})+")
 
 
 class ColumnType(StrEnum):
@@ -93,6 +99,7 @@ _INTEGERS = frozenset((f"{CELL}dimension_types",))
 """Columns whose lists hold numbers."""
 
 
+@cache
 def column_type(path: str) -> ColumnType:
     """
     Say what stands in a column.
@@ -140,9 +147,19 @@ def table_row(summary: SummaryRow) -> dict[str, object]:
     for part in ("formula", "amount"):
         phases = cast("list[Mapping[str, object]]", summary["decomposition"])
         row[f"decomposition.{part}"] = _stored([phase[part] for phase in phases])
-    for element, amount in parse_formula(summary["formula"]).items():
-        row[f"{AMOUNTS}{element}"] = float(amount)
+    for element, amount in _amounts(summary["formula"]).items():
+        row[f"{AMOUNTS}{element}"] = amount
     return row
+
+
+def _amounts(formula: str) -> dict[str, float]:
+    """Read a formula; one without brackets at once, for there are thousands."""
+    if _PLAIN.fullmatch(formula) is None:
+        return {el: float(amount) for el, amount in parse_formula(formula).items()}
+    found: dict[str, float] = {}
+    for element, amount in _PART.findall(formula):
+        found[element] = found.get(element, 0.0) + float(amount or 1)
+    return found
 
 
 def cell_row(properties: Mapping[str, object]) -> dict[str, object]:
@@ -174,37 +191,40 @@ def listed(path: str, text: str | None) -> list[Any] | None:
     return [int(item) for item in items] if path in _INTEGERS else list(items)
 
 
-def row_value(path: str, value: Any) -> Any:  # noqa: ANN401 - any JSON value
+def column_values(path: str, values: Sequence[Any]) -> Sequence[Any]:
     """Return what a column says, lists as lists."""
-    return listed(path, value) if column_type(path) is ColumnType.LIST else value
+    if column_type(path) is not ColumnType.LIST:
+        return values
+    return [listed(path, value) for value in values]
 
 
-def row_summary(row: Mapping[str, object]) -> SummaryRow:
+def summaries_of(columns: Mapping[str, Sequence[Any]]) -> list[SummaryRow]:
     """
-    Write a row as the summary that it is of, as far as the table goes.
+    Write rows as the summaries that they are of, as far as the columns go.
 
     Examples
     --------
-    >>> found = row_summary({"formula": "LiF", "open_at.0K": True, "open_at.9K": None})
+    >>> (found,) = summaries_of({"formula": ["LiF"], "open_at.0K": [True]})
     >>> found["formula"], found["open_at"], found["label_at"]
     ('LiF', {'0K': True}, {})
     """
-    doc: dict[str, Any] = {name: {} for name in _MAPS}
-    for path, value in row.items():
+    count = len(next(iter(columns.values()), ()))
+    docs: list[dict[str, Any]] = [{name: {} for name in _MAPS} for _ in range(count)]
+    for path, stored in columns.items():
+        values = column_values(path, stored)
         field, _, key = path.partition(".")
-        if not key:
-            doc[field] = row_value(path, value)
-            continue
-        found = doc.setdefault(field, {})
-        if value is not None:
-            found[key] = row_value(path, value)
-    if "decomposition" in doc:
-        phases = doc["decomposition"]
-        doc["decomposition"] = [
-            {"formula": formula, "amount": amount}
-            for formula, amount in zip(phases["formula"], phases["amount"], strict=True)
-        ]
-    return cast("SummaryRow", doc)
+        for doc, value in zip(docs, values, strict=True):
+            if not key:
+                doc[field] = value
+            elif value is not None:
+                doc.setdefault(field, {})[key] = value
+    for doc in docs:
+        if phases := doc.get("decomposition"):
+            doc["decomposition"] = [
+                {"formula": formula, "amount": amount}
+                for formula, amount in zip(*phases.values(), strict=True)
+            ]
+    return cast("list[SummaryRow]", docs)
 
 
 class TablePart(Document):

@@ -271,6 +271,7 @@ def test_an_entry_without_a_task_body_names_what_is_missing() -> None:
         },
         None,
         "digest",
+        series={},
     )
     assert entry.state is EntryState.REJECTED
     assert entry.formula is None

@@ -25,7 +25,7 @@ from hts_battery.schemas.summary_table import (
     PART_ROWS,
     TableHead,
     TablePart,
-    row_summary,
+    summaries_of,
     table_row,
 )
 
@@ -53,8 +53,8 @@ def head_of(stores: Stores) -> TableHead:
 
 def test_a_row_says_what_its_summary_says() -> None:
     for doc in synthetic_summaries(30):
-        (row,) = arrow_table([table_row(doc)]).to_pylist()  # type: ignore[arg-type]
-        found = row_summary(row)
+        row = arrow_table([table_row(doc)])  # type: ignore[arg-type]
+        (found,) = summaries_of(row.to_pydict())
         for name, value in found.items():
             if name == "amounts":
                 assert sum(value.values()) > 3  # type: ignore[attr-defined]

@@ -143,7 +143,7 @@ def test_build_counts_what_it_did(hts: Callable[..., Answer]) -> None:
         assert counts["read"] == counts["unchanged"] > 0
         assert counts["written"] == counts["failed"] == 0
     for name in BUILDERS:
-        (one,) = hts("build", name, "--json").lines
+        (one,) = hts("build", name.replace("_", "-"), "--json").lines
         assert list(one) == [name]
     assert "unchanged" in hts("build", "all").out
 

@@ -16,7 +16,7 @@ from hts_battery.connections.database.layout import write_layout
 from hts_battery.connections.records.worker_controls import pause_worker
 from hts_battery.operations import database_checks, machine_checks
 from hts_battery.operations.doctor import CHECKS, Examined, examine
-from hts_battery.schemas.finding import Level
+from hts_battery.schemas.alert import Level
 from hts_battery.schemas.worker_control import PausedBy
 from hts_battery.settings import HTSBatterySettings
 

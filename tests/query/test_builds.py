@@ -64,8 +64,7 @@ def test_a_manifest_says_what_went_in(ranked: Campaign, stores: Stores) -> None:
         "entries",
         "thermo small",
         "summary small",
-        "aggregates small",
-        "optimade small",
+        "summary_table",
     }
     assert "pymatgen" in manifest.versions
     build_all(stores, temperatures=TEMPERATURES)

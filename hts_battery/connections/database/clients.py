@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 # Codes by which a server says that the fault is its own or its operator's: not
 # authorised, authentication failed, shutting down, disk full, out of space.
 _REFUSALS = frozenset((13, 18))
+# The embedded server's only word for a storage that failed, as on a full disk.
+_INTERNAL = 1
+_ADVICE = "; its log says why. If its disk is full: free it, 'hts db down', 'hts db up'"
 _OUTAGE_CODES = _REFUSALS | frozenset((91, 11600, 11602, 12501, 14031))
 _UNREACHABLE = (ConnectionFailure, BucketUnreachableError, HTTPClientError)
 
@@ -136,7 +139,9 @@ def translated_outages(uri: str, doing: str) -> Iterator[None]:
     except (PyMongoError, RuntimeError, *_UNREACHABLE) as err:
         # FireWorks raises a plain RuntimeError in the middle of the driver's.
         hidden = isinstance(err, RuntimeError) and may_pass(err)
-        lost = isinstance(err, _UNREACHABLE) or _codes(err) & _OUTAGE_CODES
+        lost = isinstance(err, _UNREACHABLE) or bool(error_codes(err) & _OUTAGE_CODES)
+        # What is stored may be what the server fails on: then it does everything else.
+        lost = lost or (_INTERNAL in error_codes(err) and not _does_anything(uri))
         if not hidden and not lost:
             raise
         raise DatabaseOutageError(_said(err, uri, doing)) from None
@@ -159,13 +164,23 @@ def may_pass(error: BaseException) -> bool:
     while found is not None:
         if isinstance(found, (DatabaseOutageError, *_UNREACHABLE)):
             return True
-        if _codes(found) & (_OUTAGE_CODES - _REFUSALS):
+        if error_codes(found) & ((_OUTAGE_CODES | {_INTERNAL}) - _REFUSALS):
             return True
         found = found.__cause__ or found.__context__
     return False
 
 
-def _codes(error: BaseException) -> frozenset[int]:
+def _does_anything(uri: str) -> bool:
+    """Say whether a server that reported an internal error reads what it has stored."""
+    try:
+        with shared_client(uri) as client:
+            client.list_database_names()
+    except PyMongoError:
+        return False
+    return True
+
+
+def error_codes(error: BaseException) -> frozenset[int]:
     """Return the server's codes in an error, those of each write of many included."""
     if not isinstance(error, OperationFailure):
         return frozenset()
@@ -181,7 +196,8 @@ def _said(err: Exception, uri: str, doing: str) -> str:
     text = str(err).strip().rpartition("\n")[2]
     words = redact(text.partition(", Timeout:")[0], uri)
     action = f" while {doing}" if doing else ""
-    return f"database {redact(uri)}{action}: {type(err).__name__}: {words}"
+    advice = _ADVICE if _INTERNAL in error_codes(err) else ""
+    return f"database {redact(uri)}{action}: {type(err).__name__}: {words}{advice}"
 
 
 @atexit.register

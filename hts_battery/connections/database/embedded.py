@@ -18,6 +18,7 @@ the kernel: a process killed with kill -9 leaves none behind.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from contextlib import ExitStack, contextmanager, suppress
@@ -32,15 +33,15 @@ from hts_battery.connections.database.embedded_user import open_uri
 from hts_battery.connections.database.server_process import (
     ServerFolder,
     ServerState,
-    answers,
     complete_uri,
+    fault_of,
     living_server,
     start_server,
     stop_server,
     wait_until_listening,
 )
 from hts_battery.connections.database.uris import redact
-from hts_battery.errors import StoreError
+from hts_battery.errors import DatabaseOutageError, StoreError
 from hts_battery.schemas.base import Document
 
 if TYPE_CHECKING:
@@ -51,7 +52,10 @@ class ServerStatus(Document):
     """The embedded server of one data folder, for people."""
 
     running: bool = Field(description="Whether its process is alive.")
-    reachable: bool = Field(description="Whether it answers a ping.")
+    reachable: bool = Field(description="Whether it answers and can be used.")
+    fault: str | None = Field(
+        description="What keeps it from being used, and what to do; none if nothing."
+    )
     in_use: bool = Field(description="Whether any process uses it now.")
     keep: bool = Field(description="Whether it stays when nobody uses it.")
     pid: int | None = Field(description="Its process id.")
@@ -73,7 +77,7 @@ class EmbeddedServer:
     def revive(self) -> None:
         """Start the server again if it died; it comes back at the same address."""
         folder = ServerFolder(self.data_dir)
-        with _locked(folder):
+        with _on_disk(folder), _locked(folder):
             uri = complete_uri(folder, _adopt_or_start(folder, keep=False))
         if uri != self.uri:
             raise StoreError(
@@ -100,7 +104,7 @@ def embedded_server(data_dir: Path) -> Iterator[EmbeddedServer]:
     folder = ServerFolder(data_dir).create()
     with ExitStack() as stack:
         clients = stack.enter_context(_open_lock(folder.server / "clients.lock"))
-        with _locked(folder):
+        with _on_disk(folder), _locked(folder):
             state = _adopt_or_start(folder, keep=False)
             fcntl.flock(clients, fcntl.LOCK_SH)
         try:
@@ -113,9 +117,14 @@ def embedded_server(data_dir: Path) -> Iterator[EmbeddedServer]:
 def up(data_dir: Path) -> ServerStatus:
     """Start the server of a folder, if need be, and let it stay until :func:`down`."""
     folder = ServerFolder(data_dir).create()
-    with _locked(folder):
+    with _on_disk(folder), _locked(folder):
         _adopt_or_start(folder, keep=True)
         return _status(folder)
+
+
+def has_database(data_dir: Path) -> bool:
+    """Say whether a folder has been served before, without asking anybody."""
+    return ServerFolder(data_dir).database.is_dir()
 
 
 def address(data_dir: Path) -> str:
@@ -132,12 +141,14 @@ def down(data_dir: Path) -> ServerStatus:
     folder = ServerFolder(data_dir)
     if not folder.state.exists():
         return status(data_dir)
-    with _locked(folder):
+    with _on_disk(folder), _locked(folder):
         state = living_server(folder)
-        if state is not None:
-            folder.write_state(state.model_copy(update={"keep": False}))
         with _open_lock(folder.server / "clients.lock") as clients:
-            _leave(folder, clients)
+            if state is not None and _try_lock(clients):
+                # Before anything is written: its disk may be full.
+                stop_server(folder, state)
+            elif state is not None:
+                folder.write_state(state.model_copy(update={"keep": False}))
         return _status(folder)
 
 
@@ -157,9 +168,11 @@ def _status(folder: ServerFolder) -> ServerStatus:
     uri = None
     if state is not None and port is not None:
         uri = redact(complete_uri(folder, state)) if state.asks else open_uri(port)
+    fault = None if state is None else fault_of(folder, state)
     return ServerStatus(
         running=state is not None,
-        reachable=port is not None and answers(port),
+        reachable=state is not None and fault is None,
+        fault=fault,
         in_use=_in_use(folder),
         keep=state is not None and state.keep,
         pid=None if state is None else state.pid,
@@ -208,12 +221,11 @@ def _adopt_or_start(folder: ServerFolder, *, keep: bool) -> ServerState:
         state = None if port is None else state.model_copy(update={"port": port})
     if state is None:
         return start_server(folder, keep=keep)
-    if state.port is None or not answers(state.port):
+    if (fault := fault_of(folder, state)) is not None:
         if living_server(folder) is None:  # it was dying as it was asked
             return start_server(folder, keep=keep)
-        raise StoreError(
-            f"the embedded database (process {state.pid}) does not answer; see "
-            f"{folder.log}, then stop it with 'hts db down'"
+        raise DatabaseOutageError(
+            f"the embedded database (process {state.pid}): {fault}"
         )
     return folder.write_state(state.model_copy(update={"keep": keep}))
 
@@ -226,6 +238,20 @@ def _open_lock(path: Path) -> Iterator[int]:
         yield lock
     finally:
         os.close(lock)
+
+
+@contextmanager
+def _on_disk(folder: ServerFolder) -> Iterator[None]:
+    """Say in our words what the disk refuses."""
+    try:
+        yield
+    except OSError as err:
+        said = f"the embedded database of {folder.data_dir}: {err.strerror}"
+        if err.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise DatabaseOutageError(
+                f"{said}: its disk is full: free it, 'hts db down', 'hts db up'"
+            ) from err
+        raise StoreError(f"{said} ({err.filename})") from err
 
 
 def _locked(folder: ServerFolder) -> FileLock:

@@ -19,6 +19,7 @@ from pydantic import Field, ValidationError
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
+from hts_battery.connections.database.clients import error_codes
 from hts_battery.connections.database.embedded_user import (
     HOST,
     certificate,
@@ -35,7 +36,7 @@ from hts_battery.connections.processes import (
     host_name,
     process_identity,
 )
-from hts_battery.errors import StoreError
+from hts_battery.errors import DatabaseOutageError, StoreError
 from hts_battery.schemas.base import Document
 
 if TYPE_CHECKING:
@@ -49,6 +50,9 @@ _START_SECONDS = 60.0
 _STOP_SECONDS = 60.0
 _ASK_AGAIN_SECONDS = 0.3
 _PING_SECONDS = 10.0
+_INTERNAL = 1
+_ROOM = 16 * 1024**2  # a file of its log has 10 MB
+_REMEDY = "free it, 'hts db down', 'hts db up'"
 _OTHERS = 0o077
 _POLL_SECONDS = 0.02
 # A folder that holds nothing else is nobody else's business.
@@ -143,9 +147,9 @@ def start_server(folder: ServerFolder, *, keep: bool) -> ServerState:
         started = _start(folder, _ASKS, port=0, keep=keep)
     if started is None:
         raise _not_started(folder)
-    if not answers(_port(started)):
+    if (fault := fault_of(folder, started)) is not None:
         stop_server(folder, started)
-        raise StoreError(f"the embedded database does not answer; see {folder.log}")
+        raise DatabaseOutageError(f"the embedded database: {fault}")
     write_whole(folder.last_port, str(started.port), mode=0o600)
     return started
 
@@ -177,6 +181,11 @@ def _start(
 
 
 def _not_started(folder: ServerFolder) -> StoreError:
+    if is_full(folder):
+        return DatabaseOutageError(
+            f"the embedded database did not start on {folder.database}: its disk is "
+            "full: free it, 'hts db up'"
+        )
     return StoreError(
         f"the embedded database did not start on {folder.database}: "
         f"{_last_line(folder.log)} (all of it in {folder.log})"
@@ -284,16 +293,36 @@ def wait_until_listening(folder: ServerFolder, state: ServerState) -> int | None
     return None
 
 
-def answers(port: int) -> bool:
-    """Say whether the server answers a ping."""
+def fault_of(folder: ServerFolder, state: ServerState) -> str | None:
+    """
+    Say what keeps a server from being used, and what to do; none where nothing does.
+
+    A server whose disk was full answers a ping for ever and nothing else, until it is
+    started again.
+    """
+    if state.port is None:
+        return "it does not listen yet"
+    uri = complete_uri(folder, state) if state.asks else open_uri(state.port)
     with MongoClient[dict[str, object]](
-        open_uri(port), serverSelectionTimeoutMS=int(1000 * _PING_SECONDS)
+        uri, serverSelectionTimeoutMS=int(1000 * _PING_SECONDS)
     ) as client:
         try:
-            client.admin.command("ping")
-        except PyMongoError:
-            return False
-    return True
+            client.list_database_names()
+        except PyMongoError as err:
+            if is_full(folder):
+                return f"its disk is full: {_REMEDY}"
+            if _INTERNAL in error_codes(err):
+                return (
+                    f"its storage has failed, as when its disk was full ({folder.log} "
+                    "says why): 'hts db down', 'hts db up'"
+                )
+            return f"it does not answer; see {folder.log}, then stop it: 'hts db down'"
+    return None
+
+
+def is_full(folder: ServerFolder) -> bool:
+    """Say whether the disk of a data folder has no room for the server's next file."""
+    return shutil.disk_usage(folder.database).free < _ROOM
 
 
 def stop_server(folder: ServerFolder, state: ServerState) -> None:
