@@ -34,6 +34,7 @@ _OF_CAMPAIGN = (
     "thermo",
     "summary",
     "summary_table",
+    "dispatches",
     "changes",
     "members",
 )

@@ -26,6 +26,7 @@ from hts_battery.flows.recipes.calculated import (
     read_some,
     released_ids,
 )
+from hts_battery.schemas.alert import AlertMemory
 from hts_battery.schemas.campaign import CampaignSpec
 from hts_battery.schemas.dispatch import EndingKind
 from hts_battery.schemas.state import CandidateState
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from hts_battery.campaign.spec_file import Campaign
     from hts_battery.campaign.states import StateAndReason
     from hts_battery.connections.database.stores import Stores
+    from hts_battery.schemas.alert import AlertKind
     from hts_battery.schemas.candidate import CandidateDoc
     from hts_battery.schemas.rows import EndingRow
 
@@ -152,9 +154,9 @@ def stored_statuses(
                     states = _registered_states(
                         known, dispatched, stores, execution_folder
                     )
-                    found.append(
-                        _counted(states, dispatched, build, exact=False, now=now)
-                    )
+                    status = _counted(states, dispatched, build, exact=False, now=now)
+                    alerts = _alerts(stores, name, build)
+                    found.append(status.model_copy(update={"alerts": alerts}))
             except UnreadableDocumentError as err:
                 found.append(_unreadable(name, str(err), build, now))
     return found
@@ -167,6 +169,18 @@ def _registered(doc: Mapping[str, Any]) -> Registered:
         doc["key_sum"],
         datetime.fromisoformat(doc["gate_since"]),
     )
+
+
+def _alerts(
+    stores: Stores, campaign: str, build: BuildStatus | None
+) -> tuple[AlertKind, ...]:
+    """Return what was told about a campaign and still lasts."""
+    doc = stores.alerts.query_one({"campaign": campaign})
+    if doc is None:
+        return ()
+    broken = build is not None and build.state in {"failed", "interrupted"}
+    memory = read_stored(AlertMemory, doc, f"the alerts of {campaign}")
+    return memory.lasting(failed_build=build.run_id if build and broken else None)
 
 
 def _unreadable(

@@ -198,16 +198,22 @@ def _missing(
     found = []
     if not jobs:
         found.append("no launch: it was not sent to a worker, or nothing has begun")
-    elif accounted is None:
-        found.append("no sacct here: memory and CPU time of queue jobs are not known")
-    else:
-        numbered = [job for job in jobs if job.queue_id]
-        unknown = len(jobs) - len(accounted)
-        if unknown > 0:
+    elif numbered := {job.queue_id for job in jobs if job.queue_id}:
+        outside = sum(not job.queue_id for job in jobs)
+        if outside:
+            found.append(f"{outside} of {len(jobs)} Fireworks ran outside a queue")
+        if accounted is None:
+            found.append("memory and CPU time of queue jobs: there is no sacct here")
+        elif len(accounted) < len(numbered):
             found.append(
-                f"sacct knows {len(accounted)} of {len(jobs)} jobs, {len(numbered)} of "
-                "which have a number"
+                "memory and CPU time of "
+                f"{len(numbered) - len(accounted)} of {len(numbered)} queue jobs: "
+                "sacct does not know them"
             )
+    else:
+        found.append(
+            f"memory and CPU time: all {len(jobs)} Fireworks ran outside a queue"
+        )
     if not executions:
         found.append(
             f"no execution in {folder}: nothing ran here, or nodes keep another record"

@@ -60,6 +60,7 @@ def serve(
     from hts_battery.campaign.status import stored_statuses
     from hts_battery.connections.database.database import database
     from hts_battery.connections.database.stores import open_stores
+    from hts_battery.connections.records.worker_controls import read_worker_controls
 
     if without_token:
         token = None
@@ -82,6 +83,7 @@ def serve(
             opened,
             options,
             lambda: stored_statuses(stores, execution_folder=settings.execution_folder),
+            lambda: read_worker_controls(stores),
         )
         known = without_token or token_file is not None
         formatting.line(

@@ -6,13 +6,14 @@ import logging
 import secrets
 import stat
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import uvicorn
 from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.responses import RedirectResponse
+from starlette.responses import RedirectResponse, Response
 
 from hts_battery.connections.database.bounded_reader import BoundedReader
 from hts_battery.dashboard.api import api_app
@@ -21,17 +22,20 @@ from hts_battery.dashboard.callbacks import CallbackCheck
 from hts_battery.dashboard.campaign_states import CampaignStates
 from hts_battery.dashboard.half_sent import WaitingConnections, limited_protocol
 from hts_battery.dashboard.latest_build import LatestBuildCache
+from hts_battery.dashboard.metrics import CONTENT_TYPE, exposition
 from hts_battery.dashboard.optimade_endpoint import optimade_app
 from hts_battery.dashboard.protection import Protection, content_policy
 from hts_battery.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from starlette.types import ASGIApp
 
     from hts_battery.connections.database.database import Database
     from hts_battery.dashboard.campaign_states import ReadStatuses
+    from hts_battery.schemas.worker_control import WorkerControl
 
 SHORTEST_TOKEN = 16
 _TOKEN_BYTES = 32
@@ -152,6 +156,7 @@ def create_server(
     database: Database,
     options: ServerOptions,
     read_statuses: ReadStatuses | None = None,
+    read_workers: Callable[[], Iterable[WorkerControl]] | None = None,
 ) -> ASGIApp:
     """
     Make the whole server on an open database.
@@ -165,6 +170,8 @@ def create_server(
     read_statuses
         Reads where every campaign stands; the pages themselves cannot read what that
         is made from.
+    read_workers
+        Reads how workers may be used, likewise.
 
     Returns
     -------
@@ -190,6 +197,17 @@ def create_server(
         return RedirectResponse(f"{options.base_url}/optimade/v1/info")
 
     states = CampaignStates(read_statuses)
+
+    @root.get("/metrics")
+    def metrics() -> Response:
+        """Say where campaigns and workers stand, as Prometheus reads it."""
+        text = exposition(
+            list(states.get().values()),
+            read_workers() if read_workers else (),
+            now=datetime.now(UTC),
+        )
+        return Response(text, media_type=CONTENT_TYPE)
+
     root.mount("/api/v1", api_app(reader, cache, states))
     root.mount("/optimade", optimade)
     pages = dashboard_app(reader, cache, states)

@@ -43,7 +43,7 @@ class BatchMaker:
         if submission.mode is DispatchMode.STEPS:
             # What is made here must know that its children go their own ways.
             self._maker = replace(maker, routing=self._routing({}))
-        self._texts: dict[tuple[tuple[str, float], ...], str] = {}
+        self._texts: dict[tuple[tuple[Any, ...], ...], str] = {}
 
     def make(self, number: int, fw_id: int, chunk: Sequence[Sendable]) -> Batch:
         """
@@ -53,6 +53,7 @@ class BatchMaker:
         number stands in its name.
         """
         dispatch_id = str(chunk[0].item.dispatch_id)
+        asked = chunk[0].item.request
         by_chunks = self._submission.mode is DispatchMode.CHUNKS
         factors = policy_factors(
             ending.failure_class
@@ -64,7 +65,8 @@ class BatchMaker:
             "_fworker": self._submission.worker,
             "_queueadapter": self._request(
                 self._spec.engine, len(chunk) if by_chunks else 0, factors
-            ),
+            )
+            | asked,
         }
         if self._submission.priority is not None:
             config["_priority"] = self._submission.priority
@@ -72,7 +74,7 @@ class BatchMaker:
         if by_chunks:
             flow = self._chunk(dispatch_id, chunk)
         else:
-            flow = self._order(dispatch_id, chunk[0], factors)
+            flow = self._order(dispatch_id, chunk[0], factors, asked)
         name = f"hts {self._submission.campaign} {number}"
         return Batch(dispatch_id, flow, name, config, fw_id)
 
@@ -98,7 +100,11 @@ class BatchMaker:
         )
 
     def _order(
-        self, dispatch_id: str, one: Sendable, factors: Mapping[str, float]
+        self,
+        dispatch_id: str,
+        one: Sendable,
+        factors: Mapping[str, float],
+        asked: Mapping[str, str],
     ) -> Flow:
         return self._maker.make(
             one.candidate,
@@ -107,7 +113,7 @@ class BatchMaker:
             prerelax_uuids=one.known.prerelaxed,
             released=one.released,
             uuid=dispatch_id,
-            maker_text=self._written(factors),
+            maker_text=self._written(factors, asked),
         )
 
     def _request(
@@ -121,17 +127,22 @@ class BatchMaker:
             factors=factors,
         )
 
-    def _written(self, factors: Mapping[str, float]) -> str:
-        """Write the maker as text, with queue requests that grew by some factors."""
-        wanted = tuple(sorted(factors.items()))
+    def _written(
+        self, factors: Mapping[str, float], asked: Mapping[str, str] | None = None
+    ) -> str:
+        """Write the maker as text, with queue requests that grew or were given."""
+        asked = asked or {}
+        wanted = (tuple(sorted(factors.items())), tuple(sorted(asked.items())))
         if wanted not in self._texts:
             routing = {}
             if self._submission.mode is DispatchMode.STEPS:
-                routing = self._routing(factors)
+                routing = self._routing(factors, asked)
             self._texts[wanted] = replace(self._maker, routing=routing).to_text()
         return self._texts[wanted]
 
-    def _routing(self, factors: Mapping[str, float]) -> dict[str, dict[str, Any]]:
+    def _routing(
+        self, factors: Mapping[str, float], asked: Mapping[str, str] | None = None
+    ) -> dict[str, dict[str, Any]]:
         """Say for each step which worker takes it and what its queue job asks for."""
         engine, prerelax = self._spec.engine, self._spec.prerelax
         steps = {
@@ -143,7 +154,8 @@ class BatchMaker:
         return {
             step: {
                 "_fworker": self._submission.routes.get(step, self._submission.worker),
-                "_queueadapter": self._request(name, calculations, factors),
+                "_queueadapter": self._request(name, calculations, factors)
+                | dict(asked or {}),
             }
             for step, (name, calculations) in steps.items()
         }

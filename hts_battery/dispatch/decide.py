@@ -316,7 +316,11 @@ def decide_sending(snapshot: Snapshot, prepared: Prepared) -> list[Action[Any]]:
             again.append(chunk)
     settled, due = _sorted(snapshot, prepared)
     size = snapshot.submission.chunk
+    # What an operator asked for is one candidate's.
+    alone = [one for one in due if one.item.request]
+    due = [one for one in due if not one.item.request]
     chunks = [due[start : start + size] for start in range(0, len(due), size)]
+    chunks += [[one] for one in alone]
     return [
         *_put_back(changed),
         *_submitted(InsertAgain, again, snapshot),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,10 +10,9 @@ from typing import TYPE_CHECKING
 from hts_battery.connections.records.backlog import (
     Backlog,
     dispatching,
-    read_submissions,
     reopened,
 )
-from hts_battery.errors import SubmissionError
+from hts_battery.errors import SubmissionError, UnreadableDocumentError
 from hts_battery.flows.execution.failures import known_policy
 from hts_battery.schemas.dispatch import EndingKind
 from hts_battery.schemas.failure import FailureClass
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from hts_battery.connections.database.stores import Stores
     from hts_battery.schemas.dispatch import BacklogItem
     from hts_battery.schemas.failure import FailurePolicy
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -121,18 +123,27 @@ def failed_candidates(stores: Stores, campaign: str | None = None) -> list[Faile
     SubmissionError
         If the campaign was never submitted.
     """
-    names = [one.campaign for one in read_submissions(stores)]
+    names = sorted(map(str, stores.submissions.distinct("campaign")))
     if campaign is not None and campaign not in names:
         known = ", ".join(names) or "none"
         raise SubmissionError(
             f"the campaign {campaign} was never submitted; submitted are: {known}"
         )
-    return [
-        Failed(name, item)
-        for name in (names if campaign is None else [campaign])
-        for item in Backlog.read(stores, name).items
-        if item.ending is not None and item.ending.kind is EndingKind.FAILED
-    ]
+    found = []
+    for name in names if campaign is None else [campaign]:
+        try:
+            items = list(Backlog.read(stores, name).items)
+        except UnreadableDocumentError as err:
+            if campaign is not None:
+                raise
+            logger.warning("failures of %s are left out: %s", name, err)
+            continue
+        found += [
+            Failed(name, item)
+            for item in items
+            if item.ending is not None and item.ending.kind is EndingKind.FAILED
+        ]
+    return found
 
 
 def triage(stores: Stores, campaign: str | None = None) -> tuple[FailureGroup, ...]:

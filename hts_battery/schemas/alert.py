@@ -98,6 +98,24 @@ class AlertMemory(Document):
         (), description="Workers whose missing launcher was told and is missing still."
     )
 
+    def lasting(self, *, failed_build: str | None = None) -> tuple[AlertKind, ...]:
+        """
+        Return what was told and still lasts; ends and tests are told and over.
+
+        ``failed_build``: the last run of the builders, if it failed.
+        """
+        near, reached = 0.0 < self.told_share < 1.0, self.told_share >= 1.0
+        told = failed_build is not None and failed_build == self.told_build
+        lasts = {
+            AlertKind.FAILURES: self.is_failing,
+            AlertKind.BUDGET_NEAR: near,
+            AlertKind.BUDGET_REACHED: reached,
+            AlertKind.BUILD_FAILED: told,
+            AlertKind.HELD: bool(self.told_holds),
+            AlertKind.NO_LAUNCHER: bool(self.told_unlaunched),
+        }
+        return tuple(kind for kind, yes in lasts.items() if yes)
+
 
 class Level(StrEnum):
     """How bad a finding is."""

@@ -138,6 +138,11 @@ class BacklogItem(Document):
     retry: bool = Field(
         default=False, description="Whether what failed before is tried again."
     )
+    request: dict[str, str] = Field(
+        default_factory=dict,
+        description="What its queue jobs ask for instead, as an operator said; sent "
+        "alone then.",
+    )
     ending: Ending | None = Field(None, description="How its dispatch ended, if so.")
     earlier: tuple[Ending, ...] = Field(
         (), description="Endings of earlier dispatches, the first one first."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import AwareDatetime, Field
 
+from hts_battery.schemas.alert import AlertKind
 from hts_battery.schemas.base import Document
 
 
@@ -68,6 +69,9 @@ class CampaignStatus(Document):
         description="What was sent; none where the campaign was not submitted."
     )
     last_build: BuildStatus | None = Field(description="None if none ran.")
+    alerts: tuple[AlertKind, ...] = Field(
+        (), description="What its operator was told of and still lasts."
+    )
     problem: str | None = Field(
         None, description="Why its documents cannot be read, if so; nothing is counted."
     )

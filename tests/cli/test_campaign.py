@@ -130,7 +130,8 @@ def test_gated_candidates_are_released_and_then_computed(
 
     # A higher threshold lets by what was judged before, without judging anew.
     wide = campaign_file(("engine: chgnet", GATE % "5"), name="wide.yaml")
-    assert "1 computed now" in hts("campaign", "run", wide).out
+    assert "differs: gate" in hts("campaign", "run", wide).err
+    assert "1 computed now" in hts("campaign", "run", wide, "--replace").out
     (status,) = hts("campaign", "status", wide, "--json").lines
     assert status["states"] == {"ranked": 2}
     assert second
@@ -199,7 +200,7 @@ def test_a_run_prints_a_table_and_leaves_files(
     assert len((on_server / "results" / "small.csv").read_text().splitlines()) == 3
     # The database is elsewhere: nothing but executions and launches is kept here.
     kept = sorted(path.name for path in (on_server / "hts-data").iterdir())
-    assert kept == ["executions", "launches"]
+    assert kept == ["completion.json", "executions", "launches"]
 
 
 @pytest.mark.mongo

@@ -103,6 +103,10 @@ build list
 query find
 query stable
 references list --elements Li,Ti
+campaign list
+jobs list
+worker list
+profile list
 references gaps small.yaml --engine chgnet
 references compute --phase LiF-rocksalt --dry-run
 rehearse vasp.yaml --dry-run
@@ -130,6 +134,8 @@ build summary
 build summary-table
 campaign run gated.yaml
 campaign status gated.yaml
+campaign list
+campaign usage small
 campaign release gated.yaml --dry-run
 campaign release gated.yaml
 campaign release gated.yaml nobody
@@ -169,6 +175,17 @@ campaign pause broken
 campaign pause nobody
 campaign resume broken
 launchpad triage
+jobs list
+jobs show 1
+jobs files 1
+jobs log 1
+worker list
+worker pause here --dry-run
+worker pause here --reason maintenance
+worker resume here
+worker drain here --dry-run
+worker cap here 4 --dry-run
+worker exclude here node1 --dry-run
 (launch)
 launchpad feed
 campaign status broken.yaml
@@ -183,6 +200,10 @@ launches clean --folder queue --dry-run
 launches clean --folder queue
 launchpad recover --dry-run
 launchpad recover
+campaign rerun broken --candidate nobody
+campaign usage broken
+campaign own broken --dry-run
+campaign delete broken --dry-run
 campaign cancel broken --dry-run
 campaign cancel broken
 launchpad feed

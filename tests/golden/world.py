@@ -110,6 +110,7 @@ class World:
                 if value is not None:
                     patch.setenv(f"HTS_BATTERY_{name}", value)
             patch.setenv("COLUMNS", "120")
+            patch.setenv("LOGNAME", "operator")
             for name, engine in self.engines.items():
                 patch.setitem(named("ENGINES"), name, engine)
             get_settings.cache_clear()

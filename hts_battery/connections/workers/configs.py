@@ -173,6 +173,17 @@ def worker_variables(templates: Path, worker: str) -> tuple[str, ...]:
     return tuple(sorted(_variables(_read_templates(templates, worker)) - _GIVEN))
 
 
+def queue_keys(templates: Path, worker: str) -> frozenset[str] | None:
+    """Return what a queue job of a worker may ask for; none where it has no folder."""
+    if worker not in worker_names(templates):
+        return None
+    content = _read_templates(templates, worker)["my_qadapter.yaml"]
+    if not isinstance(content, dict):
+        return None
+    keys = adapter_keys(content, _own_script(templates, worker))
+    return frozenset(key for key in keys if not key.startswith("_"))
+
+
 def render_worker(
     templates: Path, worker: str, target: Path, environment: Mapping[str, str]
 ) -> tuple[Path, ...]:
