@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 CAMPAIGN ?= workflows/campaigns/quickstart.yaml
 
 ADVISORIES ?= https://api.osv.dev/v1/query
@@ -17,17 +18,19 @@ help:
 	@echo "make gpaw      install GPAW, the DFT code of the dft tests (needs the packages docs/gpaw.md names)"
 	@echo "make test-dft  real DFT only: about 3 minutes"
 	@echo "make check     lint, format, types, spelling, import contracts, audit"
-	@echo "make audit     known vulnerabilities of the pinned packages; says so where nobody can be asked"
+	@echo "make audit     known vulnerabilities of the pinned packages; says so where nobody can be asked, REQUIRED=1 fails then"
 	@echo "make docs      the documentation as a site in build/site, strictly"
 	@echo "make bench     side-by-side benchmarks into benchmarks/results; ONLY=query runs one"
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml constraints.txt requirements.lock .ci/build.lock .ci/torch_cpu.lock
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; set PYTHON=python3.11")'
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "this Python cannot make virtual environments: apt-get install python3-venv"; exit 1; }
 	@echo "setting up $(VENV): about 4 minutes and 2.3 GB the first time"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[chgnet,disorder,embedded,dashboard,mp,notify,docs,dev]'
+	$(PIP) --require-hashes --no-deps --requirement .ci/build.lock
+	@$(PIP) --require-hashes --no-deps --requirement .ci/torch_cpu.lock 2>$(VENV)/torch.log || echo "no build of PyTorch for CPUs here ($(VENV)/torch.log): taking the one with CUDA"
+	$(PIP) --require-hashes --no-deps --no-build-isolation --requirement requirements.lock
+	$(PIP) --constraint constraints.txt --no-build-isolation --editable '.[chgnet,disorder,embedded,dashboard,mp,notify,docs,dev]'
 	@touch $@
 
 install: $(STAMP)
@@ -68,7 +71,7 @@ check: $(STAMP)
 	@$(BIN)/python .ci/audit.py --service $(ADVISORIES)
 
 audit: $(STAMP)
-	@$(BIN)/python .ci/audit.py --service $(ADVISORIES)
+	@$(BIN)/python .ci/audit.py --service $(ADVISORIES) $(if $(REQUIRED),--required)
 
 docs: $(STAMP)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -2,7 +2,8 @@
 Ask an advisory service for known vulnerabilities of the pinned packages.
 
 A finding ends with exit status 1 and pip-audit's table. Where the service cannot be
-reached, one line says so and the exit status is 0: nothing was audited.
+reached, one line says so and the exit status is 0: nothing was audited. With
+``--required``, for a CI that reaches it, the exit status is then 1.
 """
 
 from __future__ import annotations
@@ -39,13 +40,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requirement", default="constraints.txt")
     parser.add_argument("--service", default=SERVICE)
+    parser.add_argument(
+        "--required", action="store_true", help="fail where nobody can be asked"
+    )
     options = parser.parse_args()
     reason = why_not(options.service)
     if reason is not None:
         sys.stdout.write(
             f"audit: {options.service} cannot be reached ({reason}): NOT audited\n"
         )
-        return 0
+        return int(options.required)
     command = [sys.executable, "-m", "pip_audit", "--requirement", options.requirement]
     command += ["--no-deps", "--disable-pip", "--progress-spinner", "off"]
     command += ["--vulnerability-service", "osv", "--osv-url", options.service]

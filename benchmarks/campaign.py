@@ -37,7 +37,7 @@ from hts_battery.campaign.spec_file import read_campaign
 from hts_battery.connections.records.executions import read_executions
 from hts_battery.flows.engines.ionic import rescaled
 from hts_battery.flows.engines.registry import engine
-from hts_battery.flows.recipes.cells import candidate_orderings, starting_structure
+from hts_battery.flows.recipes.screen import candidate_orderings, starting_structure
 from hts_battery.schemas.execution import Outcome
 
 if TYPE_CHECKING:
@@ -116,8 +116,7 @@ class Run:
 
     def measure(self, processes: int) -> None:
         """Go through the rooms in order."""
-        self.hts("db", "up")
-        status = json.loads(self.hts("db", "status", "--json"))
+        status = json.loads(self.hts("db", "up", "--json"))
         self.server = psutil.Process(status["pid"])
         self.environment["HTS_BATTERY_MONGO_URI"] = status["uri"]
         worker = self.folder / "worker"

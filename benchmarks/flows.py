@@ -50,9 +50,8 @@ from hts_battery.connections.database import embedded
 from hts_battery.connections.database.database import database
 from hts_battery.connections.database.indexes import ensure_indexes
 from hts_battery.connections.database.stores import open_stores
-from hts_battery.flows.recipes.cells import candidate_orderings
 from hts_battery.flows.recipes.local import run_flow_locally
-from hts_battery.flows.recipes.screen import ScreenMaker
+from hts_battery.flows.recipes.screen import ScreenMaker, candidate_orderings
 from hts_battery.structures.inputs import calculator_structure
 from hts_battery.structures.ordering import order_candidate
 

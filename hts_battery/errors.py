@@ -12,6 +12,7 @@ HTSBatteryError
 ├── OrderingError            structures
 ├── MissingReferenceError    thermo: an element has no competing phase
 ├── MixedCalculatorError     thermo: energies of two calculators in one hull
+├── ForeignClassError        schemas: a document names what documents do not hold
 ├── StoreError               connections: a database or server is not usable
 │   ├── DatabaseOutageError  it went away, or refuses, while it was used
 │   ├── UnreadableDocumentError  missing, broken, or written by a newer version
@@ -152,6 +153,10 @@ class MissingReferenceError(HTSBatteryError):
 
 class MixedCalculatorError(HTSBatteryError):
     """Energies of different calculators were put into one hull."""
+
+
+class ForeignClassError(HTSBatteryError):
+    """A document would import a module, or call what is no class of a document."""
 
 
 class StoreError(HTSBatteryError):

@@ -14,9 +14,13 @@ from fireworks.core.rocket_launcher import rapidfire
 
 from hts_battery.campaign.spec_file import load_campaign
 from hts_battery.connections.launchpad.launchpad import open_launchpad
+from hts_battery.connections.records.backlog import Backlog
+from hts_battery.connections.records.executions import read_executions
 from hts_battery.dispatch.feeder import feed
 from hts_battery.dispatch.submission import plan_submission, submit_campaign
 from hts_battery.flows.recipes.screen import ScreenMaker
+from hts_battery.schemas.dispatch import EndingKind
+from hts_battery.schemas.execution import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -89,6 +93,18 @@ class Dispatch:
                 return report
             self.launch(worker)
         raise AssertionError(f"still not done: {report}")
+
+    def assert_each_once(self, execution_folder: Path) -> None:
+        """Count that every candidate is in one state and was computed once."""
+        items = list(Backlog.read(self.stores, self.campaign.spec.name).items)
+        kinds = [item.ending and item.ending.kind for item in items]
+        assert kinds == [EndingKind.COMPUTED] * len(items)
+        relaxed = sorted(
+            one.start.content_key or ""
+            for one in read_executions(execution_folder).executions
+            if one.start.step == "relax" and one.outcome is Outcome.COMPLETED
+        )
+        assert relaxed == sorted(item.content_key for item in items)
 
     def states(self) -> dict[str, int]:
         found: dict[str, int] = {}

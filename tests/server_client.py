@@ -23,16 +23,23 @@ class ServerClient:
         Below which paths are asked for.
     headers
         Sent with every request.
+    follow_redirects
+        Whether it goes where an answer leads.
     """
 
     def __init__(
-        self, app: ASGIApp, base_url: str, headers: dict[str, str] | None = None
+        self,
+        app: ASGIApp,
+        base_url: str,
+        headers: dict[str, str] | None = None,
+        *,
+        follow_redirects: bool = True,
     ) -> None:
         self._app = app
         self._options: dict[str, Any] = {
             "base_url": base_url,
             "headers": headers,
-            "follow_redirects": True,
+            "follow_redirects": follow_redirects,
             "timeout": 60,
         }
 

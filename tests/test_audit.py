@@ -19,7 +19,7 @@ pytest.importorskip("pip_audit", reason="pip-audit is not installed")
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    Audit = Callable[[str, str], subprocess.CompletedProcess[str]]
+    Audit = Callable[..., subprocess.CompletedProcess[str]]
 
 AUDIT = Path(__file__).resolve().parents[1] / ".ci" / "audit.py"
 ADVISORY = {
@@ -70,12 +70,12 @@ def service() -> Iterator[str]:
 def audit(
     tmp_path: Path,
 ) -> Audit:
-    def run(pins: str, address: str) -> subprocess.CompletedProcess[str]:
+    def run(pins: str, address: str, *words: str) -> subprocess.CompletedProcess[str]:
         file = tmp_path / "pins.txt"
         file.write_text(pins, encoding="utf-8")
         command = [sys.executable, str(AUDIT), "--requirement", str(file)]
         return subprocess.run(  # noqa: S603 - our own script
-            [*command, "--service", address],
+            [*command, "--service", address, *words],
             env={**os.environ, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"},
             capture_output=True,
             text=True,
@@ -105,6 +105,9 @@ def test_a_service_that_is_not_there_is_said_in_one_line(
         closed.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{closed.getsockname()[1]}/query"
         found = audit("harmful==1.0\n", address)
+        required = audit("harmful==1.0\n", address, "--required")
+    assert required.returncode == 1
+    assert required.stdout == found.stdout
     assert found.returncode == 0
     assert "NOT audited" in found.stdout
     assert len(found.stdout.splitlines()) == 1

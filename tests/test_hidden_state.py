@@ -105,7 +105,6 @@ ALLOWED = {
     "ScreeningDatabase() without stores opens those of the settings",
     ("settings", "campaign/built_states.py"): "to be given the temperatures",
     ("settings", "campaign/local_processes.py"): "the entry of a process of its own",
-    ("settings", "campaign/local_run.py"): "to be given the quota of launch folders",
     ("settings", "dispatch/recovery.py"): "to be given the times after which a rocket "
     "is lost",
     ("environment", "operations/rehearsal.py"): "plays the machine of the jobs that it "

@@ -156,7 +156,7 @@ def test_queue_script(worker: str, rendered: Path) -> None:
     script = adapter.get_script_str("/launch")
     python = ENVIRONMENT["HTS_PYTHON"]
     assert (
-        f"{python} -m hts_battery.connections.launchpad.fireworks_commands rlaunch"
+        f"{python} -P -m hts_battery.connections.launchpad.fireworks_commands rlaunch"
         in script
     )
     assert f"-c {rendered} singleshot" in script

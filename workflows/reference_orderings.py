@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 from fractions import Fraction
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import yaml
@@ -223,7 +223,7 @@ def _reduced(form: NDArray[np.int64], lattice: NDArray[np.float64]) -> IntMatrix
 
 def asymmetric_row(
     structure: Structure, *, tolerance: float = _SYMMETRY_TOLERANCE_ANGSTROM
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """
     Write a structure as the library does: space group, cell and asymmetric sites.
 

@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections import defaultdict
 from fractions import Fraction
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack, cast
 
-from pymatgen.core import Structure
-
-from hts_battery.builders.digests import input_digest
+from hts_battery.builders.energy_tasks import TASK_FIELDS, EnergyTask, counted_once
 from hts_battery.builders.screening_builder import (
     Made,
     ScreeningBuilder,
     by_key,
     dumped,
+    input_digest,
 )
 from hts_battery.connections.database.content_digests import content_digests
 from hts_battery.errors import HTSBatteryError
 from hts_battery.schemas.calculation import is_vasp_task, read_task
+from hts_battery.schemas.decoding import read_structure
 from hts_battery.schemas.entry import SMALL_CELL, EntryDoc, EntryKind, EntryState
 from hts_battery.schemas.formula import parse_formula
-from hts_battery.schemas.ordering_series import joined, series_of
 from hts_battery.schemas.reference import (
     ReferenceEnergy,
     family_of,
@@ -29,7 +28,7 @@ from hts_battery.schemas.reference import (
 )
 from hts_battery.schemas.relaxed import Verdict
 from hts_battery.schemas.species import VACANCY, parse_species
-from hts_battery.schemas.structure import OrderedCell
+from hts_battery.schemas.structure import OrderedCell, joined, series_of
 from hts_battery.structures.references.library import load_reference_phases
 from hts_battery.structures.relaxation.verdict import compare_relaxed
 from hts_battery.structures.representation import is_too_small
@@ -41,27 +40,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from maggma.core import Store
+    from pymatgen.core import Structure
 
-    from hts_battery.builders.screening_builder import OptionNames
-    from hts_battery.schemas.calculation import Calculation
+    from hts_battery.builders.screening_builder import Options
+    from hts_battery.schemas.calculation import Calculation, TaskOutput
     from hts_battery.schemas.energy import ComparableEnergy
     from hts_battery.schemas.reference import ReferencePhase
     from hts_battery.schemas.relaxed import RelaxedCell
-    from hts_battery.schemas.rows import TaskRow
+    from hts_battery.schemas.rows import OrderedCellRow, TaskRow
 
 _ORDER = "order"
-_ENERGIES = ("relax", "static")
-_TASK_FIELDS = (
-    *("metadata.step", "uuid", "index", "metadata.order_uuid", "metadata.final"),
-    *("metadata.calculation.engine", "metadata.content_key"),
-)
 _CORRECTED_BY = ("pymatgen", "pymatgen-core")
 """Packages whose release decides corrections; labels flipped with them before."""
 
 
 def vasp_comparable_energy(
     entry_id: str,
-    output: Mapping[str, object],
+    output: TaskOutput,
     structure: Structure,
     assignment: Mapping[str, Mapping[str, Fraction]] | None,
     *,
@@ -125,27 +120,14 @@ class _Batch(TypedDict, total=False):
 
 
 class EntriesBuilder(ScreeningBuilder):
-    """
-    Make one entry of every relaxation and of every reference energy.
-
-    Parameters
-    ----------
-    tasks
-        Outputs of jobs.
-    references
-        Energies of competing phases.
-    entries
-        Store that is written, keyed by ``entry_id``.
-    options
-        As in :class:`~hts_battery.builders.screening_builder.Options`.
-    """
+    """Make one entry of every relaxation and of every reference energy."""
 
     def __init__(
         self,
         tasks: Store,
         references: Store,
         entries: Store,
-        **options: Unpack[OptionNames],
+        **options: Unpack[Options],
     ) -> None:
         self.tasks = tasks
         self.references = references
@@ -185,24 +167,29 @@ class EntriesBuilder(ScreeningBuilder):
     def _task_digests(self) -> dict[str, str]:
         """Digest of every task whose energy counts, with the cell it is of."""
         cells: dict[str, str] = {}
-        tasks = []
+        tasks: list[EnergyTask] = []
         self.orders.clear()
-        for fields, digest in content_digests(self.tasks, {}, _TASK_FIELDS):
-            step, uuid, index, order_uuid, final, engine, key = fields
+        for (step, uuid, *fields), digest in content_digests(
+            self.tasks, {}, TASK_FIELDS
+        ):
             if step == _ORDER:
                 cells[uuid] = digest
-                self.orders[key].add(uuid)
-            elif step in _ENERGIES and final and self.mine(uuid):
-                tasks.append((uuid, index, order_uuid, engine, key, digest))
+                self.orders[fields[4]].add(uuid)
+            else:
+                tasks.append(EnergyTask.of((step, uuid, *fields), digest))
         corrected_by = [version(name) for name in _CORRECTED_BY]
-        newest: dict[str, tuple[int, str]] = {}
-        for uuid, index, order_uuid, engine, key, digest in tasks:
-            releases = corrected_by if "vasp" in str(engine) else ()
-            orders = self.orders.get(key, set()) | {order_uuid}
+        digests: dict[str, str] = {}
+        # Which copy counts is the same for every worker that makes a share of them.
+        for task in counted_once(tasks):
+            if not self.mine(task.uuid):
+                continue
+            releases = corrected_by if "vasp" in str(task.engine) else ()
+            orders = self.orders.get(task.key, set()) | {task.order_uuid}
             made = sorted(cells[one] for one in orders if one in cells)
-            both = input_digest(digest, cells.get(order_uuid), made, releases)
-            newest[uuid] = max(newest.get(uuid, (-1, "")), (index or 0, both))
-        return {uuid: digest for uuid, (_, digest) in newest.items()}
+            digests[task.uuid] = input_digest(
+                task.digest, cells.get(task.order_uuid), made, releases
+            )
+        return digests
 
     def _reference_digests(self) -> dict[str, str]:
         return {
@@ -272,7 +259,7 @@ class EntriesBuilder(ScreeningBuilder):
                 {"reference": doc, "input_digest": digests[name]}
                 for group in docs.values()
                 for doc in group
-                if (name := _reference_entry_id(doc)) in wanted
+                if (name := f"{doc['engine']}:{doc['phase_id']}") in wanted
             ]
         }
 
@@ -303,18 +290,13 @@ def _cell_of(
         wanted = metadata.get("ordering_id")
         for cell in _cells(order["output"]):
             if wanted in (None, cell["ordering_id"]):
-                found: Mapping[str, object] = cell
-                return found
+                return cell
     return None
 
 
-def _cells(output: object) -> list[Any]:
+def _cells(output: object) -> list[OrderedCellRow]:
     """Return the cells that an ordering job made."""
-    return output if isinstance(output, list) else [output]
-
-
-def _reference_entry_id(doc: Mapping[str, object]) -> str:
-    return f"{doc['engine']}:{doc['phase_id']}"
+    return output if isinstance(output, list) else [cast("OrderedCellRow", output)]
 
 
 def candidate_entry(
@@ -322,7 +304,7 @@ def candidate_entry(
     cell: Mapping[str, object] | None,
     digest: str,
     *,
-    series: Mapping[str, Sequence[str]] | None = None,
+    series: Mapping[str, Sequence[str]],
 ) -> EntryDoc:
     """
     Make the entry of one relaxed ordering.
@@ -343,11 +325,11 @@ def candidate_entry(
         "calculation": metadata["calculation"],
         "ordering_id": metadata.get("ordering_id"),
         "ordering_method": metadata.get("ordering_method"),
-        "ordering_series": series or {},
+        "ordering_series": series,
         "input_digest": digest,
     }
     try:
-        return _read_entry(task, cell, common)
+        return _read_entry(task, cell, dict(common))
     except (HTSBatteryError, KeyError, TypeError, ValueError) as err:
         return EntryDoc(
             **common,
@@ -362,24 +344,24 @@ def _read_entry(
     task: TaskRow, cell: Mapping[str, object] | None, common: dict[str, Any]
 ) -> EntryDoc:
     calculation = read_task(task["output"], common["engine"])
-    structure = Structure.from_dict(dict(calculation.structure))
+    structure = read_structure(calculation.structure)
     composition = structure.composition.element_composition
     formula = composition.formula.replace(" ", "")
-    ordered = None if cell is None else OrderedCell.model_validate(cell)
-    relaxed = (
-        None
-        if ordered is None
-        else compare_relaxed(ordered, structure, moments=calculation.moments)
-    )
-    failure = calculation.failure or _left_prototype(relaxed)
-    energy = None
-    if not failure:
-        energy, failure = _energy(task, calculation, structure, ordered)
-    if ordered is not None:
-        common = common | {
+    ordered = relaxed = energy = None
+    if cell is not None:
+        ordered = OrderedCell.model_validate(cell)
+        relaxed = compare_relaxed(ordered, structure, moments=calculation.moments)
+        common |= {
             "ordering_id": ordered.ordering_id,
             "ordering_method": str(ordered.method),
+            "assignment": ordered.assignment,
+            "deviation": ordered.deviation,
+            "ordering_score": ordered.score,
+            "ordering_seed": ordered.seed,
         }
+    failure = calculation.failure or _left_prototype(relaxed)
+    if not failure:
+        energy, failure = _energy(task, calculation, structure, ordered)
     return EntryDoc(
         **common,
         formula=formula,
@@ -388,10 +370,6 @@ def _read_entry(
         state=EntryState.REJECTED if failure else EntryState.USED,
         reason=failure,
         energy=energy,
-        assignment=ordered.assignment if ordered else None,
-        deviation=ordered.deviation if ordered else {},
-        ordering_score=ordered.score if ordered else None,
-        ordering_seed=ordered.seed if ordered else None,
         relaxed=relaxed,
         volume_per_atom=structure.volume / len(structure),
         flags=(
@@ -448,7 +426,7 @@ def _flags(relaxed: RelaxedCell | None) -> tuple[str, ...]:
 
 
 def reference_entry(
-    reference: ReferenceEnergy, digest: str, *, phase: ReferencePhase | None = None
+    reference: ReferenceEnergy, digest: str, *, phase: ReferencePhase | None
 ) -> EntryDoc:
     """
     Make the entry of one competing phase.
@@ -457,7 +435,7 @@ def reference_entry(
     ``phase``: the phase in the library, if it is there: family and oxidation states.
     """
     engine = reference.engine
-    entry_id = _reference_entry_id(reference.model_dump(include={"engine", "phase_id"}))
+    entry_id = f"{engine}:{reference.phase_id}"
     amounts = parse_formula(reference.formula)
     energy = reference.comparable
     if (

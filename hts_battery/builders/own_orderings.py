@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from hts_battery.connections.database.content_digests import query_values
 from hts_battery.schemas.entry import EntryKind, EntryState
-from hts_battery.schemas.ordering_series import chosen, joined
+from hts_battery.schemas.structure import chosen, joined
 from hts_battery.schemas.thermo import OrderingScope
 
 if TYPE_CHECKING:

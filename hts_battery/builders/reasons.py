@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from hts_battery.builders.digests import CODE_VERSION
+from hts_battery.builders.screening_builder import CODE_VERSION
 from hts_battery.schemas.build import Change, StabilityNumbers, ThermoRecord
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def hull_news(
     before: Mapping[str, tuple[str, float]],
     now: Mapping[str, tuple[str, float]],
     *,
-    recorrected: bool = False,
+    recorrected: bool,
 ) -> HullNews:
     """
     Put the difference of two sets of references into words.
@@ -57,7 +57,8 @@ def hull_news(
 
     Examples
     --------
-    >>> hull_news({"a": ("Li", 0.0)}, {"a": ("Li", -0.1), "b": ("O2", 0.0)})
+    >>> now = {"a": ("Li", -0.1), "b": ("O2", 0.0)}
+    >>> hull_news({"a": ("Li", 0.0)}, now, recorrected=False)
     HullNews(gone={'a': 'by -100.0 meV/atom'}, arrived={'b'}, recorrected=False)
     """
     gone: dict[str, str] = {}
@@ -74,7 +75,7 @@ def hull_news(
 def stability_numbers(result: ThermoDoc | ResultRow) -> StabilityNumbers:
     """Take the numbers that may change out of a stability, stored or new."""
     names = StabilityNumbers.model_fields
-    known: Mapping[str, Any] = result if isinstance(result, dict) else vars(result)
+    known: Mapping[str, object] = result if isinstance(result, dict) else vars(result)
     return StabilityNumbers(**{name: known[name] for name in names if name in known})
 
 

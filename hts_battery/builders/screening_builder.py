@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import defaultdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple, NotRequired, TypedDict
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 from uuid import uuid4
+from zlib import crc32
 
 from maggma.core import Builder
 
-from hts_battery.builders.digests import input_digest, shard_of
 from hts_battery.connections.database.content_digests import (
     query_values,
     write_documents,
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from hts_battery.schemas.base import Document
     from hts_battery.schemas.summary_table import TableHead
 
+CODE_VERSION = "7"
+"""Raised when a builder makes another document from the same input."""
 BATCH_SIZE = 250
 _BATCHES_IN_FLIGHT = 4
 
@@ -39,37 +43,50 @@ class Made(TypedDict):
     head: NotRequired[TableHead]
 
 
-class Options(NamedTuple):
-    """What a caller may ask of any builder."""
+class Options(TypedDict, total=False):
+    """What a caller may ask of any builder, by name."""
 
-    batch_size: int = BATCH_SIZE
+    batch_size: int
     """Documents made and written together; one item of the builder."""
-    shard: Sequence[int] = (0, 1)
-    """Number of this worker and how many there are."""
-    retry_failed: bool = False
+    shard: Sequence[int]
+    """Number of this worker and how many there are; one for all by default."""
+    retry_failed: bool
     """Whether failures are tried again though nothing changed."""
-    run_id: str | None = None
+    run_id: str | None
     """Run to which changes are attributed; a new one if not given."""
 
 
-class OptionNames(TypedDict, total=False):
-    """The same as a caller hands them to a builder, by name."""
-
-    batch_size: int
-    shard: Sequence[int]
-    retry_failed: bool
-    run_id: str | None
-
-
-def new_run_id() -> str:
+def input_digest(*inputs: object) -> str:
     """
-    Make the id of a run; later runs have greater ids.
+    Digest everything a document is made from.
+
+    ``inputs``: documents, digests and options; anything JSON can hold, other values by
+    their text. Returns: 24 hexadecimal digits; the same for the same content in any key
+    order.
 
     Examples
     --------
-    >>> len(new_run_id())
-    24
+    >>> input_digest({"a": 1, "b": 2}) == input_digest({"b": 2, "a": 1})
+    True
     """
+    text = json.dumps([CODE_VERSION, inputs], sort_keys=True, default=str)
+    return sha256(text.encode()).hexdigest()[:24]
+
+
+def shard_of(name: str, shards: int) -> int:
+    """
+    Say which of several workers makes a document; the same on every machine.
+
+    Examples
+    --------
+    >>> {shard_of(name, 2) for name in ("a", "b", "c", "d")}
+    {0, 1}
+    """
+    return crc32(name.encode()) % shards
+
+
+def new_run_id() -> str:
+    """Make the id of a run; later runs have greater ids."""
     return f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}"[:-3] + f"-{uuid4().hex[:5]}"
 
 
@@ -82,18 +99,9 @@ class ScreeningBuilder(Builder):
     Documents whose inputs are gone are removed. One item is a batch of documents, so
     that a pool of processes is handed work that is worth its transport.
 
-    Parameters
-    ----------
-    sources
-        Stores that are read.
-    targets
-        Stores that are written; the first holds the documents.
-    key
-        Fields that identify a document of the target within the scope.
-    scope
-        Criteria of the documents that this builder is responsible for.
-    options
-        Size of a batch, shard, retries, run.
+    ``targets``: the first of them holds the documents. ``key``: fields that identify a
+    document of it within the ``scope``, the criteria of those that this builder is
+    responsible for.
     """
 
     def __init__(
@@ -103,19 +111,18 @@ class ScreeningBuilder(Builder):
         *,
         key: Sequence[str],
         scope: Mapping[str, object] | None = None,
-        options: OptionNames,
+        options: Options,
     ) -> None:
         super().__init__(list(sources), list(targets), chunk_size=_BATCHES_IN_FLIGHT)
         self.target = targets[0]
         self.key = list(key)
         self.scope = dict(scope or {})
         self.kwargs = dict(options)  # by this name monty serialises them
-        asked = Options(**options)
-        self.batch_size = asked.batch_size
-        self.shard = tuple(asked.shard)
-        self.retry_failed = asked.retry_failed
-        self.run_id = asked.run_id
-        self._run_id = asked.run_id or new_run_id()
+        self.batch_size = options.get("batch_size", BATCH_SIZE)
+        self.shard = tuple(options.get("shard", (0, 1)))
+        self.retry_failed = options.get("retry_failed", False)
+        self.run_id = options.get("run_id")
+        self._run_id = self.run_id or new_run_id()
         self.read = self.written = self.failed = self.unchanged = self.removed = 0
         self.unmade = 0
         self.stored: set[tuple[Any, ...]] = set()
@@ -131,6 +138,15 @@ class ScreeningBuilder(Builder):
     def mine(self, name: str) -> bool:
         """Say whether a document is this worker's."""
         return shard_of(name, self.shard[1]) == self.shard[0]
+
+    def stored_digests(self, store: Store) -> dict[str, str]:
+        """Read the digest that each of this worker's candidates has in a store."""
+        fields = ["candidate_id", "input_digest"]
+        return {
+            doc["candidate_id"]: doc["input_digest"]
+            for doc in store.query(self.scope, properties=fields)
+            if self.mine(doc["candidate_id"])
+        }
 
     def knows(self, *values: object) -> None:
         """Remember that a document of the scope with these values of the key exists."""
@@ -183,15 +199,9 @@ class ScreeningBuilder(Builder):
 
     def report(self, seconds: float) -> BuildReport:
         """Return the counts of a run that took that many seconds."""
-        return BuildReport(
-            read=self.read,
-            written=self.written,
-            failed=self.failed,
-            unchanged=self.unchanged,
-            removed=self.removed,
-            unmade=self.unmade,
-            seconds=seconds,
-        )
+        names = BuildReport.model_fields.keys() - {"seconds"}
+        counts = {name: getattr(self, name) for name in names}
+        return BuildReport(**counts, seconds=seconds)
 
 
 def by_key(
@@ -211,28 +221,19 @@ def dumped(documents: Iterable[Document]) -> list[dict[str, object]]:
 
 
 def run_builder(
-    builder: ScreeningBuilder,
-    advance: Callable[[int], None] | None = None,
-    *,
-    before_write: Callable[[], None] | None = None,
+    builder: ScreeningBuilder, *, before_write: Callable[[], None] | None = None
 ) -> BuildReport:
     """
     Run a builder in this process and count.
 
     maggma's own ``Builder.run`` closes the stores and configures logging behind the
-    caller's back; everything else is the same three verbs.
-
-    ``builder``: connected stores are left connected. ``advance``: called with the
-    number of documents written, for a progress bar. ``before_write``: called before
-    each write; raises where nothing may be written any more.
+    caller's back; everything else is the same three verbs. ``before_write`` is called
+    before each write and raises where nothing may be written any more.
     """
     start = time.perf_counter()
     builder.before_write = before_write
     for store in (*builder.sources, *builder.targets):
         store.connect()
     for batch in builder.get_items():
-        item = builder.process_item(batch)
-        builder.update_targets([item])
-        if advance is not None:
-            advance(len(item["documents"]))
+        builder.update_targets([builder.process_item(batch)])
     return builder.report(time.perf_counter() - start)

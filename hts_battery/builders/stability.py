@@ -398,12 +398,11 @@ def _mean_occupancies(
     entries: Iterable[UsedEntryRow],
 ) -> dict[str, dict[str, float]] | None:
     """Add up the occupancies of all orderings: only ratios matter."""
-    total: dict[str, dict[str, float]] = {}
+    total: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     for entry in entries:
         relaxed = entry.get("relaxed")
         found = (relaxed.get("site_occupancies") if relaxed else None) or {}
         for label, counts in found.items():
-            site = total.setdefault(label, {})
             for name, count in counts.items():
-                site[name] = site.get(name, 0.0) + count
-    return total or None
+                total[label][name] += count
+    return {label: dict(site) for label, site in total.items()} or None

@@ -7,12 +7,12 @@ from collections import Counter, defaultdict
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack, cast
 
-from hts_battery.builders.digests import input_digest
 from hts_battery.builders.screening_builder import (
     Made,
     ScreeningBuilder,
     by_key,
     dumped,
+    input_digest,
 )
 from hts_battery.connections.database.content_digests import query_values
 from hts_battery.schemas.build import ThermoRecord
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from maggma.core import Store
 
-    from hts_battery.builders.screening_builder import OptionNames
+    from hts_battery.builders.screening_builder import Options
     from hts_battery.schemas.rows import CandidateRow, ThermoRow
     from hts_battery.schemas.thermo import ThermoDoc
 
@@ -44,6 +44,18 @@ RECORD_FIELDS = (
     "deviation",
 )
 """What says of a stability whether it belongs to the others of its candidate."""
+
+
+_OF_CANDIDATE = (
+    *("candidate_id", "formula", "canonical_formula", "family"),
+    *("elements", "n_elements"),
+)
+_OF_RESULT = (
+    *("calculator", "energy_per_atom", "uncertainty", "entropy", "mixing_temperature"),
+    *("decomposition", "hull_depth_risk", "hull_depth_risk_reported"),
+    *("hull_depth_reason", "n_references", "excluded_references", "hull_version"),
+)
+"""Fields that a summary takes over as they are: not one of them differs by T."""
 
 
 def cell_of(candidate: CandidateRow, deviation: Mapping[str, str]) -> str:
@@ -136,20 +148,8 @@ class SummaryBuilder(ScreeningBuilder):
     for every temperature, keeps the summary it has until they are, and is counted and
     named in the log: :func:`why_unmade`.
 
-    Parameters
-    ----------
-    candidates
-        Candidates.
-    thermo
-        Stabilities.
-    summary
-        Store that is written, keyed by campaign and candidate.
-    campaign
-        Name of the campaign.
-    temperatures
-        In K: those at which a candidate must have been assessed.
-    options
-        As in :class:`~hts_battery.builders.screening_builder.Options`.
+    ``summary`` is written, keyed by campaign and candidate. ``temperatures`` in K:
+    those at which a candidate must have been assessed.
     """
 
     def __init__(
@@ -160,7 +160,7 @@ class SummaryBuilder(ScreeningBuilder):
         *,
         campaign: str,
         temperatures: Sequence[float],
-        **options: Unpack[OptionNames],
+        **options: Unpack[Options],
     ) -> None:
         self.candidates = candidates
         self.thermo = thermo
@@ -177,13 +177,7 @@ class SummaryBuilder(ScreeningBuilder):
 
     def get_items(self) -> Iterator[_Batch]:
         """Yield batches of candidates whose summary is missing or outdated."""
-        known = {
-            doc["candidate_id"]: doc["input_digest"]
-            for doc in self.summary.query(
-                self.scope, properties=["candidate_id", "input_digest"]
-            )
-            if self.mine(doc["candidate_id"])
-        }
+        known = self.stored_digests(self.summary)
         for name in known:
             self.knows(name)
         groups, shared = self._groups()
@@ -232,12 +226,7 @@ class SummaryBuilder(ScreeningBuilder):
             )
 
     def _groups(self) -> tuple[dict[str, Records], dict[str, str]]:
-        """
-        Group the stabilities, and look for cells that several candidates share.
-
-        Returns: candidate → its records, of this worker's; and candidate → the one
-        under which its calculated cell is ranked, where that is another.
-        """
+        """Group this worker's stabilities; name those ranked under others."""
         records, deviations = [], {}
         for record in self.thermo.query(self.scope, properties=list(RECORD_FIELDS)):
             if record["state"] == "successful":
@@ -334,14 +323,14 @@ def candidate_summary(
     records: Sequence[ThermoRecord],
     *,
     digest: str,
-    same_cell_as: str | None = None,
+    same_cell_as: str | None,
 ) -> SummaryDoc:
     """
     Flatten the stabilities of one candidate.
 
-    ``records``: one successful record per temperature, at least one. ``digest``: digest
-    of the inputs. ``same_cell_as``: candidate under which the same calculated cell is
-    ranked; none if under this. Raises ValueError if no record is successful.
+    ``records``: one successful record per temperature; ValueError if there is none.
+    ``same_cell_as``: candidate under which the same calculated cell is ranked; none if
+    under this.
     """
     results = {
         temperature_key(record.temperature): record.result
@@ -354,39 +343,27 @@ def candidate_summary(
     first = next(iter(results.values()))
     estimates = first.orderings
     roles = _roles(candidate)
+
+    def at_temperatures(name: str) -> dict[str, object]:
+        values = {key: getattr(result, name) for key, result in results.items()}
+        return {key: value for key, value in values.items() if value is not None}
+
     return SummaryDoc(
+        **{name: getattr(candidate, name) for name in _OF_CANDIDATE},
+        **{name: getattr(first, name) for name in _OF_RESULT},
         campaign=record.campaign,
-        candidate_id=candidate.candidate_id,
-        formula=candidate.formula,
-        canonical_formula=candidate.canonical_formula,
-        family=candidate.family,
-        elements=candidate.elements,
-        n_elements=candidate.n_elements,
         chemical_system="-".join(sorted(candidate.elements)),
         element_keys=(*sorted(candidate.elements), *element_pairs(candidate.elements)),
         n_metals=len({el for role in METAL_ROLES for el in roles.get(role, ())}),
         species=_species(candidate),
         roles={role.replace(" ", "_"): symbols for role, symbols in roles.items()},
         engine=record.engine,
-        calculator=first.calculator,
-        energy_per_atom=first.energy_per_atom,
         energy_above_hull=first.energy_above_hull_0k,
-        energy_above_hull_at={
-            key: result.energy_above_hull for key, result in results.items()
-        },
-        energy_above_hull_upper_at={
-            key: result.energy_above_hull_random
-            for key, result in results.items()
-            if result.energy_above_hull_random is not None
-        },
-        label_at={key: result.label for key, result in results.items()},
-        open_at={key: result.open for key, result in results.items()},
-        probability_stable_at={
-            key: result.probability_stable
-            for key, result in results.items()
-            if result.probability_stable is not None
-        },
-        uncertainty=first.uncertainty,
+        energy_above_hull_at=at_temperatures("energy_above_hull"),
+        energy_above_hull_upper_at=at_temperatures("energy_above_hull_random"),
+        label_at=at_temperatures("label"),
+        open_at=at_temperatures("open"),
+        probability_stable_at=at_temperatures("probability_stable"),
         uncertainty_source=first.uncertainty_terms.words,
         mixing=mixing_words(first.entropy_terms.options),
         other_mixing=_other_mixing(first),
@@ -395,14 +372,11 @@ def candidate_summary(
             for key, result in results.items()
             if result.other_mixings
         },
-        entropy=first.entropy,
         entropy_by_sublattice={
             term.sublattice: term.entropy_per_formula_unit
             for term in first.entropy_terms.terms
             if term.counted
         },
-        mixing_temperature=first.mixing_temperature,
-        decomposition=first.decomposition,
         n_orderings=estimates.n_orderings if estimates else 1,
         n_random_orderings=estimates.n_random if estimates else 0,
         orderings_by_campaign=record.orderings_by_campaign,
@@ -413,12 +387,6 @@ def candidate_summary(
         deviation=largest_deviation(record.deviation),
         deviation_by_element=record.deviation,
         same_cell_as=same_cell_as,
-        hull_depth_risk=first.hull_depth_risk,
-        hull_depth_risk_reported=first.hull_depth_risk_reported,
-        hull_depth_reason=first.hull_depth_reason,
-        n_references=first.n_references,
-        excluded_references=first.excluded_references,
-        hull_version=first.hull_version,
         previous_at={
             temperature_key(record.temperature): record.previous
             for record in records

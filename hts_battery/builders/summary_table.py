@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, NotRequired, TypedDict, Unpack, cast
 
-from hts_battery.builders.digests import input_digest
-from hts_battery.builders.screening_builder import Made, ScreeningBuilder
+from hts_battery.builders.screening_builder import Made, ScreeningBuilder, input_digest
 from hts_battery.connections.database.content_digests import query_values
 from hts_battery.schemas.optimade import structure_properties
 from hts_battery.schemas.summary_table import (
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from maggma.core import Store
 
-    from hts_battery.builders.screening_builder import OptionNames
+    from hts_battery.builders.screening_builder import Options
     from hts_battery.schemas.rows import SummaryRow
 
     Row = Mapping[str, object]
@@ -120,7 +119,7 @@ class SummaryTableBuilder(ScreeningBuilder):
         summary_table: Store,
         *,
         campaigns: Mapping[str, Sequence[float]],
-        **options: Unpack[OptionNames],
+        **options: Unpack[Options],
     ) -> None:
         self.summary = summary
         self.entries = entries

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack, cast
 
-from hts_battery.builders.digests import CODE_VERSION, input_digest
 from hts_battery.builders.own_orderings import campaign_entries
 from hts_battery.builders.reasons import (
     REMOVED,
@@ -23,10 +22,12 @@ from hts_battery.builders.reference_hulls import (
     stored_depth,
 )
 from hts_battery.builders.screening_builder import (
+    CODE_VERSION,
     Made,
     ScreeningBuilder,
     by_key,
     dumped,
+    input_digest,
 )
 from hts_battery.builders.stability import (
     ENTRY_FIELDS,
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
 
     from maggma.core import Store
 
-    from hts_battery.builders.screening_builder import OptionNames
+    from hts_battery.builders.screening_builder import Options
     from hts_battery.schemas.rows import CandidateRow, ThermoRow, UsedEntryRow
     from hts_battery.thermo.competing_phases import OtherCandidate
 
@@ -84,28 +85,9 @@ class ThermoBuilder(ScreeningBuilder):
     where a change of the references can change its answer; other records keep the
     hull version on which they were assessed.
 
-    Parameters
-    ----------
-    members
-        Which candidates belong to the campaign.
-    candidates
-        Candidates with their species assignments.
-    entries
-        Energies of candidates and competing phases.
-    thermo
-        Store that is written, keyed by campaign, candidate and temperature.
-    hulls
-        Store of the references of each hull version; new versions are added.
-    changes
-        Store of what was written, replaced and removed; added to.
-    campaign
-        The campaign: engine, relaxation settings, entropy and stability options.
-    temperatures
-        In K.
-    engine_error
-        What is known of the error of the engine's E_hull.
-    options
-        As in :class:`~hts_battery.builders.screening_builder.Options`.
+    ``thermo`` is written, keyed by campaign, candidate and temperature; versions of
+    hulls are added to ``hulls``, what was written, replaced and removed to ``changes``.
+    ``temperatures`` in K; ``engine_error``: what is known of the error of E_hull.
     """
 
     def __init__(  # noqa: PLR0913 - maggma hands every argument over by name
@@ -120,7 +102,7 @@ class ThermoBuilder(ScreeningBuilder):
         campaign: CampaignSpec,
         temperatures: Sequence[float],
         engine_error: CalculatorError,
-        **options: Unpack[OptionNames],
+        **options: Unpack[Options],
     ) -> None:
         self.members = members
         self.candidates = candidates
@@ -128,17 +110,9 @@ class ThermoBuilder(ScreeningBuilder):
         self.thermo = thermo
         self.hulls = hulls
         self.changes = changes
-        self.campaign = (
-            campaign
-            if isinstance(campaign, CampaignSpec)
-            else CampaignSpec.model_validate(campaign)
-        )
+        self.campaign = CampaignSpec.model_validate(campaign)
         self.temperatures = tuple(temperatures)
-        self.engine_error = (
-            engine_error
-            if isinstance(engine_error, CalculatorError)
-            else CalculatorError.model_validate(engine_error)
-        )
+        self.engine_error = CalculatorError.model_validate(engine_error)
         self.known_hulls: dict[str, ReferenceHull] = {}
         super().__init__(
             [members, candidates, entries],

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
-from hts_battery.builders.digests import input_digest
+from hts_battery.builders.screening_builder import input_digest
 from hts_battery.connections.database.content_digests import content_digests
 from hts_battery.schemas.build import (
     BuildManifest,
@@ -17,6 +17,8 @@ from hts_battery.schemas.build import (
 from hts_battery.schemas.thermo import OrderingScope
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from hts_battery.connections.database.stores import Stores
 
 _COUNTED = ("entries", "thermo", "summary", "summary_table")
@@ -96,14 +98,15 @@ class ChainInputs:
         found = content_digests(self.stores.candidates, {}, ["candidate_id"])
         return input_digest(sorted(digest for _, digest in found))
 
-    def digest(self, campaign: str, entries: str, options: dict[str, Any]) -> str:
+    def digest(self, campaign: str, entries: str, options: dict[str, object]) -> str:
         """
         Digest entries, candidates, members and options of one campaign.
 
         ``entries``: digest of what all entries are made from. ``options``: those of the
         campaign.
         """
-        pooled = options["stability"]["orderings"] == OrderingScope.POOLED
+        stability = cast("Mapping[str, object]", options["stability"])
+        pooled = stability["orderings"] == OrderingScope.POOLED
         scope = {} if pooled else {"campaign": campaign}
         members = content_digests(self.stores.members, scope, ["candidate_id"])
         listed = sorted(digest for _, digest in members)

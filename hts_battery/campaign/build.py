@@ -10,11 +10,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
-from hts_battery.builders.digests import CODE_VERSION, input_digest
 from hts_battery.builders.entries import EntriesBuilder
-from hts_battery.builders.screening_builder import BATCH_SIZE, new_run_id, run_builder
+from hts_battery.builders.screening_builder import (
+    BATCH_SIZE,
+    CODE_VERSION,
+    input_digest,
+    new_run_id,
+    run_builder,
+)
 from hts_battery.builders.summary import SummaryBuilder
 from hts_battery.builders.summary_table import SummaryTableBuilder
 from hts_battery.builders.thermo import ThermoBuilder
@@ -38,7 +43,7 @@ from hts_battery.schemas.uncertainty import CalculatorError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from hts_battery.builders.screening_builder import OptionNames, ScreeningBuilder
+    from hts_battery.builders.screening_builder import Options, ScreeningBuilder
     from hts_battery.connections.database.locks import Lease
     from hts_battery.connections.database.stores import Stores
     from hts_battery.schemas.build import BuildReport
@@ -57,40 +62,42 @@ logger = logging.getLogger(__name__)
 _PACKAGES = ("hts_battery", "numpy", "pymatgen", "maggma", "emmet-core")
 
 
-def build(  # noqa: PLR0913 - each is named by its caller
+class BuildOptions(TypedDict, total=False):
+    """What a caller may ask of a run."""
+
+    only: str | None
+    """Name of a single builder to run."""
+    retry_failed: bool
+    """Whether failures are tried again though nothing changed."""
+    batch_size: int
+    """Documents made and written together."""
+    verify: bool
+    """Whether what earlier runs wrote is read again although they can be trusted: finds
+    documents of the builders that were edited by hand."""
+
+
+def build(
     spec: CampaignSpec,
     stores: Stores,
     *,
     temperatures: Sequence[float],
-    only: str | None = None,
-    retry_failed: bool = False,
-    batch_size: int = BATCH_SIZE,
-    verify: bool = False,
+    **options: Unpack[BuildOptions],
 ) -> dict[str, BuildReport]:
     """
     Run the builders of one campaign: in the order of :data:`BUILDERS`.
 
-    ``spec``: the campaign, as its file or the database says. ``temperatures``: in K,
-    where the campaign names none. ``only``: name of a single builder to run.
-    ``retry_failed``: whether failures are tried again though nothing changed.
-    ``batch_size``: documents made and written together. ``verify``: whether what
-    earlier runs wrote is read again although they can be trusted: finds documents of
-    the builders that were edited by hand. Returns: what each builder did. Raises
-    StoreError if another process is building.
+    ``temperatures``: in K, where the campaign names none. Returns what each builder
+    did; StoreError if another process is building.
     """
-    asked = _Asked(tuple(temperatures), only, retry_failed, batch_size, verify)
-    return _run([spec], stores, asked)
+    return _run([spec], stores, _Asked(tuple(temperatures), **options))
 
 
-def build_all(  # noqa: PLR0913 - each is named by its caller
+def build_all(
     stores: Stores,
     *,
     temperatures: Sequence[float],
-    only: str | None = None,
-    retry_failed: bool = False,
-    batch_size: int = BATCH_SIZE,
-    verify: bool = False,
     problem: Callable[[str, str], None] | None = None,
+    **options: Unpack[BuildOptions],
 ) -> dict[str, BuildReport]:
     """
     Run the builders of every campaign of the database.
@@ -103,10 +110,9 @@ def build_all(  # noqa: PLR0913 - each is named by its caller
     what could not be built. Raises UnreadableDocumentError, once the others are built,
     if there is such a campaign and nobody is to be told.
     """
-    asked = _Asked(tuple(temperatures), only, retry_failed, batch_size, verify)
     problems: dict[str, str] = {}
     specs = stored_campaigns(stores, problem=problems.__setitem__)
-    reports = _run(specs, stores, asked, problems)
+    reports = _run(specs, stores, _Asked(tuple(temperatures), **options), problems)
     for name, why in problems.items():
         if problem is not None:
             problem(name, why)
@@ -120,10 +126,10 @@ class _Asked:
     """What a caller wants done."""
 
     temperatures: tuple[float, ...]
-    only: str | None
-    retry_failed: bool
-    batch_size: int
-    verify: bool
+    only: str | None = None
+    retry_failed: bool = False
+    batch_size: int = BATCH_SIZE
+    verify: bool = False
 
 
 @dataclass
@@ -323,7 +329,7 @@ def _builders(
 ) -> Iterator[tuple[str, ScreeningBuilder]]:
     """Make one builder for each campaign; entries belong to none."""
     stores = run.stores
-    options: OptionNames = {
+    options: Options = {
         "retry_failed": asked.retry_failed,
         "batch_size": asked.batch_size,
         "run_id": run.manifest.run_id,
@@ -351,7 +357,7 @@ def _builders(
 def summary_table_builder(
     stores: Stores,
     campaigns: Mapping[str, Sequence[float]],
-    **options: Unpack[OptionNames],
+    **options: Unpack[Options],
 ) -> SummaryTableBuilder:
     """Make the builder of the table; ``campaigns``: name → temperatures in K."""
     return SummaryTableBuilder(
@@ -366,7 +372,7 @@ def campaign_builder(
     spec: CampaignSpec,
     stores: Stores,
     temperatures: Sequence[float],
-    **options: Unpack[OptionNames],
+    **options: Unpack[Options],
 ) -> ScreeningBuilder:
     """Make the builder of one campaign with a name of :data:`BUILDERS`."""
     made: dict[str, Callable[..., ScreeningBuilder]] = {

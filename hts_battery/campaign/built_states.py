@@ -87,17 +87,8 @@ def note_built_states(
     """
     Write down, after a run of the builders, what stands there now.
 
-    Parameters
-    ----------
-    stores
-        Open stores.
-    campaign
-        Name of the campaign.
-    run_id
-        The run.
-    digest
-        Digest of all that the builders of the campaign read; none if unknown. Equal
-        to that of the last note, nothing is read again.
+    ``digest``: of all that the builders of the campaign read; none if unknown. Equal to
+    that of the last note, nothing is read again.
     """
     scope = {"campaign": campaign}
     first = stores.built_states.query_one({**scope, "block": 0})
@@ -139,7 +130,7 @@ def noted_built_states(stores: Stores, campaign: str) -> BuiltStates | None:
 
 def _blocks(
     built: BuiltStates, stores: Stores, campaign: str
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[dict[str, list[object]]]:
     """Cut what is said of a campaign into documents of a moderate size."""
     keys = set()
     if built.rejected:

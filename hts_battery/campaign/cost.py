@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from importlib.resources import files
 from math import exp, log, sqrt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import yaml
@@ -51,12 +51,7 @@ def cost_defaults() -> CostDefaults:
 
 
 def default_law(engine: str, step: str) -> CostLaw:
-    """
-    Return the stated law of a step, or that of the nearest kind.
-
-    ``engine``: name of the engine; ``forcefield:NAME`` falls back to ``forcefield:*``.
-    ``step``: calculation.
-    """
+    """Return the stated law of a step or of the nearest kind, like ``forcefield:*``."""
     laws = {(law.engine, law.step): law for law in cost_defaults().laws}
     kind = f"{engine.split(':', maxsplit=1)[0]}:{ANY}"
     for key in (
@@ -130,20 +125,13 @@ def _described(jobs: Sequence[FinishedJob], exponent: float, spread: float) -> s
     )
 
 
-class _Line:
+class _Line(NamedTuple):
     """A line through ln(wall time) over ln(atoms), centred."""
 
-    def __init__(
-        self,
-        level: float,
-        exponent: float,
-        exponent_error: float,
-        residuals: NDArray[np.float64],
-    ) -> None:
-        self.level = level
-        self.exponent = exponent
-        self.exponent_error = exponent_error
-        self.residuals = residuals
+    level: float
+    exponent: float
+    exponent_error: float
+    residuals: NDArray[np.float64]
 
     @classmethod
     def through(
@@ -184,11 +172,7 @@ class _Line:
 def fitted_laws(
     steps: Iterable[tuple[str, str]], jobs: Iterable[FinishedJob]
 ) -> dict[tuple[str, str], CostLaw]:
-    """
-    Return the best law for each engine and step: fitted where enough has finished.
-
-    ``steps``: pairs of engine and step. ``jobs``: finished jobs of any kind.
-    """
+    """Return the best law of each engine and step: fitted where enough has finished."""
     found: dict[tuple[str, str], list[FinishedJob]] = {}
     for job in jobs:
         found.setdefault((job.engine, job.step), []).append(job)
@@ -257,14 +241,11 @@ def price(
         for step in work.steps
     )
     of_steps = list(zip(work.steps, steps, strict=True))
-    documents = sum(
-        one.jobs * _bytes(laws[step.engine, step.step], work)[0]
+    sizes = [
+        [one.jobs * size for size in _bytes(laws[step.engine, step.step], work)]
         for step, one in of_steps
-    )
-    folders = sum(
-        one.jobs * _bytes(laws[step.engine, step.step], work)[1]
-        for step, one in of_steps
-    )
+    ]
+    documents, folders = (sum(column) for column in zip(*sizes, strict=True))
     database = round(documents + work.candidates * candidate_bytes)
     total = sum(one.node_hours for one in steps)
     left = sum(one.node_hours_left for one in steps)
@@ -346,12 +327,9 @@ def _variance(
     *,
     left: bool,
 ) -> float:
-    """
-    Variance of the price in node-hours².
-
-    The error of a law is common to all its jobs, their spread is not; the error of
-    the gate is common to everything behind it.
-    """
+    """Variance of the price in node-hours²."""
+    # The error of a law is common to all its jobs, their spread is not; the error of
+    # the gate is common to everything behind it.
     total, behind = 0.0, 0.0
     for step, one in steps:
         law = laws[step.engine, step.step]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from hts_battery.connections.launchpad.launchpad import launchpad_beside
 from hts_battery.connections.launchpad.workflows import read_workflows
@@ -15,33 +15,8 @@ if TYPE_CHECKING:
 
     from hts_battery.connections.database.stores import Stores
     from hts_battery.connections.launchpad.workflows import SentWorkflow
+    from hts_battery.schemas.rows import BacklogItemRow, EndingRow, SubmissionRow
     from hts_battery.schemas.worker_control import WorkerControl
-
-
-class StoredEnding(TypedDict):
-    """An :class:`~hts_battery.schemas.dispatch.Ending` as the database has it."""
-
-    kind: str
-    reason: str | None
-    failure_class: str | None
-    node_hours: float
-    time: str
-
-
-class StoredItem(TypedDict):
-    """
-    A :class:`~hts_battery.schemas.dispatch.BacklogItem` as the database has it.
-
-    Tens of thousands are read for one answer; checking each would take longer.
-    """
-
-    content_key: str
-    candidate_id: str
-    dispatch_id: str | None
-    fw_id: int | None
-    asked: dict[str, int]
-    ending: StoredEnding | None
-    earlier: list[StoredEnding]
 
 
 class DispatchRecord(NamedTuple):
@@ -49,7 +24,7 @@ class DispatchRecord(NamedTuple):
 
     campaign: str
     """Campaign whose backlog it is."""
-    item: StoredItem
+    item: BacklogItemRow
     """What was sent of it, and how it ended."""
     hold: str | None = None
     """Why nothing more of its backlog is sent, if so."""
@@ -57,9 +32,9 @@ class DispatchRecord(NamedTuple):
     """What the launchpad holds of it."""
 
     @property
-    def last_result(self) -> StoredEnding | None:
+    def last_result(self) -> EndingRow | None:
         """The last ending that was not a cancellation."""
-        for one in (self.item["ending"], *self.item["earlier"][::-1]):
+        for one in (self.item["ending"], *reversed(self.item["earlier"])):
             if one is not None and one["kind"] != EndingKind.CANCELLED:
                 return one
         return None
@@ -71,9 +46,9 @@ class Dispatched:
 
     campaign: str
     """The campaign."""
-    submissions: Mapping[str, Mapping[str, Any]]
+    submissions: Mapping[str, SubmissionRow]
     """Campaign → how it is sent, of every campaign that was read."""
-    items: Mapping[str, list[StoredItem]]
+    items: Mapping[str, list[BacklogItemRow]]
     """Campaign → its backlog, in order."""
     workflows: Mapping[str, SentWorkflow]
     """Dispatch id → what the launchpad holds of it."""
@@ -92,11 +67,14 @@ class Dispatched:
         ``everywhere`` reads all.
         """
         scope = {} if everywhere else {"campaign": campaign}
-        submissions = {doc["campaign"]: doc for doc in stores.submissions.query(scope)}
+        submissions = {
+            doc["campaign"]: cast("SubmissionRow", doc)
+            for doc in stores.submissions.query(scope)
+        }
         blocks = sorted(
             stores.backlog.query(scope), key=lambda doc: (doc["campaign"], doc["block"])
         )
-        items: dict[str, list[StoredItem]] = {}
+        items: dict[str, list[BacklogItemRow]] = {}
         for block in blocks:
             items.setdefault(block["campaign"], []).extend(block["items"])
         beside = launchpad_beside(stores)
@@ -107,12 +85,12 @@ class Dispatched:
         return cls(campaign, submissions, items, workflows, controls)
 
     @property
-    def own(self) -> list[StoredItem]:
+    def own(self) -> list[BacklogItemRow]:
         """The campaign's own backlog."""
         return self.items.get(self.campaign, [])
 
     @property
-    def submission(self) -> Mapping[str, Any] | None:
+    def submission(self) -> SubmissionRow | None:
         """How the campaign is sent, if it was submitted."""
         return self.submissions.get(self.campaign)
 
@@ -122,7 +100,7 @@ class Dispatched:
         submission = self.submission
         if submission is None:
             return ()
-        routes = (submission.get("routes") or {}).values()
+        routes = submission.get("routes", {}).values()
         return tuple(dict.fromkeys((submission["worker"], *routes)))
 
     @property
@@ -136,7 +114,8 @@ class Dispatched:
         if not self._records:
             others = [name for name in self.items if name != self.campaign]
             for name in (*others, self.campaign):
-                hold = (self.submissions.get(name) or {}).get("hold")
+                submission = self.submissions.get(name)
+                hold = submission["hold"] if submission else None
                 for item in self.items.get(name, ()):
                     known = self._records.get(item["content_key"])
                     if name == self.campaign or not known or known.item["ending"]:

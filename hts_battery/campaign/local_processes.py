@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"
 )
+COMMAND = (sys.executable, "-P", "-m", __name__)
+"""A process of ours; -P: no module of the folder in which it is started."""
 _SECONDS_TO_END = 10.0
 _GB = 1e9
 
@@ -49,14 +51,8 @@ def default_processes(
     """
     Say how many candidates are computed at once: one a core, as far as memory goes.
 
-    Parameters
-    ----------
-    spec
-        The campaign. An engine that starts a program leaves the cores to that.
-    device
-        Where force fields compute; but for ``cpu``, processes would share it.
-    note
-        Told where memory is short.
+    An engine that starts a program leaves the cores to that; processes would share a
+    ``device`` of force fields other than ``cpu``. ``note`` is told if memory is short.
     """
     from psutil import virtual_memory  # noqa: PLC0415 - only where something is computed
 
@@ -97,34 +93,9 @@ def run_in_processes(  # noqa: PLR0913 - each is named by its caller
     Hand candidates to processes, one at a time to each, until none is left.
 
     The processes end with this one, however it ends. One that is lost or fails leaves
-    its candidate to another call; the others go on.
-
-    Parameters
-    ----------
-    todo
-        The candidates.
-    run
-        Sent to each process.
-    database
-        Opened by each process.
-    processes
-        Their number.
-    execution_folder
-        Folder of the execution record.
-    log
-        File of what they print.
-    progress
-        Told before and after each candidate, and of what ended a process.
-
-    Returns
-    -------
-    int
-        Number of candidates that were computed.
-
-    Raises
-    ------
-    HTSBatteryError
-        If no process came to the end, with what ended the last one.
+    its candidate to another call; the others go on. What they print goes to ``log``.
+    Returns the number of candidates that were computed; where no process came to the
+    end, what ended the last one is raised.
     """
     variables = {
         **_ONE_THREAD,
@@ -184,7 +155,7 @@ class _Worker:
         log.parent.mkdir(parents=True, exist_ok=True)
         with theirs, log.open("ab") as printed:
             self.process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                [sys.executable, "-m", __name__, str(theirs.fileno())],
+                [*COMMAND, str(theirs.fileno())],
                 env=os.environ | variables,
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from hts_battery.campaign.cost import (
     LEAST_JOBS,
@@ -36,7 +36,13 @@ if TYPE_CHECKING:
     from hts_battery.schemas.campaign import CampaignSpec
     from hts_battery.schemas.candidate import Candidate
     from hts_battery.schemas.cost import CampaignPlan, CostLaw, GateShare
-    from hts_battery.schemas.rows import BacklogItemRow, EndingRow, TaskRow, VerdictRow
+    from hts_battery.schemas.rows import (
+        BacklogItemRow,
+        EndingRow,
+        SubmissionRow,
+        TaskRow,
+        VerdictRow,
+    )
 
 ENOUGH_JOBS = 300
 """Finished jobs after which no more are read."""
@@ -157,7 +163,7 @@ class _Evidence:
 
     done: int = 0
     endings: list[EndingRow] = field(default_factory=list)
-    submission: Mapping[str, Any] = field(default_factory=dict)
+    submission: SubmissionRow | None = None
     jobs: list[FinishedJob] = field(default_factory=list)
     verdicts: list[VerdictRow] = field(default_factory=list)
 
@@ -187,13 +193,14 @@ def plan_campaign(
         count = status.candidates
         done = sum(status.states.get(str(state), 0) for state in NEEDS_NOTHING)
         known = _evidence(spec, stores, assumptions, done)
+    submission = known.submission
     work = CampaignWork(
         campaign=spec.name,
         candidates=count,
         left=count - known.done,
         steps=planned_steps(spec),
         atoms=tuple(cell_atoms(one, spec) for one in sample),
-        nodes=assumptions.nodes or known.submission.get("nodes", 1),
+        nodes=assumptions.nodes or (submission["nodes"] if submission else 1),
     )
     laws = fitted_laws(((one.engine, one.step) for one in work.steps), known.jobs)
     gate = _gate(spec, known.verdicts, assumptions.gated)
@@ -207,8 +214,8 @@ def plan_campaign(
     spent = sum(ending["node_hours"] for ending in known.endings)
     return plan.model_copy(
         update={
-            "node_hours_spent": spent if known.submission else None,
-            "budget": known.submission.get("budget"),
+            "node_hours_spent": spent if submission else None,
+            "budget": submission["budget"] if submission else None,
         }
     )
 
@@ -291,9 +298,11 @@ def _evidence(
     spec: CampaignSpec, stores: Stores, assumptions: Assumptions, done: int
 ) -> _Evidence:
     """Read what the database knows."""
-    submission = stores.submissions.query_one({"campaign": spec.name}) or {}
+    submission = cast(
+        "SubmissionRow | None", stores.submissions.query_one({"campaign": spec.name})
+    )
     alike = _similar(spec, stores, assumptions.worker)
-    if assumptions.worker in {None, submission.get("worker")}:
+    if assumptions.worker in {None, submission["worker"] if submission else None}:
         alike.insert(0, spec.name)
     endings: list[EndingRow] = []
     computed: list[str] = []

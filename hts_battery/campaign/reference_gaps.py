@@ -1,4 +1,4 @@
-"""What a campaign's competing phases lack: chemical systems and compositions."""
+"""What a campaign's competing phases lack: elements, systems, compositions."""
 
 from __future__ import annotations
 
@@ -11,21 +11,23 @@ from pydantic import Field
 
 from hts_battery.errors import ConfigurationError
 from hts_battery.schemas.base import Document
-from hts_battery.schemas.formula import parse_formula
+from hts_battery.schemas.formula import canonical_formula, parse_formula
 from hts_battery.thermo.hull_depth import HullDepth, chemical_system, known_compositions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from numpy.typing import NDArray
+    from collections.abc import Iterable, Mapping, Sequence
 
     from hts_battery.campaign.spec_file import Campaign
     from hts_battery.connections.database.stores import Stores
+    from hts_battery.schemas.campaign import CampaignSpec
     from hts_battery.schemas.candidate import Candidate
     from hts_battery.thermo.hull_depth import Depth
 
 LARGEST_SYSTEM = 3
 """Systems of more elements are seldom needed and are too many to list."""
+_NOT_COMPUTED = "not computed"
+_NAMED = 12
+"""Compounds that a line names; it counts the others."""
 
 
 class ReferenceGap(Document):
@@ -178,9 +180,9 @@ def _weighed(
     systems = Counter(chemical_system(one) for one in references)
     asked = set(weights).union(*(answer.systems for answer in answers))
     new = sorted(name for name in asked - gaps.keys() if not systems[name])
-    rows = [frozenset(candidate.amounts) for candidate in candidates]
     anions = _anions_of(candidates)
-    for name, count in zip(new, _holders(rows, new), strict=True):
+    counts = _holders(candidates, [name.split("-") for name in new])
+    for name, count in zip(new, counts, strict=True):
         gaps[name] = ReferenceGap(
             chemical_system=name,
             n_candidates=count,
@@ -204,12 +206,20 @@ def _weighed(
     )
 
 
-def _holders(rows: Sequence[frozenset[str]], systems: Sequence[str]) -> list[int]:
-    """Count, for each system, the rows that hold all its elements."""
-    groups = Counter(rows)
+def _holders(
+    candidates: Sequence[Candidate], systems: Iterable[Sequence[str]]
+) -> list[int]:
+    """Count, for each system, the candidates that hold all its elements."""
+    symbols = {symbol for one in candidates for symbol in one.amounts}
+    columns = {
+        symbol: np.array([symbol in one.amounts for one in candidates])
+        for symbol in symbols
+    }
     return [
-        sum(count for row, count in groups.items() if row.issuperset(wanted))
-        for wanted in (name.split("-") for name in systems)
+        int(np.count_nonzero(np.logical_and.reduce([columns[name] for name in system])))
+        if symbols.issuperset(system)
+        else 0
+        for system in systems
     ]
 
 
@@ -242,9 +252,14 @@ def reference_gaps(
         )
     known = Counter(frozenset(parse_formula(formula)) for formula in formulas)
     asked = list(candidates)
-    rows = [frozenset(candidate.amounts) for candidate in asked]
     anions = _anions_of(asked)
-    symbols = sorted(frozenset[str]().union(*rows))
+    symbols = sorted({symbol for one in asked for symbol in one.amounts})
+    systems = [
+        system
+        for size in range(1, largest + 1)
+        for system in combinations(symbols, size)
+        if known[frozenset(system)] < fewer_than
+    ]
     found = [
         ReferenceGap(
             chemical_system="-".join(system),
@@ -252,8 +267,8 @@ def reference_gaps(
             n_references=known[frozenset(system)],
             has_anion=not anions.isdisjoint(system),
         )
-        for system, count in _counts(rows, symbols, largest)
-        if count and known[frozenset(system)] < fewer_than
+        for system, count in zip(systems, _holders(asked, systems), strict=True)
+        if count
     ]
     found.sort(
         key=lambda gap: (
@@ -280,57 +295,109 @@ def _anions_of(candidates: Iterable[Candidate]) -> set[str]:
     return anions
 
 
-def _counts(
-    rows: Iterable[frozenset[str]], symbols: list[str], largest: int
-) -> Iterator[tuple[tuple[str, ...], int]]:
-    """
-    Count, for each system, the rows that hold all its elements.
+def hull_engines(spec: CampaignSpec) -> tuple[str, ...]:
+    """Engines of which a campaign needs competing phases: for the hull and the gate."""
+    if spec.gate is None or spec.prerelax is None:
+        return (spec.engine,)
+    return tuple(dict.fromkeys((spec.engine, spec.prerelax.engine)))
 
-    Products of the table row x element do it for all systems at once: candidates of
-    eleven elements have 231 systems each.
+
+def missing_references(
+    spec: CampaignSpec, elements: Iterable[str], stores: Stores | None = None
+) -> list[str]:
     """
-    place = {symbol: number for number, symbol in enumerate(symbols)}
-    rows = list(rows)
-    table: NDArray[np.float64] = np.zeros((len(rows), len(symbols)))
-    for number, row in enumerate(rows):
-        table[number, [place[symbol] for symbol in row]] = 1.0
-    pairs = table.T @ table
-    for symbol in symbols:
-        yield (symbol,), int(pairs[place[symbol], place[symbol]])
-    if largest > 1:
-        for a, b in combinations(symbols, 2):
-            yield (a, b), int(pairs[place[a], place[b]])
-    if largest > 2:  # noqa: PLR2004 - three elements
-        for first, symbol in enumerate(symbols):
-            with_it = table[table[:, first] > 0]
-            triples = with_it.T @ with_it
-            for a, b in combinations(symbols[first + 1 :], 2):
-                yield (symbol, a, b), int(triples[place[a], place[b]])
+    List the elements of a campaign for which an engine has no competing phase.
+
+    A hull needs every element; the engine of the gate needs one, too.
+
+    ``elements``: elements of its candidates. ``stores``: open stores, whose references
+    count beside the shipped ones. Returns: one line for each engine that lacks
+    something, with what to do.
+    """
+    wanted = set(elements)
+    lacking = {
+        name: sorted(
+            wanted.difference(*map(parse_formula, usable_formulas(name, stores)))
+        )
+        for name in hull_engines(spec)
+    }
+    return [
+        f"the engine {name} has no competing phase with {', '.join(symbols)}: no "
+        f"E_hull without them; `hts references compute --engine {name} --elements "
+        f"{','.join(sorted(wanted))}`"
+        for name, symbols in lacking.items()
+        if symbols
+    ]
+
+
+def lacking_compounds(
+    spec: CampaignSpec, elements: Iterable[str], stores: Stores | None = None
+) -> list[str]:
+    """
+    List the compounds of the library that the hull of a campaign has no energy for.
+
+    A compound counts where every phase of its formula was rejected or never computed:
+    E_hull of candidates that would decompose into it comes out too low.
+
+    ``elements``: elements of its candidates. ``stores``: open stores, whose references
+    count beside the shipped ones. Returns: one line for each engine that lacks some,
+    with the reason of each.
+    """
+    from hts_battery.structures.references.library import phases_within  # noqa: PLC0415 - pymatgen is slow
+
+    phases = phases_within(elements)
+    lines = []
+    for name in hull_engines(spec):
+        energies = _energies(name, stores)
+        usable = {
+            canonical_formula(parse_formula(formula))
+            for formula, reason in energies.values()
+            if reason is None
+        }
+        reasons: dict[str, str] = {}
+        for phase in phases:
+            if canonical_formula(phase.amounts) not in usable:
+                _, reason = energies.get(phase.phase_id, (phase.formula, None))
+                reasons.setdefault(phase.formula, reason or _NOT_COMPUTED)
+        if usable and reasons:
+            lines.append(_lacking(name, reasons))
+    return lines
+
+
+def _lacking(engine_name: str, reasons: Mapping[str, str]) -> str:
+    """Name compounds without an energy, those with a reason first."""
+    sorted_reasons = sorted(reasons.items(), key=lambda one: one[1] == _NOT_COMPUTED)
+    named = "; ".join(f"{formula}: {why}" for formula, why in sorted_reasons[:_NAMED])
+    more = len(reasons) - _NAMED
+    return (
+        f"the hull of {engine_name} lacks {len(reasons)} compounds of the library, so "
+        f"that E_hull near them comes out too low: {named}"
+        + (f"; and {more} more" if more > 0 else "")
+    )
+
+
+def _energies(
+    engine_name: str, stores: Stores | None
+) -> dict[str, tuple[str, str | None]]:
+    """Phase id → formula and why its energy may not be used."""
+    from hts_battery.flows.recipes.references import known_energies  # noqa: PLC0415 - jobflow takes a second
+
+    found = {
+        name: (energy.formula, energy.rejected)
+        for name, energy in known_energies(engine_name).items()
+    }
+    if stores is not None:
+        for doc in stores.references.query(
+            {"engine": engine_name}, properties=["phase_id", "formula", "rejected"]
+        ):
+            found[doc["phase_id"]] = (doc["formula"], doc["rejected"])
+    return found
 
 
 def usable_formulas(engine_name: str, stores: Stores | None = None) -> list[str]:
-    """
-    Return the formula of each usable phase of an engine, shipped or in the database.
-
-    ``engine_name``: name of the engine. ``stores``: open stores, whose references count
-    beside the shipped ones.
-    """
-    from hts_battery.flows.recipes.references import known_energies  # noqa: PLC0415 - jobflow takes a second
-
-    phases: dict[str, str] = {
-        energy.phase_id: energy.formula
-        for energy in known_energies(engine_name).values()
-        if energy.rejected is None
-    }
-    if stores is not None:
-        phases |= {
-            doc["phase_id"]: doc["formula"]
-            for doc in stores.references.query(
-                {"engine": engine_name, "rejected": None},
-                properties=["phase_id", "formula"],
-            )
-        }
-    return list(phases.values())
+    """Return the formula of each usable phase of an engine; the database outweighs."""
+    energies = _energies(engine_name, stores).values()
+    return [formula for formula, reason in energies if reason is None]
 
 
 def campaign_elements(campaign: Campaign) -> frozenset[str]:

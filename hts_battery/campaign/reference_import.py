@@ -9,7 +9,7 @@ import lzma
 import zlib
 from collections.abc import Mapping
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from hts_battery.connections.materials_project import (
     THERMO_TYPE_GGA,
@@ -138,13 +138,13 @@ def entries_of(content: object) -> list[Any] | None:
     return _of_mapping(content)
 
 
-def _of_mapping(content: Mapping[str, Any]) -> list[Any] | None:
+def _of_mapping(content: Mapping[str, object]) -> list[Any] | None:
     """Entries by their ids, or lists of them by anything else."""
     values = list(content.values())
     if values and all(map(_is_entry, values)):
         return [
             {**one, "entry_id": one.get("entry_id") or name}
-            for name, one in content.items()
+            for name, one in cast("Mapping[str, dict[str, object]]", content).items()
         ]
     if values and all(
         isinstance(one, list) and any(map(_is_entry, one)) for one in values

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from pymatgen.core import Structure
+from typing import TYPE_CHECKING, cast
 
 from hts_battery.campaign.local_run import Progress
 from hts_battery.errors import ConfigurationError
@@ -16,14 +14,17 @@ from hts_battery.flows.recipes.references import (
     reference_flow,
     reference_key,
 )
+from hts_battery.schemas.decoding import read_structure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from jobflow import Maker
+    from pymatgen.core import Structure
 
     from hts_battery.connections.database.stores import Stores
+    from hts_battery.schemas.calculation import TaskOutput
     from hts_battery.schemas.campaign import RelaxationSpec
     from hts_battery.schemas.reference import ReferenceEnergy, ReferencePhase
 
@@ -64,38 +65,12 @@ def compute_references(  # noqa: PLR0913 - each is named by its caller
     """
     Relax competing phases in this process; what is in the job store is not redone.
 
-    Parameters
-    ----------
-    phases
-        The phases.
-    stores
-        Open stores.
-    engine_name
-        Name of the engine.
-    relaxation
-        Settings, the same as for candidates.
-    launch_folder
-        Where jobs run.
-    launch_quota
-        Bytes that it may hold before a phase is started; none is no limit.
-    starts
-        Phase id → where its relaxation begins, instead of the library's structures.
-    relax_maker
-        Injected instead of the engine's own maker.
-    progress
-        Told after each phase.
-
-    Returns
-    -------
-    list[ReferenceEnergy]
-        One per phase; an unusable one carries its reason.
-
-    Raises
-    ------
-    ConfigurationError
-        If there is something to compute and the engine lacks anything here for it.
-    SubmissionError
-        If the launch folders hold as much as they may.
+    ``relaxation``: the same as for candidates. ``launch_quota``: bytes that the folder
+    of launches may hold before a phase is started. ``starts``: phase id → where its
+    relaxation begins, instead of the library's structure. ``relax_maker``: injected
+    instead of the engine's own. Returns one energy a phase; an unusable one carries its
+    reason. ConfigurationError if there is something to compute and the engine lacks
+    anything here for it, SubmissionError if launch folders hold as much as they may.
     """
     progress = progress or Progress()
     progress.total("references", len(phases))
@@ -166,10 +141,10 @@ def prerelaxed_starts(
             f"first is {missing[0]}: `hts references compute --engine {engine_name}` "
             "makes them, or name others with --phase"
         )
-    return {name: Structure.from_dict(known[name]) for name in names}
+    return {name: read_structure(known[name]) for name in names}
 
 
-def _output(key: str, stores: Stores) -> dict[str, object] | None:
+def _output(key: str, stores: Stores) -> TaskOutput | None:
     """Output of the relaxation with that key, if it finished."""
     found = [
         doc
@@ -182,4 +157,4 @@ def _output(key: str, stores: Stores) -> dict[str, object] | None:
         if doc["metadata"].get("final") and (doc.get("output") or {}).get("output")
     ]
     newest = max(found, key=lambda doc: doc.get("index") or 0, default=None)
-    return None if newest is None else dict(newest["output"])
+    return None if newest is None else cast("TaskOutput", newest["output"])

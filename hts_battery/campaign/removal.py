@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _OF_CAMPAIGN = (
     "submissions",
     "backlog",
+    "dispatches",
     "archived_workflows",
     "alerts",
     "built_states",

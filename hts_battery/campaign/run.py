@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hts_battery.campaign.build import build
 from hts_battery.campaign.local_run import Progress, run_candidates
-from hts_battery.campaign.reference_gaps import campaign_elements
+from hts_battery.campaign.reference_gaps import campaign_elements, hull_engines
 from hts_battery.campaign.registration import refuse_other, register
 from hts_battery.errors import BusyError, ConfigurationError
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from hts_battery.campaign.spec_file import Campaign
     from hts_battery.connections.database.stores import Stores
     from hts_battery.schemas.build import BuildReport
-    from hts_battery.schemas.campaign import CampaignSpec
 
 
 logger = logging.getLogger(__name__)
@@ -45,33 +44,10 @@ def run_campaign(  # noqa: PLR0913 - each is named by its caller
     """
     Register, compute what is missing, and build, after others if they build now.
 
-    Parameters
-    ----------
-    campaign
-        The campaign.
-    stores
-        Open stores.
-    data_dir
-        Folder under which jobs run.
-    execution_folder
-        Folder of the execution record.
-    temperatures
-        In K, where the campaign names none.
-    relax_maker, prerelax_maker
-        Injected instead of the engines' own makers.
-    retry_failed
-        Whether failed orderings are tried again.
-    processes
-        How many compute at once; 1 is this process.
-    progress
-        Told what happens.
-    replace
-        Whether the file takes the place of another of the same name.
-
-    Returns
-    -------
-    tuple
-        Number of candidates computed, and what each builder did.
+    ``temperatures`` in K, where the campaign names none; jobs run under ``data_dir``;
+    ``replace``: whether the file takes the place of another of the same name; the other
+    parameters are those of :func:`~hts_battery.campaign.local_run.run_candidates`.
+    Returns the number of candidates computed, and what each builder did.
     """
     spec = campaign.spec
     refuse_other(campaign, stores, replace=replace)
@@ -99,13 +75,6 @@ def run_campaign(  # noqa: PLR0913 - each is named by its caller
             time.sleep(_BUILD_POLL_SECONDS)
 
 
-def hull_engines(spec: CampaignSpec) -> tuple[str, ...]:
-    """Engines of which a campaign needs competing phases: for the hull and the gate."""
-    if spec.gate is None or spec.prerelax is None:
-        return (spec.engine,)
-    return tuple(dict.fromkeys((spec.engine, spec.prerelax.engine)))
-
-
 def ensure_references(
     engine_name: str, stores: Stores, *, elements: Collection[str] | None = None
 ) -> None:
@@ -116,15 +85,7 @@ def ensure_references(
 
     A phase counts as lacking, too, where the library's structure has changed since its
     energy was stored; energies that a user computed from today's structure are kept.
-
-    Parameters
-    ----------
-    engine_name
-        Name of the engine.
-    stores
-        Open stores.
-    elements
-        Only phases made of these; all phases if none are given.
+    Only phases made of the elements are looked at, all if none are given.
     """
     from hts_battery.campaign.references import store_references  # noqa: PLC0415 - slow
     from hts_battery.flows.recipes.references import shipped_energies  # noqa: PLC0415 - slow

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from hts_battery.campaign.built_states import noted_built_states, read_built_states
 from hts_battery.campaign.dispatched import Dispatched
-from hts_battery.campaign.local_run import released_ids
 from hts_battery.campaign.registration import Registered, key_sum, registered
 from hts_battery.campaign.spec_file import (
     load_campaign,
@@ -25,6 +24,7 @@ from hts_battery.flows.recipes.calculated import (
     Calculated,
     read_calculated,
     read_some,
+    released_ids,
 )
 from hts_battery.schemas.campaign import CampaignSpec
 from hts_battery.schemas.dispatch import EndingKind
@@ -35,11 +35,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from hts_battery.campaign.dispatched import DispatchRecord, StoredEnding
+    from hts_battery.campaign.dispatched import DispatchRecord
     from hts_battery.campaign.spec_file import Campaign
     from hts_battery.campaign.states import StateAndReason
     from hts_battery.connections.database.stores import Stores
     from hts_battery.schemas.candidate import CandidateDoc
+    from hts_battery.schemas.rows import EndingRow
 
 REASONS_SHOWN = 10
 _SECONDS_PER_HOUR = 3600.0
@@ -319,7 +320,7 @@ def dispatch_status(dispatched: Dispatched, *, now: datetime) -> DispatchStatus 
     )
 
 
-def _classes(endings: Iterable[StoredEnding]) -> dict[str, int]:
+def _classes(endings: Iterable[EndingRow]) -> dict[str, int]:
     found = Counter(one["failure_class"] for one in endings if one["failure_class"])
     return dict(found.most_common())
 

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from hts_battery.campaign.local_run import released_ids
 from hts_battery.connections.records.stored_documents import read_stored
-from hts_battery.flows.recipes.calculated import Calculated, read_some
+from hts_battery.flows.recipes.calculated import Calculated, read_some, released_ids
 from hts_battery.schemas.base import Document
 from hts_battery.schemas.campaign import CampaignSpec
 

@@ -90,7 +90,7 @@ def _say_what_is_short(
 
 def missing_phases(campaign: Campaign, elements: set[str]) -> list[str]:
     """Say which engine lacks competing phases; write nothing."""
-    from hts_battery.campaign.coverage import missing_references
+    from hts_battery.campaign.reference_gaps import missing_references
 
     if not database_exists():
         return missing_references(campaign.spec, elements)
@@ -100,7 +100,7 @@ def missing_phases(campaign: Campaign, elements: set[str]) -> list[str]:
 
 def lacking_phases(campaign: Campaign, elements: set[str]) -> list[str]:
     """Say which compounds of the library a hull has no energy for; write nothing."""
-    from hts_battery.campaign.coverage import lacking_compounds
+    from hts_battery.campaign.reference_gaps import lacking_compounds
 
     if not database_exists():
         return lacking_compounds(campaign.spec, elements)

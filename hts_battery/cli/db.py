@@ -14,6 +14,7 @@ from hts_battery.cli.options import AsJson, DryRun
 from hts_battery.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from hts_battery.connections.database.embedded import ServerStatus
     from hts_battery.connections.database.roles import NewUser
     from hts_battery.schemas.backup import BackupManifest
 
@@ -27,8 +28,8 @@ def _refuse_with_uri() -> None:
         )
 
 
-def _show(status: object, *, as_json: bool) -> None:
-    values = status.model_dump(mode="json")  # type: ignore[attr-defined]
+def _show(status: ServerStatus, *, as_json: bool, **more: object) -> None:
+    values = status.model_dump(mode="json") | more
     if as_json:
         formatting.json_line(values)
     else:
@@ -40,8 +41,12 @@ def up(dry_run: DryRun = False, as_json: AsJson = False) -> None:
     from hts_battery.connections.database import embedded
 
     _refuse_with_uri()
-    act = embedded.status if dry_run else embedded.up
-    _show(act(get_settings().data_dir), as_json=as_json)
+    folder = get_settings().data_dir
+    if dry_run or not as_json:
+        _show((embedded.status if dry_run else embedded.up)(folder), as_json=as_json)
+        return
+    # The one place where the address is complete: for programs that need it.
+    _show(embedded.up(folder), as_json=True, uri=embedded.address(folder))
 
 
 def down(dry_run: DryRun = False, as_json: AsJson = False) -> None:
@@ -88,12 +93,21 @@ def backup(folder: Backup, dry_run: DryRun = False, as_json: AsJson = False) -> 
 
 
 def restore(folder: Backup, dry_run: DryRun = False, as_json: AsJson = False) -> None:
-    """Put a backup into an empty database and compare every document with it."""
+    """
+    Put a backup into an empty database and compare every document with it.
+
+    Stop launchers and feeders and cancel the queue's jobs first: what they compute
+    meanwhile is not known to the backup.
+    """
     from hts_battery.connections.database import backups
     from hts_battery.connections.database.database import database
 
     settings = get_settings()
     manifest = backups.read_backup(folder)
+    formatting.note(
+        "before this, stop every launcher and feeder and cancel the queue's jobs: the "
+        "backup does not know them, and what they tell from now on is not taken"
+    )
     if dry_run:
         _show_backup(manifest, as_json=as_json)
         return

@@ -29,7 +29,7 @@ def doctor(
     """Check indexes, locks, disk, clock, durability, packages and files; explain."""
     from hts_battery.connections.database.stores import screening_stores
     from hts_battery.operations.doctor import Examined, examine
-    from hts_battery.schemas.finding import Level
+    from hts_battery.schemas.alert import Level
 
     with ExitStack() as stack:
         stores = (

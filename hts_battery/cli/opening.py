@@ -69,7 +69,4 @@ def database_exists() -> bool:
     from hts_battery.connections.database import embedded
 
     settings = get_settings()
-    return (
-        settings.mongo_uri is not None
-        or embedded.status(settings.data_dir).database_folder.is_dir()
-    )
+    return settings.mongo_uri is not None or embedded.has_database(settings.data_dir)

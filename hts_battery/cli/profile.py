@@ -78,7 +78,7 @@ def _row(
 
 def _shown(name: str, value: object) -> object:
     """Return a value as it may be printed: without what lets somebody in."""
-    from hts_battery.connections.database.clients import redact
+    from hts_battery.connections.database.uris import redact
     from hts_battery.settings import HTSBatterySettings
 
     field = HTSBatterySettings.model_fields.get(name)

@@ -24,8 +24,19 @@ def serve(
     ] = _PORT,
     token_file: Annotated[
         Path | None,
-        typer.Option(help="File with a token that every request must carry."),
+        typer.Option(
+            help="File with the token that every request must carry; without it a new "
+            "one is made and printed with the address."
+        ),
     ] = None,
+    without_token: Annotated[
+        bool,
+        typer.Option(
+            "--open",
+            help="Ask for no token: whoever is on this machine reads everything. For "
+            "checks and OPTIMADE clients; on this machine only.",
+        ),
+    ] = False,
     public_url: Annotated[
         str | None,
         typer.Option(
@@ -38,6 +49,7 @@ def serve(
         from hts_battery.dashboard.server import (
             ServerOptions,
             create_server,
+            new_token,
             read_token,
         )
         from hts_battery.dashboard.server import serve as run
@@ -49,12 +61,15 @@ def serve(
     from hts_battery.connections.database.database import database
     from hts_battery.connections.database.stores import open_stores
 
-    token = None if token_file is None else read_token(token_file)
+    if without_token:
+        token = None
+    else:
+        token = new_token() if token_file is None else read_token(token_file)
     options = ServerOptions(host, port, token, _checked(public_url))
-    if not options.is_local and token is None:
-        formatting.note(
-            f"warning: {host} may be reached from other machines, and no --token-file "
-            "is given: whoever reaches it reads everything"
+    if without_token and (token_file is not None or not options.is_local):
+        raise ConfigurationError(
+            "--open is for this machine alone: leave out --host, --public-url and "
+            "--token-file, or --open"
         )
     settings = get_settings()
     with (
@@ -68,10 +83,10 @@ def serve(
             options,
             lambda: stored_statuses(stores, execution_folder=settings.execution_folder),
         )
-        shown = f"[{host}]" if ":" in host else host
+        known = without_token or token_file is not None
         formatting.line(
-            f"dashboard http://{shown}:{port}/   JSON /api/v1/openapi.json   "
-            "OPTIMADE /optimade/v1/info   Ctrl-C ends it"
+            f"dashboard {options.address}{'' if known else f'?token={token}'}   JSON "
+            "/api/v1/openapi.json   OPTIMADE /optimade/v1/info   Ctrl-C ends it"
         )
         run(app, options)
 

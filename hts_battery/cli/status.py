@@ -118,7 +118,7 @@ def _watch(
             show(panel(found, plan))
 
 
-def _has_ended(found: CampaignStatus) -> bool:
+def has_ended(found: CampaignStatus) -> bool:
     """Say whether nothing is left to wait for: all ended, or all that was sent."""
     states = set(found.states)
     if states <= NEEDS_NOTHING:
@@ -140,6 +140,6 @@ def _statuses(spec: Path, stores: Stores, every: float) -> Iterator[CampaignStat
             formatting.note(f"{err}; looking again in {every:g} s")
         else:
             yield found
-            if _has_ended(found):
+            if has_ended(found):
                 return
         time.sleep(every)

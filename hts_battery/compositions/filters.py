@@ -13,7 +13,7 @@ from fractions import Fraction
 from functools import cache
 from itertools import islice
 from math import sqrt
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import (
     Field,
@@ -235,7 +235,7 @@ class FilterReport:
 
 
 def load_filters(
-    blocks: Sequence[Mapping[str, Any]],
+    blocks: Sequence[Mapping[str, object]],
     *,
     file: str | None = None,
     lines: Mapping[str, int] | None = None,

@@ -121,7 +121,7 @@ _RULES: dict[str, type[SpaceSpec | NasiconPairsSpec]] = {
 class _Block(NamedTuple):
     """The mapping that describes a space, and where it stands."""
 
-    data: dict[str, Any]
+    data: dict[str, object]
     file: str | None
     lines: Lines
     prefix: str
@@ -137,7 +137,7 @@ class _Block(NamedTuple):
         )
 
 
-def load_space(source: str | Path | Mapping[str, Any]) -> CompositionSpace:
+def load_space(source: str | Path | Mapping[str, object]) -> CompositionSpace:
     """
     Load a composition space and make sure that it has members.
 
@@ -177,7 +177,7 @@ def load_space(source: str | Path | Mapping[str, Any]) -> CompositionSpace:
         raise block.error(err.message, err.field) from err
 
 
-def _find_block(source: str | Path | Mapping[str, Any]) -> _Block:
+def _find_block(source: str | Path | Mapping[str, object]) -> _Block:
     """Find the block of a space in a bare mapping, a file or a campaign."""
     if isinstance(source, Mapping):
         block = _Block(dict(source), None, {}, "")

@@ -42,16 +42,24 @@ def whole_file(path: Path, *, mode: int = 0o666) -> Iterator[BinaryIO]:
     _sync_folder(path.parent)
 
 
+def make_folders(folder: Path, *, mode: int = 0o700) -> None:
+    """Make a folder and those above it; what is new is closed to other users."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    for one in reversed(missing):
+        one.mkdir(mode=mode, exist_ok=True)
+
+
 def append_durably(path: Path, line: bytes) -> None:
     """
     Append a line to a file, made with its folder if need be, and wait for the disk.
 
-    A line that an earlier writer left unfinished is ended first.
+    A line that an earlier writer left unfinished is ended first. Those of the same
+    group may read it, nobody else.
     """
     is_new = not path.exists()
     if is_new:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        make_folders(path.parent)
+    file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o640)
     try:
         size = os.fstat(file).st_size
         if size and os.pread(file, 1, size - 1) != b"\n":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import re
+from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, cast
 from warnings import warn
@@ -22,17 +24,22 @@ from optimade.server.entry_collections import EntryCollection
 from optimade.server.exception_handlers import general_exception
 from optimade.server.mappers import StructureMapper
 from optimade.warnings import UnknownProviderProperty
-from pymatgen.core import Structure
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from hts_battery.dashboard.candidate_data import final_structures
 from hts_battery.dashboard.summaries import check_filter
-from hts_battery.errors import QueryError, QueryLimitError, StoreError
+from hts_battery.errors import (
+    ForeignClassError,
+    QueryError,
+    QueryLimitError,
+    StoreError,
+)
 from hts_battery.query.expressions import EVERYTHING, one_of
 from hts_battery.query.filters import expression_of
 from hts_battery.query.query_fields import Kind, QueryField, fields_at
 from hts_battery.query.summary_table import in_order
+from hts_battery.schemas.decoding import read_structure
 from hts_battery.schemas.summary_table import CELL, column_type, column_values
 
 if TYPE_CHECKING:
@@ -43,7 +50,7 @@ if TYPE_CHECKING:
         EntryListingQueryParams,
         SingleEntryQueryParams,
     )
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from hts_battery.connections.database.bounded_reader import BoundedReader
     from hts_battery.dashboard.latest_build import LatestBuildCache
@@ -53,6 +60,9 @@ PREFIX = "hts"
 PAGE_LIMIT = 20
 LARGEST_PAGE = 100
 LARGEST_OFFSET = 1_000_000
+_TIME_STAMP = re.compile(
+    rb'(?P<name>"time_stamp": ?)"(?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?)"'
+)
 _ID = f"{CELL}id"
 _STANDARD = (
     *("id", "elements", "nelements", "elements_ratios", "chemical_formula_reduced"),
@@ -143,7 +153,22 @@ def optimade_app(
     app.add_exception_handler(RequestValidationError, _wrong)
     app.add_exception_handler(Exception, _broken)
     app.add_middleware(_RefusedVersions)
+    app.add_middleware(_TimesWithZone)
     app.state.entry_collections["structures"] = SummaryStructures(reader, cache, config)
+    # The one link that every database has: itself.
+    app.state.entry_collections["links"].insert(
+        [
+            {
+                "id": "root",
+                "type": "links",
+                "name": "hts_battery",
+                "description": "This database.",
+                "base_url": base_url,
+                "homepage": None,
+                "link_type": "root",
+            }
+        ]
+    )
     return app
 
 
@@ -165,6 +190,43 @@ class _RefusedVersions:
         except VersionNotSupported as err:
             answer = general_exception(Request(scope), err)
             await answer(scope, receive, send)
+
+
+class _TimesWithZone:
+    """
+    Writes the time of each answer with its zone, as the standard asks.
+
+    The library takes this host's local time and leaves the zone out.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and its answer when it is whole."""
+        start: Message = {}
+        body = bytearray()
+
+        async def hold(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                start.update(message)
+                return
+            body.extend(message.get("body", b""))
+            if message.get("more_body"):
+                return
+            content = _TIME_STAMP.sub(_with_zone, bytes(body))
+            length = (b"content-length", str(len(content)).encode())
+            headers = [one for one in start["headers"] if one[0] != length[0]]
+            await send({**start, "headers": [*headers, length]})
+            await send({"type": "http.response.body", "body": content})
+
+        await self._app(scope, receive, hold if scope["type"] == "http" else send)
+
+
+def _with_zone(found: re.Match[bytes]) -> bytes:
+    """Add the zone of this host to a time without one, in UTC."""
+    time = datetime.fromisoformat(found["time"].decode()).astimezone(UTC)
+    return found["name"] + f'"{time:%Y-%m-%dT%H:%M:%SZ}"'.encode()
 
 
 def _wrong(request: Request, error: Exception) -> JSONResponse:
@@ -243,6 +305,8 @@ class SummaryStructures(EntryCollection):
         self, params: EntryListingQueryParams | SingleEntryQueryParams
     ) -> dict[str, Any]:
         """Read the parameters of a request, and refuse what would cost too much."""
+        if not (getattr(params, "filter", None) or "").strip():
+            vars(params)["filter"] = ""  # blanks alone are no condition
         try:
             check_filter(getattr(params, "filter", None) or "")
             criteria: dict[str, Any] = super().handle_query_params(params)
@@ -298,10 +362,13 @@ def _refused(err: StoreError) -> Exception:
 
 
 def _cell(structure: Mapping[str, object] | None) -> dict[str, object]:
-    """Write a relaxed cell in OPTIMADE's words; nulls where it is not known."""
-    if structure is None:
+    """Write a relaxed cell in OPTIMADE's words; nulls where it cannot be read."""
+    try:
+        cell = None if structure is None else read_structure(structure)
+    except ForeignClassError:
+        cell = None
+    if cell is None:
         return dict.fromkeys(_OF_THE_CELL)
-    cell = Structure.from_dict(dict(structure))
     names = [site.specie.symbol for site in cell]
     return {
         "lattice_vectors": cell.lattice.matrix.tolist(),

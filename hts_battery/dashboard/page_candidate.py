@@ -39,8 +39,10 @@ from hts_battery.dashboard.parts import (
     table,
 )
 from hts_battery.dashboard.structure_view import structure_figure, structure_words
+from hts_battery.errors import ForeignClassError
 from hts_battery.query.builds import label_words
 from hts_battery.query.tables import campaigns_text
+from hts_battery.schemas.decoding import read_structure
 from hts_battery.thermo.estimates import is_open, probability_stable, stability_label
 
 if TYPE_CHECKING:
@@ -268,7 +270,10 @@ def _register(app: Dash, sources: Sources) -> None:
         cells = final_structures(sources.reader, [entry_id])
         if entry_id not in cells:
             return {}, "The cell of this ordering is not in the database."
-        cell = cells[entry_id]
+        try:
+            cell = read_structure(cells[entry_id])
+        except ForeignClassError as err:
+            return {}, f"The cell of this ordering cannot be read: {err}"
         return structure_figure(cell, turn), structure_words(cell)
 
     @app.callback(

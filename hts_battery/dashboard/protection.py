@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import hmac
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlencode
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse, Response
+from starlette.requests import cookie_parser
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -21,6 +24,7 @@ CALLBACK_PATH = "/_dash-update-component"
 
 LONGEST_TARGET = 8192
 LARGEST_BODY = 65_536
+_TOKEN = "token"  # noqa: S105 - the name of a parameter
 
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -59,16 +63,21 @@ class Protection:
     ``app``: what is protected. ``hosts``: names by which the server may be addressed,
     without port; a page elsewhere cannot reach it under a name of its own. ``policy``:
     Content-Security-Policy of every answer. ``token``: what every request must carry,
-    as ``Authorization: Bearer`` or as the password of any user; nothing is asked for if
-    none. ``checked_callback``: makes of the body of a POST what the dashboard would
-    have sent; none if it could not have.
+    as ``Authorization: Bearer``, as the password of any user, or once as ``?token=``,
+    which becomes a ``cookie``; nothing is asked for if none. ``is_encrypted``: whether
+    browsers reach it by HTTPS only. ``checked_callback``: makes of the body of a POST
+    what the dashboard would have sent; none if it could not have. ``body_seconds``: how
+    long a body may take to arrive.
     """
 
     app: ASGIApp
     hosts: frozenset[str]
     policy: str
     token: str | None = field(default=None, repr=False)
+    cookie: str = "hts_battery"
+    is_encrypted: bool = False
     checked_callback: Callable[[bytes], bytes | None] = field(default=_nothing)
+    body_seconds: float = 10.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or hand it on."""
@@ -81,9 +90,15 @@ class Protection:
         marked = self._marking(send)
         refusal = self._refusal(scope)
         if refusal is None and scope["method"] == "POST":
-            body = await _read_body(receive)
-            checked = self.checked_callback(body)
-            if len(body) > LARGEST_BODY:
+            body = await _read_body(receive, self.body_seconds)
+            checked = None if body is None else self.checked_callback(body)
+            if body is None:
+                refusal = _refuse(
+                    408,
+                    f"the rest of the body did not come within {self.body_seconds} s",
+                    {"Connection": "close"},
+                )
+            elif len(body) > LARGEST_BODY:
                 refusal = _refuse(413, f"a body may have {LARGEST_BODY} bytes")
             elif checked is None:
                 refusal = _refuse(400, "not a request of the dashboard's own pages")
@@ -94,19 +109,22 @@ class Protection:
         await answer(scope, receive, marked)
 
     def _refusal(self, scope: Scope) -> Response | None:
-        """Say no, where it can be said without reading a body."""
+        """Say no, or lead elsewhere, where it can be said without reading a body."""
         headers = Headers(scope=scope)
         if _host_name(headers.get("host", "")) not in self.hosts:
             return _refuse(400, "this server is not known by that name")
-        if self.token is not None and not _carries(headers, self.token):
-            return _refuse(
-                401,
-                "a token is needed: Authorization: Bearer TOKEN, or as a password",
-                {"WWW-Authenticate": 'Basic realm="hts_battery", charset="UTF-8"'},
-            )
         target = len(scope["raw_path"]) + len(scope["query_string"])
         if target > LONGEST_TARGET:
             return _refuse(414, f"an address may have {LONGEST_TARGET} characters")
+        if self.token is not None and not self._carries(headers, self.token):
+            if self._is_first_visit(scope, self.token):
+                return self._welcome(scope, self.token)
+            return _refuse(
+                401,
+                "a token is needed: open the address that hts serve printed, or send "
+                "Authorization: Bearer TOKEN, or the token as a password",
+                {"WWW-Authenticate": 'Basic realm="hts_battery", charset="UTF-8"'},
+            )
         posts = scope["path"] == CALLBACK_PATH
         if scope["method"] not in (("POST",) if posts else ("GET", "HEAD")):
             return _refuse(
@@ -115,6 +133,46 @@ class Protection:
                 {"Allow": "POST" if posts else "GET, HEAD"},
             )
         return None
+
+    def _carries(self, headers: Headers, token: str) -> bool:
+        """Compare what a request carries in constant time, whatever was sent."""
+        kind, _, value = headers.get("authorization", "").partition(" ")
+        given = value.strip().encode()
+        if kind.lower() == "basic":
+            try:
+                given = base64.b64decode(given, validate=True).partition(b":")[2]
+            except (binascii.Error, ValueError):
+                given = b""
+        elif kind.lower() != "bearer":
+            given = b""
+        by_cookie = cookie_parser(headers.get("cookie", "")).get(self.cookie, "")
+        by_header = hmac.compare_digest(given, token.encode())
+        known = hmac.compare_digest(by_cookie.encode(), _of_cookie(token).encode())
+        return by_header or known
+
+    def _is_first_visit(self, scope: Scope, token: str) -> bool:
+        """Say whether somebody opens the address that was printed."""
+        given = [value for name, value in _query(scope) if name == _TOKEN]
+        return (
+            scope["method"] == "GET"
+            and len(given) == 1
+            and hmac.compare_digest(given[0].encode(), token.encode())
+        )
+
+    def _welcome(self, scope: Scope, token: str) -> Response:
+        """Lead to the same address without the token, and give a cookie for it."""
+        # Two slashes at the beginning would be the name of another server.
+        path = "/" + scope["raw_path"].decode("latin-1").lstrip("/\\")
+        rest = urlencode([one for one in _query(scope) if one[0] != _TOKEN])
+        answer = RedirectResponse(f"{path}?{rest}" if rest else path, 303)
+        answer.set_cookie(
+            self.cookie,
+            _of_cookie(token),
+            httponly=True,
+            samesite="strict",
+            secure=self.is_encrypted,
+        )
+        return answer
 
     def _marking(self, send: Send) -> Send:
         async def marked(message: Message) -> None:
@@ -143,28 +201,29 @@ def _host_name(host: str) -> str:
     return host.partition(":")[0].lower()
 
 
-def _carries(headers: Headers, token: str) -> bool:
-    """Compare in constant time, whatever was sent."""
-    kind, _, value = headers.get("authorization", "").partition(" ")
-    given = value.strip().encode()
-    if kind.lower() == "basic":
-        try:
-            given = base64.b64decode(given, validate=True).partition(b":")[2]
-        except (binascii.Error, ValueError):
-            given = b""
-    elif kind.lower() != "bearer":
-        given = b""
-    return hmac.compare_digest(given, token.encode())
+def _query(scope: Scope) -> list[tuple[str, str]]:
+    """Read what stands behind the question mark."""
+    text = scope["query_string"].decode("latin-1")
+    return parse_qsl(text, keep_blank_values=True)
 
 
-async def _read_body(receive: Receive) -> bytes:
-    """Read a body, but not more than a little over what is allowed."""
+def _of_cookie(token: str) -> str:
+    """Return what stands in the place of the token where a browser keeps it."""
+    return hmac.new(token.encode(), b"cookie", "sha256").hexdigest()
+
+
+async def _read_body(receive: Receive, seconds: float) -> bytes | None:
+    """Read a body, a little over what is allowed at most; none if it does not come."""
     body = b""
     more = True
-    while more and len(body) <= LARGEST_BODY:
-        message = await receive()
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
+    try:
+        async with asyncio.timeout(seconds):
+            while more and len(body) <= LARGEST_BODY:
+                message = await receive()
+                body += message.get("body", b"")
+                more = message.get("more_body", False)
+    except TimeoutError:
+        return None
     return body
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from hts_battery.dashboard.api import api_app
 from hts_battery.dashboard.app import dashboard_app
 from hts_battery.dashboard.callbacks import CallbackCheck
 from hts_battery.dashboard.campaign_states import CampaignStates
+from hts_battery.dashboard.half_sent import WaitingConnections, limited_protocol
 from hts_battery.dashboard.latest_build import LatestBuildCache
 from hts_battery.dashboard.optimade_endpoint import optimade_app
 from hts_battery.dashboard.protection import Protection, content_policy
@@ -32,11 +34,19 @@ if TYPE_CHECKING:
     from hts_battery.dashboard.campaign_states import ReadStatuses
 
 SHORTEST_TOKEN = 16
-_MOST_CONNECTIONS = 128
+_TOKEN_BYTES = 32
+_MOST_CONNECTIONS = 192
+"""Those that wait, at most 64, and requests that are being answered."""
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
+_THIS_MACHINE = frozenset(("localhost", "127.0.0.1", "::1"))
 LOOPBACK = frozenset(("localhost", "127.0.0.1", "[::1]"))
 _READING_SECONDS = 600.0
+
+
+def new_token() -> str:
+    """Return a token that nobody has seen."""
+    return secrets.token_urlsafe(_TOKEN_BYTES)
 
 
 def read_token(path: Path) -> str:
@@ -68,11 +78,18 @@ def serve(app: ASGIApp, options: ServerOptions) -> None:
     server_of(app, options).run()
 
 
-def server_of(app: ASGIApp, options: ServerOptions) -> uvicorn.Server:
-    """Make the HTTP server; addresses that are asked for are not logged."""
+def server_of(
+    app: ASGIApp, options: ServerOptions, waiting: WaitingConnections | None = None
+) -> uvicorn.Server:
+    """
+    Make the HTTP server; addresses that are asked for are not logged.
+
+    ``waiting``: how long and how many connections may wait without a whole request.
+    """
     return uvicorn.Server(
         uvicorn.Config(
             app,
+            http=limited_protocol(waiting or WaitingConnections()),
             host=options.host,
             port=options.port,
             log_level="warning",
@@ -96,7 +113,7 @@ class ServerOptions:
     """Address it is bound to."""
     port: int = 8050
     token: str | None = field(default=None, repr=False)
-    """What every request must carry; none asks for nothing."""
+    """What every request must carry; none asks for nothing, on this machine only."""
     public_url: str | None = None
     """Address under which a reverse proxy makes it known."""
 
@@ -115,9 +132,20 @@ class ServerOptions:
         return (self.public_url or f"http://{shown}:{self.port}").rstrip("/")
 
     @property
+    def address(self) -> str:
+        """Address of the first page, without the token."""
+        shown = f"[{self.host}]" if ":" in self.host else self.host
+        return self.public_url or f"http://{shown}:{self.port}/"
+
+    @property
     def is_local(self) -> bool:
         """Whether only this machine can reach it."""
-        return self.host in {"localhost", "127.0.0.1", "::1"}
+        return self.public_url is None and self.host in _THIS_MACHINE
+
+    @property
+    def cookie(self) -> str:
+        """Name of the cookie; browsers do not tell the ports of a host apart."""
+        return f"hts_battery_{self.port}"
 
 
 def create_server(
@@ -172,5 +200,7 @@ def create_server(
         hosts=options.hosts,
         policy=content_policy(pages.dash.csp_hashes()),
         token=options.token,
+        cookie=options.cookie,
+        is_encrypted=(options.public_url or "").startswith("https:"),
         checked_callback=CallbackCheck(pages.dash.callback_map),
     )

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotly.graph_objects as go
 import yaml
-from pymatgen.core import Element, Structure
+from pymatgen.core import Element
 
 from hts_battery.dashboard.figures import GREY, styled
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
+    from pymatgen.core import Structure
 
 _BOND = 2.5
 """Longest distance, in angstrom, at which a cation and an anion are joined."""
@@ -27,17 +26,15 @@ _TILT = 18.0
 """How far above the horizon the reader stands, in degrees."""
 
 
-def structure_figure(structure: Mapping[str, object], turn: float) -> go.Figure:
+def structure_figure(cell: Structure, turn: float) -> go.Figure:
     """
     Draw atoms, bonds between cations and anions, and the edges of the cell.
 
     Seen from far away (a parallel projection), drawn from back to front: it needs no
     graphics hardware, and a slider turns it.
 
-    ``structure``: pymatgen's dictionary of a structure. ``turn``: angle about the
-    upright axis, in degrees.
+    ``turn``: angle about the upright axis, in degrees.
     """
-    cell = Structure.from_dict(dict(structure))
     view = _view(turn)
     symbols = np.array([site.specie.symbol for site in cell])
     inside = np.array([site.frac_coords % 1.0 for site in cell])
@@ -105,9 +102,8 @@ def _size(symbol: str) -> float:
     return 10 + 9 * float(Element(symbol).atomic_radius or 1.0)
 
 
-def structure_words(structure: Mapping[str, object]) -> str:
+def structure_words(cell: Structure) -> str:
     """Say what a cell is: formula, atoms, lattice."""
-    cell = Structure.from_dict(dict(structure))
     lengths = " x ".join(f"{value:.2f}" for value in cell.lattice.abc)
     angles = ", ".join(f"{value:.1f}°" for value in cell.lattice.angles)
     return (

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from hts_battery.disorder.accessible import accessible_carriers
     from hts_battery.disorder.cells import lattice_cell
     from hts_battery.disorder.composite import effective_conductivity
+    from hts_battery.disorder.lattice_fit import fit_lattice_model
     from hts_battery.disorder.lattice_model import LatticeModel
     from hts_battery.disorder.monte_carlo import lattice_monte_carlo
     from hts_battery.disorder.order_parameters import warren_cowley
@@ -19,6 +20,7 @@ __all__ = [
     "accessible_carriers",
     "diffuse_scattering",
     "effective_conductivity",
+    "fit_lattice_model",
     "lattice_cell",
     "lattice_monte_carlo",
     "pair_distribution",
@@ -31,6 +33,7 @@ _MODULES = {
     "accessible_carriers": "accessible",
     "diffuse_scattering": "scattering",
     "effective_conductivity": "composite",
+    "fit_lattice_model": "lattice_fit",
     "lattice_cell": "cells",
     "lattice_monte_carlo": "monte_carlo",
     "pair_distribution": "scattering",

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from pymatgen.core import Composition, Structure
 
-from hts_battery.disorder.cells import lattice_cell, site_species, species_names
+from hts_battery.disorder.cells import element_of, lattice_cell, site_species
+from hts_battery.disorder.ewald_table import EwaldTable
 from hts_battery.disorder.kernels import kernel
-from hts_battery.disorder.lattice_model import pair_energy, site_energy
-from hts_battery.disorder.lattice_sites import FCC, lattice_sites
+from hts_battery.disorder.lattice_model import site_energy
 from hts_battery.disorder.order_parameters import PairValues, pair_parameters
 from hts_battery.errors import OrderingError
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hts_battery.disorder.lattice_model import LatticeModel, PairTables
+    from hts_battery.disorder.lattice_model import LatticeModel, LatticeState
 
 BOLTZMANN = 8.617333262e-5
 """In eV/K."""
@@ -91,45 +91,85 @@ def lattice_monte_carlo(  # noqa: PLR0913
             f"temperature {temperature} K and {sweeps} sweeps: both must be positive"
         )
     first = start or lattice_cell(model.parent, composition, size, seed=seed)
-    found = lattice_sites(first)
-    sites = np.concatenate([found.cations, found.anions])
-    names, species = np.unique(species_names(first)[sites], return_inverse=True)
-    kind = "fcc" if found.vectors is FCC else "simple_cubic"
-    tables = model.tables(
-        found.torus, kind, names.tolist(), has_anions=len(found.anions) > 0
-    )
-    mixed = _mixed(species, found.torus.size)
-    random = np.random.default_rng([seed, 1])
-    state = species.astype(np.int64)
-    beta = 1 / (BOLTZMANN * temperature)
-    sweep = (tables, mixed, found.torus.size, beta, random)
+    state = model.state(first)
+    walk = Walk(state, 1 / (BOLTZMANN * temperature), np.random.default_rng([seed, 1]))
     for _ in range(sweeps):
-        _sweep(state, *sweep)
+        walk.sweep()
     energies = np.empty(sweeps)
     accepted = 0
     averaged: list[PairValues] = []
     every = max(1, sweeps // _FRAMES)
+    names = _short_names(state.names)
     for at in range(sweeps):
-        accepted += _sweep(state, *sweep)
-        energies[at] = pair_energy(*tables, state)
+        accepted += walk.sweep()
+        energies[at] = state.energy(walk.species)
         if (at + 1) % every == 0:
-            texts = names[state]
-            averaged.append(
-                pair_parameters(
-                    found.torus,
-                    kind,
-                    texts[: found.torus.size],
-                    texts[found.torus.size :],
-                    _SHELLS,
-                )
-            )
-    acceptance = accepted / (sweeps * max(1, len(mixed)))
+            averaged.append(_parameters(state, names[walk.species]))
+    acceptance = accepted / (sweeps * max(1, len(walk.mixed)))
     return MonteCarloRun(
-        _decorated(first, sites, species, state),
+        _decorated(first, state, walk.species),
         energies,
         _mean(averaged),
         acceptance,
         acceptance >= _LEAST_ACCEPTED and halves_agree(energies),
+    )
+
+
+class Walk:
+    """A decoration that is being sampled, with what its swaps changed in eV."""
+
+    def __init__(
+        self, state: LatticeState, beta: float, random: np.random.Generator
+    ) -> None:
+        self.state = state
+        self.beta = beta
+        self.random = random
+        self.species = state.species.copy()
+        cations = state.tables.cations
+        self.mixed = _mixed(self.species, cations)
+        self.border = int(np.searchsorted(self.mixed, cations))
+        self.potentials = state.potentials(self.species)
+        self.changed = 0.0
+        nothing = EwaldTable(
+            np.zeros((1, 3), dtype=np.int64), np.zeros((1, 1, 1)), np.zeros((1, 1, 1))
+        )
+        self.ewald = state.ewald or nothing
+
+    def sweep(self) -> int:
+        """Try one swap for each mixed site; return how many were taken."""
+        if not len(self.mixed):
+            return 0
+        taken, change = _swaps(
+            self.species,
+            *self.state.tables,
+            self.mixed,
+            self.border,
+            self.beta,
+            self.random,
+            self.state.charges,
+            self.potentials,
+            *self.ewald,
+        )
+        self.changed += float(change)
+        return int(taken)
+
+
+def _short_names(names: Sequence[str]) -> NDArray[np.str_]:
+    """Name species by element where the element has one."""
+    elements = [element_of(name) for name in names]
+    return np.array(
+        [
+            element if elements.count(element) == 1 else name
+            for name, element in zip(names, elements, strict=True)
+        ]
+    )
+
+
+def _parameters(state: LatticeState, texts: NDArray[np.str_]) -> PairValues:
+    """Return the order parameters of a decoration."""
+    cations = state.tables.cations
+    return pair_parameters(
+        state.sites.torus, state.kind, texts[:cations], texts[cations:], _SHELLS
     )
 
 
@@ -174,18 +214,16 @@ def _mixed(species: NDArray[np.int64], cations: int) -> NDArray[np.int64]:
 
 
 def _decorated(
-    first: Structure,
-    sites: NDArray[np.int64],
-    before: NDArray[np.int64],
-    after: NDArray[np.int64],
+    first: Structure, state: LatticeState, after: NDArray[np.int64]
 ) -> Structure:
-    """Put the species of a state on the sites of the first structure."""
+    """Put the species of a decoration on the sites of the first structure."""
+    sites = np.concatenate([state.sites.cations, state.sites.anions])
     placed = site_species(first)
-    one_of = {int(kind): placed[site] for site, kind in zip(sites, before, strict=True)}
+    one_of = {str(one): Composition({one: 1}) for one in placed}
+    decorated = [one_of[str(one)] for one in placed]
     for site, kind in zip(sites, after, strict=True):
-        placed[site] = one_of[int(kind)]
-    whole = {one: Composition({one: 1}) for one in one_of.values()}
-    return Structure(first.lattice, [whole[one] for one in placed], first.frac_coords)
+        decorated[site] = one_of[state.names[int(kind)]]
+    return Structure(first.lattice, decorated, first.frac_coords)
 
 
 def _mean(values: Sequence[PairValues]) -> PairValues:
@@ -196,21 +234,6 @@ def _mean(values: Sequence[PairValues]) -> PairValues:
             for pair in values[0]
         }
     )
-
-
-def _sweep(
-    state: NDArray[np.int64],
-    tables: PairTables,
-    mixed: NDArray[np.int64],
-    cations: int,
-    beta: float,
-    random: np.random.Generator,
-) -> int:
-    """Try one swap for each mixed site."""
-    if not len(mixed):
-        return 0
-    bounds = np.searchsorted(mixed, [cations])
-    return int(_swaps(state, *tables, mixed, int(bounds[0]), beta, random))
 
 
 @kernel
@@ -224,9 +247,16 @@ def _swaps(  # noqa: PLR0913, PLR0917 - a kernel takes arrays, not objects
     border: int,
     beta: float,
     random: np.random.Generator,
-) -> int:
-    """Try swaps of unlike species within a sublattice; return how many were taken."""
+    charges: NDArray[np.float64],
+    potentials: NDArray[np.float64],
+    places: NDArray[np.int64],
+    same: NDArray[np.float64],
+    between: NDArray[np.float64],
+) -> tuple[int, float]:
+    """Try swaps of unlike species of a sublattice: how many were taken, the change."""
     accepted = 0
+    total = 0.0
+    itself = same[0, 0, 0]
     for _ in range(len(mixed)):
         at = int(random.random() * len(mixed))
         low, high = (0, border) if at < border else (border, len(mixed))
@@ -240,8 +270,61 @@ def _swaps(  # noqa: PLR0913, PLR0917 - a kernel takes arrays, not objects
         after = site_energy(neighbours, kinds, costs, cations, state, one)
         after += site_energy(neighbours, kinds, costs, cations, state, other)
         change = after - before
+        moved = charges[state[one]] - charges[state[other]]
+        if moved != 0:
+            a, b = one % cations, other % cations
+            bond = same[_beside(places, a, b, same.shape)]
+            change += moved * (potentials[one] - potentials[other])
+            change += moved * moved * (itself - bond)
         if change <= 0 or random.random() < np.exp(-beta * change):
             accepted += 1
+            total += change
+            if moved != 0:
+                for site, charge in ((one, moved), (other, -moved)):
+                    _move_charge(
+                        potentials, mixed, cations, site, charge, places, same, between
+                    )
         else:
             state[one], state[other] = state[other], state[one]
-    return accepted
+    return accepted, total
+
+
+@kernel
+def _beside(
+    places: NDArray[np.int64], a: int, b: int, orders: tuple[int, int, int]
+) -> tuple[int, int, int]:
+    """Return the place in the table of the displacement from one point to another."""
+    x = places[b, 0] - places[a, 0]
+    y = places[b, 1] - places[a, 1]
+    z = places[b, 2] - places[a, 2]
+    if x < 0:
+        x += orders[0]
+    if y < 0:
+        y += orders[1]
+    if z < 0:
+        z += orders[2]
+    return x, y, z
+
+
+@kernel
+def _move_charge(  # noqa: PLR0913, PLR0917 - a kernel takes arrays, not objects
+    potentials: NDArray[np.float64],
+    mixed: NDArray[np.int64],
+    cations: int,
+    site: int,
+    charge: float,
+    places: NDArray[np.int64],
+    same: NDArray[np.float64],
+    between: NDArray[np.float64],
+) -> None:
+    """Add the potential of a charge at a site to every site that may swap."""
+    point = site % cations
+    for other in mixed:
+        there = other % cations
+        if (other >= cations) == (site >= cations):
+            added = same[_beside(places, point, there, same.shape)]
+        elif site < cations:
+            added = between[_beside(places, point, there, between.shape)]
+        else:
+            added = between[_beside(places, there, point, between.shape)]
+        potentials[other] += charge * added

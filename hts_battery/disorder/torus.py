@@ -57,6 +57,94 @@ class Torus(NamedTuple):
         return numbers, np.rint(moved).astype(np.int64)
 
 
+class Cycles(NamedTuple):
+    """
+    The points of a torus as a product of three cycles.
+
+    Point n is ``n @ points % orders``; a wave vector of the supercell with whole
+    numbers m in its reciprocal vectors is ``waves @ m % orders``, and the phase of the
+    two is the sum of their products over the orders.
+    """
+
+    orders: NDArray[np.int64]
+    """Length of each cycle, each a divisor of the next or not, (3,)."""
+    points: NDArray[np.int64]
+    """Turns points into positions on the cycles, (3, 3)."""
+    waves: NDArray[np.int64]
+    """Turns wave vectors likewise, (3, 3)."""
+
+
+def cycles(cell: Torus) -> Cycles:
+    """
+    Write a torus as a product of cycles, so that a Fourier transform is a fast one.
+
+    Whole row and column operations make the supercell matrix H diagonal,
+    :math:`L H R = D` with L and R of determinant one: ``points`` is R, ``waves`` L.
+
+    Examples
+    --------
+    >>> cycles(torus([[1, 1, 0], [0, 1, 1], [1, 0, 1]])).orders.tolist()
+    [1, 1, 2]
+    """
+    middle = [[int(x) for x in row] for row in cell.matrix]
+    left, right = _identity(), _identity()
+    for at in range(_AXES):
+        while not _is_clear(middle, at):
+            _smallest_first(middle, left, right, at)
+            _clear(middle, left, right, at)
+        if middle[at][at] < 0:
+            left[at] = [-x for x in left[at]]
+            middle[at] = [-x for x in middle[at]]
+    orders = [middle[at][at] for at in range(_AXES)]
+    return Cycles(np.array(orders), np.array(right), np.array(left))
+
+
+def _identity() -> list[list[int]]:
+    return [[int(i == j) for j in range(_AXES)] for i in range(_AXES)]
+
+
+def _is_clear(middle: list[list[int]], at: int) -> bool:
+    """Say whether nothing but the diagonal is left in a row and column."""
+    rest = middle[at][at + 1 :] + [row[at] for row in middle[at + 1 :]]
+    return middle[at][at] != 0 and not any(rest)
+
+
+def _clear(
+    middle: list[list[int]], left: list[list[int]], right: list[list[int]], at: int
+) -> None:
+    """Take the diagonal's row and column off the others, as often as it goes."""
+    for other in range(at + 1, _AXES):
+        times = middle[other][at] // middle[at][at]
+        for rows in (middle, left):
+            rows[other] = _less(rows[other], times, rows[at])
+        times = middle[at][other] // middle[at][at]
+        for rows in (middle, right):
+            for line in rows:
+                line[other] -= times * line[at]
+
+
+def _less(row: list[int], times: int, other: list[int]) -> list[int]:
+    return [a - times * b for a, b in zip(row, other, strict=True)]
+
+
+def _smallest_first(
+    middle: list[list[int]], left: list[list[int]], right: list[list[int]], at: int
+) -> None:
+    """Bring the smallest entry that is left to the diagonal, by exchanges."""
+    places = [
+        (abs(middle[row][column]), row, column)
+        for row in range(at, _AXES)
+        for column in range(at, _AXES)
+        if middle[row][column]
+    ]
+    _, row, column = min(places)
+    for rows in (middle, left):
+        rows[at], rows[row] = rows[row], rows[at]
+    for rows in (middle, right):
+        for line in rows:
+            line[at], line[column] = line[column], line[at]
+
+
 def torus(matrix: ArrayLike) -> Torus:
     """
     Make a torus of supercell vectors, or of one or three numbers of cells.

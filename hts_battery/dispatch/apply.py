@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from functools import singledispatch
 from typing import TYPE_CHECKING, Any
 
-from hts_battery.campaign.local_run import store_failures
 from hts_battery.connections.launchpad import changes
 from hts_battery.connections.launchpad.launchpad import send
 from hts_battery.connections.launchpad.workflows import sent_names
@@ -37,6 +36,7 @@ from hts_battery.dispatch.decide import (
     Submit,
     TakeBack,
 )
+from hts_battery.flows.recipes.calculated import store_failures
 from hts_battery.flows.recipes.screen import ScreenMaker
 from hts_battery.schemas.dispatch import Dispatch, DispatchState
 

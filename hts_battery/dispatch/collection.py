@@ -19,7 +19,7 @@ from hts_battery.schemas.dispatch import (
     Hold,
 )
 from hts_battery.schemas.failure import FailureClass
-from hts_battery.schemas.ordering_series import covers
+from hts_battery.schemas.structure import covers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -209,7 +209,7 @@ def failure_class(failure: Mapping[str, Any]) -> FailureClass:
 def failures_of(workflow: ArchivedWorkflow) -> list[Failure]:
     """Describe each failed Firework of a workflow as failures of jobs are."""
     launches = {launch.fw_id: launch for launch in workflow.launches if launch.error}
-    found = []
+    found: list[Failure] = []
     for firework in workflow.fireworks:
         if firework.state != "FIZZLED":
             continue

@@ -358,7 +358,8 @@ def _sendable(item: BacklogItem, snapshot: Snapshot, prepared: Prepared) -> Send
     candidate = prepared.candidates[item.candidate_id]
     key = candidate_key(candidate, snapshot.spec.calculation)
     everything = prepared.known.get(item.content_key, Calculated())
-    hull = problem = None
+    hull = None
+    problem: Failure | None = None
     try:
         if prepared.hulls is not None:
             hull = prepared.hulls.snapshot(candidate)

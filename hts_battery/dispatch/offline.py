@@ -14,7 +14,7 @@ from hts_battery.connections.launchpad.offline_runs import (
     ended_fireworks,
 )
 from hts_battery.connections.records.journal_store import journals, read_journal
-from hts_battery.schemas.offline import IngestReport
+from hts_battery.schemas.recovery import IngestReport
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -6,15 +6,14 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from hts_battery.campaign.gate_hulls import GateHulls
-from hts_battery.campaign.local_run import released_ids
 from hts_battery.connections.launchpad.workflows import read_ended, read_workflows
 from hts_battery.connections.records.backlog import keys_sent
 from hts_battery.connections.records.stored_documents import read_stored
 from hts_battery.connections.records.worker_controls import read_worker_controls
 from hts_battery.errors import UnreadableDocumentError
-from hts_battery.flows.recipes.calculated import Calculated, read_some
+from hts_battery.flows.recipes.calculated import Calculated, read_some, released_ids
 from hts_battery.flows.recipes.chunk import CHUNK_STEP
+from hts_battery.flows.recipes.gate import GateHulls
 from hts_battery.schemas.campaign import CampaignSpec
 from hts_battery.schemas.candidate import CandidateDoc
 from hts_battery.schemas.dispatch import BacklogItem, ChunkReport, EndingKind

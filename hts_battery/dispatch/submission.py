@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from hts_battery.campaign.coverage import missing_references
-from hts_battery.campaign.gate_hulls import GateHulls
-from hts_battery.campaign.local_run import Progress, released_ids
+from hts_battery.campaign.local_run import Progress
+from hts_battery.campaign.reference_gaps import hull_engines, missing_references
 from hts_battery.campaign.registration import register_members
-from hts_battery.campaign.run import ensure_references, hull_engines
+from hts_battery.campaign.run import ensure_references
 from hts_battery.connections.database.clients import translated_outages
 from hts_battery.connections.processes import host_name
 from hts_battery.connections.records.backlog import (
@@ -25,7 +24,12 @@ from hts_battery.dispatch.collection import outdated
 from hts_battery.errors import ConfigurationError
 from hts_battery.flows.engines.registry import engine
 from hts_battery.flows.execution.queue_requests import queue_rule
-from hts_battery.flows.recipes.calculated import Calculated, read_calculated
+from hts_battery.flows.recipes.calculated import (
+    Calculated,
+    read_calculated,
+    released_ids,
+)
+from hts_battery.flows.recipes.gate import GateHulls
 from hts_battery.schemas.candidate import CandidateDoc
 from hts_battery.schemas.dispatch import (
     BacklogItem,
@@ -35,7 +39,7 @@ from hts_battery.schemas.dispatch import (
     PriorityRule,
     Submission,
 )
-from hts_battery.schemas.ordering_series import covers
+from hts_battery.schemas.structure import covers
 from hts_battery.thermo.entropy import candidate_entropy
 
 if TYPE_CHECKING:

@@ -27,12 +27,45 @@ import platform
 import sys
 import time
 import traceback
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from typing import TextIO
+
+
+class Structure(TypedDict):
+    """What the atoms are; angstrom, Bohr magnetons."""
+
+    symbols: list[str]
+    cell: list[list[float]]
+    positions: list[list[float]]
+    pbc: list[bool]
+    moments: list[float]
+
+
+class Request(TypedDict, total=False):
+    """One line in."""
+
+    structure: Structure
+    parameters: dict[str, object]
+    log: str
+    stress: bool
+    cell: list[list[float]]
+    positions: list[list[float]]
+
+
+@dataclass
+class Session:
+    """The atoms that are computed, and what GPAW is told of them."""
+
+    atoms: Any = None
+    polarised: bool = False
+    stress: bool = False
+    keywords: dict[str, object] = field(default_factory=dict)
+
 
 PACKAGES = ("gpaw", "gpaw-data", "ase", "numpy", "scipy")
 _LAST_LINES = 15
@@ -51,7 +84,7 @@ def main() -> int:
     try:
         if first:
             reply(replies, {"ready": versions(world.size)})
-        session: dict[str, Any] = {}
+        session = Session()
         for request in requests(world):
             answer = {"result": calculated(session, request)}
             if first:
@@ -70,13 +103,13 @@ def private_output() -> TextIO:
     return channel
 
 
-def reply(channel: TextIO, answer: dict[str, Any]) -> None:
+def reply(channel: TextIO, answer: Mapping[str, object]) -> None:
     """Write one line at once."""
     channel.write(json.dumps(answer) + "\n")
     channel.flush()
 
 
-def requests(world: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - GPAW's communicator
+def requests(world: Any) -> Iterator[Request]:  # noqa: ANN401 - GPAW's communicator
     """Yield the requests, read by the first process and told to all."""
     broadcast = importlib.import_module("gpaw.mpi").broadcast
     while True:
@@ -87,23 +120,23 @@ def requests(world: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - GPAW's c
         yield json.loads(line)
 
 
-def calculated(session: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
+def calculated(session: Session, request: Request) -> dict[str, object]:
     """Energy, forces, stress and moments of the structure that is asked for."""
     started = time.perf_counter()
     if "structure" in request:
         begin(session, request)
     else:
-        session["atoms"].set_cell(request["cell"])
-        session["atoms"].set_positions(request["positions"])
-    atoms = session["atoms"]
+        session.atoms.set_cell(request["cell"])
+        session.atoms.set_positions(request["positions"])
+    atoms = session.atoms
     energy = converged_energy(session)
     calculator = atoms.calc
-    result = {
+    result: dict[str, object] = {
         "energy": energy,
         "free_energy": float(atoms.get_potential_energy(force_consistent=True)),
         "forces": atoms.get_forces().tolist(),
-        "stress": atoms.get_stress().tolist() if session["stress"] else None,
-        "moments": moments(atoms, polarised=session["polarised"]),
+        "stress": atoms.get_stress().tolist() if session.stress else None,
+        "moments": moments(atoms, polarised=session.polarised),
         "scf_steps": int(calculator.get_number_of_iterations()),
         "k_points": len(calculator.get_bz_k_points()),
         "irreducible_k_points": len(calculator.get_ibz_k_points()),
@@ -114,7 +147,7 @@ def calculated(session: dict[str, Any], request: dict[str, Any]) -> dict[str, An
     return result
 
 
-def begin(session: dict[str, Any], request: dict[str, Any]) -> None:
+def begin(session: Session, request: Request) -> None:
     """Make the atoms and their calculator."""
     ase = importlib.import_module("ase")
     structure = request["structure"]
@@ -126,33 +159,26 @@ def begin(session: dict[str, Any], request: dict[str, Any]) -> None:
         pbc=structure["pbc"],
         magmoms=structure["moments"] if polarised else None,
     )
-    session.update(
-        atoms=atoms,
-        polarised=polarised,
-        stress=request["stress"],
-        # Without a start moment there is none at the end: half the work for the same
-        # energy.
-        keywords={
-            **request["parameters"],
-            "spinpol": polarised,
-            "txt": request["log"],
-        },
-    )
+    session.atoms, session.polarised = atoms, polarised
+    session.stress = request["stress"]
+    # Without a start moment there is none at the end: half the work, the same energy.
+    switches = {"spinpol": polarised, "txt": request["log"]}
+    session.keywords = {**request["parameters"], **switches}
 
 
-def converged_energy(session: dict[str, Any]) -> float:
+def converged_energy(session: Session) -> float:
     """Energy in eV; a calculation whose symmetry was broken starts anew."""
     gpaw = importlib.import_module("gpaw")
-    atoms = session["atoms"]
+    atoms = session.atoms
     if atoms.calc is None:
-        atoms.calc = gpaw.GPAW(**session["keywords"])
+        atoms.calc = gpaw.GPAW(**session.keywords)
     try:
         return float(atoms.get_potential_energy())
     except Exception as err:
         # The class stands in no public module of GPAW.
         if type(err).__name__ != "SymmetryBrokenError":
             raise
-        atoms.calc = gpaw.GPAW(**session["keywords"])
+        atoms.calc = gpaw.GPAW(**session.keywords)
         return float(atoms.get_potential_energy())
 
 
@@ -172,9 +198,9 @@ def datasets(atoms: Any) -> dict[str, str]:  # noqa: ANN401 - ase.Atoms
     }
 
 
-def versions(cores: int) -> dict[str, Any]:
+def versions(cores: int) -> dict[str, object]:
     """Say what computes: packages, libraries and number of processes."""
-    found: dict[str, Any] = {"python": platform.python_version(), "processes": cores}
+    found: dict[str, object] = {"python": platform.python_version(), "processes": cores}
     for name in PACKAGES:
         try:
             found[name] = version(name)
@@ -185,7 +211,7 @@ def versions(cores: int) -> dict[str, Any]:
     return found
 
 
-def described(err: BaseException) -> dict[str, Any]:
+def described(err: BaseException) -> dict[str, object]:
     """Say what went wrong: the class, the message, the last lines of the trace."""
     lines = "".join(traceback.format_exception(err)).splitlines()
     return {

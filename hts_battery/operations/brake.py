@@ -29,9 +29,10 @@ from hts_battery.schemas.worker_control import PausedBy
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from hts_battery.campaign.dispatched import Dispatched, StoredEnding
+    from hts_battery.campaign.dispatched import Dispatched
     from hts_battery.connections.database.stores import Stores
     from hts_battery.connections.launchpad.ended_runs import EndedRun
+    from hts_battery.schemas.rows import EndingRow
     from hts_battery.schemas.worker_control import WorkerControl
 
 logger = logging.getLogger(__name__)
@@ -117,7 +118,7 @@ def _brake_campaign(
 
 
 def same_failure(
-    endings: Iterable[StoredEnding], count: int, *, since: datetime | None = None
+    endings: Iterable[EndingRow], count: int, *, since: datetime | None = None
 ) -> tuple[str | None, str]:
     """
     Return the class by which the last so many dispatches all failed, and a reason.

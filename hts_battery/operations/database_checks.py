@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from hts_battery.builders.energy_tasks import doubles, read_energy_tasks
 from hts_battery.builders.summary import RECORD_FIELDS, grouped_records, why_unmade
 from hts_battery.campaign.build import stored_campaigns
 from hts_battery.connections.database.health import (
@@ -23,8 +24,8 @@ from hts_battery.connections.launchpad.workflows import read_workflows
 from hts_battery.connections.records.backlog import read_blocks, read_submissions
 from hts_battery.connections.records.worker_controls import read_worker_controls
 from hts_battery.errors import StoreError
+from hts_battery.schemas.alert import Finding, Level
 from hts_battery.schemas.dispatch import Hold
-from hts_battery.schemas.finding import Finding, Level
 from hts_battery.schemas.worker_control import PausedBy
 from hts_battery.settings import get_settings
 
@@ -186,6 +187,26 @@ def backlog(stores: Stores) -> Iterable[Finding]:
                 where=stores.database.location,
                 action="hts launchpad feed puts them back",
             )
+
+
+def copies(stores: Stores) -> Iterable[Finding]:
+    """Find calculations that were done more than once; one entry is made of each."""
+    found = doubles(read_energy_tasks(stores.tasks))
+    if found:
+        names = (
+            f"{one[0].key} {one[0].step} of ordering {one[0].ordering_id} "
+            f"({len(one)} jobs)"
+            for one in found
+        )
+        yield Finding(
+            check="copies",
+            level=Level.WARNING,
+            what=f"{len(found)} calculations were done more than once, "
+            f"{sum(map(len, found)) - len(found)} for nothing: {_some(names)}",
+            where=stores.database.location,
+            action="each counts once, the first that succeeded; see that one launcher "
+            "serves each worker and that no other database does",
+        )
 
 
 def holds(stores: Stores) -> Iterable[Finding]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from hts_battery.campaign.build import stored_campaigns
 from hts_battery.errors import HTSBatteryError, StoreError
 from hts_battery.operations import database_checks, machine_checks
-from hts_battery.schemas.finding import Finding, Level
+from hts_battery.schemas.alert import Finding, Level
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,6 +68,7 @@ CHECKS: tuple[tuple[str, type_check], ...] = (
     ("durability", _of_database(database_checks.durable_writes)),
     ("durability", lambda one: machine_checks.embedded_server_process(one.settings)),
     ("backlog", _of_database(database_checks.backlog)),
+    ("copies", _of_database(database_checks.copies)),
     ("holds", _of_database(database_checks.holds)),
     ("summaries", _of_database(database_checks.summaries)),
     ("pins", lambda one: machine_checks.pins(one.beside("constraints.txt"))),

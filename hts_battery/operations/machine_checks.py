@@ -17,8 +17,8 @@ from hts_battery.connections.records.executions import read_executions
 from hts_battery.connections.workers.configs import TEMPLATE_NAMES, worker_names
 from hts_battery.errors import StoreError
 from hts_battery.flows.engines.registry import ENGINES
+from hts_battery.schemas.alert import Finding, Level
 from hts_battery.schemas.execution import Outcome
-from hts_battery.schemas.finding import Finding, Level
 from hts_battery.settings import config_file
 
 if TYPE_CHECKING:

@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING
 from pydantic import Field, ValidationError
 
 from hts_battery.campaign.build import build_all, stored_campaigns
-from hts_battery.campaign.run import ensure_references, hull_engines
+from hts_battery.campaign.reference_gaps import hull_engines
+from hts_battery.campaign.run import ensure_references
 from hts_battery.connections.database.locks import exclusive
 from hts_battery.errors import StoreError
 from hts_battery.query.builds import differences, runs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
 import time
@@ -11,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from hts_battery.campaign.build import build
 from hts_battery.campaign.local_run import Progress
-from hts_battery.campaign.reference_gaps import campaign_elements
-from hts_battery.campaign.run import ensure_references, hull_engines
+from hts_battery.campaign.reference_gaps import campaign_elements, hull_engines
+from hts_battery.campaign.run import ensure_references
 from hts_battery.connections.launchpad.launchpad import open_launchpad
 from hts_battery.connections.workers.configs import render_worker
 from hts_battery.connections.workers.launch import is_offline, launch_ready
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 _SETUP = "HTS_WORKER_SETUP"
 _PASS_SECONDS = 2.0
+_PING_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,11 @@ class Route:
         }
         config = folder / "worker"
         render_worker(self.templates, self.worker, config, given)
+        # What is lost counts as such after some pings: here after seconds.
+        pinging = f"\nPING_TIME_SECS: {_PING_SECONDS}\n"
+        path = config / "FW_config.yaml"
+        kept = re.sub(r"(?m)^PING_TIME_SECS:.*\n?", "", path.read_text("utf-8"))
+        path.write_text(kept.rstrip() + pinging, encoding="utf-8")
         return config
 
 

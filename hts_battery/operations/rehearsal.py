@@ -176,7 +176,7 @@ def lacking(campaign: Campaign) -> tuple[str, ...]:
     List what the production run of a campaign lacks on this machine.
 
     Commands, POTCARs and packages of its engines; competing phases are the business of
-    :func:`hts_battery.campaign.coverage.missing_references`.
+    :func:`hts_battery.campaign.reference_gaps.missing_references`.
     """
     from hts_battery.flows.engines.registry import engine  # noqa: PLC0415 - jobflow takes a second
 

@@ -39,8 +39,8 @@ FEEDER = "feeder"
 """Name of the child that feeds."""
 RUNNER = "runner"
 """Name of the log of the runner itself."""
-HTS = (sys.executable, "-P", "-m", "hts_battery.cli.app")
-"""The command `hts`, whatever stands on the path; no folder of the user in the way."""
+HTS = (sys.executable, "-u", "-P", "-m", "hts_battery.cli.app")
+"""The command `hts`, whatever stands on the path; what it prints is there at once."""
 _LOG_BYTES, _LOGS_KEPT = 10 * 1024**2, 5
 _SHORTEST_S, _LONGEST_S = 1.0, 300.0
 _STEADY_S = 600.0

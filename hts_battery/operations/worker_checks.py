@@ -12,7 +12,7 @@ from hts_battery.connections.launchpad.queue_worker import QueueWorker
 from hts_battery.connections.workers.checks import CHECK, check_worker
 from hts_battery.connections.workers.launch import LOCAL
 from hts_battery.errors import ConfigurationError, QueueRefusalError
-from hts_battery.schemas.finding import Finding, Level
+from hts_battery.schemas.alert import Finding, Level
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hts_battery.connections.database.clients import redact
+from hts_battery.connections.database.uris import redact
 from hts_battery.connections.launchpad.ended_runs import last_words
 from hts_battery.connections.launchpad.launchpad import submit
 from hts_battery.connections.launchpad.trials import read_trial, remove_trial

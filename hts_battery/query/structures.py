@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from hts_battery.connections.database.content_digests import query_values
 from hts_battery.errors import QueryError
+from hts_battery.schemas.decoding import read_structure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,8 +29,6 @@ def structures(
     ``summaries``: documents of the ``summary`` collection. Raises QueryError if the
     calculation of one is gone.
     """
-    from pymatgen.core import Structure  # noqa: PLC0415 - most queries need none
-
     for start in range(0, len(summaries), _AT_ONCE):
         part = summaries[start : start + _AT_ONCE]
         found = structure_documents(stores, [doc["entry_id"] for doc in part])
@@ -39,7 +38,7 @@ def structures(
                     f"{doc['formula']} ({doc['candidate_id']}): its calculation "
                     f"{doc['entry_id']} is no longer in the database"
                 )
-            yield doc, Structure.from_dict(found[doc["entry_id"]])
+            yield doc, read_structure(found[doc["entry_id"]])
 
 
 def structure_documents(

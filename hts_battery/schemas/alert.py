@@ -1,4 +1,4 @@
-"""Messages to the operator, and what is remembered so that none is sent twice."""
+"""What an operator is told: findings of the doctor, messages, each of them once."""
 
 from __future__ import annotations
 
@@ -97,3 +97,25 @@ class AlertMemory(Document):
     told_unlaunched: tuple[str, ...] = Field(
         (), description="Workers whose missing launcher was told and is missing still."
     )
+
+
+class Level(StrEnum):
+    """How bad a finding is."""
+
+    OK = "ok"
+    """Nothing to do."""
+    WARNING = "warning"
+    """Works, and may cost something later."""
+    PROBLEM = "problem"
+    """Results can be lost or wrong, or a command will fail."""
+
+
+class Finding(Document):
+    """One thing that was looked at."""
+
+    check: str = Field(description="Name of the check.")
+    level: Level = Field(description="How bad it is.")
+    what: str = Field(description="What was found.")
+    where: str = Field("", description="File, folder, collection or host.")
+    action: str = Field("", description="What to do; empty where nothing.")
+    fixed: bool = Field(default=False, description="Whether --fix has done it.")

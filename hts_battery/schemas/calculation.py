@@ -4,12 +4,69 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _CONVERGED = "successful"
+
+
+class SiteRow(TypedDict, total=False):
+    """A site of a stored structure."""
+
+    properties: Mapping[str, object]
+
+
+class StructureRow(TypedDict, total=False):
+    """A structure as pymatgen writes it."""
+
+    sites: Sequence[SiteRow]
+
+
+class OutputRow(TypedDict, total=False):
+    """What a calculation gave."""
+
+    energy: float
+    n_steps: int
+    forces: object
+
+
+class RunRow(TypedDict, total=False):
+    """What is read of a :class:`~hts_battery.schemas.failure.RunRecord`."""
+
+    calculator: str
+    converged: bool
+    n_steps: int | None
+    failures: Sequence[Mapping[str, str]]
+    rehearsal: bool
+
+
+class VaspInputRow(TypedDict, total=False):
+    """Settings of one run of VASP."""
+
+    hubbards: Mapping[str, float] | None
+    potcar_spec: Sequence[Mapping[str, str]] | None
+
+
+class VaspRunRow(TypedDict, total=False):
+    """One run of VASP, as emmet-core stores it."""
+
+    vasp_version: str
+    run_type: str
+    input: VaspInputRow
+
+
+class TaskOutput(TypedDict, total=False):
+    """Output of a job as stored: ASE's, a force field's, GPAW's, or a ``TaskDoc``."""
+
+    state: str
+    is_force_converged: bool
+    forcefield_version: str
+    structure: StructureRow
+    output: OutputRow
+    run: RunRow | None
+    calcs_reversed: Sequence[VaspRunRow] | None
 
 
 @dataclass(frozen=True)
@@ -34,7 +91,7 @@ class Calculation:
     """Whether a stand-in made it, so that its energy means nothing."""
 
 
-def is_vasp_task(output: Mapping[str, Any]) -> bool:
+def is_vasp_task(output: TaskOutput) -> bool:
     """
     Say whether the output of a job is a VASP task document.
 
@@ -46,7 +103,7 @@ def is_vasp_task(output: Mapping[str, Any]) -> bool:
     return "calcs_reversed" in output
 
 
-def read_task(output: Mapping[str, Any], engine: str) -> Calculation:
+def read_task(output: TaskOutput, engine: str) -> Calculation:
     """
     Read the output of a job: ASE, force field, GPAW or VASP.
 
@@ -89,7 +146,7 @@ def read_task(output: Mapping[str, Any], engine: str) -> Calculation:
     )
 
 
-def _read_vasp(output: Mapping[str, Any], engine: str) -> Calculation:
+def _read_vasp(output: TaskOutput, engine: str) -> Calculation:
     """Read a VASP task; the record of its run knows what the document does not."""
     run = output.get("run") or {}
     state = str(output.get("state"))
@@ -113,15 +170,15 @@ def _read_vasp(output: Mapping[str, Any], engine: str) -> Calculation:
     )
 
 
-def _vasp_calculator(output: Mapping[str, Any], engine: str) -> str:
+def _vasp_calculator(output: TaskOutput, engine: str) -> str:
     """Name engine and version; a large document may have lost its calculations."""
     calculations = output["calcs_reversed"]
     if not calculations:
-        return str(output["run"]["calculator"])
+        return (output["run"] or {})["calculator"]
     return f"{engine} {calculations[0]['vasp_version']}"
 
 
-def _failures(run: Mapping[str, Any]) -> list[Mapping[str, str]]:
+def _failures(run: RunRow) -> list[Mapping[str, str]]:
     """Return the last failed attempt: it is the one that ended the calculation."""
     return list(run.get("failures") or ())[-1:]
 
@@ -132,11 +189,11 @@ def _largest(forces: object) -> float | None:
     return max(math.hypot(*force) for force in forces)
 
 
-def _moments(structure: Mapping[str, Any], name: str) -> tuple[float, ...] | None:
+def _moments(structure: StructureRow, name: str) -> tuple[float, ...] | None:
     """Read the moments that the engine wrote on the sites, if it did on every one."""
     found = [
         site.get("properties", {}).get(name) for site in structure.get("sites", ())
     ]
     if not found or any(not isinstance(one, int | float) for one in found):
         return None
-    return tuple(float(one) for one in found)
+    return tuple(float(cast("float", one)) for one in found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from fractions import Fraction
 from hashlib import sha256
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, field_validator, model_validator
 
@@ -105,7 +105,7 @@ class CampaignSpec(Document):
         description="Short name: lower-case letters, digits, - and _.",
     )
     description: str = Field("", description="What the campaign is for.")
-    space: dict[str, Any] | str = Field(
+    space: dict[str, object] | str = Field(
         description="The composition space, or the file that holds it."
     )
     selection: Selection = Field(description="Which members are screened.")
@@ -137,7 +137,7 @@ class CampaignSpec(Document):
         description="What a candidate is compared with, and what is known at "
         "temperature.",
     )
-    filters: tuple[dict[str, Any], ...] = Field(
+    filters: tuple[dict[str, object], ...] = Field(
         (), description="Named rules that remove members before they cost anything."
     )
 

@@ -10,7 +10,6 @@ the state of a candidate, which is derived.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
 
 from pydantic import AwareDatetime, Field
 
@@ -199,7 +198,7 @@ class ChunkRequest(Document):
     retry: bool = Field(
         default=False, description="Whether what failed before is tried again."
     )
-    failures: tuple[dict[str, Any], ...] = Field(
+    failures: tuple[dict[str, object], ...] = Field(
         (), description="What failed before: step, ordering_id, error."
     )
     finished: tuple[str, ...] = Field(
@@ -220,7 +219,7 @@ class ChunkEntry(Document):
     """What a chunk found out about one candidate."""
 
     kind: EndingKind = Field(description="How it ended.")
-    failures: tuple[dict[str, Any], ...] = Field(
+    failures: tuple[dict[str, object], ...] = Field(
         (), description="Everything that failed and has no energy since."
     )
     seconds: float = Field(ge=0, description="Wall time it took in s; 0 if known.")

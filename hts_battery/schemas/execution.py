@@ -5,7 +5,6 @@ One line of JSON for each event; a line is never changed. The format, version 1:
 
     {"schema_version": 1, "event": "start", "execution_id": …, "job_uuid": …,
      "name": …, "candidate_id": …, "content_key": …, "step": …, "ordering_id": …,
-     "attempt": …,
      "host": …, "pid": …, "process": …, "time": …}
     {"schema_version": 1, "event": "end", "execution_id": …, "outcome": …,
      "error_class": …, "error_message": …, "traceback": …, "time": …, "seconds": …}
@@ -57,9 +56,6 @@ class ExecutionStart(Document):
     step: str | None = Field(None, description="Step of the candidate's flow.")
     ordering_id: str | None = Field(
         None, description="Ordered cell it computes, where it computes one."
-    )
-    attempt: int | None = Field(
-        None, ge=1, description="Number of this run of the job, where it is known."
     )
     host: str = Field(description="Host it runs on.")
     pid: int = Field(description="Process id on that host.")
@@ -115,9 +111,6 @@ class Ledger(Document):
     total: ExecutionCounts = Field(description="All executions.")
     by_content_key: dict[str, ExecutionCounts] = Field(
         description="Executions of each computation that has a content key."
-    )
-    by_candidate: dict[str, ExecutionCounts] = Field(
-        description="Executions for each candidate."
     )
     by_job: dict[str, ExecutionCounts] = Field(
         description="Executions of each job uuid."

@@ -162,8 +162,10 @@ def integer_amounts(amounts: Mapping[str, Fraction]) -> dict[str, int]:
     }
     if not kept or min(kept.values()) < 0:
         raise CompositionError(f"amounts must be positive: {dict(amounts)}")
-    divisor = common_divisor(kept.values())
-    return {symbol: int(amount / divisor) for symbol, amount in kept.items()}
+    denominator = lcm(*(amount.denominator for amount in kept.values()))
+    integers = {symbol: int(amount * denominator) for symbol, amount in kept.items()}
+    divisor = gcd(*integers.values())
+    return {symbol: amount // divisor for symbol, amount in integers.items()}
 
 
 def common_divisor(amounts: Iterable[Fraction]) -> Fraction:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import AwareDatetime, Field
 
@@ -42,7 +42,7 @@ class LeftAction(Document):
     file_format: Literal[1] = Field(1, description="Format of the file.")
     launch_id: int = Field(description="Launch.")
     state: str = Field(description="COMPLETED or FIZZLED.")
-    action: dict[str, Any] | None = Field(description="FireWorks' FWAction.")
+    action: dict[str, object] | None = Field(description="FireWorks' FWAction.")
     time: AwareDatetime = Field(description="When it ended, UTC by its host.")
 
 
@@ -158,3 +158,25 @@ class FailureGroup(Document):
     folder: str | None = Field(None, description="A launch folder of the example.")
     has_remedies: bool = Field(description="Whether the policy tries such a one again.")
     policy: str = Field(description="What the policy does about it, for people.")
+
+
+class IngestReport(Document):
+    """What one ingestion did, or would do."""
+
+    folder: str = Field(description="Folder of the journals.")
+    journals: int = Field(ge=0, description="Journals that were read.")
+    outputs: int = Field(ge=0, description="Outputs put into the database.")
+    known: int = Field(
+        ge=0, description="Outputs that the database has already, as new or newer."
+    )
+    blobs: int = Field(ge=0, description="Large parts put into the database.")
+    completed: int = Field(ge=0, description="Fireworks completed.")
+    failed: int = Field(ge=0, description="Fireworks whose job raised an error.")
+    running: int = Field(ge=0, description="Fireworks that have begun and not ended.")
+    waiting: int = Field(ge=0, description="Fireworks that have not begun.")
+    refused: int = Field(
+        ge=0, description="Fireworks that ended and could not be completed now."
+    )
+    put_away: int = Field(
+        ge=0, description="Journals of ended Fireworks, moved into ingested/."
+    )

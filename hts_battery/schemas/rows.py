@@ -26,6 +26,8 @@ class TaskMetadata(TypedDict, total=False):
     order_uuid: str
     ordering_id: str
     ordering_method: str
+    asked: Mapping[str, int]
+    final: bool
     step: str
     calculation: CalculationRow
 
@@ -84,7 +86,6 @@ class _EntryFields(TypedDict):
     reason: str | None
     candidate_id: str
     candidate_family: str | None
-    phase_id: str
     content_key: str
     formula: str
     engine: str
@@ -101,7 +102,6 @@ class _EntryFields(TypedDict):
     volume_per_atom: float | None
     oxidation_states: Mapping[str, float]
     flags: Sequence[str]
-    n_steps: int | None
     input_digest: str
 
 
@@ -180,15 +180,12 @@ class ResultRow(TypedDict):
     calculator: str
     hull_version: str
     energy_per_atom: float
-    hull_energy: float
     entropy: float
-    entropy_term: float
     entropy_terms: EntropyRow
     competition_term: float
     energy_above_hull_0k: float
     energy_above_hull: float
     energy_above_hull_random: float | None
-    energy_above_hull_gibbs: float | None
     label: str
     open: bool
     probability_stable: float | None
@@ -206,10 +203,7 @@ class ResultRow(TypedDict):
     missing_compositions: Mapping[str, float]
     needed_systems_without_reference: Sequence[str]
     systems_without_reference: Sequence[str]
-    largest_system_checked: int
     n_references: int
-    n_other_candidates: int | None
-    n_own_orderings: int
     flags: Sequence[str]
 
 
@@ -267,7 +261,6 @@ class SummaryRow(TypedDict):
     n_orderings: int
     n_random_orderings: int
     orderings_by_campaign: Mapping[str, int]
-    lowest_ordering_kind: str | None
     ordering_spread: float | None
     entry_id: str
     calculated_formula: str
@@ -345,17 +338,60 @@ class EndingRow(TypedDict):
     """How one dispatch of a candidate ended."""
 
     kind: str
-    time: str
-    node_hours: float
+    reason: str | None
     failure_class: str | None
+    node_hours: float
+    time: str
 
 
 class BacklogItemRow(TypedDict):
     """What is read of a :class:`~hts_battery.schemas.dispatch.BacklogItem`."""
 
     content_key: str
+    candidate_id: str
+    dispatch_id: str | None
+    fw_id: int | None
+    asked: Mapping[str, int]
     ending: EndingRow | None
     earlier: Sequence[EndingRow]
+
+
+class SubmissionRow(TypedDict):
+    """What is read of a :class:`~hts_battery.schemas.dispatch.Submission`."""
+
+    campaign: str
+    worker: str
+    nodes: int
+    budget: float | None
+    hold: str | None
+    hold_reason: NotRequired[str]
+    resumed: NotRequired[str | None]
+    routes: NotRequired[Mapping[str, str]]
+    time: str
+
+
+class OrderedCellRow(TypedDict, total=False):
+    """What says of an ordered cell which of the candidate's orderings it is."""
+
+    ordering_id: str
+    method: str
+    series: Mapping[str, int]
+
+
+class FailuresRow(TypedDict):
+    """Everything that failed of one calculation."""
+
+    content_key: str
+    failures: Sequence[Mapping[str, object]]
+
+
+class StoredVerdictRow(TypedDict):
+    """What is read of a :class:`~hts_battery.schemas.gate.GateVerdict`; its time."""
+
+    energies_per_atom: Mapping[str, float]
+    energy_above_hull_0k: float | None
+    entropy: float
+    at: str
 
 
 class VerdictRow(TypedDict):

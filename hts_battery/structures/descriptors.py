@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from hts_battery.errors import OrderingError
-from hts_battery.schemas.descriptors import (
+from hts_battery.schemas.relaxed import (
     CellDescriptors,
     NasiconGeometry,
     TetrahedronStatistics,

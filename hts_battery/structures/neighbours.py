@@ -51,7 +51,7 @@ def neighbour_pairs(
     points = np.ascontiguousarray(coordinates @ lattice)
     chosen = np.arange(len(points)) if sites is None else np.asarray(sites)
     rows, second, images, lengths = _within(lattice, points[chosen], points, cutoff)
-    first = chosen[rows]
+    first, images = chosen[rows], images.astype(np.int64)
     keep = (first != second) | images.any(axis=1)
     first, second, images = first[keep], second[keep], images[keep]
     # The order of the search hangs on the last digits of positions; this one does not,
@@ -88,7 +88,7 @@ def _within(
     points: NDArray[np.float64],
     cutoff: float,
 ) -> tuple[
-    NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]
+    NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]
 ]:
     rows, columns, images, lengths = find_points_in_spheres(
         points,
@@ -98,7 +98,7 @@ def _within(
         lattice=np.ascontiguousarray(lattice, dtype=float),
         tol=_TOLERANCE,
     )
-    return rows, columns, images.astype(np.int64), lengths
+    return rows, columns, images, lengths
 
 
 def lattice_vectors(basis: NDArray[np.float64], radius: float) -> NDArray[np.float64]:
@@ -124,7 +124,7 @@ def wrapped(positions: NDArray[np.float64]) -> NDArray[np.float64]:
     >>> wrapped(np.array([1.25, -1e-17, -0.0])).tolist()
     [0.25, 0.0, 0.0]
     """
-    inside = positions % 1.0
+    inside = positions - np.floor(positions)
     return np.where(inside >= 1.0, 0.0, inside)
 
 

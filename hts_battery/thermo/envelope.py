@@ -333,7 +333,13 @@ class Envelope:
         good = bases.solved & ~self._holds_artificial(batch, bases)
         own = numbers[batch.numbers]
         phases = self._phases(batch, bases)
-        kept = Bases(*(part[good] for part in bases._replace(phases=phases)))
+        kept = Bases(
+            phases[good],
+            bases.amounts[good],
+            bases.potentials[good],
+            bases.inverses[good],
+            bases.solved[good],
+        )
         self._write(
             solutions, own[good], batch.active[good], kept, batch.problems.targets[good]
         )

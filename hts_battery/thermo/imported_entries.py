@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
@@ -109,8 +109,8 @@ class _Content(NamedTuple):
     """What an entry says, in plain values."""
 
     name: str | None
-    data: Mapping[str, Any]
-    parameters: Mapping[str, Any]
+    data: Mapping[str, object]
+    parameters: Mapping[str, object]
     energy: float
     composition: Composition
     structure: Structure | None
@@ -167,7 +167,7 @@ def imported_energies(
     return _of_one_pseudopotential(found.values(), rejected)
 
 
-def _entry(given: object) -> dict[str, Any]:
+def _entry(given: object) -> dict[str, object]:
     """Plain values of what counts of an entry; the rest of it is not touched."""
     if not isinstance(given, Mapping):
         if not hasattr(given, "composition"):
@@ -176,7 +176,7 @@ def _entry(given: object) -> dict[str, Any]:
             "@class": type(given).__name__,
             "energy": getattr(given, "uncorrected_energy", None),
         } | {key: getattr(given, key) for key in _ATTRIBUTES if hasattr(given, key)}
-    found: dict[str, Any] = {
+    found: dict[str, object] = {
         str(key): value if key in _READ or key == "structure" else plain(value)
         for key, value in given.items()
     }
@@ -188,12 +188,12 @@ def _entry(given: object) -> dict[str, Any]:
     return found
 
 
-def _name(entry: Mapping[str, Any]) -> str | None:
+def _name(entry: Mapping[str, object]) -> str | None:
     found = entry.get("entry_id")
     return None if found is None or found == "" else str(found)
 
 
-def _read(entry: Mapping[str, Any], rules: ImportRules) -> ReferenceEnergy:
+def _read(entry: Mapping[str, object], rules: ImportRules) -> ReferenceEnergy:
     """Read one entry; the message of an error is the reason for rejecting it."""
     check_kind(entry)
     content = _content(entry, rules)
@@ -236,7 +236,7 @@ def _read(entry: Mapping[str, Any], rules: ImportRules) -> ReferenceEnergy:
     )
 
 
-def _content(entry: Mapping[str, Any], rules: ImportRules) -> _Content:
+def _content(entry: Mapping[str, object], rules: ImportRules) -> _Content:
     of_species: Mapping[str, float] = {}
     composition = entry.get("composition")
     if composition is not None:
@@ -253,8 +253,8 @@ def _content(entry: Mapping[str, Any], rules: ImportRules) -> _Content:
         raise ValueError("an element at 0 eV: an energy of formation, no total energy")
     return _Content(
         _name(entry),
-        entry["data"],
-        entry["parameters"],
+        mapping_of(entry["data"]),
+        mapping_of(entry["parameters"]),
         energy,
         composition,
         structure,
@@ -263,7 +263,7 @@ def _content(entry: Mapping[str, Any], rules: ImportRules) -> _Content:
 
 
 def _oxidation_states(
-    entry: Mapping[str, Any],
+    entry: Mapping[str, object],
     composition: Composition,
     of_species: Mapping[str, float],
     rules: ImportRules,
@@ -272,7 +272,7 @@ def _oxidation_states(
     symbols = sorted(element.symbol for element in composition)
     if all(element.is_metal for element in composition) or len(symbols) == 1:
         return dict.fromkeys(symbols, 0.0)
-    stated = mapping_of(entry["data"].get("oxidation_states"))
+    stated = mapping_of(mapping_of(entry["data"]).get("oxidation_states"))
     library = rules.oxidation_states.get(composition.reduced_formula, {})
     for given in (stated, of_species, library):
         if set(symbols) <= {name for name in given if given[name] is not None}:
@@ -298,7 +298,7 @@ def _comparable(
                 hubbards=mapping_of(content.parameters.get("hubbards")),
                 oxidation_states=content.states,
                 oxide_type=_oxide_type(content) if scheme.corrected else "oxide",
-                sulfide_type=content.data.get("sulfide_type"),
+                sulfide_type=cast("str | None", content.data.get("sulfide_type")),
                 potcar_spec=_potcar_spec(content),
                 structure=content.structure,
             )

@@ -18,6 +18,7 @@ import numpy as np
 from pymatgen.core import Composition
 from pymatgen.entries.compatibility import CompatibilityError
 
+from hts_battery.schemas.decoding import check_document
 from hts_battery.schemas.energy import (
     ComparableEnergy,
     CorrectionAudit,
@@ -221,6 +222,7 @@ def validate_vasp_task(
     from emmet.core.tasks import TaskDoc  # noqa: PLC0415 - seconds to import
     from emmet.core.vasp.validation import ValidationDoc  # noqa: PLC0415 - likewise
 
+    check_document(task, "task")
     try:
         # TaskDoc writes into what it reads.
         document = TaskDoc.model_validate(deepcopy(dict(task)))

@@ -1,7 +1,7 @@
 """
 A stand-in for VASP: same files in and out, a pair potential instead of physics.
 
-Run it where VASP would run, ``python -m hts_battery.vasp_standin.vasp``: it reads
+Run it where VASP would run, ``python -P -m hts_battery.vasp_standin.vasp``: it reads
 INCAR, POSCAR, KPOINTS and POTCAR (or POTCAR.spec) of the working folder and writes
 vasprun.xml, OUTCAR, OSZICAR, CONTCAR, CHGCAR and WAVECAR there. It heeds NSW, IBRION,
 ISIF, EDIFF, EDIFFG, NELM, ISPIN, MAGMOM, LDAU and STOPCAR. Failures are asked for by

@@ -6,11 +6,14 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from planted import PlantedModule
 
 from hts_battery.builders.entries import candidate_entry
 from hts_battery.schemas.entry import SMALL_CELL, EntryState
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from conftest import Chain
 
     from hts_battery.connections.database.stores import Stores
@@ -195,6 +198,30 @@ def test_a_broken_task_is_a_rejected_entry_and_the_night_goes_on(
     assert chain.run(retry_failed=True)["entries"].written == 1
 
 
+@pytest.mark.parametrize("place", ["site", "structure"])
+def test_a_task_that_names_a_foreign_module_is_rejected_and_imports_nothing(
+    chain: Chain,
+    stores: Stores,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+) -> None:
+    planted = PlantedModule(tmp_path, monkeypatch)
+    task = stores.tasks.query_one({"metadata.step": "relax"})
+    structure = task["output"]["structure"]
+    if place == "site":
+        structure["sites"][3]["properties"]["x"] = [planted.naming()]
+    else:
+        structure["properties"] = {"x": planted.naming("callable")}
+    stores.tasks.update(task, key=["uuid", "index"])
+    assert chain.run()["entries"].failed == 1
+    entry = stores.entries.query_one({"entry_id": task["uuid"]})
+    assert entry["state"] == "rejected"
+    assert planted.name in entry["reason"]
+    assert not planted.was_imported
+    assert stores.summary.count() == 1
+
+
 def test_only_the_final_task_of_an_ordering_counts(
     chain: Chain, stores: Stores
 ) -> None:
@@ -244,6 +271,7 @@ def test_an_entry_without_a_task_body_names_what_is_missing() -> None:
         },
         None,
         "digest",
+        series={},
     )
     assert entry.state is EntryState.REJECTED
     assert entry.formula is None

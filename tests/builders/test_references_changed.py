@@ -245,6 +245,7 @@ def test_news_of_references_in_words() -> None:
     news = hull_news(
         {"a": ("Li", 0.0), "b": ("O2", 0.0), "c": ("LiF", -3.0)},
         {"a": ("Li", 0.0), "b": ("O", 0.0), "d": ("F2", 0.0)},
+        recorrected=False,
     )
     assert news.gone == {"b": "of another composition", "c": "removed"}
     assert news.arrived == {"d"}

@@ -13,7 +13,7 @@ from hts_battery.campaign.references import store_references
 from hts_battery.campaign.registration import register
 from hts_battery.campaign.status import candidate_statuses
 from hts_battery.operations.database_checks import summaries
-from hts_battery.schemas.finding import Level
+from hts_battery.schemas.alert import Level
 from hts_battery.schemas.state import CandidateState
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hts_battery.campaign.coverage import lacking_compounds, missing_references
+from hts_battery.campaign.reference_gaps import lacking_compounds, missing_references
 from hts_battery.campaign.spec_file import load_campaign
 
 if TYPE_CHECKING:

@@ -201,7 +201,7 @@ def test_two_processes_do_not_compute_the_same(
     (_, first), (_, second) = small_campaign.members()
     script = (
         "import sys; from pathlib import Path\n"
-        "from hts_battery.campaign.local_run import candidate_lock\n"
+        "from hts_battery.flows.recipes.local import candidate_lock\n"
         "with candidate_lock(Path(sys.argv[1]), sys.argv[2]) as ours:\n"
         "    print(ours, flush=True); sys.stdin.read()"
     )

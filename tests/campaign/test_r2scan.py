@@ -113,6 +113,6 @@ def test_r2scan_goes_from_the_campaign_to_a_hull_of_its_own(
     # The same document under the name of the real engine enters no hull.
     (task,) = stores.tasks.query({"metadata.step": "relax", "metadata.final": True})
     task["metadata"]["calculation"]["engine"] = "vasp-mp24"
-    real = candidate_entry(task, None, "digest")
+    real = candidate_entry(task, None, "digest", series={})
     assert real.reason is not None
     assert "stand-in for VASP" in real.reason

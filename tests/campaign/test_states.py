@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from hts_battery.campaign.dispatched import StoredEnding, StoredItem
     from hts_battery.campaign.spec_file import Campaign
     from hts_battery.connections.database.stores import Stores
+    from hts_battery.schemas.rows import BacklogItemRow, EndingRow
 
 FAILURE = {"ordering_id": "b", "error_class": "OSError", "error_message": "no licence"}
 WHOLE = {**FAILURE, "ordering_id": None}
@@ -51,7 +51,7 @@ FAILED = Calculated(n_orderings=2, failures=(WHOLE,))
 ABOVE_GATE = Calculated(n_orderings=1, verdict=ABOVE)
 
 
-def ending(kind: str, reason: str | None = None) -> StoredEnding:
+def ending(kind: str, reason: str | None = None) -> EndingRow:
     return {
         "kind": kind,
         "reason": reason,
@@ -62,7 +62,7 @@ def ending(kind: str, reason: str | None = None) -> StoredEnding:
 
 
 def dispatch(
-    *endings: StoredEnding | None,
+    *endings: EndingRow | None,
     hold: str | None = None,
     fw_id: int | None = None,
     fireworks: str | None = None,
@@ -71,7 +71,7 @@ def dispatch(
     """Return a record; the last ending is that of the last dispatch."""
     sent = fw_id is not None or fireworks is not None
     workflow = SentWorkflow("d", "small", 1, {1: str(fireworks)}, is_locked=locked)
-    item: StoredItem = {
+    item: BacklogItemRow = {
         "content_key": "key",
         "candidate_id": "id",
         "dispatch_id": "d" if sent else None,

@@ -136,6 +136,44 @@ def test_rockets_killed_at_random_moments(queue: Queue, slurm: OneNodeSlurm) -> 
     assert put_back(queued)
 
 
+LYING_SBATCH = """\
+#!/bin/sh
+# Takes the job, and says that it did not: the first {lies} times. Such a job begins
+# when the Firework is reserved again, for another job that waits a little longer.
+echo . >> {folder}/calls
+if [ $(wc -l < {folder}/calls) -le {lies} ]; then
+    {sbatch} --begin=now+6 "$@" > /dev/null
+    echo 'sbatch: error: Batch job submission failed: Socket timed out' >&2
+    exit 1
+fi
+exec {sbatch} --begin=now+8 "$@"
+"""
+
+
+def test_jobs_submitted_twice_and_a_listing_that_is_empty(
+    queue: Queue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What `sbatch` calls a failure runs all the same; `squeue` knows of nothing."""
+    lies = 4
+    sbatch = shutil.which("sbatch")
+    wrapper = tmp_path / "bin" / "sbatch"
+    wrapper.parent.mkdir()
+    wrapper.write_text(
+        LYING_SBATCH.format(lies=lies, folder=wrapper.parent, sbatch=sbatch)
+    )
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{wrapper.parent}:{os.environ['PATH']}")
+    queued = queue(8, relax_maker=FakeRelaxMaker(seconds=3.0))
+    monkeypatch.setattr(queued, "listed", lambda _kind: frozenset())
+    queued.submit(chunk=2)
+    with queued.launching() as launcher:
+        queued.finish(launcher)
+    assert len((wrapper.parent / "calls").read_text().split()) > lies
+    queued.assert_exact(computed=8)
+    assert relaxing(queued, Outcome.COMPLETED) == 8
+    assert not put_back(queued), "nothing that ran was taken for lost"
+
+
 def test_walltime(queue: Queue) -> None:
     queued = queue(4, relax_maker=FakeRelaxMaker(seconds=25.0))
     # The shortest that Slurm knows: one minute, and up to half a minute of grace.

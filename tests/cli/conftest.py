@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hts_battery.connections.database.database import Database
+
+_PATIENCE = 90  # seconds, far more than anything takes
 
 
 @dataclass(frozen=True)
@@ -123,3 +126,16 @@ def screened(
     imported = hts("references", "import", "--engine", "fake", fake_references)
     assert imported.status == 0, imported.err
     return hts("campaign", "run", fake_file)
+
+
+@pytest.fixture
+def wait_until() -> Callable[[Callable[[], bool], str], None]:
+    """Wait for what another process does; what it is stands in the failure."""
+
+    def wait(condition: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + _PATIENCE
+        while not condition():
+            assert time.monotonic() < deadline, what
+            time.sleep(0.1)
+
+    return wait

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
+from hts_battery.cli.status import has_ended
 from hts_battery.cli.status_view import advice, lines, panel
 from hts_battery.schemas.state import CandidateState
 from hts_battery.schemas.status import BuildStatus, CampaignStatus, DispatchStatus
@@ -134,3 +135,39 @@ def test_a_test_message_needs_an_address(hts: Callable[..., Answer]) -> None:
     answer = hts("launchpad", "notify-test")
     assert answer.status == 2
     assert "HTS_BATTERY_NOTIFY_URLS" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("states", "waiting", "in_hand", "ended"),
+    [
+        ({"ranked": 2, "failed": 1}, 0, 0, True),
+        # Members that nobody submitted are not waited for.
+        ({"computed": 2, "waiting": 6}, 0, 0, True),
+        ({"computed": 2, "declared": 6}, 0, 0, True),
+        ({"computed": 1, "waiting": 7}, 1, 0, False),
+        ({"computed": 1, "queued": 1, "waiting": 6}, 0, 1, False),
+        ({"computed": 1, "returned": 1, "waiting": 6}, 0, 0, False),
+        # A process of another run computes one.
+        ({"computed": 1, "running": 1, "waiting": 6}, 0, 0, False),
+    ],
+)
+def test_watching_ends_when_what_was_sent_has_ended(
+    states: dict[str, int],
+    waiting: int,
+    in_hand: int,
+    ended: bool,
+) -> None:
+    dispatch = DISPATCH.model_copy(update={"waiting": waiting, "in_hand": in_hand})
+    status = CampaignStatus(
+        campaign="some",
+        candidates=sum(states.values()),
+        states=states,
+        reasons={},
+        exact=False,
+        time=NOW,
+        dispatch=dispatch,
+        last_build=None,
+    )
+    assert has_ended(status) is ended
+    alone = status.model_copy(update={"dispatch": None})
+    assert has_ended(alone) is (set(states) <= {"ranked", "failed", "computed"})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,9 +13,17 @@ pytest.importorskip("dash", reason="the extra 'dashboard' is not installed")
 
 from optimade.adapters import Structure
 from optimade.validator import ImplementationValidator
+from planted import PlantedModule
 from server_client import ServerClient
 
+from hts_battery.connections.database.bounded_reader import BoundedReader
+from hts_battery.dashboard.candidate_data import final_structures
+from hts_battery.errors import ForeignClassError
+from hts_battery.schemas.decoding import read_structure
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from starlette.types import ASGIApp
 
     from hts_battery.connections.database.stores import Stores
@@ -101,6 +111,36 @@ def test_structures_carry_our_properties(optimade: ServerClient, shown: Stores) 
         ('last_modified > "2020-01-01T00:00:00Z"', 3),
         ('NOT last_modified > "2020-01-01T00:00:00Z"', 0),
         ("last_modified IS KNOWN", 3),
+        # P34
+        ("_mp_band_gap > 1", 0),
+        ("_mp_band_gap > 1 OR nelements >= 1", 3),
+        ('elements HAS ONLY "Li","Mn","Ti","O"', 1),
+        ("elements LENGTH 4", 1),
+        # of the same kinds
+        ("NOT _mp_band_gap > 1", 0),
+        ("_mp_band_gap IS UNKNOWN", 3),
+        ("NOT (_mp_band_gap > 1 AND nelements > 100)", 3),
+        ('NOT _mp_tags HAS ONLY "a"', 0),
+        ("_mp_tags LENGTH < 3", 0),
+        ("NOT _mp_tags LENGTH 3", 0),
+        ("1 < _mp_band_gap", 0),
+        ('elements HAS ONLY "Li","Mn","Ti","O","F"', 2),
+        ('NOT elements HAS ONLY "Li","Mn","Ti","O"', 2),
+        ('NOT (elements HAS ONLY "Li","Mn","Ti","O" OR elements LENGTH > 4)', 0),
+        ("elements LENGTH != 4", 2),
+        ("NOT elements LENGTH 4", 2),
+        ("elements LENGTH > 4", 2),
+        ("NOT elements LENGTH > 4", 1),
+        ("elements_ratios LENGTH 4", 1),
+        ("elements_ratios LENGTH != 4", 2),
+        ("NOT elements_ratios LENGTH >= 5", 1),
+        ("dimension_types LENGTH > 3", 0),
+        ("structure_features LENGTH 0", 3),
+        ("structure_features LENGTH >= 0", 3),
+        ("structure_features LENGTH < 0", 0),
+        (" ", 3),
+        ("\t \n", 3),
+        ("", 3),
     ],
 )
 def test_filters_on_our_properties(
@@ -109,6 +149,75 @@ def test_filters_on_our_properties(
     found = optimade.get("structures", params={"filter": wanted}).json()
     assert found["meta"]["data_returned"] == count, found
     assert found["meta"]["data_available"] == 3
+
+
+@pytest.mark.parametrize(
+    ("wanted", "status"),
+    [
+        ('elements = "Li"', 400),
+        ('elements CONTAINS "Li"', 400),
+        ('elements LENGTH "4"', 400),
+        ("_hts_no_such_thing = 1", 400),
+        ("no_such_thing = 1", 400),
+    ],
+)
+def test_what_cannot_be_asked_is_said(
+    optimade: ServerClient, wanted: str, status: int
+) -> None:
+    answer = optimade.get("structures", params={"filter": wanted})
+    assert answer.status_code == status
+    assert answer.json()["errors"]
+
+
+@pytest.mark.parametrize(
+    "path", ["structures", "info", "info/structures", "links", "no", "structures?bad=1"]
+)
+def test_times_have_a_zone(optimade: ServerClient, path: str) -> None:
+    answer = optimade.get(path).json()
+    times = [answer["meta"]["time_stamp"]]
+    if path == "structures":
+        times += [one["attributes"]["last_modified"] for one in answer["data"]]
+        assert len(times) == 4
+    for time in times:
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", time)
+    asked = datetime.fromisoformat(times[0])
+    assert abs(datetime.now(UTC) - asked) < timedelta(minutes=5)
+
+
+def test_the_links_hold_this_database_as_their_root(optimade: ServerClient) -> None:
+    (root,) = optimade.get("links").json()["data"]
+    assert root["attributes"]["link_type"] == "root"
+    assert root["attributes"]["base_url"] == BASE
+
+
+def test_a_cell_that_names_a_foreign_module_is_not_served_and_imports_nothing(
+    optimade: ServerClient,
+    shown: Stores,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    planted = PlantedModule(tmp_path, monkeypatch)
+    before = shown.tasks.query_one(
+        {"output.structure": {"$exists": True}, "metadata.step": "relax"}
+    )
+    entry = before["uuid"]
+    try:
+        shown.tasks.collection.update_one(
+            {"uuid": entry, "index": before["index"]},
+            {"$set": {"output.structure.sites.0.properties.x": planted.naming()}},
+        )
+        everything = optimade.get("structures").json()["data"]
+        cells = [doc["attributes"]["lattice_vectors"] for doc in everything]
+        assert len(everything) == 3
+        with pytest.raises(ForeignClassError, match=planted.name):
+            read_structure(
+                final_structures(BoundedReader(shown.database), [entry])[entry]
+            )
+    finally:
+        shown.tasks.update(before, key=["uuid", "index"])
+    assert not planted.was_imported
+    lowest = shown.summary.query_one({"entry_id": entry})
+    assert (None in cells) == (lowest is not None)
 
 
 def test_pages_lead_to_each_other(optimade: ServerClient) -> None:

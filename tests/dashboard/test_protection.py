@@ -8,6 +8,8 @@ import logging
 import re
 import socket
 import time
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +21,8 @@ pytest.importorskip("dash", reason="the extra 'dashboard' is not installed")
 from server_client import ServerClient
 
 from hts_battery.connections.database.bounded_reader import READABLE, BoundedReader
-from hts_battery.dashboard.protection import CALLBACK_PATH, LARGEST_BODY
+from hts_battery.dashboard.half_sent import WaitingConnections
+from hts_battery.dashboard.protection import CALLBACK_PATH, LARGEST_BODY, Protection
 from hts_battery.dashboard.server import (
     ServerOptions,
     create_server,
@@ -29,6 +32,7 @@ from hts_battery.dashboard.server import (
 from hts_battery.errors import ConfigurationError, QueryLimitError, StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from starlette.types import ASGIApp
@@ -145,6 +149,49 @@ def test_a_token_is_asked_for(guarded: ASGIApp, sent: str | None, status: int) -
             assert response.headers["www-authenticate"].startswith("Basic")
 
 
+def test_the_printed_address_becomes_a_cookie(guarded: ASGIApp) -> None:
+    client = ServerClient(guarded, BASE, follow_redirects=False)
+    first = client.get(f"/stability?campaign=a%26b&token={TOKEN}")
+    assert first.status_code == 303
+    assert first.headers["location"] == "/stability?campaign=a%26b"
+    cookie = first.headers["set-cookie"]
+    assert TOKEN not in cookie
+    assert {"HttpOnly", "SameSite=strict", "Path=/"} <= set(cookie.split("; "))
+    kept = {"cookie": cookie.partition(";")[0]}
+    for path in (HEALTH, "/", "/stability?campaign=a%26b", "/_dash-layout"):
+        assert client.get(path, headers=kept).status_code == 200
+    for wrong in (
+        f"{kept['cookie']}0",
+        f"hts_battery_8050={TOKEN}",
+        "hts_battery_8050=",
+    ):
+        assert client.get(HEALTH, headers={"cookie": wrong}).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/?token=",
+        "/?token=wrong",
+        f"/?token={TOKEN}x",
+        f"/?token=a&token={TOKEN}",
+        f"/?Token={TOKEN}",
+    ],
+)
+def test_another_address_is_no_way_in(guarded: ASGIApp, path: str) -> None:
+    client = ServerClient(guarded, BASE, follow_redirects=False)
+    assert client.get(path).status_code == 401
+
+
+def test_the_printed_address_leads_nowhere_else(guarded: ASGIApp) -> None:
+    client = ServerClient(guarded, BASE, follow_redirects=False)
+    for path in ("//evil.example/", "/\\evil.example/", "///evil.example"):
+        answer = client.get(f"{BASE}{path}?token={TOKEN}")
+        assert answer.headers["location"].startswith("/")
+        assert not answer.headers["location"].startswith(("//", "/\\"))
+    assert client.request("POST", f"/?token={TOKEN}").status_code == 401
+
+
 def test_long_requests_are_refused(client: ServerClient) -> None:
     assert client.get("/?" + "a" * 9000).status_code == 414
     body = b"[" * (LARGEST_BODY + 1)
@@ -224,6 +271,78 @@ def test_a_token_file_must_be_a_secret(tmp_path: Path) -> None:
 
 def test_a_token_is_in_no_representation() -> None:
     assert TOKEN not in repr(ServerOptions(token=TOKEN))
+
+
+@contextmanager
+def running(
+    shown: Stores,
+    options: ServerOptions,
+    waiting: WaitingConnections,
+    **changes: float,
+) -> Iterator[int]:
+    """Serve on a free port in another thread."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = replace(options, port=port)
+    app = create_server(shown.database, options)
+    assert isinstance(app, Protection)
+    server = server_of(replace(app, **changes), options, waiting)
+    thread = Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.05)
+    try:
+        yield port
+    finally:
+        server.should_exit = True
+        thread.join(60)
+
+
+def test_half_sent_requests_keep_nobody_out(
+    shown: Stores,
+) -> None:
+    waiting = WaitingConnections(seconds=3.0, most=64)
+    with running(shown, ServerOptions(), waiting) as port:
+        halves = [socket.create_connection(("127.0.0.1", port)) for _ in range(200)]
+        try:
+            for number, half in enumerate(halves):
+                with suppress(OSError):  # room was made for a later one
+                    half.sendall(b"GET / HTTP/1.1\r\nHost: 127" if number % 3 else b"G")
+            for _ in range(5):
+                answer = httpx.get(f"http://127.0.0.1:{port}{HEALTH}", trust_env=False)
+                assert answer.status_code == 200
+            assert len(waiting) <= 64
+            # Those that are left are closed, however slowly they go on.
+            deadline = time.monotonic() + 30
+            while len(waiting) and time.monotonic() < deadline:
+                for half in halves:
+                    with suppress(OSError):
+                        half.sendall(b"a")
+                time.sleep(0.2)
+            assert len(waiting) == 0
+        finally:
+            for half in halves:
+                half.close()
+
+
+def test_half_a_body_and_an_endless_head_are_given_up(shown: Stores) -> None:
+    waiting = WaitingConnections()
+    with running(shown, ServerOptions(), waiting, body_seconds=0.5) as port:
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as half:
+            head = f"POST {CALLBACK_PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+            half.sendall(f"{head}Content-Length: 100\r\n\r\n[".encode())
+            assert half.recv(100).startswith(b"HTTP/1.1 408")
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as endless:
+            endless.sendall(b"GET / HTTP/1.1\r\n")
+            for _ in range(100):
+                with suppress(OSError):  # it is closed on the way
+                    endless.sendall(b"X-More: " + b"a" * 1000 + b"\r\n")
+                time.sleep(0.005)
+            with suppress(ConnectionResetError):
+                assert endless.recv(100) == b""
+        answer = httpx.get(f"http://127.0.0.1:{port}{HEALTH}", trust_env=False)
+        assert answer.status_code == 200
 
 
 @pytest.mark.filterwarnings("ignore:Accessing the 'model_fields' attribute")

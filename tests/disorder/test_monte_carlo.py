@@ -14,9 +14,13 @@ from hts_battery.disorder import (
     lattice_monte_carlo,
     warren_cowley,
 )
-from hts_battery.disorder.lattice_model import pair_energy
 from hts_battery.disorder.lattice_sites import FCC, lattice_sites
-from hts_battery.disorder.monte_carlo import BOLTZMANN, correlated_error, halves_agree
+from hts_battery.disorder.monte_carlo import (
+    BOLTZMANN,
+    Walk,
+    correlated_error,
+    halves_agree,
+)
 from hts_battery.errors import OrderingError
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*not charge balanced")
@@ -76,14 +80,12 @@ def test_averages_of_a_small_cell_are_the_exact_ones() -> None:
     mix = {"cation": {"Li": 0.5, "Mn": 0.5}}
     size = (2, 2, 1)
     model = LatticeModel.from_pairs("fcc", {("Li", "Mn"): [0.04, -0.02]})
-    start = lattice_cell("fcc", mix, size)
-    found = lattice_sites(start)
-    tables = model.tables(found.torus, "fcc", ["Li", "Mn"], has_anions=False)
+    state = model.state(lattice_cell("fcc", mix, size))
     energies = []
     for chosen in combinations(range(16), 8):
         species = np.ones(16, dtype=np.int64)
         species[list(chosen)] = 0
-        energies.append(pair_energy(*tables, species))
+        energies.append(state.energy(species))
     exact = np.array(energies)
     weights = np.exp(-(exact - exact.min()) / (BOLTZMANN * 600))
     mean = float((weights * exact).sum() / weights.sum())
@@ -92,6 +94,43 @@ def test_averages_of_a_small_cell_are_the_exact_ones() -> None:
     error = correlated_error(run.energies)
     assert abs(run.energies.mean() - mean) < 3 * error
     assert error < 0.01
+
+
+def test_energies_of_swaps_are_differences_of_totals() -> None:
+    """A thousand taken swaps, one by one, to 1e-9 of the direct sum."""
+    mix = {"cation": {"Li": 0.6, "Mn": 0.2, "Ti": 0.2}, "anion": {"O": 0.9, "F": 0.1}}
+    pairs = {("Li", "Mn"): [0.01, 0.002], ("Ti", "F"): [0.05], ("O", "F"): [0, 0.03]}
+    model = LatticeModel.from_pairs("rocksalt", pairs, dielectric=12.0)
+    state = model.state(lattice_cell("rocksalt", mix, 3, seed=2))
+    walk = Walk(state, 1 / (BOLTZMANN * 30_000), np.random.default_rng(0))
+    energy = state.energy(walk.species)
+    taken = 0
+    while taken < 1_000:
+        taken += walk.sweep()
+        right = state.energy(walk.species)
+        assert energy + walk.changed == pytest.approx(right, abs=1e-8)
+        there = state.potentials(walk.species)[walk.mixed]
+        assert walk.potentials[walk.mixed] == pytest.approx(there, abs=1e-9)
+
+
+@pytest.mark.physics
+def test_electrostatics_are_sampled_as_the_exact_average() -> None:
+    mix = {"cation": {"Li": 0.5, "Mn3+": 0.5}, "anion": {"O": 1}}
+    size = (2, 1, 1)
+    model = LatticeModel.from_pairs("rocksalt", {}, dielectric=30.0)
+    state = model.state(lattice_cell("rocksalt", mix, size))
+    energies = []
+    for chosen in combinations(range(8), 4):
+        species = state.species.copy()
+        lithium = state.names.index("Li+")
+        species[:8] = state.names.index("Mn3+")
+        species[list(chosen)] = lithium
+        energies.append(state.energy(species))
+    exact = np.array(energies)
+    weights = np.exp(-(exact - exact.min()) / (BOLTZMANN * 2000))
+    mean = float((weights * exact).sum() / weights.sum())
+    run = lattice_monte_carlo(model, mix, size, temperature=2000, sweeps=8_000, seed=1)
+    assert abs(run.energies.mean() - mean) < 3 * correlated_error(run.energies)
 
 
 def test_the_energy_of_a_run_is_that_of_its_cell() -> None:

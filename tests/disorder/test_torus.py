@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hts_battery.disorder.torus import torus
+from hts_battery.disorder.torus import cycles, torus
 
 rows = st.lists(st.integers(-4, 4), min_size=3, max_size=3)
 matrices = st.lists(rows, min_size=3, max_size=3).filter(
@@ -33,3 +33,15 @@ def test_a_point_is_its_number_and_its_copy(
 def test_flat_vectors_span_nothing() -> None:
     with pytest.raises(ValueError, match="span no volume"):
         torus([[1, 0, 0], [2, 0, 0], [0, 0, 1]])
+
+
+@given(matrices)
+def test_cycles_are_the_same_torus(matrix: list[list[int]]) -> None:
+    cell = torus(matrix)
+    ring = cycles(cell)
+    assert np.array_equal(ring.waves @ cell.matrix @ ring.points, np.diag(ring.orders))
+    assert abs(round(np.linalg.det(ring.points))) == 1
+    turned = cell.points() @ ring.points % ring.orders
+    assert len(np.unique(turned, axis=0)) == cell.size
+    again = (cell.points() + cell.matrix[0] - 2 * cell.matrix[2]) @ ring.points
+    assert np.array_equal(again % ring.orders, turned)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -12,6 +14,11 @@ from fakes import FakeScheduler, FakeTask
 from fireworks import Firework, Workflow
 from slurm.rendered_worker import MODEST, TEMPLATES
 
+from hts_battery.connections.database.database import database as open_database
+from hts_battery.connections.database.embedded import embedded_server
+from hts_battery.connections.database.indexes import ensure_indexes
+from hts_battery.connections.database.server_process import ServerFolder
+from hts_battery.connections.database.stores import open_stores
 from hts_battery.connections.launchpad.launchpad import open_launchpad
 from hts_battery.connections.launchpad.queue_worker import QueueWorker
 from hts_battery.connections.launchpad.reservations import worker_loads
@@ -30,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from hts_battery.connections.database.embedded import EmbeddedServer
     from hts_battery.connections.database.stores import Stores
     from hts_battery.connections.launchpad.launchpad import ExactLaunchPad
 
@@ -283,3 +291,49 @@ def test_an_offline_job_finds_its_firework_beside_it(bench: Bench) -> None:
     assert f'"fw_id": {fw_id}' in (script.parent / "FW.json").read_text()
     assert "launch_id" in (script.parent / "FW_offline.json").read_text()
     assert bench.launchpad.offline_runs.count_documents({}) == 1
+
+
+@dataclass
+class FakeQueueBesideADyingServer(FakeScheduler):
+    """A queue that answers; at its first answer the database server is killed."""
+
+    server: EmbeddedServer | None = None
+
+    def jobs(self) -> frozenset[str]:
+        if self.server is not None:
+            state = ServerFolder(self.server.data_dir).read_state()
+            assert state is not None
+            os.kill(state.pid, signal.SIGKILL)
+            self.server = None
+        return super().jobs()
+
+
+def test_a_database_that_is_away_ends_no_launcher_and_nothing_is_sent_twice(
+    tmp_path: Path,
+) -> None:
+    waits: list[float] = []
+    with embedded_server(tmp_path / "server") as server:
+        joint = "&" if "?" in server.uri else "/?"
+        uri = f"{server.uri}{joint}serverSelectionTimeoutMS=500"
+        with (
+            open_database(uri, name="hts_away", data_dir=tmp_path) as opened,
+            open_stores(opened) as stores,
+            open_launchpad(opened, outage_seconds=0) as launchpad,
+        ):
+            ensure_indexes(stores)
+            queue = FakeQueueBesideADyingServer(server=server)
+            bench = Bench(stores, launchpad, tmp_path, queue)
+            (fw_id,) = bench.add("slurm")
+
+            def wait(seconds: float) -> None:
+                waits.append(seconds)
+                if len(waits) == 3:
+                    server.revive()
+
+            launcher = bench.launcher()
+            launcher.sleep = wait
+            launcher.run(looks=2)
+            assert bench.states() == {fw_id: "RESERVED"}
+            assert not read_worker_control(stores, "slurm").paused
+    assert waits[:3] == [5, 10, 20]
+    assert len(queue.submitted) == 1

@@ -10,11 +10,8 @@ import pytest
 from hts_battery.connections.database import locks
 from hts_battery.connections.launchpad.retrying_collections import RetryingCollection
 from hts_battery.connections.records.backlog import Backlog
-from hts_battery.connections.records.executions import read_executions
 from hts_battery.dispatch import apply
 from hts_battery.errors import StoreError, SubmissionError
-from hts_battery.schemas.dispatch import EndingKind
-from hts_battery.schemas.execution import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,19 +61,6 @@ def taken_over(dispatch: Dispatch) -> FeedReport:
     return dispatch.feed()
 
 
-def assert_each_once(dispatch: Dispatch, execution_folder: Path) -> None:
-    """Count that every candidate is in one state and was computed once."""
-    items = list(Backlog.read(dispatch.stores, dispatch.campaign.spec.name).items)
-    kinds = [item.ending and item.ending.kind for item in items]
-    assert kinds == [EndingKind.COMPUTED] * len(items)
-    relaxed = sorted(
-        one.start.content_key or ""
-        for one in read_executions(execution_folder).executions
-        if one.start.step == "relax" and one.outcome is Outcome.COMPLETED
-    )
-    assert relaxed == sorted(item.content_key for item in items)
-
-
 @pytest.mark.parametrize("finished", [False, True], ids=["sent", "sent and computed"])
 @pytest.mark.parametrize("point", POINTS)
 def test_a_feeder_stopped_while_it_sends(
@@ -109,7 +93,7 @@ def test_a_feeder_stopped_while_it_sends(
     dispatch.finish()
     # What the first one left, if anything, is never run.
     dispatch.launch()
-    assert_each_once(dispatch, execution_folder)
+    dispatch.assert_each_once(execution_folder)
     assert set(dispatch.states()) <= {"DEFUSED"}
 
 
@@ -125,7 +109,7 @@ def test_what_one_dispatch_has_in_hand_no_other_one_takes(
     items = [{**one, "dispatch_id": None, "fw_id": None} for one in block["items"]]
     blocks.update_one({"_id": block["_id"]}, {"$set": {"items": items}})
     dispatch.finish()
-    assert_each_once(dispatch, execution_folder)
+    dispatch.assert_each_once(execution_folder)
 
 
 def test_a_feeder_killed_after_it_had_claimed(
@@ -142,7 +126,7 @@ def test_a_feeder_killed_after_it_had_claimed(
         dispatch.feed()
     assert dispatch.feed().in_hand == 6
     dispatch.finish()
-    assert_each_once(dispatch, execution_folder)
+    dispatch.assert_each_once(execution_folder)
 
 
 def test_a_second_firework_of_a_dispatch_is_not_run(
@@ -160,5 +144,5 @@ def test_a_second_firework_of_a_dispatch_is_not_run(
     dispatch.launch()
     assert dispatch.states() == {"DEFUSED": 3}
     dispatch.finish()
-    assert_each_once(dispatch, execution_folder)
+    dispatch.assert_each_once(execution_folder)
     assert dispatch.states() == {}

@@ -69,6 +69,9 @@ NOT_RUN = {
     "hts doctor": "finds what this machine has wrong; tests/cli/test_database.py",
     "hts launchpad feed": "needs a submitted campaign; tests/slurm",
     "hts launchpad ingest": "needs outputs of a queue; tests/slurm",
+    "hts launchpad launch": "needs a queue; tests/cli/test_launching.py",
+    "hts runner start": "stays; tests/cli/test_launching.py",
+    "hts worker test": "needs a queue; tests/slurm/test_launcher_on_slurm.py",
     "hts launchpad notify-test": "sends a message; tests/cli",
     "hts launchpad render": "writes into the home folder; tests/slurm",
     "hts disorder order": "needs a cell; tests/cli/test_disorder.py",
@@ -206,6 +209,12 @@ def filled(
         "URI": stores.database.uri,
     }
     get_settings.cache_clear()
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda one: f"{one.page}:{one.line}")
+def test_fireworks_commands_are_told_which_files_to_read(block: Block) -> None:
+    if re.search(r"\b[qr]launch\b", block.text) and block.language == "bash":
+        assert "FW_CONFIG_FILE=" in block.text
 
 
 def test_every_command_is_one(scratch: Path) -> None:

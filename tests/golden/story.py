@@ -189,6 +189,11 @@ launchpad feed
 # housekeeping
 launchpad render local --target config --dry-run
 launchpad render local --target config
+launchpad launch config --dry-run
+runner status
+runner start config --dry-run
+runner stop --dry-run
+runner stop
 launchpad ingest empty --dry-run
 launchpad ingest empty
 launchpad notify-test

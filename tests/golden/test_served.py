@@ -64,7 +64,7 @@ def answers(world: World) -> dict[str, Any]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(uvicorn.Server, "run", ask)
-        answer = world.hts("serve")
+        answer = world.hts("serve", "--open")
     assert answer.status == 0, answer.err
     return kept
 

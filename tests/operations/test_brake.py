@@ -40,9 +40,9 @@ from hts_battery.schemas.worker_control import PausedBy
 if TYPE_CHECKING:
     from dispatched import Dispatch
 
-    from hts_battery.campaign.dispatched import StoredEnding
     from hts_battery.connections.database.stores import Stores
     from hts_battery.connections.launchpad.launchpad import ExactLaunchPad
+    from hts_battery.schemas.rows import EndingRow
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 BROKEN = "slurm_script: line 12: /opt/python: No such file or directory"
@@ -78,7 +78,7 @@ def test_runs_in_a_row(newest_first: str, since: int | None, held: bool) -> None
     assert never_began(runs, 3, since=moment) is held
 
 
-def ending(minute: int, kind: str, failure_class: str | None = None) -> StoredEnding:
+def ending(minute: int, kind: str, failure_class: str | None = None) -> EndingRow:
     return {
         "kind": kind,
         "reason": f"reason {minute}",

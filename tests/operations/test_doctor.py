@@ -13,9 +13,11 @@ from hts_battery.connections.database.clients import shared_client
 from hts_battery.connections.database.health import large_documents
 from hts_battery.connections.database.indexes import missing_indexes
 from hts_battery.connections.database.layout import write_layout
+from hts_battery.connections.records.worker_controls import pause_worker
 from hts_battery.operations import database_checks, machine_checks
 from hts_battery.operations.doctor import CHECKS, Examined, examine
-from hts_battery.schemas.finding import Level
+from hts_battery.schemas.alert import Level
+from hts_battery.schemas.worker_control import PausedBy
 from hts_battery.settings import HTSBatterySettings
 
 if TYPE_CHECKING:
@@ -159,3 +161,15 @@ def test_a_check_that_fails_is_a_finding(
         client[stores.database.name]["submissions"].insert_one({"campaign": "odd"})
     found = examine(Examined(settings, stores, None, fix=False))
     assert any(one.check == "backlog" for one in found)
+
+
+@pytest.mark.mongo
+def test_what_is_held_and_by_whom(stores: Stores) -> None:
+    assert list(database_checks.holds(stores)) == []
+    pause_worker(stores, "pbs", "maintenance")
+    pause_worker(stores, "slurm", "no job begins: python: not found", PausedBy.BRAKE)
+    by_hand, braked = database_checks.holds(stores)
+    assert (by_hand.level, braked.level) == (Level.OK, Level.PROBLEM)
+    assert "worker pbs is paused by the operator: maintenance" in by_hand.what
+    assert "paused by the brake: no job begins: python: not found" in braked.what
+    assert "hts worker resume slurm" in braked.action

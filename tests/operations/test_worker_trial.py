@@ -13,7 +13,7 @@ from hts_battery.connections.launchpad.launchpad import open_launchpad
 from hts_battery.errors import ConfigurationError, QueueRefusalError
 from hts_battery.operations.worker_checks import examine_worker
 from hts_battery.operations.worker_trial import WorkerTrial
-from hts_battery.schemas.finding import Level
+from hts_battery.schemas.alert import Level
 from hts_battery.schemas.worker_trial import StageResult, StageState
 
 if TYPE_CHECKING:

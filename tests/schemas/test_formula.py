@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from math import gcd
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from hts_battery.errors import CompositionError
 from hts_battery.schemas.formula import (
     ELEMENTS,
     canonical_formula,
+    common_divisor,
     display_formula,
     integer_amounts,
     parse_formula,
@@ -67,3 +69,13 @@ def test_spellings(text: str, canonical: str) -> None:
 def test_what_is_no_formula_is_refused(text: str) -> None:
     with pytest.raises(CompositionError):
         parse_formula(text)
+
+
+@given(amounts)
+def test_the_common_divisor_is_the_greatest(given_amounts: dict[str, Fraction]) -> None:
+    values = list(given_amounts.values())
+    divisor = common_divisor(values)
+    counts = [value / divisor for value in values]
+    assert all(count.denominator == 1 for count in counts)
+    assert gcd(*(int(count) for count in counts)) == 1
+    assert common_divisor(iter(values)) == divisor

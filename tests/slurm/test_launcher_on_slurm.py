@@ -24,7 +24,7 @@ from hts_battery.dispatch.recovery import recover
 from hts_battery.errors import QueueRefusalError
 from hts_battery.operations.worker_checks import examine_worker
 from hts_battery.operations.worker_trial import WorkerTrial
-from hts_battery.schemas.finding import Level
+from hts_battery.schemas.alert import Level
 from hts_battery.schemas.worker_trial import StageState
 
 if TYPE_CHECKING:

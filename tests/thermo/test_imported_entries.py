@@ -223,3 +223,46 @@ def test_an_entry_of_r2scan_is_taken_as_it_is_with_its_pseudopotentials() -> Non
     )
     assert "no pseudopotentials are stated" in bare.reason
     assert "run type 'GGA' is none of r2SCAN" in other.reason
+
+
+def test_an_entry_that_was_decoded_is_the_same_as_its_dictionary() -> None:
+    salt = Structure(Lattice.cubic(4.0), ["Li", "F"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    decoded = ComputedStructureEntry(salt, -9.0, entry_id="a")
+    stored = json.loads(json.dumps(decoded.as_dict()))
+    (one,), none = imported_energies([decoded], OTHER)
+    (other,), _ = imported_energies([stored], OTHER)
+    assert none == ()
+    assert one == other
+    assert one.volume_per_atom == pytest.approx(32)
+
+
+def test_an_entry_that_breaks_when_it_is_read_ends_no_import() -> None:
+    class Odd:
+        composition = property(lambda _: 1 / 0)
+
+        def __getattr__(self, name: str) -> None:
+            raise LookupError(name)
+
+    with pytest.raises(ZeroDivisionError):
+        _ = Odd().composition
+    used, (rejected,) = imported_energies([Odd(), entry()], VASP)
+    assert len(used) == 1
+    assert rejected.entry == "entry 1"
+    assert rejected.reason.startswith("not understood (ZeroDivisionError")
+
+
+def test_of_two_pseudopotentials_of_an_element_the_usual_one_stays() -> None:
+    def of(number: int, title: str) -> dict[str, Any]:
+        spec = [{"titel": title, "hash": ""}, {"titel": "PAW_PBE O 08Apr2002"}]
+        parameters = {"run_type": "GGA", "hubbards": {}, "potcar_spec": spec}
+        return entry(
+            entry_id=f"mp-{number}", energy=-28 - number, parameters=parameters
+        )
+
+    usual, rare = "PAW_PBE Li_sv 23Jan2001", "PAW_PBE Li_sv 10Sep2004"
+    entries = [of(1, usual), of(2, rare), of(3, usual)]
+    used, (rejected,) = imported_energies(entries, VASP)
+    assert {one.phase_id for one in used} == {"Li2O-mp-1", "Li2O-mp-3"}
+    assert rejected.entry == "mp-2"
+    assert "10Sep2004" in rejected.reason
+    assert "no hull mixes two" in rejected.reason

@@ -265,3 +265,79 @@ def test_it_starts_quickly(folder: Path) -> None:
         timeout=60,
         check=True,
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "scale", "places"),
+    [
+        ("Direct", "1.0", ["0 0 0", "0.5 0.5 0.5"]),
+        ("Cartesian", "1.0", ["0 0 0", "2 2 2"]),
+        ("Selective dynamics\nDirect", "1.0", ["0 0 0 T T T", "0.5 0.5 0.5 F F F"]),
+        ("cartesian", "2.0", ["0 0 0", "1 1 1"]),
+        ("direct", "-64.0", ["0 0 0", "0.5 0.5 0.5"]),
+    ],
+)
+def test_every_form_of_a_poscar_is_the_same_cell(
+    kind: str, scale: str, places: list[str]
+) -> None:
+    edge = "4" if scale == "1.0" else "2"
+    rows = [f"{edge} 0 0", f"0 {edge} 0", f"0 0 {edge}"]
+    found = read_poscar(
+        "\n".join(["salt", scale, *rows, "Na Cl", "1 1", kind, *places])
+    )
+    assert found.volume == pytest.approx(64)
+    assert found.types == (("Na", 1), ("Cl", 1))
+    assert found.fractional[1].tolist() == pytest.approx([0.5, 0.5, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("LWAVE = .FALSE.", False),
+        ("LCHARG = T", True),
+        ("NSW = 99", 99),
+        ("AEXX = 0.25", 0.25),
+        ("ENCUT = 520", 520.0),
+        ("METAGGA = R2SCAN", "R2SCAN"),
+        ("ALGO = Fast  # for now", "Fast"),
+        ("LREAL = Auto", "Auto"),
+        ("MAGMOM = 2*5.0 3*0.6", [5.0, 5.0, 0.6, 0.6, 0.6]),
+        ("LDAUU = 3.9", [3.9]),
+    ],
+)
+def test_a_tag_is_read_as_vasp_reads_it(line: str, value: object) -> None:
+    (found,) = read_incar(f"a comment\n{line}\n").values()
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("INCAR", "ENCUT = many", "ENCUT"),
+        ("INCAR", "LDAU = T\nLDAUU = 1 2", "LDAUU"),
+        ("KPOINTS", "comment\n0\nGamma\n3 3", "KPOINTS"),
+        (
+            "POSCAR",
+            "salt\n1\n4 0 0\n0 4 0\n0 0 4\nNa\n1 1\nDirect\n0 0 0\n0 0 0",
+            "lack",
+        ),
+        ("POSCAR", "salt\n1\n4 0 0", "cut short"),
+    ],
+)
+def test_a_file_that_is_wrong_is_named(
+    folder: Path, name: str, text: str, words: str
+) -> None:
+    (folder / name).write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=words):
+        read_inputs(folder)
+
+
+@pytest.mark.parametrize("spacing", [0.0, -0.5])
+def test_k_points_need_a_distance_above_zero(folder: Path, spacing: float) -> None:
+    (folder / "KPOINTS").unlink()
+    change(folder, KSPACING=spacing)
+    with pytest.raises(InputError, match="KSPACING"):
+        read_inputs(folder)
+    change(folder, KSPACING=0.4)
+    assert read_inputs(folder).grid == (4, 4, 4)

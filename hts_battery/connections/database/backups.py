@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from hashlib import blake2b, file_digest
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, cast
+from uuid import uuid4
 
 from bson import decode_file_iter
 from bson.codec_options import CodecOptions
@@ -38,7 +39,7 @@ from hts_battery.errors import StoreError
 from hts_battery.schemas.backup import FORMAT, BackupManifest, CollectionBackup
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
     from typing import BinaryIO
 
@@ -54,6 +55,22 @@ _SUFFIX = ".bson.gz"
 # Who holds a lock now is nothing to put back, and the layout is in the manifest.
 _LEFT_OUT = frozenset({"locks", SCHEMA})
 _RAW = CodecOptions(document_class=RawBSONDocument)
+_COUNTERS = "fw_id_assigner"  # FireWorks' own, which gives out numbers
+_NUMBERED = {
+    "next_fw_id": (
+        ("fireworks", "fw_id"),
+        ("workflows", "nodes"),
+        ("backlog", "items.fw_id"),
+        ("archived_workflows", "fw_id"),
+        ("dispatches", "fw_id"),
+    ),
+    "next_launch_id": (
+        ("launches", "launch_id"),
+        ("archived_workflows", "launches.launch_id"),
+    ),
+}
+"""Counter of the launchpad → where its numbers stand."""
+_FAR = 1_000_000
 _BATCH_BYTES = 8_000_000
 _BATCH_DOCUMENTS = 1000
 _MODULUS = 1 << 256
@@ -237,7 +254,10 @@ def restore(
     Put a backup into an empty database, and compare every document with it.
 
     Until that is done the database is marked, and every other command refuses it. A
-    restoration that was killed is begun again by the next one.
+    restoration that was killed is begun again by the next one. Launchers are to be
+    stopped and queue jobs cancelled before. The launchpad begins a new epoch, with
+    numbers far above all that were given out: what others of that number tell is kept
+    apart, and what they computed is found by its content.
 
     Raises
     ------
@@ -259,8 +279,40 @@ def restore(
         for one in manifest.collections:
             mongo[one.name].drop()
             _put_back(mongo[one.name], folder, one, advance)
+        _begin_epoch(mongo)
     write_layout(database, LAYOUT_VERSION)
     return manifest
+
+
+def _begin_epoch(mongo: MongoDatabase[dict[str, Any]]) -> None:
+    """
+    Let the launchpad give out numbers that nobody had, and name a new epoch.
+
+    Since the backup was made it gave out others, and their queue jobs may still live:
+    what they tell must not meet another Firework or launch of the same number.
+    """
+    counters = mongo[_COUNTERS].find_one({})
+    if counters is None:
+        return  # no launchpad
+    values: dict[str, object] = {"epoch": uuid4().hex[:8]}
+    for counter, places in _NUMBERED.items():
+        known = [int(counters.get(counter) or 0)]
+        for name, field in places:
+            found = mongo[name].find({field: {"$exists": True}}, {field: 1})
+            known += [int(number) for doc in found for number in _numbers(doc, field)]
+        values[counter] = (max(known) // _FAR + 2) * _FAR
+    mongo[_COUNTERS].update_one({"_id": counters["_id"]}, {"$set": values})
+
+
+def _numbers(doc: Mapping[str, Any], field: str) -> Iterator[int]:
+    """Yield the numbers that a field holds, in lists too."""
+    first, _, rest = field.partition(".")
+    found = doc.get(first)
+    for one in found if isinstance(found, list) else [found]:
+        if rest and isinstance(one, dict):
+            yield from _numbers(one, rest)
+        elif isinstance(one, int):
+            yield one
 
 
 def _require_empty(database: Database, mongo: MongoDatabase[dict[str, object]]) -> None:

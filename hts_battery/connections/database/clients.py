@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import atexit
 import os
-import re
 from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote_plus
 
 from botocore.exceptions import (  # type: ignore[import-untyped]
     ConnectionError as BucketUnreachableError,
@@ -22,17 +20,18 @@ from pymongo.errors import (
     PyMongoError,
 )
 
+from hts_battery.connections.database.uris import check_uri, redact, refused
 from hts_battery.errors import DatabaseOutageError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_CREDENTIALS = re.compile(r"(?<=://)(?P<credentials>[^/?#\s]*)@")
-_PASSWORD_QUERY = re.compile(r"(?i)((?:password|token)[^=&\s]*=)[^&\s]+")
-
 # Codes by which a server says that the fault is its own or its operator's: not
 # authorised, authentication failed, shutting down, disk full, out of space.
 _REFUSALS = frozenset((13, 18))
+# The embedded server's only word for a storage that failed, as on a full disk.
+_INTERNAL = 1
+_ADVICE = "; its log says why. If its disk is full: free it, 'hts db down', 'hts db up'"
 _OUTAGE_CODES = _REFUSALS | frozenset((91, 11600, 11602, 12501, 14031))
 _UNREACHABLE = (ConnectionFailure, BucketUnreachableError, HTTPClientError)
 
@@ -57,12 +56,24 @@ _lock = Lock()
 
 
 def acquire_client(uri: str) -> type_client:
-    """Return this process's client of a server; opening it does not yet connect."""
+    """
+    Return this process's client of a server; opening it does not yet connect.
+
+    Raises
+    ------
+    ConfigurationError
+        If the address is none, in one line that names the setting.
+    """
     key = (os.getpid(), uri)
     with _lock:
         if key not in _clients:
-            with translated_errors(uri):
-                _clients[key] = _Shared(MongoClient(uri, appname="hts_battery"))
+            check_uri(uri)
+            try:
+                client = type_client(uri, appname="hts_battery")
+            except (PyMongoError, ValueError, TypeError, OSError) as err:
+                # The original may repeat the password, and a traceback would show it.
+                raise refused(uri, err) from None
+            _clients[key] = _Shared(client)
         _clients[key].users += 1
         return _clients[key].client
 
@@ -97,24 +108,6 @@ def open_clients() -> int:
         return sum(pid == os.getpid() for pid, _ in _clients)
 
 
-def redact(text: str, uri: str = "") -> str:
-    """
-    Remove passwords from a text, that of the URI in either spelling.
-
-    Examples
-    --------
-    >>> redact("mongodb://me:secret@host:27017/?tls=true")
-    'mongodb://***@host:27017/?tls=true'
-    >>> redact("wrong password 'secret'", "mongodb://me:secret@host")
-    "wrong password '***'"
-    """
-    match = _CREDENTIALS.search(uri)
-    password = match["credentials"].partition(":")[2] if match else ""
-    for spelling in {password, unquote_plus(password)} - {""}:
-        text = text.replace(spelling, "***")
-    return _PASSWORD_QUERY.sub(r"\1***", _CREDENTIALS.sub("***@", text))
-
-
 @contextmanager
 def translated_errors(uri: str, doing: str = "") -> Iterator[None]:
     """
@@ -146,7 +139,9 @@ def translated_outages(uri: str, doing: str) -> Iterator[None]:
     except (PyMongoError, RuntimeError, *_UNREACHABLE) as err:
         # FireWorks raises a plain RuntimeError in the middle of the driver's.
         hidden = isinstance(err, RuntimeError) and may_pass(err)
-        lost = isinstance(err, _UNREACHABLE) or _codes(err) & _OUTAGE_CODES
+        lost = isinstance(err, _UNREACHABLE) or bool(error_codes(err) & _OUTAGE_CODES)
+        # What is stored may be what the server fails on: then it does everything else.
+        lost = lost or (_INTERNAL in error_codes(err) and not _does_anything(uri))
         if not hidden and not lost:
             raise
         raise DatabaseOutageError(_said(err, uri, doing)) from None
@@ -169,13 +164,23 @@ def may_pass(error: BaseException) -> bool:
     while found is not None:
         if isinstance(found, (DatabaseOutageError, *_UNREACHABLE)):
             return True
-        if _codes(found) & (_OUTAGE_CODES - _REFUSALS):
+        if error_codes(found) & ((_OUTAGE_CODES | {_INTERNAL}) - _REFUSALS):
             return True
         found = found.__cause__ or found.__context__
     return False
 
 
-def _codes(error: BaseException) -> frozenset[int]:
+def _does_anything(uri: str) -> bool:
+    """Say whether a server that reported an internal error reads what it has stored."""
+    try:
+        with shared_client(uri) as client:
+            client.list_database_names()
+    except PyMongoError:
+        return False
+    return True
+
+
+def error_codes(error: BaseException) -> frozenset[int]:
     """Return the server's codes in an error, those of each write of many included."""
     if not isinstance(error, OperationFailure):
         return frozenset()
@@ -191,7 +196,8 @@ def _said(err: Exception, uri: str, doing: str) -> str:
     text = str(err).strip().rpartition("\n")[2]
     words = redact(text.partition(", Timeout:")[0], uri)
     action = f" while {doing}" if doing else ""
-    return f"database {redact(uri)}{action}: {type(err).__name__}: {words}"
+    advice = _ADVICE if _INTERNAL in error_codes(err) else ""
+    return f"database {redact(uri)}{action}: {type(err).__name__}: {words}{advice}"
 
 
 @atexit.register

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hts_battery.settings import BlobStore
 
@@ -22,13 +22,11 @@ class Index(NamedTuple):
     """Field and value of the documents that it is of; all without it."""
 
     @property
-    def options(self) -> dict[str, object]:
-        """How the server is asked for it."""
-        part = {} if self.only is None else dict([self.only])
-        return {
-            "unique": self.unique,
-            **({"partialFilterExpression": part} if part else {}),
-        }
+    def part(self) -> dict[str, Any]:
+        """How the server is told of which documents it is; empty for all."""
+        if self.only is None:
+            return {}
+        return {"partialFilterExpression": dict([self.only])}
 
 
 SLICED_BY = {

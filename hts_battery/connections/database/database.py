@@ -6,12 +6,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hts_battery.connections.database.clients import (
-    redact,
-    shared_client,
-    translated_errors,
-)
+from hts_battery.connections.database.clients import shared_client, translated_errors
 from hts_battery.connections.database.embedded import EmbeddedServer, embedded_server
+from hts_battery.connections.database.uris import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -89,4 +89,6 @@ def ensure_index(stores: Stores, collection: str, *fields: str) -> None:
 
 def _create_index(collection: Collection[dict[str, object]], index: Index) -> None:
     """Create one index; the same from two processes at once is one index."""
-    collection.create_index([(field, 1) for field in index.fields], **index.options)
+    collection.create_index(
+        [(field, 1) for field in index.fields], unique=index.unique, **index.part
+    )

@@ -13,30 +13,50 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, ValidationError
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from hts_battery.connections.durable_files import write_whole
+from hts_battery.connections.database.clients import error_codes
+from hts_battery.connections.database.embedded_user import (
+    HOST,
+    certificate,
+    certificate_options,
+    make_user,
+    new_user,
+    open_uri,
+    read_user,
+    write_user,
+)
+from hts_battery.connections.durable_files import make_folders, write_whole
 from hts_battery.connections.processes import (
     boot_identity,
     host_name,
     process_identity,
 )
-from hts_battery.errors import StoreError
+from hts_battery.errors import DatabaseOutageError, StoreError
 from hts_battery.schemas.base import Document
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _PROGRAM = "secantusd-py"
 _OPTIONS = ("--sync-on-commit", "--standalone", "--cache-size", "256M")
-_HOST = "127.0.0.1"
+_ASKS = ("--auth",)
 _LISTENING = re.compile(r"secantus listening on 127\.0\.0\.1:(\d+)")
 _START_SECONDS = 60.0
 _STOP_SECONDS = 60.0
 _ASK_AGAIN_SECONDS = 0.3
 _PING_SECONDS = 10.0
+_INTERNAL = 1
+_ROOM = 16 * 1024**2  # a file of its log has 10 MB
+_REMEDY = "free it, 'hts db down', 'hts db up'"
+_OTHERS = 0o077
 _POLL_SECONDS = 0.02
+# A folder that holds nothing else is nobody else's business.
+_OURS = frozenset(("database", "server", "executions", "launches", "offline"))
 _INSTALL = (
     "pip install 'hts_battery[embedded]', or set HTS_BATTERY_MONGO_URI to use a "
     "MongoDB server"
@@ -54,6 +74,7 @@ class ServerState(Document):
     keep: bool = Field(
         default=False, description="Started with up: stays without clients."
     )
+    asks: bool = Field(default=False, description="Whether it asks who is there.")
 
 
 class ServerFolder:
@@ -66,12 +87,17 @@ class ServerFolder:
         self.state = self.server / "state.json"
         self.log = self.server / "server.log"
         self.last_port = self.server / "last_port"
+        self.user = self.server / "user.json"
+        self.certificate = self.server / "first.pem"
 
     def create(self) -> Self:
         """Make the folders, closed to other users."""
         try:
             for folder in (self.database, self.server):
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                make_folders(folder)
+                folder.chmod(0o700)
+            if {path.name for path in self.data_dir.iterdir()} <= _OURS:
+                self.data_dir.chmod(0o700)
         except OSError as err:
             raise StoreError(
                 f"data folder {self.data_dir} cannot be made: {err.strerror}; "
@@ -93,7 +119,7 @@ class ServerFolder:
 
     def write_state(self, state: ServerState) -> ServerState:
         """Replace what is known of the server, whole or not at all."""
-        write_whole(self.state, state.model_dump_json())
+        write_whole(self.state, state.model_dump_json(), mode=0o600)
         return state
 
 
@@ -112,27 +138,81 @@ def living_server(folder: ServerFolder) -> ServerState | None:
 
 
 def start_server(folder: ServerFolder, *, keep: bool) -> ServerState:
-    """Start a server, at its last port if that is free."""
+    """Start a server that asks who is there, at its last port if that is free."""
+    if read_user(folder.user) is None:
+        _make_user(folder, keep=keep)
     port = _last_port(folder)
-    state = _spawn(folder, port=port, keep=keep)
+    started = _start(folder, _ASKS, port=port, keep=keep)
+    if started is None and port:
+        started = _start(folder, _ASKS, port=0, keep=keep)
+    if started is None:
+        raise _not_started(folder)
+    if (fault := fault_of(folder, started)) is not None:
+        stop_server(folder, started)
+        raise DatabaseOutageError(f"the embedded database: {fault}")
+    write_whole(folder.last_port, str(started.port), mode=0o600)
+    return started
+
+
+def _make_user(folder: ServerFolder, *, keep: bool) -> None:
+    """Give a folder its user; what is killed on the way is begun again."""
+    user = new_user()
+    with certificate(folder.certificate) as file:
+        started = _start(folder, certificate_options(file), port=0, keep=keep)
+        if started is None:
+            raise _not_started(folder)
+        try:
+            make_user(_port(started), file, user)
+        finally:
+            stop_server(folder, started)
+    write_user(folder.user, user)
+
+
+def _start(
+    folder: ServerFolder, options: Sequence[str], *, port: int, keep: bool
+) -> ServerState | None:
+    """Launch a server and wait until it listens; none if it does not."""
+    state = _spawn(folder, options, port=port, keep=keep)
     found = wait_until_listening(folder, state)
-    if found is None and port:
-        state = _spawn(folder, port=0, keep=keep)
-        found = wait_until_listening(folder, state)
     if found is None:
         folder.state.unlink(missing_ok=True)
-        raise StoreError(
-            f"the embedded database did not start on {folder.database}: "
-            f"{_last_line(folder.log)} (all of it in {folder.log})"
-        )
-    if not answers(found):
-        stop_server(folder, state)
-        raise StoreError(f"the embedded database does not answer; see {folder.log}")
-    write_whole(folder.last_port, str(found))
+        return None
     return folder.write_state(state.model_copy(update={"port": found}))
 
 
-def _spawn(folder: ServerFolder, *, port: int, keep: bool) -> ServerState:
+def _not_started(folder: ServerFolder) -> StoreError:
+    if is_full(folder):
+        return DatabaseOutageError(
+            f"the embedded database did not start on {folder.database}: its disk is "
+            "full: free it, 'hts db up'"
+        )
+    return StoreError(
+        f"the embedded database did not start on {folder.database}: "
+        f"{_last_line(folder.log)} (all of it in {folder.log})"
+    )
+
+
+def _port(state: ServerState) -> int:
+    """Return the port of a server that listens."""
+    if state.port is None:
+        raise StoreError(f"the embedded database (process {state.pid}) has no port yet")
+    return state.port
+
+
+def complete_uri(folder: ServerFolder, state: ServerState) -> str:
+    """Return the address of a server that listens, password included."""
+    user = read_user(folder.user)
+    if user is None:
+        raise StoreError(
+            f"{folder.user}, the password of the embedded database, is gone: 'hts db "
+            "down' and the next start makes a new one"
+        )
+    return user.uri(_port(state))
+
+
+def _spawn(
+    folder: ServerFolder, options: Sequence[str], *, port: int, keep: bool
+) -> ServerState:
     """Launch the server process and write down which it is before it runs."""
     # An empty configuration of our own keeps one in the home folder from being read.
     configuration = folder.server / "secantusd.toml"
@@ -140,24 +220,29 @@ def _spawn(folder: ServerFolder, *, port: int, keep: bool) -> ServerState:
     command = [
         _program(),
         *("--config", str(configuration)),
-        *("--host", _HOST, "--port", str(port)),
+        *("--host", HOST, "--port", str(port)),
         *("--storage-path", str(folder.database)),
         *_OPTIONS,
+        *options,
     ]
     if folder.log.exists():
         folder.log.replace(folder.log.with_suffix(".previous.log"))
+    log = os.open(folder.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     # The shell waits for a line and becomes the server. If we are killed before the
     # state is written it reads the end of the pipe instead, and no server is left
     # that nobody knows of.
-    with folder.log.open("wb") as log:
+    try:
         process = subprocess.Popen(  # noqa: S603 - our own server, no user text in a shell
             ["/bin/sh", "-c", 'read -r go && exec "$0" "$@" </dev/null', *command],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
             cwd=folder.server,
+            umask=_OTHERS,
             start_new_session=True,  # Ctrl-C is for the user, not for the server
         )
+    finally:
+        os.close(log)
     # Collects the exit status whenever it comes, so that no zombie stays.
     Thread(target=process.wait, name="embedded-server-reaper", daemon=True).start()
     state = ServerState(
@@ -166,6 +251,7 @@ def _spawn(folder: ServerFolder, *, port: int, keep: bool) -> ServerState:
         host=host_name(),
         boot=boot_identity(),
         keep=keep,
+        asks=options == _ASKS,
     )
     folder.write_state(state)
     with suppress(BrokenPipeError), process.stdin:  # type: ignore[union-attr] # a pipe was asked for
@@ -187,7 +273,7 @@ def _last_port(folder: ServerFolder) -> int:
     with suppress(FileNotFoundError, ValueError, OSError), socket.socket() as trial:
         port = int(folder.last_port.read_text(encoding="ascii"))
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        trial.bind((_HOST, port))
+        trial.bind((HOST, port))
         return port
     return 0
 
@@ -207,16 +293,36 @@ def wait_until_listening(folder: ServerFolder, state: ServerState) -> int | None
     return None
 
 
-def answers(port: int) -> bool:
-    """Say whether the server answers a ping."""
+def fault_of(folder: ServerFolder, state: ServerState) -> str | None:
+    """
+    Say what keeps a server from being used, and what to do; none where nothing does.
+
+    A server whose disk was full answers a ping for ever and nothing else, until it is
+    started again.
+    """
+    if state.port is None:
+        return "it does not listen yet"
+    uri = complete_uri(folder, state) if state.asks else open_uri(state.port)
     with MongoClient[dict[str, object]](
-        local_uri(port), serverSelectionTimeoutMS=int(1000 * _PING_SECONDS)
+        uri, serverSelectionTimeoutMS=int(1000 * _PING_SECONDS)
     ) as client:
         try:
-            client.admin.command("ping")
-        except PyMongoError:
-            return False
-    return True
+            client.list_database_names()
+        except PyMongoError as err:
+            if is_full(folder):
+                return f"its disk is full: {_REMEDY}"
+            if _INTERNAL in error_codes(err):
+                return (
+                    f"its storage has failed, as when its disk was full ({folder.log} "
+                    "says why): 'hts db down', 'hts db up'"
+                )
+            return f"it does not answer; see {folder.log}, then stop it: 'hts db down'"
+    return None
+
+
+def is_full(folder: ServerFolder) -> bool:
+    """Say whether the disk of a data folder has no room for the server's next file."""
+    return shutil.disk_usage(folder.database).free < _ROOM
 
 
 def stop_server(folder: ServerFolder, state: ServerState) -> None:
@@ -251,15 +357,10 @@ def _knock(port: int | None) -> bool:
     if port is None:
         return False
     try:
-        socket.create_connection((_HOST, port), timeout=_POLL_SECONDS).close()
+        socket.create_connection((HOST, port), timeout=_POLL_SECONDS).close()
     except OSError:
         return False
     return True
-
-
-def local_uri(port: int) -> str:
-    """Return the address of a port on this host."""
-    return f"mongodb://{_HOST}:{port}/?directConnection=true"
 
 
 def _last_line(log: Path) -> str:

@@ -12,7 +12,6 @@ from pymongo.errors import BulkWriteError, ExecutionTimeout
 
 from hts_battery.connections.database.clients import (
     acquire_client,
-    redact,
     release_client,
     translated_errors,
 )
@@ -20,7 +19,9 @@ from hts_battery.connections.database.collection_specs import BLOBS, COLLECTIONS
 from hts_battery.connections.database.database import Database, database
 from hts_battery.connections.database.indexes import ensure_indexes
 from hts_battery.connections.database.layout import check_layout
+from hts_battery.connections.database.uris import redact
 from hts_battery.errors import ConfigurationError, QueryError, StoreError
+from hts_battery.schemas.decoding import check_document
 from hts_battery.settings import BlobStore
 
 if TYPE_CHECKING:
@@ -154,6 +155,20 @@ class SharedGridFSStore(GridFSStore):
         if self._coll is not None:
             self._files_collection.database.client.close()
             self._coll = None
+
+
+class GuardedJobStore(JobStore):
+    """
+    A job store whose outputs hold data only.
+
+    A job that refers to an output of another gets it as the objects that it names.
+    """
+
+    def query(self, *args: Any, **kwargs: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - those of the base class
+        """Yield documents; one that names a foreign module is refused."""
+        for doc in super().query(*args, **kwargs):
+            check_document(doc.get("output"), f"output of job {doc.get('uuid')}")
+            yield doc
 
 
 @dataclass(frozen=True)
@@ -350,4 +365,4 @@ def screening_stores(
 
 def _job_store(tasks: Store, blobs: Store) -> JobStore:
     """Join outputs and blobs; force-field jobs ask for a store named ``data``."""
-    return JobStore(tasks, additional_stores={"data": blobs}, load=False)
+    return GuardedJobStore(tasks, additional_stores={"data": blobs}, load=False)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hts_battery.connections.launchpad.launchpad import CAMPAIGN
+from hts_battery.connections.launchpad.checkout import CAMPAIGN
 from hts_battery.connections.launchpad.lost_runs import put_back
 from hts_battery.connections.launchpad.queues import (
     JobAnswer,

@@ -128,7 +128,7 @@ def take_reserved(
         if doc is None:
             _refused(fw_id, own, "somebody else takes it at this moment")
             return None
-        history = Launch.from_dict(doc).state_history  # type: ignore[no-untyped-call]
+        history = Launch.from_dict(doc).state_history
         place = reservation_place(history)
         written = None if place is None else history[place].get(NUMBER)
         if is_another_job(written, own):

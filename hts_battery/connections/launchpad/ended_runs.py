@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hts_battery.connections.database.clients import redact
+from hts_battery.connections.database.uris import redact
 from hts_battery.connections.launchpad.workflows import last_sign
 from hts_battery.connections.records.launch_files import mark_of
 

@@ -1,7 +1,7 @@
 """
 FireWorks' own ``rlaunch`` and ``qlaunch``, on a launchpad that outlives its database.
 
-Used as ``python -m hts_battery.connections.launchpad.fireworks_commands rlaunch …``;
+Used as ``python -P -m hts_battery.connections.launchpad.fireworks_commands rlaunch …``;
 the arguments are those of the command. See
 :class:`hts_battery.connections.launchpad.launchpad.ExactLaunchPad` for why.
 """

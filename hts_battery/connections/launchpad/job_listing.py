@@ -6,11 +6,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hts_battery.connections.launchpad.launchpad import (
-    CAMPAIGN,
-    DISPATCH_ID,
-    launchpad_beside,
-)
+from hts_battery.connections.launchpad.checkout import CAMPAIGN, DISPATCH_ID
+from hts_battery.connections.launchpad.launchpad import launchpad_beside
 from hts_battery.connections.launchpad.workflows import (
     launch_document,
     launches_of_fireworks,
@@ -21,7 +18,7 @@ from hts_battery.schemas.archive import ArchivedWorkflow
 from hts_battery.schemas.launchpad_job import LaunchpadJob
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from hts_battery.connections.database.stores import Stores
@@ -107,7 +104,7 @@ def _workflow(doc: Fields) -> ArchivedWorkflow:
     )
 
 
-def _job(doc: Fields, docs: list[Fields], now: datetime) -> LaunchpadJob:
+def _job(doc: Fields, docs: Sequence[Fields], now: datetime) -> LaunchpadJob:
     spec = doc.get("spec") or {}
     launches = sorted(
         (launch_document(one, now) for one in docs), key=lambda one: one.launch_id
@@ -130,7 +127,7 @@ def _job(doc: Fields, docs: list[Fields], now: datetime) -> LaunchpadJob:
     )
 
 
-def _since(doc: Fields, launches: list[Fields]) -> datetime | None:
+def _since(doc: Fields, launches: Sequence[Fields]) -> datetime | None:
     """Return when a Firework took its state, by its launch or by itself."""
     times = [
         utc(one["created_on"])

@@ -15,12 +15,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 from jobflow.managers.fireworks import flow_to_workflow
 from pymongo.errors import PyMongoError
 
-from hts_battery.connections.database.clients import (
-    may_pass,
-    redact,
-    translated_errors,
-)
+from hts_battery.connections.database.clients import may_pass, translated_errors
 from hts_battery.connections.database.retries import RetryPolicy, allocation_end
+from hts_battery.connections.database.uris import redact
 from hts_battery.connections.launchpad.checkout import CAMPAIGN, DISPATCH_ID, ROOT
 from hts_battery.connections.launchpad.one_run import OneRunLaunchPad
 from hts_battery.connections.launchpad.retrying_collections import (

@@ -85,7 +85,7 @@ class OneRunLaunchPad(LaunchPad):
         number, launch_id, token = taken
         if state == "RUNNING":
             self._held[launch_id] = Held(token, {"RUNNING"})
-        self._refresh_wf(number)  # type: ignore[no-untyped-call]
+        self._refresh_wf(number)
         firework = self.get_fw_by_id(number)  # type: ignore[no-untyped-call]
         launch = next(one for one in firework.launches if one.launch_id == launch_id)
         self.backup_launch_data[launch_id] = launch.to_db_dict()
@@ -119,7 +119,10 @@ class OneRunLaunchPad(LaunchPad):
         """Find a Firework that is READY, whichever way it is asked for."""
         if fw_id is not None:
             query = {"fw_id": fw_id}
-        return super()._get_a_fw_to_run(query, checkout=checkout)  # type: ignore[no-untyped-call]
+        found: Firework | None = super()._get_a_fw_to_run(  # type: ignore[no-untyped-call]
+            query, checkout=checkout
+        )
+        return found
 
     def is_held(self, launch_id: int) -> bool:
         """Say whether a launch that this process took is still its own."""
@@ -133,7 +136,7 @@ class OneRunLaunchPad(LaunchPad):
 
     def _check_fw_for_uniqueness(self, m_fw: Firework) -> bool:
         """Pass a Firework over that its dispatch does not name: it is a second one."""
-        return self._is_due(m_fw) and bool(super()._check_fw_for_uniqueness(m_fw))  # type: ignore[no-untyped-call]
+        return self._is_due(m_fw) and bool(super()._check_fw_for_uniqueness(m_fw))
 
     def _is_due(self, firework: Firework) -> bool:
         """Say whether a RESERVED Firework is to be run; stop it for good if not."""

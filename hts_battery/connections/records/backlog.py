@@ -19,7 +19,7 @@ from hts_battery.schemas.dispatch import (
     Hold,
     Submission,
 )
-from hts_battery.schemas.ordering_series import covers
+from hts_battery.schemas.structure import covers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -63,7 +63,6 @@ class ExecutionRecord:
         content_key: str | None = None,
         step: str | None = None,
         ordering_id: str | None = None,
-        attempt: int | None = None,
         reused: bool = False,
     ) -> Iterator[ExecutionStart]:
         """
@@ -85,7 +84,6 @@ class ExecutionRecord:
             content_key=content_key,
             step=step,
             ordering_id=ordering_id,
-            attempt=attempt,
             host=host_name(),
             pid=os.getpid(),
             process=process_identity(os.getpid()) or "",
@@ -202,10 +200,6 @@ def ledger(folder: Path) -> Ledger:
         total=_tally(execution.outcome for execution in executions),
         by_content_key=_tallies(
             (execution.start.content_key, execution.outcome) for execution in executions
-        ),
-        by_candidate=_tallies(
-            (execution.start.candidate_id, execution.outcome)
-            for execution in executions
         ),
         by_job=_tallies(
             (execution.start.job_uuid, execution.outcome) for execution in executions

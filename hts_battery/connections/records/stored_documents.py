@@ -85,7 +85,7 @@ def unreadable(what: str, why: object) -> UnreadableDocumentError:
 
 def _words(why: object) -> str:
     if isinstance(why, ValidationError):
-        first: Mapping[str, Any] = why.errors()[0]  # type: ignore[assignment]
+        first: Mapping[str, Any] = why.errors()[0]
         place = ".".join(map(str, first["loc"]))
         return f"{place}: {first['msg']}" if place else str(first["msg"])
     if isinstance(why, KeyError):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from hts_battery.errors import ConfigurationError
-from hts_battery.schemas.finding import Finding, Level
+from hts_battery.schemas.alert import Finding, Level
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

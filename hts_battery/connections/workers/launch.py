@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 LOCAL = "local"
 """The worker that has no queue: its rockets run here."""
 
-_COMMANDS = ("-m", "hts_battery.connections.launchpad.fireworks_commands")
+# -P: rockets start in a launch folder, whose files are no modules.
+COMMANDS = ("-P", "-m", "hts_battery.connections.launchpad.fireworks_commands")
 _LAST_LINES = 5
 
 
@@ -39,7 +40,7 @@ def launch_ready(worker: str, config: Path, launches: Path, *, jobs: int) -> Non
             *("--nlaunches", "0", "-m", str(jobs), "--sleep", "1"),
         ]
     done = subprocess.run(  # noqa: S603 - our own words
-        [sys.executable, *_COMMANDS, *words],
+        [sys.executable, *COMMANDS, *words],
         env=os.environ | environment(config),
         cwd=launches,
         capture_output=True,

@@ -1,12 +1,11 @@
-"""Force fields: every one that atomate2 knows, by its name there."""
+"""Force fields, by their names in atomate2, and the analytic potential of ions."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.errors import ConfigurationError
-from hts_battery.flows.engines.engine import Engine
-from hts_battery.flows.engines.published_errors import CHGNET_ERROR
+from hts_battery.flows.engines.engine import CHGNET_ERROR, IONIC_ERROR, Engine
 from hts_battery.flows.execution.node import node_settings
 
 if TYPE_CHECKING:
@@ -94,6 +93,35 @@ def force_field_engine(name: str) -> Engine:
     )
 
 
+def ionic_engine() -> Engine:
+    """
+    Return the engine ``ionic``: for rehearsing campaigns at full size.
+
+    Examples
+    --------
+    >>> ionic_engine().calculator()
+    'ionic 1'
+    """
+    # No package but this one has a say in its energies.
+    from hts_battery.structures.ionic import (  # noqa: PLC0415 - starts quickly
+        VERSION,
+        elements,
+    )
+
+    return Engine(
+        name="ionic",
+        packages=(),
+        relax_maker=_ionic_relax_maker,
+        extra="",
+        charge=True,
+        label=f"ionic {VERSION}",
+        elements=elements,
+        error=IONIC_ERROR,
+        rough=True,
+        process_memory=0.6,
+    )
+
+
 def _plain(name: str) -> str:
     return name.removeprefix("MLFF.").replace("_", "-").lower()
 
@@ -120,6 +148,13 @@ def _chgnet_relax_maker(relaxation: RelaxationSpec) -> Maker:
     from hts_battery.flows.engines.chgnet import CHGNetRelaxMaker  # noqa: PLC0415
 
     return CHGNetRelaxMaker(**_options(relaxation, _CHGNET))
+
+
+def _ionic_relax_maker(relaxation: RelaxationSpec) -> Maker:
+    # atomate2 takes seconds to import and only nodes need it.
+    from hts_battery.flows.engines.ionic import ionic_maker  # noqa: PLC0415
+
+    return ionic_maker(relaxation)
 
 
 def _relax_maker(relaxation: RelaxationSpec, model: str) -> Maker:

@@ -9,7 +9,7 @@ import numpy as np
 from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 from atomate2.ase.jobs import AseRelaxMaker
-from atomate2.ase.schemas import AseStructureTaskDoc, AseTaskDoc
+from atomate2.ase.schemas import AseStructureTaskDoc
 from jobflow import job
 from pydantic import Field
 
@@ -79,16 +79,8 @@ class IonicRelaxMaker(AseRelaxMaker):
 
     Formal charges are the site property ``charge``. Where the cell may move it is first
     rescaled: all lengths are scaled until the pressure is zero, which costs one
-    evaluation; where ``steps`` is 1 that is all.
-
-    Parameters
-    ----------
-    name
-        Name of the job.
-    optimizer_kwargs
-        The optimiser: it needs half the steps of atomate2's.
-    ionic_step_data
-        Nothing is stored of the steps, which would be most of a document.
+    evaluation; where ``steps`` is 1 that is all. BFGS needs half the steps of
+    atomate2's optimiser; of the steps, most of a document, nothing is stored.
     """
 
     name: str = "ionic relax"
@@ -103,34 +95,15 @@ class IonicRelaxMaker(AseRelaxMaker):
         mol_or_struct: Structure,
         prev_dir: str | Path | None = None,  # noqa: ARG002 - the signature of all makers
     ) -> IonicTaskDocument:
-        """
-        Relax a structure, whose site property ``charge`` are the formal charges.
-
-        Raises
-        ------
-        CalculationError
-            If charges are missing or not neutral, or an ion has no parameters.
-        """
+        """Relax a structure, whose site property ``charge`` are the formal charges."""
         if None in mol_or_struct.site_properties.get(CHARGE, [None]):
             raise CalculationError(
                 UNDESCRIBED,
                 "the ionic engine needs the formal charge of every site as the site "
                 f"property {CHARGE!r}",
             )
-        doc = AseTaskDoc.to_mol_or_struct_metadata_doc(
-            IonicCalculator.name,
-            self.run_ase(rescaled(mol_or_struct) if self.relax_cell else mol_or_struct),
-            self.steps,
-            relax_kwargs=self.relax_kwargs,
-            optimizer_kwargs=self.optimizer_kwargs,
-            relax_cell=self.relax_cell,
-            relax_shape=self.relax_shape,
-            fix_symmetry=self.fix_symmetry,
-            symprec=self.symprec if self.fix_symmetry else None,
-            ionic_step_data=self.ionic_step_data,
-            store_trajectory=self.store_trajectory,
-            tags=self.tags,
-        )
+        start = rescaled(mol_or_struct) if self.relax_cell else mol_or_struct
+        doc = AseRelaxMaker.make.original(self, start)  # type: ignore[attr-defined] # jobflow sets it
         found = {name: getattr(doc, name) for name in type(doc).model_fields}
         found["structure"] = wrapped_structure(found["structure"])
         return IonicTaskDocument(**found, forcefield_version=VERSION)

@@ -10,9 +10,9 @@ from hts_battery.flows.engines.forcefields import (
     PREFIX,
     chgnet_engine,
     force_field_engine,
+    ionic_engine,
 )
 from hts_battery.flows.engines.gpaw.engines import gpaw_engines
-from hts_battery.flows.engines.ionic_engine import ionic_engine
 from hts_battery.flows.engines.vasp.engines import (
     REHEARSAL_PREFIX,
     rehearsal,

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 import yaml
 from pydantic import ValidationError
@@ -305,13 +305,25 @@ def _shipped(name: str) -> str:
     return (files("hts_battery.flows") / "data" / name).read_text("utf-8")
 
 
-def corrections_from_log(log: Sequence[Mapping[str, Any]]) -> tuple[Correction, ...]:
+class _Corrected(TypedDict, total=False):
+    handler: object
+    errors: Sequence[object] | None
+    actions: Sequence[dict[str, object]] | None
+
+
+class CustodianJob(TypedDict, total=False):
+    """One job in custodian.json."""
+
+    corrections: Sequence[_Corrected] | None
+
+
+def corrections_from_log(log: Sequence[CustodianJob]) -> tuple[Correction, ...]:
     """Read what custodian noticed and changed from custodian.json, one entry a job."""
     return tuple(
         Correction(
             handler=_handler_name(one.get("handler")),
             errors=tuple(str(error) for error in one.get("errors") or ()),
-            actions=tuple(one["actions"]) if one.get("actions") else None,
+            actions=tuple(actions) if (actions := one.get("actions")) else None,
         )
         for entry in log
         for one in entry.get("corrections") or ()

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     from hts_battery.schemas.recovery import SpooledOutput
 
-    Failure = dict[str, Any]
+    Failure = dict[str, object]
     """Step, ordering_id, n_orderings, error_class, error_message and traceback of a
     failed job; failure_class and evidence where its program said more."""
     from collections.abc import Mapping
@@ -159,12 +159,12 @@ class RecordedJob(Job):
             instead.
         """
         watch = _watch.get()
-        settings = node_settings()
-        record = ExecutionRecord(settings.execution_folder)
         folder = None
         if self._has_own_folder(watch):
             folder = Path.cwd()
             write_mark(folder, self._mark())
+        settings = node_settings()
+        record = ExecutionRecord(settings.execution_folder)
         try:
             with self._waiting(settings.outage_patience):
                 response = self._reused(store, folder, record)
@@ -231,17 +231,23 @@ class RecordedJob(Job):
         folder: Path | None,
         record: ExecutionRecord,
     ) -> Response[Any]:
-        uri = _uri(store)
-        kept: tuple[SpooledOutput, Path] | None = None
+        uri = store_uri(store)
+        kept: Path | None = None
         with self._execution(record):
             refuse_other_versions(self.metadata.get("versions", {}))
             held = HeldStore(store, self.uuid)
             with translated_outages(uri, f"running {self.name}"):
                 response = super().run(held, job_dir)  # type: ignore[arg-type] # as its caller
                 output = held.output(response)
-                kept = self._stored_or_kept(output, store, folder)
+                try:
+                    with translated_outages(uri, f"storing {self.name}"):
+                        store_output(output, store)
+                except DatabaseOutageError as err:
+                    kept = self._keep(output, folder, err)
+                    if kept is None:
+                        self._retries().attempt(lambda: self._store(output, store))
         if kept is not None:
-            self._deliver(*kept, store)
+            self._deliver(output, kept, store)
         return response
 
     def _execution(
@@ -257,21 +263,18 @@ class RecordedJob(Job):
             reused=reused,
         )
 
-    def _stored_or_kept(
-        self, output: SpooledOutput, store: JobStore, folder: Path | None
-    ) -> tuple[SpooledOutput, Path] | None:
-        """Store an output; where the database is away, keep it and return where."""
+    @staticmethod
+    def _keep(
+        output: SpooledOutput, folder: Path | None, outage: DatabaseOutageError
+    ) -> Path | None:
+        """Keep on disk what cannot be stored now; None where that cannot be either."""
+        if folder is None:
+            return None
         try:
-            with translated_outages(_uri(store), f"storing {self.name}"):
-                store_output(output, store)
-        except DatabaseOutageError as err:
-            if folder is not None:
-                try:
-                    return output, spool(output, folder)
-                except OSError as full:
-                    err.add_note(f"its output could not be kept in {folder}: {full}")
-            self._retries().attempt(lambda: self._store(output, store))
-        return None
+            return spool(output, folder)
+        except OSError as full:
+            outage.add_note(f"its output could not be kept in {folder}: {full}")
+            return None
 
     def _deliver(self, output: SpooledOutput, path: Path, store: JobStore) -> None:
         """Store what is kept on disk as soon as the database is there."""
@@ -286,7 +289,7 @@ class RecordedJob(Job):
             path.unlink()
 
     def _store(self, output: SpooledOutput, store: JobStore) -> None:
-        with translated_outages(_uri(store), f"storing {self.name}"):
+        with translated_outages(store_uri(store), f"storing {self.name}"):
             store_output(output, store)
 
     def _reused(
@@ -295,7 +298,7 @@ class RecordedJob(Job):
         """Return what an earlier launch of the same Firework had computed, if any."""
         if folder is None or not self._in_rocket:
             return None
-        uri = _uri(store)
+        uri = store_uri(store)
         with translated_outages(uri, f"looking for the output of {self.name}"):
             if not self._retries().attempt(lambda: self._is_stored(store, folder)):
                 return None
@@ -359,7 +362,8 @@ def _record_made(response: Response[Any]) -> None:
             setattr(response, name, recorded(made))
 
 
-def _uri(store: JobStore) -> str:
+def store_uri(store: JobStore) -> str:
+    """Return where the outputs of a job store are; empty where that is no server."""
     return str(getattr(store.docs_store, "uri", ""))
 
 

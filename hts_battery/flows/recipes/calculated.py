@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from hts_battery.schemas.dispatch import EndingKind
-from hts_battery.schemas.ordering_series import chosen, covers, joined, series_of
+from hts_battery.schemas.structure import chosen, covers, joined, series_of
 from hts_battery.thermo.estimates import energy_at_gate, passes_gate
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from maggma.core import Store
 
     from hts_battery.connections.database.stores import Stores
     from hts_battery.schemas.campaign import GateSpec
+    from hts_battery.schemas.rows import (
+        FailuresRow,
+        StoredVerdictRow,
+        TaskRow,
+        VerdictRow,
+    )
 
 _FIELDS = (
     "uuid",
@@ -65,11 +71,11 @@ class Calculated:
     """What the jobs said that ordered it."""
     prerelaxed: dict[str, str] = field(default_factory=dict)
     """Ordering id → job that pre-relaxed it; read for a single key only."""
-    verdict: Mapping[str, Any] | None = None
+    verdict: StoredVerdictRow | None = None
     """The newest verdict of the gate, as stored."""
     finished: set[str] = field(default_factory=set)
     """Ids of the orderings that have an energy."""
-    failures: tuple[Mapping[str, Any], ...] = ()
+    failures: tuple[Mapping[str, object], ...] = ()
     """What went wrong: step, ordering_id, error_class, error_message."""
 
     def asked_for(self, wanted: Mapping[Any, int]) -> Calculated:
@@ -90,15 +96,15 @@ class Calculated:
             verdict=self._verdict_on(mine) if enough else None,
         )
 
-    def _verdict_on(self, names: Collection[str]) -> Mapping[str, Any] | None:
+    def _verdict_on(self, names: Collection[str]) -> StoredVerdictRow | None:
         """Return the gate's verdict on some orderings alone; none if one is missing."""
         if self.verdict is None:
             return None
-        energies = self.verdict.get("energies_per_atom") or {}
+        energies = self.verdict["energies_per_atom"]
         some = [energies[name] for name in names if name in energies]
         if not some or any(n not in energies and n not in self.failed for n in names):
             return None
-        above = self.verdict.get("energy_above_hull_0k")
+        above = self.verdict["energy_above_hull_0k"]
         if above is None:
             return self.verdict
         # All cells of a candidate are of one composition, so of one point of the hull.
@@ -109,7 +115,7 @@ class Calculated:
     def failed(self) -> set[str]:
         """Ids of the orderings that failed and have no energy."""
         return {
-            one["ordering_id"] for one in self.failures if one.get("ordering_id")
+            str(one["ordering_id"]) for one in self.failures if one.get("ordering_id")
         } - self.finished
 
     @property
@@ -130,15 +136,16 @@ class Calculated:
 
     def is_gated(self, gate: GateSpec | None) -> bool:
         """Say whether the stored verdict keeps the candidate behind a gate."""
-        verdict = self.verdict or {}
-        above = verdict.get("energy_above_hull_0k")
-        if gate is None or self.finished or above is None:
+        if gate is None or self.finished or self.verdict is None:
             return False
-        return not passes_gate(above, verdict["entropy"], gate)
+        above = self.verdict["energy_above_hull_0k"]
+        return above is not None and not passes_gate(
+            above, self.verdict["entropy"], gate
+        )
 
     def gate_reason(self, gate: GateSpec) -> str:
         """Say by how much a gated candidate missed the gate."""
-        verdict = self.verdict or {}
+        verdict = cast("VerdictRow", self.verdict)
         value = energy_at_gate(
             verdict["energy_above_hull_0k"], verdict["entropy"], gate
         )
@@ -165,9 +172,7 @@ class Calculated:
 def read_calculated(stores: Stores) -> dict[str, Calculated]:
     """Read what is known of each calculation, by content key; the others are absent."""
     steps = {"metadata.step": {"$in": list(_STATE_STEPS)}}
-    return _collected(
-        stores.tasks.query(steps, properties=list(_FIELDS)), stores.failures.query()
-    )
+    return _collected(_tasks(stores.tasks, steps), _failures(stores, {}))
 
 
 def read_some(stores: Stores, keys: Sequence[str]) -> dict[str, Calculated]:
@@ -176,12 +181,19 @@ def read_some(stores: Stores, keys: Sequence[str]) -> dict[str, Calculated]:
     for start in range(0, len(keys), _BATCH):
         wanted = {"$in": list(keys[start : start + _BATCH])}
         found |= _collected(
-            stores.tasks.query(
-                {"metadata.content_key": wanted}, properties=list(_FIELDS)
-            ),
-            stores.failures.query({"content_key": wanted}),
+            _tasks(stores.tasks, {"metadata.content_key": wanted}),
+            _failures(stores, {"content_key": wanted}),
         )
     return found
+
+
+def _tasks(store: Store, criteria: Mapping[str, object]) -> Iterator[TaskRow]:
+    found = store.query(dict(criteria), properties=list(_FIELDS))
+    return cast("Iterator[TaskRow]", found)
+
+
+def _failures(stores: Stores, criteria: Mapping[str, object]) -> Iterator[FailuresRow]:
+    return cast("Iterator[FailuresRow]", stores.failures.query(dict(criteria)))
 
 
 def read_one(stores: Stores, key: str) -> Calculated:
@@ -191,7 +203,7 @@ def read_one(stores: Stores, key: str) -> Calculated:
 
 
 def read_outputs(
-    tasks: Store, key: str, failures: Sequence[Mapping[str, Any]] = ()
+    tasks: Store, key: str, failures: Sequence[Mapping[str, object]] = ()
 ) -> Calculated:
     """
     Read what a store of outputs says of the calculation with one content key.
@@ -199,12 +211,46 @@ def read_outputs(
     Any store of outputs will do, that of a node without a database too.
     """
     # The key alone: a second condition would send the embedded server to its index.
-    docs = tasks.query({"metadata.content_key": key}, properties=list(_FIELDS))
-    return _collected(docs, [{"content_key": key, "failures": failures}])[key]
+    found = _tasks(tasks, {"metadata.content_key": key})
+    return _collected(found, [{"content_key": key, "failures": failures}])[key]
+
+
+def store_failures(
+    stores: Stores,
+    key: str,
+    candidate_id: str,
+    failures: Sequence[Mapping[str, object]],
+) -> None:
+    """Write down all that failed of one calculation, in place of what stood there."""
+    if not failures:
+        stores.failures.remove_docs({"content_key": key})
+        return
+    first = {
+        name: failures[0].get(name)
+        for name in ("error_class", "error_message", "traceback")
+    }
+    stores.failures.update(
+        {
+            "content_key": key,
+            "candidate_id": candidate_id,
+            **first,
+            "failures": [dict(one) for one in failures],
+        },
+        key="content_key",
+    )
+
+
+def released_ids(campaign_name: str, stores: Stores) -> set[str]:
+    """Ids of the candidates that the operator lets pass the gate of a campaign."""
+    wanted = {"released": True, "campaign": campaign_name}
+    return {
+        doc["candidate_id"]
+        for doc in stores.members.query(wanted, properties=["candidate_id"])
+    }
 
 
 def _collected(
-    tasks: Iterable[Mapping[str, Any]], failures: Iterable[Mapping[str, Any]]
+    tasks: Iterable[TaskRow], failures: Iterable[FailuresRow]
 ) -> dict[str, Calculated]:
     """Put together by content key what tasks and recorded failures say."""
     found: dict[str, Calculated] = {}
@@ -216,7 +262,7 @@ def _collected(
     return found
 
 
-def _take(task: Mapping[str, Any], known: Calculated) -> None:
+def _take(task: TaskRow, known: Calculated) -> None:
     """Note what one task says of its candidate."""
     metadata, output = task["metadata"], task.get("output") or {}
     step = metadata["step"]
@@ -226,7 +272,7 @@ def _take(task: Mapping[str, Any], known: Calculated) -> None:
     elif step == "prerelax":
         known.prerelaxed[metadata["ordering_id"]] = task["uuid"]
     elif step == "gate":
-        new = {**output, "at": str(task["completed_at"])}
+        new = cast("StoredVerdictRow", {**output, "at": str(task["completed_at"])})
         known.verdict = max(known.verdict or new, new, key=_precedence)
     # A failed attempt stores no energy.
     elif (
@@ -235,6 +281,6 @@ def _take(task: Mapping[str, Any], known: Calculated) -> None:
         known.finished.add(metadata["ordering_id"])
 
 
-def _precedence(verdict: Mapping[str, Any]) -> tuple[int, str]:
+def _precedence(verdict: StoredVerdictRow) -> tuple[int, str]:
     """Order verdicts: that on the most orderings counts, of those the newest."""
-    return len(verdict.get("energies_per_atom") or {}), verdict["at"]
+    return len(verdict["energies_per_atom"]), verdict["at"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jobflow import CURRENT_JOB, Job, job
 
@@ -44,24 +44,10 @@ def compute_chunk_job(work_text: str, maker_text: str) -> ChunkReport:
     """
     Compute what the candidates of a chunk lack, one after another.
 
-    Parameters
-    ----------
-    work_text
-        A :class:`ChunkWork` as JSON text: jobflow and FireWorks walk several times
-        through whatever is not a text.
-    maker_text
-        How they are computed: a :class:`ScreenMaker` as JSON text.
-
-    Returns
-    -------
-    ChunkReport
-        What came of each candidate. One that failed does not fail the chunk.
-
-    Raises
-    ------
-    StoreError
-        If the database or the execution record failed. No candidate has failed by it,
-        and the chunk can be run again.
+    Work and maker are JSON texts of :class:`ChunkWork` and :class:`ScreenMaker`:
+    jobflow and FireWorks walk several times through whatever is not a text. A candidate
+    that failed does not fail the chunk. StoreError if the database or the execution
+    record failed: no candidate has failed by it, and the chunk can be run again.
     """
     work = ChunkWork.model_validate_json(work_text)
     maker = ScreenMaker.from_text(maker_text)
@@ -71,7 +57,7 @@ def compute_chunk_job(work_text: str, maker_text: str) -> ChunkReport:
     began = time.monotonic()
     entries = {
         candidate_key(one.candidate, maker.calculation): _compute(
-            one, work, maker, store, folder
+            one, work, maker, maker_text, store, folder
         )
         for one in work.requests
     }
@@ -86,12 +72,13 @@ def _compute(
     request: ChunkRequest,
     work: ChunkWork,
     maker: ScreenMaker,
+    maker_text: str,
     store: JobStore,
     folder: Path,
 ) -> ChunkEntry:
     key = candidate_key(request.candidate, maker.calculation)
 
-    def read(failures: Sequence[Mapping[str, Any]]) -> Calculated:
+    def read(failures: Sequence[Mapping[str, object]]) -> Calculated:
         found = read_outputs(store.docs_store, key, failures)
         # A node without a database has not seen what was computed elsewhere.
         found.finished.update(request.finished)
@@ -118,6 +105,7 @@ def _compute(
         hull=None if request.hull is None else work.hulls[request.hull],
         released=request.released,
         retry_failed=request.retry,
+        maker_text=maker_text,
         on_failure=failures.append,
     )
     seconds = time.monotonic() - began
@@ -146,26 +134,15 @@ def chunk_job(
     work: ChunkWork, maker: ScreenMaker, maker_text: str, *, uuid: str, campaign: str
 ) -> Job:
     """
-    Make the job of a chunk, tagged and recorded.
+    Make the job of a chunk, tagged and recorded: with the same uuid, the same job.
 
-    Parameters
-    ----------
-    work
-        Its candidates.
-    maker
-        How they are computed.
-    maker_text
-        The same as JSON text, which is written once for many chunks.
-    uuid
-        Uuid of the job: the same chunk made again is the same job.
-    campaign
-        Name of the campaign.
+    ``maker_text``: the maker as JSON text, which is written once for many chunks.
     """
     made: Job = compute_chunk_job(work.model_dump_json(), maker_text)
     made.set_uuid(uuid)
     made.name = CHUNK_STEP
     made.config.expose_store = True
-    metadata: dict[str, Any] = {
+    metadata: dict[str, object] = {
         "step": CHUNK_STEP,
         "campaign": campaign,
         "content_keys": [

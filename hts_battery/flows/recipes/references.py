@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from jobflow import Flow
 from pydantic import ValidationError
-from pymatgen.core import Structure
 
 from hts_battery.connections.durable_files import write_whole
 from hts_battery.errors import ConfigurationError
@@ -20,6 +19,7 @@ from hts_battery.flows.execution.node import installed_versions
 from hts_battery.flows.execution.recorded import jobs_of, recorded
 from hts_battery.schemas.calculation import is_vasp_task, read_task
 from hts_battery.schemas.campaign import content_key
+from hts_battery.schemas.decoding import read_structure
 from hts_battery.schemas.formula import parse_formula
 from hts_battery.schemas.reference import (
     ReferenceEnergy,
@@ -40,11 +40,13 @@ from hts_battery.thermo.vasp_corrections import oxide_type_of, vasp_task_energy
 from hts_battery.thermo.vasp_schemes import vasp_scheme
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable
     from pathlib import Path
 
     from jobflow import Maker
+    from pymatgen.core import Structure
 
+    from hts_battery.schemas.calculation import TaskOutput
     from hts_battery.schemas.campaign import PrerelaxSpec, RelaxationSpec
     from hts_battery.schemas.energy import ComparableEnergy
     from hts_battery.schemas.reference import ReferencePhase
@@ -79,20 +81,7 @@ def reference_key(
     *,
     start: Structure | None = None,
 ) -> str:
-    """
-    Content key of the relaxation of one phase.
-
-    Parameters
-    ----------
-    phase
-        The phase.
-    engine_name
-        Name of the engine.
-    relaxation
-        Settings.
-    start
-        Where it begins; the structure of the library unless another is given.
-    """
+    """Content key of a relaxation, from the structure of the library or another."""
     calculation = {
         "engine": engine_name,
         "relaxation": relaxation.model_dump(mode="json"),
@@ -110,21 +99,10 @@ def reference_flow(
     relax_maker: Maker | None = None,
 ) -> Flow:
     """
-    Make the flow that relaxes one competing phase.
+    Make the flow that relaxes one competing phase, with the settings of candidates.
 
-    Parameters
-    ----------
-    phase
-        The phase.
-    engine_name
-        Name of the engine.
-    relaxation
-        Settings, the same as for candidates.
-    start
-        Where it begins: atoms in the order of the library, whose structure it is
-        unless another is given, such as one relaxed with a cheaper engine.
-    relax_maker
-        The engine's own maker unless another is given.
+    It begins from the structure of the library unless another is given, such as one
+    relaxed with a cheaper engine: atoms in the order of the library.
     """
     maker = relax_maker or engine(engine_name).relax_maker(relaxation)
     job = maker.make(_started(phase, engine_name, start))
@@ -158,20 +136,9 @@ def _started(
 
 
 def reference_energy(
-    phase: ReferencePhase, output: Mapping[str, Any] | None, engine_name: str
+    phase: ReferencePhase, output: TaskOutput | None, engine_name: str
 ) -> ReferenceEnergy:
-    """
-    Write down the outcome of one relaxation.
-
-    Parameters
-    ----------
-    phase
-        The phase.
-    output
-        Output of its job as stored; null where the job failed.
-    engine_name
-        Name of the engine.
-    """
+    """Write down the outcome of a relaxation; without an output the job failed."""
     start = reference_structure(phase)
     common: dict[str, Any] = {
         "phase_id": phase.phase_id,
@@ -189,7 +156,7 @@ def reference_energy(
             rejected="the job failed",
         )
     found = read_task(output, engine_name)
-    relaxed = Structure.from_dict(dict(found.structure))
+    relaxed = read_structure(found.structure)
     reason, comparable = found.failure, None
     # The potential of the stand-in knows ions: metals collapse in a rehearsal.
     if reason is None and not found.rehearsal:
@@ -214,7 +181,7 @@ def reference_energy(
 
 def _corrected(
     phase: ReferencePhase,
-    output: Mapping[str, Any],
+    output: TaskOutput,
     relaxed: Structure,
     engine_name: str,
 ) -> tuple[str | None, ComparableEnergy | None]:
@@ -242,14 +209,7 @@ def _labelled(calculator: str, engine_name: str) -> dict[str, Any]:
 
 
 def package_versions(engine_name: str) -> dict[str, str]:
-    """
-    Versions of the packages that can change an energy of this engine.
-
-    Raises
-    ------
-    ConfigurationError
-        If one that the engine needs is not installed.
-    """
+    """Versions of the packages that can change an energy of this engine."""
     chosen = engine(engine_name)
     versions = {**chosen.versions(), **installed_versions(_PROVENANCE)}
     if chosen.calculator().startswith(f"{engine_name} "):
@@ -265,20 +225,7 @@ def energy_file(
     *,
     prerelax: PrerelaxSpec | None = None,
 ) -> ReferenceEnergyFile:
-    """
-    Collect energies of one engine with their provenance.
-
-    Parameters
-    ----------
-    energies
-        One a phase.
-    engine_name
-        Name of the engine.
-    relaxation
-        Its settings.
-    prerelax
-        The cheap relaxation whose structures it started from, if it did.
-    """
+    """Collect energies of one engine with their settings and versions."""
     chosen, settings = engine(engine_name), relaxation.model_dump(mode="json")
     versions = package_versions(engine_name)
     if prerelax is not None:
@@ -323,18 +270,8 @@ def shipped_energies(
     """
     Energies that the project computed with an engine and ships.
 
-    Parameters
-    ----------
-    engine_name
-        Name of the engine.
-    elements
-        Only phases made of these; the others are not even checked, which takes most
-        of the time.
-
-    Raises
-    ------
-    ConfigurationError
-        If none are shipped for that engine.
+    Only phases made of the elements, if some are given: the others are not even
+    checked, which takes most of the time.
     """
     resource = files("hts_battery.flows") / "data" / f"references_{engine_name}.json"
     if not resource.is_file():
@@ -354,39 +291,10 @@ def shipped_energies(
     return ReferenceEnergyFile.model_validate(content)
 
 
-def read_energy_file(path: Path) -> ReferenceEnergyFile:
-    """
-    Read a file of reference energies.
-
-    Raises
-    ------
-    ConfigurationError
-        If it cannot be read or is not one; names the first wrong field.
-    """
-    try:
-        content = path.read_text("utf-8")
-    except OSError as err:
-        raise ConfigurationError(f"{path}: {err.strerror}") from err
-    except UnicodeDecodeError as err:
-        raise ConfigurationError(f"{path}: not a text file in UTF-8") from err
-    return _energy_file_of(content, path)
-
-
 def checked_energy_file(content: object, path: Path) -> ReferenceEnergyFile:
-    """
-    Take what a file holds as reference energies.
-
-    Raises
-    ------
-    ConfigurationError
-        If it is none; names the first wrong field.
-    """
-    return _energy_file_of(json.dumps(content), path)
-
-
-def _energy_file_of(text: str, path: Path) -> ReferenceEnergyFile:
+    """Take what a file holds as reference energies; the error names a wrong field."""
     try:
-        return ReferenceEnergyFile.model_validate_json(text)
+        return ReferenceEnergyFile.model_validate_json(json.dumps(content))
     except ValidationError as err:
         first = err.errors()[0]
         field = ".".join(str(part) for part in first["loc"])

@@ -30,16 +30,17 @@ from jobflow import (
     job,
 )
 from monty.json import MontyDecoder, MontyEncoder
+from pymatgen.core import Structure
 
 from hts_battery.flows.engines.registry import engine
 from hts_battery.flows.execution.node import ORDERING_PACKAGES, installed_versions
 from hts_battery.flows.execution.recorded import jobs_of, recorded
-from hts_battery.flows.recipes.cells import candidate_orderings, starting_structure
 from hts_battery.flows.recipes.gate import Threshold, gate_verdict, prerelaxed
 from hts_battery.schemas.campaign import StructureSpec, candidate_key
 from hts_battery.schemas.entropy import EntropyOptions
 from hts_battery.schemas.gate import GateAnswer
 from hts_battery.structures.inputs import calculator_structure
+from hts_battery.structures.ordering import generate_orderings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -58,6 +59,17 @@ RELAX_STEP = "relax"
 STATIC_STEP = "static"
 
 
+class Known(TypedDict):
+    """What an earlier run of a candidate has left."""
+
+    finished: Sequence[str]
+    """Orderings that need nothing more."""
+    prerelaxed: Mapping[str, Any]
+    """Ordering id → output of its pre-relaxation."""
+    released: bool
+    """Whether the operator lets the candidate pass the gate."""
+
+
 class OrderTags(TypedDict):
     """What the job of an ordered cell says of the job that ordered it."""
 
@@ -70,38 +82,22 @@ def order_candidate_job(
     candidate: CandidateDoc,
     maker_text: str,
     *,
-    hull: HullSnapshot | None = None,
-    known: Mapping[str, Any] | None = None,
+    hull: HullSnapshot | None,
+    known: Known,
 ) -> Response[Any]:
     """
-    Order a candidate and add the jobs that compute the ordered cells.
+    Order a candidate and add the jobs that compute the ordered cells, the output.
 
     The expensive jobs are made here, on the node, so that submitting a candidate
     costs one small job whatever the engine and however many orderings.
 
-    Parameters
-    ----------
-    candidate
-        What to order; its chosen species assignment decides the sites.
-    maker_text
-        How it is ordered and computed: a :class:`ScreenMaker` as JSON text, because
-        jobflow and FireWorks walk several times through whatever is not a text.
-    hull
-        Competing phases of its elements, for the gate.
-    known
-        What an earlier run has left: ``finished``, ids of orderings that need nothing
-        more; ``prerelaxed``, ordering id → output of its pre-relaxation;
-        ``released``, whether the operator lets the candidate pass the gate.
-
-    Returns
-    -------
-    Response
-        The ordered cells as output; their calculations as an addition.
+    ``maker_text``: a :class:`ScreenMaker` as JSON text, because jobflow and FireWorks
+    walk several times through whatever is not a text. ``hull``: competing phases for
+    the gate.
     """
-    known = known or {}
     maker = ScreenMaker.from_text(maker_text)
     cells = candidate_orderings(candidate, maker.structure)
-    finished = set(known.get("finished", ()))
+    finished = set(known["finished"])
     todo = [cell for cell in cells if cell.ordering_id not in finished]
     if not todo:
         return Response(output=list(cells))
@@ -113,8 +109,8 @@ def order_candidate_job(
         return Response(
             output=list(cells), addition=maker.calculations(todo, {}, order=order)
         )
-    outcomes: dict[str, Any] = {
-        name: prerelaxed(output) for name, output in known.get("prerelaxed", {}).items()
+    outcomes: dict[str, object] = {
+        name: prerelaxed(output) for name, output in known["prerelaxed"].items()
     }
     jobs = []
     for cell in todo:
@@ -133,7 +129,7 @@ def order_candidate_job(
         outcomes=outcomes,
         todo=[cell.ordering_id for cell in todo],
         hull=hull,
-        released=bool(known.get("released")),
+        released=known["released"],
     )
     gate.name = GATE_STEP
     # The jobs behind the gate have steps of their own.
@@ -152,7 +148,7 @@ def gate_job(  # noqa: PLR0913 - each is named by its caller
     maker_text: str,
     *,
     cells: Sequence[OrderedCell],
-    outcomes: Mapping[str, Any],
+    outcomes: Mapping[str, object],
     todo: Sequence[str],
     hull: HullSnapshot | None,
     released: bool,
@@ -160,27 +156,9 @@ def gate_job(  # noqa: PLR0913 - each is named by its caller
     """
     Compare a candidate's pre-relaxed orderings with the gate; compute what passes.
 
-    Parameters
-    ----------
-    candidate
-        The candidate.
-    maker_text
-        How it is computed: a :class:`ScreenMaker` as JSON text.
-    cells
-        Its ordered cells.
-    outcomes
-        Ordering id → output of its pre-relaxation, none where that failed.
-    todo
-        Orderings that are still to be computed.
-    hull
-        Competing phases; without them every candidate passes.
-    released
-        Whether the operator lets the candidate pass.
-
-    Returns
-    -------
-    Response
-        The verdict as output; the calculations as an addition.
+    ``outcomes``: ordering id → output of its pre-relaxation, none where that failed.
+    ``todo``: orderings that are still to be computed. ``hull``: competing phases;
+    without them every candidate passes. The output is the verdict.
     """
     maker = ScreenMaker.from_text(maker_text)
     known = {
@@ -197,7 +175,7 @@ def gate_job(  # noqa: PLR0913 - each is named by its caller
         candidate,
         cells,
         known,
-        engine=maker.calculation["prerelax"]["engine"],
+        engine=maker.calculation["prerelax"]["engine"],  # type: ignore[index] # only with one
         threshold=threshold,
     )
     passing = [
@@ -214,6 +192,47 @@ def gate_job(  # noqa: PLR0913 - each is named by its caller
     }
     return Response(
         output=verdict, addition=maker.calculations(passing, known, order=order)
+    )
+
+
+def candidate_orderings(
+    candidate: CandidateDoc, structure: StructureSpec
+) -> tuple[OrderedCell, ...]:
+    """Make every ordering that a campaign asks for of a candidate."""
+    return generate_orderings(
+        candidate.to_candidate(),
+        n_orderings={str(k): n for k, n in structure.n_orderings.items()},
+        atoms=structure.atoms,
+        iterations=structure.iterations,
+        seed=structure.seed,
+        max_deviation=structure.max_deviation,
+        magnetic_order=structure.magnetic_order,
+    )
+
+
+def starting_structure(
+    cell: OrderedCell, outcome: Prerelaxation | None, *, magmom: bool, charge: bool
+) -> Structure:
+    """
+    Return the structure that a calculation of an ordered cell starts from.
+
+    Lattice and positions are those of the pre-relaxation, if there is one; ValueError
+    if that is of other atoms. Starting moments and formal charges where they are asked.
+    """
+    start = calculator_structure(cell, magmom=magmom, charge=charge)
+    if outcome is None:
+        return start
+    relaxed = outcome["structure"]
+    if [site.specie.symbol for site in relaxed] != [s.specie.symbol for s in start]:
+        raise ValueError(
+            f"pre-relaxation of ordering {cell.ordering_id} returned other atoms than "
+            "it was given"
+        )
+    return Structure(
+        relaxed.lattice,
+        start.species,
+        relaxed.frac_coords,
+        site_properties=start.site_properties,
     )
 
 
@@ -284,13 +303,13 @@ class ScreenMaker(Maker):
     gate: GateSpec | None = None
     relax_maker: Maker | None = None
     static_maker: Maker | None = None
-    calculation: dict[str, Any] = field(default_factory=dict)
+    calculation: dict[str, object] = field(default_factory=dict)
     entropy: EntropyOptions = field(default_factory=EntropyOptions)
     versions: dict[str, str] = field(default_factory=dict)
     magmom: bool = False
     charge: bool = False
     prerelax_charge: bool = False
-    routing: dict[str, dict[str, Any]] = field(default_factory=dict)
+    routing: dict[str, dict[str, object]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse a maker that would order candidates and compute nothing."""
@@ -307,16 +326,7 @@ class ScreenMaker(Maker):
         relax_maker: Maker | None = None,
         prerelax_maker: Maker | None = None,
     ) -> Self:
-        """
-        Configure the maker as a campaign says.
-
-        Parameters
-        ----------
-        spec
-            The campaign.
-        relax_maker, prerelax_maker
-            Injected instead of the engines' own makers.
-        """
+        """Configure the maker as a campaign says; makers of engines may be injected."""
         names = [spec.engine]
         if spec.prerelax is not None:
             names.append(spec.prerelax.engine)
@@ -373,12 +383,10 @@ class ScreenMaker(Maker):
         maker_text: str | None = None,
     ) -> Flow:
         """
-        Make the flow of one candidate, every job tagged and recorded.
+        Make the flow of one candidate: one job, tagged and recorded, that makes more.
 
         Parameters
         ----------
-        candidate
-            The candidate to screen.
         hull
             Competing phases of its elements, where there is a gate.
         finished
@@ -391,17 +399,12 @@ class ScreenMaker(Maker):
             Uuid of the order job; a new one by default.
         maker_text
             What :meth:`to_text` returns, where it is written once for many candidates.
-
-        Returns
-        -------
-        Flow
-            One job; the others are made on the node and carry the same tags.
         """
         if self.gate is not None and hull is None:
             raise ValueError(
                 f"{candidate.formula}: a gate needs competing phases to compare with"
             )
-        known = {
+        known: Known = {
             "finished": sorted(finished),
             "prerelaxed": {
                 name: OutputReference(uuid)
@@ -439,18 +442,7 @@ class ScreenMaker(Maker):
         *,
         order: OrderTags,
     ) -> Flow:
-        """
-        Make, on the node, the jobs that compute ordered cells.
-
-        Parameters
-        ----------
-        cells
-            The cells.
-        outcomes
-            Ordering id → pre-relaxation whose structure is the start instead.
-        order
-            Job that ordered them, and how many it made.
-        """
+        """Make, on the node, the jobs that compute cells or pre-relaxed ones."""
         flows: list[Job | Flow] = []
         for cell in cells:
             start: Any = starting_structure(

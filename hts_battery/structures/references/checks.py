@@ -108,7 +108,10 @@ def _relaxation_problems(
         start, relaxed, FRAMEWORK_GROWTH if framework else OPEN_GROWTH
     )
     yield from distance_problems(phase, relaxed)
-    yield from _shell_problems(phase, start, relaxed)
+    yield from _shell_problems(
+        _neighbours(phase, start, bonds),
+        _neighbours(phase, relaxed, bonds_of(phase, relaxed)),
+    )
 
 
 def bonds_of(phase: ReferencePhase, structure: Structure) -> Bonds:
@@ -168,10 +171,9 @@ def _directions(
 
 
 def _shell_problems(
-    phase: ReferencePhase, start: Structure, relaxed: Structure
+    before: dict[str, list[int]], after: dict[str, list[int]]
 ) -> Iterator[str]:
     """Compare the numbers of neighbours of every cation, element by element."""
-    before, after = _neighbours(phase, start), _neighbours(phase, relaxed)
     changed = total = 0
     found = []
     for element, numbers in before.items():
@@ -193,10 +195,12 @@ def _shell_problems(
         )
 
 
-def _neighbours(phase: ReferencePhase, structure: Structure) -> dict[str, list[int]]:
+def _neighbours(
+    phase: ReferencePhase, structure: Structure, bonds: Bonds
+) -> dict[str, list[int]]:
     """Sorted numbers of bonded anions of the cations of each element."""
     charges = charge_of_element(phase)
-    counts = np.bincount(bonds_of(phase, structure).cations, minlength=len(structure))
+    counts = np.bincount(bonds.cations, minlength=len(structure))
     found: dict[str, list[int]] = {}
     for site, count in zip(structure, counts, strict=True):
         if charges[site.specie.symbol] > 0:

@@ -9,7 +9,6 @@ from pymongo.errors import AutoReconnect
 from hts_battery.connections.database.clients import (
     acquire_client,
     open_clients,
-    redact,
     release_client,
     shared_client,
     translated_errors,
@@ -77,29 +76,8 @@ def test_unreachable_server(tmp_path: Path) -> None:
     assert "***@127.0.0.1:9" in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "uri", ["http://me:secret@x", "mongodb://me:secret@", "mongodb://me:se@cret@h"]
-)
-def test_uri_that_is_none(uri: str, tmp_path: Path) -> None:
-    with (
-        pytest.raises(StoreError) as caught,
-        database(uri, name="hts_x", data_dir=tmp_path),
-    ):
-        pass
-    shown: BaseException | None = caught.value
-    while shown is not None:
-        assert "secret" not in str(shown)
-        assert "cret" not in str(shown).replace("secret", "")
-        shown = shown.__cause__
-
-
 def test_releasing_what_was_never_acquired() -> None:
     release_client("mongodb://nobody")
-
-
-def test_redact_query_passwords() -> None:
-    text = redact("mongodb://h/?tlsCertificateKeyFilePassword=secret&tls=true")
-    assert text == "mongodb://h/?tlsCertificateKeyFilePassword=***&tls=true"
 
 
 def test_other_errors_pass() -> None:

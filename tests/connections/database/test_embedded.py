@@ -6,18 +6,25 @@ import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from pymongo import MongoClient
+from pymongo.errors import OperationFailure, PyMongoError
 
 from hts_battery.connections.database import embedded, server_process
-from hts_battery.connections.database.embedded import down, embedded_server, status, up
+from hts_battery.connections.database.embedded import (
+    address,
+    down,
+    embedded_server,
+    status,
+    up,
+)
+from hts_battery.connections.database.embedded_user import EmbeddedUser, open_uri
+from hts_battery.connections.database.server_process import ServerFolder
+from hts_battery.connections.database.uris import redact
 from hts_battery.connections.processes import process_identity
 from hts_battery.errors import StoreError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.mongo
 
@@ -82,7 +89,7 @@ def test_first_user_starts_it_and_last_stops_it(tmp_path: Path) -> None:
         assert seen.in_use
         assert not seen.keep
         assert seen.size_bytes > 0
-        assert seen.uri == first.uri
+        assert seen.uri == redact(first.uri)
     assert process_identity(pid) is None
     assert not status(tmp_path).running
 
@@ -153,17 +160,19 @@ def test_server_of_a_killed_user_is_adopted(tmp_path: Path) -> None:
 
 @pytest.mark.chaos
 def test_user_killed_while_the_server_starts(tmp_path: Path) -> None:
-    for delay in (0.0, 0.02, 0.1, 0.3):
-        user = User(tmp_path)
-        state = tmp_path / "server" / "state.json"
+    for number, delay in enumerate((0.0, 0.1, 0.5, 1.0, 1.5)):
+        # Each a new folder: its first start makes the user.
+        folder = tmp_path / str(number)
+        user = User(folder)
+        state = folder / "server" / "state.json"
         deadline = time.monotonic() + 20
         while not state.exists() and time.monotonic() < deadline:
             time.sleep(0.002)
         time.sleep(delay)
         user.kill()
-        with embedded_server(tmp_path) as server, MongoClient(server.uri) as client:
-            client.admin.command("ping")
-            pid = pid_of(tmp_path)
+        with embedded_server(folder) as server, MongoClient(server.uri) as client:
+            client.test.things.insert_one({"_id": 1})
+            pid = pid_of(folder)
         assert process_identity(pid) is None
         assert not state.exists()
 
@@ -257,10 +266,159 @@ def test_folder_that_cannot_be_made(tmp_path: Path) -> None:
         up(tmp_path / "file" / "data")
 
 
+def modes(folder: Path) -> dict[str, int]:
+    """Return what group and others may do with everything below a folder."""
+    found = {".": folder.stat().st_mode & 0o077}
+    for path in folder.rglob("*"):
+        found[str(path.relative_to(folder))] = path.stat().st_mode & 0o077
+    return found
+
+
 def test_data_is_closed_to_other_users(tmp_path: Path) -> None:
-    up(tmp_path / "data")
-    assert (tmp_path / "data" / "database").stat().st_mode & 0o077 == 0
-    down(tmp_path / "data")
+    up(tmp_path / "deep" / "data")
+    seen = modes(tmp_path / "deep")
+    assert seen.pop("data/server/secantusd.toml") in {0, 0o040, 0o044}  # it is empty
+    assert set(seen.values()) == {0}
+    down(tmp_path / "deep" / "data")
+    there = tmp_path / "made before"
+    there.mkdir(mode=0o755)
+    up(there)
+    assert there.stat().st_mode & 0o077 == 0
+    down(there)
+    shared = tmp_path / "of somebody else too"
+    (shared / "theirs").mkdir(parents=True)
+    shared.chmod(0o755)
+    up(shared)
+    assert shared.stat().st_mode & 0o077 == 0o055
+    assert (shared / "database").stat().st_mode & 0o077 == 0
+    down(shared)
+
+
+THEIRS = "a word of theirs"
+REFUSED = (
+    {"listDatabases": 1},
+    {"usersInfo": 1},
+    {"createUser": "me", "pwd": "word", "roles": ["root"]},
+    {"getLog": "global"},
+    {"serverStatus": 1},
+    {"fsync": 1},
+)
+
+
+def test_nobody_comes_in_without_the_password(tmp_path: Path) -> None:
+    up(tmp_path)
+    complete = address(tmp_path)
+    with MongoClient(complete) as owner:
+        owner.test.things.insert_one({"_id": 1})
+        port = owner.address[1]
+    # Another user of this host, who finds the port.
+    with MongoClient(open_uri(port)) as other:
+        for command in REFUSED:
+            with pytest.raises(OperationFailure, match="auth"):
+                other.admin.command(command)
+        for attempt in (
+            lambda: other.test.things.insert_one({"_id": 2}),
+            lambda: other.test.things.find_one({}),
+            lambda: other.test.things.delete_many({}),
+            lambda: other.test.things.aggregate([{"$out": "things"}]),
+            lambda: other.drop_database("test"),
+        ):
+            with pytest.raises(OperationFailure, match="auth"):
+                attempt()
+    wrong = complete.replace(complete.split(":")[2].partition("@")[0], "0" * 64)
+    with (
+        MongoClient(wrong) as other,
+        pytest.raises(OperationFailure, match="authentication failed"),
+    ):
+        other.test.things.find_one({})
+    down(tmp_path)
+
+
+def test_the_password_stands_in_one_file(tmp_path: Path) -> None:
+    seen = up(tmp_path)
+    file = tmp_path / "server" / "user.json"
+    password = json.loads(file.read_text())["password"]
+    assert len(password) == 64
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert password not in repr(seen)
+    assert seen.uri is not None
+    assert seen.uri.startswith("mongodb://***@127.0.0.1:")
+    arguments = Path(f"/proc/{seen.pid}/cmdline").read_bytes()
+    assert password.encode() not in arguments
+    with embedded_server(tmp_path) as server:
+        assert password in server.uri
+        assert password not in repr(server)
+    for path in (tmp_path / "server").iterdir():
+        if path != file:
+            assert password not in path.read_text()
+    down(tmp_path)
+    up(tmp_path)
+    assert json.loads(file.read_text())["password"] == password
+    down(tmp_path)
+
+
+def test_a_folder_from_before_gets_a_user_and_loses_everybody_elses(
+    tmp_path: Path,
+) -> None:
+    folder = ServerFolder(tmp_path).create()
+    state = server_process._start(folder, (), port=0, keep=True)  # noqa: SLF001 - as it was
+    assert state is not None
+    assert state.port is not None
+    with MongoClient(open_uri(state.port)) as client:
+        client.test.things.insert_one({"_id": 1})
+        for name in ("admin", "test"):
+            client[name].command("createUser", "them", pwd=THEIRS, roles=["root"])
+    assert up(tmp_path).pid != state.pid
+    with MongoClient(address(tmp_path)) as client:
+        assert client.test.things.count_documents({}) == 1
+        users = client.admin.command("usersInfo", 1)["users"]
+        assert [one["user"] for one in users] == ["hts"]
+        assert client.test.command("usersInfo", 1)["users"] == []
+    down(tmp_path)
+
+
+def test_nobody_comes_in_while_a_new_server_gets_its_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_user = server_process.make_user
+    seen: list[str] = []
+
+    def with_others(port: int, file: Path, user: EmbeddedUser) -> None:
+        for options in ({}, {"tls": True, "tlsAllowInvalidCertificates": True}):
+            with (
+                MongoClient(
+                    open_uri(port), serverSelectionTimeoutMS=300, **options
+                ) as other,
+                pytest.raises(PyMongoError) as refusal,
+            ):
+                other.hts_battery.fireworks.insert_one({"fw_id": 1})
+            seen.append(type(refusal.value).__name__)
+        assert file.stat().st_mode & 0o777 == 0o600
+        make_user(port, file, user)
+
+    monkeypatch.setattr(server_process, "make_user", with_others)
+    up(tmp_path)
+    assert seen == ["ServerSelectionTimeoutError"] * 2
+    assert not list((tmp_path / "server").glob("*.pem"))
+    with MongoClient(address(tmp_path)) as client:
+        assert "hts_battery" not in client.list_database_names()
+    down(tmp_path)
+
+
+def test_a_lost_password_is_made_anew(tmp_path: Path) -> None:
+    with embedded_server(tmp_path) as server, MongoClient(server.uri) as client:
+        client.test.things.insert_one({"_id": 1})
+    file = tmp_path / "server" / "user.json"
+    for content in ("{", None):
+        if content is None:
+            file.unlink()
+        else:
+            file.write_text(content)
+            with pytest.raises(StoreError, match=r"user\.json.*delete it"):
+                up(tmp_path)
+            continue
+        with embedded_server(tmp_path) as server, MongoClient(server.uri) as client:
+            assert client.test.things.count_documents({}) == 1
 
 
 def test_start_lock_is_free_after_a_failure(

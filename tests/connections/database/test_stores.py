@@ -3,8 +3,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from jobflow import Flow, job, run_locally
+from jobflow import Flow, OutputReference, job, run_locally
 from monty.json import MontyDecoder
+from planted import PlantedModule
 
 from hts_battery.connections.database.clients import open_clients, shared_client
 from hts_battery.connections.database.collection_specs import COLLECTIONS
@@ -15,7 +16,7 @@ from hts_battery.connections.database.stores import (
     open_stores,
     screening_stores,
 )
-from hts_battery.errors import ConfigurationError
+from hts_battery.errors import ConfigurationError, ForeignClassError
 from hts_battery.settings import BlobStore, HTSBatterySettings
 
 if TYPE_CHECKING:
@@ -129,3 +130,19 @@ def test_unreachable_stores(database: Database) -> None:
         pass
     with pytest.raises(Exception, match="connect"):
         stores.candidates.count({})
+
+
+def test_an_output_that_names_a_foreign_module_is_refused(
+    stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planted = PlantedModule(tmp_path, monkeypatch)
+    reference = OutputReference("a", attributes=(("i", "value"),))
+    for value in (planted.naming(), [{"deep": planted.naming("callable")}]):
+        stores.job_store.update({"uuid": "a", "index": 1, "output": {"value": value}})
+        with pytest.raises(ForeignClassError, match=f"output of job a.*{planted.name}"):
+            reference.resolve(stores.job_store)
+        with pytest.raises(ForeignClassError):
+            stores.job_store.get_output("a", load=True)
+    stores.job_store.update({"uuid": "a", "index": 1, "output": {"value": 5}})
+    assert reference.resolve(stores.job_store) == 5
+    assert not planted.was_imported

@@ -42,12 +42,11 @@ def test_nothing_recorded(tmp_path: Path) -> None:
 
 def test_completed(tmp_path: Path) -> None:
     record = ExecutionRecord(tmp_path / "executions")
-    with record.execution(job_uuid="j", name="relax", attempt=2) as start:
+    with record.execution(job_uuid="j", name="relax") as start:
         assert only(record.folder).outcome is Outcome.RUNNING
     execution = only(record.folder)
     assert execution.start == start
     assert execution.outcome is Outcome.COMPLETED
-    assert execution.start.attempt == 2
     assert execution.start.time.utcoffset() is not None
     assert execution.end is not None
     assert execution.end.error_class is None
@@ -113,7 +112,6 @@ def test_ledger(tmp_path: Path) -> None:
     assert counted.total.executions == 5
     assert counted.by_content_key["k1"].completed == 2
     assert counted.by_content_key["k2"].failed == 1
-    assert counted.by_candidate["c"].executions == 4
     assert counted.computed_twice == ("a",)
     assert set(counted.by_content_key) == {"k1", "k2"}
 

@@ -17,12 +17,7 @@ from hts_battery.flows.execution.launch_folders import (
     tidy,
 )
 from hts_battery.flows.recipes.local import refuse_full
-from hts_battery.schemas.launch import (
-    LaunchFile,
-    LaunchMark,
-    LaunchState,
-    LaunchVerb,
-)
+from hts_battery.schemas.launch import LaunchFile, LaunchMark, LaunchState, LaunchVerb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,21 +14,20 @@ from fakes import (
     fake_reference_energies,
 )
 
-from hts_battery.campaign.gate_hulls import GateHulls
 from hts_battery.errors import (
     MissingReferenceError,
     MixedCalculatorError,
     SubmissionError,
 )
-from hts_battery.flows.recipes.cells import candidate_orderings
 from hts_battery.flows.recipes.gate import (
+    GateHulls,
     Threshold,
     gate_verdict,
     hull_snapshot,
     prerelaxed,
 )
 from hts_battery.flows.recipes.local import run_flow_locally
-from hts_battery.flows.recipes.screen import ScreenMaker
+from hts_battery.flows.recipes.screen import ScreenMaker, candidate_orderings
 from hts_battery.schemas.campaign import GateSpec, PrerelaxSpec, StructureSpec
 from hts_battery.schemas.entropy import EntropyOptions
 from hts_battery.schemas.gate import GateVerdict

@@ -8,13 +8,14 @@ from fakes import FakeRelaxMaker, fake_reference_energies
 from pymatgen.core import Lattice, Structure
 
 from hts_battery.builders.entries import reference_entry
+from hts_battery.campaign.reference_import import read_json
 from hts_battery.errors import ConfigurationError
 from hts_battery.flows.execution.recorded import RecordedJob
 from hts_battery.flows.recipes import references
 from hts_battery.flows.recipes.references import (
+    checked_energy_file,
     energy_file,
     known_energies,
-    read_energy_file,
     reference_energy,
     reference_flow,
     reference_key,
@@ -34,6 +35,8 @@ from hts_battery.thermo import vasp_corrections
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
+
+    from hts_battery.schemas.reference import ReferenceEnergyFile
 
 PHASE = reference_phase("LiF-rocksalt")
 
@@ -138,6 +141,10 @@ def test_an_unusable_energy_says_why(
     assert energy.rejected == reason
 
 
+def read_energies(path: Path) -> ReferenceEnergyFile:
+    return checked_energy_file(read_json(path), path)
+
+
 def test_a_file_of_energies_is_read_back_as_written(tmp_path: Path) -> None:
     pytest.importorskip("chgnet")
     energies = [reference_energy(PHASE, finished(), "chgnet")]
@@ -145,7 +152,7 @@ def test_a_file_of_energies_is_read_back_as_written(tmp_path: Path) -> None:
     written = energy_file(energies, "chgnet", RelaxationSpec())
     path = tmp_path / "energies.json"
     write_energy_file(path, written)
-    back = read_energy_file(path)
+    back = read_energies(path)
     assert [one.phase_id for one in back.energies] == sorted(
         one.phase_id for one in energies
     )
@@ -165,13 +172,13 @@ def test_a_file_without_energies_is_still_json(tmp_path: Path) -> None:
     pytest.importorskip("chgnet")
     path = tmp_path / "energies.json"
     write_energy_file(path, energy_file([], "chgnet", RelaxationSpec()))
-    assert read_energy_file(path).energies == ()
+    assert read_energies(path).energies == ()
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("{", "Invalid JSON"),
+        ("{", "not JSON"),
         ('{"engine": "chgnet"}', "settings: Field required"),
     ],
 )
@@ -181,16 +188,16 @@ def test_a_wrong_file_is_refused_by_name_and_field(
     path = tmp_path / "energies.json"
     path.write_text(text)
     with pytest.raises(ConfigurationError, match=says) as caught:
-        read_energy_file(path)
+        read_energies(path)
     assert str(path) in str(caught.value)
 
 
 def test_a_missing_file_and_a_file_of_bytes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"none\.json: No such file"):
-        read_energy_file(tmp_path / "none.json")
+        read_energies(tmp_path / "none.json")
     (tmp_path / "bytes.json").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigurationError, match=r"bytes\.json"):
-        read_energy_file(tmp_path / "bytes.json")
+        read_energies(tmp_path / "bytes.json")
 
 
 def test_an_engine_without_shipped_energies_says_how_to_compute_them() -> None:

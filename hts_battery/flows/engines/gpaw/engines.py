@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hts_battery.errors import ConfigurationError
-from hts_battery.flows.engines.engine import Engine
+from hts_battery.flows.engines.engine import LCAO_ERROR, PBE_U_ERROR, Engine
 from hts_battery.flows.engines.gpaw.process import gpaw_command
 from hts_battery.flows.engines.gpaw.settings import GPAWSettings
-from hts_battery.flows.engines.published_errors import LCAO_ERROR, PBE_U_ERROR
 from hts_battery.flows.execution.node import node_settings
 
 if TYPE_CHECKING:
@@ -38,34 +37,21 @@ class GPAWEngine(Engine):
 
         Examples
         --------
-        >>> gpaw_engine().settings.label
+        >>> gpaw_engines()[0].settings.label
         'PBE+U pw800 k1.8'
         """
         return f"{self.name} {self.versions()['gpaw']} {self.settings.label}"
 
 
 def gpaw_engines() -> tuple[GPAWEngine, ...]:
-    """Return every engine that computes with GPAW."""
-    return gpaw_engine(), gpaw_fixed_cell_engine(), gpaw_lcao_engine()
-
-
-def gpaw_engine() -> GPAWEngine:
-    """Return the engine ``gpaw``: PBE+U, plane waves to 800 eV, cells may move."""
-    return _engine("gpaw", GPAWSettings())
-
-
-def gpaw_fixed_cell_engine() -> GPAWEngine:
-    """
-    Return the engine ``gpaw-fixed-cell``: plane waves to 600 eV, ions only.
-
-    Energies at one cutoff only are compared, so it is an engine of its own.
-    """
-    return _engine("gpaw-fixed-cell", GPAWSettings(cutoff=FIXED_CELL_CUTOFF_EV))
-
-
-def gpaw_lcao_engine() -> GPAWEngine:
-    """Return the engine ``gpaw-lcao``: atomic orbitals, for a first geometry."""
-    return _engine("gpaw-lcao", GPAWSettings(mode="lcao"))
+    """Return every engine of GPAW: energies at one cutoff only are compared."""
+    return (
+        # PBE+U, plane waves to 800 eV: cells may move.
+        _engine("gpaw", GPAWSettings()),
+        _engine("gpaw-fixed-cell", GPAWSettings(cutoff=FIXED_CELL_CUTOFF_EV)),
+        # Atomic orbitals, for a first geometry.
+        _engine("gpaw-lcao", GPAWSettings(mode="lcao")),
+    )
 
 
 def _engine(name: str, settings: GPAWSettings) -> GPAWEngine:

@@ -10,7 +10,7 @@ import numpy as np
 from ase.calculators.calculator import Calculator, all_changes
 from ase.units import GPa
 from atomate2.ase.jobs import AseRelaxMaker
-from atomate2.ase.schemas import AseStructureTaskDoc, AseTaskDoc
+from atomate2.ase.schemas import AseStructureTaskDoc
 from jobflow import job
 from pydantic import Field, JsonValue
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ase import Atoms
-    from atomate2.ase.schemas import AseResult
     from pymatgen.core import Structure
 
     from hts_battery.schemas.campaign import RelaxationSpec
@@ -181,17 +180,9 @@ class GPAWRelaxMaker(AseRelaxMaker):
     Relax a structure with GPAW, or compute it as it is where ``steps`` is 1.
 
     Moments start from the site property ``magmom``; a structure without it starts as
-    the Materials Project's do, by element.
-
-    Parameters
-    ----------
-    name
-        Name of the job.
-    settings
-        Functional, basis, k-points, U.
-    optimizer_kwargs
-        BFGS: 15 to 30 steps where atomate2's FIRE takes 37 to 43 (three cells of 16
-        atoms, CHGNet, to 0.05 eV/angstrom), and a step costs minutes here.
+    the Materials Project's do, by element. BFGS takes 15 to 30 steps where atomate2's
+    FIRE takes 37 to 43 (three cells of 16 atoms, CHGNet, to 0.05 eV/angstrom), and a
+    step costs minutes here.
     """
 
     name: str = "gpaw relax"
@@ -206,49 +197,26 @@ class GPAWRelaxMaker(AseRelaxMaker):
         mol_or_struct: Structure,
         prev_dir: str | Path | None = None,  # noqa: ARG002 - the signature of all makers
     ) -> GPAWTaskDocument:
-        """
-        Relax a structure, whose site property ``magmom`` are the moments at the start.
-
-        Raises
-        ------
-        ConfigurationError
-            If this worker has no GPAW.
-        CalculationError
-            If GPAW ends without an energy.
-        """
+        """Relax a structure, whose site property ``magmom`` are the first moments."""
         structure, source = with_moments(mol_or_struct)
         calculator = GPAWCalculator(
             self.settings, gpaw_command(node_settings()), Path.cwd()
         )
         self._calculator = calculator
         try:
-            result = self.run_ase(structure)
+            document = AseRelaxMaker.make.original(self, structure)  # type: ignore[attr-defined] # jobflow sets it
         finally:
             calculator.close()
-        return self._document(structure, source, calculator, result)
+        return self._document(structure, source, calculator, document)
 
     def _document(
         self,
         structure: Structure,
         source: str,
         calculator: GPAWCalculator,
-        result: AseResult,
+        doc: AseStructureTaskDoc,
     ) -> GPAWTaskDocument:
         """Put what atomate2 and GPAW say into one document."""
-        doc = AseTaskDoc.to_mol_or_struct_metadata_doc(
-            calculator.name,
-            result,
-            self.steps,
-            relax_kwargs=self.relax_kwargs,
-            optimizer_kwargs=self.optimizer_kwargs,
-            relax_cell=self.relax_cell,
-            relax_shape=self.relax_shape,
-            fix_symmetry=self.fix_symmetry,
-            symprec=self.symprec if self.fix_symmetry else None,
-            ionic_step_data=self.ionic_step_data,
-            store_trajectory=self.store_trajectory,
-            tags=self.tags,
-        )
         last = calculator.replies[-1]
         return GPAWTaskDocument(
             **{name: getattr(doc, name) for name in type(doc).model_fields},
@@ -263,12 +231,7 @@ class GPAWRelaxMaker(AseRelaxMaker):
                 pressure=pressure(last["stress"]),
                 versions=calculator.versions,
                 calls=tuple(
-                    GPAWCall(
-                        energy=reply["energy"],
-                        free_energy=reply["free_energy"],
-                        scf_steps=reply["scf_steps"],
-                        seconds=reply["seconds"],
-                    )
+                    GPAWCall(**{name: reply[name] for name in GPAWCall.model_fields})  # type: ignore[literal-required] # fields of both
                     for reply in calculator.replies
                 ),
                 k_points=last["k_points"],
@@ -314,14 +277,7 @@ def pressure(stress: Sequence[float] | None) -> float | None:
 def gpaw_maker(
     name: str, settings: GPAWSettings, relaxation: RelaxationSpec
 ) -> GPAWRelaxMaker:
-    """
-    Make the maker of an engine; one step of relaxation is a single point.
-
-    Raises
-    ------
-    ConfigurationError
-        If the cell is to move and the settings give no stress to move it by.
-    """
+    """Make the maker of an engine; one step of relaxation is a single point."""
     moves = relaxation.relax_cell and relaxation.steps >= _LEAST_STEPS_OF_A_RELAXATION
     if moves and not settings.moves_cells:
         raise ConfigurationError(

@@ -11,7 +11,7 @@ from contextlib import suppress
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, cast
+from typing import TYPE_CHECKING, TypedDict
 
 from hts_battery.errors import CalculationError, ConfigurationError
 
@@ -39,6 +39,18 @@ class Reply(TypedDict):
     bands: int
     datasets: dict[str, str]
     seconds: float
+
+
+class _Error(TypedDict):
+    kind: str
+    message: str
+    trace: list[str]
+
+
+class _Answer(TypedDict, total=False):
+    ready: Versions
+    result: Reply
+    error: _Error
 
 
 LOG, ERRORS = "gpaw.txt", "gpaw.err"
@@ -74,14 +86,8 @@ class GPAWProcess:
     One running GPAW; it keeps its wave functions between requests.
 
     The path of the runner is appended to the command. It runs in the folder and leaves
-    its text output there (``gpaw.txt``, ``gpaw.err``).
-
-    Raises
-    ------
-    ConfigurationError
-        If the command cannot be started.
-    CalculationError
-        If it ends before it is ready.
+    its text output there (``gpaw.txt``, ``gpaw.err``). ConfigurationError if it cannot
+    be started, CalculationError if it ends before it is ready.
     """
 
     def __init__(self, command: Sequence[str], folder: Path) -> None:
@@ -104,7 +110,7 @@ class GPAWProcess:
                 raise ConfigurationError(
                     f"gpaw_command: cannot start {command[0]}: {err.strerror}"
                 ) from err
-        self.versions = cast("Versions", self._answer()["ready"])
+        self.versions = self._answer()["ready"]
 
     def ask(self, request: Mapping[str, object]) -> Reply:
         """Send one request and wait for its result, or raise GPAW's own error."""
@@ -114,7 +120,7 @@ class GPAWProcess:
             self._process.stdin.flush()
         except BrokenPipeError:
             self._ended()
-        return cast("Reply", self._answer()["result"])
+        return self._answer()["result"]
 
     def close(self) -> None:
         """End the process: it leaves when its input closes, or is killed."""
@@ -135,11 +141,11 @@ class GPAWProcess:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _answer(self) -> dict[str, Any]:
+    def _answer(self) -> _Answer:
         assert self._process.stdout is not None  # noqa: S101 - opened above
         line = self._process.stdout.readline()
         try:
-            answer: dict[str, Any] = json.loads(line)
+            answer: _Answer = json.loads(line)
         except ValueError:
             self._ended(line)
         error = answer.get("error")

@@ -19,11 +19,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.errors import ConfigurationError
-from hts_battery.flows.engines.engine import MP2020, NO_CORRECTION, Engine
-from hts_battery.flows.engines.published_errors import (
+from hts_battery.flows.engines.engine import (
+    MP2020,
+    NO_CORRECTION,
     PBE_U_ERROR,
     R2SCAN_ERROR,
     REHEARSAL_ERROR,
+    Engine,
 )
 from hts_battery.schemas.campaign import RelaxationSpec
 from hts_battery.vasp_standin import VASP_MARK
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from hts_battery.schemas.uncertainty import CalculatorError
 
 REHEARSAL_PREFIX = f"{VASP_MARK}:"
-REHEARSAL_COMMAND = f"{shlex.quote(sys.executable)} -m hts_battery.vasp_standin.vasp"
+REHEARSAL_COMMAND = f"{shlex.quote(sys.executable)} -P -m hts_battery.vasp_standin.vasp"
 _STEPS = ("relax 1", "relax 2", "static")
 _PACKAGES = ("atomate2", "custodian", "pymatgen")
 _GGA, _MP24 = "vasp-mp-gga", "vasp-mp24"
@@ -130,8 +132,7 @@ def _input_set(engine: str) -> dict[str, Any]:
     """Return the settings of pymatgen's input set that belongs to an engine."""
     from pymatgen.io.vasp.sets import MP24RelaxSet, MPRelaxSet  # noqa: PLC0415 - 2.5 s
 
-    found: dict[str, Any] = (MPRelaxSet if engine == _GGA else MP24RelaxSet).CONFIG
-    return found
+    return dict((MPRelaxSet if engine == _GGA else MP24RelaxSet).CONFIG)
 
 
 def _missing_commands(_elements: frozenset[str]) -> Iterator[str]:

@@ -23,19 +23,9 @@ class VaspFlowMaker(Maker):
     """
     Make the VASP flow of an engine where it is asked for one.
 
-    Three input sets travel with atomate2's maker; this one is its name and its labels,
-    so that submitting a candidate stays small and takes no import of six seconds.
-
-    Parameters
-    ----------
-    name
-        Name of the engine.
-    calculator
-        Label of its energies.
-    settings
-        ``mp-gga`` or ``mp24``.
-    rehearse
-        Whether the stand-in runs in the place of VASP.
+    Three input sets travel with atomate2's maker; this one is the engine's name, the
+    label of its energies, ``mp-gga`` or ``mp24``, and whether the stand-in runs, so
+    that submitting a candidate stays small and takes no import of six seconds.
     """
 
     name: str = "vasp-mp-gga"

@@ -57,6 +57,7 @@ from hts_battery.flows.execution.failures import (
 from hts_battery.flows.execution.node import installed_versions
 from hts_battery.flows.execution.recorded import earlier_launches
 from hts_battery.schemas.base import Document
+from hts_battery.schemas.decoding import read_structure
 from hts_battery.schemas.failure import (
     FailureClass,
     FailureDoc,
@@ -94,10 +95,10 @@ class Past(Document):
     """What a repeated calculation knows of its earlier attempts."""
 
     failures: tuple[FailureDoc, ...] = Field((), description="Failed attempts.")
-    start: dict[str, Any] | None = Field(
+    start: dict[str, object] | None = Field(
         None, description="Structure of the first attempt; null at the first attempt."
     )
-    settings: dict[str, Any] = Field(
+    settings: dict[str, object] = Field(
         default_factory=dict, description="INCAR tags that failures changed."
     )
     folder: str | None = Field(
@@ -116,37 +117,33 @@ class Past(Document):
         return sum(one.seconds for one in self.failures)
 
 
-def mp_gga_maker(options: VaspOptions | None = None) -> MPGGADoubleRelaxStaticMaker:
+def mp_gga_maker(options: VaspOptions) -> MPGGADoubleRelaxStaticMaker:
     """Return atomate2's flow of the Materials Project's GGA and GGA+U, of our jobs."""
-    options = options or VaspOptions()
-    theirs, relax = MPGGADoubleRelaxStaticMaker(), MPGGADoubleRelaxMaker()
-    return MPGGADoubleRelaxStaticMaker(
-        relax_maker=MPGGADoubleRelaxMaker(
-            relax_maker1=_ours("relax 1", relax.relax_maker1, options),
-            relax_maker2=_ours("relax 2", relax.relax_maker2, options),
-        ),
-        static_maker=_ours("static", theirs.static_maker, options),
-    )
+    theirs, double = MPGGADoubleRelaxStaticMaker(), MPGGADoubleRelaxMaker()
+    made: MPGGADoubleRelaxStaticMaker = _ours(theirs, double, options)
+    return made
 
 
-def mp24_maker(options: VaspOptions | None = None) -> MP24DoubleRelaxStaticMaker:
+def mp24_maker(options: VaspOptions) -> MP24DoubleRelaxStaticMaker:
     """Return atomate2's r2SCAN flow of 2024, of our jobs."""
-    options = options or VaspOptions(
-        engine="vasp-mp24", calculator="vasp mp24 r2SCAN PBE_64"
-    )
-    theirs, relax = MP24DoubleRelaxStaticMaker(), MP24DoubleRelaxMaker()
-    return MP24DoubleRelaxStaticMaker(
-        relax_maker=MP24DoubleRelaxMaker(
-            relax_maker1=_ours("relax 1", relax.relax_maker1, options),
-            relax_maker2=_ours("relax 2", relax.relax_maker2, options),
-        ),
-        static_maker=_ours("static", theirs.static_maker, options),
-    )
+    theirs, double = MP24DoubleRelaxStaticMaker(), MP24DoubleRelaxMaker()
+    made: MP24DoubleRelaxStaticMaker = _ours(theirs, double, options)
+    return made
 
 
-def _ours(step: str, maker: Any, options: VaspOptions) -> VaspJobMaker:  # noqa: ANN401 - atomate2 types its fields as Maker
-    """Put one of our jobs in the place of atomate2's; its settings stay."""
-    return VaspJobMaker(name=maker.name, step=step, maker=maker, options=options)
+def _ours(flow: Any, relax: Any, options: VaspOptions) -> Any:  # noqa: ANN401 - atomate2 types its fields as Maker
+    """Put our jobs in the places of atomate2's; their settings stay."""
+
+    def ours(step: str, maker: Any) -> VaspJobMaker:  # noqa: ANN401 - as above
+        return VaspJobMaker(name=maker.name, step=step, maker=maker, options=options)
+
+    double = replace(
+        relax,
+        relax_maker1=ours("relax 1", relax.relax_maker1),
+        relax_maker2=ours("relax 2", relax.relax_maker2),
+    )
+    static = ours("static", flow.static_maker)
+    return replace(flow, relax_maker=double, static_maker=static)
 
 
 @job
@@ -169,18 +166,9 @@ class VaspJobMaker(Maker):
     """
     Make one VASP calculation that knows what to do when it fails.
 
-    Parameters
-    ----------
-    name
-        Name of its jobs.
-    step
-        Which calculation of the flow it is.
-    maker
-        atomate2's maker, whose inputs are written.
-    options
-        How VASP is run.
-    policy
-        What is done about failures; none takes the policy of the node's installation.
+    ``step``: which calculation of the flow it is. ``maker``: atomate2's, whose inputs
+    are written. ``policy``: what is done about failures; none takes the policy of the
+    node's installation.
     """
 
     name: str = "vasp"
@@ -253,7 +241,7 @@ class _Attempt:
             action = next_action(failures, self.policy)
             past = past.model_copy(update={"settings": action.settings.get(CODE, {})})
             if action.start is StartFrom.BEGINNING:
-                given = Structure.from_dict(start)
+                given = read_structure(start)
                 past = past.model_copy(update={"folder": None})
                 return replace(self, structure=given, past=past)
         for launch in reversed(launches):
@@ -394,9 +382,7 @@ class _Attempt:
 
     def _again(self, failures: tuple[FailureDoc, ...], action: NextAction) -> Job:
         """Make the job that repeats the calculation with the remedy."""
-        start = (
-            Structure.from_dict(self.past.start) if self.past.start else self.structure
-        )
+        start = read_structure(self.past.start) if self.past.start else self.structure
         past = Past(
             failures=failures,
             start=start.as_dict(),
