@@ -76,11 +76,12 @@ ISSUED = (
     Issued("summary", {"campaign": "small"}, "builders, campaign.status"),
     Issued("summary", {"campaign": "small", "candidate_id": _IDS}, "query.reading"),
     Issued("summary", {"candidate_id": _ID}, "query.screening_database"),
+    Issued("summary_table", {"campaign": "small"}, "builders.summary_table"),
     Issued("summary_table", {"part_id": "head"}, "query.summary_table, builders"),
     Issued("summary_table", {"campaign": "small", "version": "v"}, "the same"),
     Issued(
         "summary_table",
-        {"campaign": "small", "version": {"$nin": ["v"]}},
+        {"campaign": "small", "version": {"$in": ["v"]}},
         "builders.summary_table",
     ),
     Issued("hulls", {"hull_version": "h"}, "builders.reference_hulls"),

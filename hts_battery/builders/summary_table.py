@@ -247,13 +247,14 @@ class SummaryTableBuilder(ScreeningBuilder):
             self._about_to_write()
             self.target.update(head.model_dump(mode="json"), key="part_id")
             self.written += 1
+            valid = {one.version for one in head.campaigns}
             for name in self.campaigns:
-                versions = [
-                    one.version for one in head.campaigns if one.campaign == name
-                ]
-                self.target.remove_docs(
-                    {"campaign": name, "version": {"$nin": versions}}
-                )
+                parts = self.target.query({"campaign": name}, properties=["version"])
+                stale = sorted({part["version"] for part in parts} - valid)
+                if stale:
+                    self.target.remove_docs(
+                        {"campaign": name, "version": {"$in": stale}}
+                    )
 
 
 def _of(found: CampaignTable) -> dict[str, object]:
