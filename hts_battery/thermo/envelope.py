@@ -333,7 +333,7 @@ class Envelope:
         good = bases.solved & ~self._holds_artificial(batch, bases)
         own = numbers[batch.numbers]
         phases = self._phases(batch, bases)
-        kept = Bases(*(part[good] for part in bases._replace(phases=phases)))
+        kept = Bases._make(part[good] for part in bases._replace(phases=phases))
         self._write(
             solutions, own[good], batch.active[good], kept, batch.problems.targets[good]
         )
