@@ -342,6 +342,7 @@ class _Attempt:
             error_message=str(error)[:_LONGEST_MESSAGE] if error else None,
             corrections=evidence.corrections,
             last_lines=evidence.last_lines,
+            notes=evidence.notes,
             folder=f"{socket.gethostname()}:{self.folder}",
             seconds=self._seconds(),
             time=datetime.now(UTC),
