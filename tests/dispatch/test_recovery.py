@@ -325,6 +325,25 @@ def test_losses_are_counted_by_the_policy_and_given_up_in_the_end(
     assert recover(stores, launchpad, listed=no_queue).found_nothing
 
 
+def test_files_that_were_cut_off_are_moved_aside_and_the_run_is_put_back(
+    stores: Stores, running: tuple[ExactLaunchPad, int, Path]
+) -> None:
+    launchpad, fw_id, folder = running
+    write_mark(folder, dead(fw_id))
+    for name in (LEFT_ACTION, SPOOL):
+        (folder / name).write_bytes(b"\x1f\x8bhalf of it")
+    tried = recover(stores, launchpad, listed=no_queue, dry_run=True)
+    assert (folder / LEFT_ACTION).exists()
+    report = recover(stores, launchpad, listed=no_queue)
+    assert [one.action for one in report.runs] == [RecoveryAction.PUT_BACK]
+    assert len(report.problems) == len(tried.problems) == 2
+    for name, said in zip((SPOOL, LEFT_ACTION), report.problems, strict=True):
+        assert f"{folder / name}: not a packed document" in said
+        assert f"kept as {name}.broken-1" in said
+        assert (folder / f"{name}.broken-1").exists()
+    assert recover(stores, launchpad, listed=no_queue).problems == ()
+
+
 def queue_with(*numbers: str) -> Any:  # noqa: ANN401 - asks a queue
     def listed(kind: QueueKind) -> frozenset[str]:
         assert kind.kind == "SLURM"

@@ -44,8 +44,6 @@ _PRINTED = (
     "std_err.txt",
 )
 _AROUND = 200  # characters of a long line, before and after its sign
-_TIME = re.compile(r"(?:(?P<days>\d+)-)?(?P<h>\d+):(?P<m>\d\d):(?P<s>\d\d)")
-_MEMORY = re.compile(r"(?P<number>\d+)(?P<unit>[A-Za-z]*)")
 _SUBMISSION = "FW_submit.script"
 
 
@@ -110,32 +108,6 @@ def _printed(folder: Path) -> Iterable[Path]:
 def is_here(lost: LostRun) -> bool:
     """Say whether the folder of a launch can be read from here."""
     return lost.folder is not None and Path(lost.folder).is_dir()
-
-
-def larger_request(
-    request: Mapping[str, object], factors: Mapping[str, float], *, max_hours: float
-) -> dict[str, object]:
-    """
-    Ask a queue for more than before: the request times ``wall_time`` and ``memory``.
-
-    Examples
-    --------
-    >>> larger_request({"walltime": "12:00:00", "mem": "4G"},
-    ...                {"wall_time": 3, "memory": 2}, max_hours=24)
-    {'walltime': '24:00:00', 'mem': '8G'}
-    """
-    changed = dict(request)
-    time = _TIME.fullmatch(str(request.get("walltime", "")))
-    if time is not None and "wall_time" in factors:
-        hours = int(time["days"] or 0) * 24 + int(time["h"]) + int(time["m"]) / 60
-        minutes = round(min(hours * factors["wall_time"], max_hours) * 60)
-        changed["walltime"] = f"{minutes // 60:02d}:{minutes % 60:02d}:00"
-    memory = _MEMORY.fullmatch(str(request.get("mem", "")))
-    if memory is not None and "memory" in factors:
-        changed["mem"] = (
-            f"{round(int(memory['number']) * factors['memory'])}" + (memory["unit"])
-        )
-    return changed
 
 
 _POLICY, _SIGNATURES = "failure_policy.yaml", "failure_signatures.yaml"
@@ -275,10 +247,6 @@ def largest_factors(remedies: Iterable[Remedy]) -> dict[str, float]:
         for name, factor in remedy.resources.items():
             largest[name] = max(factor, largest.get(name, 0.0))
     return largest
-
-
-def _correction_text(correction: Correction) -> str:
-    return f"{correction.handler}: {list(correction.errors)}"
 
 
 @lru_cache(maxsize=1)
