@@ -14,6 +14,8 @@ from hts_battery.campaign.local_run import Progress
 from hts_battery.campaign.reference_gaps import campaign_elements
 from hts_battery.campaign.run import ensure_references, hull_engines
 from hts_battery.connections.launchpad.launchpad import open_launchpad
+from hts_battery.connections.launchpad.withdrawal import withdraw_jobs
+from hts_battery.connections.processes import undisturbed
 from hts_battery.connections.workers.configs import render_worker
 from hts_battery.connections.workers.launch import is_offline, launch_ready
 from hts_battery.dispatch.feeder import feed
@@ -103,15 +105,22 @@ def run_through_queue(  # noqa: PLR0913 - each is named by its caller
     progress.total("compute", found.new)
     with open_launchpad(stores.database) as launchpad:
         feed = _FeederPass(stores, launchpad, submission, folder)
-        while True:
-            report = feed()
-            for _ in range(report.ended):
-                progress.advance("compute", f"{report.in_hand} in the queue")
-            if report.is_done:
-                break
-            launch_ready(route.worker, config, folder / "launches", jobs=route.jobs)
-            time.sleep(_PASS_SECONDS)
+        try:
+            while not _is_done(feed(), progress):
+                launch_ready(route.worker, config, folder / "launches", jobs=route.jobs)
+                time.sleep(_PASS_SECONDS)
+        except BaseException:
+            # Its database and folder go: what waits in the queue would find nothing.
+            with undisturbed():
+                withdraw_jobs(launchpad)
+            raise
     build(campaign.spec, stores, temperatures=temperatures)
+
+
+def _is_done(report: FeedReport, progress: Progress) -> bool:
+    for _ in range(report.ended):
+        progress.advance("compute", f"{report.in_hand} in the queue")
+    return report.is_done
 
 
 @dataclass

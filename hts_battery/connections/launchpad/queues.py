@@ -30,6 +30,7 @@ class QueueKind(Document):
     script: str = Field(description="Text by which its submission scripts are known.")
     command: tuple[str, ...] = Field(description="Lists jobs that wait or run.")
     job: str = Field(description="Regular expression: the number of a job in a line.")
+    withdraw: tuple[str, ...] = Field(description="Cancels one {job}.")
 
     def jobs(self, text: str) -> frozenset[str]:
         r"""
