@@ -387,6 +387,29 @@ def test_the_queue_knows_best(
     assert request == {"walltime": "04:00:00"}
 
 
+def test_a_launch_lost_for_memory_asks_for_more(
+    stores: Stores, running: tuple[ExactLaunchPad, int, Path]
+) -> None:
+    launchpad, fw_id, folder = running
+    in_queue(launchpad, folder, "41")
+    (folder / "FW_job.error").write_text(
+        "=>> PBS: job killed: mem 38427376kb exceeded limit 33554432kb\n"
+    )
+    launchpad.fireworks.update_one(
+        {"fw_id": fw_id},
+        {"$set": {"spec._queueadapter": {"walltime": "02:00:00", "mem": "16G"}}},
+    )
+    for memory in ("32G", "64G"):
+        (lost,) = recover(stores, launchpad, listed=queue_with("40")).runs
+        assert lost.failure_class is FailureClass.OUT_OF_MEMORY
+        request = launchpad.get_fw_by_id(fw_id).spec["_queueadapter"]
+        assert request == {"walltime": "02:00:00", "mem": memory}
+        take_again(launchpad, folder)
+        in_queue(launchpad, folder, "41")
+    (lost,) = recover(stores, launchpad, listed=queue_with("40")).runs
+    assert lost.action is RecoveryAction.GIVEN_UP
+
+
 def test_a_queue_that_cannot_be_asked_says_nothing(
     stores: Stores, running: tuple[ExactLaunchPad, int, Path]
 ) -> None:
