@@ -27,7 +27,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "setting up $(VENV): about 4 minutes and 2.3 GB the first time"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[chgnet,embedded,dashboard,mp,notify,docs,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[chgnet,disorder,embedded,dashboard,mp,notify,docs,dev]'
 	@touch $@
 
 install: $(STAMP)

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from figures import Printer
+from hts_battery.dashboard.candidate_counts import pair_counts
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.support.ui import WebDriverWait
@@ -30,7 +31,6 @@ from hts_battery.connections.database.bounded_reader import BoundedReader
 from hts_battery.connections.database.database import database
 from hts_battery.connections.database.indexes import ensure_indexes
 from hts_battery.connections.database.stores import open_stores
-from hts_battery.dashboard.candidate_counts import pair_counts
 from hts_battery.dashboard.latest_build import read_latest_build
 from hts_battery.dashboard.server import ServerOptions, create_server, server_of
 

@@ -45,7 +45,7 @@ from pymatgen.entries.computed_entries import ComputedStructureEntry
 
 from hts_battery.schemas.entropy import EntropyOptions, EntropyResult
 from hts_battery.thermo import CandidateEnergy, Hull, stabilities
-from hts_battery.thermo.atomic_fractions import fraction_rows
+from hts_battery.thermo.envelope import fraction_rows
 from hts_battery.thermo.simplex import lowest_mixture
 
 if TYPE_CHECKING:

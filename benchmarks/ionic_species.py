@@ -20,8 +20,7 @@ from pymatgen.core import Structure
 
 from hts_battery.flows.recipes.references import read_energy_file, shipped_energies
 from hts_battery.schemas.species import Species
-from hts_battery.structures.ionic import IonicPotential
-from hts_battery.structures.ionic_species import VERSION, ions
+from hts_battery.structures.ionic import VERSION, IonicPotential, ions
 from hts_battery.structures.references.library import reference_phase
 from hts_battery.structures.references.site_properties import reference_charges
 

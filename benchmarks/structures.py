@@ -38,14 +38,13 @@ from hts_battery.structures.cells import (
     compact_supercell,
     site_permutations,
 )
-from hts_battery.structures.charge_order import ChargeSwaps
 from hts_battery.structures.correlations import (
     correlation_errors,
     objective,
     pair_shells,
 )
 from hts_battery.structures.decoration import decorated_structure
-from hts_battery.structures.electrostatic import lowest_electrostatic
+from hts_battery.structures.electrostatic import ChargeSwaps, lowest_electrostatic
 from hts_battery.structures.ordering import order_candidate, random_decoration
 from hts_battery.structures.sqs import DEFAULT_ITERATIONS, generate_sqs
 
@@ -54,7 +53,7 @@ if TYPE_CHECKING:
 
     from hts_battery.structures.cells import Cell
     from hts_battery.structures.electrostatic import ElectrostaticResult
-    from hts_battery.structures.sizes import SiteCounts
+    from hts_battery.structures.nearest_counts import SiteCounts
 
 PRIMITIVE = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
 PROCESSES = 2

@@ -4,7 +4,8 @@ Every exception hts_battery raises on purpose.
 HTSBatteryError
 ├── ConfigurationError       settings, launchpad_configs, campaign and space files
 │   ├── SpecError            a campaign, space or table file: knows file, line, field
-│   └── QueryError           a filter, sort or field of a query
+│   ├── QueryError           a filter, sort or field of a query
+│   └── MissingExtraError    an optional extra of the package is not installed
 ├── CompositionError         compositions
 │   ├── EmptySpaceError      no member satisfies every constraint
 │   └── StateLimitError      exact counting would need too many states
@@ -14,11 +15,13 @@ HTSBatteryError
 ├── StoreError               connections: a database or server is not usable
 │   ├── DatabaseOutageError  it went away, or refuses, while it was used
 │   ├── BrokenFileError      a file beside it was cut off, or is another's
+│   ├── UnreadableDocumentError  missing, broken, or written by a newer version
 │   ├── BusyError            another process does this now: wait and try again
 │   └── QueryLimitError      a reader asked for more than it may: ask for less
 ├── CalculationError         flows: an engine's program ended without an energy
 ├── VersionSkewError         flows: a node has other packages than the submitter
 └── SubmissionError          connections, campaign
+    └── QueueRefusalError    a queue refuses a job, or does not answer: in its words
 """
 
 from __future__ import annotations
@@ -87,6 +90,30 @@ class QueryError(ConfigurationError):
     """A query asks for what cannot be: filter, field, order or format."""
 
 
+class MissingExtraError(ConfigurationError):
+    """
+    What was asked for needs an optional extra that is not installed.
+
+    Parameters
+    ----------
+    extra
+        Name of the extra.
+    package
+        Package of it that could not be imported.
+
+    Examples
+    --------
+    >>> str(MissingExtraError("disorder", "numba"))
+    "numba is missing: install the extra with pip install 'hts_battery[disorder]'"
+    """
+
+    def __init__(self, extra: str, package: str) -> None:
+        super().__init__(
+            f"{package} is missing: install the extra with "
+            f"pip install 'hts_battery[{extra}]'"
+        )
+
+
 class CompositionError(HTSBatteryError):
     """A composition or a composition space cannot be."""
 
@@ -144,8 +171,25 @@ class BrokenFileError(StoreError):
     """A file that was to be whole is cut off or damaged: nothing is left in it."""
 
 
+class UnreadableDocumentError(StoreError):
+    """A stored document is missing, broken, or was written by a newer version."""
+
+
 class BusyError(StoreError):
-    """Another process holds the lock of what was asked for."""
+    """
+    Another process holds the lock of what was asked for.
+
+    Parameters
+    ----------
+    message
+        Who holds it, and what to do.
+    is_stopped
+        Whether that process is stopped, as with Ctrl-Z: waiting does not help.
+    """
+
+    def __init__(self, message: str, *, is_stopped: bool = False) -> None:
+        super().__init__(message)
+        self.is_stopped = is_stopped
 
 
 class QueryLimitError(StoreError):
@@ -196,3 +240,23 @@ class VersionSkewError(HTSBatteryError):
 
 class SubmissionError(HTSBatteryError):
     """A candidate could not be submitted or run."""
+
+
+class QueueRefusalError(SubmissionError):
+    """
+    A queue does not take a job, or does not answer.
+
+    Parameters
+    ----------
+    command
+        The command that was run.
+    words
+        What it said, in its own words.
+    may_have_it
+        Whether the queue may have taken the job all the same.
+    """
+
+    def __init__(self, command: str, words: str, *, may_have_it: bool = False) -> None:
+        self.words = words
+        self.may_have_it = may_have_it
+        super().__init__(f"{command}: {words or 'it said nothing'}")

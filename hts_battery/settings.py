@@ -10,24 +10,39 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Self
 
-import yaml
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    YamlConfigSettingsSource,
 )
 
 from hts_battery.errors import ConfigurationError
+from hts_battery.settings_file import (
+    CONFIG_FILE_VARIABLE,
+    ENV_PREFIX,
+    PROFILE_VARIABLE,
+    config_file,
+    name_profile,
+    named_profile,
+    read_settings,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-ENV_PREFIX = "HTS_BATTERY_"
-CONFIG_FILE_VARIABLE = "HTS_BATTERY_CONFIG_FILE"
-DEFAULT_CONFIG_FILE = Path("~/.hts_battery.yaml")
+__all__ = [
+    "CONFIG_FILE_VARIABLE",
+    "ENV_PREFIX",
+    "BlobStore",
+    "HTSBatterySettings",
+    "config_file",
+    "get_settings",
+    "refuse_unknown_variables",
+    "use_profile",
+]
 
 _TEST_PREFIX = "HTS_BATTERY_TEST_"
 
@@ -51,7 +66,8 @@ class HTSBatterySettings(BaseSettings):
     ``~/.hts_battery.yaml`` (or the one named by ``HTS_BATTERY_CONFIG_FILE``).
     An unknown name is refused in each of the three; a variable set to nothing counts
     as not set. Relative folders are resolved
-    against the folder in which the settings are read.
+    against the folder in which the settings are read. What a profile of the file sets
+    (:mod:`hts_battery.settings_file`) wins over the rest of the file.
 
     Raises
     ------
@@ -133,6 +149,18 @@ class HTSBatterySettings(BaseSettings):
         "neither its queue nor its process can be asked: four times PING_TIME_SECS of "
         "the slowest worker.",
     )
+    brake_runs: int = Field(
+        5,
+        ge=0,
+        description="Runs of a worker that end in a row without having begun, after "
+        "which nothing more is submitted to it; 0 is no such brake.",
+    )
+    brake_failures: int = Field(
+        10,
+        ge=0,
+        description="Candidates of a campaign that fail in a row in the same way, "
+        "after which nothing more of it is sent; 0 is no such brake.",
+    )
     notify_urls: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         (),
         description="Addresses to which messages about campaigns go, as apprise "
@@ -162,7 +190,9 @@ class HTSBatterySettings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read arguments, then the environment, then the YAML file."""
         refuse_unknown_variables(os.environ)
-        return init_settings, env_settings, _yaml_source(settings_cls)
+        written = read_settings()
+        refuse_contradictions(named_profile(), written, os.environ)
+        return init_settings, env_settings, InitSettingsSource(settings_cls, written)
 
     @field_validator("data_dir", "execution_record")
     @classmethod
@@ -198,6 +228,21 @@ class HTSBatterySettings(BaseSettings):
         return self
 
     @property
+    def workers_folder(self) -> Path:
+        """Folder of the rendered workers, one folder each."""
+        return self.data_dir / "workers"
+
+    @property
+    def queue_folder(self) -> Path:
+        """Folder in which jobs of queues run, one folder a worker."""
+        return self.data_dir / "queue"
+
+    @property
+    def runner_folder(self) -> Path:
+        """Folder of the runner: what it wrote down, and its logs."""
+        return self.data_dir / "runner"
+
+    @property
     def execution_folder(self) -> Path:
         """Folder of the execution record."""
         return self.execution_record or self.data_dir / "executions"
@@ -228,10 +273,45 @@ def get_settings() -> HTSBatterySettings:
         ) from None
 
 
-def config_file() -> Path:
-    """Return the path of the settings file, whether or not it exists."""
-    named = os.environ.get(CONFIG_FILE_VARIABLE)
-    return Path(named or DEFAULT_CONFIG_FILE).expanduser()
+def use_profile(name: str | None) -> None:
+    """Let this process use a profile; settings that were read before are forgotten."""
+    name_profile(name)
+    get_settings.cache_clear()
+
+
+def refuse_contradictions(
+    profile: str | None, written: Mapping[str, object], variables: Mapping[str, str]
+) -> None:
+    """
+    Refuse a profile of the command line beside a variable that says something else.
+
+    Variables win over the file; whoever names a profile does not expect another
+    database than that profile's.
+
+    Raises
+    ------
+    ConfigurationError
+        Names the variable, not its value.
+
+    Examples
+    --------
+    >>> refuse_contradictions("hpc", {"database": "a"}, {"HTS_BATTERY_DATABASE": "a"})
+    >>> refuse_contradictions("hpc", {"database": "a"}, {"HTS_BATTERY_DATABASE": "b"})
+    Traceback (most recent call last):
+    ...
+    hts_battery.errors.ConfigurationError: HTS_BATTERY_DATABASE is set to something \
+else than the database of profile hpc: unset it, or leave --profile out
+    """
+    if profile is None:
+        return
+    for name, value in written.items():
+        variable = ENV_PREFIX + name.upper()
+        said = variables.get(variable)
+        if said and said != str(value):
+            raise ConfigurationError(
+                f"{variable} is set to something else than the {name} of profile "
+                f"{profile}: unset it, or leave --profile out"
+            )
 
 
 def refuse_unknown_variables(names: Iterable[str]) -> None:
@@ -255,7 +335,7 @@ def refuse_unknown_variables(names: Iterable[str]) -> None:
 did you mean HTS_BATTERY_MONGO_URI?
     """
     known = {ENV_PREFIX + name.upper() for name in HTSBatterySettings.model_fields}
-    known.add(CONFIG_FILE_VARIABLE)
+    known |= {CONFIG_FILE_VARIABLE, PROFILE_VARIABLE}
     for name in sorted(names):
         spelt = name.upper()
         if (
@@ -266,20 +346,3 @@ did you mean HTS_BATTERY_MONGO_URI?
             continue
         near = get_close_matches(spelt, sorted(known), n=1, cutoff=0.0)[0]
         raise ConfigurationError(f"{name} is not a setting; did you mean {near}?")
-
-
-def _yaml_source(settings_cls: type[BaseSettings]) -> PydanticBaseSettingsSource:
-    """Open the settings file, or say what is wrong with it."""
-    path = config_file()
-    if os.environ.get(CONFIG_FILE_VARIABLE) and not path.is_file():
-        raise ConfigurationError(f"{CONFIG_FILE_VARIABLE}: there is no file {path}")
-    try:
-        return YamlConfigSettingsSource(settings_cls, yaml_file=path)
-    except yaml.MarkedYAMLError as err:
-        line = f":{err.problem_mark.line + 1}" if err.problem_mark else ""
-        raise ConfigurationError(f"{path}{line}: {err.problem}") from None
-    except (OSError, TypeError, ValueError) as err:
-        raise ConfigurationError(
-            f"{path}: cannot be read as settings, one 'name: value' a line "
-            f"({type(err).__name__})"
-        ) from None

@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from fireworks import FiretaskBase, explicit_serialize
 from jobflow import Flow, Maker, job
 from pymongo.errors import AutoReconnect
 
+from hts_battery.errors import QueueRefusalError
 from hts_battery.schemas.reference import ReferenceEnergy
 
 if TYPE_CHECKING:
@@ -164,3 +165,49 @@ class FakeTask(FiretaskBase):  # type: ignore[misc] # untyped there
         Path("told.json").write_text(json.dumps(dict(os.environ)), encoding="utf-8")
         if self["error"]:
             raise RuntimeError(self["error"])
+
+
+@dataclass
+class FakeScheduler:
+    """
+    A queue that takes every job, but for what it was told to refuse.
+
+    ``refusals``: words with which the next submissions are refused, one each.
+    ``has``: it took the jobs that it refused. ``silent``: it does not answer.
+    ``mute``: it cannot be asked for a job by its name.
+    """
+
+    refusals: list[str] = field(default_factory=list)
+    has: bool = False
+    silent: bool = False
+    mute: bool = False
+    submitted: dict[str, Path] = field(default_factory=dict)
+    _names: dict[str, str] = field(default_factory=dict)
+
+    def jobs(self) -> frozenset[str]:
+        if self.silent:
+            raise QueueRefusalError("squeue", "Unable to contact slurm controller")
+        return frozenset(self.submitted)
+
+    def submit(self, script: Path) -> str:
+        number = str(100 + len(self._names))
+        name = next(
+            line.partition("=")[2]
+            for line in script.read_text().splitlines()
+            if "--job-name=" in line
+        )
+        words = self.refusals.pop(0) if self.refusals else None
+        if words is None or self.has:
+            self._names[name] = number
+            self.submitted[number] = script
+        if words is not None:
+            raise QueueRefusalError("sbatch", words, may_have_it=True)
+        return number
+
+    def named(self, name: str) -> frozenset[str] | None:
+        if self.mute:
+            return None
+        return frozenset({self._names[name]} if name in self._names else ())
+
+    def withdraw(self, job: str) -> None:
+        del self.submitted[job]

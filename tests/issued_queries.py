@@ -17,7 +17,6 @@ class Issued(NamedTuple):
 
 _IDS = {"$in": ["5d1f4536cc4e96334537", "9ce7a0fbebc1aaea912a"]}
 _ID = "5d1f4536cc4e96334537"
-_T = 1473.0
 
 ISSUED = (
     Issued("campaigns", {"name": "small"}, "campaign.registration"),
@@ -77,26 +76,17 @@ ISSUED = (
     Issued("summary", {"campaign": "small"}, "builders, campaign.status"),
     Issued("summary", {"campaign": "small", "candidate_id": _IDS}, "query.reading"),
     Issued("summary", {"candidate_id": _ID}, "query.screening_database"),
+    Issued("summary_table", {"part_id": "head"}, "query.summary_table, builders"),
+    Issued("summary_table", {"campaign": "small", "version": "v"}, "the same"),
     Issued(
-        "rankings",
-        {"campaign": "small", "temperature": _T, "first_rank": 501},
-        "query.rankings",
+        "summary_table",
+        {"campaign": "small", "version": {"$nin": ["v"]}},
+        "builders.summary_table",
     ),
-    Issued("rankings", {"campaign": "small", "temperature": _T}, "query.rankings"),
-    Issued("rankings", {"campaign": "small"}, "builders.aggregates"),
-    Issued("rankings", {"ranking_id": _IDS}, "builders.aggregates"),
-    Issued(
-        "summary_columns",
-        {"campaign": "small", "version": "v", "path": {"$in": ["formula", "flags"]}},
-        "query.columns",
-    ),
-    Issued("summary_columns", {"campaign": "small", "version": "v"}, "builders"),
-    Issued("summary_columns", {"campaign": "small"}, "builders.aggregates"),
-    Issued("aggregates", {"campaign": "small"}, "builders.aggregates"),
-    Issued("aggregates", {}, "query", "one document per campaign"),
     Issued("hulls", {"hull_version": "h"}, "builders.reference_hulls"),
     Issued("changes", {"run_id": {"$gt": "2026"}}, "campaign.unchanged, query.builds"),
     Issued("builds", {"state": "running"}, "campaign.building"),
+    Issued("builds", {"run_id": {"$gt": "2026"}}, "query.summary_table"),
     Issued("builds", {"run_id": {"$lt": "2026"}}, "campaign.unchanged"),
     Issued("builds", {"run_id": "r"}, "query.builds"),
     Issued("locks", {"name": "build"}, "connections.locks"),

@@ -1,4 +1,4 @@
-"""Summaries of thousands of candidates that nobody calculated, and their aggregates."""
+"""Summaries of thousands of candidates that nobody calculated, and their table."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.builders.screening_builder import run_builder
-from hts_battery.campaign.build import campaign_builder
+from hts_battery.campaign.build import summary_table_builder
 from hts_battery.connections.database.content_digests import write_documents
 from hts_battery.connections.database.indexes import ensure_index
 from hts_battery.schemas.campaign import CampaignSpec
@@ -174,7 +174,7 @@ def fill(
     shift: float = 0.0,
     metals: Sequence[str] = METALS,
 ) -> None:
-    """Write a campaign of synthetic summaries, its indexes and its aggregates."""
+    """Write a campaign of synthetic summaries, its indexes and the table of them."""
     spec = campaign_spec(campaign, engine)
     for key in ("0K", "1473K"):
         ensure_index(stores, "summary", f"energy_above_hull_at.{key}")
@@ -194,4 +194,4 @@ def fill(
             batch = []
     if batch:
         write_documents(stores.summary, batch, ["campaign", "candidate_id"], known=())
-    run_builder(campaign_builder("aggregates", spec, stores, TEMPERATURES))
+    run_builder(summary_table_builder(stores, {campaign: TEMPERATURES}))

@@ -9,7 +9,7 @@ import pytest
 from programs import run_program
 
 from hts_battery.campaign.spec_file import read_campaign
-from hts_battery.thermo.known_compositions import known_compositions
+from hts_battery.thermo.hull_depth import known_compositions
 
 PROJECT = Path(__file__).resolve().parents[1]
 DATA = PROJECT.parent / "shared" / "data"

@@ -40,7 +40,7 @@ from hts_battery.thermo import (
     ordering_kind,
     stabilities,
 )
-from hts_battery.thermo.mixing import mixing_words, other_entropies
+from hts_battery.thermo.entropy import mixing_words, other_entropies
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hts_battery.structures.cells import Cell
-    from hts_battery.structures.sizes import SiteCounts
+    from hts_battery.structures.nearest_counts import SiteCounts
 
 T = TypeVar("T")
 

@@ -32,10 +32,10 @@ from hts_battery.schemas.species import VACANCY, parse_species
 from hts_battery.schemas.structure import OrderedCell
 from hts_battery.structures.references.library import load_reference_phases
 from hts_battery.structures.relaxation.verdict import compare_relaxed
-from hts_battery.structures.sizes import is_too_small
+from hts_battery.structures.representation import is_too_small
 from hts_battery.thermo.corrections import comparable_energy
+from hts_battery.thermo.vasp_corrections import vasp_task_energy
 from hts_battery.thermo.vasp_schemes import vasp_scheme
-from hts_battery.thermo.vasp_tasks import vasp_task_energy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

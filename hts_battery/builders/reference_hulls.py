@@ -10,12 +10,14 @@ from hts_battery.builders.reasons import HullNews, hull_news
 from hts_battery.builders.stability import ReferenceHull, energy_scheme
 from hts_battery.schemas.build import HullVersion
 from hts_battery.schemas.energy import ComparableEnergy
-from hts_battery.thermo.atomic_fractions import atomic_fractions
+from hts_battery.schemas.formula import atomic_fractions
 from hts_battery.thermo.hull import Hull
-from hts_battery.thermo.hull_depth import Depth, DepthChanges, StoredDepth
+from hts_battery.thermo.hull_depth import Depth
 from hts_battery.thermo.reference_changes import (
+    DepthChanges,
     ReferenceChanges,
     StoredAnswer,
+    StoredDepth,
     reference_changes,
 )
 from hts_battery.thermo.stability import ReferenceFacts

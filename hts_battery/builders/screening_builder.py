@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from maggma.core import Store
 
     from hts_battery.schemas.base import Document
+    from hts_battery.schemas.summary_table import TableHead
 
 BATCH_SIZE = 250
 _BATCHES_IN_FLIGHT = 4
@@ -35,8 +36,7 @@ class Made(TypedDict):
     failed: int
     number: NotRequired[str]
     changes: NotRequired[list[dict[str, object]]]
-    rankings: NotRequired[list[dict[str, object]]]
-    columns: NotRequired[list[dict[str, object]]]
+    head: NotRequired[TableHead]
 
 
 class Options(NamedTuple):

@@ -18,9 +18,8 @@ from hts_battery.schemas.species import VACANCY
 from hts_battery.schemas.thermo import LeftOutReferences
 from hts_battery.thermo.competing_phases import OtherCandidate, left_out_references
 from hts_battery.thermo.corrections import require_one_calculator
-from hts_battery.thermo.entropy import candidate_entropy
+from hts_battery.thermo.entropy import candidate_entropy, other_entropies
 from hts_battery.thermo.hull_depth import HullDepth
-from hts_battery.thermo.mixing import other_entropies
 from hts_battery.thermo.stability import (
     CandidateEnergy,
     HullContext,

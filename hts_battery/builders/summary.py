@@ -21,7 +21,7 @@ from hts_battery.schemas.formula import canonical_formula
 from hts_battery.schemas.species import VACANCY, parse_species
 from hts_battery.schemas.species_table import METAL_ROLES, species_properties
 from hts_battery.schemas.summary import SummaryDoc, element_pairs, temperature_key
-from hts_battery.thermo.mixing import mixing_words
+from hts_battery.thermo.entropy import mixing_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -45,7 +45,7 @@ from hts_battery.schemas.campaign import CampaignSpec
 from hts_battery.schemas.entry import EntryKind, EntryState
 from hts_battery.schemas.thermo import ReferencesAtTemperature
 from hts_battery.schemas.uncertainty import CalculatorError
-from hts_battery.thermo.known_compositions import known_compositions_digest
+from hts_battery.thermo.hull_depth import known_compositions_digest
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence

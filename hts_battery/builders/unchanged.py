@@ -19,15 +19,7 @@ from hts_battery.schemas.thermo import OrderingScope
 if TYPE_CHECKING:
     from hts_battery.connections.database.stores import Stores
 
-_COUNTED = (
-    "entries",
-    "thermo",
-    "summary",
-    "rankings",
-    "summary_columns",
-    "aggregates",
-    "optimade_structures",
-)
+_COUNTED = ("entries", "thermo", "summary", "summary_table")
 
 
 def document_counts(stores: Stores) -> dict[str, int]:

@@ -12,19 +12,19 @@ from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Unpack
 
-from hts_battery.builders.aggregates import AggregatesBuilder
-from hts_battery.builders.digests import CODE_VERSION
+from hts_battery.builders.digests import CODE_VERSION, input_digest
 from hts_battery.builders.entries import EntriesBuilder
-from hts_battery.builders.optimade_structures import OptimadeStructuresBuilder
 from hts_battery.builders.screening_builder import BATCH_SIZE, new_run_id, run_builder
 from hts_battery.builders.summary import SummaryBuilder
+from hts_battery.builders.summary_table import SummaryTableBuilder
 from hts_battery.builders.thermo import ThermoBuilder
 from hts_battery.builders.unchanged import ChainInputs, LastRun, document_counts
 from hts_battery.campaign.built_states import forget_built_states, note_built_states
 from hts_battery.connections.database.indexes import ensure_index
 from hts_battery.connections.database.locks import exclusive
 from hts_battery.connections.processes import host_name
-from hts_battery.errors import ConfigurationError
+from hts_battery.connections.records.stored_documents import read_stored, readable
+from hts_battery.errors import ConfigurationError, UnreadableDocumentError
 from hts_battery.schemas.build import (
     BuildManifest,
     BuildState,
@@ -36,15 +36,18 @@ from hts_battery.schemas.summary import temperature_key
 from hts_battery.schemas.uncertainty import CalculatorError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from hts_battery.builders.screening_builder import OptionNames, ScreeningBuilder
     from hts_battery.connections.database.locks import Lease
     from hts_battery.connections.database.stores import Stores
     from hts_battery.schemas.build import BuildReport
 
-BUILDERS = ("entries", "thermo", "summary", "aggregates", "optimade")
+BUILDERS = ("entries", "thermo", "summary", "summary_table")
 """Names of the builders in the order in which they are run."""
+
+_TABLE = "summary_table"
+"""The one builder that reads and writes all campaigns of a run at once."""
 
 LOCK = "build"
 """Name of the lock that a run of the builders holds."""
@@ -79,7 +82,7 @@ def build(  # noqa: PLR0913 - each is named by its caller
     return _run([spec], stores, asked)
 
 
-def build_all(
+def build_all(  # noqa: PLR0913 - each is named by its caller
     stores: Stores,
     *,
     temperatures: Sequence[float],
@@ -87,15 +90,29 @@ def build_all(
     retry_failed: bool = False,
     batch_size: int = BATCH_SIZE,
     verify: bool = False,
+    problem: Callable[[str, str], None] | None = None,
 ) -> dict[str, BuildReport]:
     """
     Run the builders of every campaign of the database.
 
     Entries belong to no campaign and are made once; the counts of the other builders
-    are added up. Parameters are those of :func:`build`.
+    are added up. A campaign whose documents cannot be read is left as it stands, and
+    stops no other.
+
+    Parameters are those of :func:`build`; ``problem`` is told campaign and reason of
+    what could not be built. Raises UnreadableDocumentError, once the others are built,
+    if there is such a campaign and nobody is to be told.
     """
     asked = _Asked(tuple(temperatures), only, retry_failed, batch_size, verify)
-    return _run(stored_campaigns(stores), stores, asked)
+    problems: dict[str, str] = {}
+    specs = stored_campaigns(stores, problem=problems.__setitem__)
+    reports = _run(specs, stores, asked, problems)
+    for name, why in problems.items():
+        if problem is not None:
+            problem(name, why)
+    if problems and problem is None:
+        raise UnreadableDocumentError("; ".join(problems.values()))
+    return reports
 
 
 @dataclass(frozen=True)
@@ -133,7 +150,9 @@ class _Run:
         """Run one builder and note what it did."""
         place = f"{name} {campaign}".strip()
         start = time.perf_counter()
-        digest = self._chain_digest(campaign)
+        digest = (
+            self._table_digest() if name == _TABLE else self._chain_digest(campaign)
+        )
         if digest is not None and self.last.has_seen(place, digest):
             report = self.last.report(place, time.perf_counter() - start)
             hulls = self.last.hulls(campaign) if name == "thermo" else ()
@@ -167,6 +186,11 @@ class _Run:
                 digest=self._chain_digest(campaign) if whole else None,
             )
 
+    def _table_digest(self) -> str | None:
+        """Digest what all campaigns of this run are made from, where it is known."""
+        found = [self._chain_digest(name) for name in self.manifest.options]
+        return None if None in found else input_digest(found)
+
     def _chain_digest(self, campaign: str) -> str | None:
         """Digest what a campaign's builders read; None where it cannot be known."""
         entries = self.manifest.input_digests.get("entries")
@@ -180,8 +204,12 @@ class _Run:
 
 
 def _run(
-    specs: Sequence[CampaignSpec], stores: Stores, asked: _Asked
+    specs: Sequence[CampaignSpec],
+    stores: Stores,
+    asked: _Asked,
+    problems: dict[str, str] | None = None,
 ) -> dict[str, BuildReport]:
+    """Run the builders; write down why a campaign was left out, if that may be."""
     if asked.only is not None and asked.only not in BUILDERS:
         raise ConfigurationError(
             f"there is no builder {asked.only!r}; choose one of all, "
@@ -192,11 +220,30 @@ def _run(
             if asked.only not in (None, name):
                 continue
             for campaign, builder in _builders(name, specs, run, asked):
-                run.carry_out(name, campaign, builder)
+                if problems is None or not campaign:
+                    run.carry_out(name, campaign, builder)
+                elif campaign not in problems:
+                    with _noting(problems, campaign):
+                        run.carry_out(name, campaign, builder)
             if name not in run.manifest.reports:  # no campaign in the database
                 run.note(reports={**run.manifest.reports, name: total_report([])})
-        run.note_built_states([spec.name for spec in specs])
+        left_out = problems or {}
+        run.note_built_states(
+            [spec.name for spec in specs if spec.name not in left_out]
+        )
+        run.note(problems=dict(left_out))
     return run.manifest.reports
+
+
+@contextmanager
+def _noting(problems: dict[str, str], campaign: str) -> Iterator[None]:
+    """Write down that the documents of one campaign cannot be read, and go on."""
+    try:
+        with readable(f"a document of {campaign}"):
+            yield
+    except UnreadableDocumentError as err:
+        logger.debug("campaign %s is left as it stands", campaign, exc_info=True)
+        problems[campaign] = str(err)
 
 
 @contextmanager
@@ -285,6 +332,10 @@ def _builders(
             EntriesBuilder(stores.tasks, stores.references, stores.entries, **options),
         )
         return
+    if name == _TABLE:
+        at = {spec.name: _temperatures(spec, asked) for spec in specs}
+        yield "", summary_table_builder(stores, at, **options)
+        return
     for spec in specs:
         temperatures = _temperatures(spec, asked)
         if name == "summary":
@@ -293,6 +344,19 @@ def _builders(
                 ensure_index(stores, "summary", path)
                 ensure_index(stores, "summary", "campaign", path)
         yield spec.name, campaign_builder(name, spec, stores, temperatures, **options)
+
+
+def summary_table_builder(
+    stores: Stores,
+    campaigns: Mapping[str, Sequence[float]],
+    **options: Unpack[OptionNames],
+) -> SummaryTableBuilder:
+    """Make the builder of the table; ``campaigns``: name → temperatures in K."""
+    return SummaryTableBuilder(
+        *(stores.summary, stores.entries, stores.summary_table),
+        campaigns=campaigns,
+        **options,
+    )
 
 
 def campaign_builder(
@@ -317,18 +381,6 @@ def campaign_builder(
             *(stores.candidates, stores.thermo, stores.summary),
             campaign=spec.name,
             temperatures=temperatures,
-        ),
-        "aggregates": partial(
-            AggregatesBuilder,
-            *(stores.summary, stores.aggregates),
-            *(stores.rankings, stores.summary_columns),
-            campaign=spec.name,
-            temperatures=temperatures,
-        ),
-        "optimade": partial(
-            OptimadeStructuresBuilder,
-            *(stores.summary, stores.entries, stores.optimade_structures),
-            campaign=spec.name,
         ),
     }
     return made[name](**options)
@@ -357,10 +409,29 @@ def _hull_summaries(builder: ScreeningBuilder) -> Iterator[HullSummary]:
         )
 
 
-def stored_campaigns(stores: Stores) -> list[CampaignSpec]:
-    """Return every campaign that was registered in the database, by name."""
-    docs = stores.campaigns.query({}, sort={"name": 1})
-    return [CampaignSpec.model_validate(doc["spec"]) for doc in docs]
+def stored_campaigns(
+    stores: Stores, *, problem: Callable[[str, str], None] | None = None
+) -> list[CampaignSpec]:
+    """
+    Return every campaign that was registered in the database, by name.
+
+    One that cannot be read is left out: ``problem`` is told its name and why, or the
+    log is.
+    """
+    found = []
+    for doc in stores.campaigns.query({}, sort={"name": 1}):
+        name = str(doc.get("name"))
+        try:
+            spec = read_stored(CampaignSpec, doc.get("spec"), f"the campaign {name}")
+        except UnreadableDocumentError as err:
+            (problem or _warn)(name, str(err))
+        else:
+            found.append(spec)
+    return found
+
+
+def _warn(_name: str, why: str) -> None:
+    logger.warning("%s", why)
 
 
 def chain_of_builders(
@@ -375,9 +446,11 @@ def chain_of_builders(
     """
     specs = stored_campaigns(stores)
     entries = EntriesBuilder(stores.tasks, stores.references, stores.entries)
-    others = (
-        campaign_builder(name, spec, stores, spec.temperatures or tuple(temperatures))
+    at = {spec.name: spec.temperatures or tuple(temperatures) for spec in specs}
+    others = [
+        campaign_builder(name, spec, stores, at[spec.name])
         for name in BUILDERS[1:]
+        if name != _TABLE
         for spec in specs
-    )
-    return [entries, *others]
+    ]
+    return [entries, *others, summary_table_builder(stores, at)]

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from hts_battery.schemas.candidate import candidate_id
+from hts_battery.schemas.candidate import atoms_per_formula_unit, candidate_id
 from hts_battery.schemas.formula import canonical_formula, display_formula
 from hts_battery.structures.prototypes import prototype_of_family
-from hts_battery.structures.representation import represent
-from hts_battery.structures.sizes import atoms_per_formula_unit, least_formula_units
+from hts_battery.structures.representation import least_formula_units, represent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 from hts_battery.connections.launchpad.launchpad import launchpad_beside
 from hts_battery.connections.launchpad.workflows import read_workflows
+from hts_battery.connections.records.worker_controls import read_worker_controls
 from hts_battery.schemas.dispatch import EndingKind
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from hts_battery.connections.database.stores import Stores
     from hts_battery.connections.launchpad.workflows import SentWorkflow
+    from hts_battery.schemas.worker_control import WorkerControl
 
 
 class StoredEnding(TypedDict):
@@ -75,6 +77,8 @@ class Dispatched:
     """Campaign → its backlog, in order."""
     workflows: Mapping[str, SentWorkflow]
     """Dispatch id → what the launchpad holds of it."""
+    controls: Mapping[str, WorkerControl] = field(default_factory=dict)
+    """Worker → how it may be used, of every worker that somebody spoke of."""
     _records: dict[str, DispatchRecord] = field(default_factory=dict)
 
     @classmethod
@@ -99,7 +103,8 @@ class Dispatched:
         workflows: dict[str, SentWorkflow] = {}
         for name in items:
             workflows |= read_workflows(beside, name)
-        return cls(campaign, submissions, items, workflows)
+        controls = {one.worker: one for one in read_worker_controls(stores)}
+        return cls(campaign, submissions, items, workflows, controls)
 
     @property
     def own(self) -> list[StoredItem]:
@@ -110,6 +115,21 @@ class Dispatched:
     def submission(self) -> Mapping[str, Any] | None:
         """How the campaign is sent, if it was submitted."""
         return self.submissions.get(self.campaign)
+
+    @property
+    def workers(self) -> tuple[str, ...]:
+        """The workers that the campaign is sent to."""
+        submission = self.submission
+        if submission is None:
+            return ()
+        routes = (submission.get("routes") or {}).values()
+        return tuple(dict.fromkeys((submission["worker"], *routes)))
+
+    @property
+    def paused(self) -> dict[str, WorkerControl]:
+        """Those of its workers that are paused."""
+        found = {name: self.controls.get(name) for name in self.workers}
+        return {name: one for name, one in found.items() if one and one.paused}
 
     def record(self, key: str) -> DispatchRecord | None:
         """Return what is known of a key, from the campaign's own backlog first."""

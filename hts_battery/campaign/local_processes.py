@@ -17,6 +17,7 @@ from hts_battery.connections.database.clients import translated_outages
 from hts_battery.connections.database.stores import screening_stores
 from hts_battery.errors import ConfigurationError, StoreError, SubmissionError
 from hts_battery.settings import ENV_PREFIX, get_settings
+from hts_battery.settings_file import profile_variables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -127,6 +128,7 @@ def run_in_processes(  # noqa: PLR0913 - each is named by its caller
     """
     variables = {
         **_ONE_THREAD,
+        **profile_variables(),
         f"{ENV_PREFIX}MONGO_URI": database.uri,
         f"{ENV_PREFIX}DATABASE": database.name,
         f"{ENV_PREFIX}EXECUTION_RECORD": str(execution_folder),

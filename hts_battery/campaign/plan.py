@@ -26,7 +26,7 @@ from hts_battery.schemas.species import VACANCY
 from hts_battery.schemas.state import NEEDS_NOTHING
 from hts_battery.structures.prototypes import prototype_of_family
 from hts_battery.structures.representation import represent
-from hts_battery.thermo.gate import passes_gate
+from hts_battery.thermo.estimates import passes_gate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

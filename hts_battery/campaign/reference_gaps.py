@@ -12,8 +12,7 @@ from pydantic import Field
 from hts_battery.errors import ConfigurationError
 from hts_battery.schemas.base import Document
 from hts_battery.schemas.formula import parse_formula
-from hts_battery.thermo.hull_depth import HullDepth, chemical_system
-from hts_battery.thermo.known_compositions import known_compositions
+from hts_battery.thermo.hull_depth import HullDepth, chemical_system, known_compositions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

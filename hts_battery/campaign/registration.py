@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hts_battery.campaign.ownership import claim, refuse_other_file
 from hts_battery.campaign.spec_file import read_spec
 from hts_battery.errors import SpecError
 from hts_battery.schemas.campaign import KEY_SCHEME
@@ -119,19 +120,31 @@ def _space(space: Any, folder: Path) -> list[Any]:  # noqa: ANN401 - what YAML h
         ) from err
 
 
-def register(campaign: Campaign, stores: Stores) -> int:
+def refuse_other(campaign: Campaign, stores: Stores, *, replace: bool = False) -> None:
+    """Refuse a file whose name another file has, see :mod:`.ownership`."""
+    digest = registration_digest(campaign.spec, campaign.path, limit=campaign.limit)
+    refuse_other_file(campaign, stores, digest=digest, replace=replace)
+
+
+def register(campaign: Campaign, stores: Stores, *, replace: bool = True) -> int:
     """
     Write the campaign and its candidates into the database; known ones are kept.
 
-    Returns: number of candidates that were new to the database.
+    ``replace``: whether it takes the place of another file of the same name. Returns:
+    number of candidates that were new to the database.
     """
-    return register_members(campaign, stores, list(campaign.members()))
+    return register_members(campaign, stores, list(campaign.members()), replace=replace)
 
 
 def register_members(
-    campaign: Campaign, stores: Stores, chosen: Sequence[tuple[int, CandidateDoc]]
+    campaign: Campaign,
+    stores: Stores,
+    chosen: Sequence[tuple[int, CandidateDoc]],
+    *,
+    replace: bool = True,
 ) -> int:
     """As :func:`register`, with the members of the campaign listed already."""
+    _claim(campaign, stores, replace=replace)
     spec = campaign.spec
     known = {
         doc["candidate_id"]: doc
@@ -174,20 +187,40 @@ def register_members(
     for start in range(0, len(gone), _BATCH):
         ids = {"$in": gone[start : start + _BATCH]}
         stores.members.remove_docs({"campaign": spec.name, "candidate_id": ids})
+    known_campaign = stores.campaigns.query_one({"name": spec.name})
     stores.campaigns.update(
         {
             "name": spec.name,
+            **claim(campaign, known_campaign, replace=replace),
             "spec": spec.model_dump(mode="json"),
             "members": len(members),
             "digest": registration_digest(spec, campaign.path, limit=campaign.limit),
             "key_sum": key_sum(str(member["content_key"]) for member in members),
-            "gate_since": gate_since(
-                stores.campaigns.query_one({"name": spec.name}), spec
-            ),
+            "gate_since": gate_since(known_campaign, spec),
         },
         key="name",
     )
     return new
+
+
+def _claim(campaign: Campaign, stores: Stores, *, replace: bool) -> None:
+    """Take a name before anything is written under it: of two at once, one does."""
+    spec = campaign.spec
+    refused = stores.campaigns.insert_new(
+        [
+            {
+                "name": spec.name,
+                **claim(campaign, None),
+                "spec": spec.model_dump(mode="json"),
+                "members": 0,
+                "digest": None,
+                "key_sum": key_sum(()),
+                "gate_since": gate_since(None, spec),
+            }
+        ]
+    )
+    if refused:
+        refuse_other(campaign, stores, replace=replace)
 
 
 def release(campaign: Campaign, stores: Stores, candidate_ids: Sequence[str]) -> int:

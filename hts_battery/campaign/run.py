@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hts_battery.campaign.build import build
 from hts_battery.campaign.local_run import Progress, run_candidates
 from hts_battery.campaign.reference_gaps import campaign_elements
-from hts_battery.campaign.registration import register
+from hts_battery.campaign.registration import refuse_other, register
 from hts_battery.errors import BusyError, ConfigurationError
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def run_campaign(  # noqa: PLR0913 - each is named by its caller
     retry_failed: bool = False,
     processes: int = 1,
     progress: Progress | None = None,
+    replace: bool = True,
 ) -> tuple[int, dict[str, BuildReport]]:
     """
     Register, compute what is missing, and build, after others if they build now.
@@ -64,6 +65,8 @@ def run_campaign(  # noqa: PLR0913 - each is named by its caller
         How many compute at once; 1 is this process.
     progress
         Told what happens.
+    replace
+        Whether the file takes the place of another of the same name.
 
     Returns
     -------
@@ -71,10 +74,11 @@ def run_campaign(  # noqa: PLR0913 - each is named by its caller
         Number of candidates computed, and what each builder did.
     """
     spec = campaign.spec
+    refuse_other(campaign, stores, replace=replace)
     elements = campaign_elements(campaign)
     for name in hull_engines(spec):
         ensure_references(name, stores, elements=elements)
-    register(campaign, stores)
+    register(campaign, stores, replace=replace)
     computed = run_candidates(
         campaign,
         stores,

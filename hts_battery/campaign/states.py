@@ -109,8 +109,11 @@ def _held_state(hold: str | None) -> StateAndReason:
         return CandidateState.WAITING, None
     if hold == Hold.CANCELLED:
         return CandidateState.CANCELLED, None
-    why = "the budget is spent" if hold == Hold.BUDGET else "the campaign is paused"
-    return CandidateState.HELD, why
+    whys = {
+        Hold.BUDGET: "the budget is spent",
+        Hold.BRAKE: "the brake holds the campaign",
+    }
+    return CandidateState.HELD, whys.get(Hold(hold), "the campaign is paused")
 
 
 def _calculation_state(records: CandidateRecords) -> StateAndReason | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hts_battery.campaign.built_states import noted_built_states, read_built_states
 from hts_battery.campaign.dispatched import Dispatched
@@ -19,6 +19,8 @@ from hts_battery.campaign.spec_file import (
 from hts_battery.campaign.states import CandidateRecords, candidate_state
 from hts_battery.connections.database.clients import translated_outages
 from hts_battery.connections.records.executions import running_keys
+from hts_battery.connections.records.stored_documents import read_stored, readable
+from hts_battery.errors import UnreadableDocumentError
 from hts_battery.flows.recipes.calculated import (
     Calculated,
     read_calculated,
@@ -30,7 +32,7 @@ from hts_battery.schemas.state import CandidateState
 from hts_battery.schemas.status import BuildStatus, CampaignStatus, DispatchStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from hts_battery.campaign.dispatched import DispatchRecord, StoredEnding
@@ -133,23 +135,53 @@ def stored_statuses(
     Say where every registered campaign stands, without the files they came from.
 
     The states are those of :func:`campaign_status`, except that candidates which a
-    changed file would add are not known here. Nothing is written.
+    changed file would add are not known here. A campaign whose documents cannot be read
+    says so and stops no other. Nothing is written.
     """
     found = []
     now = now or datetime.now(UTC)
     with translated_outages(stores.database.uri, "looking where campaigns stand"):
         build = last_build(stores)
         for doc in stores.campaigns.query({}, sort={"name": 1}):
-            known = Registered(
-                CampaignSpec.model_validate(doc["spec"]),
-                doc["members"],
-                doc["key_sum"],
-                datetime.fromisoformat(doc["gate_since"]),
-            )
-            dispatched = Dispatched.read(stores, known.spec.name)
-            states = _registered_states(known, dispatched, stores, execution_folder)
-            found.append(_counted(states, dispatched, build, exact=False, now=now))
+            name = str(doc.get("name"))
+            try:
+                with readable(f"a document of {name}"):
+                    known = _registered(doc)
+                    dispatched = Dispatched.read(stores, name)
+                    states = _registered_states(
+                        known, dispatched, stores, execution_folder
+                    )
+                    found.append(
+                        _counted(states, dispatched, build, exact=False, now=now)
+                    )
+            except UnreadableDocumentError as err:
+                found.append(_unreadable(name, str(err), build, now))
     return found
+
+
+def _registered(doc: Mapping[str, Any]) -> Registered:
+    return Registered(
+        read_stored(CampaignSpec, doc["spec"], f"the campaign {doc['name']}"),
+        doc["members"],
+        doc["key_sum"],
+        datetime.fromisoformat(doc["gate_since"]),
+    )
+
+
+def _unreadable(
+    name: str, why: str, build: BuildStatus | None, now: datetime
+) -> CampaignStatus:
+    return CampaignStatus(
+        campaign=name,
+        candidates=0,
+        states={},
+        reasons={},
+        exact=False,
+        time=now,
+        dispatch=None,
+        last_build=build,
+        problem=why,
+    )
 
 
 def _counted(
@@ -268,6 +300,11 @@ def dispatch_status(dispatched: Dispatched, *, now: datetime) -> DispatchStatus 
     return DispatchStatus(
         worker=submission["worker"],
         hold=submission["hold"],
+        hold_reason=submission.get("hold_reason", ""),
+        paused_workers={
+            name: one.reason or "an operator asked for it"
+            for name, one in dispatched.paused.items()
+        },
         waiting=waiting,
         in_hand=left - waiting,
         ended=len(last),

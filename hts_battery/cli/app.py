@@ -79,6 +79,12 @@ _INTERRUPTED = 130
 _TRACEBACK = "--traceback"
 
 
+def _complete_profile(incomplete: str) -> list[str]:
+    from hts_battery.cli.completion import complete_profile
+
+    return complete_profile(incomplete)
+
+
 def _show_version(value: bool) -> None:
     if value:
         from importlib.metadata import version
@@ -94,6 +100,14 @@ def _options(
     traceback: Annotated[
         bool, typer.Option(_TRACEBACK, help="Show the whole traceback of an error.")
     ] = False,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Use the settings of this profile: `hts profile list`.",
+            autocompletion=_complete_profile,
+        ),
+    ] = None,
     show_version: Annotated[
         bool,
         typer.Option(
@@ -107,6 +121,12 @@ def _options(
     # Both are read elsewhere: main() takes --traceback out of the arguments, wherever
     # it stands.
     del traceback, show_version
+    from hts_battery.settings_file import named_profile
+
+    if profile != named_profile():
+        from hts_battery.settings import use_profile
+
+        use_profile(profile)
 
 
 def _advice(error: HTSBatteryError) -> str:
@@ -142,3 +162,7 @@ def _say(message: str) -> None:
     from hts_battery.cli import formatting
 
     formatting.error(message)
+
+
+if __name__ == "__main__":
+    main()

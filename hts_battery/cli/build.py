@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hts_battery.cli import formatting
-from hts_battery.cli.opening import database_exists, opened_stores
+from hts_battery.cli.opening import database_exists, get_settings, opened_stores
 from hts_battery.cli.options import AsJson, DryRun
-from hts_battery.settings import get_settings
+from hts_battery.errors import StoreError
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from hts_battery.campaign.build_failures import BuildFailure
+    from hts_battery.schemas.build import BuildReport
+
+_SHOWN = 10
 _COUNTS = ("read", "written", "failed", "unchanged", "unmade", "removed", "seconds")
 
 
@@ -35,6 +42,7 @@ def _build(
     verify: bool = False,
 ) -> None:
     from hts_battery.campaign.build import build_all, stored_campaigns
+    from hts_battery.campaign.build_failures import build_failures
 
     if dry_run:
         names = []
@@ -49,6 +57,7 @@ def _build(
                 + (", ".join(names) or "none")
             )
         return
+    problems: dict[str, str] = {}
     with opened_stores() as stores:
         reports = build_all(
             stores,
@@ -56,12 +65,38 @@ def _build(
             only=only,
             retry_failed=retry_failed,
             verify=verify,
+            problem=problems.__setitem__,
         )
-    total = {
+        failures = build_failures(
+            stores, stored_campaigns(stores, problem=lambda _name, _why: None)
+        )
+    shown = [one for one in failures if one.builder in reports]
+    _report(reports, shown, as_json=as_json)
+    if problems:
+        raise StoreError(
+            f"{', '.join(problems)} left as {'it' if len(problems) == 1 else 'they'} "
+            f"stood: {'; '.join(problems.values())}"
+        )
+
+
+def _report(
+    reports: Mapping[str, BuildReport],
+    failures: Sequence[BuildFailure],
+    *,
+    as_json: bool,
+) -> None:
+    """Print what each builder did, and why documents of it have no result."""
+    total: dict[str, dict[str, Any]] = {
         name: {field: getattr(report, field) for field in _COUNTS}
         for name, report in reports.items()
     }
     if as_json:
+        for name, counts in total.items():
+            counts["failures"] = [
+                one.model_dump(mode="json", exclude={"builder"})
+                for one in failures
+                if one.builder == name
+            ]
         formatting.json_line(total)
         return
     formatting.table(
@@ -77,7 +112,15 @@ def _build(
             for name, counts in total.items()
         ),
         right=_COUNTS,
+        least={"builder": max(map(len, total))},
     )
+    for one in failures[:_SHOWN]:
+        formatting.line(
+            f"{one.builder}, {one.subject}: {one.count:,} without a result, such as "
+            f"{one.example}: {one.reason}"
+        )
+    if len(failures) > _SHOWN:
+        formatting.line(f"{len(failures) - _SHOWN} more reasons: --json lists all")
 
 
 def all_builders(
@@ -117,18 +160,11 @@ def summary(
     _build("summary", dry_run=dry_run, as_json=as_json, retry_failed=retry_failed)
 
 
-def aggregates(
+def summary_table(
     dry_run: DryRun = False, retry_failed: RetryFailed = False, as_json: AsJson = False
 ) -> None:
-    """Rank and count what each campaign adds up to."""
-    _build("aggregates", dry_run=dry_run, as_json=as_json, retry_failed=retry_failed)
-
-
-def optimade(
-    dry_run: DryRun = False, retry_failed: RetryFailed = False, as_json: AsJson = False
-) -> None:
-    """Describe structures in OPTIMADE's words, for `hts serve`."""
-    _build("optimade", dry_run=dry_run, as_json=as_json, retry_failed=retry_failed)
+    """Write the table of all summaries, from which questions are answered."""
+    _build("summary_table", dry_run=dry_run, as_json=as_json, retry_failed=retry_failed)
 
 
 def list_runs(

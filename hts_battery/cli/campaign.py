@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hts_battery.cli import formatting
-from hts_battery.cli.opening import database_exists, opened_stores
-from hts_battery.cli.options import AsJson, DryRun, SpecFile
+from hts_battery.cli.completion import note_names
+from hts_battery.cli.opening import (
+    database_exists,
+    get_settings,
+    opened_stores,
+    refuse_other_file,
+)
+from hts_battery.cli.options import AsJson, DryRun, Replace, SpecFile
 from hts_battery.errors import ConfigurationError, SubmissionError
 from hts_battery.schemas.state import NEEDS_NOTHING, CandidateState
-from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +32,7 @@ if TYPE_CHECKING:
 _MEV = 1000.0
 
 
-def check(spec: SpecFile, as_json: AsJson = False) -> None:
+def check(spec: SpecFile, replace: Replace = False, as_json: AsJson = False) -> None:
     """Read a campaign file and check it to the last member; write nothing."""
     from hts_battery.campaign.deviating_cells import DeviatingCells
     from hts_battery.campaign.spec_file import load_members
@@ -35,6 +40,7 @@ def check(spec: SpecFile, as_json: AsJson = False) -> None:
 
     report = FilterReport()
     campaign, members = load_members(spec, report)
+    refuse_other_file(campaign, replace=replace)
     cells = DeviatingCells(campaign.spec.structure)
     candidates, elements = 0, set[str]()
     for _, candidate in members:
@@ -102,7 +108,7 @@ def lacking_phases(campaign: Campaign, elements: set[str]) -> list[str]:
         return lacking_compounds(campaign.spec, elements, stores)
 
 
-def run(
+def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
     spec: SpecFile,
     out: Annotated[
         Path, typer.Option(help="Folder of the table and the figure.")
@@ -114,6 +120,7 @@ def run(
         int | None,
         typer.Option(min=1, help="Candidates computed at once; one a core by default."),
     ] = None,
+    replace: Replace = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -122,6 +129,7 @@ def run(
 
     campaign = load_campaign(spec)
     settings = get_settings()
+    refuse_other_file(campaign, replace=replace)
     if dry_run:
         candidates = sum(1 for _ in campaign.members())
         if as_json:
@@ -137,7 +145,15 @@ def run(
     problems: list[str] = []
     with opened_stores() as stores:
         formatting.note(f"database: {stores.database.location}")
-        computed = _compute(campaign, stores, processes, problems, retry=retry_failed)
+        computed = _compute(
+            campaign,
+            stores,
+            processes,
+            problems,
+            retry=retry_failed,
+            replace=replace,
+        )
+        note_names(stores, settings.data_dir)
         found = candidate_statuses(
             campaign, stores, execution_folder=settings.execution_folder
         )
@@ -162,6 +178,7 @@ def _compute(
     problems: list[str],
     *,
     retry: bool,
+    replace: bool,
 ) -> int:
     """Compute and build under a progress bar; add what ended processes."""
     from hts_battery.campaign.local_processes import default_processes
@@ -185,7 +202,8 @@ def _compute(
             temperatures=settings.temperatures,
             retry_failed=retry,
             processes=processes,
-            progress=replace(progress, problem=note_problem),
+            progress=dataclasses.replace(progress, problem=note_problem),
+            replace=replace,
         )
     return computed
 

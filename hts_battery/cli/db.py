@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hts_battery.cli import formatting
-from hts_battery.cli.opening import database_exists
+from hts_battery.cli.opening import database_exists, get_settings
 from hts_battery.cli.options import AsJson, DryRun
 from hts_battery.errors import ConfigurationError
-from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
     from hts_battery.connections.database.roles import NewUser

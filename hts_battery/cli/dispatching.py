@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hts_battery.cli import formatting
+from hts_battery.cli.completion import complete_worker, note_names
 from hts_battery.cli.feeding import print_report
 from hts_battery.cli.opening import (
     database_exists,
+    get_settings,
     opened_launchpad,
     opened_stores,
+    refuse_other_file,
 )
-from hts_battery.cli.options import AsJson, DryRun, SpecFile
+from hts_battery.cli.options import AsJson, DryRun, Replace, SpecFile
 from hts_battery.errors import ConfigurationError
-from hts_battery.schemas.dispatch import BLOCK_SIZE, DispatchMode, PriorityRule
+from hts_battery.schemas.dispatch_options import BLOCK_SIZE, DispatchMode, PriorityRule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +33,10 @@ if TYPE_CHECKING:
 
 def submit(  # noqa: PLR0913, PLR0917 - each is an option of the command
     spec: SpecFile,
-    worker: Annotated[str, typer.Option(help="Worker that computes it.")],
+    worker: Annotated[
+        str,
+        typer.Option(help="Worker that computes it.", autocompletion=complete_worker),
+    ],
     mode: Annotated[
         DispatchMode | None,
         typer.Option(help="chunks: whole candidates; steps: each calculation alone."),
@@ -81,6 +87,7 @@ def submit(  # noqa: PLR0913, PLR0917 - each is an option of the command
     retry_failed: Annotated[
         bool, typer.Option(help="Send candidates again whose calculation failed.")
     ] = False,
+    replace: Replace = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -115,8 +122,18 @@ def submit(  # noqa: PLR0913, PLR0917 - each is an option of the command
     if not any_worker:
         for problem in unmet_requests(campaign.spec, submission, templates):
             formatting.note(problem)
-    answer = _plan if dry_run else _submit
-    answer(campaign, submission, subset, retry_failed=retry_failed, as_json=as_json)
+    refuse_other_file(campaign, replace=replace)
+    if dry_run:
+        _plan(campaign, submission, subset, retry_failed=retry_failed, as_json=as_json)
+        return
+    _submit(
+        campaign,
+        submission,
+        subset,
+        retry_failed=retry_failed,
+        replace=replace,
+        as_json=as_json,
+    )
 
 
 def _refuse_unknown(workers: set[str], templates: Path) -> None:
@@ -188,6 +205,7 @@ def _submit(
     subset: MemberSubset,
     *,
     retry_failed: bool,
+    replace: bool,
     as_json: bool,
 ) -> None:
     from hts_battery.dispatch.feeder import feed
@@ -205,7 +223,9 @@ def _submit(
             subset=subset,
             retry_failed=retry_failed,
             progress=progress,
+            replace=replace,
         )
+        note_names(stores, get_settings().data_dir)
         (report,) = feed(
             stores,
             launchpad,

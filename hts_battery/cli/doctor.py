@@ -9,9 +9,8 @@ from typing import Annotated
 import typer
 
 from hts_battery.cli import formatting
-from hts_battery.cli.opening import database_exists
+from hts_battery.cli.opening import database_exists, get_settings
 from hts_battery.cli.options import AsJson
-from hts_battery.settings import get_settings
 
 
 def doctor(

@@ -8,9 +8,8 @@ from typing import Annotated
 import typer
 
 from hts_battery.cli import formatting
-from hts_battery.cli.opening import opened_launchpad, opened_stores
+from hts_battery.cli.opening import get_settings, opened_launchpad, opened_stores
 from hts_battery.cli.options import AsJson, DryRun
-from hts_battery.settings import get_settings
 
 
 def clean(

@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 
 from hts_battery.cli import formatting
+from hts_battery.cli.opening import get_settings
 from hts_battery.cli.options import AsJson, DryRun
-from hts_battery.settings import get_settings
+from hts_battery.errors import ConfigurationError
 
 OFFLINE = "offline"
 """Folder in the data folder that holds the journals of offline workers."""
@@ -20,15 +21,21 @@ OFFLINE = "offline"
 def render(
     worker: Annotated[str, typer.Argument(help="Folder of launchpad_configs.")],
     target: Annotated[
-        Path, typer.Option("--target", "-t", help="Folder outside the repository.")
-    ],
+        Path | None,
+        typer.Option(
+            "--target",
+            "-t",
+            help="Folder outside the repository; workers/WORKER in data_dir if not "
+            "given, where `launch` and `runner` look for it.",
+        ),
+    ] = None,
     templates: Annotated[Path, typer.Option(help="Folder of the templates.")] = Path(
         "launchpad_configs"
     ),
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Fill a worker's configuration files from the environment."""
+    """Fill a worker's configuration files from the environment, and check them."""
     from hts_battery.connections.workers.configs import render_worker, worker_variables
 
     given = _given()
@@ -40,12 +47,28 @@ def render(
             else:
                 formatting.line(f"{name}: {'set' if known else 'missing'}")
         return
-    written = render_worker(templates, worker, target, given)
+    place = target or get_settings().workers_folder / worker
+    written = render_worker(templates, worker, place, given)
     for path in written:
         if as_json:
             formatting.json_line({"file": str(path)})
         else:
             formatting.line(str(path))
+    report_findings(worker, place)
+
+
+def report_findings(worker: str, config: Path) -> None:
+    """Say what is wrong with a rendered worker; status 2 where a job would fail."""
+    from hts_battery.operations.worker_checks import examine_worker
+
+    findings = examine_worker(config)
+    for one in findings:
+        formatting.note(f"{one.level}: {one.what} ({one.where}): {one.action}")
+    problems = [one for one in findings if one.level == "problem"]
+    if problems:
+        raise ConfigurationError(
+            f"worker {worker}: {len(problems)} problems, the first: {problems[0].what}"
+        )
 
 
 def ingest(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from hts_battery.cli import formatting
+from hts_battery.cli.opening import get_settings
 from hts_battery.cli.options import AsJson
 from hts_battery.errors import ConfigurationError, SubmissionError
-from hts_battery.settings import get_settings
 
 
 def notify_test(as_json: AsJson = False) -> None:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
-
-from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from hts_battery.campaign.spec_file import Campaign
     from hts_battery.connections.database.stores import Stores
     from hts_battery.connections.launchpad.launchpad import ExactLaunchPad
+    from hts_battery.settings import HTSBatterySettings
+
+
+def get_settings() -> HTSBatterySettings:
+    """Return the settings, imported when they are needed: help does not."""
+    from hts_battery.settings import get_settings as read
+
+    return read()
 
 
 @contextmanager
@@ -35,6 +43,25 @@ def opened_launchpad() -> Iterator[tuple[Stores, ExactLaunchPad]]:
         ) as launchpad,
     ):
         yield stores, launchpad
+
+
+def campaign_name(name_or_spec: str) -> str:
+    """Return the name of a campaign that is named by itself or by its file."""
+    path = Path(name_or_spec)
+    if path.suffix not in (".yaml", ".yml") and not path.is_file():
+        return name_or_spec
+    from hts_battery.campaign.spec_file import read_campaign
+
+    return read_campaign(path).spec.name
+
+
+def refuse_other_file(campaign: Campaign, *, replace: bool) -> None:
+    """Refuse a campaign file whose name another file has; write nothing."""
+    from hts_battery.campaign.registration import refuse_other
+
+    if database_exists():
+        with opened_stores(make_indexes=False) as stores:
+            refuse_other(campaign, stores, replace=replace)
 
 
 def database_exists() -> bool:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hts_battery.cli import formatting
-from hts_battery.cli.opening import database_exists, opened_stores
+from hts_battery.cli.opening import database_exists, get_settings, opened_stores
 from hts_battery.cli.options import AsJson, SpecFile
-from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
     from hts_battery.schemas.cost import CampaignPlan, StepPrice

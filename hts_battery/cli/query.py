@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hts_battery.cli import formatting
-from hts_battery.cli.opening import opened_stores
+from hts_battery.cli.opening import get_settings, opened_stores
 from hts_battery.cli.options import AsJson, DryRun
 from hts_battery.errors import CompositionError, ConfigurationError, QueryError
 from hts_battery.query.exports import ExportFormat
-from hts_battery.query.groups import GroupBy
-from hts_battery.settings import get_settings
+from hts_battery.query.tables import GroupBy
 
 if TYPE_CHECKING:
     from hts_battery.query import ScreeningDatabase
-    from hts_battery.query.conditions import Criteria
+    from hts_battery.query.groups import GroupCounts
     from hts_battery.schemas.rows import SummaryRow
 
 Campaign = Annotated[str | None, typer.Option(help="Only this campaign.")]
@@ -27,9 +26,6 @@ Filter = Annotated[
         "--filter",
         help='Filter in OPTIMADE\'s language: elements HAS "Mn" AND e_hull_1473 <= 0.',
     ),
-]
-Mongo = Annotated[
-    str | None, typer.Option("--mongo", help="MongoDB filter on summaries, as JSON.")
 ]
 Sort = Annotated[
     str | None,
@@ -48,28 +44,8 @@ _DEVIATING = ("calculated_formula", "deviation")
 """Fields that are shown where a cell holds another composition than asked for."""
 
 
-def _criteria(
-    screening: ScreeningDatabase,
-    *,
-    words: str | None,
-    mongo: str | None,
-    campaign: str | None = None,
-) -> Criteria:
-    """Join what the options of a command ask for."""
-    from hts_battery.query.filters import filter_criteria
-    from hts_battery.query.selection import joined, mongo_criteria
-
-    known = screening.temperatures() or None
-    return joined(
-        {} if campaign is None else {"campaign": campaign},
-        filter_criteria(words or "", temperatures=known),
-        mongo_criteria(mongo) if mongo else {},
-    )
-
-
 def find(  # noqa: PLR0913, PLR0917 - one parameter per option
     words: Filter = None,
-    mongo: Mongo = None,
     campaign: Campaign = None,
     sort: Sort = None,
     fields: Fields = None,
@@ -90,30 +66,43 @@ def find(  # noqa: PLR0913, PLR0917 - one parameter per option
 
     with opened_stores() as stores:
         screening = ScreeningDatabase(stores)
-        criteria = _criteria(screening, words=words, mongo=mongo, campaign=campaign)
         if distinct is not None:
-            _show_values(screening.distinct(distinct, criteria), distinct, as_json)
+            found = screening.distinct(distinct, words, campaign=campaign)
+            _show_values(found, distinct, as_json)
             return
         if group_by is not None:
-            _show_groups(screening, group_by, criteria, temperature, as_json)
+            kelvin = _temperature(screening, temperature)
+            groups = screening.group(
+                group_by, words, campaign=campaign, temperature=kelvin
+            )
+            _show_groups(groups, group_by, kelvin, as_json)
             return
         names = split_names(fields)
         chosen = bool(names)
         if not names and not as_json:
             names = _columns(screening, campaign)
-        elif names and campaign is None and len(screening.aggregates()) > 1:
+        elif names and campaign is None and _are_several(screening):
             # A number says whose it is.
             names = list(dict.fromkeys(["campaign", "engine", *names]))
-        found = screening.table(
-            criteria, limit=limit, sort=split_names(sort) or None, fields=names or None
+        rows = screening.table(
+            words,
+            campaign=campaign,
+            limit=limit,
+            sort=split_names(sort) or None,
+            fields=names or None,
         )
     if as_json:
-        for row in found:
+        for row in rows:
             formatting.json_line(row)
         return
-    if not chosen and not any(row["deviation"] for row in found):
+    if not chosen and not any(row["deviation"] for row in rows):
         names = [name for name in names if name not in _DEVIATING]
-    query_tables.selection(found, names, title=f"{len(found)} found")
+    query_tables.selection(rows, names, title=f"{len(rows)} found")
+
+
+def _are_several(screening: ScreeningDatabase) -> bool:
+    """Say whether numbers of several campaigns are known."""
+    return len(screening.distinct("campaign")) > 1
 
 
 def _columns(screening: ScreeningDatabase, campaign: str | None) -> list[str]:
@@ -123,13 +112,13 @@ def _columns(screening: ScreeningDatabase, campaign: str | None) -> list[str]:
         for kelvin in sorted(screening.temperatures())[-1:]
         for name in ("e_hull", "e_hull_upper", "label", "open")
     ]
-    several = campaign is None and len(screening.aggregates()) > 1
+    several = campaign is None and _are_several(screening)
     whose = ["campaign", "engine"] if several else []
     names = ["formula", *_DEVIATING, *whose, "e_hull", *hot]
     return [*names, "uncertainty", "n_orderings", "t_mix", "flags"]
 
 
-def _show_values(pairs: list[tuple[Any, int]], field: str, as_json: bool) -> None:
+def _show_values(pairs: list[tuple[object, int]], field: str, as_json: bool) -> None:
     if as_json:
         for value, number in pairs:
             formatting.json_line({"value": value, "n": number})
@@ -143,14 +132,8 @@ def _show_values(pairs: list[tuple[Any, int]], field: str, as_json: bool) -> Non
 
 
 def _show_groups(
-    screening: ScreeningDatabase,
-    by: GroupBy,
-    criteria: Criteria,
-    temperature: float | None,
-    as_json: bool,
+    groups: list[GroupCounts], by: GroupBy, kelvin: float, as_json: bool
 ) -> None:
-    kelvin = _temperature(screening, temperature)
-    groups = screening.group(by, criteria, temperature=kelvin)
     if as_json:
         for group in groups:
             formatting.json_line(group._asdict())
@@ -186,14 +169,13 @@ def _temperature(screening: ScreeningDatabase, asked: float | None) -> float:
     return kelvin
 
 
-def stable(  # noqa: PLR0913, PLR0917 - one parameter per option
+def stable(
     temperature: Temperature = None,
     threshold: Annotated[
         float, typer.Option(help="Largest E_hull(T) in meV/atom.")
     ] = 0.0,
     campaign: Campaign = None,
     words: Filter = None,
-    mongo: Mongo = None,
     limit: Limit = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -212,7 +194,7 @@ def stable(  # noqa: PLR0913, PLR0917 - one parameter per option
                 threshold=threshold / 1000,
                 campaign=campaign,
                 limit=limit,
-                criteria=_criteria(screening, words=words, mongo=mongo),
+                criteria=words,
             )
         )
     if as_json:
@@ -317,7 +299,6 @@ def export(  # noqa: PLR0913, PLR0917 - one parameter per option
         ExportFormat, typer.Option("--format", help="Format of the file.")
     ] = ExportFormat.CSV,
     words: Filter = None,
-    mongo: Mongo = None,
     campaign: Campaign = None,
     sort: Sort = None,
     fields: Fields = None,
@@ -332,15 +313,16 @@ def export(  # noqa: PLR0913, PLR0917 - one parameter per option
 
     with opened_stores() as stores:
         screening = ScreeningDatabase(stores)
-        criteria = _criteria(screening, words=words, mongo=mongo, campaign=campaign)
         if dry_run:
             place = "printed" if output is None else f"written to {output}"
-            formatting.line(f"{screening.count(criteria)} summaries would be {place}")
+            count = screening.count(words, campaign=campaign)
+            formatting.line(f"{count} summaries would be {place}")
             return
-        asked = Asked(_written(words, mongo, campaign), tuple(split_names(sort)), limit)
+        asked = Asked(_written(words, campaign), tuple(split_names(sort)), limit)
         content, save = exported(
             stores,
-            criteria,
+            words,
+            campaign=campaign,
             file_format=file_format,
             asked=asked,
             fields=split_names(fields),
@@ -353,9 +335,9 @@ def export(  # noqa: PLR0913, PLR0917 - one parameter per option
     formatting.line(manifest.citation)
 
 
-def _written(words: str | None, mongo: str | None, campaign: str | None) -> str | None:
+def _written(words: str | None, campaign: str | None) -> str | None:
     """Write down how rows were chosen, for the manifest."""
-    parts = [words, mongo, campaign and f'campaign = "{campaign}"']
+    parts = [words, campaign and f'campaign = "{campaign}"']
     return " AND ".join(f"({part})" for part in parts if part) or None
 
 

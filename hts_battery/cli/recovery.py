@@ -11,9 +11,9 @@ from hts_battery.cli import formatting
 from hts_battery.cli.opening import opened_launchpad, opened_stores
 from hts_battery.cli.options import AsJson, DryRun
 from hts_battery.errors import SubmissionError
-from hts_battery.schemas.failure import FailureClass
 
 if TYPE_CHECKING:
+    from hts_battery.schemas.failure import FailureClass
     from hts_battery.schemas.recovery import FailureGroup, RecoveryReport
 
 Campaign = Annotated[
@@ -139,6 +139,8 @@ def rerun(
 
 
 def _class_named(words: str) -> FailureClass:
+    from hts_battery.schemas.failure import FailureClass
+
     try:
         return FailureClass(words)
     except ValueError:

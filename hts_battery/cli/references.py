@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hts_battery.cli import formatting
-from hts_battery.cli.opening import database_exists, opened_stores
+from hts_battery.cli.opening import database_exists, get_settings, opened_stores
 from hts_battery.cli.options import AsJson, DryRun, Engine, SpecFile
 from hts_battery.errors import ConfigurationError
 from hts_battery.query.tables import MEV_PER_EV
 from hts_battery.schemas.formula import ELEMENTS
-from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable

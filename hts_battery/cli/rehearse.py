@@ -9,9 +9,9 @@ import typer
 
 from hts_battery.cli import formatting
 from hts_battery.cli.campaign import missing_phases
+from hts_battery.cli.opening import get_settings
 from hts_battery.cli.options import AsJson, DryRun, SpecFile
 from hts_battery.errors import SubmissionError
-from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
     from hts_battery.operations.rehearsal import RehearsalReport

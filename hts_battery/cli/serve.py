@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from hts_battery.cli import formatting
+from hts_battery.cli.opening import get_settings
 from hts_battery.errors import ConfigurationError
-from hts_battery.settings import get_settings
 
 _PORT = 8050
 _HIGHEST_PORT = 65535

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hts_battery.cli import formatting
-from hts_battery.cli.opening import database_exists, opened_stores
+from hts_battery.cli.opening import database_exists, get_settings, opened_stores
 from hts_battery.cli.options import AsJson, SpecFile
 from hts_battery.errors import StoreError
-from hts_battery.schemas.state import NEEDS_NOTHING
-from hts_battery.settings import get_settings
+from hts_battery.schemas.state import NEEDS_NOTHING, CandidateState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,11 +20,15 @@ if TYPE_CHECKING:
     from hts_battery.connections.database.stores import Stores
     from hts_battery.schemas.status import CampaignStatus
 
+_UNDER_WAY = frozenset(
+    {CandidateState.QUEUED, CandidateState.RUNNING, CandidateState.RETURNED}
+)
+
 
 def status(
     spec: SpecFile,
     watch: Annotated[
-        bool, typer.Option(help="Show it again and again until everything ended.")
+        bool, typer.Option(help="Show it until everything that was sent has ended.")
     ] = False,
     every: Annotated[float, typer.Option(min=0.1, help="Seconds between looks.")] = 5.0,
     exact: Annotated[
@@ -100,7 +103,7 @@ def _list(spec: Path, stores: Stores) -> None:
 def _watch(
     spec: Path, stores: Stores, every: float, picture: Path | None, *, as_json: bool
 ) -> None:
-    """Show it until everything ended; as JSON one whole status a line."""
+    """Show it until everything that was sent ended; as JSON one status a line."""
     if as_json:
         for found in _statuses(spec, stores, every):
             formatting.json_line(found.model_dump(mode="json"))
@@ -115,6 +118,19 @@ def _watch(
             show(panel(found, plan))
 
 
+def _has_ended(found: CampaignStatus) -> bool:
+    """Say whether nothing is left to wait for: all ended, or all that was sent."""
+    states = set(found.states)
+    if states <= NEEDS_NOTHING:
+        return True
+    sent = found.dispatch
+    return (
+        sent is not None
+        and not sent.waiting + sent.in_hand
+        and states.isdisjoint(_UNDER_WAY)
+    )
+
+
 def _statuses(spec: Path, stores: Stores, every: float) -> Iterator[CampaignStatus]:
     """Yield the status again and again, until nothing is left to wait for."""
     while True:
@@ -124,6 +140,6 @@ def _statuses(spec: Path, stores: Stores, every: float) -> Iterator[CampaignStat
             formatting.note(f"{err}; looking again in {every:g} s")
         else:
             yield found
-            if set(found.states) <= NEEDS_NOTHING:
+            if _has_ended(found):
                 return
         time.sleep(every)

@@ -40,6 +40,7 @@ _HOLDS = {
     Hold.PAUSED: "paused: `hts campaign resume` goes on",
     Hold.BUDGET: "the budget is spent: submit again with a larger one",
     Hold.CANCELLED: "cancelled: submit again to go on",
+    Hold.BRAKE: "by the brake: `hts campaign resume` goes on",
 }
 _CLASSES_SHOWN = 4
 _HOURS_PER_DAY = 24.0
@@ -68,7 +69,10 @@ def _of_dispatch(
     dispatch: DispatchStatus, plan: CampaignPlan | None
 ) -> Iterator[tuple[str, str]]:
     if dispatch.hold is not None:
-        yield "held", _HOLDS[Hold(dispatch.hold)]
+        reason = f" ({dispatch.hold_reason})" if dispatch.hold_reason else ""
+        yield "held", _HOLDS[Hold(dispatch.hold)] + reason
+    for worker, why in dispatch.paused_workers.items():
+        yield "paused", f"{worker}: {why}; `hts worker resume {worker}` goes on"
     fireworks = ", ".join(
         f"{count:,} {state}" for state, count in sorted(dispatch.fireworks.items())
     )

@@ -39,34 +39,11 @@ def spin_states(
     The space's own species table comes before the package's, ``spin`` beside a
     species before both.
 
-    Parameters
-    ----------
-    spec
-        The space in words.
-    table
-        Species properties that override those of the package.
-
-    Returns
-    -------
-    dict
-        Species → spin state, only where it differs from the package's table.
-
     Raises
     ------
     SpecError
         If a species has no such spin state, or two on different sublattices: its
         moment then would depend on where it sits.
-
-    Examples
-    --------
-    >>> from hts_battery.schemas.space import SpaceSpec
-    >>> cation = {"sites": 2, "species": {"Li+": {}, "Co3+": {"spin": "high"}}}
-    >>> anion = {"sites": 2, "species": ["O2-"]}
-    >>> spec = SpaceSpec.model_validate(
-    ...     {"family": "hedrx", "basis": "formula-unit", "step": 0.1,
-    ...      "sublattices": {"cation": cation, "anion": anion}})
-    >>> {text: state.unpaired_electrons for text, state in spin_states(spec).items()}
-    {'Co3+': 4}
     """
     found = {
         species: SpinState(
@@ -134,11 +111,6 @@ def frame_assignments(
     weighted by amount; among these the first in lexicographic order of species
     amounts. A member that holds an element whose potentials are not known is not
     ordered by them.
-
-    Returns
-    -------
-    tuple of mappings
-        Sublattice → species → amount per formula unit.
     """
     mixture = frame.mixture
     # What is not there has one choice and no charge, so only the others are walked.

@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
+from itertools import islice
 from math import sqrt
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -23,6 +24,7 @@ from pydantic import (
 )
 
 from hts_battery.compositions.redox import RedoxScale, package_scale
+from hts_battery.compositions.sampling import in_turns
 from hts_battery.errors import SpecError
 from hts_battery.schemas.base import Document, Rational
 from hts_battery.schemas.files import spec_error
@@ -33,7 +35,10 @@ from hts_battery.schemas.species_table import METAL_ROLES, species_properties
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from hts_battery.compositions.sampling import Stratum
+    from hts_battery.compositions.space import CompositionSpace
     from hts_battery.schemas.candidate import Assignment, Candidate
+    from hts_battery.schemas.space import Selection
 
 _OCTAHEDRAL = "VI"
 _SPIN_NAMES = {"high": "High Spin", "low": "Low Spin"}
@@ -237,18 +242,7 @@ def load_filters(
     redox: RedoxScale | None = None,
 ) -> tuple[Filter, ...]:
     """
-    Read the filters of a campaign.
-
-    Parameters
-    ----------
-    blocks
-        One mapping for each filter: ``rule`` and what the rule needs.
-    file
-        The file they came from, for messages.
-    lines
-        Line of each field of that file.
-    redox
-        Redox couples of the space, where they are not those of the package.
+    Read the filters of a campaign: one mapping each, ``rule`` and what the rule needs.
 
     Raises
     ------
@@ -275,22 +269,9 @@ def load_filters(
 def filtered(
     members: Iterable[tuple[int, Candidate]],
     filters: Sequence[Filter],
-    report: FilterReport | None = None,
+    report: FilterReport,
 ) -> Iterator[Filtered]:
-    """
-    Pass a stream of members through every rule in turn; the first reason counts.
-
-    Parameters
-    ----------
-    members
-        Indices and candidates, for example from
-        :func:`hts_battery.compositions.selection.selected`.
-    filters
-        The rules.
-    report
-        Counts, brought up to date member by member.
-    """
-    report = report if report is not None else FilterReport()
+    """Pass a stream of members through every rule in turn; the first reason counts."""
     for index, candidate in members:
         report.examined += 1
         reasons = ((rule.rule, rule.invalid_reason(candidate)) for rule in filters)
@@ -302,14 +283,7 @@ def filtered(
 
 
 def metals(assignment: Assignment) -> dict[str, Fraction]:
-    """
-    Metals of an assignment over all sublattices: species → amount.
-
-    Parameters
-    ----------
-    assignment
-        Sublattice → species → amount per formula unit.
-    """
+    """Metals of an assignment over all sublattices: species → amount."""
     found: dict[str, Fraction] = {}
     for here in assignment.values():
         for species, amount in here.items():
@@ -341,12 +315,7 @@ def size_mismatch(amounts: Sequence[float], radii: Sequence[float]) -> float:
 @cache
 def octahedral_radius(species: str) -> float | None:
     """
-    Octahedral Shannon radius of a species in its spin state, in angstrom.
-
-    Returns
-    -------
-    float or None
-        Nothing where the table has no octahedral entry.
+    Octahedral Shannon radius of a species in its spin state, in angstrom, if tabulated.
 
     Examples
     --------
@@ -373,3 +342,86 @@ def _electronegativity(symbol: str) -> float:
     if value != value:  # noqa: PLR0124 - not a number is pymatgen's word for unknown
         raise SpecError(f"{symbol} has no Pauling electronegativity", field="filters")
     return value
+
+
+EMPTY_AFTER = 10_000
+"""Members of a stratum that filters may remove in a row before it counts as empty."""
+
+
+def selected(
+    space: CompositionSpace,
+    selection: Selection,
+    filters: Sequence[Filter] = (),
+    report: FilterReport | None = None,
+) -> Iterator[tuple[int, Candidate]]:
+    """
+    Stream the selected members that no filter removes, with their indices.
+
+    A sample is drawn until it holds as many as were asked for: what a filter removes
+    is replaced by the next of its stratum. A stratum that has no more, or whose last
+    :data:`EMPTY_AFTER` members were all removed, is left out from then on and named in
+    the report.
+
+    Parameters
+    ----------
+    space
+        The space.
+    selection
+        All members, a range of indices, a random sample, or a list of formulas.
+    filters
+        Rules that remove members.
+    report
+        Told of what is removed.
+
+    Yields
+    ------
+    tuple
+        Index in the space and candidate.
+
+    Raises
+    ------
+    CompositionError
+        If a formula is no member, or the space has no such strata.
+    IndexError
+        If a range leaves the space.
+    ValueError
+        If a sample is larger than the space.
+    """
+    report = report if report is not None else FilterReport()
+    if selection.method != "sample":
+        for one in filtered(_named(space, selection), filters, report):
+            if one.rule is None:
+                yield one.index, one.candidate
+        return
+    seed, count = selection.seed or 0, selection.count or 0
+    space.check_size(count)
+
+    def draw(stratum: Stratum) -> Iterator[tuple[int, Candidate]]:
+        kept = removed = 0
+        members = ((index, space[index]) for index in stratum.draw(seed))
+        for one in filtered(members, filters, report):
+            if one.rule is None:
+                kept, removed = kept + 1, 0
+                yield one.index, one.candidate
+                continue
+            removed += 1
+            if removed == EMPTY_AFTER:
+                break
+        report.short[stratum.name] = kept
+
+    yield from islice(in_turns(space.strata(selection.strata), draw), count)
+
+
+def _named(
+    space: CompositionSpace, selection: Selection
+) -> Iterator[tuple[int, Candidate]]:
+    """Members that stand one after the other, or are named one by one."""
+    if selection.method == "all":
+        yield from enumerate(space)
+    elif selection.method == "range":
+        start = selection.start or 0
+        yield from enumerate(space.iterate(start, selection.stop), start)
+    else:
+        for formula in selection.formulas or ():
+            index = space.index(formula)
+            yield index, space[index]

@@ -9,10 +9,13 @@ from itertools import accumulate, product
 from typing import TYPE_CHECKING
 
 from hts_battery.compositions.assignments import frame_assignments, spin_states
-from hts_battery.compositions.counting import MixtureCounter, with_metals
 from hts_battery.compositions.frames import FrameBuilder
+from hts_battery.compositions.interval import IntervalTables
+from hts_battery.compositions.mixture import interval_choices
 from hts_battery.compositions.sampling import Stratum
 from hts_battery.compositions.space import CompositionSpace
+from hts_battery.compositions.subset_automaton import SubsetAutomaton, count_species
+from hts_battery.compositions.walk import Walker
 from hts_battery.errors import CompositionError
 from hts_battery.schemas.candidate import Candidate
 
@@ -24,7 +27,6 @@ if TYPE_CHECKING:
 
     from hts_battery.compositions.mixture import Frame, Mixture
     from hts_battery.compositions.redox import RedoxScale
-    from hts_battery.compositions.walk import Walker
     from hts_battery.schemas.space import SpaceSpec, Stratification
     from hts_battery.schemas.species_table import SpeciesProperties
 
@@ -113,18 +115,15 @@ class GridSpace(CompositionSpace):
         self._normaliser = self._builder.normaliser()
         found = self._builder.frames()
         self._stoichiometries = [said for said, _ in found]
-        self._frames = [frame for _, frame in found]
+        self.frames = tuple(frame for _, frame in found)
+        """Parts of the space with everything fixed but the free elements."""
+        self._names = tuple(self.sites)
         self._counters: dict[Mixture, MixtureCounter] = {}
         self._exact: dict[int, list[Walker | None]] = {}
 
-    @property
-    def frames(self) -> tuple[Frame, ...]:
-        """Parts of the space with everything fixed but the free elements."""
-        return tuple(self._frames)
-
     @cached_property
     def _members(self) -> list[FrameMembers]:
-        return [FrameMembers(frame, self._walker(frame)) for frame in self._frames]
+        return [FrameMembers(frame, self._walker(frame)) for frame in self.frames]
 
     def _walker(self, frame: Frame) -> Walker:
         """Make the counted tree of a frame."""
@@ -149,16 +148,12 @@ class GridSpace(CompositionSpace):
         return self._ends[-1] if self._ends else 0
 
     @cached_property
-    def _species_count(self) -> int:
-        return sum(
-            self._counter(frame.mixture).species_count(frame.target)
-            for frame in self._frames
-        )
-
-    @property
     def species_count(self) -> int:
         """Number of neutral species compositions of all members, exact."""
-        return self._species_count
+        return sum(
+            self._counter(frame.mixture).species_count(frame.target)
+            for frame in self.frames
+        )
 
     @property
     def redox(self) -> RedoxScale:
@@ -191,7 +186,7 @@ class GridSpace(CompositionSpace):
     def _most_metals(self) -> int:
         """Most metals that a member could have if every item were one."""
         return max(
-            (one.metals + len(one.mixture.items) for one in self._frames), default=0
+            (one.metals + len(one.mixture.items) for one in self.frames), default=0
         )
 
     def _part(self, stoichiometry: int | str | None, metals: int | str | None) -> _Part:
@@ -212,7 +207,7 @@ class GridSpace(CompositionSpace):
         """Trees of the frames, restricted to a number of metals."""
         if metals not in self._exact:
             walkers: list[Walker | None] = []
-            for frame in self._frames:
+            for frame in self.frames:
                 exact = with_metals(frame.mixture, metals - frame.metals)
                 walkers.append(exact and self._walker(frame._replace(mixture=exact)))
             self._exact[metals] = walkers
@@ -227,56 +222,16 @@ class GridSpace(CompositionSpace):
         return rank + (self._ends[frame - 1] if frame else 0)
 
     def iterate(self, start: int = 0, stop: int | None = None) -> Iterator[Candidate]:
-        """
-        Stream members in order, from any offset, without listing them.
-
-        Parameters
-        ----------
-        start
-            First index.
-        stop
-            First index not wanted; all members if none is given.
-        """
+        """Stream members in order, from any offset, without listing them."""
         for members, rows in self.blocks(start, stop):
-            frame, names = members.frame, tuple(self.sites)
             for row in map(tuple, rows.tolist()):
-                yield Candidate(
-                    self.family,
-                    members.amounts(row),
-                    sites=self.sites,
-                    assignments=partial(frame_assignments, frame, row, names),
-                    spin_states=self.spin_states,
-                )
+                yield self._candidate(members, row)
 
     def blocks(
         self, start: int = 0, stop: int | None = None
     ) -> Iterator[tuple[FrameMembers, NDArray[np.uint16]]]:
-        """
-        Stream members as blocks of integer rows, the fastest way through a space.
-
-        Parameters
-        ----------
-        start
-            First index.
-        stop
-            First index not wanted; all members if none is given.
-
-        Yields
-        ------
-        tuple
-            The frame's members, which know elements and amounts, and the rows: one
-            column for each free element, in units of the frame's grid.
-
-        Raises
-        ------
-        IndexError
-            If the range does not lie in the space.
-        """
-        stop = self.count if stop is None else stop
-        if not 0 <= start <= self.count or stop > self.count:
-            raise IndexError(
-                f"no range {start} to {stop}: the space holds {self.count} compositions"
-            )
+        """Stream members as blocks of integer rows, the fastest way through a space."""
+        stop = self._checked_stop(start, stop)
         first = 0
         for members, end in zip(self._members, self._ends, strict=True):
             if end > start and first < stop:
@@ -290,13 +245,14 @@ class GridSpace(CompositionSpace):
         place = bisect_right(self._ends, index)
         members = self._members[place]
         row = members.walker.unrank(index - (self._ends[place - 1] if place else 0))
+        return self._candidate(members, row)
+
+    def _candidate(self, members: FrameMembers, row: tuple[int, ...]) -> Candidate:
         return Candidate(
             self.family,
             members.amounts(row),
             sites=self.sites,
-            assignments=partial(
-                frame_assignments, members.frame, row, tuple(self.sites)
-            ),
+            assignments=partial(frame_assignments, members.frame, row, self._names),
             spin_states=self.spin_states,
         )
 
@@ -365,3 +321,52 @@ class GridSpace(CompositionSpace):
 
     def __repr__(self) -> str:
         return f"<GridSpace {self.name}: {self.count} compositions, {self.basis}>"
+
+
+class MixtureCounter:
+    """Counts of one mixture for every charge, in both views."""
+
+    def __init__(self, mixture: Mixture, state_limit: int) -> None:
+        self.mixture = mixture
+        self._limit = state_limit
+        found = interval_choices(mixture)
+        self._tables = (
+            None if found is None else IntervalTables(mixture, *found, state_limit)
+        )
+
+    def walker(self, target: int) -> Walker:
+        """Make the counted tree of the members with one charge, in charge units."""
+        if self._tables is not None:
+            return Walker(self._tables, self._tables.start(target))
+        tree = SubsetAutomaton(self.mixture, target, self._limit)
+        return Walker(tree, tree.start)
+
+    def species_count(self, target: int) -> int:
+        """Count the species assignments with one charge, in charge units."""
+        if self._tables is not None:
+            return self._tables.species_size(self._tables.start(target))
+        return self._species_counts.get(target, 0)
+
+    @cached_property
+    def _species_counts(self) -> dict[int, int]:
+        return count_species(self.mixture)
+
+
+def with_metals(mixture: Mixture, metals: int) -> Mixture | None:
+    """Restrict a mixture to a number of metals; None where its bounds forbid it."""
+    homes = {s.group for item in mixture.items if item.metal for s in item.shares}
+    if len(homes) > 1:
+        names = ", ".join(mixture.groups[home].sublattice for home in sorted(homes))
+        raise CompositionError(
+            f"metals sit on several sublattices ({names}), so members cannot be "
+            "grouped by their number"
+        )
+    if not homes:
+        return mixture if metals == 0 else None
+    home = homes.pop()
+    low, high = mixture.groups[home].metals
+    if not low <= metals <= high:
+        return None
+    groups = list(mixture.groups)
+    groups[home] = groups[home]._replace(metals=(metals, metals))
+    return mixture._replace(groups=tuple(groups))

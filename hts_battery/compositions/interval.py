@@ -95,25 +95,7 @@ class Prefix(NamedTuple):
 
 
 class IntervalTables:
-    """
-    Numbers of completions of every prefix, for all charges of one mixture.
-
-    Parameters
-    ----------
-    mixture
-        The integer problem.
-    choices
-        Amounts and charge intervals from :func:`interval_choices`.
-    stride
-        Their common stride.
-    state_limit
-        Table entries allowed.
-
-    Raises
-    ------
-    StateLimitError
-        If the tables would need more entries.
-    """
+    """Numbers of completions of every prefix, for all charges of one mixture."""
 
     def __init__(
         self,
@@ -247,12 +229,7 @@ class IntervalTables:
         return Prefix(level + 1, after, units, metals, low, high)
 
     def unrank(self, state: Prefix, index: int) -> list[int]:
-        """
-        Rest of the row of a member below a state.
-
-        The same walk as over :meth:`branches`, without making them: this is the
-        loop that sampling spends its time in.
-        """
+        """Rest of the row of a member below a state: where sampling spends its time."""
         row: list[int] = []
         last = len(self._mixture.groups) - 1
         while state.level < self.depth:
@@ -369,11 +346,7 @@ class IntervalTables:
     def _tables(
         self, ways: list[list[dict[int, int]]], dtype: type
     ) -> list[dict[int, NDArray[np.int64]]]:
-        """
-        Weighted number of completions, by level and exclusion bits.
-
-        Each table is over units left, metals so far and the charge of the rest.
-        """
+        """Weighted completions by level and exclusion bits: units, metals, charge."""
         items = self._mixture.items
         found: list[dict[int, NDArray[np.int64]]] = [{} for _ in items]
         below: dict[int, NDArray[np.int64]] = {}

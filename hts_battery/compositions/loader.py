@@ -31,14 +31,7 @@ if TYPE_CHECKING:
 
 
 def why_empty(spec: SpaceSpec | NasiconPairsSpec) -> str:
-    """
-    Say which constraint leaves a space without members.
-
-    Returns
-    -------
-    str
-        One line that names each field whose removal alone gives members.
-    """
+    """Name each constraint whose removal alone would give a space members."""
     if not isinstance(spec, SpaceSpec):
         return "no member: these metals and polyanions never balance the charge"
     offending = [field for field, relaxed in _relaxed(spec) if _has_members(relaxed)]

@@ -118,16 +118,7 @@ class Filling(NamedTuple):
 
 
 def share_fillings(share: Portion, units: int) -> Iterator[Filling]:
-    """
-    Every way to write a number of units of one share as species.
-
-    Parameters
-    ----------
-    share
-        The share.
-    units
-        Its number of units.
-    """
+    """Every way to write a number of units of one share as species."""
     if units in share.allowed:
         yield from _fillings(share.options, units)
 
@@ -145,16 +136,7 @@ def _fillings(options: tuple[Option, ...], units: int) -> Iterator[Filling]:
 
 
 def splits(item: Item, units: int) -> Iterator[tuple[int, ...]]:
-    """
-    Every way to split units of an item over its shares.
-
-    Parameters
-    ----------
-    item
-        The item.
-    units
-        Number of units over all shares.
-    """
+    """Every way to split units of an item over its shares."""
     *others, last = item.shares
     for counts in product(*(share.allowed for share in others)):
         remainder = units - sum(counts)
@@ -173,15 +155,7 @@ class Choice(NamedTuple):
 
 
 def interval_choices(mixture: Mixture) -> tuple[list[list[Choice]], int] | None:
-    """
-    Amounts of each item with their charge intervals, and the common stride.
-
-    Returns
-    -------
-    tuple or None
-        Nothing where an element sits on two groups, an exclusion names a species,
-        or charges do not form intervals of one stride.
-    """
+    """Charge intervals of each item's amounts and their common stride, if there are."""
     elements = {item.element for item in mixture.items}
     if any(name not in elements for names in mixture.exclusions for name in names):
         return None

@@ -40,7 +40,6 @@ _SITES = {
     "polyanion": _POLYANIONS,
     "oxygen": _OXYGEN,
 }
-_HALF = Fraction(1, 2)
 
 
 class _Member(NamedTuple):
@@ -81,11 +80,6 @@ class NasiconPairs(CompositionSpace):
             found.setdefault(member.formula, member)
         return [found[formula] for formula in sorted(found)]
 
-    @cached_property
-    def formulas(self) -> tuple[str, ...]:
-        """Canonical formulas of all members, in order."""
-        return tuple(member.formula for member in self._members)
-
     @property
     def count(self) -> int:
         """Number of members, exact."""
@@ -97,21 +91,8 @@ class NasiconPairs(CompositionSpace):
         return self.count
 
     def iterate(self, start: int = 0, stop: int | None = None) -> Iterator[Candidate]:
-        """
-        Stream members in order, from any offset.
-
-        Parameters
-        ----------
-        start
-            First index.
-        stop
-            First index not wanted; all members if none is given.
-        """
-        stop = self.count if stop is None else stop
-        if not 0 <= start <= self.count or stop > self.count:
-            raise IndexError(
-                f"no range {start} to {stop}: the space holds {self.count} compositions"
-            )
+        """Stream members in order, from any offset."""
+        stop = self._checked_stop(start, stop)
         return (self._member(index) for index in range(start, stop))
 
     def _member(self, index: int) -> Candidate:
@@ -136,8 +117,8 @@ class NasiconPairs(CompositionSpace):
 
     def _index_of(self, amounts: Mapping[str, Fraction], text: object) -> int:
         formula = canonical_formula(amounts)
-        place = bisect_left(self.formulas, formula)
-        if place == self.count or self.formulas[place] != formula:
+        place = bisect_left(self._members, (formula,))
+        if place == self.count or self._members[place].formula != formula:
             raise CompositionError(f"{text} is not in {self.name}")
         return place
 
@@ -185,7 +166,7 @@ def _members(spec: NasiconPairsSpec) -> Iterator[_Member]:
     carrier = parse_species(spec.carrier).element
     for amount in spec.carrier_amounts.amounts:
         for halves in range(int(4 * max(_charges(spec.metals))) + 1):
-            metal_charge = halves * _HALF
+            metal_charge = Fraction(halves, 2)
             for centres in _centre_parts(spec, metal_charge + amount, metal_charge):
                 for metals in _metal_parts(spec, metal_charge):
                     total = {carrier: amount, "O": _OXYGEN}

@@ -8,7 +8,7 @@ and electrons go where it is highest: beside Fe3+, Ti3+ gives its electron away.
 
 from __future__ import annotations
 
-from functools import cache, cached_property
+from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -58,15 +58,7 @@ class RedoxScale:
                     self._gains[upper] = self._loses[lower] = potential
 
     def energies(self, species: Collection[str]) -> dict[str, int] | None:
-        """
-        Energy of each of some states of one element over the lowest of them.
-
-        Returns
-        -------
-        dict or None
-            Species → meV per ion, its electrons left at 0 V; nothing if the
-            potential of a couple between them is unknown.
-        """
+        """MeV per ion of an element's states over the lowest; None if unknown."""
         lowest, *others = sorted(species, key=lambda text: parse_species(text).charge)
         found = {lowest: 0}
         if not others:
@@ -100,30 +92,13 @@ class RedoxScale:
         return gain is not None and loss is not None and gain - loss >= REACTS_FROM
 
     def reacting(self, present: Collection[str]) -> tuple[str, str] | None:
-        """
-        Find the two of some species that react most readily.
-
-        Returns
-        -------
-        tuple or None
-            The one that gives an electron away, and the one that takes it up.
-        """
+        """Find the two of some species that react most readily, the giver first."""
         losing = [(self._loses[one], one) for one in present if one in self._loses]
         gaining = [(self._gains[one], one) for one in present if one in self._gains]
         if not losing or not gaining:
             return None
         (lowest, giver), (highest, taker) = min(losing), max(gaining)
         return (giver, taker) if highest - lowest >= REACTS_FROM else None
-
-    @cached_property
-    def pairs(self) -> frozenset[tuple[str, str]]:
-        """Every pair of species that react, the one that gives an electron first."""
-        return frozenset(
-            (giver, taker)
-            for giver in self._loses
-            for taker in self._gains
-            if self._takes(taker, giver)
-        )
 
 
 @cache

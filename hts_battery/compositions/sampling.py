@@ -15,34 +15,14 @@ _SCHEME = "hts_battery sample 1"
 
 
 class Draws:
-    """
-    A stream of random whole numbers from SHA-256 of a seed and a counter.
-
-    Parameters
-    ----------
-    seed
-        Seed of the stream; different seeds give unrelated streams.
-    stream
-        Name that keeps several streams of one seed apart.
-
-    Examples
-    --------
-    >>> draws = Draws(0)
-    >>> [draws.below(10) for _ in range(5)]
-    [8, 8, 8, 6, 8]
-    """
+    """A stream of random whole numbers from SHA-256 of seed, name and a counter."""
 
     def __init__(self, seed: int, stream: str = "") -> None:
         self._prefix = f"{_SCHEME}\n{seed}\n{stream}\n"
         self._counter = 0
 
     def below(self, bound: int) -> int:
-        """
-        Draw uniformly from 0 to ``bound - 1``.
-
-        Bits beyond the bound are thrown away and drawn again, so that no value is
-        likelier than another.
-        """
+        """Draw uniformly from 0 to ``bound - 1``."""
         bits = (bound - 1).bit_length()
         while True:
             value = self._bits(bits)
@@ -66,22 +46,6 @@ def distinct_indices(
 
     A shuffle that only remembers what it moved (Fisher and Yates): no list of all
     numbers is made, and a longer sample begins with the shorter one.
-
-    Parameters
-    ----------
-    total
-        Numbers are drawn from 0 to ``total - 1``.
-    count
-        How many.
-    seed
-        Seed of the stream.
-    stream
-        Name that keeps several streams of one seed apart.
-
-    Raises
-    ------
-    ValueError
-        If more are wanted than there are.
 
     Examples
     --------
@@ -126,22 +90,6 @@ def in_turns(
     Strata of several keys take turns by the first key, those that share it by the
     second, and so on: every stoichiometry gives as many as every other, and within it
     every number of metals as many as every other, as long as there are any.
-
-    Parameters
-    ----------
-    strata
-        Keys → stratum; all with the same number of keys.
-    draw
-        What a stratum gives, one at a time.
-
-    Examples
-    --------
-    >>> strata = {
-    ...     (name, size): Stratum(f"{name} {size}", size, lambda place: place)
-    ...     for name, size in (("a", 1), ("a", 3), ("b", 9))
-    ... }
-    >>> list(in_turns(strata, lambda one: iter([one.name] * one.size)))[:8]
-    ['a 1', 'b 9', 'a 3', 'b 9', 'a 3', 'b 9', 'a 3', 'b 9']
     """
     groups: dict[int | str, dict[tuple[int | str, ...], Stratum]] = {}
     for (first, *others), stratum in strata.items():

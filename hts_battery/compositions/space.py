@@ -66,16 +66,7 @@ class CompositionSpace(ABC):
 
     @abstractmethod
     def iterate(self, start: int = 0, stop: int | None = None) -> Iterator[Candidate]:
-        """
-        Stream members in order, from any offset, without listing them.
-
-        Parameters
-        ----------
-        start
-            First index.
-        stop
-            First index not wanted; all members if none is given.
-        """
+        """Stream members in order from an index to another, without listing them."""
 
     @abstractmethod
     def _member(self, index: int) -> Candidate:
@@ -95,14 +86,7 @@ class CompositionSpace(ABC):
         self, by: tuple[Stratification, ...]
     ) -> Mapping[tuple[int | str, ...], Stratum]:
         """
-        Divide the members into strata.
-
-        Parameters
-        ----------
-        by
-            ``metals``, the number of different metals, and ``stoichiometry``, the
-            combination of fixed amounts, the outer division first; empty for the whole
-            space as one stratum.
+        Divide the members by metals, stoichiometry, both (the outer first) or nothing.
 
         Returns
         -------
@@ -173,6 +157,15 @@ class CompositionSpace(ABC):
             )
         return self._index_of(candidate.amounts, candidate)
 
+    def _checked_stop(self, start: int, stop: int | None) -> int:
+        """End of a range of indices, all members if none is given; refuse others."""
+        stop = self.count if stop is None else stop
+        if not 0 <= start <= self.count or stop > self.count:
+            raise IndexError(
+                f"no range {start} to {stop}: the space holds {self.count} compositions"
+            )
+        return stop
+
     def sample_indices(
         self,
         n: int,
@@ -180,36 +173,13 @@ class CompositionSpace(ABC):
         seed: int = 0,
         stratify: Stratification | Sequence[Stratification] | None = None,
     ) -> list[int]:
-        """
-        Draw the indices of a random sample; see :meth:`sample`.
-
-        Parameters
-        ----------
-        n
-            Size of the sample.
-        seed
-            Seed of the sample.
-        stratify
-            What to draw equally from; see :meth:`strata`.
-
-        Raises
-        ------
-        ValueError
-            If the space holds fewer members.
-        """
+        """Draw the indices of a random sample; see :meth:`sample`."""
         self.check_size(n)
         strata = self.strata(divisions(stratify))
         return list(islice(in_turns(strata, lambda one: one.draw(seed)), n))
 
     def check_size(self, n: int) -> None:
-        """
-        Refuse a sample larger than the space.
-
-        Raises
-        ------
-        ValueError
-            If the space holds fewer members.
-        """
+        """Refuse a sample larger than the space."""
         if not 0 <= n <= self.count:
             raise ValueError(
                 f"cannot draw {n} distinct members from a space of {self.count}"

@@ -167,14 +167,7 @@ def _names(item: Item) -> set[str]:
 
 
 def count_species(mixture: Mixture) -> dict[int, int]:
-    """
-    Count the species assignments of every charge of a mixture.
-
-    Returns
-    -------
-    dict[int, int]
-        Charge in charge units → number of assignments; of all compositions together.
-    """
+    """Count the species assignments of each charge: charge → number."""
     rules = _Rules(mixture)
     here: dict[_Remainder, dict[int, int]] = {rules.start: {0: 1}}
     for level, moves in enumerate(rules.moves):
@@ -200,23 +193,7 @@ def _add_ways(ways: dict[int, int], charges: dict[int, int], move: _Move) -> Non
 
 
 class SubsetAutomaton:
-    """
-    Compositions of one mixture with one charge, counted over sets of assignments.
-
-    Parameters
-    ----------
-    mixture
-        The integer problem.
-    target
-        Charge wanted, in charge units.
-    state_limit
-        Table entries allowed.
-
-    Raises
-    ------
-    StateLimitError
-        If counting would need more entries.
-    """
+    """Compositions of one mixture with one charge, counted over sets of assignments."""
 
     def __init__(self, mixture: Mixture, target: int, state_limit: int) -> None:
         self.depth = len(mixture.items)

@@ -68,22 +68,7 @@ class Walker:
         return self._automaton.rank(self._start, row)
 
     def blocks(self, start: int, stop: int) -> Iterator[NDArray[np.uint16]]:
-        """
-        Rows of the members from one index to another, a block at a time.
-
-        Parameters
-        ----------
-        start
-            First index.
-        stop
-            First index not wanted.
-
-        Yields
-        ------
-        ndarray
-            Rows of one block, at most a few thousand; memory does not grow with
-            the number of members.
-        """
+        """Rows of the members from one index to another, some thousand at a time."""
         if start < stop:
             yield from self._blocks_below((), self._start, 0, start, stop)
 

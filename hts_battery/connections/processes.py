@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 from contextlib import contextmanager
+from enum import Enum
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,10 +19,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from types import FrameType
 
+_PID_NAMESPACE = Path("/proc/self/ns/pid")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
 _ENDING_S = 3.0
 _DEAD = frozenset({psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD})
+_STOPPED = frozenset({psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP})
+
+
+class ProcessState(Enum):
+    """What can be seen from here of a process that somebody wrote down."""
+
+    ALIVE = "alive"
+    STOPPED = "stopped"
+    """It is there and does nothing, as after Ctrl-Z: it goes on when it is let."""
+    GONE = "gone"
+    UNKNOWN = "unknown"
+    """It would not be seen from here if it were there."""
 
 
 def host_name() -> str:
@@ -51,9 +65,65 @@ def process_identity(pid: int) -> str | None:
             return None
         # Since the boot: a clock that is set moves both times and not what is between.
         started = process.create_time() - psutil.boot_time()
-    except psutil.NoSuchProcess:
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
         return None
     return f"{pid}:{started:.2f}:{boot_identity()}"
+
+
+@lru_cache(maxsize=1)
+def process_scope() -> str:
+    """
+    Return a text for the processes that this one surely sees: its own user's, here.
+
+    Others may be hidden (``hidepid``), and a container has numbers of its own.
+    """
+    try:
+        namespace = str(_PID_NAMESPACE.readlink())
+    except OSError:  # no Linux: one space of numbers
+        namespace = ""
+    return f"{os.getuid()}@{namespace}"
+
+
+def process_state(
+    host: str | None, pid: int | None, process: str | None, scope: str | None
+) -> ProcessState:
+    """
+    Look for a process that was written down: its host, number, identity and scope.
+
+    That there is no such number says something only in our own scope; what was written
+    down without one was in ours.
+
+    Examples
+    --------
+    >>> process_state("elsewhere", 1, "1:0:", None)
+    <ProcessState.UNKNOWN: 'unknown'>
+    """
+    if host != host_name() or pid is None or process is None:
+        return ProcessState.UNKNOWN
+    found = process_identity(pid)
+    if found == process:
+        return ProcessState.STOPPED if _is_stopped(pid) else ProcessState.ALIVE
+    _, _, namespace = process_scope().partition("@")
+    ours = scope in (None, process_scope())
+    # Another process that is seen under the number hides nobody.
+    recycled = found is not None and str(scope).endswith(f"@{namespace}")
+    if ours or recycled or _was_before_boot(process):
+        return ProcessState.GONE
+    return ProcessState.UNKNOWN
+
+
+def _is_stopped(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() in _STOPPED
+    except psutil.Error:
+        return False
+
+
+def _was_before_boot(process: str) -> bool:
+    """Say whether this machine has booted since; then no namespace hides it."""
+    _, began, boot = (*process.split(":", 2), "", "")[:3]
+    known = bool(began and boot and boot_identity())
+    return known and boot != boot_identity()
 
 
 @lru_cache(maxsize=1)

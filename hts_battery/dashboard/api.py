@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 from pydantic import Field
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from hts_battery.dashboard.candidate_counts import pair_counts
+from hts_battery.dashboard.campaign_numbers import pair_counts
 from hts_battery.dashboard.candidate_data import final_structures, read_candidate
 from hts_battery.dashboard.summaries import find_summaries
 from hts_battery.errors import ConfigurationError, QueryLimitError, StoreError
@@ -291,7 +291,7 @@ def _add_summaries(
         name = latest.asked_or_newest(campaign)
         total, found = find_summaries(
             reader,
-            latest.columns,
+            latest.table,
             filter_text=filter_text,
             campaign=name,
             temperature=temperature,
@@ -314,7 +314,7 @@ def _add_summaries(
         """Count pairs of elements in a campaign: all, and in what is stable."""
         latest = cache.get()
         name = latest.asked_or_newest(campaign)
-        counts = pair_counts(latest.columns, campaign=name, temperature=temperature)
+        counts = pair_counts(latest.table, campaign=name, temperature=temperature)
         return _json(
             {
                 "campaign": name,

@@ -225,7 +225,7 @@ def find_page(address: str) -> tuple[Page, str] | None:
 
 def _frame(sources: Sources) -> Component:
     latest = sources.cache.get()
-    hottest = max(latest.columns.stored, default=_DEFAULT_TEMPERATURE)
+    hottest = max(latest.table.temperatures, default=_DEFAULT_TEMPERATURE)
     return html.Div(
         [
             dcc.Location(id="address", refresh=False),

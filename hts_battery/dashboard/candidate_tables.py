@@ -9,7 +9,7 @@ from dash import dcc, html
 from hts_battery.dashboard.parts import MEV, aria, millis, table
 from hts_battery.query.builds import label_words
 from hts_battery.schemas.entropy import EntropyOptions
-from hts_battery.thermo.mixing import mixing_words
+from hts_battery.thermo.entropy import mixing_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hts_battery.dashboard.candidate_counts import PairCounts
+    from hts_battery.dashboard.campaign_numbers import PairCounts
 
 # Okabe and Ito's palette: told apart by every kind of colour vision.
 BLUE = "#0072B2"
@@ -209,8 +209,8 @@ def pair_figure(counts: PairCounts, *, shares: bool) -> go.Figure:
 
 
 def composition_figure(
-    first: NDArray[np.float32],
-    second: NDArray[np.float32],
+    first: NDArray[np.float64],
+    second: NDArray[np.float64],
     energies: NDArray[np.float64],
     names: tuple[str, str],
     title: str,

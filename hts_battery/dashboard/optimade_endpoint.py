@@ -3,35 +3,37 @@
 from __future__ import annotations
 
 import logging
-import re
-from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
+from warnings import warn
 
 # The library makes a log folder under /var on import, unless its logger is set up.
 logging.getLogger("optimade").addHandler(logging.NullHandler())
 
 # ruff: noqa: E402 - nothing of the library may be imported before that
+import pyarrow.compute as pc
 from fastapi import HTTPException
 from fastapi.exceptions import RequestValidationError
-from lark import Lark
 from optimade.exceptions import BadRequest, VersionNotSupported
-from optimade.filtertransformers.mongo import MongoTransformer, recursive_postprocessing
 from optimade.models import StructureResource
 from optimade.server.config import ServerConfig, SupportedBackend
 from optimade.server.create_app import create_app
 from optimade.server.entry_collections import EntryCollection
 from optimade.server.exception_handlers import general_exception
 from optimade.server.mappers import StructureMapper
+from optimade.warnings import UnknownProviderProperty
 from pymatgen.core import Structure
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from hts_battery.dashboard.candidate_data import final_structures
 from hts_battery.dashboard.summaries import check_filter
-from hts_battery.errors import QueryLimitError, StoreError
-from hts_battery.query.filters import optimade_grammar
-from hts_battery.schemas.optimade import PREFIX, provider_fields
+from hts_battery.errors import QueryError, QueryLimitError, StoreError
+from hts_battery.query.expressions import EVERYTHING, one_of
+from hts_battery.query.filters import expression_of
+from hts_battery.query.query_fields import Kind, QueryField, fields_at
+from hts_battery.query.summary_table import in_order
+from hts_battery.schemas.summary_table import CELL, column_type, row_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -44,12 +46,23 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from hts_battery.connections.database.bounded_reader import BoundedReader
+    from hts_battery.dashboard.latest_build import LatestBuildCache
 
-COLLECTION = "optimade_structures"
+PREFIX = "hts"
+"""Our prefix of property names, between underscores."""
 PAGE_LIMIT = 20
 LARGEST_PAGE = 100
 LARGEST_OFFSET = 1_000_000
-_CHANGED = "last_modified"
+_ID = f"{CELL}id"
+_STANDARD = (
+    *("id", "elements", "nelements", "elements_ratios", "chemical_formula_reduced"),
+    *("chemical_formula_hill", "chemical_formula_anonymous", "nsites"),
+    *("nperiodic_dimensions", "dimension_types", "structure_features"),
+    "last_modified",
+)
+_ENTRY = f"_{PREFIX}_entry_id"
+_TYPES = {Kind.TEXT: "string", Kind.NUMBER: "float"}
+"""OPTIMADE's words for what a field holds, where they are others."""
 
 _OF_THE_CELL = (
     "lattice_vectors",
@@ -60,15 +73,51 @@ _OF_THE_CELL = (
 """Properties that are read from the task: they can be had, not asked for."""
 
 
+def own_fields(temperatures: Iterable[float]) -> list[QueryField]:
+    """
+    Return the fields of `hts query` that are properties of ours.
+
+    Elements and species are OPTIMADE's own: those of the calculated cell.
+    """
+    taken = ("elements", "species")
+    return [field for field in fields_at(temperatures) if field.name not in taken]
+
+
+def optimade_fields(temperatures: Iterable[float]) -> dict[str, QueryField]:
+    """Return what can be asked for by its OPTIMADE name; temperatures are in K."""
+    paths = {name: f"{CELL}{name}" for name in _STANDARD}
+    paths["chemical_formula_descriptive"] = "formula"
+    standard = {
+        name: QueryField(name, path, Kind(column_type(path).value), None, "")
+        for name, path in paths.items()
+    }
+    return standard | {
+        f"_{PREFIX}_{field.name}": field for field in own_fields(temperatures)
+    }
+
+
+def provider_fields(temperatures: Iterable[float]) -> list[dict[str, object]]:
+    """Describe our own properties: name without prefix, type, unit, description."""
+    return [
+        {
+            "name": field.name,
+            "type": _TYPES.get(field.kind, str(field.kind)),
+            "description": field.meaning,
+            **({"unit": field.unit} if field.unit else {}),
+        }
+        for field in own_fields(temperatures)
+    ]
+
+
 def optimade_app(
-    reader: BoundedReader, *, temperatures: Iterable[str], base_url: str
+    reader: BoundedReader, cache: LatestBuildCache, *, base_url: str
 ) -> FastAPI:
     """
     Make the application that answers below ``/v1``.
 
-    ``temperatures``: names of the temperatures of the summaries, like ``1473K``.
     ``base_url``: address under which the application is reached.
     """
+    temperatures = cache.get().table.temperatures
     config = ServerConfig(
         debug=False,
         # The library's own collections stay empty, in memory; ours take their place.
@@ -94,7 +143,7 @@ def optimade_app(
     app.add_exception_handler(RequestValidationError, _wrong)
     app.add_exception_handler(Exception, _broken)
     app.add_middleware(_RefusedVersions)
-    app.state.entry_collections["structures"] = SummaryStructures(reader, config)
+    app.state.entry_collections["structures"] = SummaryStructures(reader, cache, config)
     return app
 
 
@@ -131,59 +180,55 @@ def _broken(_request: Request, _error: Exception) -> JSONResponse:
     return JSONResponse({"errors": [error]}, 500)
 
 
-class _LiteralTransformer(MongoTransformer):
-    """Takes texts as they stand, not as patterns, and refuses what is no time."""
+class _Filters:
+    """Reads filters as `hts query` does, on OPTIMADE's names."""
 
-    def fuzzy_string_op_rhs(self, arg: list[Any]) -> dict[str, Any]:
-        """Escape what is compared with CONTAINS, STARTS and ENDS."""
-        *words, text = arg
-        found: dict[str, Any] = super().fuzzy_string_op_rhs(  # type: ignore[no-untyped-call]
-            [*words, re.escape(str(text))]
-        )
-        return found
+    def __init__(
+        self, mapper: StructureMapper, fields: Mapping[str, QueryField]
+    ) -> None:
+        self._mapper = mapper
+        self._fields = fields
 
-    def bool(self, words: list[Any]) -> bool:
-        """Read TRUE and FALSE, which the library does not."""
-        return str(words[0]) == "TRUE"
+    def parse(self, text: str) -> str:
+        """Leave the text: it is read with the fields."""
+        return text
 
-    def _apply_mongo_date_filter(self, filter_: dict[str, Any]) -> dict[str, Any]:
-        """Read times: the library fails on what is none, and on IS KNOWN."""
-        found: dict[str, Any] = recursive_postprocessing(
-            filter_,
-            lambda name, _: name == _CHANGED,
-            lambda part, name, _: {**part, name: _times(part[name])},
-        )
-        return found
+    def transform(self, text: str) -> pc.Expression:
+        """Make an expression on the table of summaries."""
+        return expression_of(text, self._field_of)
 
-
-def _times(compared: object) -> object:
-    """Read the times that a property is compared with, below any operator."""
-    if isinstance(compared, dict):
-        return {name: _times(value) for name, value in compared.items()}
-    if compared is None or isinstance(compared, bool):
-        return compared
-    try:
-        found = datetime.fromisoformat(str(compared))
-        return found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise BadRequest(
-            detail=f"{_CHANGED} is compared with a time like 2026-01-31T12:00:00Z"
-        ) from None
+    def _field_of(self, name: str) -> QueryField | None:
+        if name in self._fields:
+            return self._fields[name]
+        known = self._mapper.RELATIONSHIP_ENTRY_TYPES, self._mapper.ALL_ATTRIBUTES
+        if any(name.partition(".")[0] in names for names in known):
+            return None
+        prefix = name[1:].partition("_")[0] if name.startswith("_") else PREFIX
+        if prefix in self._mapper.SUPPORTED_PREFIXES:
+            raise QueryError(f"{name!r} is not a known or searchable quantity")
+        if prefix not in self._mapper.KNOWN_PROVIDER_PREFIXES:
+            words = f"{name!r} has an unknown prefix: it was taken as unknown"
+            warn(UnknownProviderProperty(words), stacklevel=2)
+        return None
 
 
 class SummaryStructures(EntryCollection):
     """The lowest ordering of each summary as an OPTIMADE structure."""
 
-    def __init__(self, reader: BoundedReader, config: ServerConfig) -> None:
+    def __init__(
+        self, reader: BoundedReader, cache: LatestBuildCache, config: ServerConfig
+    ) -> None:
         mapper = StructureMapper(config)
-        super().__init__(
-            StructureResource, mapper, _LiteralTransformer(mapper=mapper), config
-        )
-        self.parser.lark = Lark(optimade_grammar(), maybe_placeholders=False)
+        self._fields = optimade_fields(cache.get().table.temperatures)
+        filters = _Filters(mapper, self._fields)
+        # Its parser and transformer in one.
+        super().__init__(StructureResource, mapper, cast("Any", filters), config)
+        self.parser = cast("Any", filters)
         self._reader = reader
+        self._cache = cache
 
     def __len__(self) -> int:
-        return self._count({})
+        return self.count()
 
     def insert(self, data: list[Any]) -> None:
         """Refuse: nothing is written here."""
@@ -191,7 +236,8 @@ class SummaryStructures(EntryCollection):
 
     def count(self, **kwargs: Any) -> int:  # noqa: ANN401 - signature of the base class
         """Count the structures that a filter matches."""
-        return self._count(kwargs.get("filter") or {})
+        wanted = kwargs.get("filter")
+        return self._cache.get().table.count(_described(wanted))
 
     def handle_query_params(
         self, params: EntryListingQueryParams | SingleEntryQueryParams
@@ -199,9 +245,9 @@ class SummaryStructures(EntryCollection):
         """Read the parameters of a request, and refuse what would cost too much."""
         try:
             check_filter(getattr(params, "filter", None) or "")
-        except QueryLimitError as err:
+            criteria: dict[str, Any] = super().handle_query_params(params)
+        except (QueryLimitError, QueryError) as err:
             raise BadRequest(detail=str(err)) from None
-        criteria: dict[str, Any] = super().handle_query_params(params)
         if "page_above" in criteria:
             raise BadRequest(detail="page_above is not supported: use page_offset")
         if criteria.get("skip", 0) > LARGEST_OFFSET:
@@ -212,33 +258,40 @@ class SummaryStructures(EntryCollection):
         self, criteria: dict[str, Any], single_entry: bool = False
     ) -> tuple[list[dict[str, object]], int, bool]:
         """Read one page: documents, number of all matches, whether there are more."""
-        wanted = criteria["filter"]
-        skip = criteria.get("skip", 0)
+        skip, table = criteria.get("skip", 0), self._cache.get().table
+        where = _described(criteria["filter"])
+        names = self.resource_mapper.get_optimade_field
+        order = {
+            self._fields[names(name)].path: direction
+            for name, direction in criteria.get("sort", ())
+            if names(name) in self._fields
+        }
+        rows = in_order(table.rows(where, [_ID, *order]), order or {_ID: 1})
+        ids = rows[_ID].slice(skip, criteria["limit"]).to_pylist()
+        paths = [field.path for field in self._fields.values()]
+        found = table.rows(one_of(_ID, ids), [*paths, _ID]).to_pylist()
+        page = {row[_ID]: row for row in found}
+        docs = [self._document(page[name]) for name in ids]
         try:
-            docs = self._reader.find(
-                COLLECTION,
-                wanted,
-                sort=dict(criteria.get("sort", ())) or {"id": 1},
-                skip=skip,
-                limit=criteria["limit"],
-            )
-            cells = final_structures(self._reader, (doc["entry_id"] for doc in docs))
+            cells = final_structures(self._reader, (str(doc[_ENTRY]) for doc in docs))
         except StoreError as err:
             raise _refused(err) from None
-        found = [{**_shown(doc), **_cell(cells.get(doc["entry_id"]))} for doc in docs]
-        total = len(docs) if single_entry else self._count(wanted)
+        found = [{**doc, **_cell(cells.get(str(doc[_ENTRY])))} for doc in docs]
+        total = len(docs) if single_entry else len(rows)
         return found, total, skip + len(docs) < total
 
-    def _count(self, wanted: Mapping[str, object]) -> int:
-        try:
-            return self._reader.count(COLLECTION, wanted)
-        except StoreError as err:
-            raise _refused(err) from None
+    def _document(self, row: Mapping[str, object]) -> dict[str, object]:
+        """Write a row of the table under the names that are asked for."""
+        return {
+            name: row_value(field.path, row[field.path])
+            for name, field in self._fields.items()
+        }
 
 
-def _shown(doc: Mapping[str, object]) -> dict[str, object]:
-    """Leave out what only the builder needs."""
-    return {name: doc[name] for name in doc if name != "input_digest"}
+def _described(wanted: object) -> pc.Expression:
+    """Leave out summaries of whose cell nothing is known."""
+    where = wanted if isinstance(wanted, pc.Expression) else EVERYTHING
+    return where & pc.field(_ID).is_valid()
 
 
 def _refused(err: StoreError) -> Exception:

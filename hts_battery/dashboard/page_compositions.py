@@ -10,6 +10,7 @@ from dash.exceptions import PreventUpdate
 from pydantic import Field
 
 from hts_battery.dashboard.callbacks import in_thread
+from hts_battery.dashboard.campaign_numbers import elements_of, read_numbers
 from hts_battery.dashboard.figures import composition_figure
 from hts_battery.dashboard.parts import (
     CampaignChoice,
@@ -21,20 +22,21 @@ from hts_battery.dashboard.parts import (
     heading,
     labelled,
 )
+from hts_battery.schemas.summary_table import AMOUNTS
 
 if TYPE_CHECKING:
     from dash import Dash
     from dash.development.base_component import Component
 
-    from hts_battery.dashboard.latest_build import Columns
+    from hts_battery.query.summary_table import SummaryTable
 
 Symbol = Annotated[str, Field(max_length=3)]
 
 
 def _layout(sources: Sources, _rest: str) -> Component:
     latest = sources.cache.get()
-    columns = latest.columns
-    first, second = _most_varied(columns, latest.asked_or_newest(None))
+    elements = elements_of(latest.table)
+    first, second = _most_varied(latest.table, latest.asked_or_newest(None))
     return html.Div(
         [
             *heading(
@@ -44,8 +46,8 @@ def _layout(sources: Sources, _rest: str) -> Component:
             ),
             html.Div(
                 [
-                    labelled("Across", _choice("element-x", columns.elements, first)),
-                    labelled("Up", _choice("element-y", columns.elements, second)),
+                    labelled("Across", _choice("element-x", elements, first)),
+                    labelled("Up", _choice("element-y", elements, second)),
                 ],
                 className="controls-row",
             ),
@@ -61,13 +63,14 @@ def _choice(name: str, elements: tuple[str, ...], value: str | None) -> Componen
 
 
 def _most_varied(
-    columns: Columns, campaign: str | None
+    table: SummaryTable, campaign: str | None
 ) -> tuple[str | None, str | None]:
     """Return the two elements with most different amounts in a campaign."""
-    amounts = columns.amounts[columns.of_campaign(campaign)]
-    varied = [len(np.unique(np.round(column, 4))) for column in amounts.T]
+    elements = elements_of(table)
+    numbers = read_numbers(table, campaign, [f"{AMOUNTS}{one}" for one in elements])
+    varied = [len(np.unique(np.round(numbers.amounts(one), 4))) for one in elements]
     order = sorted(range(len(varied)), key=lambda number: -varied[number])
-    names: list[str | None] = [columns.elements[number] for number in order[:2]]
+    names: list[str | None] = [elements[number] for number in order[:2]]
     first, second = (*names, None, None)[:2]
     return first, second
 
@@ -86,14 +89,13 @@ def _register(app: Dash, sources: Sources) -> None:
         campaign: CampaignChoice, temperature: Kelvin, across: Symbol, up: Symbol
     ) -> tuple[object, ...]:
         latest = sources.cache.get()
-        columns, name = latest.columns, chosen(latest, campaign)
-        if not {across, up} <= set(columns.elements):
+        name = chosen(latest, campaign)
+        if not {across, up} <= set(elements_of(latest.table)):
             raise PreventUpdate
-        mine = columns.of_campaign(name)
-        amounts = columns.amounts[mine]
-        x = amounts[:, columns.elements.index(across)]
-        y = amounts[:, columns.elements.index(up)]
-        hot = columns.at(temperature)[mine]
+        paths = [f"{AMOUNTS}{one}" for one in (across, up)]
+        numbers = read_numbers(latest.table, name, paths)
+        x, y = numbers.amounts(across), numbers.amounts(up)
+        hot = numbers.at(temperature)
         squares = len({*zip(x.tolist(), y.tolist(), strict=True)})
         lowest = f"{1000 * hot.min():.1f} meV/atom" if len(hot) else "unknown"
         return (

@@ -8,7 +8,7 @@ import numpy as np
 from dash import Input, Output, dcc, html
 
 from hts_battery.dashboard.callbacks import in_thread
-from hts_battery.dashboard.candidate_counts import metals_only, pair_counts
+from hts_battery.dashboard.campaign_numbers import CARRIERS_AND_ANIONS, pair_counts
 from hts_battery.dashboard.chord import ChordPairs, chord_figure, pair_name
 from hts_battery.dashboard.figures import pair_figure
 from hts_battery.dashboard.parts import (
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from dash import Dash
     from dash.development.base_component import Component
 
-    from hts_battery.dashboard.candidate_counts import PairCounts
+    from hts_battery.dashboard.campaign_numbers import PairCounts
 
 _LISTED = 30
 
@@ -85,8 +85,11 @@ def _register(app: Dash, sources: Sources) -> None:
     ) -> tuple[object, ...]:
         latest = sources.cache.get()
         name = chosen(latest, campaign)
-        counts = metals_only(
-            pair_counts(latest.columns, campaign=name, temperature=temperature)
+        counts = pair_counts(
+            latest.table,
+            campaign=name,
+            temperature=temperature,
+            left_out=CARRIERS_AND_ANIONS,
         )
         pairs = chord_pairs(counts, latest.reported)
         own = f" Of {latest.whose(name)}."

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from dash import Input, Output, dcc, html
 
 from hts_battery.dashboard.callbacks import in_thread
+from hts_battery.dashboard.campaign_numbers import CampaignNumbers, read_numbers
 from hts_battery.dashboard.parts import (
     CampaignChoice,
     Kelvin,
@@ -20,7 +21,7 @@ from hts_battery.dashboard.parts import (
     heading,
     table,
 )
-from hts_battery.dashboard.summaries import table_row
+from hts_battery.dashboard.summaries import ROW_COLUMNS, table_rows
 from hts_battery.query.tables import count_words
 from hts_battery.schemas.state import CandidateState
 
@@ -89,7 +90,7 @@ def progress_table(
             one.engine,
             f"{one.candidates:,}",
             f"{one.ranked:,}",
-            count_words(*latest.columns.stable(one.campaign, temperature)),
+            count_words(*read_numbers(latest.table, one.campaign).stable(temperature)),
             f"{one.unjudged:,}",
             f"{one.open:,}",
             _now(states.get(one.campaign)),
@@ -115,6 +116,8 @@ def _now(status: CampaignStatus | None) -> str:
     """Name the states in which something is left to do or to look at."""
     if status is None:
         return ""
+    if status.problem is not None:
+        return status.problem
     left = {name: n for name, n in status.states.items() if name != _DONE}
     return ", ".join(f"{n:,} {name}" for name, n in left.items()) or "all ranked"
 
@@ -163,15 +166,14 @@ def overview(
             progress_table(latest, latest.progress, temperature, states),
         ]
     own = [one for one in latest.progress if one.campaign == campaign]
-    columns = latest.columns
-    mine = columns.of_campaign(campaign)
-    hot = columns.at(temperature)[mine]
+    numbers = read_numbers(latest.table, campaign, ROW_COLUMNS)
+    hot = numbers.at(temperature)
     members = sum(one.candidates for one in own)
-    stable, certain = columns.stable(campaign, temperature)
-    always, always_certain = columns.stable(campaign, 0.0)
-    by_entropy = mine & (columns.at(temperature) <= 0) & (columns.at(0.0) > 0)
+    stable, certain = numbers.stable(temperature)
+    always, always_certain = numbers.stable(0.0)
+    by_entropy = (hot <= 0) & (numbers.at(0.0) > 0)
     entropic = int(by_entropy.sum())
-    entropic_certain = int((by_entropy & ~columns.open(temperature)).sum())
+    entropic_certain = int((by_entropy & ~numbers.open(temperature)).sum())
     share = f", {100 * stable / len(hot):.1f} % of the ranked" if len(hot) else ""
     return [
         cards(
@@ -196,18 +198,17 @@ def overview(
             ]
         ),
         progress_table(latest, own, temperature, states),
-        _first(latest, campaign, temperature),
+        _first(latest, campaign, numbers, temperature),
         html.P(f"Latest build: {latest.run_id or 'none yet'}", className="note"),
+        *([html.P(latest.note, className="note")] if latest.note else []),
     ]
 
 
-def _first(latest: LatestBuild, campaign: str, temperature: float) -> Component:
-    columns = latest.columns
-    order = columns.ranking(campaign, temperature)[:_SHOWN]
-    found = [
-        table_row(columns, int(row), rank, temperature)
-        for rank, row in enumerate(order, 1)
-    ]
+def _first(
+    latest: LatestBuild, campaign: str, numbers: CampaignNumbers, temperature: float
+) -> Component:
+    order = numbers.ranking(temperature)[:_SHOWN]
+    found = table_rows(numbers, order, range(1, len(order) + 1), temperature)
     rows = [
         (
             one["rank"],
@@ -224,21 +225,19 @@ def _first(latest: LatestBuild, campaign: str, temperature: float) -> Component:
         )
         for one in found
     ]
-    numbers = ("E_hull", f"at {temperature:g} K", "random mean", "n", "±")
-    notes = dict.fromkeys(
-        (columns.rows[row]["mixing"], columns.rows[row]["other_mixing"])
-        for row in order
-    )
+    named = ("E_hull", f"at {temperature:g} K", "random mean", "n", "±")
+    both = numbers.rows.select(["mixing", "other_mixing"]).take(order).to_pydict()
+    notes = dict.fromkeys(zip(*both.values(), strict=True))
     return html.Div(
         [
             table(
-                ("", "candidate", *numbers, "label", *_LAST),
+                ("", "candidate", *named, "label", *_LAST),
                 rows,
                 caption=f"Most stable at {temperature:g} K of {latest.whose(campaign)} "
                 "(E_hull in meV/atom, T_mix in K): lowest of n orderings, mean of the "
                 "random ones, standard uncertainty, P of E_hull(T) ≤ 0, and had the "
                 "other mixing been counted",
-                numbers=("", *numbers, *_LAST),
+                numbers=("", *named, *_LAST),
             ),
             *(
                 html.P(f"Mixing counted: {counted}; other: {other}.", className="note")

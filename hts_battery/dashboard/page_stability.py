@@ -8,7 +8,7 @@ import numpy as np
 from dash import Input, Output, html
 
 from hts_battery.dashboard.callbacks import in_thread
-from hts_battery.dashboard.candidate_counts import stable_counts
+from hts_battery.dashboard.campaign_numbers import read_numbers
 from hts_battery.dashboard.figures import (
     distribution_figure,
     entropy_figure,
@@ -71,14 +71,14 @@ def _register(app: Dash, sources: Sources) -> None:
     @in_thread
     def show(campaign: CampaignChoice, temperature: Kelvin) -> tuple[object, ...]:
         latest = sources.cache.get()
-        columns, name = latest.columns, chosen(latest, campaign)
-        mine = columns.of_campaign(name)
-        cold, hot = columns.energies[mine], columns.at(temperature)[mine]
-        stable, certain = columns.stable(name, temperature)
+        name = chosen(latest, campaign)
+        numbers = read_numbers(latest.table, name)
+        cold, hot = numbers.energies, numbers.at(temperature)
+        stable, certain = numbers.stable(temperature)
         headline = (
             f"{stable:,} of {len(hot):,} candidates, of them {certain:,} certain, are "
             f"on or below the hull at {temperature:g} K; without entropy "
-            f"{count_words(*columns.stable(name, 0.0))}. Shown: {latest.whose(name)}."
+            f"{count_words(*numbers.stable(0.0))}. Shown: {latest.whose(name)}."
         )
         middle = (
             f"Half of the candidates lie below {1000 * np.median(hot):.0f} meV/atom at "
@@ -86,7 +86,7 @@ def _register(app: Dash, sources: Sources) -> None:
             if len(hot)
             else "There is no candidate yet."
         )
-        counts = stable_counts(columns, campaign=name, temperatures=_GRID)
+        counts = numbers.stable_curve(_GRID)
         return (
             headline,
             distribution_figure(cold, hot, temperature),
@@ -94,7 +94,7 @@ def _register(app: Dash, sources: Sources) -> None:
                 "Distribution of E_hull without entropy (grey) and at "
                 f"{temperature:g} K (blue). {middle}"
             ),
-            entropy_figure(cold, columns.entropies[mine], temperature),
+            entropy_figure(cold, numbers.entropies, temperature),
             (
                 "Candidates by mixing entropy and E_hull without entropy. The line has "
                 f"the slope {temperature:g} K; the {stable:,} below it are stable, "

@@ -11,6 +11,7 @@ from dash_ag_grid import AgGrid
 from pydantic import BaseModel, Field
 
 from hts_battery.dashboard.callbacks import in_thread
+from hts_battery.dashboard.campaign_numbers import read_numbers
 from hts_battery.dashboard.parts import (
     CampaignChoice,
     Kelvin,
@@ -22,7 +23,11 @@ from hts_battery.dashboard.parts import (
     heading,
     labelled,
 )
-from hts_battery.dashboard.summaries import matching_rows, table_row
+from hts_battery.dashboard.summaries import (
+    ROW_COLUMNS,
+    checked_filter,
+    table_rows,
+)
 from hts_battery.errors import HTSBatteryError
 from hts_battery.query.tables import count_words
 
@@ -33,7 +38,7 @@ if TYPE_CHECKING:
     from dash.development.base_component import Component
     from numpy.typing import NDArray
 
-    from hts_battery.dashboard.latest_build import Columns
+    from hts_battery.dashboard.campaign_numbers import CampaignNumbers
 
 PAGE_SIZE = 50
 _LARGEST_PAGE = 200
@@ -175,22 +180,20 @@ def _register(app: Dash, sources: Sources) -> None:
         latest = sources.cache.get()
         if compares(latest, campaign):
             return {"rowData": [], "rowCount": 0}, ""
-        columns, name = latest.columns, chosen(latest, campaign)
-        order = columns.ranking(name, temperature)
+        name = chosen(latest, campaign)
         try:
-            if text and text.strip():
-                order = order[matching_rows(sources.reader, columns, text, name)[order]]
+            where = checked_filter(latest.table, text)
         except HTSBatteryError as err:
             return {"rowData": [], "rowCount": 0}, f"The filter was refused: {err}"
-        ranks = {int(row): rank for rank, row in enumerate(order, 1)}
-        shown = sorted_rows(columns, order, request.sortModel, temperature)
+        numbers = read_numbers(latest.table, name, ROW_COLUMNS, where=where)
+        order = numbers.ranking(temperature)
+        ranks = np.empty(len(order), np.int64)
+        ranks[order] = np.arange(1, len(order) + 1)
+        shown = sorted_rows(numbers, order, request.sortModel, temperature)
         end = min(request.endRow, request.startRow + _LARGEST_PAGE)
-        data = [
-            table_row(columns, int(row), ranks[int(row)], temperature)
-            for row in shown[request.startRow : end]
-        ]
-        hot, sure = columns.at(temperature)[order], ~columns.open(temperature)[order]
-        stable = count_words(int((hot <= 0).sum()), int(((hot <= 0) & sure).sum()))
+        page = shown[request.startRow : end]
+        data = table_rows(numbers, page, ranks[page].tolist(), temperature)
+        stable = count_words(*numbers.stable(temperature))
         words = (
             f"{len(order):,} candidates of {latest.whose(name)}, ranked by E_hull at "
             f"{temperature:g} K; on or below the hull {stable}"
@@ -208,7 +211,10 @@ def _register(app: Dash, sources: Sources) -> None:
 
 
 def sorted_rows(
-    columns: Columns, order: NDArray[np.int64], sorts: list[_Sort], temperature: float
+    numbers: CampaignNumbers,
+    order: NDArray[np.int64],
+    sorts: list[_Sort],
+    temperature: float,
 ) -> NDArray[np.int64]:
     """
     Sort ranked rows by columns of the table; equal ones stay in their order.
@@ -217,7 +223,7 @@ def sorted_rows(
     ``temperature`` in K.
     """
     for one in reversed(sorts):
-        keys = _keys(columns, order, one.colId, temperature)
+        keys = _keys(numbers, one.colId, temperature)[order]
         places = np.argsort(keys, kind="stable")
         if one.sort == "desc":
             places = np.argsort(keys[::-1], kind="stable")[::-1]
@@ -226,31 +232,23 @@ def sorted_rows(
     return order
 
 
-def _keys(
-    columns: Columns, order: NDArray[np.int64], name: str, temperature: float
-) -> NDArray[Any]:
-    if name == "hot":
-        return columns.at(temperature)[order]
+def _keys(numbers: CampaignNumbers, name: str, temperature: float) -> NDArray[Any]:
+    if name in ("formula", "campaign", "family"):
+        return np.array(numbers.rows[name].to_pylist())
     arrays: dict[str, Callable[[], NDArray[np.float64]]] = {
-        "cold": lambda: columns.energies,
-        "entropy": lambda: columns.entropies,
-        "upper": lambda: columns.upper(temperature),
-        "unsure": lambda: columns.uncertainties,
-        "chance": lambda: -columns.at(temperature) / columns.uncertainties,
-        "other": lambda: columns.other(temperature),
-        "fall": lambda: columns.risks,
+        "hot": lambda: numbers.at(temperature),
+        "cold": lambda: numbers.energies,
+        "entropy": lambda: numbers.entropies,
+        "upper": lambda: numbers.upper(temperature),
+        "unsure": lambda: numbers.uncertainties,
+        "chance": lambda: -numbers.at(temperature) / numbers.uncertainties,
+        "other": lambda: numbers.other(temperature),
+        "fall": lambda: numbers.array("hull_depth_risk"),
+        "mixing": lambda: np.nan_to_num(
+            numbers.array("mixing_temperature"), nan=float("inf")
+        ),
     }
-    if name in arrays:
-        return arrays[name]()[order]
-    if name == "mixing":
-        unknown = float("inf")
-        return np.array(
-            [
-                unknown if value is None else value
-                for value in (columns.rows[row]["mixing_temperature"] for row in order)
-            ]
-        )
-    return np.array([columns.rows[row][name] for row in order])
+    return arrays[name]()
 
 
 PAGE = Page("/candidates", "Candidates", _layout, _register, compared=True)

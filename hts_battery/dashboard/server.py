@@ -22,7 +22,6 @@ from hts_battery.dashboard.latest_build import LatestBuildCache
 from hts_battery.dashboard.optimade_endpoint import optimade_app
 from hts_battery.dashboard.protection import Protection, content_policy
 from hts_battery.errors import ConfigurationError
-from hts_battery.schemas.summary import temperature_key
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -147,10 +146,9 @@ def create_server(
     cache = LatestBuildCache(
         BoundedReader(database, seconds=_READING_SECONDS, concurrency=1)
     )
-    kelvin = cache.get().columns.stored
     optimade = optimade_app(
         reader,
-        temperatures=[temperature_key(value) for value in kelvin],
+        cache,
         base_url=f"{options.base_url}/optimade",
     )
     root = FastAPI(title="hts_battery", docs_url=None, redoc_url=None, openapi_url=None)

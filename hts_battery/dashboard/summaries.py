@@ -1,4 +1,4 @@
-"""Summaries by filter and rank: from memory as far as it tells, else the database."""
+"""Rows and pages of the ranking of one campaign, by filter and temperature."""
 
 from __future__ import annotations
 
@@ -6,23 +6,26 @@ import re
 from math import isnan
 from typing import TYPE_CHECKING, TypedDict
 
-import numpy as np
-
-from hts_battery.dashboard.latest_build import FIELDS
+from hts_battery.dashboard.campaign_numbers import CampaignNumbers, read_numbers
 from hts_battery.dashboard.parts import MEV, millis
 from hts_battery.errors import QueryLimitError
 from hts_battery.query.builds import label_words
-from hts_battery.query.filters import filter_criteria
-from hts_battery.query.query_fields import value_at
-from hts_battery.query.row_conditions import matching, paths_of, without_keys
+from hts_battery.query.expressions import EVERYTHING
+from hts_battery.query.filters import read_filter
+from hts_battery.query.tables import marked_formula
+from hts_battery.schemas.summary_table import row_summary
 from hts_battery.thermo.estimates import is_open, probability_stable, stability_label
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    import pyarrow.compute as pc
     from numpy.typing import NDArray
 
     from hts_battery.connections.database.bounded_reader import BoundedReader
-    from hts_battery.dashboard.latest_build import Columns
-    from hts_battery.query.conditions import Criteria
+    from hts_battery.query.summary_table import SummaryTable
+    from hts_battery.schemas.rows import SummaryRow
 
 LONGEST_FILTER = 1000
 DEEPEST_FILTER = 8
@@ -90,14 +93,49 @@ class TableRow(TypedDict):
     flags: str
 
 
-def table_row(columns: Columns, row: int, rank: int, temperature: float) -> TableRow:
-    """Write one candidate as a row of the table."""
-    doc = columns.rows[row]
-    hot = doc["energy_above_hull"] - temperature * doc["entropy"]
-    if temperature in columns.stored:
-        hot = float(columns.at(temperature)[row])
-    gap, slope = float(columns.gaps[row]), float(columns.other_entropies[row])
-    upper = None if isnan(gap) else hot + gap
+ROW_COLUMNS = (
+    *("candidate_id", "campaign", "formula", "family", "calculated_formula"),
+    *("deviation", "n_orderings", "n_random_orderings", "mixing_temperature"),
+    *("flags", "mixing", "other_mixing"),
+)
+"""Columns that a row of the table shows beside its numbers."""
+
+
+def table_rows(
+    numbers: CampaignNumbers,
+    rows: Sequence[int] | NDArray[np.int64],
+    ranks: Sequence[int],
+    temperature: float,
+) -> list[TableRow]:
+    """
+    Write candidates as rows of the table.
+
+    ``numbers``: of a campaign, with :data:`ROW_COLUMNS`. ``rows``: those that are
+    wanted. ``ranks``: the rank of each. ``temperature`` in K.
+    """
+    shown = numbers.rows.take(rows)
+    page = CampaignNumbers(shown, numbers.stored)
+    docs = [row_summary(row) for row in shown.to_pylist()]
+    arrays = (page.at(temperature), page.upper(temperature), page.other(temperature))
+    return [
+        _table_row(doc, rank, temperature, *map(_known, values))
+        for doc, rank, *values in zip(docs, ranks, *arrays, strict=True)
+    ]
+
+
+def _known(value: float) -> float | None:
+    return None if isnan(value) else float(value)
+
+
+def _table_row(
+    doc: SummaryRow,
+    rank: int,
+    temperature: float,
+    hot: float | None,
+    upper: float | None,
+    other: float | None,
+) -> TableRow:
+    hot = hot or 0.0
     unsure, mixing = doc["uncertainty"], doc["mixing_temperature"]
     doubtful = is_open(hot, lower=hot, upper=upper, uncertainty=unsure)
     label = stability_label(doc["energy_above_hull"], doc["entropy"], temperature)
@@ -106,9 +144,7 @@ def table_row(columns: Columns, row: int, rank: int, temperature: float) -> Tabl
         "key": f"{doc['campaign']}/{doc['candidate_id']}",
         "rank": rank,
         "candidate_id": doc["candidate_id"],
-        "formula": doc["formula"]
-        if not doc["deviation"]
-        else f"{doc['formula']} ≈ {doc['calculated_formula']}",
+        "formula": marked_formula(doc),
         "campaign": doc["campaign"],
         "family": doc["family"],
         "cold": round(MEV * doc["energy_above_hull"], 1),
@@ -118,7 +154,7 @@ def table_row(columns: Columns, row: int, rank: int, temperature: float) -> Tabl
         "unsure": "-" if unsure is None else f"±{millis(unsure)}",
         "label": label_words(label, is_open=doubtful),
         "chance": "-" if chance is None else f"{chance:.2f}",
-        "other": millis(None if isnan(slope) else hot + temperature * slope),
+        "other": millis(other),
         "fall": millis(doc["hull_depth_risk"]),
         "mixing": None if mixing is None else round(mixing),
         "entropy": round(1e6 * doc["entropy"], 1),
@@ -128,7 +164,7 @@ def table_row(columns: Columns, row: int, rank: int, temperature: float) -> Tabl
 
 def find_summaries(
     reader: BoundedReader,
-    columns: Columns,
+    table: SummaryTable,
     *,
     filter_text: str | None,
     campaign: str | None,
@@ -138,58 +174,24 @@ def find_summaries(
     """
     Return a page of the ranking of the summaries that a filter matches.
 
-    ``columns``: all summaries, for their order. ``filter_text``: in OPTIMADE's
-    language; everything if none. ``campaign``: name; nothing belongs to none.
-    ``temperature`` in K, of the ranking. Returns: number of all matches, and the
-    documents of the page in order. Raises QueryError if the filter cannot be read.
-    Raises QueryLimitError if it costs too much.
+    ``filter_text``: in OPTIMADE's language; everything if none. ``campaign``: name;
+    nothing belongs to none. ``temperature`` in K, of the ranking. Returns: number of
+    all matches, and the documents of the page in order. Raises QueryError if the filter
+    cannot be read. Raises QueryLimitError if it costs too much.
     """
-    order = columns.ranking(campaign, temperature)
-    if filter_text is not None and filter_text.strip():
-        order = order[matching_rows(reader, columns, filter_text, campaign)[order]]
-    keys = [
-        (columns.rows[row]["campaign"], columns.rows[row]["candidate_id"])
-        for row in order[rows]
-    ]
-    ids = sorted({name for _, name in keys})
-    docs = {
-        (doc["campaign"], doc["candidate_id"]): doc
-        for doc in reader.find("summary", {"candidate_id": {"$in": ids}})
-    }
+    where = checked_filter(table, filter_text)
+    numbers = read_numbers(table, campaign, ("candidate_id",), where=where)
+    order = numbers.ranking(temperature)
+    names = numbers.rows["candidate_id"].take(order[rows]).to_pylist()
+    mine = {"campaign": campaign, "candidate_id": {"$in": names}}
+    docs = {doc["candidate_id"]: doc for doc in reader.find("summary", mine)}
     # A build may be removing one of them right now.
-    return len(order), [docs[key] for key in keys if key in docs]
+    return len(order), [docs[name] for name in names if name in docs]
 
 
-def matching_rows(
-    reader: BoundedReader, columns: Columns, text: str, campaign: str | None
-) -> NDArray[np.bool_]:
-    """Say of every row whether a filter matches it."""
+def checked_filter(table: SummaryTable, text: str | None) -> pc.Expression:
+    """Read a filter of a request, unless it costs too much."""
+    if text is None or not text.strip():
+        return EVERYTHING
     check_filter(text)
-    criteria = filter_criteria(text, temperatures=columns.stored)
-    remembered = _matching_in_memory(columns, criteria)
-    if remembered is not None:
-        return remembered
-    criteria = {"$and": [criteria, {"campaign": campaign}]}
-    found = {
-        (doc["campaign"], doc["candidate_id"])
-        for doc in reader.find("summary", criteria, fields=["campaign", "candidate_id"])
-    }
-    return np.array(
-        [(row["campaign"], row["candidate_id"]) in found for row in columns.rows], bool
-    )
-
-
-def _matching_in_memory(
-    columns: Columns, criteria: Criteria
-) -> NDArray[np.bool_] | None:
-    """Say the same from what is in memory; None where that does not hold all."""
-    wanted = without_keys(criteria)
-    if wanted is None:
-        return None
-    paths = paths_of(wanted)
-    if not all(path.partition(".")[0] in FIELDS for path in paths):
-        return None
-    values = {path: [value_at(row, path) for row in columns.rows] for path in paths}
-    found = np.zeros(len(columns), bool)
-    found[matching(wanted, values, range(len(columns)))] = True
-    return found
+    return read_filter(text, temperatures=table.temperatures)

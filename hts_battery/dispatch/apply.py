@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import singledispatch
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.campaign.local_run import store_failures
 from hts_battery.connections.launchpad import changes
 from hts_battery.connections.launchpad.launchpad import send
-from hts_battery.connections.records.backlog import write_submission
+from hts_battery.connections.launchpad.workflows import sent_names
+from hts_battery.connections.records import dispatches
+from hts_battery.connections.records.backlog import read_blocks, write_submission
 from hts_battery.dispatch.batches import BatchMaker
 from hts_battery.dispatch.decide import (
     Action,
@@ -35,13 +38,14 @@ from hts_battery.dispatch.decide import (
     TakeBack,
 )
 from hts_battery.flows.recipes.screen import ScreenMaker
+from hts_battery.schemas.dispatch import Dispatch, DispatchState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from hts_battery.connections.database.locks import Lease
     from hts_battery.connections.database.stores import Stores
-    from hts_battery.connections.launchpad.launchpad import ExactLaunchPad
+    from hts_battery.connections.launchpad.launchpad import Batch, ExactLaunchPad
     from hts_battery.connections.records.backlog import Backlog
     from hts_battery.schemas.campaign import CampaignSpec
     from hts_battery.schemas.candidate import CandidateDoc
@@ -135,6 +139,10 @@ def _write(action: Action[Any], desk: Desk) -> None:
     for item in action.items:
         desk.backlog.put(item)
     desk.backlog.save(desk.lease)
+    if isinstance(action, PutBack):
+        dispatches.end(
+            desk.stores, [str(chunk[0].dispatch_id) for chunk in action.workflows]
+        )
 
 
 @apply.register(Collect)
@@ -150,6 +158,7 @@ def _write_endings(action: Collect | End, desk: Desk) -> None:
     desk.backlog.save(desk.lease)
     if isinstance(action, Collect):
         desk.lease.check()
+        dispatches.end(desk.stores, [one.dispatch_id for one in action.workflows])
         changes.archive(
             desk.launchpad, desk.stores.archived_workflows, action.workflows
         )
@@ -174,9 +183,61 @@ def _submit(action: Submit, desk: Desk) -> None:
             action.workflows, action.numbers, reserved, strict=True
         )
     ]
+    granted = _granted(action, batches, desk)
     for chunk, fw_id in zip(action.workflows, reserved, strict=True):
         for one in chunk:
-            desk.backlog.put(one.item.model_copy(update={"fw_id": fw_id}))
+            if one.item.dispatch_id in granted:
+                desk.backlog.put(one.item.model_copy(update={"fw_id": fw_id}))
     desk.backlog.save(desk.lease)
     desk.lease.check()
-    send(batches, desk.launchpad, action.submission.campaign)
+    due = [batch for batch in batches if batch.dispatch_id in granted]
+    send(due, desk.launchpad, action.submission.campaign)
+    # Stopped since the last look at the lock, it would say that it sent them.
+    desk.lease.check()
+
+
+def _granted(action: Submit, batches: Sequence[Batch], desk: Desk) -> set[str]:
+    """Write down who computes what, before anything is; return what may be sent."""
+    now = datetime.now(UTC)
+    wanted = [
+        Dispatch(
+            dispatch_id=batch.dispatch_id,
+            campaign=action.submission.campaign,
+            content_keys=tuple(one.item.content_key for one in chunk),
+            fw_id=batch.fw_id,
+            token=desk.lease.token,
+            state=DispatchState.SENT,
+            time=now,
+        )
+        for chunk, batch in zip(action.workflows, batches, strict=True)
+    ]
+    if isinstance(action, InsertAgain):
+        return dispatches.claim_again(desk.stores, wanted, desk.lease)
+    granted = dispatches.claim(desk.stores, wanted, desk.lease)
+    left = [one for one in wanted if one.dispatch_id not in granted]
+    if left:
+        # A feeder was killed after it had written them down, and nobody has them.
+        dispatches.end(desk.stores, _abandoned(left, desk))
+        granted |= dispatches.claim(desk.stores, left, desk.lease)
+    if len(granted) < len(wanted):
+        logger.warning(
+            "%d dispatches of %s wait: somebody else computes the same now",
+            len(wanted) - len(granted),
+            action.submission.campaign,
+        )
+    return granted
+
+
+def _abandoned(wanted: Sequence[Dispatch], desk: Desk) -> list[str]:
+    """Find dispatches in the way that neither a backlog nor the launchpad knows."""
+    keys = {key for one in wanted for key in one.content_keys}
+    found = dispatches.in_the_way(desk.stores, keys)
+    in_hand = {
+        item.dispatch_id
+        for campaign in {one.campaign for one in found}
+        for block in read_blocks(desk.stores, campaign)
+        for item in block.items
+        if item.ending is None
+    }
+    names = {one.dispatch_id for one in found} - in_hand
+    return sorted(names - sent_names(desk.launchpad, names))

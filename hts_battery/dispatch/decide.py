@@ -101,7 +101,7 @@ class StopAtBudget(Action[SentWorkflow]):
 
 
 class TakeBack(Action[SentWorkflow]):
-    """Take workflows of a held campaign back that have not begun."""
+    """Take workflows back that have not begun: of a held campaign, or nobody's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,6 +197,14 @@ def decide_control(snapshot: Snapshot) -> list[Action[Any]]:
     ]
     if incomplete:
         actions.append(RemoveOrphaned(workflows=tuple(incomplete)))
+    strays = [
+        one
+        for one in whole
+        # Inserted by a feeder that was stopped, when another one had gone on.
+        if one.dispatch_id not in snapshot.in_hand and _is_ready(one)
+    ]
+    if strays and snapshot.submission.hold is None:
+        actions.append(TakeBack(workflows=tuple(strays)))
     submission = snapshot.submission
     if submission.hold is None and submission.budget is not None:
         spent = snapshot.node_hours
@@ -216,6 +224,11 @@ def _unnumbered(snapshot: Snapshot) -> dict[str, Chunk]:
     }
 
 
+def _is_ready(workflow: SentWorkflow) -> bool:
+    """Say whether nothing of a workflow has begun, and its one Firework may."""
+    return not workflow.has_begun and list(workflow.states.values()) == ["READY"]
+
+
 def _held_or_resumed(
     workflows: Sequence[SentWorkflow], hold: Hold | None
 ) -> Iterator[Action[Any]]:
@@ -226,11 +239,7 @@ def _held_or_resumed(
         if paused:
             yield ResumeSteps(workflows=tuple(paused))
         return
-    ready = [
-        one
-        for one in workflows
-        if not one.has_begun and list(one.states.values()) == ["READY"]
-    ]
+    ready = [one for one in workflows if _is_ready(one)]
     if ready:
         yield TakeBack(workflows=tuple(ready))
     state = TAKEN_BACK if hold is Hold.CANCELLED else "PAUSED"

@@ -10,18 +10,22 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.connections.database.clients import translated_outages
 from hts_battery.connections.database.locks import Lease
+from hts_battery.connections.launchpad.cancellation import cancel_queue_jobs
 from hts_battery.connections.records.backlog import (
+    LOCK_PATIENCE,
     Backlog,
     dispatching,
     read_submission,
     read_submissions,
     write_submission,
 )
+from hts_battery.connections.records.stored_documents import readable
 from hts_battery.dispatch.apply import Desk, apply_all
 from hts_battery.dispatch.decide import (
     Cancel,
@@ -43,14 +47,20 @@ from hts_battery.dispatch.snapshot import (
     read_snapshot,
     read_what_ended,
 )
-from hts_battery.errors import ConfigurationError, SubmissionError
+from hts_battery.errors import (
+    ConfigurationError,
+    SubmissionError,
+    UnreadableDocumentError,
+)
 from hts_battery.flows.recipes.screen import ScreenMaker
+from hts_battery.schemas.cancellation import CancelState
 from hts_battery.schemas.dispatch import EndingKind, FeedReport, Hold
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from hts_battery.connections.database.stores import Stores
+    from hts_battery.connections.launchpad.cancellation import Queues
     from hts_battery.connections.launchpad.launchpad import ExactLaunchPad
     from hts_battery.dispatch.decide import Action
     from hts_battery.dispatch.snapshot import Snapshot
@@ -84,12 +94,12 @@ def feed(
     make_maker
         How the maker of a campaign is made.
     wait
-        Whether to wait while another process feeds.
+        Whether to wait for a while where another process feeds.
 
     Raises
     ------
     BusyError
-        If another process feeds, and one does not wait.
+        If another process feeds, and goes on doing so.
     StoreError
         If the database went away: the next pass goes on.
     ConfigurationError, SubmissionError
@@ -98,17 +108,34 @@ def feed(
     """
     with (
         translated_outages(stores.database.uri, "feeding the launchpad"),
-        dispatching(stores, "hts launchpad feed", wait=wait) as lease,
+        dispatching(
+            stores, "hts launchpad feed", patience=LOCK_PATIENCE if wait else 0.0
+        ) as lease,
     ):
-        submissions = read_submissions(stores, campaigns)
-        # Before anything is collected that an outage has stopped, as if it had failed.
-        log_recovery(recover(stores, launchpad))
-        reports = []
-        for one in submissions:
+        return _feed_all(
+            stores, launchpad, lease, campaigns, candidates or {}, make_maker
+        )
+
+
+def _feed_all(
+    stores: Stores,
+    launchpad: ExactLaunchPad,
+    lease: Lease,
+    campaigns: Iterable[str] | None,
+    candidates: Mapping[str, CandidateDoc],
+    make_maker: Callable[[CampaignSpec], ScreenMaker],
+) -> list[FeedReport]:
+    """Make a pass under a lock that is held."""
+    reports, problem = [], _Problems(campaigns is not None)
+    submissions = read_submissions(stores, campaigns, problem=problem)
+    # Before anything is collected that an outage has stopped, as if it had failed.
+    log_recovery(recover(stores, launchpad))
+    for one in submissions:
+        with problem.of(one):
             backlog = Backlog.read(stores, one.campaign)
-            desk = Desk(stores, launchpad, lease, backlog, make_maker, candidates or {})
-            reports.append(_feed_campaign(one, desk, is_named=campaigns is not None))
-        return reports
+            desk = Desk(stores, launchpad, lease, backlog, make_maker, candidates)
+            reports.append(_pass(one, desk))
+    return sorted([*reports, *problem.reports], key=lambda one: one.campaign)
 
 
 def plan_feeding(
@@ -124,27 +151,42 @@ def plan_feeding(
     first take back, stop or repair. What waits, is in hand and was spent is as it is
     now, Fireworks without those that would be archived.
     """
-    reports = []
+    reports, problem = [], _Problems(campaigns is not None)
     nobody = Lease("none", "none")
-    for one in read_submissions(stores, campaigns):
-        backlog = Backlog.read(stores, one.campaign)
-        desk = Desk(stores, launchpad, nobody, backlog, dry_run=True)
-        reports.append(_feed_campaign(one, desk, is_named=campaigns is not None))
-    return reports
+    for one in read_submissions(stores, campaigns, problem=problem):
+        with problem.of(one):
+            backlog = Backlog.read(stores, one.campaign)
+            desk = Desk(stores, launchpad, nobody, backlog, dry_run=True)
+            reports.append(_pass(one, desk))
+    return sorted([*reports, *problem.reports], key=lambda one: one.campaign)
 
 
-def _feed_campaign(submission: Submission, desk: Desk, *, is_named: bool) -> FeedReport:
-    """Make a pass over one campaign; one that nobody named stops no other."""
-    try:
-        return _pass(submission, desk)
-    except (ConfigurationError, SubmissionError) as err:
-        if is_named:
-            raise
-        # An engine that is not installed here, for example.
-        logger.error("campaign %s: %s", submission.campaign, err)  # noqa: TRY400 - the message says it all
-        return FeedReport(
-            campaign=submission.campaign, hold=submission.hold, problem=str(err)
-        )
+class _Problems:
+    """Campaigns of which a pass is broken off; what nobody named stops no other."""
+
+    def __init__(self, is_named: bool) -> None:
+        self._is_named = is_named
+        self.reports: list[FeedReport] = []
+
+    def __call__(self, campaign: str, why: str, hold: Hold | None = None) -> None:
+        """Report a campaign, or raise where it was asked for by name."""
+        if self._is_named:
+            raise UnreadableDocumentError(why)
+        logger.error("campaign %s: %s", campaign, why)
+        self.reports.append(FeedReport(campaign=campaign, hold=hold, problem=why))
+
+    @contextmanager
+    def of(self, submission: Submission) -> Iterator[None]:
+        """Report what breaks off a pass over one campaign."""
+        name = submission.campaign
+        try:
+            with readable(f"a document of {name}"):
+                yield
+        except (ConfigurationError, SubmissionError, UnreadableDocumentError) as err:
+            # An engine that is not installed here, for example.
+            if self._is_named:
+                raise
+            self(name, str(err), submission.hold)
 
 
 def _pass(submission: Submission, desk: Desk) -> FeedReport:
@@ -208,6 +250,7 @@ def _report(
         fireworks=fireworks,
         node_hours=snapshot.node_hours,
         hold=snapshot.submission.hold,
+        drained=tuple(sorted(snapshot.drained & snapshot.workers)),
         actions=tuple(one.planned for one in actions),
     )
 
@@ -242,16 +285,41 @@ def resume(
     return _hold(stores, launchpad, campaign, None, make_maker)
 
 
-def cancel(stores: Stores, launchpad: ExactLaunchPad, campaign: str) -> FeedReport:
+def cancel(
+    stores: Stores,
+    launchpad: ExactLaunchPad,
+    campaign: str,
+    *,
+    keep_running: bool = False,
+    queues: Queues | None = None,
+) -> FeedReport:
     """
-    Take back what has not begun, for good: a new submission is needed to go on.
+    Take back what has not begun and end its queue jobs, for good.
+
+    A new submission is needed to go on.
+
+    Parameters
+    ----------
+    stores, launchpad, campaign
+        Open stores, their launchpad, and the campaign.
+    keep_running
+        Whether queue jobs that have begun run to their end.
+    queues
+        How queues are spoken to.
 
     Raises
     ------
     SubmissionError
         If it was never submitted.
     """
-    return _hold(stores, launchpad, campaign, Hold.CANCELLED)
+    report = _hold(stores, launchpad, campaign, Hold.CANCELLED)
+    with translated_outages(stores.database.uri, f"ending queue jobs of {campaign}"):
+        jobs = cancel_queue_jobs(
+            launchpad, campaign, keep_running=keep_running, queues=queues
+        )
+    if any(one.state is CancelState.CANCELLED for one in jobs):
+        (report,) = feed(stores, launchpad, campaigns=[campaign])
+    return report.model_copy(update={"queue_jobs": tuple(jobs)})
 
 
 def _hold(
@@ -277,7 +345,11 @@ def _hold(
                 "to go on"
             )
         if submission.hold is not hold:
-            submission = submission.model_copy(update={"hold": hold})
+            changes: dict[str, object] = {"hold": hold, "hold_reason": ""}
+            if hold is None:
+                changes["resumed"] = datetime.now(UTC)
+            submission = submission.model_copy(update=changes)
             write_submission(stores, submission, lease)
-    (report,) = feed(stores, launchpad, campaigns=[campaign], make_maker=make_maker)
+        # Under the same lock: nobody waits twice.
+        (report,) = _feed_all(stores, launchpad, lease, [campaign], {}, make_maker)
     return report

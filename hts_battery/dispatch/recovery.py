@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from hts_battery.connections.database.clients import translated_outages
 from hts_battery.connections.durable_files import move_aside
 from hts_battery.connections.launchpad.lost_runs import (
+    GRACE_SECONDS,
     Watcher,
     children_have_not_run,
     complete,
@@ -27,7 +28,13 @@ from hts_battery.connections.launchpad.lost_runs import (
     launches_of,
     put_back,
 )
-from hts_battery.connections.launchpad.queues import QueueKind, listed_jobs
+from hts_battery.connections.launchpad.queues import (
+    JobAnswer,
+    QueueKind,
+    asked_job,
+    listed_jobs,
+    this_cluster,
+)
 from hts_battery.connections.launchpad.stale_locks import (
     release_locks,
     remove_orphaned_fireworks,
@@ -97,6 +104,9 @@ def recover(  # noqa: PLR0913 - each is named by its caller
     launch_folders: Sequence[Path] = (),
     now: datetime | None = None,
     listed: Callable[[QueueKind], frozenset[str] | None] = listed_jobs,
+    asked: Callable[[QueueKind, str, str | None], JobAnswer] = asked_job,
+    here: Callable[[QueueKind], str | None] = this_cluster,
+    grace: float = GRACE_SECONDS,
     policy: FailurePolicy | None = None,
     dry_run: bool = False,
 ) -> RecoveryReport:
@@ -113,8 +123,9 @@ def recover(  # noqa: PLR0913 - each is named by its caller
         Open stores, and the launchpad of the same database.
     launch_folders
         Where outputs are searched for, besides the folders of launches that were lost.
-    now, listed
-        The time it is; what asks a queue for its jobs.
+    now, listed, asked, here, grace
+        The time it is; what asks a queue for its jobs, for one job and which cluster it
+        is; how long in s a queue is given to know a job.
     policy
         What is done about losses; the project's own by default.
     dry_run
@@ -134,6 +145,9 @@ def recover(  # noqa: PLR0913 - each is named by its caller
             silence=settings.lost_after,
             listed=listed,
             now=now or datetime.now(UTC),
+            asked=asked,
+            here=here,
+            grace=grace,
         ),
         policy=policy,
         dry_run=dry_run,

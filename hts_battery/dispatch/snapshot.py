@@ -10,7 +10,9 @@ from hts_battery.campaign.gate_hulls import GateHulls
 from hts_battery.campaign.local_run import released_ids
 from hts_battery.connections.launchpad.workflows import read_ended, read_workflows
 from hts_battery.connections.records.backlog import keys_sent
-from hts_battery.errors import StoreError
+from hts_battery.connections.records.stored_documents import read_stored
+from hts_battery.connections.records.worker_controls import read_worker_controls
+from hts_battery.errors import UnreadableDocumentError
 from hts_battery.flows.recipes.calculated import Calculated, read_some
 from hts_battery.flows.recipes.chunk import CHUNK_STEP
 from hts_battery.schemas.campaign import CampaignSpec
@@ -51,8 +53,16 @@ class Snapshot:
     """Dispatch id → what the launchpad holds of it."""
     released: frozenset[str] = frozenset()
     """Candidates that the operator lets pass the gate."""
+    drained: frozenset[str] = frozenset()
+    """Workers to which nothing more is sent."""
     inserted: int = 0
     """Fireworks that were, or are to be, inserted since the launchpad was read."""
+
+    @property
+    def workers(self) -> frozenset[str]:
+        """Workers that it is sent to."""
+        submission = self.submission
+        return frozenset((submission.worker, *submission.routes.values()))
 
     @property
     def wanted(self) -> Mapping[OrderingMethod, int]:
@@ -96,7 +106,7 @@ class Snapshot:
     def room(self) -> int:
         """Number of candidates that window and quota leave room for."""
         submission = self.submission
-        if submission.hold is not None:
+        if submission.hold is not None or not self.workers.isdisjoint(self.drained):
             return 0
         free = submission.window - self.fireworks - len(self.missing)
         count = max(0, free) * submission.chunk
@@ -163,19 +173,20 @@ def read_snapshot(
 
     Raises
     ------
-    StoreError
-        If the campaign is not in the database.
+    UnreadableDocumentError
+        If the campaign is not in the database, or cannot be read.
     """
     name = submission.campaign
     doc = stores.campaigns.query_one({"name": name}, properties=["spec"])
     if doc is None:
-        raise StoreError(
+        raise UnreadableDocumentError(
             f"there is no campaign {name} in the database: submit its file"
         )
-    spec = CampaignSpec.model_validate(doc["spec"])
+    spec = read_stored(CampaignSpec, doc.get("spec"), f"the campaign {name}")
     workflows = read_workflows(launchpad, name, now=now)
     released = frozenset(released_ids(name, stores) if spec.gate else ())
-    return Snapshot(submission, spec, now, tuple(items), workflows, released)
+    drained = frozenset(one.worker for one in read_worker_controls(stores) if one.drain)
+    return Snapshot(submission, spec, now, tuple(items), workflows, released, drained)
 
 
 def read_again(snapshot: Snapshot, launchpad: ExactLaunchPad) -> Snapshot:
@@ -243,6 +254,11 @@ def read_prepared(
         for doc in stores.candidates.query(some):
             doc.pop("_id", None)
             candidates[doc["candidate_id"]] = CandidateDoc.model_validate(doc)
+    if gone := sorted(wanted - set(candidates)):
+        raise UnreadableDocumentError(
+            f"{len(gone)} candidates to be sent are not in the database, such as "
+            f"{gone[0]}: submit the campaign's file again"
+        )
     known = read_some(stores, [item.content_key for item in items])
     hulls = GateHulls.of_campaign(snapshot.spec, stores)
     return Prepared(waiting, candidates, known, hulls)

@@ -268,6 +268,7 @@ def submit_campaign(  # noqa: PLR0913 - each is named by its caller
     subset: MemberSubset | None = None,
     retry_failed: bool = False,
     progress: Progress | None = None,
+    replace: bool = True,
 ) -> Submitted:
     """
     Register a campaign and put what is not computed yet into its backlog.
@@ -287,6 +288,8 @@ def submit_campaign(  # noqa: PLR0913 - each is named by its caller
         Whether what failed is sent again.
     progress
         Told what happens.
+    replace
+        Whether the file takes the place of another of the same name.
 
     Raises
     ------
@@ -299,10 +302,11 @@ def submit_campaign(  # noqa: PLR0913 - each is named by its caller
     ):
         if members is None:
             members = read_members(campaign, progress or Progress())
-        register_members(campaign, stores, members)
+        register_members(campaign, stores, members, replace=replace)
         known = read_submission(stores, submission.campaign)
-        if known is not None and known.hold is Hold.PAUSED:
-            submission = submission.model_copy(update={"hold": Hold.PAUSED})
+        if known is not None and known.hold in {Hold.PAUSED, Hold.BRAKE}:
+            kept = {"hold": known.hold, "hold_reason": known.hold_reason}
+            submission = submission.model_copy(update=kept)
         write_submission(stores, submission, lease)
         unsent = _Unsent(campaign, stores, members, retry_failed=retry_failed)
         backlog, keys = unsent.backlog, unsent.keys

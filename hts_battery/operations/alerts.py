@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from hts_battery.campaign.dispatched import Dispatched
 from hts_battery.connections.database.clients import translated_outages
+from hts_battery.connections.launchpad.launchpad import launchpad_beside
+from hts_battery.connections.launchpad.reservations import worker_loads
 from hts_battery.connections.notifications import notify
+from hts_battery.connections.records.stored_documents import readable
+from hts_battery.errors import UnreadableDocumentError
+from hts_battery.operations.brake import BrakeLimits, brake
 from hts_battery.schemas.alert import Alert, AlertFacts, AlertKind, AlertMemory
 from hts_battery.schemas.build import BuildState
 from hts_battery.schemas.dispatch import EndingKind, Hold
+from hts_battery.schemas.worker_control import PausedBy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -20,8 +26,10 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from hts_battery.connections.database.stores import Stores
+    from hts_battery.connections.launchpad.reservations import WorkerLoad
     from hts_battery.schemas.dispatch import FeedReport
     from hts_battery.schemas.rows import EndingRow
+    from hts_battery.schemas.worker_control import WorkerControl
 
 logger = logging.getLogger(__name__)
 
@@ -32,11 +40,19 @@ LEAST_FAILED = 5
 _JUMP = 0.25  # share above that of before
 _OVER = 0.10  # share above that of before at which a jump is over
 _NEAR = 0.8
+_READY_HOURS = 1.0
+_LAUNCHER_SILENCE = timedelta(minutes=15)
+"""Longer than a launcher waits between two looks at a queue that refuses."""
+_SECONDS_PER_HOUR = 3600
 Told = tuple[Alert | None, dict[str, object]]
 
 
 def tell(
-    stores: Stores, reports: Iterable[FeedReport], urls: Sequence[SecretStr]
+    stores: Stores,
+    reports: Iterable[FeedReport],
+    urls: Sequence[SecretStr],
+    *,
+    limits: BrakeLimits | None = None,
 ) -> list[Alert]:
     """
     Send and log what is new about campaigns, after the feeder looked at them.
@@ -46,32 +62,40 @@ def tell(
     reached is logged and not tried again for the same message.
 
     ``reports``: what the feeder saw. ``urls``: addresses; without any, messages are
-    only logged. Returns: what was told.
+    only logged. ``limits``: when the brake holds a campaign or a worker; without any it
+    holds none. Returns: what was told.
     """
     told: list[Alert] = []
     with translated_outages(stores.database.uri, "sending alerts"):
         last_build = next(
             iter(stores.builds.query({}, sort={"run_id": -1}, limit=1)), None
         )
+        loads = worker_loads(launchpad_beside(stores))
         for report in reports:
-            told += _tell(stores, report, last_build, urls)
+            try:
+                with readable(f"a document of {report.campaign}"):
+                    dispatched = Dispatched.read(stores, report.campaign)
+                    if limits is not None and brake(stores, dispatched, limits):
+                        dispatched = Dispatched.read(stores, report.campaign)
+                    facts = alert_facts(
+                        dispatched,
+                        node_hours=report.node_hours,
+                        last_build=last_build,
+                        loads=loads,
+                    )
+                    told += _tell(stores, facts, urls)
+            except UnreadableDocumentError as err:
+                # The feeder says so, too; the others are told what is new of them.
+                logger.warning("no alerts about %s: %s", report.campaign, err)
     return told
 
 
 def _tell(
-    stores: Stores,
-    report: FeedReport,
-    last_build: Mapping[str, object] | None,
-    urls: Sequence[SecretStr],
+    stores: Stores, facts: AlertFacts | None, urls: Sequence[SecretStr]
 ) -> tuple[Alert, ...]:
-    facts = alert_facts(
-        Dispatched.read(stores, report.campaign),
-        node_hours=report.node_hours,
-        last_build=last_build,
-    )
     if facts is None:
         return ()
-    memory = _remembered(stores, report.campaign)
+    memory = _remembered(stores, facts.campaign)
     found, changed = alerts(memory, facts)
     for alert in found:
         logger.warning("%s. %s", alert.title, alert.body)
@@ -111,6 +135,9 @@ def alerts(
         changed |= update
         if message is not None:
             found.append(message)
+    found += _holds(memory, facts) + _unlaunched(memory, facts)
+    changed["told_holds"] = tuple(facts.holds)
+    changed["told_unlaunched"] = tuple(facts.unlaunched)
     return tuple(found), memory.model_copy(update=changed)
 
 
@@ -197,6 +224,72 @@ def _build(memory: AlertMemory, facts: AlertFacts) -> Told:
     )
 
 
+def _holds(memory: AlertMemory, facts: AlertFacts) -> list[Alert]:
+    """Say once of each campaign and worker that it is held, until it is released."""
+    return [
+        Alert(
+            kind=AlertKind.HELD,
+            title=f"{name} is held",
+            body=f"{why}. Put that right, then "
+            + (
+                f"`hts campaign resume {name}` goes on."
+                if name == facts.campaign
+                else f"`hts worker resume {name}` goes on."
+            ),
+        )
+        for name, why in facts.holds.items()
+        if name not in memory.told_holds
+    ]
+
+
+def _unlaunched(memory: AlertMemory, facts: AlertFacts) -> list[Alert]:
+    """Say once of each worker that nobody launches for it, until somebody does."""
+    return [
+        Alert(
+            kind=AlertKind.NO_LAUNCHER,
+            title=f"{facts.campaign}: no launcher of {worker}",
+            body=f"work is ready for {worker} for {hours:.1f} h and nothing submits "
+            f"it. `hts runner status` says what runs; `hts runner start {worker}`, or "
+            f"`hts launchpad launch {worker}`, submits it.",
+        )
+        for worker, hours in facts.unlaunched.items()
+        if worker not in memory.told_unlaunched
+    ]
+
+
+def unlaunched(
+    loads: Mapping[str, WorkerLoad],
+    controls: Mapping[str, WorkerControl],
+    workers: Iterable[str],
+    now: datetime,
+) -> dict[str, float]:
+    """
+    Return the workers for which work is ready for an hour and that no launcher sees.
+
+    A launcher of ours says when it looks. FireWorks' own says nothing: where something
+    is in the queue it is taken to be there, and the queue to be full. A worker that is
+    paused has no launcher on purpose.
+
+    ``loads``: what the launchpad holds for each worker. ``controls``: how each may be
+    used. ``workers``: those that are looked at. Returns: worker → hours.
+    """
+    found = {}
+    for worker in workers:
+        load, control = loads.get(worker), controls.get(worker)
+        if load is None or load.waiting_since is None or (control and control.paused):
+            continue
+        hours = (now - load.waiting_since).total_seconds() / _SECONDS_PER_HOUR
+        if hours < _READY_HOURS:
+            continue
+        launcher = control.launcher if control else None
+        if launcher is not None and now - launcher.looked_at < _LAUNCHER_SILENCE:
+            continue
+        if launcher is None and load.in_queue:
+            continue
+        found[worker] = hours
+    return found
+
+
 def _share(failed: Sequence[bool]) -> float:
     return sum(failed) / len(failed) if failed else 0.0
 
@@ -206,12 +299,15 @@ def alert_facts(
     *,
     node_hours: float,
     last_build: Mapping[str, object] | None,
+    loads: Mapping[str, WorkerLoad] | None = None,
+    now: datetime | None = None,
 ) -> AlertFacts | None:
     """
     Gather what the rules look at; None where the campaign was not submitted.
 
     ``dispatched``: backlog of the campaign. ``node_hours``: node-hours spent, those of
     running launches included. ``last_build``: manifest of the last run of the builders.
+    ``loads``: what the launchpad holds for each worker.
     """
     submission = dispatched.submission
     if submission is None:
@@ -226,6 +322,13 @@ def alert_facts(
         key=lambda ending: datetime.fromisoformat(ending["time"]),
     )
     build = last_build or {}
+    holds = {
+        name: one.reason
+        for name, one in dispatched.paused.items()
+        if one.paused_by in {PausedBy.BRAKE, PausedBy.LAUNCHER}
+    }
+    if submission["hold"] == Hold.BRAKE:
+        holds[dispatched.campaign] = submission["hold_reason"]
     broken = build.get("state") in {BuildState.FAILED, BuildState.INTERRUPTED}
     return AlertFacts(
         campaign=dispatched.campaign,
@@ -235,9 +338,16 @@ def alert_facts(
         budget=submission["budget"],
         unfinished=sum(item["ending"] is None for item in dispatched.own),
         ended=sum(item["ending"] is not None for item in dispatched.own),
-        is_held=submission["hold"] in {Hold.PAUSED, Hold.BUDGET},
+        is_held=submission["hold"] in {Hold.PAUSED, Hold.BUDGET, Hold.BRAKE},
         failed_build=build["run_id"] if broken else None,
         build_error=build.get("error") if broken else None,
+        holds=holds,
+        unlaunched=unlaunched(
+            loads or {},
+            dispatched.controls,
+            dispatched.workers,
+            now or datetime.now(UTC),
+        ),
     )
 
 

@@ -21,8 +21,11 @@ from hts_battery.connections.database.layout import check_layout
 from hts_battery.connections.launchpad.launchpad import launchpad_beside
 from hts_battery.connections.launchpad.workflows import read_workflows
 from hts_battery.connections.records.backlog import read_blocks, read_submissions
+from hts_battery.connections.records.worker_controls import read_worker_controls
 from hts_battery.errors import StoreError
+from hts_battery.schemas.dispatch import Hold
 from hts_battery.schemas.finding import Finding, Level
+from hts_battery.schemas.worker_control import PausedBy
 from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
@@ -182,6 +185,32 @@ def backlog(stores: Stores) -> Iterable[Finding]:
                 f"{_some(fireworks)} of the launchpad is not there or not whole",
                 where=stores.database.location,
                 action="hts launchpad feed puts them back",
+            )
+
+
+def holds(stores: Stores) -> Iterable[Finding]:
+    """Find workers and campaigns to which nothing is sent, and who wanted that."""
+    for control in read_worker_controls(stores):
+        if control.paused:
+            by = control.paused_by or PausedBy.OPERATOR
+            yield Finding(
+                check="holds",
+                level=Level.OK if by is PausedBy.OPERATOR else Level.PROBLEM,
+                what=f"worker {control.worker} is paused by the {by}: "
+                f"{control.reason or 'no reason was given'}",
+                where=stores.database.location,
+                action=f"put that right, then hts worker resume {control.worker}",
+            )
+    for submission in read_submissions(stores):
+        if submission.hold is Hold.BRAKE:
+            yield Finding(
+                check="holds",
+                level=Level.PROBLEM,
+                what=f"campaign {submission.campaign} is held by the brake: "
+                f"{submission.hold_reason}",
+                where=stores.database.location,
+                action="put that right, then hts campaign resume "
+                f"{submission.campaign}",
             )
 
 

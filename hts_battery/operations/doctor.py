@@ -68,6 +68,7 @@ CHECKS: tuple[tuple[str, type_check], ...] = (
     ("durability", _of_database(database_checks.durable_writes)),
     ("durability", lambda one: machine_checks.embedded_server_process(one.settings)),
     ("backlog", _of_database(database_checks.backlog)),
+    ("holds", _of_database(database_checks.holds)),
     ("summaries", _of_database(database_checks.summaries)),
     ("pins", lambda one: machine_checks.pins(one.beside("constraints.txt"))),
     ("engines", lambda one: machine_checks.engines(one.engines)),

@@ -13,8 +13,8 @@ from hts_battery.campaign.build import build
 from hts_battery.campaign.local_run import Progress
 from hts_battery.campaign.reference_gaps import campaign_elements
 from hts_battery.campaign.run import ensure_references, hull_engines
+from hts_battery.connections.launchpad.cancellation import Queues, cancel_queue_jobs
 from hts_battery.connections.launchpad.launchpad import open_launchpad
-from hts_battery.connections.launchpad.withdrawal import withdraw_jobs
 from hts_battery.connections.processes import undisturbed
 from hts_battery.connections.workers.configs import render_worker
 from hts_battery.connections.workers.launch import is_offline, launch_ready
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _SETUP = "HTS_WORKER_SETUP"
 _PASS_SECONDS = 2.0
+_PATIENCE_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,9 @@ def run_through_queue(  # noqa: PLR0913 - each is named by its caller
         except BaseException:
             # Its database and folder go: what waits in the queue would find nothing.
             with undisturbed():
-                withdraw_jobs(launchpad)
+                cancel_queue_jobs(
+                    launchpad, submission.campaign, queues=Queues(patience=_PATIENCE_S)
+                )
             raise
     build(campaign.spec, stores, temperatures=temperatures)
 

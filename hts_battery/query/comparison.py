@@ -7,13 +7,12 @@ from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
 
 from hts_battery.errors import QueryError
-from hts_battery.query.rankings import RankedCandidate, ranked
-from hts_battery.schemas.summary import temperature_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from hts_battery.connections.database.stores import Stores
+    from hts_battery.query.reading import RankedCandidate, SummaryReader
 
 _FEWEST = 3
 
@@ -80,25 +79,29 @@ class Comparison:
 
 
 def compared(
-    stores: Stores, first: str, second: str, *, temperature: float
+    stores: Stores,
+    reader: SummaryReader,
+    names: tuple[str, str],
+    *,
+    temperature: float,
 ) -> Comparison:
     """
     Compare two campaigns or engines at a temperature.
 
-    ``first``, ``second``: names of campaigns, or of engines: all campaigns of that
-    engine. ``temperature`` in K; one that the builders used. Raises QueryError if a
-    name is neither, or nothing was assessed at the temperature.
+    ``names``: of campaigns, or of engines: all campaigns of that engine.
+    ``temperature`` in K; one that the builders used. Raises QueryError if a name is
+    neither, or nothing was assessed at the temperature.
     """
-    one, other = (_places(stores, name, temperature) for name in (first, second))
+    first, second = names
+    one, other = (_places(stores, reader, name, temperature) for name in names)
     common = {
         name: (place, other[name]) for name, place in one.items() if name in other
     }
-    doubtful = _open_labels(stores, common, temperature)
     pairs = [
         Pair(
             name,
             *(here.energy, there.energy, here.rank, there.rank),
-            *((place.campaign, name) in doubtful for place in (here, there)),
+            *(here.is_open, there.is_open),
         )
         for name, (here, there) in common.items()
     ]
@@ -126,23 +129,6 @@ def _counted(labels: Iterable[tuple[float, bool]]) -> tuple[int, int]:
     return len(stable), stable.count(False)
 
 
-def _open_labels(
-    stores: Stores,
-    common: Mapping[str, tuple[RankedCandidate, ...]],
-    temperature: float,
-) -> set[tuple[str, str]]:
-    """Return campaign and candidate of the labels that may turn."""
-    campaigns = sorted({place.campaign for both in common.values() for place in both})
-    found = stores.summary.query(
-        {
-            "campaign": {"$in": campaigns},
-            f"open_at.{temperature_key(temperature)}": True,
-        },
-        properties=["campaign", "candidate_id"],
-    )
-    return {(doc["campaign"], doc["candidate_id"]) for doc in found}
-
-
 def _correlation(pairs: Sequence[Pair]) -> float | None:
     from scipy.stats import spearmanr  # noqa: PLC0415 - most queries need none
 
@@ -154,7 +140,7 @@ def _correlation(pairs: Sequence[Pair]) -> float | None:
 
 
 def _places(
-    stores: Stores, name: str, temperature: float
+    stores: Stores, reader: SummaryReader, name: str, temperature: float
 ) -> dict[str, RankedCandidate]:
     """Return the places of the candidates of a campaign, or of an engine's."""
     specs = {
@@ -170,7 +156,7 @@ def _places(
         )
     found: dict[str, RankedCandidate] = {}
     for campaign in names:
-        for place in ranked(stores, campaign, temperature):
+        for place in reader.ranked(campaign, temperature):
             found.setdefault(place.candidate_id, place)
     if not found:
         raise QueryError(

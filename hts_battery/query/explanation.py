@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
-from hts_battery.query.rankings import place_of
 from hts_battery.schemas.entropy import EntropyOptions
-from hts_battery.thermo.mixing import mixing_words
+from hts_battery.thermo.entropy import mixing_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from hts_battery.connections.database.stores import Stores
+    from hts_battery.query.reading import SummaryReader
     from hts_battery.schemas.rows import (
         AdjustmentRow,
         EntropyTermRow,
@@ -86,7 +86,11 @@ class Explanation(TypedDict):
 
 
 def explanation(
-    stores: Stores, candidate_id: str, *, campaign: str | None = None
+    stores: Stores,
+    reader: SummaryReader,
+    candidate_id: str,
+    *,
+    campaign: str | None = None,
 ) -> list[Explanation]:
     """
     Say how each E_hull of a candidate was made.
@@ -104,10 +108,15 @@ def explanation(
     for record in cast("Iterator[ThermoRow]", found):
         if record["result"] and campaign in (None, record["campaign"]):
             groups.setdefault(record["campaign"], []).append(record)
-    return [_explained(stores, name, group) for name, group in sorted(groups.items())]
+    return [
+        _explained(stores, reader, name, group)
+        for name, group in sorted(groups.items())
+    ]
 
 
-def _explained(stores: Stores, campaign: str, records: list[ThermoRow]) -> Explanation:
+def _explained(
+    stores: Stores, reader: SummaryReader, campaign: str, records: list[ThermoRow]
+) -> Explanation:
     first = records[0]
     results = [cast("ResultRow", record["result"]) for record in records]
     result = results[0]
@@ -135,14 +144,10 @@ def _explained(stores: Stores, campaign: str, records: list[ThermoRow]) -> Expla
             )
         ],
         "rank": {
-            f"{record['temperature']:g}": place_of(
-                stores,
-                campaign=campaign,
-                temperature=record["temperature"],
-                candidate_id=record["candidate_id"],
-                energy=made["energy_above_hull"],
+            f"{record['temperature']:g}": reader.rank(
+                campaign, record["temperature"], record["candidate_id"]
             )
-            for record, made in zip(records, results, strict=True)
+            for record in records
         },
         "entropy": result["entropy"],
         "mixing": mixing_words(

@@ -1,9 +1,10 @@
-"""Filters in OPTIMADE's language, read into MongoDB filters that cannot do harm."""
+"""Filters in OPTIMADE's language, read into expressions on the table of summaries."""
 
 from __future__ import annotations
 
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from functools import cache, reduce
+from operator import and_, or_
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lark import Lark, Token, v_args
 from lark.exceptions import UnexpectedInput, VisitError
@@ -11,11 +12,9 @@ from optimade.filterparser.lark_parser import AVAILABLE_PARSERS
 from optimade.filtertransformers.base_transformer import BaseTransformer
 
 from hts_battery.errors import QueryError
-from hts_battery.query.conditions import (
-    Condition,
-    Criteria,
-    all_of,
-    any_of,
+from hts_battery.query.expressions import (
+    EVERYTHING,
+    NOTHING,
     comparison,
     has,
     known,
@@ -25,8 +24,10 @@ from hts_battery.query.conditions import (
 from hts_battery.query.query_fields import QueryField, query_field
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
+
+    import pyarrow.compute as pc
 
 LONGEST = 2000
 """Characters of a filter."""
@@ -38,9 +39,9 @@ _EXCERPT = 20
 _REVERSED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "!=": "!="}
 
 
-def filter_criteria(
+def read_filter(
     text: str, *, temperatures: Collection[float] | None = None
-) -> Criteria:
+) -> pc.Expression:
     """
     Read a filter in OPTIMADE's language.
 
@@ -55,9 +56,8 @@ def filter_criteria(
 
     Returns
     -------
-    dict
-        Filter on the ``summary`` collection: flat where it can be, so that an index
-        serves it; patterns are literal text.
+    pyarrow.compute.Expression
+        On the columns of the table of summaries; null where nothing is known.
 
     Raises
     ------
@@ -67,25 +67,37 @@ def filter_criteria(
 
     Examples
     --------
-    >>> filter_criteria('elements HAS ALL "Mn","Ti" AND e_hull_1473 <= 0.025')
-    ... # doctest: +NORMALIZE_WHITESPACE
-    {'element_keys': 'Mn-Ti', 'elements': {'$all': ['Mn', 'Ti']},
-     'energy_above_hull_at.1473K': {'$lte': 0.025}}
+    >>> print(read_filter("n_metals = 5 AND NOT e_hull_1473 > 0.025"))
+    ((n_metals == 5) and invert((energy_above_hull_at.1473K > 0.025)))
+    """
+    return expression_of(
+        text, lambda name: query_field(name, temperatures=temperatures)
+    )
+
+
+def expression_of(
+    text: str, field_of: Callable[[str], QueryField | None]
+) -> pc.Expression:
+    """
+    Read a filter on any fields.
+
+    ``field_of``: finds a field by its name; none where nothing is known of it, a
+    QueryError where there cannot be one.
     """
     _check_size(text)
     if not text.strip():
-        return {}
+        return EVERYTHING
     try:
         tree = _parser().parse(text)
     except UnexpectedInput as err:
         raise QueryError(_unreadable(text, err)) from None
     try:
-        found: Condition = _Reader(temperatures).transform(tree)
+        found: pc.Expression = _Reader(field_of).transform(tree)
     except VisitError as err:
         if isinstance(err.orig_exc, QueryError):
             raise err.orig_exc from None
         raise
-    return found.positive
+    return found
 
 
 def _check_size(text: str) -> None:
@@ -134,34 +146,35 @@ def _unreadable(text: str, err: UnexpectedInput) -> str:
 
 
 class _Reader(BaseTransformer):
-    """Turns the tree of a filter into a condition; one method per rule."""
+    """Turns the tree of a filter into an expression; one method per rule."""
 
-    def __init__(self, temperatures: Collection[float] | None) -> None:
+    def __init__(self, field_of: Callable[[str], QueryField | None]) -> None:
         super().__init__()
-        self._temperatures = temperatures
+        self._field_of = field_of
 
-    def __default__(self, data: Token, children: list[Any], meta: object) -> Condition:
+    def __default__(
+        self, data: Token, children: list[Any], meta: object
+    ) -> pc.Expression:
         del children, meta
         raise QueryError(f"{data.replace('_', ' ')}: not supported in a filter")
 
     @v_args(inline=True)
-    def filter(self, found: Condition) -> Condition:
+    def filter(self, found: pc.Expression) -> pc.Expression:
         return found
 
-    def expression(self, parts: list[Condition]) -> Condition:
-        return any_of(parts) if len(parts) > 1 else parts[0]
+    def expression(self, parts: list[pc.Expression]) -> pc.Expression:
+        return reduce(or_, parts)
 
-    def expression_clause(self, parts: list[Condition]) -> Condition:
-        return all_of(parts) if len(parts) > 1 else parts[0]
+    def expression_clause(self, parts: list[pc.Expression]) -> pc.Expression:
+        return reduce(and_, parts)
 
-    def expression_phrase(self, parts: list[Any]) -> Condition:
-        found: Condition = parts[-1]
-        if len(parts) == 1:
-            return found
-        return Condition(found.negative, found.positive)
+    def expression_phrase(self, parts: list[Any]) -> pc.Expression:
+        found: pc.Expression = parts[-1]
+        return found if len(parts) == 1 else ~found
 
-    def property(self, parts: list[Token]) -> QueryField:
-        return query_field(".".join(parts), temperatures=self._temperatures)
+    def property(self, parts: list[Token]) -> _Named:
+        name = ".".join(parts)
+        return _Named(self._field_of(name))
 
     @v_args(inline=True)
     def string(self, text: Token) -> str:
@@ -183,7 +196,7 @@ class _Reader(BaseTransformer):
     def bool(self, text: Token) -> bool:
         return str(text) == "TRUE"
 
-    def value_zip(self, parts: list[Any]) -> Condition:
+    def value_zip(self, parts: list[Any]) -> pc.Expression:
         del parts
         raise QueryError("lists cannot be compared side by side (with colons)")
 
@@ -191,17 +204,16 @@ class _Reader(BaseTransformer):
 
     @v_args(inline=True)
     def property_first_comparison(
-        self, field: QueryField, right: tuple[Any, ...]
-    ) -> Condition:
+        self, named: _Named, right: tuple[Any, ...]
+    ) -> pc.Expression:
         make, *arguments = right
-        found: Condition = make(field, *arguments)
-        return found
+        return named.asked(make, *arguments)
 
-    def constant_first_comparison(self, parts: list[Any]) -> Condition:
-        value, operator, field = parts
-        if not isinstance(field, QueryField):
+    def constant_first_comparison(self, parts: list[Any]) -> pc.Expression:
+        value, operator, named = parts
+        if not isinstance(named, _Named):
             raise QueryError("a comparison needs the name of a field on one side")
-        return comparison(field, _REVERSED[operator], value)
+        return named.asked(comparison, _REVERSED[operator], value)
 
     def value_op_rhs(self, parts: list[Any]) -> tuple[Any, ...]:
         operator, value = parts
@@ -230,21 +242,36 @@ class _Reader(BaseTransformer):
         return list_length, operator, parts[-1]
 
 
+class _Named(NamedTuple):
+    """What a name in a filter stands for."""
+
+    field: QueryField | None
+
+    def asked(
+        self, make: Callable[..., pc.Expression], *arguments: object
+    ) -> pc.Expression:
+        """Make a condition; nothing but *unknown* is known of what is no field."""
+        if self.field is not None:
+            return make(self.field, *arguments)
+        answers = {known: ~EVERYTHING, _unknown: EVERYTHING}
+        return answers.get(make, NOTHING)
+
+
 def _number(text: Token) -> float:
     value = float(text)
     return int(value) if text.type == "SIGNED_INT" and abs(value) < 2**53 else value
 
 
-def _unknown(field: QueryField) -> Condition:
-    found = known(field)
-    return Condition(found.negative, found.positive)
+def _unknown(field: QueryField) -> pc.Expression:
+    return ~known(field)
 
 
 def _constant(value: object) -> object:
     """Refuse another field where a value must stand."""
-    if isinstance(value, QueryField):
+    if isinstance(value, _Named):
+        name = value.field.name if value.field else "a name"
         raise QueryError(
-            f"two fields cannot be compared; {value.name} stands where a value must: "
+            f"two fields cannot be compared; {name} stands where a value must: "
             "text is written in double quotes"
         )
     return value

@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hts_battery.query.summary_table import in_order
+from hts_battery.query.tables import GroupBy
+from hts_battery.schemas.summary_table import SEPARATOR
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from hts_battery.schemas.rows import SummaryRow
-
-NEEDED = (
-    "candidate_id",
-    "formula",
-    "elements",
-    "chemical_system",
-    "n_metals",
-    "same_cell_as",
-)
-"""Fields of a summary that grouping reads, besides those of its temperature."""
-
-
-class GroupBy(StrEnum):
-    """What summaries can be grouped by."""
-
-    ELEMENT = "element"
-    """Each symbol; a candidate counts for every one it holds."""
-    ELEMENT_SET = "element-set"
-    """Chemical system."""
-    N_METALS = "n-metals"
-    """Number of different metals."""
+    from collections.abc import Sequence
 
 
 class GroupCounts(NamedTuple):
@@ -48,38 +30,44 @@ class GroupCounts(NamedTuple):
     """Formula of that one."""
 
 
-def grouped(
-    summaries: Iterable[SummaryRow], by: GroupBy, *, key: str
-) -> list[GroupCounts]:
+def exploded(names: pa.ChunkedArray, *, is_list: bool) -> tuple[pa.Array, pa.Array]:
     """
-    Group summaries, the largest group first.
+    Return the items of a column, and the row of each.
 
-    ``summaries``: documents with the fields of :data:`NEEDED`, and
-    ``energy_above_hull_at`` and ``open_at`` at the temperature. ``by``: what is shared.
-    ``key``: temperature like ``1473K`` at which stability counts; summaries without it
-    are left out, and those whose cell counts under another candidate.
+    ``is_list``: whether each value is a list; each is one item otherwise.
     """
-    members: dict[str, list[tuple[float, str, bool]]] = defaultdict(list)
-    for doc in summaries:
-        energy = doc.get("energy_above_hull_at", {}).get(key)
-        if energy is None or doc.get("same_cell_as") is not None:
-            continue
-        is_open = bool(doc.get("open_at", {}).get(key))
-        for name in _names(doc, by):
-            members[name].append((energy, doc["formula"], is_open))
-    groups = [_group(name, found) for name, found in members.items()]
+    whole = names.combine_chunks()
+    if not is_list:
+        return whole, pa.array(range(len(whole)), pa.int64())
+    lists = pc.split_pattern(pc.utf8_trim(whole, SEPARATOR), SEPARATOR)
+    items, rows = pc.list_flatten(lists), pc.list_parent_indices(lists)
+    some = pc.not_equal(items, "")
+    return items.filter(some), rows.filter(some)
+
+
+def grouped(rows: pa.Table, columns: Sequence[str], by: GroupBy) -> list[GroupCounts]:
+    """
+    Group rows, the largest group first.
+
+    ``rows``: those that count. ``columns``: those of E_hull at a temperature, the
+    formula, and whether the label there is open. ``by``: what is shared.
+    """
+    energy, formula, is_open = columns
+    ordered = in_order(rows, {energy: 1, formula: 1, is_open: 1})
+    items, places = exploded(ordered[by.column], is_list=by is GroupBy.ELEMENT)
+    stable = pc.less_equal(ordered[energy], 0.0)
+    certain = pc.and_(stable, pc.invert(pc.fill_null(ordered[is_open], False)))  # noqa: FBT003 - Arrow's own
+    counted = pa.table({"energy": ordered[energy], "best": ordered[formula]})
+    counted = counted.append_column("stable", stable.cast(pa.int64()))
+    counted = counted.append_column("certain", certain.cast(pa.int64())).take(places)
+    named = counted.append_column("name", items).group_by("name", use_threads=False)
+    sums: list[tuple[str, str]] = [
+        *(("energy", "count"), ("stable", "sum"), ("certain", "sum")),
+        *(("energy", "first"), ("best", "first")),
+    ]
+    found = named.aggregate(sums).select(["name", *map("_".join, sums)])
+    groups = [
+        GroupCounts(str(name), *others)
+        for name, *others in zip(*found.to_pydict().values(), strict=True)
+    ]
     return sorted(groups, key=lambda group: (-group.n_candidates, group.name))
-
-
-def _group(name: str, found: list[tuple[float, str, bool]]) -> GroupCounts:
-    stable = [is_open for energy, _, is_open in found if energy <= 0]
-    lowest, best, _ = min(found)
-    return GroupCounts(name, len(found), len(stable), stable.count(False), lowest, best)
-
-
-def _names(doc: SummaryRow, by: GroupBy) -> list[str]:
-    if by is GroupBy.ELEMENT:
-        return list(doc["elements"])
-    if by is GroupBy.ELEMENT_SET:
-        return [doc["chemical_system"]]
-    return [str(doc["n_metals"])]

@@ -7,14 +7,16 @@ import re
 from difflib import get_close_matches
 from enum import StrEnum
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from hts_battery.errors import QueryError
+from hts_battery.errors import CompositionError, QueryError
+from hts_battery.schemas.formula import ELEMENTS, canonical_formula, parse_formula
+from hts_battery.schemas.species import parse_species
 from hts_battery.schemas.summary import temperature_key
 from hts_battery.schemas.thermo import StabilityLabel
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Iterable
 
 PREFIX = "_hts_"
 """What our own fields are called by in an OPTIMADE server; may be left out."""
@@ -37,6 +39,7 @@ class Kind(StrEnum):
     BOOLEAN = "boolean"
     TEXT = "text"
     LIST = "list"
+    TIME = "time"
 
 
 class QueryField(NamedTuple):
@@ -44,12 +47,54 @@ class QueryField(NamedTuple):
 
     name: str
     path: str
-    """Where it stands in a document, dotted."""
+    """Column of the table of summaries: where it stands in a document, dotted."""
     kind: Kind
     unit: str | None
     meaning: str
     choices: tuple[str, ...] = ()
     """The only values there are; any if empty."""
+    equal_path: str | None = None
+    """Column that is compared for equality, where that is another."""
+    normal: Callable[[str], str] | None = None
+    """Writes a text as the column holds it; refuses what can stand in none."""
+
+
+def _formula(text: str) -> str:
+    try:
+        return canonical_formula(parse_formula(text))
+    except CompositionError as err:
+        raise QueryError(f"formula: {err}") from err
+
+
+def _species(text: str) -> str:
+    try:
+        return str(parse_species(text))
+    except CompositionError as err:
+        raise QueryError(f"species: {err}") from err
+
+
+def _element(symbol: str) -> str:
+    if symbol not in ELEMENTS:
+        raise QueryError(f"{symbol!r} is not an element")
+    return symbol
+
+
+def _system(text: str) -> str:
+    return "-".join(sorted({_element(part) for part in text.split("-")}))
+
+
+_SPELLINGS: dict[str, tuple[str | None, Callable[[str], str]]] = {
+    "formula": ("canonical_formula", _formula),
+    "chemical_system": (None, _system),
+    "species": (None, _species),
+}
+"""Field → column that is compared instead, and how a text is brought into its form."""
+
+
+def _spelling(name: str, path: str) -> tuple[str | None, Callable[[str], str] | None]:
+    if path == "elements" or path.startswith("roles."):
+        return None, _element
+    return _SPELLINGS.get(name, (None, None))
 
 
 def _read_fields(*, at_temperature: bool) -> dict[str, QueryField]:
@@ -58,12 +103,13 @@ def _read_fields(*, at_temperature: bool) -> dict[str, QueryField]:
     labels = tuple(label.value for label in StabilityLabel)
     return {
         row["name"]: QueryField(
-            name=row["name"],
-            path=row["path"],
-            kind=Kind(row["kind"]),
-            unit=row["unit"] or None,
-            meaning=row["meaning"],
-            choices=labels if row["name"] == "label" else (),
+            row["name"],
+            row["path"],
+            Kind(row["kind"]),
+            row["unit"] or None,
+            row["meaning"],
+            labels if row["name"] == "label" else (),
+            *_spelling(row["name"], row["path"]),
         )
         for row in csv.DictReader(table.read_text("utf-8").splitlines())
         if bool(row["at_temperature"]) == at_temperature
@@ -114,8 +160,8 @@ def query_field(
             f"{name}: nothing is stored at {kelvin:g} K; stored temperatures in K: "
             f"{stored}"
         )
-    base = TEMPERATURE_FIELDS[match["name"]]
-    return base._replace(name=own, path=f"{base.path}.{temperature_key(kelvin)}")
+    found = at_temperature(TEMPERATURE_FIELDS[match["name"]], kelvin)
+    return found._replace(name=own)
 
 
 def _nearest(name: str) -> str:
@@ -124,23 +170,25 @@ def _nearest(name: str) -> str:
     return f"near it: {', '.join(near)}" if near else f"choose of {', '.join(known)}"
 
 
-def value_at(doc: Mapping[str, object], path: str) -> Any:  # noqa: ANN401 - any JSON value
+def fields_at(temperatures: Iterable[float]) -> list[QueryField]:
+    """Return every field, those of a temperature at each of some in K."""
+    hot = [
+        at_temperature(base, kelvin)
+        for kelvin in temperatures
+        for base in TEMPERATURE_FIELDS.values()
+    ]
+    return [*FIELDS.values(), *hot]
+
+
+def at_temperature(base: QueryField, kelvin: float) -> QueryField:
     """
-    Return what stands at a dotted path; None where nothing does.
+    Return a field of one temperature.
 
     Examples
     --------
-    >>> value_at({"label_at": {"0K": "US"}}, "label_at.0K")
-    'US'
-    >>> value_at({"phases": [{"formula": "LiF"}]}, "phases.formula")
-    ['LiF']
+    >>> at_temperature(TEMPERATURE_FIELDS["e_hull"], 1273.15).name
+    'e_hull_1273_15'
     """
-    found: Any = doc
-    for part in path.split("."):
-        if isinstance(found, list | tuple):
-            found = [item.get(part) for item in found]
-        elif isinstance(found, dict):
-            found = found.get(part)
-        else:
-            return None
-    return found
+    key = temperature_key(kelvin)
+    name = f"{base.name}_{key.removesuffix('K')}"
+    return base._replace(name=name, path=f"{base.path}.{key}")

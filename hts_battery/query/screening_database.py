@@ -4,47 +4,32 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import ExitStack
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 
 from hts_battery.connections.database.stores import screening_stores
 from hts_battery.errors import QueryError
-from hts_battery.query.columns import documents, sorted_documents
 from hts_battery.query.comparison import Comparison, compared
 from hts_battery.query.explanation import explanation
-from hts_battery.query.groups import NEEDED, GroupBy, GroupCounts, grouped
-from hts_battery.query.query_fields import Kind
-from hts_battery.query.rankings import ranked
-from hts_battery.query.reading import COLD, ENERGY_AT, ONCE, SummaryReader
-from hts_battery.query.selection import (
-    criteria_of,
-    default_fields,
-    fields_of,
-    joined,
-    order_of,
-    selected_rows,
-)
+from hts_battery.query.expressions import one_of
+from hts_battery.query.groups import GroupCounts, grouped
+from hts_battery.query.reading import ENERGY_AT, OPEN_AT, SummaryReader
+from hts_battery.query.selection import default_fields, fields_of, selected_rows
 from hts_battery.query.structures import computed_entry, structures
-from hts_battery.query.tables import summary_rows
+from hts_battery.query.summary_table import values_of
+from hts_battery.query.tables import GroupBy, summary_rows
 from hts_battery.schemas.summary import temperature_key
 from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     import pandas as pd
     from pymatgen.core import Structure
     from pymatgen.entries.computed_entries import ComputedStructureEntry
 
     from hts_battery.connections.database.stores import Stores
-    from hts_battery.query.conditions import Criteria
     from hts_battery.query.explanation import Explanation
-    from hts_battery.query.selection import Filter
     from hts_battery.schemas.rows import SummaryRow
-
-_ENERGIES = "energy_above_hull_at"
-_OPEN = "open_at"
-_ORDER = {COLD: 1, "candidate_id": 1}
 
 
 class ScreeningDatabase:
@@ -52,8 +37,8 @@ class ScreeningDatabase:
     Read-only view of what the builders wrote.
 
     Filters are texts in OPTIMADE's language (``elements HAS ALL "Mn","Ti" AND
-    e_hull_1473 <= 0``) or MongoDB filters on the fields of
-    :class:`~hts_battery.schemas.summary.SummaryDoc`.
+    e_hull_1473 <= 0``). They are answered from the table that the last build wrote;
+    what is no column of it is read from the documents by their ids.
 
     Parameters
     ----------
@@ -92,11 +77,12 @@ class ScreeningDatabase:
 
     def find(
         self,
-        criteria: Filter | None = None,
+        criteria: str | None = None,
         *,
         limit: int = 0,
-        sort: Mapping[str, int] | Sequence[str] | None = None,
+        sort: Sequence[str] | None = None,
         fields: Sequence[str] | None = None,
+        campaign: str | None = None,
     ) -> Iterator[Any]:
         """
         Yield summaries, the most stable first.
@@ -104,12 +90,14 @@ class ScreeningDatabase:
         Parameters
         ----------
         criteria
-            Filter of either language; all if not given.
+            Filter; all if not given.
+        campaign
+            Name of a campaign; all if not given.
         limit
             Number of documents; 0 is no limit.
         sort
-            Names of fields, falling ones with a minus before them; or path → 1 or -1.
-            By E_hull if not given.
+            Names of fields, falling ones with a minus before them; by E_hull if not
+            given.
         fields
             Names of the fields to return, as :meth:`table` does; whole documents if
             not given, which takes several times as long.
@@ -120,51 +108,34 @@ class ScreeningDatabase:
             If filter, order or fields are refused, or the server takes too long.
         """
         if fields is not None:
-            yield from self.table(criteria, limit=limit, sort=sort, fields=fields)
+            yield from self.table(
+                criteria, campaign=campaign, limit=limit, sort=sort, fields=fields
+            )
             return
-        found = criteria_of(criteria, temperatures=self._known(criteria))
-        yield from self._reader.in_order(found, self._order(sort), limit)
-
-    def documents(
-        self,
-        criteria: Filter | None = None,
-        *,
-        limit: int = 0,
-        sort: Mapping[str, int] | Sequence[str] | None = None,
-    ) -> list[SummaryRow]:
-        """
-        Return the same summaries as :meth:`find`, all of them in memory.
-
-        Without a limit they are sorted here, which spares the server half of its work.
-
-        Parameters
-        ----------
-        criteria, limit, sort
-            As for :meth:`find`.
-        """
-        if limit:
-            return list(self.find(criteria, limit=limit, sort=sort))
-        found = criteria_of(criteria, temperatures=self._known(criteria))
-        docs = self._reader.summaries(self._reader.plan(found).stages())
-        return sorted_documents(docs, self._order(sort))
+        where = self._reader.where(criteria, campaign)
+        yield from self._reader.documents(
+            self._reader.rows(where, (), sort=sort, limit=limit)
+        )
 
     def table(
         self,
-        criteria: Filter | None = None,
+        criteria: str | None = None,
         *,
         limit: int = 0,
-        sort: Mapping[str, int] | Sequence[str] | None = None,
+        sort: Sequence[str] | None = None,
         fields: Sequence[str] | None = None,
+        campaign: str | None = None,
     ) -> list[dict[str, object]]:
         """
-        Return named fields of summaries, the most stable first, as the last build left.
+        Return named fields of summaries, the most stable first.
 
         Parameters
         ----------
-        criteria, limit, sort
+        criteria, campaign, limit, sort
             As for :meth:`find`.
         fields
-            Names of the fields; :meth:`default_fields` if not given.
+            Names of the fields; those of
+            :func:`~hts_battery.query.selection.default_fields` if not given.
 
         Returns
         -------
@@ -177,35 +148,12 @@ class ScreeningDatabase:
             As for :meth:`find`.
         """
         stored = self.temperatures()
-        found = criteria_of(criteria, temperatures=stored or None)
         names = default_fields(stored) if fields is None else fields
         chosen = fields_of(names, temperatures=stored)
-        paths = {field.path for field in chosen}
-        docs = self._reader.fields(found, paths, self._order(sort, stored), limit)
-        return selected_rows(docs, chosen)
-
-    def default_fields(self) -> tuple[str, ...]:
-        """Name the fields of a table for which none are asked for."""
-        return default_fields(self.temperatures())
-
-    def _order(
-        self,
-        sort: Mapping[str, int] | Sequence[str] | None,
-        stored: tuple[float, ...] | None = None,
-    ) -> dict[str, int]:
-        if sort is None:
-            return dict(_ORDER)
-        if isinstance(sort, dict):
-            return dict(sort)
-        return order_of(list(sort), temperatures=stored or self.temperatures())
-
-    def _known(self, criteria: object) -> tuple[float, ...] | None:
-        """Return stored temperatures for a filter in words; None before any build."""
-        return (
-            self.temperatures() or None
-            if isinstance(criteria, str) and criteria.strip()
-            else None
-        )
+        where = self._reader.where(criteria, campaign)
+        paths = [field.path for field in chosen]
+        rows = self._reader.rows(where, paths, sort=sort, limit=limit)
+        return selected_rows(rows.to_pylist(), chosen)
 
     def stable(
         self,
@@ -214,7 +162,7 @@ class ScreeningDatabase:
         threshold: float = 0.0,
         campaign: str | None = None,
         limit: int = 0,
-        criteria: Filter | None = None,
+        criteria: str | None = None,
     ) -> Iterator[SummaryRow]:
         """
         Yield summaries at or below a threshold at a stored temperature.
@@ -232,36 +180,15 @@ class ScreeningDatabase:
         limit
             Number of documents; 0 is no limit.
         criteria
-            A further filter of either language.
+            A further filter.
         """
-        field = f"{ENERGY_AT}{temperature_key(temperature)}"
-        bound: Criteria = {field: {"$lte": threshold}}
-        if campaign is not None:
-            bound = {"campaign": campaign, **bound}
-        if self._reader.shares_cells(campaign):
-            bound[ONCE] = None
-        found = joined(bound, criteria_of(criteria, temperatures=self._known(criteria)))
-        return self._reader.in_order(found, {field: 1, "candidate_id": 1}, limit)
+        where = self._reader.where(criteria, campaign)
+        rows = self._reader.ranking(where, temperature, threshold=threshold)
+        return self._reader.documents(rows.slice(0, limit or None))
 
     def temperatures(self) -> tuple[float, ...]:
         """Return every temperature in K at which a campaign was assessed."""
-        return tuple(
-            sorted(
-                {
-                    value
-                    for at in self._reader.stored_temperatures().values()
-                    for value in at
-                }
-            )
-        )
-
-    def has_temperature(self, temperature: float) -> bool:
-        """Say whether any summary was assessed at a temperature in K."""
-        return temperature in self.temperatures()
-
-    def aggregates(self) -> list[dict[str, Any]]:
-        """Return what each campaign adds up to, by its name; few documents."""
-        return list(self._stores.aggregates.aggregated([{"$sort": {"campaign": 1}}]))
+        return self._reader.table().temperatures
 
     def ranking(
         self, *, campaign: str, temperature: float, first: int = 1, limit: int = 0
@@ -280,8 +207,8 @@ class ScreeningDatabase:
         limit
             Number of documents; 0 is no limit.
         """
-        places = ranked(self._stores, campaign, temperature, first=first)
-        return self._reader.at(islice(places, limit or None))
+        rows = self._reader.ranking(one_of("campaign", [campaign]), temperature)
+        return self._reader.documents(rows.slice(first - 1, limit or None))
 
     def get(
         self, candidate_id: str, *, campaign: str | None = None
@@ -301,23 +228,16 @@ class ScreeningDatabase:
         list[dict]
             Empty if no builder has assessed it; ``campaign`` and ``engine`` say whose.
         """
-        wanted = {} if campaign is None else {"campaign": campaign}
-        found = self.find({"candidate_id": candidate_id, **wanted})
-        return sorted(found, key=lambda doc: str(doc["campaign"]))
+        found = self._reader.of_candidate(candidate_id)
+        return [doc for doc in found if campaign in (None, doc["campaign"])]
 
-    def count(self, criteria: Filter | None = None) -> int:
+    def count(self, criteria: str | None = None, *, campaign: str | None = None) -> int:
         """Return how many summaries match a filter."""
-        found = criteria_of(criteria, temperatures=self._known(criteria))
-        rows = self._reader.columns(found, ())
-        if rows is not None:
-            return len(rows)
-        stages = self._reader.plan(found).stages()
-        stages.append({"$count": "n"})
-        return next((doc["n"] for doc in self._reader.aggregated(stages)), 0)
+        return self._reader.table().count(self._reader.where(criteria, campaign))
 
     def distinct(
-        self, field: str, criteria: Filter | None = None
-    ) -> list[tuple[Any, int]]:
+        self, field: str, criteria: str | None = None, *, campaign: str | None = None
+    ) -> list[tuple[object, int]]:
         """
         Return the values of a field and how many summaries have each.
 
@@ -325,35 +245,26 @@ class ScreeningDatabase:
         ----------
         field
             Name of a field; the items of a list count one by one.
-        criteria
-            Filter of either language; all if not given.
+        criteria, campaign
+            As for :meth:`find`.
 
         Returns
         -------
         list of tuple
             Value and number, the commonest first.
         """
-        found = criteria_of(criteria, temperatures=self._known(criteria))
         (chosen,) = fields_of([field], temperatures=self.temperatures())
-        rows = self._reader.columns(found, [chosen.path])
-        if rows is not None:
-            return _counted([row[chosen.path] for row in rows])
-        stages = self._reader.plan(found).stages()
-        if chosen.kind is Kind.LIST:
-            stages.append({"$unwind": f"${chosen.path.partition('.formula')[0]}"})
-        stages.append({"$group": {"_id": f"${chosen.path}", "n": {"$sum": 1}}})
-        stages.append({"$project": {"value": "$_id", "n": 1}})
-        pairs = [
-            (doc.get("value"), doc["n"]) for doc in self._reader.aggregated(stages)
-        ]
-        return sorted(pairs, key=lambda pair: (-pair[1], str(pair[0])))
+        where = self._reader.where(criteria, campaign)
+        rows = self._reader.table().rows(where, [chosen.path])
+        return _counted(values_of(rows, chosen.path))
 
     def group(
         self,
         by: GroupBy | str,
-        criteria: Filter | None = None,
+        criteria: str | None = None,
         *,
         temperature: float | None = None,
+        campaign: str | None = None,
     ) -> list[GroupCounts]:
         """
         Group summaries by element, element set or number of metals.
@@ -362,22 +273,18 @@ class ScreeningDatabase:
         ----------
         by
             One of :class:`~hts_battery.query.groups.GroupBy`.
-        criteria
-            Filter of either language; all if not given.
+        criteria, campaign
+            As for :meth:`find`.
         temperature
             In K, at which stable ones are counted; the lowest stored one if not
             given.
         """
-        found = criteria_of(criteria, temperatures=self._known(criteria))
         kelvin = min(self.temperatures(), default=0.0)
         key = temperature_key(kelvin if temperature is None else temperature)
-        paths = (*NEEDED, f"{ENERGY_AT}{key}", f"{_OPEN}.{key}")
-        rows = self._reader.columns(found, paths)
-        if rows is not None:
-            return grouped(documents(rows), GroupBy(by), key=key)
-        stages = self._reader.plan(found).stages()
-        stages.append({"$project": dict.fromkeys((*NEEDED, _ENERGIES, _OPEN), 1)})
-        return grouped(self._reader.summaries(stages), GroupBy(by), key=key)
+        columns = (f"{ENERGY_AT}{key}", "formula", f"{OPEN_AT}{key}")
+        where = self._reader.where(criteria, campaign)
+        rows = self._reader.counted(where, columns[0], (*columns, GroupBy(by).column))
+        return grouped(rows, columns, GroupBy(by))
 
     def compare(self, first: str, second: str, *, temperature: float) -> Comparison:
         """
@@ -390,7 +297,8 @@ class ScreeningDatabase:
         temperature
             In K; one that the builders used.
         """
-        return compared(self._stores, first, second, temperature=temperature)
+        names = (first, second)
+        return compared(self._stores, self._reader, names, temperature=temperature)
 
     def why(
         self, candidate_id: str, *, campaign: str | None = None
@@ -405,7 +313,7 @@ class ScreeningDatabase:
         campaign
             Name of a campaign; all if not given.
         """
-        return explanation(self._stores, candidate_id, campaign=campaign)
+        return explanation(self._stores, self._reader, candidate_id, campaign=campaign)
 
     def structure(self, candidate_id: str, *, campaign: str | None = None) -> Structure:
         """
@@ -440,12 +348,6 @@ class ScreeningDatabase:
         """
         return computed_entry(self._stores, self._one(candidate_id, campaign))
 
-    def structures(
-        self, summaries: Sequence[SummaryRow]
-    ) -> Iterator[tuple[SummaryRow, Structure]]:
-        """Yield each summary with the relaxed structure of its lowest ordering."""
-        return structures(self._stores, summaries)
-
     def _one(self, candidate_id: str, campaign: str | None) -> SummaryRow:
         found = self.get(candidate_id, campaign=campaign)
         if not found:
@@ -461,18 +363,19 @@ class ScreeningDatabase:
 
     def to_frame(
         self,
-        criteria: Filter | None = None,
+        criteria: str | None = None,
         *,
         limit: int = 0,
         sort: Sequence[str] | None = None,
         fields: Sequence[str] | None = None,
+        campaign: str | None = None,
     ) -> pd.DataFrame:
         """
         Return summaries as a frame, one row each, the most stable first.
 
         Parameters
         ----------
-        criteria, limit, sort, fields
+        criteria, campaign, limit, sort, fields
             As for :meth:`find`.
 
         Returns
@@ -483,13 +386,16 @@ class ScreeningDatabase:
         import pandas as pd  # noqa: PLC0415 - half a second that documents do not need
 
         if fields is not None:
-            found = self.table(criteria, limit=limit, sort=sort, fields=fields)
+            found = self.table(
+                criteria, campaign=campaign, limit=limit, sort=sort, fields=fields
+            )
             return pd.DataFrame(found, columns=list(fields))
-        docs = self.documents(criteria, limit=limit, sort=sort)
+        where = self._reader.where(criteria, campaign)
+        docs = self._reader.summaries(where, sort=sort, limit=limit)
         return pd.DataFrame(summary_rows(docs))
 
 
-def _counted(values: Sequence[Any]) -> list[tuple[Any, int]]:
+def _counted(values: Sequence[object]) -> list[tuple[object, int]]:
     """Count values, those of lists one by one, the commonest first."""
     each = [
         one

@@ -30,17 +30,17 @@ from hts_battery.query.exports import (
     write_export,
 )
 from hts_battery.query.query_fields import PREFIX
-from hts_battery.query.screening_database import ScreeningDatabase
+from hts_battery.query.reading import SummaryReader
 from hts_battery.query.selection import fields_of, flat_rows, selected_rows
 from hts_battery.query.structures import structures
 from hts_battery.query.tables import summary_rows
+from hts_battery.schemas.summary_table import row_summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from hts_battery.connections.database.stores import Stores
-    from hts_battery.query.selection import Filter
     from hts_battery.schemas.rows import SummaryRow
 
     Rows = Sequence[Mapping[str, object]]
@@ -53,8 +53,9 @@ _PACKAGES = ("hts_battery", "pymatgen", "optimade", "pyarrow")
 
 def exported(
     stores: Stores,
-    criteria: Filter | None = None,
+    criteria: str | None = None,
     *,
+    campaign: str | None = None,
     file_format: ExportFormat = ExportFormat.CSV,
     asked: Asked | None = None,
     fields: Sequence[str] = (),
@@ -62,33 +63,35 @@ def exported(
     """
     Read what is to be exported.
 
-    ``criteria``: filter of either language; all if not given. ``file_format``: format
-    of the file. ``asked``: filter as it was written, order and number; order and number
-    are obeyed. ``fields``: names of the columns; all columns of a table of summaries if
-    none. Campaign and engine stand before them where there are several of either, and
-    formats with structures have campaign and key of the candidate in any case. Returns:
-    the content, and a function that writes it to a file and returns the manifest.
+    ``criteria``: filter; all if not given. ``campaign``: name of a campaign; all if not
+    given. ``file_format``: format of the file. ``asked``: filter as it was written,
+    order and number; order and number are obeyed. ``fields``: names of the columns; all
+    columns of a table of summaries if none. Campaign and engine stand before them where
+    there are several of either, and formats with structures have campaign and key of
+    the candidate in any case. Returns: the content, and a function that writes it to a
+    file and returns the manifest.
     """
-    screening = ScreeningDatabase(stores)
-    asked = asked or Asked(None if criteria is None else str(criteria))
-    summaries = screening.documents(
-        criteria, limit=asked.limit, sort=asked.sort or None
-    )
-    documents: Rows = summaries
+    reader = SummaryReader(stores)
+    asked = asked or Asked(criteria)
+    where = reader.where(criteria, campaign)
+    order = asked.sort or None
+    if file_format is ExportFormat.JSON and not fields:
+        # Whole documents, of which the table does not hold every part.
+        table = reader.rows(where, (), sort=order, limit=asked.limit)
+        summaries = list(reader.documents(table))
+    else:
+        table = reader.rows(where, None, sort=order, limit=asked.limit)
+        summaries = [row_summary(row) for row in table.to_pylist()]
+    documents: Rows = cast("Rows", summaries)
+    rows = summary_rows(summaries)
     if fields:
         sources = {(doc["campaign"], doc["engine"]) for doc in summaries}
         whose = _WHOSE if len(sources) > 1 else ()
-        keys = [
-            name
-            for name in dict.fromkeys(
-                [*whose, *(_KEYS if file_format.has_structures else ())]
-            )
-            if name not in fields
-        ]
-        names = [*keys, *fields]
-        chosen = fields_of(names, temperatures=screening.temperatures())
-        documents = selected_rows(summaries, chosen)
-    rows = flat_rows(documents) if fields else summary_rows(summaries)
+        keys = [*whose, *(_KEYS if file_format.has_structures else ())]
+        names = [*(one for one in dict.fromkeys(keys) if one not in fields), *fields]
+        chosen = fields_of(names, temperatures=reader.table().temperatures)
+        documents = selected_rows(table.to_pylist(), chosen)
+        rows = flat_rows(documents)
     content = Content(
         rows,
         rows if fields else documents,

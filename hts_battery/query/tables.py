@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
@@ -19,6 +20,26 @@ _BY_TEMPERATURE = {
     "probability_stable": "probability_stable_at",
 }
 """Name of a column before its temperature → field of a summary."""
+
+
+class GroupBy(StrEnum):
+    """What summaries can be grouped by."""
+
+    ELEMENT = "element"
+    """Each symbol; a candidate counts for every one it holds."""
+    ELEMENT_SET = "element-set"
+    """Chemical system."""
+    N_METALS = "n-metals"
+    """Number of different metals."""
+
+    @property
+    def column(self) -> str:
+        """Column of the table that it is read from."""
+        return {
+            GroupBy.ELEMENT: "elements",
+            GroupBy.ELEMENT_SET: "chemical_system",
+            GroupBy.N_METALS: "n_metals",
+        }[self]
 
 
 def decomposition_text(phases: Sequence[PhaseRow]) -> str:

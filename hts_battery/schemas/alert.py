@@ -22,6 +22,10 @@ class AlertKind(StrEnum):
     """Everything that was sent has ended, and nothing waits."""
     BUILD_FAILED = "build failed"
     """A run of the builders failed or was interrupted."""
+    HELD = "held"
+    """A brake or a launcher holds a campaign or a worker."""
+    NO_LAUNCHER = "no launcher"
+    """Work is ready for an hour, and no launcher looks for it."""
     NIGHT = "night"
     """What a night did, or that it did not end."""
     TEST = "test"
@@ -58,6 +62,14 @@ class AlertFacts(Document):
         None, description="Id of the last run of the builders, if it failed."
     )
     build_error: str | None = Field(None, description="What ended that run.")
+    holds: dict[str, str] = Field(
+        default_factory=dict,
+        description="Campaign or worker that a brake or a launcher holds → why.",
+    )
+    unlaunched: dict[str, float] = Field(
+        default_factory=dict,
+        description="Worker for which work is ready and no launcher looks → hours.",
+    )
 
 
 class AlertMemory(Document):
@@ -78,4 +90,10 @@ class AlertMemory(Document):
     )
     told_build: str | None = Field(
         None, description="Run of the builders whose failure was told."
+    )
+    told_holds: tuple[str, ...] = Field(
+        (), description="Campaigns and workers whose hold was told and lasts."
+    )
+    told_unlaunched: tuple[str, ...] = Field(
+        (), description="Workers whose missing launcher was told and is missing still."
     )

@@ -16,6 +16,9 @@ class ArchivedLaunch(Document):
     worker: str | None = Field(None, description="Worker that launched it.")
     host: str | None = Field(None, description="Host it ran on.")
     folder: str | None = Field(None, description="Launch folder.")
+    queue_id: str | None = Field(
+        None, description="Number of its queue job, where one was reserved."
+    )
     started: AwareDatetime | None = Field(None, description="When it began, UTC.")
     seconds: float = Field(
         0.0,

@@ -211,6 +211,10 @@ class BuildManifest(Document):
     options: dict[str, dict[str, object]] = Field(
         description="Campaign → temperatures, entropy and stability options."
     )
+    problems: dict[str, str] = Field(
+        default_factory=dict,
+        description="Campaign that was left as it stood → why it could not be built.",
+    )
     hulls: tuple[HullSummary, ...] = Field((), description="Hulls that were used.")
     input_digests: dict[str, str] = Field(
         default_factory=dict,

@@ -44,6 +44,29 @@ def candidate_id(family: str, canonical: str) -> str:
     return sha256(text.encode("ascii")).hexdigest()[:_ID_LENGTH]
 
 
+def element_amounts(assignment: Assignment) -> dict[str, Fraction]:
+    """
+    Add up the elements of an assignment, alphabetically; a vacancy is none.
+
+    Examples
+    --------
+    >>> element_amounts({"metal": {"Mn2+": Fraction(1), "Mn3+": Fraction(1, 2)}})
+    {'Mn': Fraction(3, 2)}
+    """
+    amounts: dict[str, Fraction] = {}
+    for occupation in assignment.values():
+        for text, amount in occupation.items():
+            element = parse_species(text).element
+            if element != VACANCY and amount:
+                amounts[element] = amounts.get(element, Fraction(0)) + amount
+    return dict(sorted(amounts.items()))
+
+
+def atoms_per_formula_unit(assignment: Assignment) -> Fraction:
+    """Count the atoms of an assignment per formula unit; a vacancy is not an atom."""
+    return sum(element_amounts(assignment).values(), Fraction(0))
+
+
 class Candidate:
     """
     One composition that can be screened.

@@ -15,44 +15,37 @@ from typing import Any
 from pydantic import AwareDatetime, Field
 
 from hts_battery.schemas.base import Document
+from hts_battery.schemas.cancellation import QueueCancellation
 from hts_battery.schemas.candidate import CandidateDoc
+from hts_battery.schemas.dispatch_options import (
+    BLOCK_SIZE,
+    DispatchMode,
+    Hold,
+    PriorityRule,
+)
 from hts_battery.schemas.failure import FailureClass
 from hts_battery.schemas.gate import HullSnapshot
 from hts_battery.schemas.structure import OrderingMethod
 
-BLOCK_SIZE = 100
-"""Candidates of one block of the backlog."""
-
-
-class DispatchMode(StrEnum):
-    """How the calculations of candidates become Fireworks."""
-
-    CHUNKS = "chunks"
-    """Several whole candidates in one Firework and one queue job: cheap engines."""
-    STEPS = "steps"
-    """Each calculation of a candidate is a Firework of its own: expensive engines."""
-
-
-class PriorityRule(StrEnum):
-    """In which order the candidates of a campaign are sent."""
-
-    FILE = "file"
-    """As the campaign file selects them."""
-    PRESCREENED = "prescreened"
-    """Lowest E_hull that any other campaign found first; unknown ones last."""
-    ENTROPY = "entropy"
-    """Highest ideal mixing entropy first."""
-
-
-class Hold(StrEnum):
-    """Why nothing more of a campaign is sent."""
-
-    PAUSED = "paused"
-    """An operator asked for it: `hts campaign resume` goes on."""
-    BUDGET = "budget"
-    """The node-hours are spent: submit again with a larger budget."""
-    CANCELLED = "cancelled"
-    """An operator cancelled it: submit again to go on."""
+__all__ = [
+    "BLOCK_SIZE",
+    "BacklogBlock",
+    "BacklogItem",
+    "CellTime",
+    "ChunkEntry",
+    "ChunkReport",
+    "ChunkRequest",
+    "ChunkWork",
+    "DispatchMode",
+    "Ending",
+    "EndingKind",
+    "FeedReport",
+    "Hold",
+    "PlannedAction",
+    "PriorityRule",
+    "QueueRule",
+    "Submission",
+]
 
 
 class Submission(Document):
@@ -92,6 +85,10 @@ class Submission(Document):
         None, ge=0, description="Most candidates that are sent; none is no limit."
     )
     hold: Hold | None = Field(None, description="Why nothing more is sent, if so.")
+    hold_reason: str = Field("", description="What happened, where a brake held it.")
+    resumed: AwareDatetime | None = Field(
+        None, description="When it was last resumed: the brake counts from there, UTC."
+    )
     time: AwareDatetime = Field(description="When it was last submitted, UTC.")
     host: str = Field(description="Host from which it was last submitted.")
 
@@ -165,6 +162,34 @@ class BacklogBlock(Document):
     items: tuple[BacklogItem, ...] = Field(
         max_length=BLOCK_SIZE, description="Candidates, in order."
     )
+
+
+class DispatchState(StrEnum):
+    """Whether somebody has a dispatch in hand."""
+
+    SENT = "sent"
+    """It waits in the launchpad or runs."""
+    ENDED = "ended"
+    """It was collected, taken back or given up."""
+
+
+class Dispatch(Document):
+    """
+    One sending of some candidates: written once, before its Firework is made.
+
+    Nothing else decides who sends and who runs it: a feeder that was stopped and wakes
+    when another one has sent the same finds it here, and so does a rocket.
+    """
+
+    dispatch_id: str = Field(description="Its key.")
+    campaign: str = Field(description="Name of the campaign.")
+    content_keys: tuple[str, ...] = Field(
+        description="What it computes; each is in one dispatch that is sent, at most."
+    )
+    fw_id: int = Field(description="Its first Firework: no other one is run.")
+    token: str = Field(description="Lock under which it was last written.")
+    state: DispatchState = Field(description="Whether it is in hand.")
+    time: AwareDatetime = Field(description="When it was last written, UTC.")
 
 
 class ChunkRequest(Document):
@@ -278,11 +303,17 @@ class FeedReport(Document):
     fireworks: int = Field(0, description="Fireworks of unfinished work.")
     node_hours: float = Field(0.0, description="Node-hours spent, running ones too.")
     hold: Hold | None = Field(None, description="Why nothing more is sent, if so.")
+    drained: tuple[str, ...] = Field(
+        (), description="Its workers to which nothing more is sent."
+    )
     problem: str | None = Field(
         None, description="Why the pass was broken off; the next one goes on."
     )
     actions: tuple[PlannedAction, ...] = Field(
         (), description="What is done, in order."
+    )
+    queue_jobs: tuple[QueueCancellation, ...] = Field(
+        (), description="Queue jobs that were to be ended, with a cancellation."
     )
 
     @property

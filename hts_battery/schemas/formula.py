@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
-from math import gcd, lcm
+from functools import lru_cache
+from math import gcd, inf, lcm
 from typing import TYPE_CHECKING
 
 from hts_battery.errors import CompositionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+
+    Formula = str | Mapping[str, Fraction | float]
+    """Text such as ``Li1.3Mn0.4Ti0.3O1.7F0.3``, or element → amount."""
 
 _SYMBOLS = (
     "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu "
@@ -158,10 +162,22 @@ def integer_amounts(amounts: Mapping[str, Fraction]) -> dict[str, int]:
     }
     if not kept or min(kept.values()) < 0:
         raise CompositionError(f"amounts must be positive: {dict(amounts)}")
-    denominator = lcm(*(amount.denominator for amount in kept.values()))
-    integers = {symbol: int(amount * denominator) for symbol, amount in kept.items()}
-    divisor = gcd(*integers.values())
-    return {symbol: amount // divisor for symbol, amount in integers.items()}
+    divisor = common_divisor(kept.values())
+    return {symbol: int(amount / divisor) for symbol, amount in kept.items()}
+
+
+def common_divisor(amounts: Iterable[Fraction]) -> Fraction:
+    """
+    Greatest rational of which every amount is a whole multiple.
+
+    Examples
+    --------
+    >>> common_divisor([Fraction(1, 2), Fraction(4, 3)])
+    Fraction(1, 6)
+    """
+    listed = list(amounts)
+    denominator = lcm(*(amount.denominator for amount in listed))
+    return Fraction(gcd(*(int(amount * denominator) for amount in listed)), denominator)
 
 
 def canonical_formula(amounts: Mapping[str, Fraction]) -> str:
@@ -220,3 +236,70 @@ def display_formula(amounts: Mapping[str, Fraction]) -> str:
         integers = integer_amounts(amounts)
         texts = [str(integers[el]) if integers[el] > 1 else "" for el in symbols]
     return "".join(f"{el}{text}" for el, text in zip(symbols, texts, strict=True))
+
+
+# Formulas without brackets are nearly all there are; reading them this way is ten
+# times faster than through exact rationals and differs by rounding only.
+_PLAIN = re.compile(r"(?:[A-Z][a-z]?(?:\d+(?:\.\d+)?)?)+", re.ASCII)
+_REMEMBERED = 2**16  # formulas; each is asked for several times in a row
+_PART = re.compile(r"([A-Z][a-z]?)(\d+(?:\.\d+)?)?", re.ASCII)
+
+
+def _amounts(formula: Formula) -> Mapping[str, float | Fraction]:
+    """Read the amount of each element, refusing what is not an element."""
+    if isinstance(formula, str):
+        if not _PLAIN.fullmatch(formula):
+            return parse_formula(formula)
+        amounts: dict[str, float] = {}
+        for element, amount in _PART.findall(formula):
+            amounts[element] = amounts.get(element, 0.0) + float(amount or 1)
+        if not ELEMENTS.issuperset(amounts):
+            return parse_formula(formula)  # for its error message
+        return amounts
+    unknown = [symbol for symbol in formula if symbol not in ELEMENTS]
+    if unknown:
+        raise CompositionError(f"{unknown[0]!r} in {dict(formula)} is not an element")
+    return formula
+
+
+def atomic_fractions(formula: Formula) -> dict[str, float]:
+    """
+    Atomic fraction of each element present.
+
+    Parameters
+    ----------
+    formula
+        Text, or element → amount; only ratios matter.
+
+    Returns
+    -------
+    dict[str, float]
+        Fractions that add up to one; elements with amount zero left out.
+
+    Raises
+    ------
+    CompositionError
+        If the formula cannot be read, has a negative or non-finite amount, or no
+        atoms at all.
+
+    Examples
+    --------
+    >>> atomic_fractions("LiCoO2")
+    {'Li': 0.25, 'Co': 0.25, 'O': 0.5}
+    """
+    return dict(_of_text(formula) if isinstance(formula, str) else _of(formula))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _of_text(formula: str) -> Mapping[str, float]:
+    return _of(formula)
+
+
+def _of(formula: Formula) -> Mapping[str, float]:
+    amounts = {symbol: float(amount) for symbol, amount in _amounts(formula).items()}
+    total = sum(amounts.values())
+    if not (amounts and min(amounts.values()) >= 0.0 and 0.0 < total < inf):
+        raise CompositionError(
+            f"amounts in {formula!r} must be finite, not negative and not all zero"
+        )
+    return {symbol: amount / total for symbol, amount in amounts.items() if amount}

@@ -28,7 +28,13 @@ class LaunchMark(Document):
     process: str | None = Field(
         None, description="Start and boot: tells a recycled pid."
     )
+    scope: str | None = Field(
+        None, description="User and namespace of the process: who would see it."
+    )
     queue_id: str | None = Field(None, description="Job of the queue, where in one.")
+    cluster: str | None = Field(
+        None, description="Cluster of that queue, where it has a name."
+    )
 
 
 class LaunchState(StrEnum):

@@ -6,122 +6,12 @@ from math import gcd
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.schemas.formula import parse_formula
-from hts_battery.schemas.summary import SummaryDoc
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
-
-PREFIX = "hts"
-"""Our prefix of property names, between underscores."""
-
-_FIELDS: dict[str, tuple[str, str, str | None]] = {
-    "campaign": ("campaign", "string", None),
-    "candidate_id": ("candidate_id", "string", None),
-    "formula": ("formula", "string", None),
-    "family": ("family", "string", None),
-    "engine": ("engine", "string", None),
-    "calculator": ("calculator", "string", None),
-    "energy_per_atom": ("energy_per_atom", "float", "eV/atom"),
-    "e_hull": ("energy_above_hull", "float", "eV/atom"),
-    "uncertainty": ("uncertainty", "float", "eV/atom"),
-    "entropy": ("entropy", "float", "eV/K"),
-    "t_mix": ("mixing_temperature", "float", "K"),
-    "n_orderings": ("n_orderings", "integer", None),
-    "n_random_orderings": ("n_random_orderings", "integer", None),
-    "ordering_spread": ("ordering_spread", "float", "eV/atom"),
-    "hull_depth_risk": ("hull_depth_risk", "float", "eV/atom"),
-    "hull_depth_risk_reported": ("hull_depth_risk_reported", "float", "eV/atom"),
-    "uncertainty_source": ("uncertainty_source", "string", None),
-    "mixing": ("mixing", "string", None),
-    "other_mixing": ("other_mixing", "string", None),
-    "calculated_formula": ("calculated_formula", "string", None),
-    "deviation": ("deviation", "float", None),
-    "same_cell_as": ("same_cell_as", "string", None),
-    "n_references": ("n_references", "integer", None),
-    "hull_version": ("hull_version", "string", None),
-    "entry_id": ("entry_id", "string", None),
-    "flags": ("flags", "list", None),
-}
-"""Our property, named as in `hts query`, → field of a summary, type and unit."""
-
-_AT_TEMPERATURE: dict[str, tuple[str, str, str | None, str]] = {
-    "e_hull": (
-        "energy_above_hull_at",
-        "float",
-        "eV/atom",
-        "E_hull({} K) = E_hull - T·S of the lowest ordering, signed.",
-    ),
-    "e_hull_upper": (
-        "energy_above_hull_upper_at",
-        "float",
-        "eV/atom",
-        "E_hull({} K) with the mean energy of the random orderings, signed.",
-    ),
-    "e_hull_other": (
-        "energy_above_hull_other_at",
-        "float",
-        "eV/atom",
-        "E_hull({} K) had the other mixing been counted, signed.",
-    ),
-    "label": ("label_at", "string", None, "GS, LS or US at {} K, by the value alone."),
-    "open": (
-        "open_at",
-        "boolean",
-        None,
-        "Whether the label may turn at {} K: open bounds, or E_hull near 0.",
-    ),
-    "p_stable": (
-        "probability_stable_at",
-        "float",
-        None,
-        "Probability that E_hull({} K) <= 0, normal error of the uncertainty.",
-    ),
-}
-"""The same of properties at a temperature, with a description of it."""
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-
-
-def temperature_property(name: str, key: str) -> str:
-    """
-    Name a property at a temperature as `hts query` does.
-
-    Examples
-    --------
-    >>> temperature_property("e_hull", "1273_15K")
-    'e_hull_1273_15'
-    """
-    return f"{name}_{key.removesuffix('K')}"
-
-
-def provider_fields(keys: Iterable[str]) -> list[dict[str, object]]:
-    """
-    Describe our own properties: name without prefix, type, unit, description.
-
-    ``keys``: temperatures as :func:`~hts_battery.schemas.summary.temperature_key` names
-    them.
-    """
-    described = [
-        _described(name, kind, unit, str(SummaryDoc.model_fields[field].description))
-        for name, (field, kind, unit) in _FIELDS.items()
-    ]
-    for key in keys:
-        kelvin = key.removesuffix("K").replace("_", ".")
-        described += [
-            _described(
-                temperature_property(name, key), kind, unit, description.format(kelvin)
-            )
-            for name, (_, kind, unit, description) in _AT_TEMPERATURE.items()
-        ]
-    return described
-
-
-def _described(
-    name: str, kind: str, unit: str | None, description: str
-) -> dict[str, object]:
-    unit_part = {} if unit is None else {"unit": unit}
-    return {"name": name, "type": kind, "description": description, **unit_part}
 
 
 def structure_id(campaign: str, candidate_id: str) -> str:
@@ -146,7 +36,7 @@ def structure_properties(
 
     ``summary``: document of the ``summary`` collection. ``cell_formula``: what the cell
     of the lowest ordering holds. ``n_atoms``: atoms of that cell. Returns: OPTIMADE's
-    own properties by their names, ours without the prefix.
+    own properties by their names.
     """
     parts = parse_formula(cell_formula)
     total = sum(parts.values())
@@ -160,7 +50,6 @@ def structure_properties(
         "elements": list(counts),
         "nelements": len(counts),
         "elements_ratios": [count / n_atoms for count in counts.values()],
-        "chemical_formula_descriptive": summary["formula"],
         "chemical_formula_reduced": _formula(reduced),
         "chemical_formula_hill": _formula(_hill_order(counts)),
         "chemical_formula_anonymous": _anonymous(reduced),
@@ -168,12 +57,6 @@ def structure_properties(
         "nperiodic_dimensions": 3,
         "dimension_types": [1, 1, 1],
         "structure_features": [],
-        **{name: summary[field] for name, (field, _, _) in _FIELDS.items()},
-        **{
-            temperature_property(name, key): value
-            for name, (field, *_) in _AT_TEMPERATURE.items()
-            for key, value in summary[field].items()
-        },
     }
 
 

@@ -66,6 +66,9 @@ class LostRun(Document):
     name: str = Field(description="Its name.")
     state: str = Field(description="RUNNING or RESERVED.")
     launch_id: int | None = Field(None, description="Launch, if it has one.")
+    launch_state: str | None = Field(
+        None, description="Its state, where it is not that of the Firework."
+    )
     worker: str | None = Field(None, description="Worker that launched it.")
     host: str | None = Field(None, description="Host of the launch.")
     folder: str | None = Field(None, description="Launch folder on that host.")

@@ -341,45 +341,6 @@ class BuildRow(TypedDict):
     hulls: Sequence[HullRow]
 
 
-class HistogramRow(TypedDict):
-    """Counts of energies, in eV/atom."""
-
-    first_edge: float
-    width: float
-    counts: Sequence[int]
-
-
-class GroupRow(TypedDict):
-    """Counts of candidates that share something."""
-
-    n_candidates: int
-
-
-class AggregateRow(TypedDict):
-    """What is read of a :class:`~hts_battery.schemas.aggregate.AggregateDoc`."""
-
-    campaign: str
-    n_candidates: int
-    n_same_cell: int
-    temperatures: Sequence[float]
-    histograms: Mapping[str, HistogramRow]
-    n_metals: Mapping[str, GroupRow]
-    elements: Mapping[str, GroupRow]
-    pairs: Mapping[str, GroupRow]
-    families: Mapping[str, int]
-    flags: Mapping[str, int]
-    columns: Sequence[str]
-    input_digest: str
-
-
-class RankingRow(TypedDict):
-    """A :class:`~hts_battery.schemas.aggregate.RankingBlock`, energies in eV/atom."""
-
-    first_rank: int
-    candidate_ids: Sequence[str]
-    energies: Sequence[float]
-
-
 class EndingRow(TypedDict):
     """How one dispatch of a candidate ended."""
 

@@ -12,6 +12,10 @@ class DispatchStatus(Document):
 
     worker: str = Field(description="Worker that computes it.")
     hold: str | None = Field(description="Why nothing more is sent, if so.")
+    hold_reason: str = Field("", description="What happened, where a brake held it.")
+    paused_workers: dict[str, str] = Field(
+        default_factory=dict, description="Worker that is paused → why."
+    )
     waiting: int = Field(description="Candidates that are still to be sent.")
     in_hand: int = Field(description="Candidates that were sent and have not ended.")
     ended: int = Field(description="Candidates whose dispatch ended.")
@@ -64,3 +68,6 @@ class CampaignStatus(Document):
         description="What was sent; none where the campaign was not submitted."
     )
     last_build: BuildStatus | None = Field(description="None if none ran.")
+    problem: str | None = Field(
+        None, description="Why its documents cannot be read, if so; nothing is counted."
+    )

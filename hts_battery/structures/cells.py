@@ -91,16 +91,6 @@ def parent_sites(prototype_name: str) -> ParentSites:
     """
     Expand the orbits of a prototype to all sites of its primitive cell.
 
-    Parameters
-    ----------
-    prototype_name
-        Name of a data file, see :func:`prototype_names`.
-
-    Raises
-    ------
-    OrderingError
-        If an orbit does not give the number of sites that the file states.
-
     Examples
     --------
     >>> parent_sites("rocksalt").sublattices
@@ -228,13 +218,7 @@ def compact_supercell(prototype_name: str, cells: int) -> IntMatrix:
     Of all superlattices, those whose shortest vector is longest; of these the one
     with the smallest sum of squared reduced vectors; of equals the first in the
     order of Hermite normal forms. Sites then see as few of their own images as the
-    size allows.
-
-    Returns
-    -------
-    tuple
-        Reduced supercell vectors in units of the primitive ones, one a row,
-        right-handed, shortest first.
+    size allows. Vectors are reduced, right-handed, shortest first.
 
     Examples
     --------
@@ -275,11 +259,7 @@ def _reduced(
     vectors: NDArray[np.int64],
     lattice: NDArray[np.float64],
 ) -> IntMatrix:
-    """
-    Three shortest independent vectors of a superlattice, right-handed.
-
-    In three dimensions vectors that reach the successive minima form a basis.
-    """
+    """Three shortest vectors of a superlattice, right-handed: they are a basis."""
     chosen: list[NDArray[np.int64]] = []
     for vector in vectors:
         if not _contains(form[None], vector)[0]:
@@ -301,14 +281,7 @@ def right_handed(matrix: NDArray[np.int64], lattice: NDArray[np.float64]) -> Int
 
 
 def cells_of(prototype: Prototype, formula_units: Fraction) -> int:
-    """
-    Count the primitive cells that hold a number of formula units.
-
-    Raises
-    ------
-    OrderingError
-        If it is not whole.
-    """
+    """Count the primitive cells that hold a number of formula units."""
     cells = formula_units / prototype.formula_units
     if cells.denominator != 1:
         raise OrderingError(
@@ -320,22 +293,7 @@ def cells_of(prototype: Prototype, formula_units: Fraction) -> int:
 
 @lru_cache(maxsize=256)
 def build_cell(prototype_name: str, supercell: IntMatrix) -> Cell:
-    """
-    Lay out the sites of a supercell, sublattice by sublattice.
-
-    Parameters
-    ----------
-    prototype_name
-        Name of the parent lattice.
-    supercell
-        Supercell vectors in units of the primitive ones, one a row.
-
-    Examples
-    --------
-    >>> cell = build_cell("rocksalt", ((2, 0, 0), (0, 2, 0), (0, 0, 2)))
-    >>> len(cell.coordinates), cell.sublattices[0], cell.sublattices[-1]
-    (16, 'cation', 'anion')
-    """
+    """Lay out the sites of a supercell, sublattice by sublattice."""
     parent = parent_sites(prototype_name)
     matrix = np.array(supercell)
     points = _lattice_points(supercell)
@@ -382,20 +340,8 @@ def site_permutations(prototype_name: str, supercell: IntMatrix) -> NDArray[np.i
 
     Every space-group operation of the parent lattice that maps the supercell's
     lattice onto itself, its translations included. Decorations that one of them
-    carries into each other are the same structure.
-
-    Parameters
-    ----------
-    prototype_name
-        Name of the parent lattice.
-    supercell
-        Supercell vectors in units of the primitive ones, one a row.
-
-    Returns
-    -------
-    ndarray
-        One permutation a row, the identity among them: row ``p`` sends site ``i``
-        to site ``p[i]``.
+    carries into each other are the same structure. Row ``p`` sends site ``i`` to
+    site ``p[i]``.
 
     Examples
     --------

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from hts_battery.schemas.species_table import SpinState
     from hts_battery.structures.cells import Cell
-    from hts_battery.structures.sizes import SiteCounts
+    from hts_battery.structures.nearest_counts import SiteCounts
 
 
 def starting_moments(
@@ -41,26 +41,7 @@ def starting_moments(
     octahedral Co3+ and Ni3+ are not high spin) and s its sign. Ferromagnetic: every
     sign is plus. Ferrimagnetic: see :func:`species_signs`. Both depend on how many
     sites each species has and not on which, so every ordering of one composition
-    starts in the same magnetic state.
-
-    Parameters
-    ----------
-    decoration
-        Species of each site; vacancies allowed.
-    order
-        How the moments stand to each other.
-    overrides
-        Species → unpaired electrons, in place of the table's: another spin state.
-
-    Returns
-    -------
-    tuple[float, ...]
-        Moments in Bohr magnetons, one a site.
-
-    Raises
-    ------
-    ValueError
-        If an override is negative.
+    starts in the same magnetic state. Overrides are species → unpaired electrons.
 
     Examples
     --------
@@ -68,8 +49,6 @@ def starting_moments(
     (0.0, 4.0, 0.0, 0.0)
     >>> starting_moments(["Ni2+", "Mn4+", "Ni2+"], order=MagneticOrder.FERRIMAGNETIC)
     (-2.0, 3.0, -2.0)
-    >>> starting_moments(["Co3+"], overrides={"Co3+": 4})
-    (4.0,)
     """
     counts = Counter(decoration)
     unpaired = unpaired_electrons(counts, overrides)
@@ -82,19 +61,7 @@ def starting_moments(
 def unpaired_electrons(
     species: Iterable[str], overrides: Mapping[str, int] | None = None
 ) -> dict[str, int]:
-    """
-    Look up the unpaired electrons of each species, or take them from overrides.
-
-    Raises
-    ------
-    ValueError
-        If an override is negative.
-
-    Examples
-    --------
-    >>> unpaired_electrons(["Fe2+", "Ni3+"], {"Fe2+": 0})
-    {'Fe2+': 0, 'Ni3+': 1}
-    """
+    """Look up the unpaired electrons of each species, or take them from overrides."""
     given = dict(overrides or {})
     negative = sorted(k for k, n in given.items() if n < 0)
     if negative:
@@ -117,16 +84,6 @@ def species_signs(moments: Mapping[str, int]) -> dict[str, int]:
     the order that turns the last species first. Species stand in the order of the
     species table, others behind them by name. With one magnetic species nothing can
     be reversed: the start is ferromagnetic.
-
-    Parameters
-    ----------
-    moments
-        Species → sum of the moments of its sites, unsigned, in Bohr magnetons.
-
-    Returns
-    -------
-    dict
-        Magnetic species → 1 or -1.
 
     Examples
     --------
@@ -157,16 +114,7 @@ _DECIMALS = 10
 
 
 def occupation_of(cell: Cell, decoration: Sequence[str]) -> SiteCounts:
-    """
-    Count the species of a decoration, sublattice by sublattice.
-
-    Examples
-    --------
-    >>> from hts_battery.structures.cells import build_cell
-    >>> cell = build_cell("rocksalt", ((1, 0, 0), (0, 1, 0), (0, 0, 1)))
-    >>> occupation_of(cell, ["Li+", "F-"])
-    {'cation': {'Li+': 1}, 'anion': {'F-': 1}}
-    """
+    """Count the species of a decoration, sublattice by sublattice."""
     counts: SiteCounts = {}
     for name, species in zip(cell.sublattices, decoration, strict=True):
         here = counts.setdefault(name, {})
@@ -175,19 +123,7 @@ def occupation_of(cell: Cell, decoration: Sequence[str]) -> SiteCounts:
 
 
 def canonical_decoration(cell: Cell, decoration: Sequence[str]) -> tuple[str, ...]:
-    """
-    Smallest of all decorations that the cell's symmetry makes the same structure.
-
-    Two decorations of one cell describe the same crystal by parent symmetry exactly
-    if their canonical decorations are equal.
-
-    Examples
-    --------
-    >>> from hts_battery.structures.cells import build_cell
-    >>> cell = build_cell("rocksalt", ((1, 0, 0), (0, 1, 0), (0, 0, 2)))
-    >>> canonical_decoration(cell, ["Mn3+", "Li+", "O2-", "O2-"])
-    ('Li+', 'Mn3+', 'O2-', 'O2-')
-    """
+    """Smallest of all decorations that the cell's symmetry makes the same structure."""
     names = sorted(set(decoration))
     codes = np.array([names.index(species) for species in decoration])
     images = codes[site_permutations(cell.prototype, cell.supercell)]
@@ -207,17 +143,7 @@ def decorated_structure(
     """
     Build the structure of a decorated cell, sized by ionic radii.
 
-    Parameters
-    ----------
-    cell
-        The cell.
-    decoration
-        Species of each of its sites; vacancies become empty sites.
-    magnetic_order
-        How the starting moments stand to each other.
-    spin_states
-        Species whose electrons differ from the species table; they set moments, and
-        radii with them.
+    Vacancies become empty sites; spin states set moments, and radii with them.
 
     Returns
     -------
@@ -271,14 +197,7 @@ def decorated_structure(
 
 
 def minimum_distance(structure: Structure) -> float:
-    """
-    Shortest distance between two atoms in angstrom, periodic images included.
-
-    Examples
-    --------
-    >>> minimum_distance(Structure(Lattice.cubic(3.0), ["Cs"], [[0, 0, 0]]))
-    3.0
-    """
+    """Shortest distance between two atoms in angstrom, periodic images included."""
     radius = 3.0
     while True:
         distances = structure_pairs(structure, radius).lengths

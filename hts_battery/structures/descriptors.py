@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import combinations
-from typing import TYPE_CHECKING
+from math import comb
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from hts_battery.errors import OrderingError
-from hts_battery.schemas.descriptors import CellDescriptors, NasiconGeometry
+from hts_battery.schemas.descriptors import (
+    CellDescriptors,
+    NasiconGeometry,
+    TetrahedronStatistics,
+)
 from hts_battery.schemas.species import parse_species
 from hts_battery.schemas.species_table import species_properties
+from hts_battery.structures.cells import build_cell
 from hts_battery.structures.correlations import warren_cowley
-from hts_battery.structures.neighbours import minimum_image_vectors
+from hts_battery.structures.neighbours import minimum_image_vectors, neighbour_pairs
+from hts_battery.structures.prototypes import load_prototype
 from hts_battery.structures.relaxation.parent_map import map_to_parent
 from hts_battery.structures.site_labels import nasicon_sites
-from hts_battery.structures.tetrahedra import (
-    cation_tetrahedra,
-    tetrahedron_heights,
-    tetrahedron_statistics,
-    tetrahedron_volume,
-    triangle_area,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pymatgen.core import Structure
 
-    from hts_battery.schemas.descriptors import TetrahedronStatistics
     from hts_battery.schemas.structure import OrderedCell
+    from hts_battery.structures.cells import IntMatrix
     from hts_battery.structures.relaxation.parent_map import ParentMap
     from hts_battery.structures.site_labels import NasiconSites
 
@@ -48,13 +49,6 @@ def nasicon_geometry(structure: Structure, sites: NasiconSites) -> NasiconGeomet
     reaches furthest towards that cavity. It is the bottleneck; its area is
     :math:`A = \tfrac12 |(b - a) \times (c - a)|`. With the centre of the 6b cavity it
     spans a tetrahedron of volume V and height :math:`h = 3 V / A`.
-
-    Parameters
-    ----------
-    structure
-        The crystal.
-    sites
-        Its sites, as :func:`nasicon_sites` found them.
     """
     lattice = structure.lattice.matrix
     positions = np.array([cavity.position for cavity in sites.cavities])
@@ -193,14 +187,7 @@ def cell_descriptors(
 
 
 def topology(mapped: ParentMap) -> NasiconSites | None:
-    """
-    Sites of a NASICON cell by topology; None for any other prototype.
-
-    Raises
-    ------
-    OrderingError
-        If the network of the NASICON cell is lost.
-    """
+    """Sites of a NASICON cell by topology, or an error; None for other prototypes."""
     if mapped.cell.prototype != NASICON:
         return None
     return nasicon_sites(mapped.relaxed, sublattices=mapped.sublattices)
@@ -259,3 +246,150 @@ def _site_positions(mapped: ParentMap) -> NDArray[np.float64]:
     vectors = minimum_image_vectors(lattice, positions[mapped.nearest], atoms)
     positions[mapped.nearest] += vectors @ np.linalg.inv(lattice)
     return positions
+
+
+# In a face-centred cubic lattice: neighbours of a site, and tetrahedra that hold it.
+_NEIGHBOURS, _TETRAHEDRA = 12, 8
+# A neighbour is up to this times as far as the nearest; the second shell is at 1.41.
+_NEAREST = 1.2
+_CORNERS = 4
+
+
+class CationTetrahedra(NamedTuple):
+    """Every nearest-neighbour tetrahedron of a cell, once for each of its corners."""
+
+    sites: NDArray[np.intp]
+    """Four site indices a row, as in the parent cell."""
+    images: NDArray[np.int64]
+    """Lattice translations of the corners, (tetrahedra, 4, 3)."""
+
+
+def triangle_area(corners: NDArray[np.float64]) -> NDArray[np.float64]:
+    r"""Areas of triangles (…, 3, 3): :math:`\tfrac12 |(b - a) \times (c - a)|`."""
+    edges = corners[..., 1:, :] - corners[..., :1, :]
+    normals = np.cross(edges[..., 0, :], edges[..., 1, :])
+    return np.asarray(np.linalg.norm(normals, axis=-1) / 2)
+
+
+def tetrahedron_volume(corners: NDArray[np.float64]) -> NDArray[np.float64]:
+    r"""Volumes of tetrahedra (…, 4, 3): :math:`|\det(b - a, c - a, d - a)| / 6`."""
+    edges = corners[..., 1:, :] - corners[..., :1, :]
+    return np.asarray(np.abs(np.linalg.det(edges)) / 6)
+
+
+def tetrahedron_heights(corners: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Heights of each tetrahedron, :math:`3 V / A` over the face across a corner."""
+    others = np.array([[j for j in range(_CORNERS) if j != i] for i in range(_CORNERS)])
+    areas = triangle_area(corners[..., others, :])
+    return np.asarray(3 * tetrahedron_volume(corners)[..., None] / areas)
+
+
+@lru_cache(maxsize=128)
+def cation_tetrahedra(
+    prototype_name: str, supercell: IntMatrix
+) -> CationTetrahedra | None:
+    """List the tetrahedra of a parent's cation sites if these are cubic."""
+    cell = build_cell(prototype_name, supercell)
+    names = cation_sublattices(prototype_name)
+    cations = np.flatnonzero(np.isin(cell.sublattices, names))
+    count = len(cations)
+    positions = cell.coordinates[cations]
+    # No lattice of n points to a volume is sparser than this many cube edges.
+    cutoff = 2 * (abs(np.linalg.det(cell.lattice)) / count) ** (1 / 3)
+    shortest = neighbour_pairs(cell.lattice, positions, cutoff).lengths.min()
+    rows, columns, images, _ = neighbour_pairs(
+        cell.lattice, positions, _NEAREST * shortest
+    )
+    if not np.array_equal(np.bincount(rows, minlength=count), [_NEIGHBOURS] * count):
+        return None
+    neighbours = columns.reshape(count, _NEIGHBOURS)
+    shifts = images.reshape(count, _NEIGHBOURS, 3)
+    ends = (positions[neighbours] + shifts) @ cell.lattice
+    gaps = np.linalg.norm(ends[:, :, None, :] - ends[:, None, :, :], axis=-1)
+    close = gaps < _NEAREST * shortest
+    a, b, c = np.array(list(combinations(range(_NEIGHBOURS), 3))).T
+    joined = close[:, a, b] & close[:, b, c] & close[:, a, c]
+    if not np.all(joined.sum(axis=1) == _TETRAHEDRA):
+        return None
+    first, triple = np.nonzero(joined)
+    corners = np.stack([a[triple], b[triple], c[triple]], axis=1)
+    sites = np.concatenate(
+        [first[:, None], neighbours[first[:, None], corners]], axis=1
+    )
+    translations = np.zeros((len(first), _CORNERS, 3), dtype=np.int64)
+    translations[:, 1:] = shifts[first[:, None], corners]
+    return CationTetrahedra(cations[sites], translations)
+
+
+def cation_sublattices(prototype_name: str) -> tuple[str, ...]:
+    """Name the sublattices of a parent that hold cations in its reference compound."""
+    sublattices = load_prototype(prototype_name).sublattices
+    return tuple(n for n, s in sublattices.items() if s.reference.endswith("+"))
+
+
+def tetrahedron_statistics(
+    tetrahedra: CationTetrahedra,
+    elements: Sequence[str],
+    corners: NDArray[np.float64],
+    *,
+    carriers: Sequence[str] = ("Li",),
+) -> TetrahedronStatistics:
+    r"""
+    Count the charge carriers on every tetrahedron of a cation lattice.
+
+    .. math:: f_k = \frac{1}{N_t} \sum_t [n_t = k], \qquad
+              f_k^\mathrm{random} = \binom{4}{k} x^k (1-x)^{4-k}
+
+    with :math:`n_t` the charge carriers on the four corners of tetrahedron t and x
+    their share of the cation sites. Four carriers make a channel without a
+    transition metal (0-TM), three one with one: Ji et al., Nature Communications 10,
+    592 (2019), 10.1038/s41467-019-08490-w, which also relates the barrier of
+    migration to the height of the tetrahedron.
+
+    Parameters
+    ----------
+    tetrahedra
+        Those of the cell.
+    elements
+        Element or ``Vac`` on every site of the cell.
+    corners
+        Cartesian corners of each tetrahedron in angstrom, (tetrahedra, 4, 3).
+    carriers
+        Elements that count.
+
+    Examples
+    --------
+    >>> unit = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
+    >>> found = cation_tetrahedra("rocksalt", unit)
+    >>> cell = build_cell("rocksalt", unit)
+    >>> places = (cell.coordinates[found.sites] + found.images) @ cell.lattice
+    >>> statistics = tetrahedron_statistics(found, ["Li", "F"], places)
+    >>> statistics.fractions, statistics.mean_height  # edge 2.978
+    ((0.0, 0.0, 0.0, 0.0, 1.0), 2.431337)
+    """
+    carries = np.isin(np.asarray(elements), list(carriers))[tetrahedra.sites]
+    numbers = carries.sum(axis=1)
+    cations = np.unique(tetrahedra.sites)
+    share = float(np.isin(np.asarray(elements)[cations], list(carriers)).mean())
+    counts = np.bincount(numbers, minlength=_CORNERS + 1) / len(numbers)
+    heights = tetrahedron_heights(corners).mean(axis=1)
+    volumes = tetrahedron_volume(corners)
+    full = numbers == _CORNERS
+    return TetrahedronStatistics.model_validate(
+        {
+            "carriers": tuple(carriers),
+            "sites": len(cations),
+            "fractions": tuple(float(x) for x in counts.round(_DECIMALS)),
+            "random_fractions": tuple(
+                round(
+                    comb(_CORNERS, k) * share**k * (1 - share) ** (_CORNERS - k),
+                    _DECIMALS,
+                )
+                for k in range(_CORNERS + 1)
+            ),
+            "mean_height": _rounded(heights.mean()),
+            "carrier_height": _rounded(heights[full].mean()) if full.any() else None,
+            "mean_volume": _rounded(volumes.mean()),
+            "carrier_volume": _rounded(volumes[full].mean()) if full.any() else None,
+        }
+    )

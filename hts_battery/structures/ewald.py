@@ -47,20 +47,8 @@ def ewald_matrix(prototype_name: str, supercell: IntMatrix) -> NDArray[np.float6
     The energy of any neutral decoration is
     :math:`E = \sum_{ij} q_i M_{ij} q_j`, its self-interaction on the diagonal. An
     element depends on the vector between two sites alone: vectors that the cell's
-    translations or an inversion make equal are summed once.
-
-    Parameters
-    ----------
-    prototype_name
-        Name of the parent lattice.
-    supercell
-        Supercell vectors in units of the primitive ones, one a row.
-
-    Returns
-    -------
-    ndarray
-        Symmetric, in eV, at the reference compound's lattice; a lattice f times as
-        large has energies 1/f times as large. Read-only.
+    translations or an inversion make equal are summed once. In eV, at the reference
+    compound's lattice; a lattice f times as large has energies 1/f times as large.
 
     Examples
     --------
@@ -93,7 +81,7 @@ def pair_energies(
     splitting: float | None = None,
 ) -> NDArray[np.float64]:
     r"""
-    Half the energy of a unit charge in the periodic potential of another.
+    Half the energy in eV of a unit charge in the periodic potential of another.
 
     .. math::
 
@@ -103,28 +91,8 @@ def pair_energies(
         - \frac{\pi}{V s^2} - \frac{2 s}{\sqrt \pi} \delta_{r 0} \Big]
 
     The third term is the neutralising background: it makes the result independent of
-    the splitting s, and cancels in every neutral cell.
-
-    Parameters
-    ----------
-    lattice
-        Vectors of the cell in angstrom, one a row.
-    vectors
-        Fractional vectors between two sites, one a row; zero is a site and itself.
-    splitting
-        The parameter s in 1/angstrom; chosen for speed if not given.
-
-    Returns
-    -------
-    ndarray
-        In eV, one a vector.
-
-    Examples
-    --------
-    >>> cube, zero = 2.0 * np.eye(3), np.zeros((1, 3))
-    >>> fast, slow = (pair_energies(cube, zero, splitting=s)[0] for s in (0.8, 1.3))
-    >>> bool(abs(fast - slow) < 1e-12)
-    True
+    the splitting s, in 1/angstrom, and cancels in every neutral cell. Vectors are
+    fractional, one a row; zero is a site and itself.
     """
     volume = float(abs(np.linalg.det(lattice)))
     s = splitting or (_SPLITTING / volume) ** (1 / 3)

@@ -16,7 +16,7 @@ from hts_battery.schemas.species import VACANCY, parse_species
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from hts_battery.structures.sizes import Assignment, SiteCounts
+    from hts_battery.schemas.candidate import Assignment
 
     _State = tuple[int, ...]
     """Sites filled on each sublattice, then the charge."""
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     """Sum of |element deviations|, of their squares, of |species deviations|."""
     _Kept = dict[_State, tuple[_Cost, tuple[int, ...]]]
     """State → the nearest partial cell that reaches it: its cost and its counts."""
+
+
+SiteCounts = dict[str, dict[str, int]]
+"""Sublattice → species → number of sites in a cell, vacancies included."""
 
 
 class _Slot(NamedTuple):
@@ -71,23 +75,6 @@ def nearest_counts(assignment: Assignment, formula_units: Fraction) -> SiteCount
     smallest sum over elements of \|cell - composition\|; of equals the smallest sum
     of squares of these; then the smallest sum over species; then the smallest counts
     in the order of elements, sublattices and species.
-
-    Parameters
-    ----------
-    assignment
-        Sublattice → species → amount per formula unit, exact, neutral.
-    formula_units
-        Formula units in the cell; sublattices hold whole numbers of sites.
-
-    Returns
-    -------
-    dict
-        Sublattice → species → number of sites; species without sites left out.
-
-    Raises
-    ------
-    OrderingError
-        If there are more elements than sites, or no neutral cell of this size.
 
     Notes
     -----

@@ -39,16 +39,8 @@ def neighbour_pairs(
     """
     List the pairs of sites within a distance, a site and its own images among them.
 
-    Parameters
-    ----------
-    lattice
-        Lattice vectors in angstrom, one a row.
-    coordinates
-        Fractional coordinates of the sites, one a row.
-    cutoff
-        In angstrom.
-    sites
-        Indices, ascending, of those that are looked from; all if not given.
+    Coordinates are fractional, lengths in angstrom; ``sites`` are the indices,
+    ascending, of those that are looked from, all if not given.
 
     Examples
     --------
@@ -146,27 +138,7 @@ def minimum_image_vectors(
     start: NDArray[np.float64],
     ends: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """
-    Shortest vectors from a point to the periodic images of others.
-
-    Parameters
-    ----------
-    lattice
-        Lattice vectors in angstrom, one a row; reduced, or nearly so.
-    start, ends
-        Fractional coordinates, (…, 3), broadcast against each other.
-
-    Returns
-    -------
-    ndarray
-        Cartesian vectors in angstrom, (…, 3).
-
-    Examples
-    --------
-    >>> minimum_image_vectors(4 * np.eye(3), np.array([0.1, 0, 0]),
-    ...                       np.array([0.9, 0, 0])).round(3).tolist()
-    [-0.8, 0.0, 0.0]
-    """
+    """Shortest vectors, in angstrom, from points to the periodic images of others."""
     # Rounding alone is wrong in oblique cells: the neighbours of the rounded image
     # are tried too.
     shifts = np.array(list(product((-1, 0, 1), repeat=3)))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from fractions import Fraction
 from functools import partial
 from hashlib import sha256
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hts_battery.errors import OrderingError
+from hts_battery.schemas.candidate import atoms_per_formula_unit
 from hts_battery.schemas.structure import (
     MagneticOrder,
     OrderedCell,
@@ -30,16 +31,17 @@ from hts_battery.structures.electrostatic import (
 from hts_battery.structures.prototypes import prototype_of_family
 from hts_battery.structures.radii import lattice_scale
 from hts_battery.structures.representation import Representation, represent
-from hts_battery.structures.sizes import atoms_per_formula_unit
 from hts_battery.structures.sqs import DEFAULT_ITERATIONS, generate_sqs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from pymatgen.core import Structure
+
     from hts_battery.schemas.candidate import Candidate
     from hts_battery.structures.cells import Cell
+    from hts_battery.structures.nearest_counts import SiteCounts
     from hts_battery.structures.prototypes import Prototype
-    from hts_battery.structures.sizes import SiteCounts
 
     _Numbers = dict[tuple[str, ...], dict[OrderingMethod, int]]
 
@@ -229,12 +231,7 @@ def _new(
     *,
     seed: int,
 ) -> Iterator[tuple[int, _Found]]:
-    """
-    Go along the series of a method until it has given so many new orderings.
-
-    The series is the same however many are asked for, so that asking for more later
-    begins with what was there; numbers say where each ordering stands in it.
-    """
+    """Go along the series of a method until it has given so many new orderings."""
     left, length = count, 0
     for attempt in range(seed, seed + _ATTEMPTS * count):
         for result in search(seed=attempt, results=count + len(numbers)):
@@ -338,13 +335,6 @@ def random_decoration(cell: Cell, counts: SiteCounts, *, seed: int) -> tuple[str
 
     The order of sites is that of digests of seed, sublattice and site, so it is the
     same on every machine and with every version of every library.
-
-    Examples
-    --------
-    >>> cell = build_cell("rocksalt", ((1, 0, 0), (0, 1, 0), (0, 0, 2)))
-    >>> counts = {"cation": {"Li+": 1, "Mn3+": 1}, "anion": {"O2-": 2}}
-    >>> sorted(random_decoration(cell, counts, seed=1))
-    ['Li+', 'Mn3+', 'O2-', 'O2-']
     """
     species = [""] * len(cell.sublattices)
     for name, occupation in counts.items():
@@ -404,6 +394,15 @@ def _document(
             "minimum_distance": round(minimum_distance(structure), 6),
             "magnetic_order": magnetic_order,
             "series": {method: 0},
-            "structure": structure.as_dict(),
+            "structure": _stored(structure),
         }
     )
+
+
+def _stored(structure: Structure) -> dict[str, Any]:
+    """Write a structure with whole charges: pymatgen keeps the form it met first."""
+    found: dict[str, Any] = structure.as_dict()
+    for site in found["sites"]:
+        for species in site["species"]:
+            species["oxidation_state"] = int(species["oxidation_state"])
+    return found

@@ -84,33 +84,14 @@ class Prototype(Document):
 
 
 def prototype_names() -> tuple[str, ...]:
-    """
-    Name every prototype that has a data file.
-
-    Examples
-    --------
-    >>> "rocksalt" in prototype_names()
-    True
-    """
+    """Name every prototype that has a data file."""
     names = (entry.name for entry in _DATA.iterdir())
     return tuple(sorted(n.removesuffix(".yaml") for n in names if n.endswith(".yaml")))
 
 
 @lru_cache(maxsize=64)
 def load_prototype(name: str) -> Prototype:
-    """
-    Read one prototype from its data file.
-
-    Raises
-    ------
-    OrderingError
-        If there is no such file; names those that exist.
-
-    Examples
-    --------
-    >>> load_prototype("rocksalt").sublattices["cation"].sites
-    Fraction(2, 1)
-    """
+    """Read one prototype from its data file."""
     if name not in prototype_names():
         known = ", ".join(prototype_names())
         raise OrderingError(f"no prototype {name!r}; there are {known}")
@@ -120,19 +101,7 @@ def load_prototype(name: str) -> Prototype:
 
 @lru_cache(maxsize=64)
 def prototype_of_family(family: str) -> Prototype:
-    """
-    Return the prototype on which a family's candidates are ordered.
-
-    Raises
-    ------
-    OrderingError
-        If no prototype names the family.
-
-    Examples
-    --------
-    >>> prototype_of_family("hedrx").name
-    'rocksalt'
-    """
+    """Return the prototype on which a family's candidates are ordered."""
     prototypes = [load_prototype(name) for name in prototype_names()]
     for prototype in prototypes:
         if family in prototype.families:

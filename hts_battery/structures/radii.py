@@ -30,14 +30,7 @@ _SPIN = {"high": "High Spin", "low": "Low Spin"}
 
 
 def between_charges(charge: float | Fraction, value: Callable[[int], float]) -> float:
-    """
-    Interpolate a property of ions linearly between the integer charges beside one.
-
-    Examples
-    --------
-    >>> between_charges(2.5, float)
-    2.5
-    """
+    """Interpolate a property of ions linearly between the integer charges beside."""
     low, high = floor(charge), ceil(charge)
     below = value(low)
     return below + float(charge - low) * (value(high) - below) if high > low else below
@@ -50,21 +43,7 @@ def ionic_radius(species: str, coordination: int, spin: Spin | None = None) -> f
 
     Where the table lacks the coordination, the nearest one; where it lacks the
     charge, the nearest charge of the element: the radius only sets the volume that a
-    relaxation starts from. Spin state as in the species table.
-
-    Parameters
-    ----------
-    species
-        Text like ``Mn3+``.
-    coordination
-        Number of neighbours.
-    spin
-        Spin state; that of the species table if not given.
-
-    Raises
-    ------
-    OrderingError
-        If the table holds no radius of the element.
+    relaxation starts from. Spin state as in the species table, if not given.
 
     Examples
     --------
@@ -103,27 +82,6 @@ def lattice_scale(
 
     over the prototype's B bonds, with mean radii over the species of a sublattice.
     For rocksalt it is Vegard's law of the cation-anion distance.
-
-    Parameters
-    ----------
-    prototype
-        The parent lattice and its reference compound.
-    occupation
-        Sublattice → species → number of sites.
-    spin_states
-        Species whose spin state differs from the species table.
-
-    Returns
-    -------
-    float
-        Dimensionless, multiplies every lattice vector.
-
-    Examples
-    --------
-    >>> from hts_battery.structures.prototypes import load_prototype
-    >>> counts = {"cation": {"Mg2+": 1}, "anion": {"O2-": 1}}
-    >>> lattice_scale(load_prototype("rocksalt"), counts)
-    1.0
     """
 
     def radius(species: str, coordination: int) -> float:

@@ -3,25 +3,141 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from math import ceil
+from math import ceil, lcm
 from typing import TYPE_CHECKING, NamedTuple
 
 from hts_battery.errors import OrderingError
-from hts_battery.schemas.formula import display_formula
+from hts_battery.schemas.candidate import atoms_per_formula_unit, element_amounts
+from hts_battery.schemas.formula import common_divisor, display_formula
 from hts_battery.schemas.species import VACANCY, parse_species
 from hts_battery.structures.nearest_counts import nearest_counts
-from hts_battery.structures.sizes import (
-    LARGEST_CELL,
-    atoms_per_formula_unit,
-    check_sublattices,
-    exact_sizes_hint,
-    least_formula_units,
-    smallest_random_cell,
-)
+from hts_battery.structures.prototypes import load_prototype
 
 if TYPE_CHECKING:
+    from hts_battery.schemas.candidate import Assignment
+    from hts_battery.schemas.structure import OrderedCell
+    from hts_battery.structures.nearest_counts import SiteCounts
     from hts_battery.structures.prototypes import Prototype
-    from hts_battery.structures.sizes import Assignment, SiteCounts
+
+LARGEST_CELL = 400
+"""Atoms in the largest cell that is looked for: what tenths of the metal content of
+Li1.3M0.7O2 need."""
+
+# Sizes that an error message names.
+_SIZES_NAMED = 6
+
+
+def smallest_cell(assignment: Assignment, prototype: Prototype) -> Fraction:
+    """
+    Find the smallest cell of a prototype that holds an assignment, in formula units.
+
+    The smallest multiple of the primitive cell in which every species has a whole
+    number of sites; every cell that fits is a multiple of it.
+
+    Examples
+    --------
+    >>> from hts_battery.structures.prototypes import load_prototype
+    >>> amounts = {"Li+": Fraction("1.2"), "Mn3+": Fraction("0.4")}
+    >>> amounts["Ti4+"] = Fraction("0.4")
+    >>> drx = {"cation": amounts, "anion": {"O2-": Fraction(2)}}
+    >>> smallest_cell(drx, load_prototype("rocksalt"))
+    Fraction(5, 2)
+    """
+    check_sublattices(assignment, prototype)
+    amounts = [Fraction(a) for occ in assignment.values() for a in occ.values() if a]
+    # Whole numbers of sites need multiples of 1/gcd of the amounts; whole numbers
+    # of primitive cells need multiples of the primitive cell's formula units.
+    return _common_multiple(1 / common_divisor(amounts), prototype.formula_units)
+
+
+def smallest_random_cell(assignment: Assignment, prototype: Prototype) -> Fraction:
+    """
+    Find the smallest cell that fits and can resemble a random solution.
+
+    Of the multiples of :func:`smallest_cell` the first that has the sites which the
+    prototype asks for; the smallest cell where it asks for none or nothing mixes.
+    """
+    smallest = smallest_cell(assignment, prototype)
+    return smallest * ceil(least_formula_units(assignment, prototype) / smallest)
+
+
+def least_formula_units(assignment: Assignment, prototype: Prototype) -> Fraction:
+    """Count the formula units that an ordering needs to resemble a random solution."""
+    mixed = any(
+        sum(1 for amount in occupation.values() if amount) > 1
+        for occupation in assignment.values()
+    )
+    wanted = prototype.least_sites if mixed else {}
+    return max(
+        (
+            Fraction(sites) / prototype.sublattices[name].sites
+            for name, sites in wanted.items()
+        ),
+        default=prototype.formula_units,
+    )
+
+
+def is_too_small(ordered: OrderedCell) -> bool:
+    """Say whether a cell is too small to resemble a random solution."""
+    least = least_formula_units(ordered.assignment, load_prototype(ordered.prototype))
+    return ordered.formula_units < least
+
+
+def check_sublattices(assignment: Assignment, prototype: Prototype) -> None:
+    """Refuse an assignment whose sublattices are not filled exactly."""
+    if set(assignment) != set(prototype.sublattices):
+        raise OrderingError(
+            f"prototype {prototype.name} has the sublattices "
+            f"{sorted(prototype.sublattices)}, the candidate {sorted(assignment)}"
+        )
+    for name, occupation in assignment.items():
+        filled = sum((Fraction(a) for a in occupation.values()), Fraction(0))
+        sites = prototype.sublattices[name].sites
+        if filled != sites:
+            raise OrderingError(
+                f"sublattice {name} of prototype {prototype.name} has {sites} sites "
+                f"per formula unit, the candidate fills {filled}"
+            )
+
+
+def cell_sizes(
+    assignment: Assignment, prototype: Prototype, *, limit: int = LARGEST_CELL
+) -> tuple[int, ...]:
+    """
+    Sizes of the cells that hold an assignment exactly, in atoms, up to a limit.
+
+    Examples
+    --------
+    >>> from hts_battery.structures.prototypes import load_prototype
+    >>> amounts = {"Li+": Fraction("1.3"), "Mn3+": Fraction("0.4")}
+    >>> amounts["Ti4+"] = Fraction("0.3")
+    >>> anions = {"O2-": Fraction("1.7"), "F-": Fraction("0.3")}
+    >>> drx = {"cation": amounts, "anion": anions}
+    >>> cell_sizes(drx, load_prototype("rocksalt"), limit=120)
+    (40, 80, 120)
+    """
+    step = smallest_cell(assignment, prototype) * atoms_per_formula_unit(assignment)
+    return tuple(range(int(step), limit + 1, int(step)))
+
+
+def exact_sizes_hint(assignment: Assignment, prototype: Prototype) -> str:
+    """Say for people which cells hold an assignment exactly."""
+    sizes = cell_sizes(assignment, prototype)
+    if not sizes:
+        smallest = smallest_cell(assignment, prototype)
+        atoms = smallest * atoms_per_formula_unit(assignment)
+        return f"the smallest cell that fits has {atoms} atoms"
+    more = ", …" if len(sizes) > _SIZES_NAMED else ""
+    return f"sizes that fit: {', '.join(map(str, sizes[:_SIZES_NAMED]))}{more}"
+
+
+def _common_multiple(first: Fraction, second: Fraction) -> Fraction:
+    """Least common multiple of two positive rationals."""
+    denominator = lcm(first.denominator, second.denominator)
+    return Fraction(
+        lcm(int(first * denominator), int(second * denominator)), denominator
+    )
+
 
 _ZERO = Fraction(0)
 
@@ -55,31 +171,12 @@ class Representation(NamedTuple):
         return element_amounts(self.assignment)
 
 
-def element_amounts(assignment: Assignment) -> dict[str, Fraction]:
-    """
-    Add up the elements of an assignment; a vacancy is none.
-
-    Examples
-    --------
-    >>> element_amounts({"metal": {"Mn2+": Fraction(1), "Mn3+": Fraction(1, 2)}})
-    {'Mn': Fraction(3, 2)}
-    """
-    amounts: dict[str, Fraction] = {}
-    for occupation in assignment.values():
-        for text, amount in occupation.items():
-            element = parse_species(text).element
-            if element != VACANCY and amount:
-                amounts[element] = amounts.get(element, _ZERO) + amount
-    return dict(sorted(amounts.items()))
-
-
 def represent(
     assignment: Assignment,
     prototype: Prototype,
     *,
     atoms: int | None,
     max_deviation: Fraction = _ZERO,
-    largest_cell: int = LARGEST_CELL,
 ) -> Representation:
     """
     Choose the cell that holds an assignment, or comes nearest to it.
@@ -94,13 +191,10 @@ def represent(
         Number of atoms asked for. Where the assignment has vacancies, the whole
         number of primitive cells that comes nearest. None takes the smallest cell
         that can resemble a random solution and holds the assignment exactly or, where
-        none does, the smallest one within the tolerance, up to ``largest_cell``.
+        none does, the smallest one within the tolerance, up to :data:`LARGEST_CELL`.
     max_deviation
         Largest difference of any element's amount per formula unit between the cell
         and the assignment.
-    largest_cell
-        Number of atoms of the largest cell tried when ``atoms`` is None. 400 is what
-        tenths of the metal content of Li1.3M0.7O2 need.
 
     Raises
     ------
@@ -122,7 +216,7 @@ def represent(
     check_sublattices(assignment, prototype)
     _check_neutral(assignment)
     if atoms is None:
-        return _any_size(assignment, prototype, max_deviation, largest_cell)
+        return _any_size(assignment, prototype, max_deviation)
     cells = _primitive_cells(assignment, prototype, atoms)
     if cells is None:
         raise OrderingError(
@@ -135,7 +229,7 @@ def represent(
         raise OrderingError(
             f"no cell of prototype {prototype.name} with {atoms} atoms holds anything "
             f"like the composition: {err}; "
-            f"{_larger_cell(assignment, prototype, cells, largest_cell)}"
+            f"{_larger_cell(assignment, prototype, cells)}"
             f"{exact_sizes_hint(assignment, prototype)}"
         ) from err
     if found.largest_deviation <= max_deviation:
@@ -143,12 +237,10 @@ def represent(
     raise _too_far(f"{atoms} atoms", assignment, prototype, found, max_deviation)
 
 
-def _larger_cell(
-    assignment: Assignment, prototype: Prototype, cells: int, largest_cell: int
-) -> str:
+def _larger_cell(assignment: Assignment, prototype: Prototype, cells: int) -> str:
     """Say which larger cell is the first to hold something like an assignment."""
     per_cell = prototype.formula_units * atoms_per_formula_unit(assignment)
-    for more in range(cells + 1, int(largest_cell / per_cell) + 1):
+    for more in range(cells + 1, int(LARGEST_CELL / per_cell) + 1):
         try:
             found = _nearest(assignment, more * prototype.formula_units)
         except OrderingError:
@@ -175,17 +267,16 @@ def _any_size(
     assignment: Assignment,
     prototype: Prototype,
     max_deviation: Fraction,
-    largest_cell: int,
 ) -> Representation:
     smallest = smallest_random_cell(assignment, prototype)
     per_unit = atoms_per_formula_unit(assignment)
-    if smallest * per_unit <= largest_cell:
+    if smallest * per_unit <= LARGEST_CELL:
         return _nearest(assignment, smallest)
     best: Representation | None = None
     why: OrderingError | None = None
     least = least_formula_units(assignment, prototype)
     cells = ceil(least / prototype.formula_units)
-    while cells * prototype.formula_units * per_unit <= largest_cell:
+    while cells * prototype.formula_units * per_unit <= LARGEST_CELL:
         try:
             found = _nearest(assignment, cells * prototype.formula_units)
         except OrderingError as err:
@@ -196,7 +287,7 @@ def _any_size(
             if best is None or found.largest_deviation < best.largest_deviation:
                 best = found
         cells += 1
-    size = f"up to {largest_cell} atoms"
+    size = f"up to {LARGEST_CELL} atoms"
     if best is None:
         reason = f": {why}" if why else ""
         raise OrderingError(

@@ -191,14 +191,7 @@ def nasicon_sites(
 def site_occupancies(
     sites: NasiconSites, structure: Structure
 ) -> dict[str, dict[str, int]]:
-    """
-    Count elements and vacancies on every label of a NASICON cell.
-
-    Returns
-    -------
-    dict
-        Label → element or ``Vac`` → number in the cell; 6b and 18e first.
-    """
+    """Count elements and vacancies on every NASICON label; 6b and 18e first."""
     counts: dict[str, dict[str, int]] = {
         SODIUM_BETWEEN_METALS: {},
         SODIUM_BESIDE_CENTRE: {},

@@ -13,6 +13,7 @@ from pymatgen.core import Element
 from hts_battery.errors import OrderingError
 from hts_battery.structures.cells import site_permutations
 from hts_battery.structures.correlations import (
+    PairSwaps,
     comparable,
     correlation_errors,
     objective,
@@ -22,7 +23,6 @@ from hts_battery.structures.correlations import (
 )
 from hts_battery.structures.decoration import canonical_decoration
 from hts_battery.structures.neighbours import minimum_image_vectors
-from hts_battery.structures.pair_swaps import PairSwaps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hts_battery.structures.cells import Cell
-    from hts_battery.structures.sizes import SiteCounts
+    from hts_battery.structures.nearest_counts import SiteCounts
 
     _Placed = Mapping[str, tuple[tuple[str, ...], NDArray[np.intp]]]
     """Sublattice → its species and, site by site, which of them."""
@@ -81,14 +81,7 @@ class _Choices(NamedTuple):
 
 
 def sublattice_seed(seed: int, sublattice: str) -> int:
-    """
-    Seed of one sublattice's stream, independent of the other sublattices.
-
-    Examples
-    --------
-    >>> sublattice_seed(0, "cation") != sublattice_seed(0, "anion")
-    True
-    """
+    """Seed of one sublattice's stream, independent of the other sublattices."""
     digest = sha256(f"{seed} {sublattice}".encode()).digest()
     return int.from_bytes(digest[:4], "big")
 
@@ -105,33 +98,16 @@ def generate_sqs(
     pairs across sublattices; so the kept ones are scored anew with every image, the
     sublattices are turned and shifted against each other by the parent's symmetry
     until the pairs between them are random too. The best of these combinations are
-    improved by swaps until none lowers the objective (:class:`pair_swaps.PairSwaps`),
-    and among equal objectives the smallest canonical decoration is taken. The same
-    arguments give the same decoration in every process.
-
-    Parameters
-    ----------
-    cell
-        The cell.
-    counts
-        Sublattice → species → number of sites.
-    iterations
-        Configurations that sqsgenerator tries.
-    seed
-        Start of the random streams.
-
-    Raises
-    ------
-    OrderingError
-        If the counts do not fill the sublattices.
+    improved by swaps until none lowers the objective (:class:`PairSwaps`), and among
+    equal objectives the smallest canonical decoration is taken. The same arguments
+    give the same decoration in every process.
 
     Examples
     --------
     >>> from hts_battery.structures.cells import build_cell, compact_supercell
     >>> cell = build_cell("rocksalt", compact_supercell("rocksalt", 8))
     >>> counts = {"cation": {"Li+": 4, "Co3+": 4}, "anion": {"O2-": 8}}
-    >>> result = generate_sqs(cell, counts, iterations=1000, seed=0)
-    >>> result.objective < 0.25
+    >>> generate_sqs(cell, counts, iterations=1000, seed=0).objective < 0.25
     True
     """
     _check_counts(cell, counts)
@@ -244,11 +220,7 @@ def _configuration(
 
 
 def _pairs_seen(cell: Cell, name: str, distances: Sequence[float]) -> list[int]:
-    """
-    Ordered pairs at their shortest distance in each shell: all that sqsgenerator sees.
-
-    The list ends before the first shell without any.
-    """
+    """Ordered pairs that sqsgenerator sees: shortest ones, to the first empty shell."""
     sites = cell.coordinates[cell.sites_of(name)]
     vectors = minimum_image_vectors(cell.lattice, sites[:, None, :], sites)
     shortest = np.linalg.norm(vectors, axis=-1)
@@ -298,18 +270,7 @@ def _search(
 def _combine(
     cell: Cell, found: Sequence[_Choices], counts: SiteCounts
 ) -> list[tuple[str, ...]]:
-    """
-    Put the sublattices' decorations together so that pairs across are random too.
-
-    A beam search over sublattices: each kept partial combination is joined with
-    each choice for the next sublattice in each orientation and position that the
-    parent's symmetry allows.
-
-    Returns
-    -------
-    list
-        The combinations found with the lowest objectives, the best first.
-    """
+    """Put sublattices together by a beam search so that pairs across are random too."""
     beam: list[tuple[float, _Placed]] = [(0.0, {})]
     for choices in found:
         own = choices.scores

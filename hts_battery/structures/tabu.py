@@ -60,14 +60,7 @@ class TabuSearch:
         """Step of the lowest score of all."""
 
     def advance(self, tenures: NDArray[np.int64]) -> bool:
-        """
-        Take one step in every replica that has a swap left.
-
-        Returns
-        -------
-        bool
-            Whether any replica had one.
-        """
+        """Take one step in every replica that has a swap left; say if any had."""
         swaps, lowest = self._swaps, self.best.min()
         costs = swaps.costs(self._rows)
         held = self._until > self.step

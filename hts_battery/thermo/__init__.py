@@ -7,15 +7,19 @@ from hts_battery.thermo.competing_phases import (
     OtherCandidate,
     left_out_references,
 )
-from hts_battery.thermo.decomposition import Decomposition
 from hts_battery.thermo.entropy import (
     candidate_entropy,
     mixing_entropy,
     nasicon_mixing_entropy,
 )
-from hts_battery.thermo.hull import Hull
-from hts_battery.thermo.hull_depth import Depth, HullDepth, competitive
-from hts_battery.thermo.known_compositions import KnownComposition, known_compositions
+from hts_battery.thermo.hull import Decomposition, Hull
+from hts_battery.thermo.hull_depth import (
+    Depth,
+    HullDepth,
+    KnownComposition,
+    competitive,
+    known_compositions,
+)
 from hts_battery.thermo.reference_changes import (
     ReferenceChanges,
     StoredAnswer,

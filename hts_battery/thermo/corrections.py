@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from hts_battery.errors import MixedCalculatorError
 from hts_battery.schemas.energy import ComparableEnergy
 from hts_battery.schemas.formula import parse_formula
-from hts_battery.thermo.pseudopotentials import element_of
+from hts_battery.thermo.vasp_schemes import element_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -95,16 +95,7 @@ def comparable_energy(
 
 
 def leaves_reactions_uncorrected(calculator: str) -> bool:
-    """
-    Whether redox reactions and released gases are wrong by the functional's errors.
-
-    Examples
-    --------
-    >>> leaves_reactions_uncorrected("gpaw 26.7.0")
-    True
-    >>> leaves_reactions_uncorrected("chgnet 0.4.2")
-    False
-    """
+    """Whether redox reactions and released gases carry the functional's errors."""
     return calculator.partition(" ")[0].lower() in _FLAGS
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from fractions import Fraction
 from math import isfinite, log
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hts_battery.errors import CompositionError, ConfigurationError
+from hts_battery.schemas.candidate import atoms_per_formula_unit
 from hts_battery.schemas.entropy import (
     EntropyConvention,
     EntropyOptions,
@@ -167,7 +168,7 @@ def candidate_entropy(
         _term(name, species, sites=sites, options=options)
         for name, sites, species in occupied
     )
-    atoms = _atoms(held)
+    atoms = atoms_per_formula_unit(held)
     if published:
         atoms -= 3
     total = sum(term.entropy_per_formula_unit for term in terms if term.counted)
@@ -177,19 +178,6 @@ def candidate_entropy(
         atoms_per_formula_unit=atoms,
         terms=terms,
         options=options,
-    )
-
-
-def _atoms(assignment: Assignment) -> Fraction:
-    """Atoms per formula unit; a vacancy is not an atom."""
-    return sum(
-        (
-            amount
-            for species in assignment.values()
-            for text, amount in species.items()
-            if text != VACANCY
-        ),
-        Fraction(0),
     )
 
 
@@ -391,3 +379,60 @@ def _nasicon_sites(
 
 def _is_centre(element: str) -> bool:
     return element in _POLYANION_CENTRES
+
+
+_SPECIES = {
+    SpeciesBasis.ELEMENT: "by element",
+    SpeciesBasis.OXIDATION_STATE: "by species (oxidation states mix)",
+}
+
+
+def mixing_words(options: EntropyOptions) -> str:
+    """Say which mixing counts."""
+    counted = "cations and anions" if options.count_anions else "cations only"
+    words = [counted, _SPECIES[options.species]]
+    if options.convention is EntropyConvention.OUYANG2021:
+        words.append("per N + 14 atoms as in 10.1038/s41467-021-26006-3")
+    if options.sodium_sites is SodiumSites.RESOLVED:
+        words.append("sodium on 6b and 18e separately")
+    return ", ".join(words)
+
+
+def other_options(
+    options: EntropyOptions, *, nasicon: bool
+) -> tuple[EntropyOptions, ...]:
+    """Name the other mixings that a family's literature counts, the first one first."""
+    by_element = options.species is SpeciesBasis.ELEMENT
+    species = SpeciesBasis.OXIDATION_STATE if by_element else SpeciesBasis.ELEMENT
+    other: dict[str, Any] = {"count_anions": not options.count_anions}
+    if nasicon:
+        textbook = options.convention is EntropyConvention.TEXTBOOK
+        other = {
+            "convention": EntropyConvention.OUYANG2021
+            if textbook
+            else EntropyConvention.TEXTBOOK,
+            "sodium_sites": SodiumSites.TOGETHER,
+        }
+        changes: list[dict[str, Any]] = [other, {"species": species}]
+    else:
+        changes = [other, {"species": species}, {**other, "species": species}]
+    return tuple(options.model_copy(update=change) for change in changes)
+
+
+def other_entropies(
+    candidate: Candidate,
+    options: EntropyOptions,
+    *,
+    assignment: Assignment | None = None,
+    site_occupancies: SiteOccupancies | None = None,
+) -> tuple[EntropyResult, ...]:
+    """Ideal mixing entropies of a candidate with :func:`other_options`."""
+    return tuple(
+        candidate_entropy(
+            candidate,
+            other,
+            assignment=assignment,
+            site_occupancies=site_occupancies,
+        )
+        for other in other_options(options, nasicon=is_nasicon(candidate))
+    )

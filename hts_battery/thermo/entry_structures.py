@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from enum import Enum
+from math import isfinite
+from numbers import Real
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from pymatgen.core import Composition, Lattice, Structure
 
 from hts_battery.schemas.formula import ELEMENTS
-from hts_battery.thermo.plain_values import mapping_of, number_of, plain
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -65,21 +67,7 @@ _NO_BULK = {
 
 
 def check_kind(entry: Mapping[str, Any]) -> None:
-    """
-    Refuse what holds no total energy of a bulk phase.
-
-    Raises
-    ------
-    ValueError
-        Says what it holds instead.
-
-    Examples
-    --------
-    >>> check_kind({"@class": "ExpEntry"})
-    Traceback (most recent call last):
-    ...
-    ValueError: ExpEntry: a measured formation enthalpy, no calculated energy
-    """
+    """Refuse what holds no total energy of a bulk phase, and say what it is."""
     name = entry.get("@class")
     if any(entry.get(key) is not None for key in _GIBBS_MARKS):
         name = "GibbsComputedStructureEntry"
@@ -117,14 +105,7 @@ def _check_cell(structure: object) -> None:
 
 
 def correction_of(entry: Mapping[str, Any]) -> float:
-    """
-    Sum up the corrections that an entry carries, in eV per cell.
-
-    Raises
-    ------
-    ValueError
-        If one is of a kind whose value cannot be read.
-    """
+    """Sum up the corrections that an entry carries, in eV per cell."""
     adjustments = _adjustments(entry)
     if adjustments or entry.get("correction") is None:
         return sum(_value(one) for one in adjustments)
@@ -179,16 +160,6 @@ def read_composition(value: object) -> Contents:
     """
     Read the composition of a calculated cell: known elements, positive whole amounts.
 
-    Parameters
-    ----------
-    value
-        Element or species → amount.
-
-    Raises
-    ------
-    TypeError, ValueError
-        Says what is wrong.
-
     Examples
     --------
     >>> found = read_composition({"Mn3+": 2, "Mn4+": 2, "O2-": 7})
@@ -241,27 +212,10 @@ def _check_element(symbol: str) -> None:
 
 def read_structure(value: object, composition: Composition | None) -> Structure | None:
     """
-    Read the cell of an entry: ordered, of its composition, no two atoms in one place.
+    Read a cell: ordered, of its composition, no two atoms in one place; None if absent.
 
     Only lattice, species and coordinates are read; properties of sites, which may be
     objects of any module, are not.
-
-    Parameters
-    ----------
-    value
-        Dictionary of a structure as pymatgen writes it, or None.
-    composition
-        Composition of the entry; None where only the structure says it.
-
-    Returns
-    -------
-    Structure or None
-        Elements without oxidation states; None where the entry brings no structure.
-
-    Raises
-    ------
-    TypeError, ValueError
-        Says what is wrong.
     """
     if value is None:
         return None
@@ -347,3 +301,65 @@ def _symbol(site: Mapping[str, Any], number: int) -> str:
             "belongs to an ordered cell"
         )
     return next(iter(shares))
+
+
+_EXTENDED_NUMBERS = ("$numberDouble", "$numberInt", "$numberLong", "$numberDecimal")
+_EXTENDED_TEXTS = ("$oid", "$uuid", "$symbol")
+_TEXTS = ("value", "string")
+"""Where monty writes the value of an enumeration and the text of a date or an id."""
+
+
+def plain(value: object) -> Any:  # noqa: ANN401 - whatever a file holds
+    """
+    Write a value of JSON, extended JSON, numpy or monty in built-in types.
+
+    Dictionaries that name a module and a class stay dictionaries, but for members of
+    enumerations and texts: nothing is imported. What is none of these kinds stays what
+    it is.
+    """
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, Enum):
+        return plain(value.value)
+    if isinstance(value, Mapping):
+        return _plain_mapping(value)
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(one) for one in value]
+    if not isinstance(value, type) and callable(made := getattr(value, "as_dict", 0)):
+        # An object of pymatgen, decoded by whoever read the file.
+        return plain(made())
+    return value
+
+
+def _plain_mapping(value: Mapping[Any, Any]) -> Any:  # noqa: ANN401 - as above
+    if len(value) == 1:
+        ((key, inner),) = value.items()
+        if key in _EXTENDED_NUMBERS:
+            return float(inner)
+        if key in _EXTENDED_TEXTS:
+            return str(inner)
+    if value.get("@module") == "numpy" and "data" in value:
+        return plain(value["data"])
+    found = {str(key): plain(one) for key, one in value.items()}
+    texts = [found[key] for key in _TEXTS if isinstance(found.get(key), str)]
+    return texts[0] if texts and "@class" in found else found
+
+
+def mapping_of(value: object) -> Mapping[Any, Any]:
+    """Return a mapping as it is, and an empty one in the place of anything else."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def number_of(value: object, what: str, unit: str = "") -> float:
+    """Read a finite number; what it is and its unit are named in the error."""
+    found = plain(value)
+    if isinstance(found, bool) or not isinstance(found, Real):
+        raise TypeError(f"{what} is no number but {type(value).__name__}")
+    try:
+        number = float(found)
+    except OverflowError as err:
+        raise ValueError(f"{what} is too large a number") from err
+    if not isfinite(number):
+        of_unit = f" of {unit}" if unit else ""
+        raise ValueError(f"{what} {number} is not a finite number{of_unit}")
+    return number

@@ -16,17 +16,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from hts_battery.thermo.chemical_systems import (
-    by_system,
-    contained,
-    element_words,
-    pure_phases,
-)
+from hts_battery.schemas.formula import atomic_fractions
 from hts_battery.thermo.simplex import (
     AMOUNT_TOLERANCE,
     ENERGY_TOLERANCE,
     Bases,
-    KnownBases,
     Problems,
     lowest_mixture,
     solve_batch,
@@ -35,16 +29,70 @@ from hts_battery.thermo.simplex import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from numpy.typing import NDArray
+    from hts_battery.schemas.formula import Formula
+    from hts_battery.thermo.simplex import Flags, Floats, Integers
 
-    Floats = NDArray[np.float64]
-    Integers = NDArray[np.intp]
-    Flags = NDArray[np.bool_]
-
-_BATCH_NUMBERS = (
-    500_000  # numbers in the columns of a batch: about 4 MB, to fit a cache
-)
+_BATCH_NUMBERS = 500_000  # in the columns of a batch: about 4 MB, to fit a cache
 _ARTIFICIAL_COST = 1e3
+
+
+_WORD = 63
+
+
+def element_words(rows: Floats) -> Integers:
+    """Mark the elements present in each row as bits, in as many words as needed."""
+    columns = np.arange(rows.shape[1])
+    bits = np.zeros((rows.shape[1], -(-rows.shape[1] // _WORD)), dtype=np.int64)
+    bits[columns, columns // _WORD] = np.int64(1) << (columns % _WORD)
+    words: Integers = (rows > 0.0).astype(np.int64) @ bits
+    return words
+
+
+def contained(references: Integers, systems: Integers) -> Flags:
+    """Tell which references have no element outside a system: (systems, references)."""
+    outside = np.zeros((len(systems), len(references)), dtype=np.int64)
+    for word in range(references.shape[1]):
+        outside |= references[None, :, word] & ~systems[:, None, word]
+    return np.asarray(outside == 0)
+
+
+def by_system(words: Integers, numbers: Integers) -> dict[bytes, Integers]:
+    """Group numbers of compositions by the elements present, given as words."""
+    if not len(numbers):
+        return {}
+    order = np.lexsort(words.T)
+    ordered = words[order]
+    starts = np.flatnonzero((ordered[1:] != ordered[:-1]).any(axis=1)) + 1
+    groups = np.split(numbers[order], starts)
+    firsts = ordered[np.concatenate([[0], starts])]
+    return {first.tobytes(): group for first, group in zip(firsts, groups, strict=True)}
+
+
+def pure_phases(fractions: Floats, energies: Floats) -> Integers:
+    """Find the lowest phase of each pure element, -1 where there is none."""
+    pure = np.full(fractions.shape[1], -1)
+    for phase in np.argsort(-energies, kind="stable"):
+        element = int(fractions[phase].argmax())
+        if fractions[phase, element] == 1.0:
+            pure[element] = phase
+    return pure
+
+
+def fraction_rows(
+    formulas: Sequence[Formula], elements: Sequence[str]
+) -> tuple[Floats, Flags]:
+    """Write formulas as rows over elements, and tell which have no other ones."""
+    column = {symbol: index for index, symbol in enumerate(elements)}
+    rows = np.zeros((len(formulas), len(elements)))
+    inside = np.ones(len(formulas), dtype=bool)
+    for number, formula in enumerate(formulas):
+        for symbol, fraction in atomic_fractions(formula).items():
+            index = column.get(symbol)
+            if index is None:
+                inside[number] = False
+            else:
+                rows[number, index] = fraction
+    return rows, inside
 
 
 class Solutions(NamedTuple):
@@ -70,24 +118,87 @@ class Solutions(NamedTuple):
         )
 
 
-class _Known(NamedTuple):
-    """A chemical system, and how many of its known bases were tried."""
+# Trying more bases of one system than this costs as much as solving anew.
+_KEPT_BASES = 128
+_KEPT_SYSTEMS = 200_000
+_NUMBERS_AT_ONCE = 500_000
 
-    key: bytes
-    tried: int
+
+class _Stack(NamedTuple):
+    """Optimal bases of one chemical system."""
+
+    phases: Integers
+    inverses: Floats
+    potentials: Floats
+
+    def after(self, skip: int) -> _Stack:
+        """Leave the first bases out."""
+        return _Stack(self.phases[skip:], self.inverses[skip:], self.potentials[skip:])
+
+    def joined(self, other: _Stack) -> _Stack:
+        """Append other bases."""
+        return _Stack(
+            np.concatenate([self.phases, other.phases]),
+            np.concatenate([self.inverses, other.inverses]),
+            np.concatenate([self.potentials, other.potentials]),
+        )
+
+    def best(self, targets: Floats) -> tuple[Integers, Floats]:
+        """For each composition the basis with the least negative amount."""
+        size = targets.shape[1]
+        amounts = (targets @ self.inverses.reshape(-1, size).T).reshape(
+            len(targets), -1, size
+        )
+        best = amounts.min(axis=2).argmax(axis=1)
+        return best, amounts[np.arange(len(targets)), best]
+
+
+class KnownBases:
+    """Bases by chemical system; forgotten with the hull they belong to."""
+
+    def __init__(self) -> None:
+        self._stacks: dict[bytes, _Stack] = {}
+
+    def count(self, key: bytes) -> int:
+        """Count the bases known for a chemical system."""
+        stack = self._stacks.get(key)
+        return 0 if stack is None else len(stack.phases)
+
+    def answer(self, key: bytes, targets: Floats, *, skip: int) -> tuple[Flags, Bases]:
+        """Flag the compositions that a known basis answers, and give their bases."""
+        stack = self._stacks[key].after(skip)
+        step = max(1, _NUMBERS_AT_ONCE // stack.phases.size)
+        parts = [
+            stack.best(targets[start : start + step])
+            for start in range(0, len(targets), step)
+        ]
+        best = np.concatenate([part[0] for part in parts])
+        amounts = np.concatenate([part[1] for part in parts])
+        answered: Flags = amounts.min(axis=1) >= -AMOUNT_TOLERANCE
+        chosen = best[answered]
+        return answered, Bases(
+            phases=stack.phases[chosen],
+            amounts=np.maximum(amounts[answered], 0.0),
+            potentials=stack.potentials[chosen],
+            inverses=stack.inverses[chosen],
+            solved=np.ones(len(chosen), dtype=bool),
+        )
+
+    def keep(self, words: Integers, bases: Bases) -> None:
+        """Remember verified bases of compositions with these elements."""
+        if len(self._stacks) > _KEPT_SYSTEMS:
+            self._stacks.clear()
+        for key, places in by_system(words, np.arange(len(words))).items():
+            room = places[: max(0, _KEPT_BASES - self.count(key))]
+            new = _Stack(
+                bases.phases[room], bases.inverses[room], bases.potentials[room]
+            )
+            known = self._stacks.get(key)
+            self._stacks[key] = new if known is None else known.joined(new)
 
 
 class Envelope:
-    """
-    Lower envelope of phases given as rows of atomic fractions.
-
-    Parameters
-    ----------
-    fractions
-        Phase, element: atomic fractions; rows add up to one.
-    energies
-        Energy of each phase, eV/atom.
-    """
+    """Lower envelope of phases: rows of atomic fractions, energies in eV/atom."""
 
     def __init__(self, fractions: Floats, energies: Floats) -> None:
         self.fractions = fractions
@@ -106,15 +217,7 @@ class Envelope:
         self._known = KnownBases()
 
     def stable(self, columns: Flags) -> Flags:
-        """
-        Which phases are on the envelope of their own chemical system.
-
-        Returns
-        -------
-        ndarray
-            One flag per phase. A phase above the envelope by no more than rounding
-            is kept.
-        """
+        """Which phases are on the envelope of their own system, up to rounding."""
         inside = contained(
             self.words, element_words(columns[None, :].astype(np.float64))
         )[0]
@@ -142,17 +245,7 @@ class Envelope:
     def solve(
         self, rows: Floats, excluded: Mapping[int, Integers] | None = None
     ) -> Solutions:
-        """
-        Lowest mixture at each composition.
-
-        Parameters
-        ----------
-        rows
-            Composition, element: atomic fractions; a row that adds up to less than
-            one has no answer.
-        excluded
-            Number of a row → phases that may not take part in its mixture.
-        """
+        """Lowest mixture at each composition, without its excluded phases."""
         solutions = Solutions.empty(len(rows), rows.shape[1])
         asked = np.abs(rows.sum(axis=1) - 1.0) < AMOUNT_TOLERANCE
         asked &= ~(rows[:, ~self._covered] > 0.0).any(axis=1)
@@ -180,7 +273,7 @@ class Envelope:
         limit = 1
         while systems:
             left = {
-                key: self._reuse(rows, waiting, _Known(key, tried[key]), solutions)
+                key: self._reuse(rows, waiting, (key, tried[key]), solutions)
                 for key, waiting in systems.items()
             }
             systems = {key: waiting for key, waiting in left.items() if len(waiting)}
@@ -196,14 +289,19 @@ class Envelope:
             limit *= 2
 
     def _reuse(
-        self, rows: Floats, numbers: Integers, known: _Known, solutions: Solutions
+        self,
+        rows: Floats,
+        numbers: Integers,
+        known: tuple[bytes, int],
+        solutions: Solutions,
     ) -> Integers:
-        """Answer what a known basis answers; return the rest."""
-        if self._known.count(known.key) <= known.tried:
+        """Answer what a basis of a system not tried yet answers; return the rest."""
+        key, tried = known
+        if self._known.count(key) <= tried:
             return numbers
         active = np.flatnonzero(rows[numbers[0]])
         targets = rows[np.ix_(numbers, active)]
-        answered, bases = self._known.answer(known.key, targets, skip=known.tried)
+        answered, bases = self._known.answer(key, targets, skip=tried)
         hit = numbers[answered]
         self._write(
             solutions,
@@ -235,7 +333,7 @@ class Envelope:
         good = bases.solved & ~self._holds_artificial(batch, bases)
         own = numbers[batch.numbers]
         phases = self._phases(batch, bases)
-        kept = bases._replace(phases=phases).subset(good)
+        kept = Bases(*(part[good] for part in bases._replace(phases=phases)))
         self._write(
             solutions, own[good], batch.active[good], kept, batch.problems.targets[good]
         )
@@ -328,11 +426,7 @@ class Envelope:
         *,
         gone: Sequence[Integers] | None = None,
     ) -> Iterator[_Batch]:
-        """
-        Cut compositions into batches with equally many elements.
-
-        Where phases are gone, of each composition, the columns hold what they hid.
-        """
+        """Cut compositions into batches of equally many elements."""
         sizes = np.count_nonzero(rows, axis=1)
         words = element_words(rows)
         for size in np.unique(sizes):

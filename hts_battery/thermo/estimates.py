@@ -14,12 +14,16 @@ from typing import TYPE_CHECKING
 from hts_battery.schemas.thermo import (
     OrderingEstimates,
     OrderingKind,
+    OtherMixing,
     StabilityLabel,
 )
 from hts_battery.schemas.uncertainty import CalculatorError, UncertaintyTerms
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from hts_battery.schemas.campaign import GateSpec
+    from hts_battery.schemas.entropy import EntropyResult
 
 
 def mixing_temperature(energy_above_hull_0k: float, entropy: float) -> float | None:
@@ -58,18 +62,7 @@ def stability_label(
     competition_term: float = 0.0,
 ) -> StabilityLabel:
     """
-    GS, LS or US at one temperature.
-
-    Parameters
-    ----------
-    energy_above_hull_0k
-        Without entropy, eV/atom.
-    entropy
-        Ideal mixing entropy, eV/K per atom.
-    temperature
-        In K.
-    competition_term
-        What the entropy of other candidates takes away, eV/atom.
+    GS, LS or US at one temperature; energies in eV/atom, entropy in eV/K per atom.
 
     Examples
     --------
@@ -83,6 +76,28 @@ def stability_label(
     return StabilityLabel.UNSTABLE
 
 
+def other_mixings(
+    entropies: Iterable[EntropyResult],
+    energy_above_hull_0k: float,
+    temperature: float,
+    *,
+    competition_term: float,
+) -> tuple[OtherMixing, ...]:
+    """Count other mixings of a candidate; its competitors keep theirs."""
+    energy = energy_above_hull_0k
+    return tuple(
+        OtherMixing(
+            options=other.options,
+            entropy=other.entropy,
+            energy_above_hull=energy - temperature * other.entropy + competition_term,
+            label=stability_label(
+                energy, other.entropy, temperature, competition_term=competition_term
+            ),
+        )
+        for other in entropies
+    )
+
+
 _ORDERING_KINDS = {
     "sqs": OrderingKind.RANDOM,
     "random": OrderingKind.RANDOM,
@@ -91,27 +106,7 @@ _ORDERING_KINDS = {
 
 
 def ordering_kind(method: str, *, small_cell: bool = False) -> OrderingKind:
-    """
-    Kind of the orderings that a method makes.
-
-    Parameters
-    ----------
-    method
-        ``sqs``, ``random`` or ``electrostatic``.
-    small_cell
-        Whether the cell is too small to resemble a random solution: whatever was meant
-        to be random in it is a compound.
-
-    Raises
-    ------
-    ValueError
-        If the method is not one of these.
-
-    Examples
-    --------
-    >>> ordering_kind("sqs").value, ordering_kind("sqs", small_cell=True).value
-    ('random', 'small_cell')
-    """
+    """Kind of a method's orderings; those of a too small cell are compounds."""
     if method not in _ORDERING_KINDS:
         raise ValueError(
             f"ordering method {method!r} is not one of: {', '.join(_ORDERING_KINDS)}"
@@ -164,16 +159,7 @@ def ordering_estimates(
 
 
 def uncertainty_terms(error: CalculatorError) -> UncertaintyTerms:
-    """
-    Add the terms of a calculator's error in quadrature, as independent.
-
-    Examples
-    --------
-    >>> terms = [{"value": x, "source": "", "meaning": ""} for x in (0.03, 0.04)]
-    >>> error = CalculatorError.model_validate({"terms": terms})
-    >>> round(uncertainty_terms(error).calculator_error, 3)
-    0.05
-    """
+    """Add the terms of a calculator's error in quadrature, as independent."""
     values = [term.value for term in error.terms]
     return UncertaintyTerms(
         calculator_error=hypot(*values) if values else None,
@@ -192,21 +178,8 @@ def is_open(
     """
     Say whether a label may turn, given what is known of its doubt.
 
-    Parameters
-    ----------
-    energy_above_hull
-        E_hull at the temperature, eV/atom.
-    lower, upper
-        Its bounds from several orderings, eV/atom; None where not known.
-    uncertainty
-        Its standard deviation, eV/atom; None where not known.
-
-    Returns
-    -------
-    bool
-        Whether one bound is on or below the hull and the other above it, or the
-        energy is nearer to 0 than one standard deviation. What is not known opens
-        nothing.
+    It may where one bound is on or below the hull and the other above it, or where the
+    energy is nearer to 0 than one standard deviation. What is not known opens nothing.
 
     Examples
     --------
@@ -258,3 +231,27 @@ def probability_stable(
     if uncertainty == 0:
         return float(energy_above_hull <= 0)
     return NormalDist(sigma=uncertainty).cdf(-energy_above_hull)
+
+
+def energy_at_gate(
+    energy_above_hull_0k: float, entropy: float, gate: GateSpec
+) -> float:
+    """Return what a gate compares with its threshold: E_hull(0) - T S, in eV/atom."""
+    return energy_above_hull_0k - gate.temperature * entropy
+
+
+def passes_gate(energy_above_hull_0k: float, entropy: float, gate: GateSpec) -> bool:
+    """
+    Say whether a pre-relaxed ordering is at or below the threshold of a gate.
+
+    Energy and entropy come apart, so that what was computed once is compared with
+    whatever threshold and temperature a campaign file asks for later.
+
+    Examples
+    --------
+    >>> from hts_battery.schemas.campaign import GateSpec
+    >>> gate = GateSpec(energy_above_hull=0.03, temperature=1000)
+    >>> passes_gate(0.1, 8e-5, gate), passes_gate(0.1, 5e-5, gate)
+    (True, False)
+    """
+    return energy_at_gate(energy_above_hull_0k, entropy, gate) <= gate.energy_above_hull

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from hts_battery.schemas.formula import parse_formula
 from hts_battery.schemas.thermo import GasTerms, GibbsStability
-from hts_battery.thermo.decomposition import decomposition_phases, is_gas
+from hts_battery.thermo.competing_phases import decomposition_phases, is_gas
 from hts_battery.thermo.entropy import KB_EV_PER_K
 from hts_battery.thermo.hull import Hull
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from hts_battery.thermo.competing_phases import CompetingPhases, HullQuery
-    from hts_battery.thermo.decomposition import Decomposition
+    from hts_battery.thermo.hull import Decomposition
 
 VALID_TEMPERATURES = (300.0, 2000.0)
 """Range of the descriptor and of the table, in K."""
@@ -42,20 +42,10 @@ _PACKAGES = ("pymatgen", "pymatgen-core")
 
 def reduced_mass(formula: str) -> float:
     r"""
-    Reduced mass of a compound, averaged over its pairs of elements.
+    Reduced mass of a compound in u, averaged over its pairs of elements.
 
     .. math:: m = \frac{1}{(n - 1) \sum_i a_i}
               \sum_{i<j} (a_i + a_j) \frac{m_i m_j}{m_i + m_j}
-
-    Returns
-    -------
-    float
-        In u.
-
-    Raises
-    ------
-    ValueError
-        If the formula has fewer than two elements.
 
     Examples
     --------
@@ -75,26 +65,7 @@ def reduced_mass(formula: str) -> float:
 
 def solid_term(formula: str, volume_per_atom: float, temperature: float) -> float:
     """
-    Gibbs energy of a compound relative to its enthalpy, by the descriptor.
-
-    Parameters
-    ----------
-    formula
-        Of a compound of two elements or more.
-    volume_per_atom
-        In Å³/atom.
-    temperature
-        In K, 300 to 2000.
-
-    Returns
-    -------
-    float
-        eV/atom.
-
-    Raises
-    ------
-    ValueError
-        If the temperature is out of range or the volume not above zero.
+    Gibbs energy of a compound relative to its enthalpy, by the descriptor, in eV/atom.
 
     Examples
     --------
@@ -114,21 +85,6 @@ def element_terms(temperature: float) -> dict[str, float]:
     Tabulated Gibbs energy of each element at 1 bar, eV/atom.
 
     Between the steps of 100 K of the table the values are interpolated linearly.
-
-    Parameters
-    ----------
-    temperature
-        In K, 300 to 2000.
-
-    Raises
-    ------
-    ValueError
-        If the temperature is out of range.
-
-    Examples
-    --------
-    >>> round(element_terms(1000)["O"], 3)
-    -1.144
     """
     _check_temperature(temperature)
     table = _element_table()
@@ -146,16 +102,9 @@ def gas_terms(
     temperature: float, pressures: Mapping[str, float]
 ) -> dict[str, GasTerms]:
     r"""
-    Add up what temperature and pressure do to O2 and F2, per atom.
+    Add up what temperature and pressure, in bar, do to O2 and F2, per atom.
 
     .. math:: \Delta\mu = G(T, 1\,bar) + \tfrac{1}{2} k_B T \ln (p / 1\,bar)
-
-    Parameters
-    ----------
-    temperature
-        In K, 300 to 2000.
-    pressures
-        ``O2`` or ``F2`` → partial pressure in bar; 1 bar where not given.
     """
     table = element_terms(temperature)
     return {
@@ -186,20 +135,7 @@ class GibbsCandidate:
 
 
 class GibbsHull:
-    """
-    Hull of Gibbs energies at one temperature.
-
-    Parameters
-    ----------
-    competing
-        References and, where asked, other candidates.
-    volumes
-        Id of a reference → relaxed volume in Å³/atom.
-    temperature
-        In K; out of range no candidate has an answer, and says so.
-    pressures
-        Partial pressures of O2 and F2 in bar.
-    """
+    """Hull of Gibbs energies at one temperature; out of range it answers nothing."""
 
     def __init__(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from itertools import combinations
@@ -10,21 +11,40 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hts_battery.errors import MissingReferenceError
-from hts_battery.thermo.atomic_fractions import atomic_fractions, fraction_rows
-from hts_battery.thermo.chemical_systems import contained, element_words
-from hts_battery.thermo.decomposition import Decomposition
-from hts_battery.thermo.envelope import Envelope
+from hts_battery.schemas.formula import atomic_fractions
+from hts_battery.thermo.envelope import (
+    Envelope,
+    contained,
+    element_words,
+    fraction_rows,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
-    from hts_battery.thermo.atomic_fractions import Formula
+    from hts_battery.schemas.formula import Formula
     from hts_battery.thermo.envelope import Solutions
 
 _SAME_COMPOSITION = 1e-9
 _NO_AMOUNT = 1e-9  # smaller amounts are rounding of phases at the edge of a basis
+
+
+@dataclass(frozen=True)
+class Decomposition:
+    """The lowest mixture of reference phases at one composition."""
+
+    energy: float
+    """Energy of the mixture, eV/atom."""
+    amounts: Mapping[str, float]
+    """Formula of each phase → atomic fraction of the mixture in it."""
+    phases: Mapping[str, float]
+    """Id of each phase → atomic fraction of the mixture in it."""
+    formulas: Mapping[str, str]
+    """Id of each phase → its formula."""
+    chemical_potentials: Mapping[str, float]
+    """Element → chemical potential, eV/atom, on the scale of the references."""
 
 
 class Hull:
@@ -214,19 +234,7 @@ class Hull:
         ids: Sequence[str],
     ) -> Hull:
         """
-        Build the hull of these references and more phases.
-
-        For other candidates as competitors, with their energies at temperature,
-        each lowered by its own T·S.
-
-        Parameters
-        ----------
-        formulas
-            Compositions of the new phases.
-        energies_per_atom
-            Their energies, eV/atom, on the scale of the references.
-        ids
-            Their names, different from those of the references.
+        Build the hull of these references and more phases, with ids of their own.
 
         Examples
         --------
@@ -242,14 +250,7 @@ class Hull:
         )
 
     def without(self, names: Collection[str]) -> Hull:
-        """
-        Build the hull of the other references; this one if there is nothing to drop.
-
-        Examples
-        --------
-        >>> Hull(["Li", "O2", "Li2O"], [0.0, 0.0, -2.0]).without({"Li2O"}).ids
-        ('Li', 'O2')
-        """
+        """Build the hull of the other references; this one if none goes."""
         kept = np.flatnonzero(~self._named(names))
         if len(kept) == len(self):
             return self
@@ -268,8 +269,8 @@ class Hull:
 
     def ids_within(self, formula: Formula) -> tuple[str, ...]:
         """Ids of the references that contain only elements of a composition."""
-        row = fraction_rows([formula], self.elements)[0][0]
-        return tuple(self.ids[index] for index in np.flatnonzero(self._within(row)))
+        here = np.flatnonzero(self._within(formula))
+        return tuple(self.ids[index] for index in here)
 
     def stable_references(self, elements: Collection[str]) -> tuple[str, ...]:
         """
@@ -288,8 +289,7 @@ class Hull:
 
     def n_references(self, formula: Formula, *, exclude: Collection[str] = ()) -> int:
         """Count the references that contain only elements of a composition."""
-        row = fraction_rows([formula], self.elements)[0][0]
-        return int((self._within(row) & ~self._named(exclude)).sum())
+        return int((~self._named(exclude) & self._within(formula)).sum())
 
     def systems_without_reference(
         self, formula: Formula, *, largest: int = 2
@@ -322,15 +322,9 @@ class Hull:
     def missing_reference(
         self, formula: Formula, *, exclude: Collection[str] = ()
     ) -> MissingReferenceError:
-        """
-        Error that names what a composition's hull lacks, for the caller to raise.
-
-        Elements without any reference; if there are none, elements without a
-        reference of their own.
-        """
+        """Name the elements without any reference or, if none, without a pure one."""
         wanted = sorted(atomic_fractions(formula))
-        row = fraction_rows([formula], self.elements)[0][0]
-        kept = self._fractions[self._within(row) & ~self._named(exclude)]
+        kept = self._fractions[self._within(formula) & ~self._named(exclude)]
         present = {self.elements[column] for column in np.flatnonzero(kept.any(axis=0))}
         pure = {
             self.elements[column] for column in np.flatnonzero((kept == 1).any(axis=0))
@@ -338,11 +332,10 @@ class Hull:
         missing = set(wanted) - present or set(wanted) - pure
         return MissingReferenceError("-".join(wanted), missing)
 
-    def _within(self, row: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Which references contain only elements present in a row."""
-        return np.asarray(
-            contained(self._envelope.words, element_words(row[None, :]))[0]
-        )
+    def _within(self, formula: Formula) -> NDArray[np.bool_]:
+        """Which references contain only elements of a composition."""
+        rows, _ = fraction_rows([formula], self.elements)
+        return np.asarray(contained(self._envelope.words, element_words(rows))[0])
 
     def _solve(
         self,

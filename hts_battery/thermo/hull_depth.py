@@ -16,119 +16,33 @@ table take no part: the difference is then too large rather than too small.
 
 from __future__ import annotations
 
+import csv
 from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import lru_cache
-from math import isclose
+from hashlib import sha256
+from importlib.resources import files
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from hts_battery.schemas.formula import canonical_formula, parse_formula
-from hts_battery.thermo.atomic_fractions import atomic_fractions, fraction_rows
-from hts_battery.thermo.chemical_systems import element_words
-from hts_battery.thermo.envelope import Envelope
+from hts_battery.schemas.formula import (
+    atomic_fractions,
+)
+from hts_battery.thermo.envelope import Envelope, element_words, fraction_rows
 from hts_battery.thermo.hull import Hull
-from hts_battery.thermo.known_compositions import known_compositions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
-    from hts_battery.thermo.atomic_fractions import Formula
+    from hts_battery.schemas.formula import Formula
     from hts_battery.thermo.envelope import Solutions
-    from hts_battery.thermo.known_compositions import KnownComposition
 
     Floats = NDArray[np.float64]
     Integers = NDArray[np.intp]
     Flags = NDArray[np.bool_]
-
-_SAME = 1e-6  # eV/atom, or atomic fractions
-
-
-@dataclass(frozen=True)
-class StoredDepth:
-    """What an answer said, and of what."""
-
-    formula: str
-    """Composition asked for."""
-    depth: Depth
-    """How deep the hull was said to be."""
-    exclude: Collection[str] = ()
-    """Compositions that it is not compared with."""
-
-
-@dataclass(frozen=True)
-class DepthChanges:
-    """Difference between the compositions of two libraries."""
-
-    systems: frozenset[frozenset[str]]
-    """Elements of each composition that was won or lost."""
-    depth: HullDepth
-    """Compositions of the library as it is now."""
-
-    @classmethod
-    def between(
-        cls, before: Iterable[str], now: Iterable[str], depth: HullDepth
-    ) -> DepthChanges:
-        """Compare two libraries."""
-        changed = _compositions(before) ^ _compositions(now)
-        return cls(
-            frozenset(frozenset(atomic_fractions(one)) for one in changed), depth
-        )
-
-    def affected(self, stored: Mapping[str, StoredDepth]) -> set[str]:
-        """
-        Name the answers that are no longer right.
-
-        Only those are asked again in whose elements a composition was won or lost; the
-        new answer then tells.
-
-        Parameters
-        ----------
-        stored
-            Name → what was said before.
-        """
-        doubtful = {
-            name: answer
-            for name, answer in stored.items()
-            if self._touches(atomic_fractions(answer.formula).keys())
-        }
-        found = self.depth.at(
-            [answer.formula for answer in doubtful.values()],
-            exclude=[answer.exclude for answer in doubtful.values()],
-        )
-        return {
-            name
-            for (name, answer), depth in zip(doubtful.items(), found, strict=True)
-            if not _same(answer.depth, depth)
-        }
-
-    def _touches(self, elements: Collection[str]) -> bool:
-        return any(system.issubset(elements) for system in self.systems)
-
-
-def _compositions(formulas: Iterable[str]) -> set[str]:
-    return {canonical_formula(parse_formula(one)) for one in set(formulas)}
-
-
-def _same(before: Depth, now: Depth) -> bool:
-    """Tell whether two answers are the same up to rounding."""
-    return (
-        (before.reason, before.systems) == (now.reason, now.systems)
-        and before.missing.keys() == now.missing.keys()
-        and _close(before.risk, now.risk)
-        and _close(before.risk_reported, now.risk_reported)
-        and all(_close(n, now.missing[name]) for name, n in before.missing.items())
-    )
-
-
-def _close(before: float | None, now: float | None) -> bool:
-    if before is None or now is None:
-        return before is now
-    return isclose(before, now, rel_tol=0.0, abs_tol=_SAME)
-
 
 SYSTEM_SHARE = 0.1
 """Atomic fraction from which a chemical system without reference is named."""
@@ -172,19 +86,22 @@ class _Table(NamedTuple):
     places: Mapping[bytes, Integers]
     """Words of a chemical system → rows that are exactly in it."""
 
-    def at(self, rows: Floats) -> list[Integers]:
-        """Find the table's rows of the composition of each row; none where unlisted."""
+    def find(self, formulas: Sequence[Formula]) -> tuple[Floats, Flags, list[Integers]]:
+        """Rows of fractions, whether their elements are listed, and where they are."""
+        rows, inside = fraction_rows(formulas, self.elements)
+        rows[~inside] = 0.0
         found = []
         for row, word in zip(rows, element_words(rows), strict=True):
             here = self.places.get(word.tobytes(), _NOWHERE)
             distance = np.abs(self.fractions[here] - row).max(axis=1, initial=0.0)
             found.append(here[distance < _SAME_COMPOSITION])
-        return found
+        return rows, inside, found
 
 
 def _table(rows: Sequence[KnownComposition]) -> _Table:
     formulas = [row.formula for row in rows]
     elements = tuple(sorted({el for one in formulas for el in atomic_fractions(one)}))
+    systems = tuple(chemical_system(one) for one in formulas)
     fractions, _ = fraction_rows(formulas, elements)
     places: dict[bytes, list[int]] = defaultdict(list)
     for number, word in enumerate(element_words(fractions)):
@@ -195,7 +112,7 @@ def _table(rows: Sequence[KnownComposition]) -> _Table:
         fractions=fractions,
         energies=np.array([row.formation_energy for row in rows]),
         reported=np.array([row.reported for row in rows], dtype=bool),
-        systems=tuple(chemical_system(one) for one in formulas),
+        systems=systems,
         places={word: np.array(numbers) for word, numbers in places.items()},
     )
 
@@ -206,14 +123,7 @@ def _shipped() -> _Table:
 
 
 def chemical_system(formula: Formula) -> str:
-    """
-    Name the elements of a formula, alphabetically.
-
-    Examples
-    --------
-    >>> chemical_system("LiMn1.5Ni0.5O4")
-    'Li-Mn-Ni-O'
-    """
+    """Name the elements of a formula, alphabetically."""
     return "-".join(sorted(atomic_fractions(formula)))
 
 
@@ -244,12 +154,11 @@ class HullDepth:
     ) -> None:
         self._table = table = _shipped() if known is None else _table(known)
         formulas = list(dict.fromkeys(_hashable(one) for one in library))
-        rows, inside = fraction_rows(formulas, table.elements)
+        self._systems = {chemical_system(one) for one in (*formulas, *table.elements)}
         held = np.count_nonzero(table.fractions, axis=1) == 1
-        for numbers in table.at(rows[inside]):
+        for numbers in table.find(formulas)[2]:
             held[numbers] = True
         self._held = held
-        self._systems = {chemical_system(one) for one in (*formulas, *table.elements)}
         self._listed = frozenset(table.systems)
         self._library = _Part(table, held)
         self._with_reported = _Part(table, held | table.reported)
@@ -275,15 +184,8 @@ class HullDepth:
         with_own
             Whether its own composition takes part: how far a listed composition lies
             below the hull of the library is asked that way.
-
-        Returns
-        -------
-        list of Depth
-            One for each.
         """
-        rows, inside = fraction_rows(formulas, self._table.elements)
-        rows[~inside] = 0.0
-        own = self._table.at(rows)
+        rows, inside, own = self._table.find(formulas)
         gone = (
             {} if with_own else {n: found for n, found in enumerate(own) if len(found)}
         )
@@ -309,10 +211,8 @@ class HullDepth:
 
     def _found(self, names: Collection[Formula]) -> Integers:
         """Rows of some compositions."""
-        if not names:
-            return _NOWHERE
-        rows, inside = fraction_rows(list(names), self._table.elements)
-        return np.concatenate([_NOWHERE, *self._table.at(rows[inside])])
+        found = self._table.find(list(names))[2] if names else []
+        return np.concatenate([_NOWHERE, *found])
 
     def _unlisted(self, formula: Formula) -> str:
         unknown = sorted(atomic_fractions(formula).keys() - set(self._table.elements))
@@ -412,14 +312,7 @@ def competitive(
 def lowest_phases(
     formulas: Sequence[Formula], energies_per_atom: ArrayLike
 ) -> dict[str, float]:
-    """
-    Keep the lowest phase of each composition.
-
-    Returns
-    -------
-    dict
-        The first spelling of each composition → lowest energy, eV/atom.
-    """
+    """Keep the lowest phase of each composition: its first spelling → eV/atom."""
     energies = np.asarray(energies_per_atom, dtype=float)
     names: dict[tuple[tuple[str, float], ...], str] = {}
     lowest: dict[str, float] = {}
@@ -432,20 +325,7 @@ def lowest_phases(
 
 
 def above_others(lowest: Mapping[str, float]) -> dict[str, float]:
-    """
-    Energy of each composition relative to the hull of all other compositions.
-
-    Parameters
-    ----------
-    lowest
-        Formula → energy, eV/atom; each composition once.
-
-    Returns
-    -------
-    dict
-        Formula → eV/atom, negative below that hull; zero where the others cannot be
-        mixed to it.
-    """
+    """Energy of each composition over the hull of all others, eV/atom."""
     formulas = list(lowest)
     hull = Hull(formulas, list(lowest.values()), ids=formulas)
     heights = hull.energies_above_hull(
@@ -464,3 +344,47 @@ def _hashable(formula: Formula) -> str:
     if isinstance(formula, str):
         return formula
     return "".join(f"{symbol}{float(n):.10g}" for symbol, n in formula.items() if n)
+
+
+class KnownComposition(NamedTuple):
+    """One row of the table."""
+
+    formula: str
+    """Smallest integers; for people."""
+    formation_energy: float
+    """Machine-learned, eV/atom, elements at zero, rounded to 0.1 meV/atom."""
+    reported: bool
+    """Whether a source at hand says that it was made; unknown counts as not."""
+    source: str
+    """Of the energy, then who reports it."""
+
+
+@lru_cache(maxsize=1)
+def known_compositions() -> tuple[KnownComposition, ...]:
+    """
+    Return the shipped table: what lies within 50 meV/atom of the hull of them all.
+
+    The energies are those of 10.1038/s41524-020-00362-y for compositions of the
+    Materials Project; ``workflows/known_compositions.py`` makes the table.
+
+    Examples
+    --------
+    >>> next(row for row in known_compositions() if row.formula == "Li4MoO5")[:3]
+    ('Li4MoO5', -2.3249, True)
+    """
+    lines = [line for line in _text().splitlines() if not line.startswith("#")]
+    return tuple(
+        KnownComposition(formula, float(energy), reported == "1", source)
+        for formula, energy, reported, source in list(csv.reader(lines))[1:]
+    )
+
+
+@lru_cache(maxsize=1)
+def known_compositions_digest() -> str:
+    """Digest of the table, which is part of what answers are made from."""
+    return sha256(_text().encode()).hexdigest()[:16]
+
+
+def _text() -> str:
+    path = files("hts_battery.thermo") / "data" / "known_compositions.csv"
+    return path.read_text("utf-8")

@@ -16,14 +16,20 @@ from hts_battery.schemas.reference import ReferenceEnergy
 from hts_battery.thermo.entry_structures import (
     check_kind,
     correction_of,
+    mapping_of,
+    number_of,
+    plain,
     read_composition,
     read_structure,
 )
 from hts_battery.thermo.mp2020 import OXIDE_TYPES, check_potentials
-from hts_battery.thermo.plain_values import mapping_of, number_of, plain
-from hts_battery.thermo.pseudopotentials import element_of, symbol_of
-from hts_battery.thermo.vasp_corrections import VaspEnergy, correct_vasp_energies
-from hts_battery.thermo.vasp_tasks import oxide_type_of, oxide_types_of
+from hts_battery.thermo.vasp_corrections import (
+    VaspEnergy,
+    correct_vasp_energies,
+    oxide_type_of,
+    oxide_types_of,
+)
+from hts_battery.thermo.vasp_schemes import element_of, symbol_of
 
 if TYPE_CHECKING:
     from pymatgen.core import Composition, Structure
@@ -364,11 +370,7 @@ def _oxide_type(content: _Content) -> str:
 def _of_one_pseudopotential(
     found: Iterable[tuple[str, ReferenceEnergy]], rejected: Iterable[Rejection]
 ) -> tuple[tuple[ReferenceEnergy, ...], tuple[Rejection, ...]]:
-    """
-    Keep, of every element, the pseudopotential that most entries were computed with.
-
-    No hull mixes two, and a hull that holds both would be refused as a whole.
-    """
+    """Keep, of every element, the pseudopotential that most entries used."""
     kept, refused = list(found), list(rejected)
     counts: dict[str, Counter[tuple[str, str]]] = {}
     for _, energy in kept:
@@ -418,7 +420,7 @@ def _phase_id(content: _Content) -> str:
 
 def _digest(content: _Content) -> str:
     """
-    Digest what counts of an entry; a stamp of when it was updated does not.
+    Digest what counts of an entry, a stamp of its update left out.
 
     Vectors and positions are rounded and wrapped first: they may have been computed
     from angles, or from Cartesian positions, and then end in digits of the machine.

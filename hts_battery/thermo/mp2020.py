@@ -17,8 +17,8 @@ from pymatgen.entries.compatibility import MaterialsProject2020Compatibility
 from pymatgen.entries.computed_entries import ComputedEntry
 
 from hts_battery.schemas.energy import EnergyAdjustment
-from hts_battery.thermo.plain_values import number_of
-from hts_battery.thermo.pseudopotentials import symbol_of
+from hts_battery.thermo.entry_structures import number_of
+from hts_battery.thermo.vasp_schemes import symbol_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,15 +39,7 @@ _SAME_EV = 1e-9
 
 
 def mp2020_adjustments(energy: VaspEnergy) -> tuple[EnergyAdjustment, ...]:
-    """
-    Return the corrections of an energy, in eV per cell.
-
-    Raises
-    ------
-    ValueError
-        If the scheme does not hold for the calculation, or if the corrections depend on
-        an oxidation state that nobody stated.
-    """
+    """Return the corrections in eV per cell; refuse what the scheme is not for."""
     scheme = MaterialsProject2020Compatibility(check_potcar=False)
     composition = Composition(energy.formula)
     _check(energy, composition, scheme)
@@ -107,14 +99,7 @@ def _check(
 
 
 def check_potentials(symbols: set[str], composition: Composition) -> None:
-    """
-    Refuse other pseudopotentials than those of the relaxations of that time.
-
-    Raises
-    ------
-    ValueError
-        Names those that were used and those that are expected.
-    """
+    """Refuse other pseudopotentials than those of the relaxations of that time."""
     from pymatgen.io.vasp.sets import MPRelaxSet  # noqa: PLC0415 - takes 2.5 s
 
     wanted: dict[str, str] = MPRelaxSet.CONFIG["POTCAR"]
@@ -193,12 +178,7 @@ def _adjustments(
 
 
 def _sulfide_type(energy: VaspEnergy, state: float) -> str:
-    """
-    Tell a sulfide from a sulfate: by oxidation state, by structure, by what is stated.
-
-    Without a structure the scheme takes any sulfur for a sulfide, whatever its
-    oxidation state: -0.503 eV per S too low.
-    """
+    """Tell sulfide from sulfate: by oxidation state, structure or what is stated."""
     if state:
         return "sulfate" if state > 0 else "sulfide"
     if energy.structure is not None:

@@ -12,19 +12,26 @@ and new phase, so a rebuild touches only what is affected.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isclose
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hts_battery.thermo.atomic_fractions import atomic_fractions, fraction_rows
+from hts_battery.schemas.formula import (
+    atomic_fractions,
+    canonical_formula,
+    parse_formula,
+)
+from hts_battery.thermo.envelope import fraction_rows
 from hts_battery.thermo.simplex import ENERGY_TOLERANCE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from hts_battery.schemas.thermo import ThermoDoc
+    from hts_battery.thermo.hull_depth import Depth, HullDepth
 
     Phases = Mapping[str, tuple[str, float]]
     """Id → formula and energy in eV/atom."""
@@ -45,16 +52,7 @@ class StoredAnswer:
 
     @classmethod
     def of(cls, document: ThermoDoc, *, exclude: Collection[str] = ()) -> StoredAnswer:
-        """
-        Read the answer from a stored stability.
-
-        Parameters
-        ----------
-        document
-            At one temperature; its hull is that of its temperature.
-        exclude
-            Ids besides ``excluded_references``, for example its own as a candidate.
-        """
+        """Read the answer from a stored stability, its own ids left out besides."""
         return cls(
             formula=document.formula,
             chemical_potentials=document.chemical_potentials,
@@ -76,15 +74,7 @@ class ReferenceChanges:
         return bool(self.added or self.removed)
 
     def affected(self, answers: Sequence[StoredAnswer]) -> NDArray[np.bool_]:
-        """
-        Tell which answers are no longer optimal.
-
-        Returns
-        -------
-        ndarray
-            True where the answer must be computed again; False is certain, up to
-            1e-10 eV/atom, the error of any answer.
-        """
+        """Tell which answers must be computed again; False is certain."""
         flags = np.array(
             [not self.removed.isdisjoint(answer.phases) for answer in answers],
             dtype=bool,
@@ -156,3 +146,79 @@ def reference_changes(before: Phases, after: Phases) -> ReferenceChanges:
         added={name: phase for name, phase in after.items() if name not in same},
         removed=frozenset(before.keys() - same),
     )
+
+
+_SAME = 1e-6  # eV/atom, or atomic fractions
+
+
+@dataclass(frozen=True)
+class StoredDepth:
+    """What an answer said, and of what."""
+
+    formula: str
+    """Composition asked for."""
+    depth: Depth
+    """How deep the hull was said to be."""
+    exclude: Collection[str] = ()
+    """Compositions that it is not compared with."""
+
+
+@dataclass(frozen=True)
+class DepthChanges:
+    """Difference between the compositions of two libraries."""
+
+    systems: frozenset[frozenset[str]]
+    """Elements of each composition that was won or lost."""
+    depth: HullDepth
+    """Compositions of the library as it is now."""
+
+    @classmethod
+    def between(
+        cls, before: Iterable[str], now: Iterable[str], depth: HullDepth
+    ) -> DepthChanges:
+        """Compare two libraries."""
+        changed = _compositions(before) ^ _compositions(now)
+        return cls(
+            frozenset(frozenset(atomic_fractions(one)) for one in changed), depth
+        )
+
+    def affected(self, stored: Mapping[str, StoredDepth]) -> set[str]:
+        """Name the answers that a changed composition touches and changes."""
+        doubtful = {
+            name: answer
+            for name, answer in stored.items()
+            if self._touches(atomic_fractions(answer.formula).keys())
+        }
+        found = self.depth.at(
+            [answer.formula for answer in doubtful.values()],
+            exclude=[answer.exclude for answer in doubtful.values()],
+        )
+        return {
+            name
+            for (name, answer), depth in zip(doubtful.items(), found, strict=True)
+            if not _same(answer.depth, depth)
+        }
+
+    def _touches(self, elements: Collection[str]) -> bool:
+        return any(system.issubset(elements) for system in self.systems)
+
+
+def _compositions(formulas: Iterable[str]) -> set[str]:
+    return {canonical_formula(parse_formula(one)) for one in set(formulas)}
+
+
+def _same(before: Depth, now: Depth) -> bool:
+    """Tell whether two answers are the same up to rounding."""
+    return (
+        (before.reason, before.systems) == (now.reason, now.systems)
+        and before.missing.keys() == now.missing.keys()
+        and _close(before.risk, now.risk)
+        and _close(before.risk_reported, now.risk_reported)
+        and all(_close(n, now.missing[name]) for name, n in before.missing.items())
+    )
+
+
+def _close(before: float | None, now: float | None) -> bool:
+    if before is None or now is None:
+        return before is now
+    return isclose(before, now, rel_tol=0.0, abs_tol=_SAME)

@@ -13,107 +13,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.optimize import linprog
 
-from hts_battery.thermo.chemical_systems import by_system
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hts_battery.thermo.chemical_systems import Flags, Floats, Integers
-
-# Trying more bases of one system than this costs as much as solving anew.
-_KEPT_BASES = 128
-_KEPT_SYSTEMS = 200_000
-_NUMBERS_AT_ONCE = 500_000
-
-
-class _Stack(NamedTuple):
-    """Optimal bases of one chemical system."""
-
-    phases: Integers
-    inverses: Floats
-    potentials: Floats
-
-    def after(self, skip: int) -> _Stack:
-        """Leave the first bases out."""
-        return _Stack(self.phases[skip:], self.inverses[skip:], self.potentials[skip:])
-
-    def joined(self, other: _Stack) -> _Stack:
-        """Append other bases."""
-        return _Stack(
-            np.concatenate([self.phases, other.phases]),
-            np.concatenate([self.inverses, other.inverses]),
-            np.concatenate([self.potentials, other.potentials]),
-        )
-
-    def best(self, targets: Floats) -> tuple[Integers, Floats]:
-        """For each composition the basis with the least negative amount."""
-        size = targets.shape[1]
-        amounts = (targets @ self.inverses.reshape(-1, size).T).reshape(
-            len(targets), -1, size
-        )
-        best = amounts.min(axis=2).argmax(axis=1)
-        return best, amounts[np.arange(len(targets)), best]
-
-
-class KnownBases:
-    """Bases by chemical system; forgotten with the hull they belong to."""
-
-    def __init__(self) -> None:
-        self._stacks: dict[bytes, _Stack] = {}
-
-    def count(self, key: bytes) -> int:
-        """Count the bases known for a chemical system."""
-        stack = self._stacks.get(key)
-        return 0 if stack is None else len(stack.phases)
-
-    def answer(self, key: bytes, targets: Floats, *, skip: int) -> tuple[Flags, Bases]:
-        """
-        Answer the compositions that a known basis answers.
-
-        Parameters
-        ----------
-        key
-            The chemical system; at least one basis of it must be known.
-        targets
-            Composition, element: atomic fractions over the system's elements.
-        skip
-            How many of the first bases were tried on them before.
-
-        Returns
-        -------
-        answered, bases
-            A flag per composition, and the bases of those that are answered.
-        """
-        stack = self._stacks[key].after(skip)
-        step = max(1, _NUMBERS_AT_ONCE // stack.phases.size)
-        parts = [
-            stack.best(targets[start : start + step])
-            for start in range(0, len(targets), step)
-        ]
-        best = np.concatenate([part[0] for part in parts])
-        amounts = np.concatenate([part[1] for part in parts])
-        answered: Flags = amounts.min(axis=1) >= -AMOUNT_TOLERANCE
-        chosen = best[answered]
-        return answered, Bases(
-            phases=stack.phases[chosen],
-            amounts=np.maximum(amounts[answered], 0.0),
-            potentials=stack.potentials[chosen],
-            inverses=stack.inverses[chosen],
-            solved=np.ones(len(chosen), dtype=bool),
-        )
-
-    def keep(self, words: Integers, bases: Bases) -> None:
-        """Remember verified bases."""
-        if len(self._stacks) > _KEPT_SYSTEMS:
-            self._stacks.clear()
-        for key, places in by_system(words, np.arange(len(words))).items():
-            room = places[: max(0, _KEPT_BASES - self.count(key))]
-            new = _Stack(
-                bases.phases[room], bases.inverses[room], bases.potentials[room]
-            )
-            known = self._stacks.get(key)
-            self._stacks[key] = new if known is None else known.joined(new)
-
+    Floats = NDArray[np.float64]
+    Integers = NDArray[np.intp]
+    Flags = NDArray[np.bool_]
 
 _OPTIMAL, _INFEASIBLE = 0, 2
 _TIGHT = 1e-10  # the smallest feasibility tolerance that HiGHS accepts
@@ -124,42 +29,21 @@ class LowestMixture(NamedTuple):
 
     energy: float
     """eV/atom."""
-    phases: NDArray[np.intp]
+    phases: Integers
     """Columns with an amount above zero."""
-    amounts: NDArray[np.float64]
+    amounts: Floats
     """Atomic fraction of the mixture in each of these phases."""
-    potentials: NDArray[np.float64]
+    potentials: Floats
     """Chemical potential of each element, eV/atom."""
 
 
 def lowest_mixture(
-    fractions: NDArray[np.float64],
-    energies: NDArray[np.float64],
-    target: NDArray[np.float64],
+    fractions: Floats, energies: Floats, target: Floats
 ) -> LowestMixture | None:
     r"""
-    Solve one hull problem.
+    Solve one hull problem by HiGHS; None where no mixture has the composition.
 
     .. math:: \min_\lambda c \cdot \lambda, \quad A^T \lambda = x, \; \lambda \ge 0
-
-    Parameters
-    ----------
-    fractions
-        One row per phase, its atomic fractions over the target's elements.
-    energies
-        Energy of each phase, eV/atom.
-    target
-        Atomic fractions of the composition, all above zero.
-
-    Returns
-    -------
-    LowestMixture or None
-        None where no mixture of the phases has the composition.
-
-    Raises
-    ------
-    ArithmeticError
-        If the solver neither solves the problem nor shows that it has no solution.
     """
     if not len(energies):
         return None
@@ -217,18 +101,8 @@ class Bases(NamedTuple):
     """Chemical potentials, eV/atom."""
     inverses: Floats
     """Inverse basis: composition → amounts."""
-    solved: NDArray[np.bool_]
+    solved: Flags
     """Whether the basis was verified; the rest of a row is undefined if not."""
-
-    def subset(self, keep: NDArray[np.bool_]) -> Bases:
-        """Keep some of the problems."""
-        return Bases(
-            self.phases[keep],
-            self.amounts[keep],
-            self.potentials[keep],
-            self.inverses[keep],
-            self.solved[keep],
-        )
 
 
 def solve_batch(problems: Problems) -> Bases:
@@ -311,7 +185,7 @@ class _Tableau(NamedTuple):
         plane: Floats = (self.basis_costs[:, None, :] @ self.inverses)[:, 0, :]
         return plane
 
-    def subset(self, keep: NDArray[np.bool_]) -> _Tableau:
+    def subset(self, keep: Flags) -> _Tableau:
         return _Tableau(
             problems=Problems(*(part[keep] for part in self.problems)),
             numbers=self.numbers[keep],
@@ -321,7 +195,7 @@ class _Tableau(NamedTuple):
             inverses=self.inverses[keep],
         )
 
-    def pivot(self, entering: Integers, live: NDArray[np.bool_]) -> None:
+    def pivot(self, entering: Integers, live: Flags) -> None:
         """Exchange one phase of each live problem for the entering one."""
         every = np.arange(len(live))
         column = self.problems.columns[every, entering]

@@ -9,24 +9,25 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from hts_battery.errors import MissingReferenceError
 from hts_battery.schemas.thermo import (
     OrderingEstimates,
-    OtherMixing,
     ReferencesAtTemperature,
     StabilityOptions,
     ThermoDoc,
 )
 from hts_battery.schemas.uncertainty import CalculatorError, ErrorTerm
-from hts_battery.thermo.competing_phases import CompetingPhases, HullQuery
-from hts_battery.thermo.corrections import leaves_reactions_uncorrected
-from hts_battery.thermo.decomposition import (
+from hts_battery.thermo.competing_phases import (
+    CompetingPhases,
+    HullQuery,
     ValenceChange,
     decomposition_phases,
     valence_change,
 )
+from hts_battery.thermo.corrections import leaves_reactions_uncorrected
 from hts_battery.thermo.estimates import (
     is_open,
     mixing_temperature,
     ordering_estimates,
     ordering_kind,
+    other_mixings,
     probability_stable,
     stability_label,
     uncertainty_terms,
@@ -60,8 +61,7 @@ if TYPE_CHECKING:
     from hts_battery.schemas.entropy import EntropyResult
     from hts_battery.schemas.thermo import GibbsStability
     from hts_battery.thermo.competing_phases import OtherCandidate
-    from hts_battery.thermo.decomposition import Decomposition
-    from hts_battery.thermo.hull import Hull
+    from hts_battery.thermo.hull import Decomposition, Hull
     from hts_battery.thermo.hull_depth import HullDepth
 
 SYSTEM_WITHOUT_REFERENCE = "system_without_reference"
@@ -300,6 +300,9 @@ class _Comparison(NamedTuple):
             "orderings": orderings,
             "uncertainty": terms.calculator_error,
             "uncertainty_terms": terms,
+            "systems_without_reference": hull.systems_without_reference(
+                candidate.formula, largest=options.largest_system
+            ),
             "n_references": hull.n_references(
                 candidate.formula, exclude=candidate.exclude
             ),
@@ -313,9 +316,6 @@ class _Comparison(NamedTuple):
             "hull_depth_reason": depth.reason,
             "missing_compositions": dict(depth.missing),
             "needed_systems_without_reference": depth.systems,
-            "systems_without_reference": hull.systems_without_reference(
-                candidate.formula, largest=options.largest_system
-            ),
             "largest_system_checked": options.largest_system,
             "hull_version": hull.digest,
             "states": self.context.facts.oxidation_states,
@@ -387,7 +387,9 @@ def _document(
             hot, lower=lowest, upper=random, uncertainty=common["uncertainty"]
         ),
         probability_stable=probability_stable(hot, common["uncertainty"]),
-        other_mixings=_other_mixings(candidate, above, temperature, taken),
+        other_mixings=other_mixings(
+            candidate.other_entropies, above, temperature, competition_term=taken
+        ),
         energy_above_hull_lowest=lowest,
         energy_above_hull_random=random,
         energy_above_hull_gibbs=None if gibbs is None else gibbs.energy_above_hull,
@@ -407,23 +409,6 @@ def _document(
             ),
             *_uncorrected(common["calculator"], valences, releases_gas=gas),
         ),
-    )
-
-
-def _other_mixings(
-    candidate: CandidateEnergy, above: float, temperature: float, taken: float
-) -> tuple[OtherMixing, ...]:
-    """Count other mixings of the candidate; its competitors keep theirs."""
-    return tuple(
-        OtherMixing(
-            options=other.options,
-            entropy=other.entropy,
-            energy_above_hull=above - temperature * other.entropy + taken,
-            label=stability_label(
-                above, other.entropy, temperature, competition_term=taken
-            ),
-        )
-        for other in candidate.other_entropies
     )
 
 

@@ -60,20 +60,7 @@ class FaultError(Exception):
 def fault_of_launch(
     environment: Mapping[str, str], calculation: str
 ) -> tuple[Fault | None, int]:
-    """
-    Decide which failure this launch shows, and count the launch.
-
-    Returns
-    -------
-    tuple[Fault | None, int]
-        The failure, if any, and the number of earlier launches.
-
-    Raises
-    ------
-    FaultError
-        If the environment asks for something unknown, or for counted failures without
-        a folder to count in.
-    """
+    """Decide which failure this launch shows, if any; count the earlier launches."""
     state = environment.get(STATE_VARIABLE)
     launch = _count(Path(state), calculation) if state else 0
     seed = environment.get(SEED_VARIABLE, "0")

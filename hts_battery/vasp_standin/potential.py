@@ -67,14 +67,7 @@ def _element(symbol: str) -> tuple[int, float, float]:
 
 
 def charges(symbols: tuple[str, ...]) -> NDArray[np.float64]:
-    """
-    Give every atom a charge such that the cell is neutral.
-
-    Examples
-    --------
-    >>> charges(("Mg", "O")).tolist()
-    [1.0, -1.0]
-    """
+    """Give every atom a charge such that the cell is neutral."""
     anions = dict(_ANIONS)
     if not anions.keys() & set(symbols):
         anions = _CHALCOGENS
@@ -90,14 +83,7 @@ def charges(symbols: tuple[str, ...]) -> NDArray[np.float64]:
 def final_moments(
     symbols: tuple[str, ...], start: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """
-    Return the moments at the end, in Bohr magnetons; a second run keeps them.
-
-    Examples
-    --------
-    >>> final_moments(("Mn", "O"), np.array([4.0, 0.6])).tolist()
-    [3.72, 0.0]
-    """
+    """Return the moments at the end, in Bohr magnetons; a second run keeps them."""
     numbers = np.array([_element(symbol)[0] for symbol in symbols])
     electrons = np.round(start / _MOMENT_PER_ELECTRON)
     moments = np.where(np.isin(numbers, _MAGNETIC), electrons, 0.0)
@@ -107,18 +93,7 @@ def final_moments(
 def evaluate(
     cell: Poscar, *, moments: NDArray[np.float64], hubbard: NDArray[np.float64]
 ) -> Response:
-    """
-    Evaluate the potential.
-
-    Parameters
-    ----------
-    cell
-        The atoms.
-    moments
-        Moment of every atom in Bohr magnetons.
-    hubbard
-        U of every atom in eV.
-    """
+    """Evaluate the potential; moments in Bohr magnetons, U in eV, of every atom."""
     first, second, vectors = _pairs(cell)
     lengths = np.linalg.norm(vectors, axis=1)
     radii = np.array([_element(symbol)[1] for symbol in cell.symbols])

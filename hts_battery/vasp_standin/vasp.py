@@ -119,16 +119,7 @@ class Step:
 def main(
     folder: Path | None = None, environment: Mapping[str, str] = os.environ
 ) -> int:
-    """
-    Run once.
-
-    Parameters
-    ----------
-    folder
-        Where the inputs are; the working folder by default.
-    environment
-        Variables that ask for failures.
-    """
+    """Run once in a folder, the working folder by default."""
     folder = Path.cwd() if folder is None else folder
     print(f" running    1 mpi-ranks\n vasp.{VASP_VERSION}", flush=True)  # noqa: T201 - as VASP
     try:

@@ -31,20 +31,7 @@ class InputError(Exception):
 
 @dataclass(frozen=True)
 class Poscar:
-    """
-    The atoms of a POSCAR.
-
-    Parameters
-    ----------
-    comment
-        First line.
-    lattice
-        Vectors as rows, in angstrom.
-    symbols
-        Element of every atom.
-    fractional
-        Positions in units of the vectors, one a row.
-    """
+    """The atoms of a POSCAR: vectors in angstrom and positions, one a row."""
 
     comment: str
     lattice: NDArray[np.float64]
@@ -87,14 +74,7 @@ class Inputs:
 
 
 def read_inputs(folder: Path) -> Inputs:
-    """
-    Read the inputs of one run.
-
-    Raises
-    ------
-    InputError
-        If a file is missing or wrong, in VASP's own words where custodian knows them.
-    """
+    """Read the inputs of one run; refuse in VASP's words where custodian knows them."""
     incar = read_incar(_text(folder / "INCAR"))
     cell = read_poscar(_text(folder / "POSCAR"))
     grid, style = _grid(folder / "KPOINTS", incar, cell)
@@ -104,14 +84,7 @@ def read_inputs(folder: Path) -> Inputs:
 
 
 def read_incar(text: str) -> dict[str, Value]:
-    r"""
-    Read the tags of an INCAR.
-
-    Examples
-    --------
-    >>> read_incar("LDAU = .TRUE.\nMAGMOM = 2*5.0 0.6\nALGO = Fast ! quick")
-    {'LDAU': True, 'MAGMOM': [5.0, 5.0, 0.6], 'ALGO': 'Fast'}
-    """
+    """Read the tags of an INCAR."""
     tags: dict[str, Value] = {}
     for raw in text.replace(";", "\n").splitlines():
         line = re.split(r"[#!]", raw, maxsplit=1)[0]
@@ -158,14 +131,7 @@ def _real(name: str, word: str) -> float:
 
 
 def read_poscar(text: str) -> Poscar:
-    """
-    Read a POSCAR of VASP 5 and later, in direct or Cartesian coordinates.
-
-    Raises
-    ------
-    InputError
-        If it is cut short or names no elements.
-    """
+    """Read a POSCAR of VASP 5 and later, in direct or Cartesian coordinates."""
     lines = text.splitlines()
     try:
         scale = float(lines[1].split()[0])

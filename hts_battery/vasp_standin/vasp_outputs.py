@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, TextIO
+from xml.sax.saxutils import escape
 
 import numpy as np
 
-from hts_battery.vasp_standin import VASP_VERSION, vasprun_xml
+from hts_battery.vasp_standin import VASP_MARK, VASP_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,22 +24,7 @@ _METAL_GAP_EV, _INSULATOR_GAP_EV = 0.0, 3.0
 
 
 class Outputs:
-    """
-    OUTCAR, OSZICAR, vasprun.xml and CONTCAR of one run.
-
-    Parameters
-    ----------
-    folder
-        Where they are written.
-    inputs
-        What the run reads.
-    parameters
-        Every tag with the value it has in this run.
-    electrons
-        Number of valence electrons.
-    insulating
-        Whether the made-up bands have a gap.
-    """
+    """OUTCAR, OSZICAR, vasprun.xml and CONTCAR of one run."""
 
     def __init__(
         self,
@@ -64,8 +50,8 @@ class Outputs:
         self._outcar = self._open("OUTCAR")
         self._oszicar = self._open("OSZICAR")
         self._vasprun = self._open("vasprun.xml")
-        self._vasprun.write(vasprun_xml.header(self._inputs, self._parameters))
-        n_kpoints = len(vasprun_xml.kpoint_list(self._inputs))
+        self._vasprun.write(header(self._inputs, self._parameters))
+        n_kpoints = len(kpoint_list(self._inputs))
         ibrion, nsw = self._parameters["IBRION"], self._parameters["NSW"]
         self._outcar.write(
             f" vasp.{VASP_VERSION} stand-in of hts_battery: no physics\n"
@@ -94,31 +80,14 @@ class Outputs:
         moments: NDArray[np.float64],
         last: bool,
     ) -> None:
-        """
-        Write one ionic step.
-
-        Parameters
-        ----------
-        number
-            From 1.
-        cell
-            The atoms.
-        state
-            Energy, forces and stress.
-        loops
-            Self-consistency steps that it took.
-        moments
-            Moment of each atom in Bohr magnetons.
-        last
-            Whether the run ends here: VASP writes bands in the last step.
-        """
+        """Write one ionic step, numbered from 1; the last one with bands."""
         energies = [state.energy + 0.5**loop for loop in range(1, loops)]
         energies.append(state.energy)
         self._write_oszicar(number, energies, float(np.sum(moments)))
         self._write_outcar(number, energies, float(np.sum(moments)))
         bands = self._band_text() if last else ""
         self._vasprun.write(
-            vasprun_xml.ionic_step(
+            ionic_step(
                 cell, energies, forces=state.forces, stress=state.stress, bands=bands
             )
         )
@@ -134,8 +103,8 @@ class Outputs:
             tables.append(_table("magnetization (x)", moments))
         seconds = time.monotonic() - self._start
         self._outcar.write("".join(tables) + f" {reason}\n" + _timing(seconds))
-        self._vasprun.write(vasprun_xml.structure(cell, name="finalpos") + "\n")
-        self._vasprun.write(vasprun_xml.END)
+        self._vasprun.write(structure(cell, name="finalpos") + "\n")
+        self._vasprun.write(END)
         self._write_densities(cell)
         self._flush()
 
@@ -192,11 +161,11 @@ class Outputs:
         self._outcar.write("\n".join(lines) + "\n")
 
     def _band_text(self) -> str:
-        return vasprun_xml.bands(
+        return bands(
             electrons=self._electrons,
             n_bands=self._bands,
             spins=self._spins,
-            n_kpoints=len(vasprun_xml.kpoint_list(self._inputs)),
+            n_kpoints=len(kpoint_list(self._inputs)),
             gap=self._gap,
         )
 
@@ -267,3 +236,204 @@ def _timing(seconds: float) -> str:
         "                   Maximum memory used (kb):       10000.\n"
         "                   Average memory used (kb):          N/A\n"
     )
+
+
+EV_PER_CUBIC_ANGSTROM_IN_KBAR = 1602.1766
+END = "</modeling>\n"
+
+
+def header(inputs: Inputs, parameters: Mapping[str, Value]) -> str:
+    """Everything before the first ionic step."""
+    generator = {"program": "vasp", "version": VASP_VERSION, "subversion": VASP_MARK}
+    return "\n".join(
+        [
+            '<?xml version="1.0" encoding="ISO-8859-1"?>',
+            "<modeling>",
+            f"<generator>\n{_items(generator)}\n</generator>",
+            f"<incar>\n{_items(inputs.incar)}\n</incar>",
+            _kpoints(inputs),
+            '<parameters><separator name="general">',
+            _items(parameters),
+            "</separator></parameters>",
+            _atoms(inputs),
+            structure(inputs.cell, name="initialpos"),
+            "",
+        ]
+    )
+
+
+def structure(cell: Poscar, *, name: str | None = None) -> str:
+    """One structure."""
+    tag = f'<structure name="{name}">' if name else "<structure>"
+    reciprocal = np.asarray(np.linalg.inv(cell.lattice).T, dtype=np.float64)
+    return "\n".join(
+        [
+            tag,
+            "<crystal>",
+            varray("basis", cell.lattice),
+            f'<i name="volume">{cell.volume:.8f}</i>',
+            varray("rec_basis", reciprocal),
+            "</crystal>",
+            varray("positions", cell.fractional),
+            "</structure>",
+        ]
+    )
+
+
+def varray(name: str, rows: NDArray[np.float64]) -> str:
+    """Rows of numbers under a name."""
+    lines = "\n".join(f"<v>{_row(row)}</v>" for row in rows)
+    return f'<varray name="{name}">\n{lines}\n</varray>'
+
+
+def energy(value: float) -> str:
+    """One energy in eV; there is no electronic entropy here."""
+    names = ("e_fr_energy", "e_wo_entrp", "e_0_energy")
+    items = "".join(f'<i name="{name}">{value:.8f}</i>' for name in names)
+    return f"<energy>{items}</energy>"
+
+
+def ionic_step(
+    cell: Poscar,
+    energies: Sequence[float],
+    *,
+    forces: NDArray[np.float64],
+    stress: NDArray[np.float64],
+    bands: str = "",
+) -> str:
+    """One ionic step with its self-consistency steps; energies in eV."""
+    loops = "\n".join(f"<scstep>{energy(value)}</scstep>" for value in energies)
+    pressure = -stress * EV_PER_CUBIC_ANGSTROM_IN_KBAR
+    return "\n".join(
+        [
+            "<calculation>",
+            loops,
+            structure(cell),
+            varray("forces", forces),
+            varray("stress", pressure),
+            energy(energies[-1]),
+            bands,
+            "</calculation>",
+            "",
+        ]
+    )
+
+
+def bands(
+    *, electrons: int, n_bands: int, spins: int, n_kpoints: int, gap: float
+) -> str:
+    """Made-up flat bands and their density of states; no gap makes a metal."""
+    filled = electrons // 2
+    levels = []
+    for k in range(n_kpoints):
+        shift = 0.1 * k if gap else 0.8 * k
+        below = [-0.3 * (filled - b) - shift * bool(gap) for b in range(filled)]
+        above = [gap + 0.3 * (b + 1) + shift for b in range(n_bands - filled)]
+        occupied = [1.0] * filled + [0.0] * (n_bands - filled)
+        crossing = below + above
+        if not gap:
+            crossing = [level + shift - 0.4 for level in crossing]
+            occupied = [1.0 if level < 0 else 0.0 for level in crossing]
+        rows = "".join(
+            f"<r>{e:.4f} {f:.4f}</r>" for e, f in zip(crossing, occupied, strict=True)
+        )
+        levels.append(f'<set comment="kpoint {k + 1}">{rows}</set>')
+    per_spin = "".join(
+        f'<set comment="spin {s + 1}">{"".join(levels)}</set>' for s in range(spins)
+    )
+    fields = "<field>eigene</field><field>occ</field>"
+    eigenvalues = (
+        f"<eigenvalues><array>{_dimensions('band', 'kpoint', 'spin')}"
+        f"{fields}<set>{per_spin}</set></array></eigenvalues>"
+    )
+    return f"{eigenvalues}\n{_density_of_states(electrons, spins, gap)}"
+
+
+def _density_of_states(electrons: int, spins: int, gap: float) -> str:
+    levels = np.linspace(-10.0, 10.0, 41)
+    density = np.where((levels < 0) | (levels > gap), 1.0, 0.0)
+    integral = np.minimum(np.cumsum(density) * 0.5, electrons)
+    rows = "".join(
+        f"<r>{_row(row)}</r>" for row in np.stack((levels, density, integral), axis=1)
+    )
+    per_spin = "".join(
+        f'<set comment="spin {s + 1}">{rows}</set>' for s in range(spins)
+    )
+    fields = "<field>energy</field><field>total</field><field>integrated</field>"
+    return (
+        f'<dos><i name="efermi">{gap / 2:.4f}</i><total><array>'
+        f"{_dimensions('gridpoints', 'spin')}{fields}"
+        f"<set>{per_spin}</set></array></total></dos>"
+    )
+
+
+def kpoint_list(inputs: Inputs) -> NDArray[np.float64]:
+    """Up to four points of the grid, equally weighted: enough to be read."""
+    axes = [np.arange(n) / n for n in inputs.grid]
+    points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    return np.asarray(points[:: max(1, -(-len(points) // 4))])
+
+
+def _kpoints(inputs: Inputs) -> str:
+    points = kpoint_list(inputs)
+    weights = np.full((len(points), 1), 1 / len(points))
+    divisions = " ".join(str(n) for n in inputs.grid)
+    return "\n".join(
+        [
+            f'<kpoints><generation param="{inputs.grid_style}">',
+            f'<v type="int" name="divisions">{divisions}</v>',
+            '<v name="usershift">0.0 0.0 0.0</v></generation>',
+            varray("kpointlist", points),
+            varray("weights", weights),
+            "</kpoints>",
+        ]
+    )
+
+
+def _atoms(inputs: Inputs) -> str:
+    types = inputs.cell.types
+    atoms = "".join(
+        f"<rc><c>{symbol:2s}</c><c>{number}</c></rc>"
+        for number, (symbol, count) in enumerate(types, start=1)
+        for _ in range(count)
+    )
+    kinds = "".join(
+        f"<rc><c>{count}</c><c>{symbol:2s}</c><c>10.0</c><c>4.0</c>"
+        f"<c>{escape(title)}</c></rc>"
+        for (symbol, count), title in zip(types, inputs.titles, strict=True)
+    )
+    return (
+        f"<atominfo><atoms>{len(inputs.cell.symbols)}</atoms>"
+        f"<types>{len(types)}</types>"
+        f'<array name="atoms">{_dimensions("ion")}<set>{atoms}</set></array>'
+        f'<array name="atomtypes">{_dimensions("type")}<set>{kinds}</set></array>'
+        "</atominfo>"
+    )
+
+
+def _dimensions(*names: str) -> str:
+    return "".join(
+        f'<dimension dim="{number}">{name}</dimension>'
+        for number, name in enumerate(names, start=1)
+    )
+
+
+def _items(values: Mapping[str, Value]) -> str:
+    return "\n".join(_item(name, value) for name, value in values.items())
+
+
+def _item(name: str, value: Value) -> str:
+    """One tag with its type, as VASP writes it."""
+    if isinstance(value, bool):
+        return f'<i type="logical" name="{name}">{"T" if value else "F"}</i>'
+    if isinstance(value, int):
+        return f'<i type="int" name="{name}">{value}</i>'
+    if isinstance(value, float):
+        return f'<i name="{name}">{value:.8f}</i>'
+    if isinstance(value, list):
+        return f'<v name="{name}">{_row(value)}</v>'
+    return f'<i type="string" name="{name}">{escape(value)}</i>'
+
+
+def _row(values: Sequence[float] | NDArray[np.float64]) -> str:
+    return " ".join(f"{value:.8f}" for value in values)

@@ -9,7 +9,7 @@ import pytest
 
 from hts_battery.builders.entries import EntriesBuilder
 from hts_battery.builders.screening_builder import run_builder
-from hts_battery.campaign.build import campaign_builder
+from hts_battery.campaign.build import campaign_builder, summary_table_builder
 from hts_battery.schemas.structure import OrderingMethod
 
 if TYPE_CHECKING:
@@ -34,6 +34,9 @@ class Chain:
             return EntriesBuilder(
                 stores.tasks, stores.references, stores.entries, **options
             )
+        if name == "summary_table":
+            campaigns = {self.spec.name: temperatures}
+            return summary_table_builder(stores, campaigns, **options)
         return campaign_builder(name, self.spec, stores, temperatures, **options)
 
     def asks_for(self, **numbers: int) -> None:
@@ -44,7 +47,7 @@ class Chain:
         self.spec = self.spec.model_copy(update={"structure": structure})
 
     def run(self, **options: object) -> dict[str, BuildReport]:
-        names = ("entries", "thermo", "summary", "aggregates")
+        names = ("entries", "thermo", "summary", "summary_table")
         return {name: run_builder(self.make(name, **options)) for name in names}
 
 

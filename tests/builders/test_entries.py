@@ -11,7 +11,7 @@ from pymatgen.core import Lattice, Structure
 from hts_battery.builders.entries import vasp_comparable_energy
 from hts_battery.schemas.calculation import read_task
 from hts_battery.schemas.energy import ComparableEnergy, TaskValidation
-from hts_battery.thermo import vasp_tasks
+from hts_battery.thermo import vasp_corrections
 
 ASSIGNMENT = {
     "cation": {"Li+": Fraction(1), "Mn3+": Fraction(1)},
@@ -48,7 +48,7 @@ def passed(*_: object) -> TaskValidation:
 def test_a_valid_task_is_corrected_with_the_oxidation_states_of_its_cell(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(vasp_tasks, "validate_vasp_task", passed)
+    monkeypatch.setattr(vasp_corrections, "validate_vasp_task", passed)
     found = vasp_comparable_energy(
         "a", task(), cell(), ASSIGNMENT, engine="vasp-mp-gga"
     )
@@ -81,7 +81,7 @@ def test_an_r2scan_task_needs_no_oxidation_states_and_gets_no_correction(
         asked.append(functional)
         return passed()
 
-    monkeypatch.setattr(vasp_tasks, "validate_vasp_task", valid)
+    monkeypatch.setattr(vasp_corrections, "validate_vasp_task", valid)
     titles = ("Li_sv 10Sep2004", "Mn_pv 02Aug2007", "O 08Apr2002")
     last = {
         "vasp_version": "6.4.2",

@@ -82,7 +82,7 @@ def test_all_chained_builders_run(
     # maggma#662: with several processes only the first of a chain ran.
     file = tmp_path / "builders.json"
     builders = chain_of_builders(stores, temperatures=(0.0,))
-    assert len(builders) == 5
+    assert len(builders) == 4
     file.write_text(json.dumps(builders, cls=MontyEncoder))
     done(start(str(file), folder=tmp_path))
     assert contents(stores) == expected

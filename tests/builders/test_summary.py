@@ -61,7 +61,7 @@ def test_of_two_candidates_in_one_cell_the_nearer_one_is_ranked(
         "anion": {"O2-": "2"},
     }
     stores.entries.update(far, key="entry_id")
-    for name in ("thermo", "summary", "aggregates"):
+    for name in ("thermo", "summary", "summary_table"):
         run_builder(chain.make(name))
     summaries = {doc["candidate_id"]: doc for doc in stores.summary.query({})}
     shared, own = summaries[far["candidate_id"]], summaries[near["candidate_id"]]
@@ -69,9 +69,6 @@ def test_of_two_candidates_in_one_cell_the_nearer_one_is_ranked(
     assert shared["calculated_formula"] == own["formula"] == NEAR
     assert shared["deviation"] == pytest.approx(0.3)
     assert own["same_cell_as"] is None
-    aggregate = stores.aggregates.query_one({})
-    assert (aggregate["n_candidates"], aggregate["n_same_cell"]) == (2, 1)
-    assert sum(aggregate["labels"]["0K"].values()) == 1
     screening = ScreeningDatabase(stores)
     for found in (
         screening.ranking(campaign="small", temperature=0.0),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from hts_battery.compositions import counting
+from hts_battery.compositions import grid
 from hts_battery.compositions.grid import GridSpace
 from hts_battery.schemas.candidate import CandidateDoc
 from hts_battery.schemas.space import SpaceSpec
@@ -138,16 +138,16 @@ def test_both_ways_of_counting_agree(data: dict[str, object]) -> None:
     assume(_is_on_grid(spec))
     fast = GridSpace(spec)
     for frame in fast.frames:
-        found = counting.interval_choices(frame.mixture)
+        found = grid.interval_choices(frame.mixture)
         if found is None:
             continue
-        tables = counting.IntervalTables(frame.mixture, *found, 10**7)
+        tables = grid.IntervalTables(frame.mixture, *found, 10**7)
         start = tables.start(frame.target)
-        tree = counting.SubsetAutomaton(frame.mixture, frame.target, 10**7)
-        left = counting.Walker(tables, start)
-        right = counting.Walker(tree, tree.start)
+        tree = grid.SubsetAutomaton(frame.mixture, frame.target, 10**7)
+        left = grid.Walker(tables, start)
+        right = grid.Walker(tree, tree.start)
         assert left.count == right.count
-        assert tables.species_size(start) == counting.count_species(frame.mixture).get(
+        assert tables.species_size(start) == grid.count_species(frame.mixture).get(
             frame.target, 0
         )
         rows = [left.unrank(index) for index in range(left.count)]

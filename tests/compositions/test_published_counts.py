@@ -124,7 +124,9 @@ def nasicon(project_root: Path) -> NasiconPairs:
 
 
 def test_nasicon_campaign_is_the_published_set(nasicon: NasiconPairs) -> None:
-    digest = sha256("\n".join(nasicon.formulas).encode()).hexdigest()
+    digest = sha256(
+        "\n".join(one.canonical_formula for one in nasicon).encode()
+    ).hexdigest()
     assert nasicon.count == len(nasicon) == 3881
     assert digest == "8f621c0259f1f6b93e9a05935ad5f7bc96a4226fd6288e25b7af118bc7407f8d"
     assert nasicon[nasicon.index("CaAlNa(SO4)3")].canonical_formula == "Al1Ca1Na1O12S3"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -10,7 +11,13 @@ import time
 import psutil
 import pytest
 
-from hts_battery.connections.processes import process_identity
+from hts_battery.connections.processes import (
+    ProcessState,
+    host_name,
+    process_identity,
+    process_scope,
+    process_state,
+)
 
 _ASK = (
     "import sys; from hts_battery.connections.processes import process_identity; "
@@ -55,5 +62,41 @@ def test_a_process_lives_as_long_as_one_of_its_threads() -> None:
     process = subprocess.Popen(words)  # noqa: S603 - our own
     wait_for_zombie(process.pid)
     assert process_identity(process.pid) is not None
+    process.kill()
+    process.wait()
+
+
+def test_what_is_not_seen_is_gone_only_in_our_own_scope() -> None:
+    here, me = host_name(), os.getpid()
+    gone, never = 2**22 + 1, f"{2**22 + 1}:0.00:"
+    ours = process_scope()
+    namespace = ours.partition("@")[2]
+    mine = process_identity(me)
+    table = {
+        (here, me, mine, ours): ProcessState.ALIVE,
+        (here, me, mine, "7@pid:[1]"): ProcessState.ALIVE,
+        ("elsewhere", me, mine, ours): ProcessState.UNKNOWN,
+        (here, None, None, ours): ProcessState.UNKNOWN,
+        (here, gone, never, ours): ProcessState.GONE,
+        (here, gone, never, None): ProcessState.GONE,
+        (here, gone, never, "7@pid:[1]"): ProcessState.UNKNOWN,
+        # hidepid=2 hides another user's processes in our own namespace.
+        (here, gone, never, f"7@{namespace}"): ProcessState.UNKNOWN,
+        # Another process is seen under its number, which is not hidden then.
+        (here, me, "1:0.00:", f"7@{namespace}"): ProcessState.GONE,
+        (here, me, "1:0.00:", "7@pid:[1]"): ProcessState.UNKNOWN,
+        (here, gone, "1:0.00:another boot", "7@pid:[1]"): ProcessState.GONE,
+    }
+    assert {key: process_state(*key) for key in table} == table
+
+
+def test_a_stopped_process_is_told() -> None:
+    process = subprocess.Popen(["/bin/sleep", "60"])
+    process.send_signal(signal.SIGSTOP)
+    while psutil.Process(process.pid).status() != psutil.STATUS_STOPPED:
+        time.sleep(0.01)
+    identity = process_identity(process.pid)
+    state = process_state(host_name(), process.pid, identity, process_scope())
+    assert state is ProcessState.STOPPED
     process.kill()
     process.wait()

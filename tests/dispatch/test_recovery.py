@@ -23,6 +23,7 @@ from hts_battery.connections.launchpad.launchpad import (
     open_launchpad,
     submit,
 )
+from hts_battery.connections.launchpad.queues import JobAnswer
 from hts_battery.connections.processes import host_name
 from hts_battery.connections.records.executions import read_executions
 from hts_battery.connections.records.launch_files import (
@@ -233,8 +234,7 @@ def test_a_rocket_killed_while_it_adds_jobs_adds_them_once(rockets: Rockets) -> 
     # The Firework is COMPLETED, its addition is READY, and no workflow knows.
     assert states(rockets.stores) == ["COMPLETED", "READY"]
     assert look(rockets.stores).found_nothing, "the lock may still be somebody's"
-    later = datetime.now(UTC) + timedelta(hours=1)
-    report = look(rockets.stores, now=later)
+    report = look(rockets.stores, now=later(hours=1))
     assert report.unlocked == (1,)
     assert report.orphans == (2,)
     assert [one.action for one in report.runs] == [RecoveryAction.REFRESHED]
@@ -275,8 +275,7 @@ def test_a_launch_that_could_not_tell_its_end_is_completed_later(
     assert left.state == "COMPLETED"
     launchpad.connection.close()
     rockets.server.revive()
-    later = datetime.now(UTC) + timedelta(hours=2)
-    report = look(rockets.stores, now=later)
+    report = look(rockets.stores, now=later(hours=2))
     assert [one.action for one in report.runs] == [RecoveryAction.COMPLETED]
     assert states(rockets.stores) == ["COMPLETED", "READY"]
     assert left_action(rockets.folder) is None
@@ -344,6 +343,16 @@ def test_files_that_were_cut_off_are_moved_aside_and_the_run_is_put_back(
     assert recover(stores, launchpad, listed=no_queue).problems == ()
 
 
+def knows_nothing(_kind: QueueKind, _job: str, cluster: str | None) -> JobAnswer:
+    """Answer as a queue that has no such job."""
+    assert cluster is None
+    return JobAnswer.GONE
+
+
+def later(**spans: float) -> datetime:
+    return datetime.now(UTC) + timedelta(**spans)
+
+
 def queue_with(*numbers: str) -> Any:  # noqa: ANN401 - asks a queue
     def listed(kind: QueueKind) -> frozenset[str]:
         assert kind.kind == "SLURM"
@@ -366,8 +375,8 @@ def test_the_queue_knows_best(
 ) -> None:
     launchpad, fw_id, folder = running
     in_queue(launchpad, folder, "41")
-    later = datetime.now(UTC) + timedelta(days=3)
-    alive = recover(stores, launchpad, listed=queue_with("40", "41"), now=later)
+    options: dict[str, Any] = {"listed": queue_with("40", "41"), "asked": knows_nothing}
+    alive = recover(stores, launchpad, now=later(days=3), **options)
     assert alive.found_nothing, "silent for days, but its queue job is there"
     (folder / "FW_job-41.error").write_text(
         "slurmstepd: error: *** JOB 41 ON n1 CANCELLED AT 2026-11-25T20:00:00 "
@@ -376,8 +385,10 @@ def test_the_queue_knows_best(
     launchpad.fireworks.update_one(
         {"fw_id": fw_id}, {"$set": {"spec._queueadapter": {"walltime": "02:00:00"}}}
     )
+    options["listed"] = queue_with("40")
+    assert recover(stores, launchpad, **options).found_nothing, "it has just pinged"
     for count in (1, 2, 3):
-        (lost,) = recover(stores, launchpad, listed=queue_with("40")).runs
+        (lost,) = recover(stores, launchpad, now=later(hours=1), **options).runs
         assert (lost.failure_class, lost.losses) == (FailureClass.WALLTIME, count)
         assert lost.action is RecoveryAction.PUT_BACK
         take_again(launchpad, folder)
@@ -399,14 +410,15 @@ def test_a_launch_lost_for_memory_asks_for_more(
         {"fw_id": fw_id},
         {"$set": {"spec._queueadapter": {"walltime": "02:00:00", "mem": "16G"}}},
     )
+    options: dict[str, Any] = {"listed": queue_with("40"), "asked": knows_nothing}
     for memory in ("32G", "64G"):
-        (lost,) = recover(stores, launchpad, listed=queue_with("40")).runs
+        (lost,) = recover(stores, launchpad, now=later(hours=1), **options).runs
         assert lost.failure_class is FailureClass.OUT_OF_MEMORY
         request = launchpad.get_fw_by_id(fw_id).spec["_queueadapter"]
         assert request == {"walltime": "02:00:00", "mem": memory}
         take_again(launchpad, folder)
         in_queue(launchpad, folder, "41")
-    (lost,) = recover(stores, launchpad, listed=queue_with("40")).runs
+    (lost,) = recover(stores, launchpad, now=later(hours=1), **options).runs
     assert lost.action is RecoveryAction.GIVEN_UP
 
 
@@ -417,9 +429,16 @@ def test_a_queue_that_cannot_be_asked_says_nothing(
     in_queue(launchpad, folder, "41")
     report = recover(stores, launchpad, listed=lambda _: None)
     assert report.found_nothing
-    later = datetime.now(UTC) + timedelta(hours=2)
-    (lost,) = recover(stores, launchpad, listed=lambda _: None, now=later).runs
-    assert lost.reason.startswith("silent")
+    for answer, runs in ((JobAnswer.NO_ANSWER, 0), (JobAnswer.CANNOT_ASK, 1)):
+        found = recover(
+            stores,
+            launchpad,
+            listed=lambda _: None,
+            asked=lambda *_, answer=answer: answer,
+            now=later(hours=2),
+        ).runs
+        assert len(found) == runs, answer
+    assert found[0].reason.startswith("silent")
 
 
 def test_a_reservation_that_waits_is_not_lost_and_one_that_is_gone_is(
@@ -429,10 +448,22 @@ def test_a_reservation_that_waits_is_not_lost_and_one_that_is_gone_is(
     _, launch = launchpad.reserve_fw(FWorker(name=WORKER), str(tmp_path))
     launchpad.set_reservation_id(launch, 77)
     (tmp_path / "FW_submit.script").write_text("#SBATCH --nodes=1\n")
-    later = datetime.now(UTC) + timedelta(days=9)
-    for listed in (queue_with("77"), lambda _: None):
-        assert recover(stores, launchpad, listed=listed, now=later).found_nothing
-    (lost,) = recover(stores, launchpad, listed=queue_with()).runs
+    for listed, answer in (
+        (queue_with("77"), JobAnswer.GONE),
+        (lambda _: None, JobAnswer.CANNOT_ASK),
+        (queue_with(), JobAnswer.NO_ANSWER),
+        (queue_with(), JobAnswer.KNOWN),
+    ):
+        assert recover(
+            stores,
+            launchpad,
+            listed=listed,
+            asked=lambda *_, answer=answer: answer,
+            now=later(days=9),
+        ).found_nothing
+    options: dict[str, Any] = {"listed": queue_with(), "asked": knows_nothing}
+    assert recover(stores, launchpad, **options).found_nothing, "just submitted"
+    (lost,) = recover(stores, launchpad, now=later(minutes=5), **options).runs
     assert lost.reason.startswith("queue job gone")
     assert states(stores) == ["READY"]
 
@@ -441,8 +472,8 @@ def test_taken_and_never_launched(stores: Stores, launchpad: ExactLaunchPad) -> 
     submit([recorded(add(1, 2))], launchpad, WORKER)
     launchpad.fireworks.update_one({"fw_id": 1}, {"$set": {"state": "RESERVED"}})
     assert recover(stores, launchpad, listed=no_queue).found_nothing
-    later = datetime.now(UTC) + timedelta(minutes=20)
-    (lost,) = recover(stores, launchpad, listed=no_queue, now=later).runs
+    soon = later(minutes=20)
+    (lost,) = recover(stores, launchpad, listed=no_queue, now=soon).runs
     assert lost.reason.startswith("never launched")
     assert states(stores) == ["READY"]
 
@@ -454,8 +485,7 @@ def test_a_lock_of_another_client_counts_from_the_first_look(
     launchpad.workflows.update_one({"nodes": 1}, {"$set": {"locked": True}})
     now = datetime.now(UTC)
     assert recover(stores, launchpad, listed=no_queue, now=now).found_nothing
-    later = now + timedelta(hours=1)
-    report = recover(stores, launchpad, listed=no_queue, now=later)
+    report = recover(stores, launchpad, listed=no_queue, now=later(hours=1))
     assert report.unlocked == (1,)
     assert launchpad.workflows.count_documents({"locked": {"$exists": True}}) == 0
 
@@ -481,5 +511,4 @@ def test_the_process_of_a_launch_that_lives_is_not_lost_however_silent(
         update={"pid": os.getpid(), "process": process_identity(os.getpid())}
     )
     write_mark(folder, mark)
-    later = datetime.now(UTC) + timedelta(days=3)
-    assert recover(stores, launchpad, listed=no_queue, now=later).found_nothing
+    assert recover(stores, launchpad, listed=no_queue, now=later(days=3)).found_nothing

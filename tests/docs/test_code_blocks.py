@@ -53,7 +53,7 @@ COVERED = {
 """Page → the test that runs its marked block, or its ten questions, to the end."""
 
 RUN = {
-    "hts build aggregates", "hts build all", "hts build diff", "hts build list",
+    "hts build all", "hts build diff", "hts build list", "hts build summary-table",
     "hts build thermo", "hts campaign check", "hts campaign plan", "hts db backup",
     "hts query compare", "hts query export", "hts query find", "hts query show",
     "hts query snapshot", "hts query stable", "hts references gaps",
@@ -71,6 +71,9 @@ NOT_RUN = {
     "hts launchpad ingest": "needs outputs of a queue; tests/slurm",
     "hts launchpad notify-test": "sends a message; tests/cli",
     "hts launchpad render": "writes into the home folder; tests/slurm",
+    "hts disorder order": "needs a cell; tests/cli/test_disorder.py",
+    "hts disorder percolate": "needs a cell; tests/cli/test_disorder.py",
+    "hts disorder scattering": "needs a cell; tests/cli/test_disorder.py",
     "hts launchpad rerun": "needs failures; tests/campaign",
     "hts launchpad triage": "needs failures; tests/campaign",
     "hts references compute": "relaxes; tests/cli",

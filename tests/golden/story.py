@@ -43,7 +43,25 @@ _GATE = (
     "engine: fake",
     "engine: fake\nprerelax: {engine: fake}\ngate: {energy_above_hull: -5}",
 )
+CELL = """Li2Mn2O4
+4.2
+1 0 0
+0 1 0
+0 0 1
+Li Mn O
+2 2 4
+direct
+0 0 0
+0.5 0.5 0
+0.5 0 0.5
+0 0.5 0.5
+0.5 0 0
+0 0.5 0
+0 0 0.5
+0.5 0.5 0.5
+"""
 FILES = {
+    "cell.vasp": CELL,
     "small.yaml": CAMPAIGN,
     "deeper.yaml": _variant("deeper", ("engine: fake", "engine: deeper")),
     "gated.yaml": _variant("gated", *_OTHERS, _GATE),
@@ -70,6 +88,10 @@ space count small.yaml
 space list small.yaml --offset 3 --limit 3
 space sample small.yaml -n 3 --seed 7
 space index small.yaml Li1.2Mn0.4Ti0.4O2
+disorder percolate Li1.2Mn0.4Ti0.4O2 --cations 2000 --samples 10
+disorder percolate cell.vasp --small
+disorder order cell.vasp
+disorder scattering cell.vasp --pdf cell.gr --longest 5
 campaign check small.yaml
 campaign check filtered.yaml
 campaign plan small.yaml
@@ -105,8 +127,7 @@ build all --verify
 build entries
 build thermo
 build summary
-build aggregates
-build optimade
+build summary-table
 campaign run gated.yaml
 campaign status gated.yaml
 campaign release gated.yaml --dry-run
@@ -115,7 +136,7 @@ campaign release gated.yaml nobody
 # query
 query find
 query find --filter 'elements HAS "Cr" AND e_hull_1473 <= 100'
-query find --mongo '{"n_metals": 2}' --fields formula,e_hull,t_mix --sort -t_mix
+query find --filter 'n_metals = 2' --fields formula,e_hull,t_mix --sort -t_mix
 query find --filter 'nothing = 1'
 query find --distinct elements
 query find --group-by element

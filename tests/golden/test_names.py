@@ -59,6 +59,11 @@ def _parameters(what: Any) -> list[str]:  # noqa: ANN401 - any callable
 def renamed_names(recorded: dict[str, Any]) -> dict[str, Any]:
     now = {renamed("name", name): one for name, one in recorded.items()}
     now.pop("", None)
+    for name, one in now.items():
+        methods = one.get("methods", {}) if isinstance(one, dict) else {}
+        for method in list(methods):
+            if not renamed("name", f"{name}.{method}"):
+                del methods[method]
     return now
 
 

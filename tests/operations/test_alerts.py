@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hts_battery.operations.alerts import LAST, alerts, tell
+from hts_battery.connections.launchpad.reservations import WorkerLoad
+from hts_battery.operations.alerts import LAST, alerts, tell, unlaunched
 from hts_battery.schemas.alert import AlertFacts, AlertKind, AlertMemory
+from hts_battery.schemas.worker_control import LauncherState, WorkerControl
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -120,4 +123,75 @@ def test_the_feeder_tells_an_end_once_across_restarts(dispatch: Dispatch) -> Non
     found = tell(dispatch.stores, [report], ())
     assert [one.kind for one in found] == [AlertKind.ENDED]
     assert "6 candidates have ended" in found[0].body
+    assert tell(dispatch.stores, [report], ()) == []
+
+
+def test_a_hold_and_a_missing_launcher_are_told_once_until_they_are_over() -> None:
+    held = facts(holds={"slurm": "no job begins"})
+    alone = facts(unlaunched={"slurm": 1.5})
+    assert told([held, held, facts(), held]) == [AlertKind.HELD] * 2
+    assert told([alone, alone, facts(), alone]) == [AlertKind.NO_LAUNCHER] * 2
+    ((message,), _) = alerts(AlertMemory(campaign="some"), alone)
+    assert "ready for slurm for 1.5 h" in message.body
+    ((message,), _) = alerts(
+        AlertMemory(campaign="some"), facts(holds={"some": "all by walltime"})
+    )
+    assert "`hts campaign resume some`" in message.body
+
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def load(hours: float | None, in_queue: int = 0) -> WorkerLoad:
+    since = None if hours is None else NOW - timedelta(hours=hours)
+    return WorkerLoad(in_queue, 0 if hours is None else 3, since)
+
+
+def control(minutes: float | None = None, *, paused: bool = False) -> WorkerControl:
+    state = None
+    if minutes is not None:
+        seen = NOW - timedelta(minutes=minutes)
+        state = LauncherState(host="login1", pid=1, looked_at=seen)
+    return WorkerControl(worker="slurm", launcher=state, paused=paused)
+
+
+@pytest.mark.parametrize(
+    ("load_now", "control_now", "missing"),
+    [
+        (load(1.5), None, True),
+        (load(0.9), None, False),
+        (load(None), None, False),
+        # FireWorks' qlaunch says nothing of itself: its queue may be full.
+        (load(5, in_queue=20), None, False),
+        # Ours was there, and is not any more.
+        (load(5, in_queue=20), control(60), True),
+        (load(5, in_queue=20), control(5), False),
+        (load(5), control(5), False),
+        (load(5), control(60, paused=True), False),
+        (load(5), control(None), True),
+    ],
+)
+def test_ready_for_an_hour_and_no_launcher(
+    load_now: WorkerLoad,
+    control_now: WorkerControl | None,
+    missing: bool,
+) -> None:
+    controls = {} if control_now is None else {"slurm": control_now}
+    found = unlaunched({"slurm": load_now}, controls, ["slurm", "pbs"], NOW)
+    assert list(found) == (["slurm"] if missing else [])
+
+
+@pytest.mark.mongo
+def test_the_feeder_tells_that_nobody_launches(dispatch: Dispatch) -> None:
+    dispatch.submit(chunk=3)
+    report = dispatch.feed()
+    assert tell(dispatch.stores, [report], ()) == []
+    long_ago = datetime.now(UTC) - timedelta(hours=3)
+    for doc in dispatch.launchpad.fireworks.find({}, ["fw_id"]):
+        dispatch.launchpad.fireworks.update_one(
+            {"fw_id": doc["fw_id"]}, {"$set": {"updated_on": long_ago}}
+        )
+    (alert,) = tell(dispatch.stores, [report], ())
+    assert alert.kind is AlertKind.NO_LAUNCHER
+    assert "ready for here for 3.0 h" in alert.body
     assert tell(dispatch.stores, [report], ()) == []

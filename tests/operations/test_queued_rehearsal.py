@@ -29,6 +29,11 @@ if command == "sbatch":
     print(f"Submitted batch job {{number}}")
 elif command == "scancel":
     (jobs / f"{{sys.argv[1]}}.waits").rename(jobs / f"{{sys.argv[1]}}.cancelled")
+elif command == "scontrol":
+    job = jobs / f"{{sys.argv[3]}}.waits"
+    waits = sys.argv[2] == "job" and job.exists()
+    print("JobState=PENDING" if waits else "Invalid job id specified")
+    sys.exit(not waits)
 elif "-u" in " ".join(sys.argv) or "--format=%A" in sys.argv:
     print("\\n".join(one.stem for one in sorted(jobs.glob("*.waits"))))
 """
@@ -42,7 +47,7 @@ class FakeWaitingQueue:
         for one in (self.jobs, self.commands):
             one.mkdir(parents=True)
         text = _FAKE_QUEUE.format(python=sys.executable, folder=self.jobs)
-        for name in ("sbatch", "squeue", "scancel"):
+        for name in ("sbatch", "squeue", "scancel", "scontrol"):
             (self.commands / name).write_text(text)
             (self.commands / name).chmod(0o755)
 

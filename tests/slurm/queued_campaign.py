@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from fakes import FakeRelaxMaker
 from slurm.rendered_worker import RenderedWorker
 
+from hts_battery.connections.launchpad.queues import asked_job, this_cluster
 from hts_battery.connections.records.backlog import Backlog
 from hts_battery.connections.records.executions import read_executions
 from hts_battery.dispatch.feeder import feed
@@ -99,6 +100,9 @@ class QueuedCampaign:
             self.launchpad,
             launch_folders=[self.worker.launches],
             listed=self.listed,
+            asked=partial(asked_job, environment=self.slurm.environment),
+            here=partial(this_cluster, environment=self.slurm.environment),
+            grace=1.0,
         )
         self.recoveries.append(found)
         (report,) = feed(self.stores, self.launchpad, make_maker=self.make_maker)

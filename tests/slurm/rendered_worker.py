@@ -81,8 +81,10 @@ class RenderedWorker:
         }
         render_worker(TEMPLATES, self.name, self.config, given)
         path = self.config / "FW_config.yaml"
-        # A tests' queue knows of a job at once.
-        content = yaml.safe_load(path.read_text()) | {"QUEUE_UPDATE_INTERVAL": 0}
+        # A tests' queue knows of a job at once; a rocket that is silent for seconds is
+        # lost if its queue says so.
+        content = yaml.safe_load(path.read_text())
+        content |= {"QUEUE_UPDATE_INTERVAL": 0, "PING_TIME_SECS": 2}
         path.write_text(yaml.safe_dump(content))
 
     @property

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hts_battery.errors import OrderingError
-from hts_battery.structures import charge_order
-from hts_battery.structures.charge_order import (
+from hts_battery.structures import electrostatic
+from hts_battery.structures.electrostatic import (
     ChargeProblem,
     ChargeSwaps,
     arrangements,
@@ -83,7 +83,7 @@ def test_the_search_finds_what_enumeration_proves(
 ) -> None:
     given_problem = problem(seed)
     certain = lowest_charge_orders(given_problem, swaps=0, seed=0)
-    monkeypatch.setattr(charge_order, "EXACT_LIMIT", 0)
+    monkeypatch.setattr(electrostatic, "EXACT_LIMIT", 0)
     searched = lowest_charge_orders(given_problem, swaps=10_000, seed=seed)
     assert not searched.exact
     assert 0 < searched.tried <= 10_000

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hts_battery.schemas.candidate import Candidate
-    from hts_battery.structures.sizes import SiteCounts
+    from hts_battery.structures.nearest_counts import SiteCounts
 
 ROCKSALT = build_cell("rocksalt", compact_supercell("rocksalt", 20))
 OXYFLUORIDE = {

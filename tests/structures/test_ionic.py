@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hts_battery.structures.ewald import COULOMB_EV_ANGSTROM
-from hts_battery.structures.ionic import IonicPotential
-from hts_battery.structures.ionic_species import Ions, ions
+from hts_battery.structures.ionic import IonicPotential, Ions, ions
 from hts_battery.structures.references.library import (
     reference_phase,
     reference_structure,

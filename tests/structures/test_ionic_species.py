@@ -9,7 +9,7 @@ import pytest
 
 from hts_battery.errors import CalculationError
 from hts_battery.schemas.species import parse_species
-from hts_battery.structures.ionic_species import (
+from hts_battery.structures.ionic import (
     CHARGE_SCALE,
     elements,
     ions,

@@ -9,9 +9,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from hts_battery.errors import OrderingError
+from hts_battery.schemas.candidate import element_amounts
 from hts_battery.schemas.species import VACANCY, parse_species
 from hts_battery.structures.nearest_counts import nearest_counts
-from hts_battery.structures.representation import element_amounts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

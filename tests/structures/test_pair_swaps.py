@@ -9,15 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hts_battery.structures.cells import build_cell, compact_supercell
-from hts_battery.structures.correlations import correlation_errors, objective
+from hts_battery.structures.correlations import PairSwaps, correlation_errors, objective
 from hts_battery.structures.decoration import occupation_of
 from hts_battery.structures.ordering import random_decoration
-from hts_battery.structures.pair_swaps import PairSwaps
 from hts_battery.structures.sqs import generate_sqs
 
 if TYPE_CHECKING:
     from hts_battery.structures.cells import Cell
-    from hts_battery.structures.sizes import SiteCounts
+    from hts_battery.structures.nearest_counts import SiteCounts
 
 ROCKSALT = build_cell("rocksalt", compact_supercell("rocksalt", 6))
 OXYFLUORIDE = {"cation": {"Li+": 3, "Mn3+": 2, "Nb5+": 1}, "anion": {"O2-": 4, "F-": 2}}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hts_battery.errors import OrderingError
+from hts_battery.structures import representation
 from hts_battery.structures.prototypes import load_prototype
 from hts_battery.structures.representation import represent
 
@@ -79,7 +80,7 @@ def test_without_a_size_the_smallest_exact_cell_is_taken(drx: Candidate) -> None
 
 
 def test_without_a_size_the_smallest_cell_within_the_tolerance_is_next(
-    make_candidate: Callable[..., Candidate],
+    make_candidate: Callable[..., Candidate], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     third = Fraction(1, 3)
     candidate = make_candidate(
@@ -87,13 +88,13 @@ def test_without_a_size_the_smallest_cell_within_the_tolerance_is_next(
         cation={"Li+": 1 + third / 7, "Mn3+": 1 - third / 7},
         anion={"O2-": 2 - 2 * third / 7, "F-": 2 * third / 7},
     )
-    sizes = {"atoms": None, "largest_cell": 40}
+    monkeypatch.setattr(representation, "LARGEST_CELL", 40)
     with pytest.raises(
         OrderingError, match=r"up to 40 atoms.*nearest neutral one.*sizes that fit: 42"
     ):
-        represent(candidate.assignment, ROCKSALT, **sizes)
+        represent(candidate.assignment, ROCKSALT, atoms=None)
     found = represent(
-        candidate.assignment, ROCKSALT, max_deviation=Fraction(1, 9), **sizes
+        candidate.assignment, ROCKSALT, atoms=None, max_deviation=Fraction(1, 9)
     )
     assert 0 < found.largest_deviation <= Fraction(1, 9)
     # Cells below twenty cations, which would be near enough, are compounds.
@@ -142,7 +143,10 @@ def test_a_nasicon_cell_stays_the_smallest_that_holds_the_member(
     assert found.formula_units == NASICON.formula_units == 2
 
 
-def test_no_cell_at_all_is_said(make_candidate: Callable[..., Candidate]) -> None:
+def test_no_cell_at_all_is_said(
+    make_candidate: Callable[..., Candidate], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(representation, "LARGEST_CELL", 2)
     candidate = make_candidate(
         "hedrx",
         cation={"Li+": "1.15", "Mn3+": "0.85"},
@@ -151,9 +155,10 @@ def test_no_cell_at_all_is_said(make_candidate: Callable[..., Candidate]) -> Non
     with pytest.raises(
         OrderingError, match=r"up to 2 atoms holds anything like.*sizes"
     ):
-        represent(candidate.assignment, ROCKSALT, atoms=None, largest_cell=2)
+        represent(candidate.assignment, ROCKSALT, atoms=None)
+    monkeypatch.setattr(representation, "LARGEST_CELL", 1)
     with pytest.raises(OrderingError, match=r"up to 1 atoms holds anything like"):
-        represent(candidate.assignment, ROCKSALT, atoms=None, largest_cell=1)
+        represent(candidate.assignment, ROCKSALT, atoms=None)
 
 
 def test_more_species_than_sites_are_refused_with_the_sizes_that_have_room(

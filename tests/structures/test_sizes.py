@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hts_battery.errors import OrderingError
+from hts_battery.schemas.candidate import atoms_per_formula_unit
 from hts_battery.structures import order_candidate
 from hts_battery.structures.prototypes import load_prototype
-from hts_battery.structures.sizes import (
-    atoms_per_formula_unit,
+from hts_battery.structures.representation import (
     cell_sizes,
     exact_sizes_hint,
     is_too_small,
@@ -65,7 +65,7 @@ def test_every_size_holds_whole_numbers_and_nothing_smaller_does(
 
 
 def test_a_tenth_per_formula_unit_needs_forty_atoms(drx: Candidate) -> None:
-    assert cell_sizes(drx, limit=200) == (40, 80, 120, 160, 200)
+    assert cell_sizes(drx.assignment, ROCKSALT, limit=200) == (40, 80, 120, 160, 200)
 
 
 @pytest.mark.parametrize(("atoms", "small"), [(10, True), (20, True), (40, False)])
@@ -104,8 +104,8 @@ def test_a_metal_fraction_grid_needs_larger_cells(
         cation={"Li+": "1.3", "Mn4+": "0.21", "Nb5+": "0.35", "V3+": "0.14"},
         anion={"O2-": 2},
     )
-    assert cell_sizes(candidate) == (400,)
-    assert cell_sizes(candidate, limit=399) == ()
+    assert cell_sizes(candidate.assignment, ROCKSALT) == (400,)
+    assert cell_sizes(candidate.assignment, ROCKSALT, limit=399) == ()
 
 
 def test_vacancies_are_sites_but_not_atoms() -> None:
@@ -130,11 +130,6 @@ def test_wrong_sublattices_are_refused() -> None:
         cell_sizes(
             {"cation": {"Li+": Fraction(1)}, "anion": {"O2-": Fraction(2)}}, ROCKSALT
         )
-
-
-def test_an_assignment_alone_needs_a_prototype() -> None:
-    with pytest.raises(ValueError, match=r"prototype"):
-        cell_sizes({"cation": {"Li+": Fraction(2)}})
 
 
 def test_sizes_load_no_heavy_library() -> None:

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hts_battery.structures.cells import build_cell, compact_supercell
-from hts_battery.structures.neighbours import minimum_image_vectors
-from hts_battery.structures.tetrahedra import (
+from hts_battery.structures.descriptors import (
     cation_sublattices,
     cation_tetrahedra,
     tetrahedron_heights,
@@ -17,6 +16,7 @@ from hts_battery.structures.tetrahedra import (
     tetrahedron_volume,
     triangle_area,
 )
+from hts_battery.structures.neighbours import minimum_image_vectors
 
 # Regular, edge 2.
 REGULAR = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]) / np.sqrt(2)

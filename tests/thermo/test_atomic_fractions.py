@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hts_battery.errors import CompositionError
-from hts_battery.schemas.formula import parse_formula
-from hts_battery.thermo.atomic_fractions import atomic_fractions, fraction_rows
+from hts_battery.schemas.formula import atomic_fractions, parse_formula
+from hts_battery.thermo.envelope import fraction_rows
 
 
 @given(

@@ -4,8 +4,7 @@ import pytest
 
 from hts_battery.schemas.thermo import CompetitorKind
 from hts_battery.thermo import CompetingPhases, Hull, OtherCandidate
-from hts_battery.thermo.competing_phases import HullQuery
-from hts_battery.thermo.decomposition import competitor_kind
+from hts_battery.thermo.competing_phases import HullQuery, competitor_kind
 
 HULL = Hull(["Li", "Mn", "O2", "Li2O"], [0.0, 0.0, 0.0, -2.0])
 FIRST = OtherCandidate("a", "LiMnO2", energy_per_atom=-2.0, entropy=1e-4)

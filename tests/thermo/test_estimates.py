@@ -15,8 +15,8 @@ from hts_battery.thermo.estimates import (
     uncertainty_terms,
 )
 
-ENERGIES = st.floats(-0.5, 0.5, allow_nan=False)
-SPREADS = st.none() | st.floats(0, 0.2)
+ENERGIES = st.floats(-0.5, 0.5, allow_subnormal=False)
+SPREADS = st.none() | st.floats(0, 0.2, allow_subnormal=False)
 ROUNDING = 1e-12  # of a cumulative probability
 
 

@@ -5,7 +5,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from hts_battery.schemas.campaign import GateSpec
-from hts_battery.thermo.gate import energy_at_gate, passes_gate
+from hts_battery.thermo.estimates import energy_at_gate, passes_gate
 
 ENERGIES = st.floats(-2.0, 2.0)
 """In eV/atom."""

@@ -14,7 +14,7 @@ from pymatgen.core import Composition
 
 from hts_battery.errors import CompositionError, MissingReferenceError
 from hts_battery.thermo import Hull
-from hts_battery.thermo.atomic_fractions import fraction_rows
+from hts_battery.thermo.envelope import fraction_rows
 from hts_battery.thermo.simplex import lowest_mixture
 
 if TYPE_CHECKING:

@@ -14,18 +14,15 @@ from hypothesis import strategies as st
 from hts_battery.thermo import Hull
 from hts_battery.thermo.hull_depth import (
     Depth,
-    DepthChanges,
     HullDepth,
-    StoredDepth,
+    KnownComposition,
     above_others,
     competitive,
-    lowest_phases,
-)
-from hts_battery.thermo.known_compositions import (
-    KnownComposition,
     known_compositions,
     known_compositions_digest,
+    lowest_phases,
 )
+from hts_battery.thermo.reference_changes import DepthChanges, StoredDepth
 
 PROJECT = Path(__file__).resolve().parents[2]
 LIBRARY = PROJECT / "tests" / "data" / "references_chgnet_837.csv"

@@ -11,7 +11,7 @@ from hts_battery.schemas.entropy import (
     SodiumSites,
     SpeciesBasis,
 )
-from hts_battery.thermo.mixing import mixing_words, other_entropies, other_options
+from hts_battery.thermo.entropy import mixing_words, other_entropies, other_options
 
 F = Fraction
 

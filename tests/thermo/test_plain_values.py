@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pymatgen.core import Composition
 
-from hts_battery.thermo.plain_values import mapping_of, number_of, plain
+from hts_battery.thermo.entry_structures import mapping_of, number_of, plain
 
 
 class Named:

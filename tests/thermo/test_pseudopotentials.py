@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hts_battery.thermo.pseudopotentials import (
+from hts_battery.thermo.vasp_schemes import (
     contents_known,
     pseudopotential_problem,
 )

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hts_battery.schemas.formula import atomic_fractions
 from hts_battery.thermo import Hull, StoredAnswer, reference_changes
-from hts_battery.thermo.atomic_fractions import atomic_fractions
 from hts_battery.thermo.reference_changes import ReferenceChanges
 
 ELEMENTS = ("Li", "Mn", "O")

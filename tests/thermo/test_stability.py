@@ -34,7 +34,7 @@ from hts_battery.thermo import (
     stability,
     stability_label,
 )
-from hts_battery.thermo.decomposition import is_gas
+from hts_battery.thermo.competing_phases import is_gas
 
 if TYPE_CHECKING:
     from pathlib import Path

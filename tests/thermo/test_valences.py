@@ -5,7 +5,7 @@ from fractions import Fraction
 import pytest
 
 from hts_battery.thermo import Decomposition
-from hts_battery.thermo.decomposition import valence_change
+from hts_battery.thermo.competing_phases import valence_change
 
 F = Fraction
 

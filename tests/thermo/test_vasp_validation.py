@@ -20,7 +20,7 @@ from pymatgen.io.validation.common import (
 from pymatgen.io.vasp.inputs import Incar, Kpoints
 from pymatgen.io.vasp.sets import MPStaticSet
 
-from hts_battery.thermo.vasp_tasks import validate_vasp_files, validate_vasp_task
+from hts_battery.thermo.vasp_corrections import validate_vasp_files, validate_vasp_task
 
 if TYPE_CHECKING:
     from hts_battery.schemas.energy import TaskValidation

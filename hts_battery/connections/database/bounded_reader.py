@@ -25,8 +25,8 @@ READABLE = (
     "changes",
     "entries",
     "members",
-    "optimade_structures",
     "summary",
+    "summary_table",
     "tasks",
     "thermo",
 )

@@ -18,6 +18,17 @@ class Index(NamedTuple):
 
     fields: tuple[str, ...]
     unique: bool = False
+    only: tuple[str, str] | None = None
+    """Field and value of the documents that it is of; all without it."""
+
+    @property
+    def options(self) -> dict[str, object]:
+        """How the server is asked for it."""
+        part = {} if self.only is None else dict([self.only])
+        return {
+            "unique": self.unique,
+            **({"partialFilterExpression": part} if part else {}),
+        }
 
 
 SLICED_BY = {
@@ -107,33 +118,10 @@ COLLECTIONS: dict[str, tuple[str, tuple[Index, ...]]] = {
             Index(("input_digest",)),
         ),
     ),
-    "rankings": (
-        "ranking_id",
-        (
-            Index(("ranking_id",), unique=True),
-            Index(("campaign", "temperature", "first_rank")),
-        ),
-    ),
-    "summary_columns": (
-        "column_id",
-        (
-            Index(("column_id",), unique=True),
-            Index(("campaign", "version", "path")),
-        ),
-    ),
-    "aggregates": ("campaign", (Index(("campaign",), unique=True),)),
-    # What an OPTIMADE filter may name; see schemas/optimade.py.
-    "optimade_structures": (
-        "id",
-        (
-            Index(("campaign", "candidate_id"), unique=True),
-            Index(("id",), unique=True),
-            Index(("elements",)),
-            Index(("nelements",)),
-            Index(("chemical_formula_reduced",)),
-            Index(("chemical_formula_anonymous",)),
-            Index(("e_hull",)),
-        ),
+    # The head, and Parquet files of up to 50,000 rows; see schemas/summary_table.py.
+    "summary_table": (
+        "part_id",
+        (Index(("part_id",), unique=True), Index(("campaign", "version"))),
     ),
     "hulls": ("hull_version", (Index(("hull_version",), unique=True),)),
     "changes": (
@@ -147,9 +135,19 @@ COLLECTIONS: dict[str, tuple[str, tuple[Index, ...]]] = {
     "locks": ("name", (Index(("name",), unique=True),)),
     "submissions": ("campaign", (Index(("campaign",), unique=True),)),
     "backlog": ("block", (Index(("campaign", "block"), unique=True),)),
+    # What was sent, each once, and who has it in hand; `sent` is until it ended.
+    "dispatches": (
+        "dispatch_id",
+        (
+            Index(("dispatch_id",), unique=True),
+            Index(("content_keys",), unique=True, only=("state", "sent")),
+        ),
+    ),
     # What the builders said, in few documents; which messages were sent.
     "built_states": ("block", (Index(("campaign", "block"), unique=True),)),
     "alerts": ("campaign", (Index(("campaign",), unique=True),)),
+    # How each worker may be used, and what its launcher last said.
+    "workers": ("worker", (Index(("worker",), unique=True),)),
     # Workflows that ended, out of FireWorks' own collections.
     "archived_workflows": (
         "fw_id",

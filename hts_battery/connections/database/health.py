@@ -10,7 +10,7 @@ from pymongo.uri_parser import parse_uri
 
 from hts_battery.connections.database.clients import shared_client, translated_errors
 from hts_battery.connections.database.collection_specs import expected_indexes
-from hts_battery.connections.database.locks import holder_death
+from hts_battery.connections.database.locks import holder_death, server_time
 from hts_battery.connections.database.slices import slices_of
 
 if TYPE_CHECKING:
@@ -68,7 +68,9 @@ def unknown_indexes(stores: Stores) -> tuple[str, ...]:
 
 def dead_locks(stores: Stores) -> Iterator[tuple[HeldLock, str]]:
     """Yield the locks whose holders are dead, each with how one knows."""
-    now = datetime.now(UTC)
+    uri = stores.database.uri
+    with translated_errors(uri, "asking the time"), shared_client(uri) as client:
+        now = server_time(client)
     for doc in stores.locks.query({}):
         held = cast("HeldLock", doc)
         why = holder_death(held, now)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hts_battery.connections.database.clients import shared_client, translated_errors
 from hts_battery.connections.database.collection_specs import Index, expected_indexes
@@ -10,6 +10,8 @@ from hts_battery.connections.database.layout import mark_layout
 from hts_battery.errors import StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pymongo.collection import Collection
     from pymongo.database import Database as MongoDatabase
 
@@ -39,7 +41,7 @@ def ensure_indexes(stores: Stores) -> tuple[str, ...]:
             for index in indexes:
                 if index in present:
                     continue
-                if Index(index.fields, not index.unique) in present:
+                if index._replace(unique=not index.unique) in present:
                     raise StoreError(
                         f"{stores.database.location}: the index of {name} on "
                         f"{', '.join(index.fields)} must be unique={index.unique}: "
@@ -64,10 +66,16 @@ def missing_indexes(stores: Stores) -> tuple[str, ...]:
 
 def _present_indexes(mongo: MongoDatabase[dict[str, object]], name: str) -> set[Index]:
     """Read which ascending indexes a collection has."""
-    return {
-        Index(tuple(field for field, _ in found["key"]), bool(found.get("unique")))
-        for found in mongo[name].index_information().values()
-    }
+    return {_index_of(found) for found in mongo[name].index_information().values()}
+
+
+def _index_of(found: Mapping[str, Any]) -> Index:
+    part = list((found.get("partialFilterExpression") or {}).items())
+    return Index(
+        tuple(field for field, _ in found["key"]),
+        bool(found.get("unique")),
+        (part[0][0], part[0][1]) if len(part) == 1 else None,
+    )
 
 
 def ensure_index(stores: Stores, collection: str, *fields: str) -> None:
@@ -81,4 +89,4 @@ def ensure_index(stores: Stores, collection: str, *fields: str) -> None:
 
 def _create_index(collection: Collection[dict[str, object]], index: Index) -> None:
     """Create one index; the same from two processes at once is one index."""
-    collection.create_index([(field, 1) for field in index.fields], unique=index.unique)
+    collection.create_index([(field, 1) for field in index.fields], **index.options)

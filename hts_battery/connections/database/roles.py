@@ -36,7 +36,7 @@ _LAUNCHPAD = (
     "launches",
     "workflows",
 )
-_QUERIES = ("aggregates", "hulls", "rankings", "references", "summary_columns")
+_QUERIES = ("hulls", "references")
 """What `hts query` reads besides what the dashboard shows."""
 _STATUS = (
     "backlog",
@@ -45,6 +45,7 @@ _STATUS = (
     "fireworks",
     "launches",
     "submissions",
+    "workers",
     "workflows",
 )
 """What tells where a campaign stands, besides what its members and outputs say."""
@@ -70,7 +71,15 @@ class Role(StrEnum):
 PRIVILEGES: Mapping[Role, Mapping[str, tuple[str, ...]]] = {
     Role.WORKER: {
         **dict.fromkeys(
-            ("campaigns", "candidates", "members", "references", "entries"), _READ
+            (
+                "campaigns",
+                "candidates",
+                "dispatches",
+                "entries",
+                "members",
+                "references",
+            ),
+            _READ,
         ),
         **dict.fromkeys(("tasks", "failures", *_BLOBS, *_LAUNCHPAD), _WRITE),
     },
@@ -82,16 +91,13 @@ PRIVILEGES: Mapping[Role, Mapping[str, tuple[str, ...]]] = {
         **dict.fromkeys(_BLOBS, _READ),
         **dict.fromkeys(
             (
-                "aggregates",
                 "builds",
                 "changes",
                 "entries",
                 "hulls",
                 "locks",
-                "optimade_structures",
-                "rankings",
                 "summary",
-                "summary_columns",
+                "summary_table",
                 "thermo",
             ),
             _BUILD,

@@ -85,6 +85,13 @@ class SharedMongoStore(MongoStore):
                 known += [batch[one["index"]] for one in failed]
         return known
 
+    def update_fields(
+        self, criteria: Mapping[str, object], fields: Mapping[str, object]
+    ) -> int:
+        """Change fields of documents that are there, those alone; count them."""
+        changed = self.collection.update_many(dict(criteria), {"$set": dict(fields)})
+        return changed.matched_count
+
     def aggregated(
         self, stages: Sequence[Mapping[str, object]], *, time_limit: float | None = None
     ) -> Iterator[dict[str, Any]]:
@@ -178,14 +185,8 @@ class Stores:
         Stability of each candidate at each temperature.
     summary
         One flat document per candidate and campaign for analysts.
-    rankings
-        Blocks of each campaign's candidates in the order of E_hull.
-    summary_columns
-        The same summaries by field, thousands of values in a document.
-    aggregates
-        Counts and histograms over each campaign.
-    optimade_structures
-        The same candidates in OPTIMADE's words.
+    summary_table
+        The same as one table: Parquet files, and the head that names the valid ones.
     hulls
         The references of each hull version.
     changes
@@ -198,10 +199,14 @@ class Stores:
         How each campaign is sent to its worker.
     backlog
         What was sent of each campaign and how it ended, in blocks of candidates.
+    dispatches
+        What was sent, each once, and what of it is in hand.
     built_states
         What the builders said of each campaign, in blocks of candidates.
     alerts
         Which messages were sent about each campaign.
+    workers
+        How each worker may be used, and what its launcher last said.
     archived_workflows
         Workflows that ended, with their launches, one document each.
     job_store
@@ -221,18 +226,17 @@ class Stores:
     entries: SharedMongoStore
     thermo: SharedMongoStore
     summary: SharedMongoStore
-    rankings: SharedMongoStore
-    summary_columns: SharedMongoStore
-    aggregates: SharedMongoStore
-    optimade_structures: SharedMongoStore
+    summary_table: SharedMongoStore
     hulls: SharedMongoStore
     changes: SharedMongoStore
     builds: SharedMongoStore
     locks: SharedMongoStore
     submissions: SharedMongoStore
     backlog: SharedMongoStore
+    dispatches: SharedMongoStore
     built_states: SharedMongoStore
     alerts: SharedMongoStore
+    workers: SharedMongoStore
     archived_workflows: SharedMongoStore
     job_store: JobStore
     blob_store: BlobStore = BlobStore.MONGO

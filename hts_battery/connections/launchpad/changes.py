@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from fireworks import Firework
 
-from hts_battery.connections.launchpad.launchpad import CAMPAIGN, DISPATCH_ID
+from hts_battery.connections.launchpad.checkout import CAMPAIGN, DISPATCH_ID
 from hts_battery.connections.launchpad.workflows import (
     DELETED,
     TAKEN_BACK,

@@ -8,6 +8,7 @@ the arguments are those of the command. See
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import IO, TYPE_CHECKING, Any
 
@@ -51,12 +52,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # The commands take the class from their own module and offer no other way in.
     vars(module)["LaunchPad"] = WorkerLaunchPad
     vars(rocket)["zopen"] = _open
+    # What we have to say of a launch stands in the job's own file, too.
+    handler = logging.StreamHandler()
+    logging.getLogger("hts_battery").addHandler(handler)
     try:
         return int(getattr(module, name)(given[1:]) or 0)
     except StoreError as err:
         # The rocket has said on disk what it could not tell: nothing is lost.
         sys.stderr.write(f"{err}\n")
         return 1
+    finally:
+        logging.getLogger("hts_battery").removeHandler(handler)
 
 
 def _open(path: str, mode: str = "rt") -> IO[Any]:

@@ -7,11 +7,11 @@ A launch that ended in a long outage is left on disk and told later
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
-from fireworks import LaunchPad
 from jobflow.managers.fireworks import flow_to_workflow
 from pymongo.errors import PyMongoError
 
@@ -21,6 +21,8 @@ from hts_battery.connections.database.clients import (
     translated_errors,
 )
 from hts_battery.connections.database.retries import RetryPolicy, allocation_end
+from hts_battery.connections.launchpad.checkout import CAMPAIGN, DISPATCH_ID, ROOT
+from hts_battery.connections.launchpad.one_run import OneRunLaunchPad
 from hts_battery.connections.launchpad.retrying_collections import (
     COUNTERS,
     ExactCounters,
@@ -34,15 +36,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from fireworks import FWAction, Workflow
+    from fireworks import FWAction, LaunchPad, Workflow
     from jobflow import Flow, Job
 
     from hts_battery.connections.database.database import Database
     from hts_battery.connections.database.stores import Stores
 
-DISPATCH_ID, CAMPAIGN = "hts_dispatch_id", "hts_campaign"
-"""Fields in the spec of every Firework that we send, and in its workflow's metadata."""
+logger = logging.getLogger(__name__)
 
+_ONCE = "hts_dispatch_once"
 _INDEXES = {
     "fireworks": ((f"spec.{DISPATCH_ID}",), (f"spec.{CAMPAIGN}", "state")),
     "workflows": ((f"metadata.{CAMPAIGN}",), (f"metadata.{DISPATCH_ID}",)),
@@ -52,7 +54,7 @@ OUTAGE_SECONDS = 300.0
 _COUNTERS_ID = -1  # the one FireWorks' own reset uses
 
 
-class ExactLaunchPad(LaunchPad):
+class ExactLaunchPad(OneRunLaunchPad):
     """
     A launchpad that waits out an outage, and keeps on disk what a longer one left.
 
@@ -62,11 +64,8 @@ class ExactLaunchPad(LaunchPad):
     job ends it earlier.
     """
 
-    fireworks: Any
-    launches: Any
     workflows: Any
     offline_runs: Any
-    fw_id_assigner: Any
 
     def __init__(
         self,
@@ -92,6 +91,8 @@ class ExactLaunchPad(LaunchPad):
         """Say that a launch is alive; one ping that does not get through is no harm."""
         with self._retries.suspended():
             try:
+                if not self.is_held(launch_id):
+                    return
                 super().ping_launch(launch_id, ptime=ptime, checkpoint=checkpoint)
             except PyMongoError as err:
                 if not may_pass(err):
@@ -109,6 +110,15 @@ class ExactLaunchPad(LaunchPad):
         action, state = self._untold.get(launch_id, (action, state))
         folder = Path.cwd()
         try:
+            if launch_id not in self._untold and not self.is_held(launch_id):
+                # Put back while it ran, or of another epoch: its output is stored.
+                logger.warning(
+                    "launch %d is not this rocket's any more: its output is kept by "
+                    "its content, and how it ended is told to nobody",
+                    launch_id,
+                )
+                return {}
+            self.tells(launch_id, state)
             told: dict[str, object] = super().complete_launch(  # type: ignore[no-untyped-call]
                 launch_id, action, state
             )
@@ -126,8 +136,8 @@ class ExactLaunchPad(LaunchPad):
         return told
 
     def restore_backup_data(self, launch_id: int, fw_id: int) -> None:
-        """Put a launch back to its start, unless it has ended and cannot be told."""
-        if launch_id not in self._untold:
+        """Put a launch back to its start, unless it has ended or is not ours now."""
+        if launch_id not in self._untold and self.is_held(launch_id):
             super().restore_backup_data(launch_id, fw_id)
 
     def bulk_add_wfs(self, wfs: Sequence[Workflow]) -> None:
@@ -288,7 +298,11 @@ def send(batches: Sequence[Batch], launchpad: ExactLaunchPad, campaign: str) -> 
         return
     workflows = []
     for batch in batches:
-        tags = {DISPATCH_ID: batch.dispatch_id, CAMPAIGN: campaign}
+        tags: dict[str, object] = {
+            DISPATCH_ID: batch.dispatch_id,
+            CAMPAIGN: campaign,
+            ROOT: batch.fw_id,
+        }
         # Not dynamic: jobflow hands it on to the jobs made on the node by itself.
         batch.flow.update_config(
             {"manager_config": {**batch.config, **tags}}, dynamic=False
@@ -333,3 +347,12 @@ def _set_up(launchpad: LaunchPad) -> None:
         for fields in indexes:
             if fields not in present:
                 collection.create_index([(field, 1) for field in fields])
+    # A workflow that two feeders insert is inserted once.
+    field = f"metadata.{DISPATCH_ID}"
+    if _ONCE not in launchpad.workflows.index_information():
+        launchpad.workflows.create_index(
+            [(field, 1)],
+            name=_ONCE,
+            unique=True,
+            partialFilterExpression={field: {"$exists": True}},
+        )

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fireworks import FWAction
 
-from hts_battery.connections.launchpad.launchpad import CAMPAIGN
+from hts_battery.connections.launchpad.checkout import CAMPAIGN, PING
 from hts_battery.connections.launchpad.queues import (
+    JobAnswer,
     QueueKind,
-    job_number,
+    asked_job,
     listed_jobs,
     queue_of,
+    this_cluster,
 )
 from hts_battery.connections.launchpad.workflows import last_sign, utc
-from hts_battery.connections.processes import host_name, process_identity
+from hts_battery.connections.processes import ProcessState, process_state
+from hts_battery.connections.queue_job import job_number
 from hts_battery.connections.records.launch_files import mark_of
 from hts_battery.errors import DatabaseOutageError
 from hts_battery.schemas.recovery import LossReason, LostRun
@@ -46,9 +49,55 @@ _FIREWORK_FIELDS = (
     "spec.step",
     f"spec.{CAMPAIGN}",
 )
+GRACE_SECONDS = 120.0
+"""How long a queue is given to know a job that it took."""
+_INTERVALS = 3  # of pings: one may be late, and the next one, too
+_PINGS_OF_SILENCE = 4  # as the setting says what it is
 _OFFLINE, _PING = "FW_offline.json", "FW_ping.json"  # FireWorks' own, without database
 _CHECKOUT = timedelta(minutes=10)
 """Longer than any rocket needs from taking a Firework to writing down its launch."""
+
+
+@dataclass(frozen=True)
+class Witnesses:
+    """Everything that is known of a launch that somebody should be working on."""
+
+    state: str
+    """RUNNING, or RESERVED: its queue job has not begun."""
+    silent: float
+    """Seconds since its last sign of life."""
+    process: ProcessState = ProcessState.UNKNOWN
+    """Its rocket, where that would be seen from here."""
+    is_listed: bool | None = None
+    """Whether its queue lists its job; none where the listing says nothing of it."""
+    answer: JobAnswer = JobAnswer.CANNOT_ASK
+    """What the queue says of the job by its number."""
+    has_number: bool = False
+    """Whether the number of its queue job is known at all."""
+
+
+def judged(seen: Witnesses, *, recent: float, silence: float) -> LossReason | None:
+    """
+    Say by what a launch is known to be lost; none if it is not, or nobody knows.
+
+    ``recent``: a sign of life younger than this in s outweighs what a queue says of a
+    number. ``silence``: so long without one a launch that runs is lost where neither
+    its queue nor its process can be asked.
+    """
+    is_there = seen.process in {ProcessState.ALIVE, ProcessState.STOPPED}
+    if is_there or seen.is_listed:
+        return None
+    if seen.process is ProcessState.GONE:
+        return LossReason.PROCESS_GONE
+    if seen.silent <= recent:
+        return None
+    if seen.answer is JobAnswer.GONE:
+        return LossReason.QUEUE_JOB_GONE
+    # What waits may do so for days, and a queue that does not answer says nothing.
+    waits = seen.state == "RESERVED" and seen.has_number
+    if seen.answer is not JobAnswer.CANNOT_ASK or waits or seen.silent <= silence:
+        return None
+    return LossReason.SILENT
 
 
 @dataclass
@@ -62,20 +111,27 @@ class Watcher:
         An open launchpad.
     silence
         Time in s without a sign of life after which a launch is lost, where neither a
-        queue nor a process table can say more.
-    listed
-        Asks a queue for its jobs.
+        queue nor a process table can say more: four intervals of the slowest pings.
+    listed, asked, here
+        Ask a queue for its jobs, for one job by its number, and which cluster it is.
     now
         Time of the look.
+    grace
+        Time in s that a queue is given to know a job that it took.
     """
 
     launchpad: LaunchPad
     silence: float
     listed: Callable[[QueueKind], frozenset[str] | None] = listed_jobs
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    asked: Callable[[QueueKind, str, str | None], JobAnswer] = asked_job
+    here: Callable[[QueueKind], str | None] = this_cluster
+    grace: float = GRACE_SECONDS
 
     def __post_init__(self) -> None:
         self._queues: dict[str, frozenset[str] | None] = {}
+        self._clusters: dict[str, str | None] = {}
+        self._mute: dict[tuple[str, str | None], JobAnswer] = {}
 
     def lost(self) -> Iterator[LostRun]:
         """Yield the Fireworks that are RUNNING or RESERVED with nobody behind them."""
@@ -136,29 +192,68 @@ class Watcher:
         mark = mark_of(folder)
         if mark is not None and mark.fw_id != firework["fw_id"]:
             mark = None
-        listed = self._is_listed(folder, _queue_id(launch, mark))
-        if listed is not None:
-            return None if listed else LossReason.QUEUE_JOB_GONE
-        alive = _is_alive(mark)
-        if alive is not None:
-            return None if alive else LossReason.PROCESS_GONE
-        if launch["state"] == "RESERVED" and _queue_id(launch, mark):
-            return None  # it may wait for days, and the queue cannot be asked
         silent = (self.now - self._last_sign(launch)).total_seconds()
-        return LossReason.SILENT if silent > self.silence else None
+        recent = self._recent(launch)
+        process = _process_of(mark)
+        seen = Witnesses(launch["state"], silent, process)
+        if process is not ProcessState.GONE and silent <= recent:
+            return None  # whatever a queue may say of a number
+        return judged(
+            self._with_queue(seen, folder, launch, mark),
+            recent=recent,
+            silence=self.silence,
+        )
 
-    def _is_listed(self, folder: Path, queue_id: str | None) -> bool | None:
-        """Ask the queue of a folder for a job; none where nobody here can say."""
+    def _recent(self, launch: Fields) -> float:
+        """Return how young a sign of life outweighs what a queue says."""
+        if launch["state"] == "RESERVED":
+            return self.grace
+        told = [one[PING] for one in launch["state_history"] if one.get(PING)]
+        slowest = self.silence / _PINGS_OF_SILENCE
+        return _INTERVALS * min(float(told[-1]) if told else slowest, slowest)
+
+    def _with_queue(
+        self, seen: Witnesses, folder: Path, launch: Fields, mark: LaunchMark | None
+    ) -> Witnesses:
+        """Ask the queue of a launch for its job: by the listing, then by its number."""
+        queue_id, queue = _queue_id(launch, mark), queue_of(folder)
         number = job_number(queue_id)
-        if number is None or not _is_ours(folder):
-            return None  # another user's jobs may be hidden, another cluster's are
-        kind = queue_of(folder)
-        if kind is None:
-            return None
+        if queue_id is None or number is None:
+            return seen
+        seen = replace(seen, has_number=True)
+        if queue is None or not _is_ours(folder):
+            return seen  # another user's jobs may be hidden
+        kind = queue.kind
+        cluster = (mark.cluster if mark is not None else None) or queue.cluster
+        if cluster is not None and cluster == self._cluster(kind):
+            cluster = None
+        if cluster is None:  # of another cluster the listing here says nothing
+            jobs = self._listing(kind)
+            if jobs is not None:
+                seen = replace(seen, is_listed=number in jobs)
+        if seen.is_listed or seen.process is ProcessState.GONE:
+            return seen
+        return replace(seen, answer=self._answer(kind, queue_id, cluster))
+
+    def _listing(self, kind: QueueKind) -> frozenset[str] | None:
         if kind.kind not in self._queues:
             self._queues[kind.kind] = self.listed(kind)
-        jobs = self._queues[kind.kind]
-        return None if jobs is None else number in jobs
+        return self._queues[kind.kind]
+
+    def _cluster(self, kind: QueueKind) -> str | None:
+        if kind.kind not in self._clusters:
+            self._clusters[kind.kind] = self.here(kind)
+        return self._clusters[kind.kind]
+
+    def _answer(self, kind: QueueKind, queue_id: str, cluster: str | None) -> JobAnswer:
+        """Ask for a job; a queue that did not answer is not asked again at once."""
+        place = kind.kind, cluster
+        if place in self._mute:
+            return self._mute[place]
+        answer = self.asked(kind, queue_id, cluster)
+        if answer in {JobAnswer.NO_ANSWER, JobAnswer.CANNOT_ASK}:
+            self._mute[place] = answer
+        return answer
 
     def _last_sign(self, launch: Fields) -> datetime:
         sign = last_sign(launch)
@@ -183,12 +278,16 @@ class Watcher:
                 if one["state"] == "RUNNING"
             ]
             folder = Path(launch["launch_dir"])
+            mark = mark_of(folder)
+            if mark is not None and mark.fw_id != firework["fw_id"]:
+                mark = None
             known = {
                 "launch_id": launch["launch_id"],
+                "launch_state": launch["state"],
                 "worker": (launch.get("fworker") or {}).get("name"),
                 "host": launch.get("host"),
                 "folder": str(folder),
-                "queue_id": _queue_id(launch, mark_of(folder)),
+                "queue_id": _queue_id(launch, mark),
                 "started": min(began) if began else None,
             }
         return LostRun(
@@ -213,17 +312,20 @@ def is_outage(action: Fields | None) -> bool:
 
 
 def _queue_id(launch: Fields, mark: LaunchMark | None) -> str | None:
+    """Return the queue job of a launch: by its own mark first, then the reservation."""
+    if mark is not None and mark.queue_id:
+        return mark.queue_id
     for one in launch["state_history"]:
         if one.get("reservation_id"):
             return str(one["reservation_id"])
-    return mark.queue_id if mark is not None else None
+    return None
 
 
-def _is_alive(mark: LaunchMark | None) -> bool | None:
-    """Look for the process of a launch; none where it cannot be seen from here."""
-    if mark is None or mark.pid is None or mark.host != host_name():
-        return None
-    return process_identity(mark.pid) == mark.process
+def _process_of(mark: LaunchMark | None) -> ProcessState:
+    """Look for the process of a launch."""
+    if mark is None:
+        return ProcessState.UNKNOWN
+    return process_state(mark.host, mark.pid, mark.process, mark.scope)
 
 
 def _is_ours(folder: Path) -> bool:
@@ -281,7 +383,7 @@ def _end_launch(
     """Write down that a launch has ended, in one step, unless it moved on."""
     now = datetime.now(UTC).isoformat()
     ended = launchpad.launches.find_one_and_update(
-        {"launch_id": lost.launch_id, "state": lost.state},
+        {"launch_id": lost.launch_id, "state": lost.launch_state or lost.state},
         {
             "$set": {
                 "state": "FIZZLED",

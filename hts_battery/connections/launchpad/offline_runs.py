@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from fireworks import LaunchPad
 
 _OFFLINE, _PING = "FW_offline.json", "FW_ping.json"  # written by FireWorks' rocket
+_FIREWORK = "FW.json"  # what it runs
 _ENDED = frozenset({"COMPLETED", "FIZZLED", "DEFUSED", "ARCHIVED"})
 
 
@@ -91,6 +92,16 @@ def ended_fireworks(launchpad: LaunchPad, fw_ids: Collection[int]) -> set[int]:
         )
     }
     return {one for one in fw_ids if known.get(one, "ARCHIVED") in _ENDED}
+
+
+def withdraw_offline(folder: Path) -> None:
+    """
+    Keep an offline launch from starting whose submission failed.
+
+    Its queue may have the job all the same, and such a rocket asks nobody.
+    """
+    if (folder / _OFFLINE).exists():
+        (folder / _FIREWORK).unlink(missing_ok=True)
 
 
 def _read(path: Path) -> dict[str, Any]:

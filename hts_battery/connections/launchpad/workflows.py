@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from hts_battery.connections.launchpad.launchpad import CAMPAIGN, DISPATCH_ID
+from hts_battery.connections.launchpad.checkout import CAMPAIGN, DISPATCH_ID
 from hts_battery.schemas.archive import (
     ArchivedFirework,
     ArchivedLaunch,
@@ -15,7 +15,7 @@ from hts_battery.schemas.archive import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from fireworks import LaunchPad
 
@@ -43,6 +43,7 @@ _LAUNCH_FIELDS = (
     "state_history.state",
     "state_history.created_on",
     "state_history.updated_on",
+    "state_history.reservation_id",
     "action.stored_data._exception._stacktrace",
 )
 _FIREWORK_FIELDS = (
@@ -142,7 +143,9 @@ def read_workflows(
             {f"spec.{CAMPAIGN}": campaign}, {"fw_id": 1, "state": 1, "_id": 0}
         )
     }
-    launches = _launches(launchpad, [node for doc in docs for node in doc["nodes"]])
+    launches = launches_of_fireworks(
+        launchpad, [node for doc in docs for node in doc["nodes"]]
+    )
     found = {}
     for doc in docs:
         states = {int(name): state for name, state in doc["fw_states"].items()}
@@ -158,12 +161,19 @@ def read_workflows(
             campaign=campaign,
             fw_id=min(doc["nodes"]),
             states=states,
-            launches=tuple(_launch(one, now) for one in mine),
+            launches=tuple(launch_document(one, now) for one in mine),
             # A rocket that was killed in between leaves the lock for ever.
             is_locked="locked" in doc and now - utc(doc["updated_on"]) < _LOCK_AGE,
         )
         found[workflow.dispatch_id] = workflow
     return found
+
+
+def sent_names(launchpad: LaunchPad, names: Collection[str]) -> set[str]:
+    """Return those of some dispatches of which there is a workflow."""
+    field = f"metadata.{DISPATCH_ID}"
+    found = launchpad.workflows.find({field: {"$in": sorted(names)}}, [field])
+    return {doc["metadata"][DISPATCH_ID] for doc in found}
 
 
 def _state_of_deleted(launches: Sequence[Mapping[str, Any]], now: datetime) -> str:
@@ -175,7 +185,7 @@ def _state_of_deleted(launches: Sequence[Mapping[str, Any]], now: datetime) -> s
     return "RUNNING" if alive else DELETED
 
 
-def _launches(
+def launches_of_fireworks(
     launchpad: LaunchPad, fw_ids: Sequence[int]
 ) -> dict[int, list[dict[str, Any]]]:
     """Read the launches of some Fireworks, those that were lost or repeated too."""
@@ -187,7 +197,8 @@ def _launches(
     return found
 
 
-def _launch(doc: Mapping[str, Any], now: datetime) -> ArchivedLaunch:
+def launch_document(doc: Mapping[str, Any], now: datetime) -> ArchivedLaunch:
+    """Make a document of a launch; one that runs is counted until now."""
     history = doc.get("state_history") or []
     began = [utc(one["created_on"]) for one in history if one["state"] == "RUNNING"]
     signs = [
@@ -207,10 +218,36 @@ def _launch(doc: Mapping[str, Any], now: datetime) -> ArchivedLaunch:
         worker=(doc.get("fworker") or {}).get("name"),
         host=doc.get("host"),
         folder=doc.get("launch_dir"),
+        queue_id=next(
+            (
+                str(one["reservation_id"])
+                for one in history
+                if one.get("reservation_id")
+            ),
+            None,
+        ),
         started=min(began) if began else None,
         seconds=max(0.0, (max(signs) - min(began)).total_seconds()) if began else 0.0,
         error=(stored.get("_exception") or {}).get("_stacktrace"),
     )
+
+
+def reservation(history: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return the number that was written down when a job was submitted."""
+    numbers = (one.get("reservation_id") for one in history)
+    return next((str(number) for number in numbers if number), None)
+
+
+def count_by_worker(launchpad: LaunchPad) -> dict[str, dict[str, int]]:
+    """Count the Fireworks that go on, by worker and state."""
+    found: dict[str, dict[str, int]] = {}
+    for doc in launchpad.fireworks.find(
+        {"state": {"$in": sorted(ACTIVE)}}, ["spec._fworker", "state"]
+    ):
+        worker = str((doc.get("spec") or {}).get("_fworker") or "any")
+        states = found.setdefault(worker, {})
+        states[doc["state"]] = states.get(doc["state"], 0) + 1
+    return found
 
 
 def read_ended(

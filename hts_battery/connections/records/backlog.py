@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from hts_battery.connections.database.clients import translated_errors
 from hts_battery.connections.database.locks import exclusive
-from hts_battery.errors import BusyError, StoreError
+from hts_battery.connections.records.stored_documents import read_stored
+from hts_battery.errors import BusyError, StoreError, UnreadableDocumentError
 from hts_battery.schemas.dispatch import (
     BLOCK_SIZE,
     BacklogBlock,
@@ -21,7 +22,7 @@ from hts_battery.schemas.dispatch import (
 from hts_battery.schemas.ordering_series import covers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from hts_battery.connections.database.locks import Lease
     from hts_battery.connections.database.stores import Stores
@@ -31,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 LEASE = "dispatch"
 """The lock under which submissions, backlog and launchpad are written."""
+LOCK_PATIENCE = 120.0
+"""How long in s a command waits for the lock: longer than a look of a feeder takes."""
 _POLL_SECONDS = 0.5
 
 
@@ -134,22 +137,33 @@ class Backlog:
 
 
 def read_blocks(stores: Stores, campaign: str) -> list[BacklogBlock]:
-    """Read the blocks of a campaign, in order."""
-    return sorted(
-        (_block(doc) for doc in stores.backlog.query({"campaign": campaign})),
-        key=lambda block: block.block,
+    """
+    Read the blocks of a campaign, in order.
+
+    Raises
+    ------
+    UnreadableDocumentError
+        If one of them is broken.
+    """
+    found = (
+        read_stored(BacklogBlock, doc, f"block {doc.get('block')} of {campaign}")
+        for doc in stores.backlog.query({"campaign": campaign})
     )
+    return sorted(found, key=lambda block: block.block)
 
 
-def _block(doc: dict[str, Any]) -> BacklogBlock:
-    return BacklogBlock.model_validate(_plain(doc))
+def _items(
+    stores: Stores, criteria: Mapping[str, object]
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """
+    Yield campaign and candidates of other backlogs as they are stored.
 
-
-def _plain(doc: dict[str, Any]) -> dict[str, Any]:
-    # What maggma and the server add to a document.
-    return {
-        name: doc[name] for name in doc if name not in ("_id", "_bt", "last_updated")
-    }
+    What another campaign cannot read of its own is its matter: here it is passed over.
+    """
+    for doc in stores.backlog.query(dict(criteria)):
+        for item in doc.get("items") or ():
+            if isinstance(item, dict) and item.get("content_key"):
+                yield str(doc.get("campaign")), item
 
 
 def keys_in_hand(
@@ -165,51 +179,80 @@ def keys_in_hand(
         for doc in stores.campaigns.query(
             properties=["name", "spec.structure.n_orderings"]
         )
-        if covers(doc["spec"]["structure"]["n_orderings"], wanted)
+        if covers(_orderings(doc), wanted)
     ]
-    cancelled = {
-        one.campaign for one in read_submissions(stores) if one.hold is Hold.CANCELLED
-    }
+    cancelled = set(
+        stores.submissions.distinct("campaign", {"hold": Hold.CANCELLED.value})
+    )
     return {
-        item.content_key
-        for block in map(
-            _block, stores.backlog.query({"campaign": {"$in": enough, "$ne": besides}})
+        item["content_key"]
+        for campaign, item in _items(
+            stores, {"campaign": {"$in": enough, "$ne": besides}}
         )
-        for item in block.items
-        if item.ending is None
-        and (item.dispatch_id is None or covers(item.asked, wanted))
-        and (item.dispatch_id is not None or block.campaign not in cancelled)
+        if item.get("ending") is None
+        and (item.get("dispatch_id") is None or covers(item.get("asked") or {}, wanted))
+        and (item.get("dispatch_id") is not None or campaign not in cancelled)
     }
+
+
+def _orderings(doc: Mapping[str, Any]) -> Mapping[Any, int]:
+    """Return how many orderings a stored campaign asks for; none if it is broken."""
+    structure = (doc.get("spec") or {}).get("structure") or {}
+    return structure.get("n_orderings") or {}
 
 
 def keys_sent(stores: Stores, *, besides: str | None = None) -> set[str]:
     """Return the content keys that are in the launchpad, or in a queue, now."""
     criteria = {} if besides is None else {"campaign": {"$ne": besides}}
     return {
-        item.content_key
-        for block in map(_block, stores.backlog.query(criteria))
-        for item in block.items
-        if item.dispatch_id is not None and item.ending is None
+        item["content_key"]
+        for _, item in _items(stores, criteria)
+        if item.get("dispatch_id") is not None and item.get("ending") is None
     }
 
 
 def read_submissions(
-    stores: Stores, campaigns: Iterable[str] | None = None
+    stores: Stores,
+    campaigns: Iterable[str] | None = None,
+    *,
+    problem: Callable[[str, str], None] | None = None,
 ) -> list[Submission]:
-    """Read the submissions of some campaigns, or all, in the order of their names."""
+    """
+    Read the submissions of some campaigns, or all, in the order of their names.
+
+    Parameters
+    ----------
+    stores, campaigns
+        Open stores, and the names; all if none.
+    problem
+        Told campaign and reason of one that cannot be read, which is then left out.
+
+    Raises
+    ------
+    UnreadableDocumentError
+        If one cannot be read, and nobody is to be told.
+    """
     wanted = None if campaigns is None else set(campaigns)
-    found = (
-        Submission.model_validate(_plain(one))
-        for one in stores.submissions.query()
-        if wanted is None or one["campaign"] in wanted
-    )
+    found = []
+    for doc in stores.submissions.query():
+        name = str(doc.get("campaign"))
+        if wanted is not None and name not in wanted:
+            continue
+        try:
+            found.append(read_stored(Submission, doc, f"the submission of {name}"))
+        except UnreadableDocumentError as err:
+            if problem is None:
+                raise
+            problem(name, str(err))
     return sorted(found, key=lambda submission: submission.campaign)
 
 
 def read_submission(stores: Stores, campaign: str) -> Submission | None:
     """Read the submission of a campaign, if it has one."""
     doc = stores.submissions.query_one({"campaign": campaign})
-    return None if doc is None else Submission.model_validate(_plain(doc))
+    if doc is None:
+        return None
+    return read_stored(Submission, doc, f"the submission of {campaign}")
 
 
 def write_submission(stores: Stores, submission: Submission, lease: Lease) -> None:
@@ -238,26 +281,35 @@ def reopened(item: BacklogItem, *, retry: bool) -> BacklogItem:
 
 
 @contextmanager
-def dispatching(stores: Stores, holder: str, *, wait: bool = True) -> Iterator[Lease]:
+def dispatching(
+    stores: Stores, holder: str, *, patience: float = LOCK_PATIENCE
+) -> Iterator[Lease]:
     """
-    Hold the lock of dispatch while a block runs.
+    Hold the lock of dispatch while a block runs; wait for it ``patience`` s at most.
+
+    Nobody waits for a process that is stopped: it may stay so for days.
 
     Raises
     ------
     BusyError
-        If another process holds the lock, and one does not wait for it.
+        If another process holds the lock, and did for all that time.
     """
     with ExitStack() as stack:
-        warned = False
+        end: float | None = None
         while True:
             try:
                 lease = stack.enter_context(exclusive(stores, LEASE, holder=holder))
                 break
             except BusyError as err:
-                if not wait:
+                now = time.monotonic()
+                if err.is_stopped or patience <= 0:
                     raise
-                if not warned:
-                    logger.warning("%s", err)
-                    warned = True
-                time.sleep(_POLL_SECONDS)
+                if end is None:
+                    end = now + patience
+                    logger.warning("%s (at most %.0f s)", err, patience)
+                elif now >= end:
+                    raise BusyError(
+                        f"{err}: waited {patience:.0f} s, nothing was done; try again"
+                    ) from None
+                time.sleep(min(_POLL_SECONDS, max(0.0, end - now)))
         yield lease

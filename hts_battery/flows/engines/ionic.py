@@ -15,8 +15,7 @@ from pydantic import Field
 
 from hts_battery.errors import CalculationError
 from hts_battery.structures.inputs import CHARGE, wrapped_structure
-from hts_battery.structures.ionic import IonicPotential
-from hts_battery.structures.ionic_species import UNDESCRIBED, VERSION, ions
+from hts_battery.structures.ionic import UNDESCRIBED, VERSION, IonicPotential, ions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -25,7 +25,7 @@ def ionic_engine() -> Engine:
     'ionic 1'
     """
     # No package but this one has a say in its energies.
-    from hts_battery.structures.ionic_species import (  # noqa: PLC0415 - starts quickly
+    from hts_battery.structures.ionic import (  # noqa: PLC0415 - starts quickly
         VERSION,
         elements,
     )

@@ -16,7 +16,12 @@ from pydantic import ValidationError
 
 from hts_battery.connections.database.clients import translated_outages
 from hts_battery.connections.database.retries import RetryPolicy, allocation_end
-from hts_battery.connections.processes import host_name, process_identity
+from hts_battery.connections.processes import (
+    host_name,
+    process_identity,
+    process_scope,
+)
+from hts_battery.connections.queue_job import own_queue_job
 from hts_battery.connections.records.executions import ExecutionRecord, described_error
 from hts_battery.connections.records.launch_files import mark_of, write_mark
 from hts_battery.errors import CalculationError, DatabaseOutageError, StoreError
@@ -106,7 +111,6 @@ class Watch:
 
 PRERELAX_STEP = "prerelax"
 _FIREWORK = "fw_id"  # jobflow puts it into the metadata of a job that a rocket runs
-_QUEUE_VARIABLES = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID")
 _watch: ContextVar[Watch | None] = ContextVar("watch", default=None)
 _retries: ContextVar[RetryPolicy | None] = ContextVar("retries", default=None)
 
@@ -318,6 +322,7 @@ class RecordedJob(Job):
         engine = settings.get("engine")
         if metadata.get("step") == PRERELAX_STEP:
             engine = (settings.get("prerelax") or {}).get("engine")
+        job = own_queue_job()
         return LaunchMark(
             uuid=self.uuid,
             index=self.index,
@@ -329,7 +334,9 @@ class RecordedJob(Job):
             host=host_name(),
             pid=os.getpid(),
             process=process_identity(os.getpid()),
-            queue_id=next(filter(None, map(os.environ.get, _QUEUE_VARIABLES)), None),
+            scope=process_scope(),
+            queue_id=job.queue_id if job else None,
+            cluster=job.cluster if job else None,
         )
 
     def _failure(self, error: Exception) -> Failure:

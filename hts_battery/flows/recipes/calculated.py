@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hts_battery.schemas.dispatch import EndingKind
 from hts_battery.schemas.ordering_series import chosen, covers, joined, series_of
-from hts_battery.thermo.gate import energy_at_gate, passes_gate
+from hts_battery.thermo.estimates import energy_at_gate, passes_gate
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence

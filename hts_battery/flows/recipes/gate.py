@@ -12,7 +12,7 @@ from hts_battery.schemas.thermo import LeftOutReferences
 from hts_battery.thermo.competing_phases import left_out_references
 from hts_battery.thermo.corrections import comparable_energy
 from hts_battery.thermo.entropy import candidate_entropy
-from hts_battery.thermo.gate import energy_at_gate, passes_gate
+from hts_battery.thermo.estimates import energy_at_gate, passes_gate
 from hts_battery.thermo.hull import Hull
 
 if TYPE_CHECKING:

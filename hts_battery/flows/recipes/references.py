@@ -36,8 +36,8 @@ from hts_battery.structures.references.site_properties import (
     reference_charges,
     reference_moments,
 )
+from hts_battery.thermo.vasp_corrections import oxide_type_of, vasp_task_energy
 from hts_battery.thermo.vasp_schemes import vasp_scheme
-from hts_battery.thermo.vasp_tasks import oxide_type_of, vasp_task_energy
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping

@@ -79,21 +79,7 @@ def relaxation_problems(phase: ReferencePhase, relaxed: Structure) -> tuple[str,
 
 
 def drift_problems(phase: ReferencePhase, relaxed: Structure) -> tuple[str, ...]:
-    """
-    Say why a relaxed cell is none at all: the one question to a rough potential.
-
-    Parameters
-    ----------
-    phase
-        A phase of the library.
-    relaxed
-        What an engine made of it.
-
-    Returns
-    -------
-    tuple[str, ...]
-        A sentence if the volume is not within ``OPEN_GROWTH`` of the start.
-    """
+    """Say why a relaxed cell is none at all: the one question to a rough potential."""
     return tuple(_growth_problems(reference_structure(phase), relaxed, OPEN_GROWTH))
 
 
@@ -145,11 +131,7 @@ def bonds_of(phase: ReferencePhase, structure: Structure) -> Bonds:
 
 
 def dimensions(n_atoms: int, bonds: Bonds) -> int:
-    """
-    Count the directions in which the largest bonded part of a crystal is endless.
-
-    Zero for molecules, one for chains, two for layers, three for a framework.
-    """
+    """Count the directions in which the largest bonded part of a crystal is endless."""
     neighbours: list[list[tuple[int, NDArray[np.float64]]]] = [
         [] for _ in range(n_atoms)
     ]

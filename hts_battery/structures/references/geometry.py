@@ -41,17 +41,8 @@ def conventional_cell(
     """
     Multiply an asymmetric unit by its space group.
 
-    Parameters
-    ----------
-    symbol
-        International symbol, for example ``R-3c``; hexagonal axes where
-        rhombohedral, origin choice 1 where there are two.
-    cell
-        a, b, c in angstrom, alpha, beta, gamma in degree.
-    elements
-        Symbol of each site of the asymmetric unit.
-    positions
-        Fractional coordinates of each.
+    Hexagonal axes where rhombohedral, origin choice 1 where there are two; lengths in
+    angstrom, angles in degree, positions fractional.
 
     Examples
     --------
@@ -76,12 +67,7 @@ def conventional_cell(
 
 @lru_cache(maxsize=256)
 def _kept_group(symbol: str) -> SpaceGroup:
-    """
-    Keep a space group alive.
-
-    pymatgen remembers groups by weak reference only and takes a quarter of a second
-    to expand one; the same symbol comes up for dozens of phases.
-    """
+    """Keep a space group alive: pymatgen takes a quarter of a second to expand one."""
     return SpaceGroup(symbol)
 
 
@@ -91,15 +77,6 @@ def primitive_cell(structure: Structure, symbol: str) -> Structure:
 
     A fixed transformation and not a search, so that the same library gives the
     same cell, in the same order of sites, on every machine.
-
-    Examples
-    --------
-    >>> salt = conventional_cell(
-    ...     "Fm-3m", (4.03, 4.03, 4.03, 90, 90, 90), ["Li", "F"],
-    ...     [(0, 0, 0), (0.5, 0.5, 0.5)],
-    ... )
-    >>> len(primitive_cell(salt, "Fm-3m"))
-    2
     """
     matrix = np.array(_PRIMITIVE[symbol[0]])
     lattice = Lattice(matrix @ structure.lattice.matrix)
@@ -120,29 +97,7 @@ def primitive_cell(structure: Structure, symbol: str) -> Structure:
 def mean_valence_radius(
     element: str, oxidation_state: Fraction, coordination: int
 ) -> float:
-    """
-    Shannon's ionic radius, linear between integer charges.
-
-    Parameters
-    ----------
-    element
-        Symbol.
-    oxidation_state
-        Formal charge in e; a fraction where valences share a site.
-    coordination
-        Number of neighbours of the opposite charge.
-
-    Returns
-    -------
-    float
-        Radius in angstrom.
-
-    Examples
-    --------
-    >>> from fractions import Fraction
-    >>> mean_valence_radius("Ti", Fraction(4), 6)
-    0.605
-    """
+    """Shannon's ionic radius in angstrom, linear between integer charges."""
     return between_charges(
         oxidation_state,
         lambda charge: ionic_radius(str(Species(element, charge)), coordination),

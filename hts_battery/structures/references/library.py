@@ -6,7 +6,6 @@ import re
 from fractions import Fraction
 from functools import lru_cache
 from importlib.resources import files
-from itertools import combinations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -76,19 +75,7 @@ class ReferencePrototype(NamedTuple):
 
 
 def parse_oxidation_species(text: str) -> OxidationSpecies:
-    """
-    Read ``Mn3+``, ``Mn3.5+``, ``O2-`` or, uncharged, ``Mn``.
-
-    Raises
-    ------
-    ConfigurationError
-        If the text is none of these.
-
-    Examples
-    --------
-    >>> parse_oxidation_species("Mn3.5+")
-    OxidationSpecies(element='Mn', oxidation_state=Fraction(7, 2))
-    """
+    """Read ``Mn3+``, ``Mn3.5+``, ``O2-`` or, uncharged, ``Mn``."""
     match = _SPECIES.fullmatch(text)
     if match is None:
         raise ConfigurationError(
@@ -160,18 +147,7 @@ def _is_anion(label: str) -> bool:
 def scaled_cell(
     prototype: ReferencePrototype, species: Mapping[str, OxidationSpecies]
 ) -> CellParameters:
-    """
-    Scale a prototype's cell so that its bonds fit other ions.
-
-    All lengths are multiplied by the mean, over cation sites, of the sum of
-    Shannon radii divided by the prototype's mean bond. A starting point: the
-    relaxation decides.
-
-    Returns
-    -------
-    tuple
-        a, b, c in angstrom, rounded to 0.001, and the prototype's angles.
-    """
+    """Scale a prototype's cell so that its bonds fit other ions."""
     anions = [
         mean_valence_radius(*species[site.label], site.coordination)
         for site in prototype.sites
@@ -198,27 +174,7 @@ def decorate(
     *,
     group: str,
 ) -> ReferencePhase:
-    """
-    Fill the sites of a prototype with species.
-
-    Parameters
-    ----------
-    prototype
-        The structure type.
-    formula
-        Formula of the phase.
-    row
-        Species in the order of the prototype's labels, ``"Mn2+ F-"``; or a mapping
-        with ``species`` and any of ``id``, ``formula``, ``name``, ``cell``, ``note``,
-        ``supergroup``, ``candidate_family``.
-    group
-        Name of the data file.
-
-    Raises
-    ------
-    ConfigurationError
-        If the number of species is not that of labels.
-    """
+    """Fill the sites of a prototype with species: a row of a data file."""
     details: Mapping[str, Any] = {"species": row} if isinstance(row, str) else row
     species = [parse_oxidation_species(text) for text in details["species"].split()]
     if len(species) != len(prototype.labels):
@@ -272,29 +228,9 @@ _DATA = files("hts_battery.structures") / "data" / "references"
 _PROTOTYPES = "prototypes"
 
 
-class SystemCoverage(NamedTuple):
-    """The phases that lie in exactly one chemical system."""
-
-    chemical_system: str
-    phase_ids: tuple[str, ...]
-    formulas: tuple[str, ...]
-
-
 @lru_cache(maxsize=1)
 def load_reference_phases() -> tuple[ReferencePhase, ...]:
-    """
-    Return every phase of the library, sorted by id; read once.
-
-    Raises
-    ------
-    ConfigurationError
-        If a data file is wrong or an id appears twice.
-
-    Examples
-    --------
-    >>> len(load_reference_phases()) > 100
-    True
-    """
+    """Return every phase of the library, sorted by id; read once."""
     prototypes = load_prototypes()
     phases: dict[str, ReferencePhase] = {}
     for group in reference_groups():
@@ -329,19 +265,7 @@ def load_prototypes() -> dict[str, ReferencePrototype]:
 
 
 def reference_phase(phase_id: str) -> ReferencePhase:
-    """
-    Return one phase by its id.
-
-    Raises
-    ------
-    KeyError
-        If the library has no such phase.
-
-    Examples
-    --------
-    >>> reference_phase("TiO2-rutile").space_group_symbol
-    'P4_2/mnm'
-    """
+    """Return one phase by its id."""
     for phase in load_reference_phases():
         if phase.phase_id == phase_id:
             return phase
@@ -349,29 +273,12 @@ def reference_phase(phase_id: str) -> ReferencePhase:
 
 
 def reference_structure(phase: ReferencePhase) -> Structure:
-    """
-    Build the primitive cell of a phase, ready to be relaxed.
-
-    Returns
-    -------
-    Structure
-        Primitive cell without oxidation states.
-
-    Examples
-    --------
-    >>> reference_structure(reference_phase("TiO2-rutile")).composition.formula
-    'Ti2 O4'
-    """
+    """Build the primitive cell of a phase, without oxidation states."""
     return primitive_cell(conventional_structure(phase), phase.space_group_symbol)
 
 
 def conventional_structure(phase: ReferencePhase) -> Structure:
-    """
-    Build the conventional cell of a phase, without oxidation states.
-
-    Each atom carries the index of its asymmetric site as the site property
-    ``SITE_OF_ATOM``.
-    """
+    """Build the conventional cell of a phase; atoms know their ``SITE_OF_ATOM``."""
     return conventional_cell(
         phase.space_group_symbol,
         phase.cell,
@@ -381,48 +288,10 @@ def conventional_structure(phase: ReferencePhase) -> Structure:
 
 
 def phases_within(elements: Iterable[str]) -> tuple[ReferencePhase, ...]:
-    """
-    Return the phases whose elements are all among the given ones.
-
-    Examples
-    --------
-    >>> {phase.formula for phase in phases_within(["Li", "F"])} >= {"Li", "F", "LiF"}
-    True
-    """
+    """Return the phases whose elements are all among the given ones."""
     allowed = frozenset(elements)
     return tuple(
         phase for phase in load_reference_phases() if phase.elements <= allowed
-    )
-
-
-def coverage(
-    elements: Iterable[str], *, max_elements: int = 3
-) -> tuple[SystemCoverage, ...]:
-    """
-    List every chemical system of the elements with its phases, gaps included.
-
-    Examples
-    --------
-    >>> [row.chemical_system for row in coverage(["Li", "F"])]
-    ['F', 'Li', 'F-Li']
-    """
-    symbols = sorted(set(elements))
-    found: dict[frozenset[str], list[ReferencePhase]] = {
-        frozenset(subset): []
-        for size in range(1, max_elements + 1)
-        for subset in combinations(symbols, size)
-    }
-    for phase in phases_within(symbols):
-        found.setdefault(phase.elements, []).append(phase)
-    return tuple(
-        SystemCoverage(
-            "-".join(sorted(system)),
-            tuple(phase.phase_id for phase in phases),
-            tuple(sorted({phase.formula for phase in phases})),
-        )
-        for system, phases in sorted(
-            found.items(), key=lambda item: (len(item[0]), sorted(item[0]))
-        )
     )
 
 

@@ -30,13 +30,6 @@ def reference_charges(phase: ReferencePhase) -> tuple[float, ...]:
     """
     Give every atom of a phase the formal charge of its site.
 
-    Returns
-    -------
-    tuple[float, ...]
-        Elementary charges, in the order of
-        :func:`~hts_battery.structures.references.library.reference_structure`; a
-        fraction where valences share a site.
-
     Examples
     --------
     >>> from hts_battery.structures.references.library import reference_phase

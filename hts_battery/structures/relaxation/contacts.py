@@ -143,24 +143,12 @@ def _radii() -> dict[str, dict[str, float]]:
 
 
 def bond_limit(first: str, second: str, *, oxygen: float) -> float:
-    r"""
+    """
     Distance below which two anions are bonded, in angstrom.
 
     .. math:: d_{AB} = d_{OO} (r_A + r_B) / 2 r_O
 
     with the radii of covalent single bonds (10.1002/chem.200800987).
-
-    Parameters
-    ----------
-    first, second
-        Elements.
-    oxygen
-        The distance for two oxygen atoms, angstrom.
-
-    Examples
-    --------
-    >>> [round(bond_limit(a, b, oxygen=1.6), 2) for a, b in ("OO", "FO", "FF", "SS")]
-    [1.6, 1.61, 1.63, 2.62]
     """
     radii = _radii()
     total = radii[first][_COVALENT] + radii[second][_COVALENT]
@@ -168,21 +156,7 @@ def bond_limit(first: str, second: str, *, oxygen: float) -> float:
 
 
 def contact_limit(first: str, second: str, *, share: float) -> float:
-    """
-    Distance that two anions of a crystal keep at least, in angstrom.
-
-    Parameters
-    ----------
-    first, second
-        Elements.
-    share
-        Of the sum of their van der Waals radii (10.1039/c3dt50599e).
-
-    Examples
-    --------
-    >>> [round(contact_limit(a, b, share=0.7), 2) for a, b in ("OO", "FO", "FF")]
-    [2.1, 2.07, 2.04]
-    """
+    """Distance that anions keep, by van der Waals radii (10.1039/c3dt50599e)."""
     radii = _radii()
     return share * (radii[first][_VAN_DER_WAALS] + radii[second][_VAN_DER_WAALS])
 
@@ -192,15 +166,6 @@ def anion_pairs(
 ) -> AnionPairs:
     """
     Count the pairs of anions that are bonded, and those that are too close.
-
-    Parameters
-    ----------
-    structure
-        The relaxed cell; images of its atoms count.
-    anions
-        Whether each of its atoms is an anion: sulfur in a sulfate is none.
-    limits
-        ``oxygen_contact`` and ``anion_contact``.
 
     Examples
     --------
@@ -260,17 +225,7 @@ class Coordination(NamedTuple):
 
 
 def contacts_kept(mapped: ParentMap, *, stretch: float) -> float:
-    """
-    Share of the parent's nearest contacts that are not stretched too far.
-
-    Parameters
-    ----------
-    mapped
-        The relaxed cell on its parent.
-    stretch
-        A contact longer than this many times its length, scaled with the volume, is
-        lost.
-    """
+    """Share of the parent's nearest contacts that are not stretched too far."""
     start, relaxed, moves = mapped.start, mapped.relaxed, mapped.moves
     names = np.array(start.site_properties["sublattice"])
     # Scaled to the starting volume, so that swelling alone breaks nothing.

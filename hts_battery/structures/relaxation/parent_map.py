@@ -67,11 +67,7 @@ class ParentMap(NamedTuple):
         return tuple(str(name) for name in relaxed)
 
     def decoration(self, ordered: OrderedCell) -> tuple[str, ...] | None:
-        """
-        Species on every parent site after relaxation.
-
-        None where two atoms are nearest to the same site.
-        """
+        """Species on every parent site after relaxation, where one to one."""
         if len(np.unique(self.nearest)) < len(self.nearest):
             return None
         species = [VACANCY] * len(ordered.decoration)
@@ -87,11 +83,6 @@ def map_to_parent(ordered: OrderedCell, relaxed: Structure) -> ParentMap:
     Atoms are matched to the starting ones by their order, or, where a program sorted
     them, by element and distance; the rigid shift of all atoms is removed; the cell
     may be strained and rotated.
-
-    Raises
-    ------
-    OrderingError
-        If the relaxed structure holds other atoms than the ordered cell.
     """
     start = ordered.to_structure()
     cell = build_cell(ordered.prototype, ordered.supercell)

@@ -91,22 +91,6 @@ def charge_transfers(
 
     Signs are left out: a program may report magnitudes only, and a reversed ion has
     the same valence. The moment that was given is the one in the starting structure.
-
-    Parameters
-    ----------
-    mapped
-        The relaxed cell on its parent.
-    decoration
-        Species of every site of the parent cell at the start.
-    moments
-        Final moment of each atom of the relaxed structure in Bohr magnetons.
-    limits
-        See :func:`moment_bounds`.
-
-    Raises
-    ------
-    ValueError
-        If there is not one moment for each atom.
     """
     if len(moments) != len(mapped.relaxed):
         raise ValueError(
@@ -140,11 +124,6 @@ def states_exchanged(
     True if the states of each element can be dealt out to its ions in some order so
     that every moment fits: the cell then holds the valences that it was given, on
     other sites.
-
-    Parameters
-    ----------
-    mapped, moments, limits
-        As of :func:`charge_transfers`.
     """
     given = np.abs(np.array(mapped.start.site_properties["magmom"], dtype=float))
     found = np.abs(np.asarray(moments, dtype=float))[mapped.matched]
@@ -342,12 +321,7 @@ def _topology(mapped: ParentMap) -> tuple[NasiconSites | None, tuple[str, ...]]:
 
 
 def _parent_labels(mapped: ParentMap) -> list[str]:
-    """
-    Label of each parent site.
-
-    A label that an earlier sublattice has used already stands behind the name of
-    its own: 18e is sodium's in NASICON, the other one is ``polyanion 18e``.
-    """
+    """Label of each parent site, with its sublattice where that is not the first."""
     cell = mapped.cell
     owners: dict[str, str] = {}
     for label, name in zip(cell.labels, cell.sublattices, strict=True):

@@ -29,7 +29,7 @@ from hts_battery.structures.references.library import (
     reference_phase,
     reference_structure,
 )
-from hts_battery.thermo import vasp_tasks
+from hts_battery.thermo import vasp_corrections
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -213,7 +213,7 @@ def vasp_output(
     verdict = TaskValidation(
         valid=valid, reasons=() if valid else ("ENCUT",), package_versions={}
     )
-    monkeypatch.setattr(vasp_tasks, "validate_vasp_task", lambda *_: verdict)
+    monkeypatch.setattr(vasp_corrections, "validate_vasp_task", lambda *_: verdict)
     structure = reference_structure(PHASE)
     last = {
         "vasp_version": "6.4.2",

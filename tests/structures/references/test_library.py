@@ -15,7 +15,6 @@ from hts_battery.schemas.formula import parse_formula
 from hts_battery.structures.references.geometry import SITE_OF_ATOM
 from hts_battery.structures.references.library import (
     conventional_structure,
-    coverage,
     load_reference_phases,
     phases_within,
     reference_groups,
@@ -109,19 +108,6 @@ def test_phases_within_takes_subsets_only() -> None:
     formulas = formulas_within("Li", "Ti", "O")
     assert {"Li", "TiO2", "Li2TiO3"} <= formulas
     assert "LiF" not in formulas
-
-
-def test_coverage_shows_gaps() -> None:
-    table = {row.chemical_system: row for row in coverage(["Li", "F", "O"])}
-    assert table["F-Li"].formulas == ("LiF",)
-    assert table["F-Li-O"].phase_ids == ()
-
-
-def test_coverage_lists_larger_systems_only_where_a_phase_is() -> None:
-    rows = coverage(["Li", "Mn", "Cr", "F", "O"], max_elements=2)
-    large = [row for row in rows if row.chemical_system.count("-") > 1]
-    assert large
-    assert all(row.phase_ids for row in large)
 
 
 def test_unknown_phase_is_a_key_error() -> None:

@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import pytest
+from programs import run_program
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Lattice, Structure
 
@@ -18,16 +19,15 @@ from hts_battery.structures.references.library import (
     reference_phase,
     reference_structure,
 )
-from hts_battery.structures.references.orderings import (
-    asymmetric_row,
-    distinct_supercells,
-    lowest_orderings,
-    remade,
-)
 
 if TYPE_CHECKING:
     from hts_battery.schemas.reference import ReferencePhase
 
+PROGRAM = run_program("workflows/reference_orderings.py")
+asymmetric_row, distinct_supercells, lowest_orderings, remade = (
+    PROGRAM[name]
+    for name in ("asymmetric_row", "distinct_supercells", "lowest_orderings", "remade")
+)
 ORDERED = [
     phase
     for phase in load_reference_phases()

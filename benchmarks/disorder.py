@@ -1,0 +1,111 @@
+"""
+Speed of the room disorder, each figure beside a peer or beside the code it replaces.
+
+Processor time of one thread, set-up and compilation apart. The only public code for
+0-TM percolation, dribble, no longer runs on current numpy: its rate is the one measured
+once on a quiet core (3,000 sites a second on 432 cations) and is quoted, not run.
+
+    python benchmarks/disorder.py --json
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from figures import Printer
+from pymatgen.core import Species, Structure
+
+from hts_battery.disorder import LatticeModel, lattice_cell, warren_cowley
+from hts_battery.disorder.accessible import accessible_carriers
+from hts_battery.disorder.clusters import clusters, grouped
+from hts_battery.disorder.monte_carlo import lattice_monte_carlo
+from hts_battery.disorder.networks import percolation_network, tetrahedra
+from hts_battery.disorder.parents import parent_lattice
+from hts_battery.disorder.percolation import RandomFilling
+from hts_battery.disorder.torus import torus
+from hts_battery.structures import correlations
+from hts_battery.structures.cells import build_cell
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DRIBBLE = 3_000  # sites a second
+MIX = {"cation": {"Li": 0.6, "Mn": 0.4}, "anion": {"O": 1}}
+show = Printer()
+
+
+def processor(work: Callable[[], object], times: int = 1) -> float:
+    """Seconds of processor for one call, after one that compiles."""
+    work()
+    start = time.process_time()
+    for _ in range(times):
+        work()
+    return (time.process_time() - start) / times
+
+
+def percolation() -> None:
+    """Fill a large rock salt; set a cell up; find its clusters."""
+    lattice = parent_lattice("rocksalt")
+    network = percolation_network(lattice, "0tm", torus(20))
+    filling = RandomFilling(grouped(network.network), network)
+    random = np.random.default_rng(0)
+    peer = "dribble, quoted: 3,000 sites/s"
+    for name, until_all in (("threshold", True), ("every filling", False)):
+        took = processor(partial(filling.follow, random, until_all=until_all), 20)
+        rate = filling.sites / took
+        show(f"0-TM {name}, 32,000 cations", rate, "sites/s", peer, rate / DRIBBLE)
+    cell = lattice_cell("rocksalt", MIX, 20)
+    cations = np.asarray(cell.frac_coords)[:32_000]
+    matrix = np.asarray(cell.lattice.matrix)
+    took = processor(lambda: tetrahedra(matrix, cations))
+    show("tetrahedra of a cell of 32,000 cations", took, "s")
+    groups = grouped(tetrahedra(matrix, cations))
+    occupied = np.random.default_rng(1).random(32_000) < 0.6  # noqa: PLR2004
+    took = processor(lambda: clusters(groups, occupied), 20)
+    show("clusters of a cell of 32,000 cations", took * 1000, "ms")
+    took = processor(lambda: accessible_carriers(cell))
+    show("accessible carriers of a Structure, 64,000 sites", took, "s")
+
+
+def order_parameters() -> None:
+    """Warren-Cowley parameters beside the count over a parent cell."""
+    cell = build_cell("rocksalt", ((8, 0, 0), (0, 8, 0), (0, 0, 8)))
+    random = np.random.default_rng(0)
+    kinds = {"cation": ("Li+", "Mn3+"), "anion": ("O2-", "F-")}
+    decoration = [str(random.choice(kinds[name])) for name in cell.sublattices]
+    species = [Species.from_str(text) for text in decoration]
+    structure = Structure(cell.lattice, species, cell.coordinates)
+    took = processor(lambda: warren_cowley(structure), 5)
+    start = time.process_time()
+    correlations.warren_cowley(cell, decoration)  # its table is made by this call
+    before = time.process_time() - start
+    sites = len(structure)
+    peer = "structures.correlations"
+    show(f"order parameters, {sites} sites", took * 1000, "ms", peer, before / took)
+    large = lattice_cell("rocksalt", MIX, 16)
+    took = processor(lambda: warren_cowley(large))
+    show(f"order parameters, {len(large)} sites", took * 1000, "ms")
+
+
+def monte_carlo() -> None:
+    """Count trials a second of a pair model, order parameters included."""
+    model = LatticeModel.from_pairs("rocksalt", {("Li", "Mn"): [0.01, 0.005]})
+    sweeps = 20
+    took = processor(
+        lambda: lattice_monte_carlo(model, MIX, 12, temperature=1273, sweeps=sweeps)
+    )
+    trials = 2 * sweeps * 4 * 12**3
+    show("lattice Monte Carlo, two shells, 6,912 cations", trials / took, "trials/s")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="accepted; always JSON")
+    parser.parse_args()
+    percolation()
+    order_parameters()
+    monte_carlo()

@@ -1,0 +1,231 @@
+"""The table of summaries as the last build left it: the one evaluator of filters."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from functools import cached_property
+from tempfile import NamedTemporaryFile
+from threading import Lock
+from typing import TYPE_CHECKING, Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from hts_battery.errors import StoreError
+from hts_battery.query.expressions import EVERYTHING
+from hts_battery.query.query_fields import fields_at
+from hts_battery.schemas.summary_table import (
+    HEAD,
+    CampaignTable,
+    ColumnType,
+    TableHead,
+    arrow_schema,
+    column_type,
+    row_value,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    class ReadDocuments(Protocol):
+        """Reads documents of a collection, some of their fields."""
+
+        def __call__(
+            self,
+            collection: str,
+            criteria: Mapping[str, object],
+            fields: Sequence[str] | None = None,
+            /,
+        ) -> Iterable[Mapping[str, object]]:
+            """Read."""
+
+
+COLLECTION = "summary_table"
+_TRIES = 3
+"""A build may replace the parts between the two readings of one try."""
+_FORMAT = ds.ParquetFileFormat()
+_ALWAYS = (
+    *("canonical_formula", "uncertainty_source", "mixing", "other_mixing"),
+    *("hull_depth_reason", "decomposition.amount", "input_digest", "cell.id"),
+    *("cell.elements", "cell.nelements", "cell.nsites", "cell.last_modified"),
+)
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SummaryTable:
+    """
+    Every summary, one row each, in the order of campaign and candidate.
+
+    The parts stand in files, of which a question reads the columns that it names, so
+    that memory does not grow with the table.
+    """
+
+    head: TableHead
+    """What it holds, and of which run."""
+    files: tuple[tuple[str, pa.NativeFile], ...] = ()
+    """Campaign and file of each part, in order; the files have no names any more."""
+
+    @property
+    def campaigns(self) -> dict[str, CampaignTable]:
+        """What is held of each campaign, by name."""
+        return {one.campaign: one for one in self.head.campaigns}
+
+    @cached_property
+    def temperatures(self) -> tuple[float, ...]:
+        """Temperatures in K at which E_hull is a column of any campaign."""
+        found = {kelvin for one in self.head.campaigns for kelvin in one.temperatures}
+        return tuple(sorted(found))
+
+    @cached_property
+    def _dataset(self) -> ds.FileSystemDataset:
+        """All parts; a column that one of them lacks is null there."""
+        fragments = [
+            _FORMAT.make_fragment(file, None, ds.field("campaign") == campaign)
+            for campaign, file in self.files
+        ]
+        known = [fragment.physical_schema for fragment in fragments]
+        paths = dict.fromkeys(name for schema in known for name in schema.names)
+        fields = (field.path for field in fields_at(self.temperatures))
+        paths |= dict.fromkeys((*fields, *_ALWAYS))
+        return ds.FileSystemDataset(fragments, arrow_schema(paths), _FORMAT)
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of all columns."""
+        return list(self._dataset.schema.names)
+
+    def rows(
+        self, where: pc.Expression = EVERYTHING, columns: Sequence[str] | None = None
+    ) -> pa.Table:
+        """
+        Return the rows that fulfil a filter, in the order of campaign and candidate.
+
+        ``columns``: those to read; a column that does not exist is null. All if none
+        are named.
+        """
+        names = self.columns if columns is None else list(dict.fromkeys(columns))
+        missing = [name for name in names if name not in self._dataset.schema.names]
+        found = self._dataset.to_table(
+            columns=[name for name in names if name not in missing], filter=where
+        )
+        for column in arrow_schema(missing):
+            found = found.append_column(column, pa.nulls(len(found), column.type))
+        return found.select(names)
+
+    def count(self, where: pc.Expression = EVERYTHING) -> int:
+        """Count the rows that fulfil a filter."""
+        return int(self._dataset.count_rows(filter=where))
+
+
+def in_order(rows: pa.Table, order: Mapping[str, int]) -> pa.Table:
+    """
+    Sort rows; what is unknown is the lowest, equal ones stay in their order.
+
+    ``order``: column → 1 or -1, the most important first.
+
+    Examples
+    --------
+    >>> rows = pa.table({"entropy": [2.0, None, 1.0]})
+    >>> in_order(rows, {"entropy": -1})["entropy"].to_pylist()
+    [2.0, 1.0, None]
+    """
+    keys: list[tuple[str, str]] = []
+    by = rows.select(list(order))
+    for path, direction in order.items():
+        way = "ascending" if direction > 0 else "descending"
+        if rows[path].null_count:
+            by = by.append_column(f"{path} known", rows[path].is_valid())
+            keys.append((f"{path} known", way))
+        keys.append((path, way))
+    return rows.take(pc.sort_indices(by, sort_keys=keys))
+
+
+def values_of(rows: pa.Table, path: str) -> list[object]:
+    """Return a column as values, lists as lists."""
+    found: list[object] = rows[path].to_pylist()
+    if column_type(path) is not ColumnType.LIST:
+        return found
+    return [row_value(path, value) for value in found]
+
+
+class TableCache:
+    """The table, read again when a build has swapped it; ``read`` reads documents."""
+
+    def __init__(self, read: ReadDocuments) -> None:
+        self._read = read
+        self._lock = Lock()
+        self._known = SummaryTable(TableHead(run_id=None, campaigns=()))
+
+    def get(self) -> SummaryTable:
+        """Return the table that is valid now; it has no rows before any build."""
+        with self._lock:
+            for _ in range(_TRIES):
+                head = self._head()
+                if head == self._known.head:
+                    return self._known
+                found = self._loaded(head)
+                if found is not None:
+                    self._known = found
+                    self._say_if_outdated(head)
+                    return found
+        raise StoreError(
+            "the table of summaries is not whole: a build may be writing it; try "
+            "again, or `hts build summary-table`"
+        )
+
+    def _head(self) -> TableHead:
+        for doc in self._read(COLLECTION, {"part_id": HEAD}):
+            plain = {name: doc[name] for name in doc if name != "_id"}
+            return TableHead.model_validate(plain)
+        return TableHead(run_id=None, campaigns=())
+
+    def _loaded(self, head: TableHead) -> SummaryTable | None:
+        """Read every part, one at a time; None where they are not all there."""
+        files: list[tuple[str, pa.NativeFile]] = []
+        for one in head.campaigns:
+            of_it = {"campaign": one.campaign, "version": one.version}
+            parts = list(self._read(COLLECTION, of_it, ["part_id", "n_rows"]))
+            if sum(int(str(part["n_rows"])) for part in parts) != one.n_rows:
+                return None
+            for name in sorted(str(part["part_id"]) for part in parts):
+                data = self._data(name)
+                if data is None:
+                    return None
+                files.append((one.campaign, _file_of(data)))
+        return SummaryTable(head, tuple(files))
+
+    def _data(self, part_id: str) -> bytes | None:
+        for doc in self._read(COLLECTION, {"part_id": part_id}):
+            found = doc["data"]
+            return found if isinstance(found, bytes) else None
+        return None
+
+    def _say_if_outdated(self, head: TableHead) -> None:
+        for words in outdated(self._read, head):
+            logger.warning("%s", words)
+
+
+def _file_of(data: bytes) -> pa.NativeFile:
+    """Put a part into a file that goes with whoever reads it."""
+    with NamedTemporaryFile(prefix="hts-table-") as file:
+        file.write(data)
+        file.flush()
+        return pa.OSFile(file.name)
+
+
+def outdated(read: ReadDocuments, head: TableHead) -> Iterator[str]:
+    """Say that summaries were written after the table, if they were."""
+    later = {"run_id": {"$gt": head.run_id or ""}}
+    for doc in read("builds", later, ["run_id", "reports"]):
+        reports = doc["reports"]
+        summary = reports.get("summary", {}) if isinstance(reports, dict) else {}
+        if summary.get("written") or summary.get("removed"):
+            yield (
+                f"the table of summaries is of run {head.run_id or 'none'}, older than "
+                f"the summaries of run {doc['run_id']}: `hts build summary-table`"
+            )
+            return

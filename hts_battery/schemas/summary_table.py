@@ -1,0 +1,240 @@
+"""The table of summaries: its columns, its parts in the database, and its head."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from types import NoneType
+from typing import TYPE_CHECKING, Any, cast, get_args, get_origin
+
+from pydantic import Field
+
+from hts_battery.schemas.base import Document
+from hts_battery.schemas.formula import parse_formula
+from hts_battery.schemas.summary import SummaryDoc
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import pyarrow as pa
+
+    from hts_battery.schemas.rows import SummaryRow
+
+HEAD = "head"
+"""Key of the one document that names the parts of the table that is valid."""
+
+PART_ROWS = 50_000
+"""Rows of a part at most, which is one Parquet file of one row group."""
+
+SEPARATOR = "\x1f"
+"""Stands before, between and behind the items of a list, which is kept as a text."""
+
+CELL = "cell."
+"""Before the columns that describe the calculated cell in OPTIMADE's words."""
+
+AMOUNTS = "amounts."
+"""Before the columns of atoms per formula unit, one an element."""
+
+LEFT_OUT = frozenset(
+    ("element_keys", "excluded_references", "previous_at", "decomposition")
+)
+"""Fields of a summary that are no columns as they stand."""
+
+
+class ColumnType(StrEnum):
+    """What stands in a column."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    INTEGER = "integer"
+    BOOLEAN = "boolean"
+    LIST = "list"
+    TIME = "time"
+
+
+def _type(annotation: object) -> ColumnType:
+    """Read the type of a field, or of the values of a map."""
+    if get_origin(annotation) is dict:
+        return _type(get_args(annotation)[1])
+    if get_origin(annotation) is tuple:
+        return ColumnType.LIST
+    (kind,) = [
+        one for one in (get_args(annotation) or (annotation,)) if one is not NoneType
+    ][:1]
+    known = {
+        float: ColumnType.NUMBER,
+        int: ColumnType.INTEGER,
+        bool: ColumnType.BOOLEAN,
+    }
+    return known.get(cast("type", kind), ColumnType.TEXT)
+
+
+_TYPES = {
+    name: _type(field.annotation)
+    for name, field in SummaryDoc.model_fields.items()
+    if name not in LEFT_OUT
+} | {"decomposition": ColumnType.LIST, "amounts": ColumnType.NUMBER}
+_MAPS = tuple(
+    name
+    for name, field in SummaryDoc.model_fields.items()
+    if name in _TYPES and get_origin(field.annotation) is dict
+)
+_CELL_TYPES = {
+    "elements": ColumnType.LIST,
+    "nelements": ColumnType.INTEGER,
+    "elements_ratios": ColumnType.LIST,
+    "nsites": ColumnType.INTEGER,
+    "nperiodic_dimensions": ColumnType.INTEGER,
+    "dimension_types": ColumnType.LIST,
+    "structure_features": ColumnType.LIST,
+    "last_modified": ColumnType.TIME,
+}
+_NUMBERS = frozenset(("decomposition.amount", f"{CELL}elements_ratios"))
+_INTEGERS = frozenset((f"{CELL}dimension_types",))
+"""Columns whose lists hold numbers."""
+
+
+def column_type(path: str) -> ColumnType:
+    """
+    Say what stands in a column.
+
+    Examples
+    --------
+    >>> column_type("open_at.0K").value, column_type("cell.nsites").value
+    ('boolean', 'integer')
+    """
+    field, _, key = path.partition(".")
+    if path.startswith(CELL):
+        return _CELL_TYPES.get(key, ColumnType.TEXT)
+    return _TYPES[field]
+
+
+def arrow_schema(paths: Iterable[str]) -> pa.Schema:
+    """Return the types of columns as Arrow names them."""
+    import pyarrow as pa  # noqa: PLC0415 - half a second that other documents do not need
+
+    types = {
+        ColumnType.NUMBER: pa.float64(),
+        ColumnType.INTEGER: pa.int64(),
+        ColumnType.BOOLEAN: pa.bool_(),
+        ColumnType.TIME: pa.timestamp("us", tz="UTC"),
+    }
+    return pa.schema(
+        [(path, types.get(column_type(path), pa.string())) for path in paths]
+    )
+
+
+def table_row(summary: SummaryRow) -> dict[str, object]:
+    """
+    Write a summary as one row: a field is a column, of a map every key is one.
+
+    ``summary``: document of the ``summary`` collection.
+    """
+    row: dict[str, object] = {}
+    for name, value in cast("Mapping[str, Any]", summary).items():
+        if name in LEFT_OUT:
+            continue
+        if isinstance(value, dict):
+            row |= {f"{name}.{key}": _stored(one) for key, one in value.items()}
+        elif name in _TYPES:
+            row[name] = _stored(value)
+    for part in ("formula", "amount"):
+        phases = cast("list[Mapping[str, object]]", summary["decomposition"])
+        row[f"decomposition.{part}"] = _stored([phase[part] for phase in phases])
+    for element, amount in parse_formula(summary["formula"]).items():
+        row[f"{AMOUNTS}{element}"] = float(amount)
+    return row
+
+
+def cell_row(properties: Mapping[str, object]) -> dict[str, object]:
+    """Write a structure in OPTIMADE's words as columns."""
+    return {f"{CELL}{name}": _stored(value) for name, value in properties.items()}
+
+
+def _stored(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Write a list as a text, in which an item can be looked for."""
+    if isinstance(value, list | tuple):
+        return SEPARATOR.join(["", *map(str, value), ""]) if value else SEPARATOR
+    return value
+
+
+def listed(path: str, text: str | None) -> list[Any] | None:
+    r"""
+    Read a list again.
+
+    Examples
+    --------
+    >>> listed("elements", "\x1fLi\x1fO\x1f"), listed("flags", "\x1f")
+    (['Li', 'O'], [])
+    """
+    if text is None:
+        return None
+    items = text[1:-1].split(SEPARATOR) if len(text) > 1 else []
+    if path in _NUMBERS:
+        return [float(item) for item in items]
+    return [int(item) for item in items] if path in _INTEGERS else list(items)
+
+
+def row_value(path: str, value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Return what a column says, lists as lists."""
+    return listed(path, value) if column_type(path) is ColumnType.LIST else value
+
+
+def row_summary(row: Mapping[str, object]) -> SummaryRow:
+    """
+    Write a row as the summary that it is of, as far as the table goes.
+
+    Examples
+    --------
+    >>> found = row_summary({"formula": "LiF", "open_at.0K": True, "open_at.9K": None})
+    >>> found["formula"], found["open_at"], found["label_at"]
+    ('LiF', {'0K': True}, {})
+    """
+    doc: dict[str, Any] = {name: {} for name in _MAPS}
+    for path, value in row.items():
+        field, _, key = path.partition(".")
+        if not key:
+            doc[field] = row_value(path, value)
+            continue
+        found = doc.setdefault(field, {})
+        if value is not None:
+            found[key] = row_value(path, value)
+    if "decomposition" in doc:
+        phases = doc["decomposition"]
+        doc["decomposition"] = [
+            {"formula": formula, "amount": amount}
+            for formula, amount in zip(phases["formula"], phases["amount"], strict=True)
+        ]
+    return cast("SummaryRow", doc)
+
+
+class TablePart(Document):
+    """A stretch of a campaign's summaries; the Parquet file stands in ``data``."""
+
+    part_id: str = Field(description="Campaign, version and first row.")
+    campaign: str = Field(description="Name of the campaign.")
+    version: str = Field(description="Digest of the summaries of the campaign.")
+    first_row: int = Field(ge=0, description="Place of its first row; no unit.")
+    n_rows: int = Field(ge=1, description="Rows; no unit.")
+
+
+class CampaignTable(Document):
+    """What the table holds of one campaign."""
+
+    campaign: str = Field(description="Name of the campaign.")
+    version: str = Field(description="Digest of its summaries and temperatures.")
+    n_rows: int = Field(ge=0, description="Summaries; no unit.")
+    temperatures: tuple[float, ...] = Field(
+        description="Temperatures in K at which E_hull is a column."
+    )
+
+
+class TableHead(Document):
+    """
+    Which parts are the table: written in one write when all of them stand.
+
+    Readers see the table of the last build or of the one before, never half of one.
+    """
+
+    part_id: str = Field(HEAD, description="The same always.")
+    run_id: str | None = Field(description="Run of the builders that wrote it.")
+    campaigns: tuple[CampaignTable, ...] = Field(description="By name.")
