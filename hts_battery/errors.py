@@ -15,6 +15,7 @@ HTSBatteryError
 ├── ForeignClassError        schemas: a document names what documents do not hold
 ├── StoreError               connections: a database or server is not usable
 │   ├── DatabaseOutageError  it went away, or refuses, while it was used
+│   ├── BrokenFileError      a file beside it was cut off, or is another's
 │   ├── UnreadableDocumentError  missing, broken, or written by a newer version
 │   ├── BusyError            another process does this now: wait and try again
 │   └── QueryLimitError      a reader asked for more than it may: ask for less
@@ -169,6 +170,10 @@ class DatabaseOutageError(StoreError):
     def to_dict(self) -> dict[str, str]:
         """Return what FireWorks stores beside the trace of an error."""
         return {"error_class": type(self).__name__}
+
+
+class BrokenFileError(StoreError):
+    """A file that was to be whole is cut off or damaged: nothing is left in it."""
 
 
 class UnreadableDocumentError(StoreError):

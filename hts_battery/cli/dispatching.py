@@ -60,6 +60,10 @@ def submit(  # noqa: PLR0913, PLR0917 - each is an option of the command
     max_walltime: Annotated[
         float, typer.Option(min=0.1, help="Longest time in h that a job may ask for.")
     ] = 24.0,
+    max_memory: Annotated[
+        float | None,
+        typer.Option(min=0.1, help="Most GB of a node that a job may ask for."),
+    ] = None,
     span: Annotated[
         str | None,
         typer.Option("--range", metavar="A:B", help="Only members A to B-1, from 0."),
@@ -89,7 +93,11 @@ def submit(  # noqa: PLR0913, PLR0917 - each is an option of the command
 ) -> None:
     """Hand a campaign to a worker; a second time it adds what is missing."""
     from hts_battery.campaign.spec_file import read_campaign
-    from hts_battery.dispatch.submission import MemberSubset, plan_submission
+    from hts_battery.dispatch.submission import (
+        MemberSubset,
+        plan_submission,
+        unmet_requests,
+    )
 
     routes = {} if prerelax_worker is None else {"prerelax": prerelax_worker}
     if not any_worker:
@@ -108,8 +116,12 @@ def submit(  # noqa: PLR0913, PLR0917 - each is an option of the command
         nodes=nodes,
         budget=budget,
         max_walltime=max_walltime,
+        max_memory=max_memory,
         max_candidates=max_candidates,
     )
+    if not any_worker:
+        for problem in unmet_requests(campaign.spec, submission, templates):
+            formatting.note(problem)
     refuse_other_file(campaign, replace=replace)
     if dry_run:
         _plan(campaign, submission, subset, retry_failed=retry_failed, as_json=as_json)

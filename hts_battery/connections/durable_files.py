@@ -49,6 +49,19 @@ def make_folders(folder: Path, *, mode: int = 0o700) -> None:
         one.mkdir(mode=mode, exist_ok=True)
 
 
+def move_aside(path: Path) -> Path:
+    """
+    Give a damaged file another name, under which nobody looks for it; return that.
+
+    What was moved aside before stays.
+    """
+    number = 1
+    while (aside := path.with_name(f"{path.name}.broken-{number}")).exists():
+        number += 1
+    path.rename(aside)
+    return aside
+
+
 def append_durably(path: Path, line: bytes) -> None:
     """
     Append a line to a file, made with its folder if need be, and wait for the disk.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bson import json_util
 from bson.errors import BSONError
 
-from hts_battery.errors import StoreError
+from hts_battery.errors import BrokenFileError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +26,7 @@ def pack_document(document: Mapping[str, object]) -> bytes:
 
 def unpack_document(content: bytes, name: str) -> dict[str, object]:
     """
-    Read what :func:`pack_document` wrote; a StoreError says the name.
+    Read what :func:`pack_document` wrote; a BrokenFileError says the name.
 
     Examples
     --------
@@ -36,7 +36,7 @@ def unpack_document(content: bytes, name: str) -> dict[str, object]:
     try:
         document = json_util.loads(gzip.decompress(content), json_options=_AWARE)
     except (OSError, EOFError, zlib.error, ValueError, TypeError, BSONError) as err:
-        raise StoreError(f"{name}: not a packed document: {err}") from err
+        raise BrokenFileError(f"{name}: not a packed document: {err}") from err
     if not isinstance(document, dict):
-        raise StoreError(f"{name}: not a packed document but a {type(document)}")
+        raise BrokenFileError(f"{name}: not a packed document but a {type(document)}")
     return document

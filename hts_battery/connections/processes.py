@@ -1,17 +1,28 @@
-"""Tell processes apart: a pid that was recycled is another process."""
+"""Processes of this host: which is which, how they end, and how this one is ended."""
 
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import sys
+import threading
+from contextlib import contextmanager
 from enum import Enum
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from types import FrameType
+
 _PID_NAMESPACE = Path("/proc/self/ns/pid")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
+_ENDING_S = 3.0
 _DEAD = frozenset({psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD})
 _STOPPED = frozenset({psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP})
 
@@ -122,3 +133,55 @@ def boot_identity() -> str:
     if _BOOT_ID.is_file():
         return _BOOT_ID.read_text(encoding="ascii").strip()
     return ""
+
+
+def end_processes_below(folder: Path) -> None:
+    """End the processes of this user that work in or below a folder, but this one."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.uids().real != os.getuid() or process.pid == os.getpid():
+                continue
+            if Path(process.cwd()).is_relative_to(folder.resolve()):
+                process.terminate()
+                found.append(process)
+        except (psutil.Error, OSError):
+            continue  # it ended, or it is nobody's to look at
+    _, alive = psutil.wait_procs(found, timeout=_ENDING_S)
+    for process in alive:
+        process.kill()
+    psutil.wait_procs(alive, timeout=_ENDING_S)
+
+
+@contextmanager
+def signals_as_exceptions() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end a block as Ctrl-C does: what it opened is closed."""
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    with _handled(_ENDING, end):
+        yield
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Pass over Ctrl-C, SIGTERM and SIGHUP until a block has cleaned up."""
+    with _handled((signal.SIGINT, *_ENDING), signal.SIG_IGN):
+        yield
+
+
+@contextmanager
+def _handled(
+    numbers: Sequence[signal.Signals],
+    handler: Callable[[int, FrameType | None], None] | signal.Handlers,
+) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's
+        return
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, one in before.items():
+            signal.signal(number, one)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hts_battery.connections.launchpad.launchpad import Batch
 from hts_battery.flows.execution.queue_requests import (
+    QUEUE_LIMITS,
     policy_factors,
     queue_request,
     queue_rule,
@@ -124,6 +125,7 @@ class BatchMaker:
             atoms=self._spec.structure.atoms,
             calculations=calculations,
             max_hours=self._submission.max_walltime,
+            max_memory=self._submission.max_memory,
             factors=factors,
         )
 
@@ -156,6 +158,10 @@ class BatchMaker:
                 "_fworker": self._submission.routes.get(step, self._submission.worker),
                 "_queueadapter": self._request(name, calculations, factors)
                 | dict(asked or {}),
+                QUEUE_LIMITS: {
+                    "max_hours": self._submission.max_walltime,
+                    "max_memory": self._submission.max_memory,
+                },
             }
             for step, (name, calculations) in steps.items()
         }

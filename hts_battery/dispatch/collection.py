@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hts_battery.flows.execution.failures import Evidence as FailureEvidence
+from hts_battery.flows.execution.evidence import Evidence as FailureEvidence
 from hts_battery.flows.execution.failures import classify
 from hts_battery.flows.execution.queue_requests import is_tried_again
 from hts_battery.flows.recipes.calculated import Calculated

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.connections.database.clients import translated_outages
+from hts_battery.connections.durable_files import move_aside
 from hts_battery.connections.launchpad.lost_runs import (
     GRACE_SECONDS,
     Watcher,
@@ -43,14 +44,10 @@ from hts_battery.connections.records.launch_files import (
     left_action,
     remove_action,
 )
-from hts_battery.errors import DatabaseOutageError, StoreError
-from hts_battery.flows.execution.failures import (
-    is_here,
-    larger_request,
-    loss,
-    next_action,
-)
+from hts_battery.errors import BrokenFileError, DatabaseOutageError, StoreError
+from hts_battery.flows.execution.failures import is_here, loss, next_action
 from hts_battery.flows.execution.launch_folders import marked_folders, tidy
+from hts_battery.flows.execution.queue_requests import added_factors, larger_request
 from hts_battery.flows.execution.recorded import LOST_FIELD, loss_of
 from hts_battery.flows.execution.spool import SPOOL, store_spooled
 from hts_battery.schemas.failure import Verb
@@ -212,7 +209,10 @@ class _Recovery:
         """Take in the outputs in and below a folder."""
         try:
             self.outputs += store_spooled(
-                folder, self.stores.job_store, dry_run=self.dry_run
+                folder,
+                self.stores.job_store,
+                dry_run=self.dry_run,
+                report=self.problems.append,
             )
         except DatabaseOutageError:
             raise
@@ -311,7 +311,14 @@ class _Recovery:
         """Read what the launch could not tell, if it is this launch's."""
         try:
             left = left_action(folder)
-        except StoreError as err:
+        except BrokenFileError as err:
+            # The launch is put back: what it could not tell is not missed.
+            aside = LEFT_ACTION
+            if not self.dry_run:
+                aside = move_aside(folder / LEFT_ACTION).name
+            self.problems.append(f"{err}; kept as {aside}")
+            return None
+        except (StoreError, OSError) as err:
             self.problems.append(str(err))
             return None
         return left if left is not None and left.launch_id == lost.launch_id else None
@@ -340,13 +347,8 @@ class _Recovery:
         self, lost: LostRun, history: Sequence[FailureDoc], failure: FailureDoc
     ) -> dict[str, Any] | None:
         """Return what the queue is asked for, where the policy asks for more."""
-        after = next_action([*history, failure], self.policy).resources
-        before = next_action(history, self.policy).resources if history else {}
-        factors = {
-            name: factor / before.get(name, 1.0)
-            for name, factor in after.items()
-            if factor > before.get(name, 1.0)
-        }
+        classes = [one.failure_class for one in (*history, failure)]
+        factors = added_factors(classes, self.policy)
         if not factors:
             return None
         firework = self.launchpad.fireworks.find_one(
@@ -356,8 +358,13 @@ class _Recovery:
         if not request:
             return None
         submission = self.stores.submissions.query_one({"campaign": lost.campaign})
-        longest = (submission or {}).get("max_walltime") or _LONGEST_WALLTIME
-        return larger_request(request, factors, max_hours=longest)
+        limits = submission or {}
+        return larger_request(
+            request,
+            factors,
+            max_hours=limits.get("max_walltime") or _LONGEST_WALLTIME,
+            max_memory=limits.get("max_memory"),
+        )
 
 
 def _is_outage(left: LeftAction) -> bool:

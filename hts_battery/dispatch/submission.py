@@ -20,10 +20,11 @@ from hts_battery.connections.records.backlog import (
     reopened,
     write_submission,
 )
+from hts_battery.connections.workers.configs import refuse_unmet_request
 from hts_battery.dispatch.collection import outdated
 from hts_battery.errors import ConfigurationError
 from hts_battery.flows.engines.registry import engine
-from hts_battery.flows.execution.queue_requests import queue_rule
+from hts_battery.flows.execution.queue_requests import largest_request, queue_rule
 from hts_battery.flows.recipes.calculated import (
     Calculated,
     read_calculated,
@@ -44,6 +45,7 @@ from hts_battery.thermo.entropy import candidate_entropy
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
+    from pathlib import Path
 
     from hts_battery.campaign.spec_file import Campaign
     from hts_battery.connections.database.stores import Stores
@@ -155,6 +157,40 @@ def _engine_problems(
             for problem in engine(name).missing(elements)
         ]
     return problems
+
+
+def unmet_requests(
+    spec: CampaignSpec, submission: Submission, templates: Path
+) -> list[str]:
+    """
+    Say what workers leave out of what the engines and the failure policy ask for.
+
+    Raises
+    ------
+    ConfigurationError
+        If a worker has no place for it, with what to set.
+    """
+    workers = {spec.engine: submission.worker}
+    if spec.prerelax is not None:
+        prerelax = submission.routes.get("prerelax", submission.worker)
+        workers[spec.prerelax.engine] = prerelax
+    notes = []
+    for name, worker in workers.items():
+        if worker == LOCAL_WORKER:
+            continue  # rockets run here, whatever is asked for
+        request = largest_request(
+            name,
+            atoms=spec.structure.atoms,
+            max_hours=submission.max_walltime,
+            max_memory=submission.max_memory,
+        )
+        left_out = refuse_unmet_request(templates, worker, request)
+        if left_out:
+            notes.append(
+                f"worker {worker} asks its queue for no {', '.join(left_out)}: engine "
+                f"{name} is tried again with the same after a failure of that kind"
+            )
+    return notes
 
 
 @dataclass(frozen=True)

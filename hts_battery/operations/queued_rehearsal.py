@@ -14,7 +14,9 @@ from hts_battery.campaign.build import build
 from hts_battery.campaign.local_run import Progress
 from hts_battery.campaign.reference_gaps import campaign_elements, hull_engines
 from hts_battery.campaign.run import ensure_references
+from hts_battery.connections.launchpad.cancellation import Queues, cancel_queue_jobs
 from hts_battery.connections.launchpad.launchpad import open_launchpad
+from hts_battery.connections.processes import undisturbed
 from hts_battery.connections.workers.configs import render_worker
 from hts_battery.connections.workers.launch import is_offline, launch_ready
 from hts_battery.dispatch.feeder import feed
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 _SETUP = "HTS_WORKER_SETUP"
 _PASS_SECONDS = 2.0
 _PING_SECONDS = 10
+_PATIENCE_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -110,15 +113,24 @@ def run_through_queue(  # noqa: PLR0913 - each is named by its caller
     progress.total("compute", found.new)
     with open_launchpad(stores.database) as launchpad:
         feed = _FeederPass(stores, launchpad, submission, folder)
-        while True:
-            report = feed()
-            for _ in range(report.ended):
-                progress.advance("compute", f"{report.in_hand} in the queue")
-            if report.is_done:
-                break
-            launch_ready(route.worker, config, folder / "launches", jobs=route.jobs)
-            time.sleep(_PASS_SECONDS)
+        try:
+            while not _is_done(feed(), progress):
+                launch_ready(route.worker, config, folder / "launches", jobs=route.jobs)
+                time.sleep(_PASS_SECONDS)
+        except BaseException:
+            # Its database and folder go: what waits in the queue would find nothing.
+            with undisturbed():
+                cancel_queue_jobs(
+                    launchpad, submission.campaign, queues=Queues(patience=_PATIENCE_S)
+                )
+            raise
     build(campaign.spec, stores, temperatures=temperatures)
+
+
+def _is_done(report: FeedReport, progress: Progress) -> bool:
+    for _ in range(report.ended):
+        progress.advance("compute", f"{report.in_hand} in the queue")
+    return report.is_done
 
 
 @dataclass

@@ -13,7 +13,7 @@ import shutil
 import time
 import uuid
 from collections import Counter, defaultdict
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,6 +22,11 @@ from pydantic import Field
 from hts_battery.campaign.run import run_campaign
 from hts_battery.campaign.status import candidate_statuses
 from hts_battery.connections.database.stores import screening_stores
+from hts_battery.connections.processes import (
+    end_processes_below,
+    signals_as_exceptions,
+    undisturbed,
+)
 from hts_battery.connections.records.executions import ledger
 from hts_battery.errors import ConfigurationError
 from hts_battery.operations.queued_rehearsal import run_through_queue
@@ -55,6 +60,8 @@ _PREFIX = f"{VASP_MARK}:"
 _NO_GATE_EV = 1000.0
 _ALLOCATION_S = 30
 _LONGEST_DATABASE_NAME = 63
+_REMOVALS = 20
+_BETWEEN_REMOVALS_S = 0.5
 
 
 class FailureCount(Document):
@@ -237,13 +244,17 @@ def rehearse(
     ``injection``: failures shown on purpose. ``limit``: largest number of candidates.
     ``keep``: whether database and folder stay. ``route``: worker through whose queue it
     goes; without, everything runs in this process. ``progress``: told what happens.
+    Ended by Ctrl-C, SIGTERM or SIGHUP it cleans up, too: queue jobs are cancelled.
     Returns: what happened, and what the production run lacks here. Raises
     ConfigurationError if there is no stand-in for the campaign's engine.
     """
     stand_in = rehearsed(campaign, limit=limit)
     injection = injection or Injection()
     began = time.monotonic()
-    with _place(stand_in.spec.name, keep=keep) as (folder, stores):
+    with (
+        signals_as_exceptions(),
+        _place(stand_in.spec.name, keep=keep) as (folder, stores),
+    ):
         n_references = _compute_references(stand_in, stores, folder, progress)
         variables = injection.environment(folder)
         with _environment(variables):
@@ -395,14 +406,25 @@ def _place(name: str, *, keep: bool) -> Iterator[tuple[Path, Stores]]:
             try:
                 yield folder, stores
             finally:
-                if not keep:
-                    stores.database.drop()
+                with undisturbed():
+                    end_processes_below(folder / "launches")
+                    if not keep:
+                        stores.database.drop()
     finally:
         if not keep:
-            shutil.rmtree(folder, ignore_errors=True)
-            remaining = settings.data_dir / REHEARSALS
-            if not any(remaining.iterdir()):
-                remaining.rmdir()
+            with undisturbed():
+                _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove the folder of a rehearsal, while what ends may write its last lines."""
+    for _ in range(_REMOVALS):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            break
+        time.sleep(_BETWEEN_REMOVALS_S)
+    with suppress(OSError):  # another rehearsal is there
+        folder.parent.rmdir()
 
 
 @contextmanager

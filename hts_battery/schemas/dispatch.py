@@ -71,6 +71,12 @@ class Submission(Document):
     max_walltime: float = Field(
         24.0, gt=0, description="Longest time in h that a queue job may ask for."
     )
+    max_memory: float | None = Field(
+        None,
+        gt=0,
+        description="Most memory in GB of a node that a queue job may ask for; none is "
+        "no limit.",
+    )
     budget: float | None = Field(
         None, ge=0, description="Node-hours that may be spent; none is no limit."
     )
@@ -247,6 +253,9 @@ class CellTime(Document):
     hours: float = Field(
         gt=0, description="Wall time in h of one candidate (chunks) or one step."
     )
+    memory: float | None = Field(
+        None, gt=0, description="Memory in GB for such a cell; null is the rule's."
+    )
 
 
 class QueueRule(Document):
@@ -259,16 +268,21 @@ class QueueRule(Document):
     times: tuple[CellTime, ...] = Field(
         min_length=1, description="By size of the cell, smallest first."
     )
-    memory: float | None = Field(
-        None, gt=0, description="Memory in GB of a node's job; null leaves it open."
-    )
+    memory: float = Field(gt=0, description="Memory in GB of a node's job.")
 
     def hours(self, atoms: int | None) -> float:
         """Return the wall time in h for a cell; the longest where it is unknown."""
+        return self._row(atoms).hours
+
+    def memory_of(self, atoms: int | None) -> float:
+        """Return the memory in GB for a cell; the largest where it is unknown."""
+        return self._row(atoms).memory or self.memory
+
+    def _row(self, atoms: int | None) -> CellTime:
         for row in self.times:
             if row.atoms is None or (atoms is not None and atoms <= row.atoms):
-                return row.hours
-        return self.times[-1].hours
+                return row
+        return self.times[-1]
 
 
 class PlannedAction(Document):

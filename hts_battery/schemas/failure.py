@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import AwareDatetime, Field, field_validator, model_validator
 
 from hts_battery.schemas.base import Document
 
@@ -43,7 +43,7 @@ class Source(StrEnum):
     EXCEPTION = "exception"
     """Classes of the exception and its causes, with their messages."""
     OUTPUT = "output"
-    """Last lines of what the code and its launcher printed."""
+    """What the code and its launcher printed, or an exception that repeats it."""
     RESULT = "result"
     """What is wrong with outputs that could be read."""
 
@@ -53,7 +53,25 @@ class Signature(Document):
 
     failure_class: FailureClass = Field(description="What it is a sign of.")
     source: Source = Field(description="Where it is looked for.")
-    pattern: str = Field(description="Regular expression, case does not matter.")
+    pattern: str = Field(
+        description="Regular expression, case does not matter; a list of them is "
+        "joined."
+    )
+    aftermath: bool = Field(
+        default=False,
+        description="Whether it is printed too when custodian ends a run: counted "
+        "last then.",
+    )
+    alone: bool = Field(
+        default=False,
+        description="Whether it counts only where a program left an error and printed "
+        "nothing else.",
+    )
+
+    @field_validator("pattern", mode="before")
+    @classmethod
+    def _joined(cls, value: object) -> object:
+        return "|".join(map(str, value)) if isinstance(value, list) else value
 
 
 class StartFrom(StrEnum):
@@ -159,6 +177,9 @@ class FailureDoc(Document):
     )
     last_lines: tuple[str, ...] = Field(
         (), description="Last lines of what the code and its launcher printed."
+    )
+    notes: tuple[str, ...] = Field(
+        (), description="What could not be read of its evidence, and why."
     )
     folder: str | None = Field(None, description="Launch folder, host:path.")
     seconds: float = Field(ge=0, description="Wall time that the attempt took, in s.")

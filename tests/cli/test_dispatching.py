@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import jobflow
@@ -11,12 +13,13 @@ from hts_battery.connections.launchpad.launchpad import open_launchpad
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from conftest import Answer
 
     from hts_battery.connections.database.database import Database
     from hts_battery.connections.database.stores import Stores
+
+TEMPLATES = Path(__file__).resolve().parents[2] / "launchpad_configs"
 
 pytestmark = pytest.mark.mongo
 
@@ -138,3 +141,28 @@ def test_a_share_of_the_members(submit: Callable[..., Answer]) -> None:
     assert submit("--range", "0:1", "--json").lines[0]["new"] == 1
     assert submit("--shard", "2/2", "--json").lines[0]["new"] == 1
     assert submit("--json").lines[0]["new"] == 0
+
+
+def test_a_worker_without_a_place_for_memory_is_refused(
+    hts: Callable[..., Answer], on_server: Path, fake_file: Path, tmp_path: Path
+) -> None:
+    assert on_server.is_dir()
+    templates = tmp_path / "configs"
+    shutil.copytree(TEMPLATES / "pbs", templates / "pbs")
+    file = templates / "pbs" / "my_qadapter.yaml"
+    text = file.read_text().replace(
+        "hts_battery.connections.workers.queue_adapters.QueueAdapter",
+        "fireworks.user_objects.queue_adapters.common_adapter.CommonAdapter",
+    )
+    own_script = "_fw_template_file: ${CONFIG_DIR}/queue_script.txt\n"
+    file.write_text(text.replace(own_script, ""))
+    (templates / "pbs" / "queue_script.txt").unlink()
+    words = ("campaign", "submit", fake_file, "--worker", "pbs", "--dry-run")
+    answer = hts(*words, "--templates", templates)
+    assert answer.status == 2
+    assert "mem: the queue script has no place for it" in answer.err
+    assert "_leave_out: [walltime, mem]" in answer.err
+    file.write_text(f"{file.read_text()}_leave_out: [mem]\n")
+    answer = hts(*words, "--templates", templates)
+    assert answer.status == 0
+    assert "worker pbs asks its queue for no mem" in answer.err

@@ -324,6 +324,25 @@ def test_losses_are_counted_by_the_policy_and_given_up_in_the_end(
     assert recover(stores, launchpad, listed=no_queue).found_nothing
 
 
+def test_files_that_were_cut_off_are_moved_aside_and_the_run_is_put_back(
+    stores: Stores, running: tuple[ExactLaunchPad, int, Path]
+) -> None:
+    launchpad, fw_id, folder = running
+    write_mark(folder, dead(fw_id))
+    for name in (LEFT_ACTION, SPOOL):
+        (folder / name).write_bytes(b"\x1f\x8bhalf of it")
+    tried = recover(stores, launchpad, listed=no_queue, dry_run=True)
+    assert (folder / LEFT_ACTION).exists()
+    report = recover(stores, launchpad, listed=no_queue)
+    assert [one.action for one in report.runs] == [RecoveryAction.PUT_BACK]
+    assert len(report.problems) == len(tried.problems) == 2
+    for name, said in zip((SPOOL, LEFT_ACTION), report.problems, strict=True):
+        assert f"{folder / name}: not a packed document" in said
+        assert f"kept as {name}.broken-1" in said
+        assert (folder / f"{name}.broken-1").exists()
+    assert recover(stores, launchpad, listed=no_queue).problems == ()
+
+
 def knows_nothing(_kind: QueueKind, _job: str, cluster: str | None) -> JobAnswer:
     """Answer as a queue that has no such job."""
     assert cluster is None
@@ -377,6 +396,30 @@ def test_the_queue_knows_best(
     # The third remedy of the policy asks for twice the time.
     request = launchpad.get_fw_by_id(fw_id).spec["_queueadapter"]
     assert request == {"walltime": "04:00:00"}
+
+
+def test_a_launch_lost_for_memory_asks_for_more(
+    stores: Stores, running: tuple[ExactLaunchPad, int, Path]
+) -> None:
+    launchpad, fw_id, folder = running
+    in_queue(launchpad, folder, "41")
+    (folder / "FW_job.error").write_text(
+        "=>> PBS: job killed: mem 38427376kb exceeded limit 33554432kb\n"
+    )
+    launchpad.fireworks.update_one(
+        {"fw_id": fw_id},
+        {"$set": {"spec._queueadapter": {"walltime": "02:00:00", "mem": "16G"}}},
+    )
+    options: dict[str, Any] = {"listed": queue_with("40"), "asked": knows_nothing}
+    for memory in ("32G", "64G"):
+        (lost,) = recover(stores, launchpad, now=later(hours=1), **options).runs
+        assert lost.failure_class is FailureClass.OUT_OF_MEMORY
+        request = launchpad.get_fw_by_id(fw_id).spec["_queueadapter"]
+        assert request == {"walltime": "02:00:00", "mem": memory}
+        take_again(launchpad, folder)
+        in_queue(launchpad, folder, "41")
+    (lost,) = recover(stores, launchpad, now=later(hours=1), **options).runs
+    assert lost.action is RecoveryAction.GIVEN_UP
 
 
 def test_a_queue_that_cannot_be_asked_says_nothing(

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hts_battery.flows.execution.failures import Evidence, classify, last_lines
+from hts_battery.flows.execution.evidence import Evidence, last_lines
+from hts_battery.flows.execution.failures import classify
 from hts_battery.schemas.failure import FailureClass
 
 if TYPE_CHECKING:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
+from interrupted_rehearsal import interrupt
 from slurm.rendered_worker import MODEST, TEMPLATES
 
 from hts_battery.campaign.spec_file import load_campaign
 from hts_battery.operations.queued_rehearsal import Route
 from hts_battery.operations.rehearsal import REHEARSALS, Injection, rehearse
 from hts_battery.settings import get_settings
-from hts_battery.vasp_standin.faults import Fault
+from hts_battery.vasp_standin.faults import SECONDS_VARIABLE, Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -70,4 +73,24 @@ def test_rehearse_through_the_queue(
     assert failures.failure_class == "node or filesystem failure"
     assert failures.repeated >= 1
     assert report.launch_bytes > 0
+    assert not (operator / REHEARSALS).exists()
+
+
+def test_ctrl_c_leaves_no_job_and_no_folder(
+    operator: Path, slurm: OneNodeSlurm, campaign_file: Callable[..., Path]
+) -> None:
+    campaign = campaign_file(
+        ("engine: chgnet", "engine: vasp-mp-gga"),
+        ("iterations: 500", "n_orderings: {random: 1}"),
+    )
+    interrupt(
+        campaign,
+        TEMPLATES,
+        {**os.environ, SECONDS_VARIABLE: "20"},
+        when=lambda: bool(slurm.jobs()) and bool(slurm.rockets()),
+        how=signal.SIGINT,
+    )
+    assert slurm.jobs() == []
+    slurm.wait_for_jobs(timeout=30)
+    assert slurm.rockets() == []
     assert not (operator / REHEARSALS).exists()

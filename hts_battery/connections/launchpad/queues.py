@@ -9,10 +9,9 @@ import subprocess
 from enum import Enum
 from functools import lru_cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import yaml
-from fireworks.user_objects.queue_adapters.common_adapter import CommonAdapter
 from pydantic import Field
 
 from hts_battery.connections.queue_job import job_number
@@ -21,20 +20,6 @@ from hts_battery.schemas.base import Document
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
-
-
-class LSFAdapter(CommonAdapter):
-    """An adapter that passes on the time a Firework asks for, as hours and minutes."""
-
-    _fw_name = "{{hts_battery.connections.launchpad.queues.LSFAdapter}}"
-
-    def get_script_str(self, launch_dir: str) -> Any:  # noqa: ANN401 - untyped there
-        """Write the queue script; ``walltime`` replaces the worker's ``run_limit``."""
-        asked = self.pop("walltime", None)
-        if asked is not None:
-            self["run_limit"] = str(asked).rpartition(":")[0]
-        return super().get_script_str(launch_dir)  # type: ignore[no-untyped-call]
-
 
 logger = logging.getLogger(__name__)
 _SCRIPT = "FW_submit.script"  # FireWorks' name of what it submits

@@ -4,29 +4,48 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import re
+import warnings
 from difflib import get_close_matches
 from pathlib import Path
 from string import Template
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import maggma.stores
-import yaml
 from atomate2.settings import Atomate2Settings
 from fireworks import FWorker, LaunchPad, fw_config
 from fireworks.user_objects.queue_adapters.common_adapter import CommonAdapter
+from fireworks.utilities.fw_serializers import load_object
 from jobflow import JobStore
 from jobflow.settings import JobflowSettings
 
 from hts_battery.connections.durable_files import write_whole
+from hts_battery.connections.workers.queue_adapters import (
+    LEAVE_OUT,
+    QueueAdapter,
+    listed,
+)
+from hts_battery.connections.workers.queue_scripts import (
+    PLACEHOLDER,
+    SHELL_KEYS,
+    fill_option,
+    fill_shell,
+    missing_values,
+)
+from hts_battery.connections.workers.worker_files import (
+    as_written,
+    read_worker_file,
+    written,
+)
 from hts_battery.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from hts_battery.connections.workers.worker_files import type_tree
+
     type_content = Mapping[str, object]
 
-_PLACEHOLDER = re.compile(r"\$\$\{([_a-zA-Z][_a-zA-Z0-9]*)\}")
 _GIVEN_BY_FIREWORKS = frozenset({"launch_dir"})
 # What CommonAdapter reads beside the placeholders of its script.
 _ADAPTER = frozenset({
@@ -36,6 +55,7 @@ _ADAPTER = frozenset({
     "_fw_template_file",
     "_fw_timeout",
     "_q_commands_override",
+    LEAVE_OUT,
     "logdir",
 })  # fmt: skip
 # Read by fw_config beside its own globals.
@@ -89,7 +109,7 @@ def adapter_keys(content: type_content, script: str = "") -> frozenset[str]:
             f"my_qadapter.yaml: FireWorks knows no queue {queue}; it knows {known}"
         )
     template = script or Path(CommonAdapter(queue).template_file).read_text("utf-8")
-    return _ADAPTER | set(_PLACEHOLDER.findall(template)) - _GIVEN_BY_FIREWORKS
+    return _ADAPTER | set(PLACEHOLDER.findall(template)) - _GIVEN_BY_FIREWORKS
 
 
 def _refuse_store(place: str, content: type_content, kind: type) -> None:
@@ -153,12 +173,13 @@ TEMPLATE_NAMES = (
     "atomate2.yaml",
 )
 """Files of every worker."""
+ADAPTER_NAME = "my_qadapter.yaml"
 SCRIPT_NAME = "queue_script.txt"
 """Template of the queue script, where FireWorks' own lacks something."""
 _GIVEN = frozenset({"CONFIG_DIR", "WORKER"})
 _NEVER_EMPTY = "HTS_BATTERY_"
 _NAME = "${WORKER}"
-type_tree = dict[str, "type_tree"] | list["type_tree"] | str | int | float | bool | None
+_OWN_TEMPLATE = "_fw_template_file"
 
 
 def worker_names(templates: Path) -> tuple[str, ...]:
@@ -192,7 +213,9 @@ def render_worker(
 
     Variables stand in the values of the templates, never in their structure, so no
     value can add a key. A key whose value is nothing but a variable set to nothing is
-    left out, and with it its line of a queue script. ``${CONFIG_DIR}`` and
+    left out, and with it its line of a queue script. What goes into a line of shell is
+    quoted, what goes into an option of a queue is refused if it would be another one,
+    and the script that FireWorks makes holds every value. ``${CONFIG_DIR}`` and
     ``${WORKER}`` are given: the target folder, outside of the repository because the
     files hold the URI, and the name of the worker. Returns the files written.
 
@@ -200,24 +223,64 @@ def render_worker(
     ------
     ConfigurationError
         If the worker is unknown, a template holds a key that nobody accepts, variables
-        are missing, or the target lies inside a repository.
+        are missing or hold what cannot stand in their place, a value would not stand in
+        the queue script, or the target lies inside a repository.
     """
     target = target.expanduser().absolute()
     _refuse_repository(target, templates)
     trees = _read_templates(templates, worker)
     given = {**environment, "CONFIG_DIR": str(target), "WORKER": worker}
     _refuse_missing(_variables(trees), given, worker)
-    texts = {
-        name: f"# Made from launchpad_configs/{worker}/{name}\n"
-        + yaml.safe_dump(_fill(tree, given), sort_keys=False, width=1000)
+    filled = {
+        name: _filled(templates / worker / name, tree, given)
         for name, tree in trees.items()
     }
-    if script := _own_script(templates, worker):
+    script = _own_script(templates, worker)
+    _refuse_lost_values(templates / worker, filled[ADAPTER_NAME], script)
+    texts = {
+        name: f"# Made from launchpad_configs/{worker}/{name}\n{written(tree)}"
+        for name, tree in filled.items()
+    }
+    if script:
         texts[SCRIPT_NAME] = script
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name, text in texts.items():
         write_whole(target / name, text, mode=0o600)
     return tuple(target / name for name in texts)
+
+
+def refuse_unmet_request(
+    templates: Path, worker: str, request: type_content
+) -> tuple[str, ...]:
+    """
+    Refuse a worker whose queue script would not hold what a Firework asks for.
+
+    Returns what the worker leaves out on purpose. What is filled in when the worker is
+    rendered is taken as given.
+
+    Raises
+    ------
+    ConfigurationError
+        If something has no place in the script, with what to set.
+    """
+    content = _read_templates(templates, worker)[ADAPTER_NAME]
+    given = dict.fromkeys(_variables(content), "1")
+    filled = _filled(Path(ADAPTER_NAME), content, given)
+    script = _own_script(templates, worker)
+    if not isinstance(filled, dict):
+        return ()  # refused when it was read
+    left_out = listed(filled.get(LEAVE_OUT))
+    asked = {key: value for key, value in request.items() if key not in left_out}
+    lost = lost_values({**filled, **asked}, script)
+    if lost:
+        raise ConfigurationError(
+            f"worker {worker} cannot ask its queue for what is needed: "
+            f"{'; '.join(lost)}. In {templates / worker}/{ADAPTER_NAME} set _fw_name: "
+            f"'{QueueAdapter._fw_name}' with a {SCRIPT_NAME} that has a line for it "  # noqa: SLF001 - FireWorks' own name of a class
+            f"(see {templates}/pbs), or {LEAVE_OUT}: [{', '.join(asked)}] where the "
+            "queue gives it anyway"
+        )
+    return tuple(key for key in request if key in left_out)
 
 
 def _read_templates(templates: Path, worker: str) -> dict[str, type_tree]:
@@ -231,11 +294,13 @@ def _read_templates(templates: Path, worker: str) -> dict[str, type_tree]:
     for name in TEMPLATE_NAMES:
         path = templates / worker / name
         try:
-            trees[name] = yaml.safe_load(path.read_text(encoding="utf-8"))
+            tree = read_worker_file(path)
         except FileNotFoundError:
             raise ConfigurationError(f"worker {worker} lacks {path}") from None
-        except yaml.YAMLError as err:
-            raise ConfigurationError(f"{path}: {err}") from err
+        if name == ADAPTER_NAME and isinstance(tree, dict):
+            texts = as_written(path)
+            tree |= {key: texts[key] for key in texts if not key.startswith("_")}
+        trees[name] = tree
     _check_keys(templates, worker, trees)
     return trees
 
@@ -274,18 +339,81 @@ def _variables(tree: type_tree) -> set[str]:
     return set(Template(tree).get_identifiers()) if isinstance(tree, str) else set()
 
 
+def _filled(path: Path, tree: type_tree, given: Mapping[str, str]) -> type_tree:
+    """Replace the variables of a template; an error says the file."""
+    try:
+        if path.name != ADAPTER_NAME or not isinstance(tree, dict):
+            return _fill(tree, given)
+        return _without_empty(
+            tree,
+            {
+                key: _fill_place(key, value, given)
+                if isinstance(value, str) and not key.startswith("_")
+                else _fill(value, given)
+                for key, value in tree.items()
+            },
+        )
+    except (ConfigurationError, ValueError) as err:
+        raise ConfigurationError(f"{path}: {err}") from err
+
+
+def _fill_place(key: str, value: str, given: Mapping[str, str]) -> str:
+    fill = fill_shell if key in SHELL_KEYS else fill_option
+    try:
+        return fill(value, given)
+    except (ConfigurationError, ValueError) as err:
+        raise ConfigurationError(f"{key}: {err}") from err
+
+
 def _fill(tree: type_tree, given: Mapping[str, str]) -> type_tree:
     """Replace the variables in every value of a tree."""
     if isinstance(tree, dict):
         filled = {key: _fill(value, given) for key, value in tree.items()}
-        return {
-            key: value for key, value in filled.items() if value != "" or not tree[key]
-        }
+        return _without_empty(tree, filled)
     if isinstance(tree, list):
         return [_fill(value, given) for value in tree]
     if not isinstance(tree, str):
         return tree
     return Template(tree).substitute(given)
+
+
+def _without_empty(
+    tree: Mapping[str, type_tree], filled: Mapping[str, type_tree]
+) -> dict[str, type_tree]:
+    return {key: value for key, value in filled.items() if value != "" or not tree[key]}
+
+
+def _refuse_lost_values(folder: Path, content: type_tree, script: str) -> None:
+    """Let FireWorks write a queue script, and refuse a value that it leaves out."""
+    if not isinstance(content, dict):
+        return
+    lost = lost_values(content, script)
+    if lost:
+        raise ConfigurationError(f"{folder / ADAPTER_NAME}: {'; '.join(lost)}")
+
+
+def lost_values(content: type_content, script: str = "") -> tuple[str, ...]:
+    """
+    Say which values of a filled my_qadapter.yaml FireWorks would leave out of a script.
+
+    Without a script the template is FireWorks' own for the queue that the file names.
+    """
+    adapter = load_object({k: v for k, v in content.items() if k != _OWN_TEMPLATE})
+    with TemporaryDirectory() as name:
+        if script:
+            adapter.template_file = str(Path(name) / SCRIPT_NAME)
+            Path(adapter.template_file).write_text(script, encoding="utf-8")
+        template = Path(adapter.template_file).read_text(encoding="utf-8")
+        try:
+            with warnings.catch_warnings():
+                # Of a key without a place, which is what is asked here.
+                warnings.filterwarnings("ignore", "Key .* has been", UserWarning)
+                made = adapter.get_script_str(name)
+        except ConfigurationError as err:
+            return (str(err),)
+    if isinstance(adapter, QueueAdapter):
+        return ()  # it has asked itself
+    return missing_values(dict(content), template, made)
 
 
 def _refuse_missing(names: set[str], given: Mapping[str, str], worker: str) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import yaml
@@ -20,6 +22,8 @@ LOCAL = "local"
 # -P: rockets start in a launch folder, whose files are no modules.
 COMMANDS = ("-P", "-m", "hts_battery.connections.launchpad.fireworks_commands")
 _LAST_LINES = 5
+_SUBMISSION_S = 10.0
+_ENDING_S = 5.0
 
 
 def launch_ready(worker: str, config: Path, launches: Path, *, jobs: int) -> None:
@@ -39,18 +43,38 @@ def launch_ready(worker: str, config: Path, launches: Path, *, jobs: int) -> Non
             *("qlaunch", *where, "--launch_dir", str(launches), "-r", "rapidfire"),
             *("--nlaunches", "0", "-m", str(jobs), "--sleep", "1"),
         ]
-    done = subprocess.run(  # noqa: S603 - our own words
+    with subprocess.Popen(  # noqa: S603 - our own words
         [sys.executable, *COMMANDS, *words],
         env=os.environ | environment(config),
         cwd=launches,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        check=False,
-    )
+        # Ctrl-C must not end it between submitting a job and writing down its number.
+        start_new_session=True,
+    ) as process:
+        try:
+            printed, _ = process.communicate()
+        except BaseException:
+            _end(process, 0.0 if worker == LOCAL else _SUBMISSION_S)
+            raise
     # FireWorks' launcher logs its errors and returns as if all were well.
-    if done.returncode or "Traceback" in done.stderr + done.stdout:
-        lines = (done.stdout + done.stderr).strip().splitlines()[-_LAST_LINES:]
+    if process.returncode or "Traceback" in printed:
+        lines = printed.strip().splitlines()[-_LAST_LINES:]
         raise SubmissionError(f"worker {worker} cannot launch: {' | '.join(lines)}")
+
+
+def _end(process: subprocess.Popen[str], patience: float) -> None:
+    """Let a launcher write down what it submits, then end it with its rockets."""
+    with suppress(subprocess.TimeoutExpired):
+        process.communicate(timeout=patience)
+        return
+    for how in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, how)
+        with suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=_ENDING_S)
+            return
 
 
 def environment(config: Path) -> dict[str, str]:

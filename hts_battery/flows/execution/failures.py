@@ -2,26 +2,27 @@
 From what a failed calculation leaves behind to its class, and to what is done next.
 
 Both are decided by data: ``data/failure_signatures.yaml`` says by what a class is
-recognised, ``data/failure_policy.yaml`` what is tried and how often.
+recognised, ``data/failure_policy.yaml`` what is tried and how often. What causes comes
+before what it causes: memory that ran out before the time limit that the hanging rest
+met, and both before the signal that ended it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 import yaml
 from pydantic import ValidationError
 
 from hts_battery.errors import ConfigurationError
+from hts_battery.flows.execution.evidence import CustodianLog, Evidence, Printed
 from hts_battery.schemas.failure import (
-    Correction,
     FailureClass,
     FailureDoc,
     FailurePolicy,
@@ -33,13 +34,16 @@ from hts_battery.schemas.failure import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from hts_battery.schemas.failure import Correction
     from hts_battery.schemas.recovery import LostRun
 
-_PRINTED = ("*.error", "*.err", "*.out", "*.e[0-9]*", "*.o[0-9]*", "*.log")
-_TIME = re.compile(r"(?:(?P<days>\d+)-)?(?P<h>\d+):(?P<m>\d\d):(?P<s>\d\d)")
-_MEMORY = re.compile(r"(?P<number>\d+)(?P<unit>[A-Za-z]*)")
+_PRINTED = (
+    *("*.error", "*.err", "*.out", "*.e[0-9]*", "*.o[0-9]*", "*.log"),
+    "std_err.txt",
+)
+_AROUND = 200  # characters of a long line, before and after its sign
 _SUBMISSION = "FW_submit.script"
 
 
@@ -51,10 +55,8 @@ def loss(lost: LostRun, attempt: int, *, outage: bool = False) -> FailureDoc:
     otherwise or the database is known to have been away (``outage``).
     """
     words = f"{lost.why}, {lost.seconds:.0f} s after its last sign of life"
-    lines: tuple[str, ...] = ()
-    if lost.folder is not None:
-        lines = last_lines(_printed(Path(lost.folder)))
-    found = classify(Evidence(last_lines=lines))
+    evidence = Evidence() if lost.folder is None else evidence_of(Path(lost.folder))
+    found = classify(evidence)
     is_known = found.failure_class is not FailureClass.UNKNOWN and not outage
     if outage:
         words = "the database was away when it ended"
@@ -66,19 +68,41 @@ def loss(lost: LostRun, attempt: int, *, outage: bool = False) -> FailureDoc:
         step=lost.step or lost.name,
         attempt=attempt,
         reason=found.reason if is_known else words,
-        last_lines=lines,
+        handler=found.handler if is_known else None,
+        corrections=evidence.corrections,
+        last_lines=evidence.last_lines,
+        notes=evidence.notes,
         folder=None if lost.folder is None else f"{lost.host}:{lost.folder}",
         seconds=seconds,
         time=datetime.now(UTC),
     )
 
 
+def evidence_of(folder: Path) -> Evidence:
+    """Collect what a launch left in its folder, whatever it ran."""
+    printed = Printed(_printed(folder))
+    log = CustodianLog.read(folder)
+    return Evidence(
+        # What custodian corrected on the way did not lose the launch.
+        corrections=log.corrections if log.is_end else (),
+        last_lines=printed.last,
+        printed=printed.lines,
+        notes=(*printed.notes, *log.notes),
+        is_custodians_end=log.is_end,
+    )
+
+
 def _printed(folder: Path) -> Iterable[Path]:
     """Yield what the queue and the rocket printed; above it, where several share it."""
     for place in (folder, folder.parent):
-        if place == folder or (place / _SUBMISSION).is_file():
-            for pattern in _PRINTED:
-                yield from sorted(place.glob(pattern))
+        try:
+            if place != folder and not (place / _SUBMISSION).is_file():
+                continue
+            found = {path for name in _PRINTED for path in place.glob(name)}
+            found |= {path for name in _PRINTED for path in place.glob(f"{name}.gz")}
+        except OSError:
+            continue  # nobody may look there: what is elsewhere counts
+        yield from sorted(found)
 
 
 def is_here(lost: LostRun) -> bool:
@@ -86,65 +110,7 @@ def is_here(lost: LostRun) -> bool:
     return lost.folder is not None and Path(lost.folder).is_dir()
 
 
-def larger_request(
-    request: Mapping[str, object], factors: Mapping[str, float], *, max_hours: float
-) -> dict[str, object]:
-    """
-    Ask a queue for more than before: the request times ``wall_time`` and ``memory``.
-
-    Examples
-    --------
-    >>> larger_request({"walltime": "12:00:00", "mem": "4G"},
-    ...                {"wall_time": 3, "memory": 2}, max_hours=24)
-    {'walltime': '24:00:00', 'mem': '8G'}
-    """
-    changed = dict(request)
-    time = _TIME.fullmatch(str(request.get("walltime", "")))
-    if time is not None and "wall_time" in factors:
-        hours = int(time["days"] or 0) * 24 + int(time["h"]) + int(time["m"]) / 60
-        minutes = round(min(hours * factors["wall_time"], max_hours) * 60)
-        changed["walltime"] = f"{minutes // 60:02d}:{minutes % 60:02d}:00"
-    memory = _MEMORY.fullmatch(str(request.get("mem", "")))
-    if memory is not None and "memory" in factors:
-        changed["mem"] = (
-            f"{round(int(memory['number']) * factors['memory'])}" + (memory["unit"])
-        )
-    return changed
-
-
 _POLICY, _SIGNATURES = "failure_policy.yaml", "failure_signatures.yaml"
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """
-    What a failed calculation left behind, whatever the code.
-
-    Parameters
-    ----------
-    error
-        The exception that ended it, if one did.
-    messages
-        Class and message of exceptions of which only the text is left.
-    corrections
-        What custodian noticed and changed, in order.
-    last_lines
-        Last lines of what the code and its launcher printed.
-    problems
-        What is wrong with outputs that could be read.
-    """
-
-    error: BaseException | None = None
-    messages: tuple[str, ...] = ()
-    corrections: tuple[Correction, ...] = ()
-    last_lines: tuple[str, ...] = ()
-    problems: tuple[str, ...] = ()
-
-    @property
-    def decisive(self) -> tuple[Correction, ...]:
-        """Return what custodian could not correct, or else what it corrected last."""
-        helpless = tuple(one for one in self.corrections if not one.actions)
-        return helpless or self.corrections[-1:]
 
 
 @dataclass(frozen=True)
@@ -172,20 +138,41 @@ reason='slurmstepd: Detected 1 oom_kill event', handler=None)
     """
     texts = {
         Source.CUSTODIAN: [_correction_text(one) for one in evidence.decisive],
-        Source.EXCEPTION: [*_exception_texts(evidence.error), *evidence.messages],
-        Source.OUTPUT: list(evidence.last_lines),
+        Source.EXCEPTION: [*evidence.errors, *evidence.messages],
         Source.RESULT: list(evidence.problems),
     }
+    printed = list(evidence.output)
+    texts[Source.OUTPUT] = [*printed, *texts[Source.EXCEPTION]]
     handler = evidence.decisive[0].handler if evidence.decisive else None
-    for signature in known_signatures() if signatures is None else signatures:
-        pattern = re.compile(signature.pattern, re.IGNORECASE)
+    known = known_signatures() if signatures is None else signatures
+    if evidence.ended_by_custodian:
+        known = sorted(known, key=lambda one: one.aftermath)
+    for signature in known:
+        pattern = re.compile(signature.pattern, re.IGNORECASE | re.MULTILINE)
+        if signature.alone and not (
+            texts[Source.EXCEPTION] and all(map(pattern.search, printed))
+        ):
+            continue
         for text in texts[signature.source]:
-            if pattern.search(text):
-                return Diagnosis(signature.failure_class, text, handler)
-    reasons = [text for found in texts.values() for text in found]
+            if match := pattern.search(text):
+                return Diagnosis(signature.failure_class, _around(match), handler)
+    said = (Source.CUSTODIAN, Source.EXCEPTION, Source.RESULT)
+    reasons = [text for source in said for text in texts[source]]
+    reasons += printed[-1:]
     return Diagnosis(
         FailureClass.UNKNOWN, reasons[0] if reasons else "it left no trace", handler
     )
+
+
+def _around(match: re.Match[str]) -> str:
+    """Return the text that was matched, or what stands around it if it is long."""
+    text = match.string
+    begin, end = max(0, match.start() - _AROUND), match.end() + _AROUND
+    return text if len(text) <= 2 * _AROUND else text[begin:end].strip()
+
+
+def _correction_text(correction: Correction) -> str:
+    return f"{correction.handler}: {list(correction.errors)}"
 
 
 def next_action(
@@ -262,19 +249,6 @@ def largest_factors(remedies: Iterable[Remedy]) -> dict[str, float]:
     return largest
 
 
-def _correction_text(correction: Correction) -> str:
-    return f"{correction.handler}: {list(correction.errors)}"
-
-
-def _exception_texts(error: BaseException | None) -> list[str]:
-    """Return class and message of an exception and of its causes, innermost first."""
-    texts: list[str] = []
-    while error is not None:
-        texts.append(f"{type(error).__name__}: {error}")
-        error = error.__cause__ or error.__context__
-    return texts[::-1]
-
-
 @lru_cache(maxsize=1)
 def known_policy() -> FailurePolicy:
     """Return the policy that ships with the project."""
@@ -303,48 +277,3 @@ def read_policy(text: str, name: str) -> FailurePolicy:
 
 def _shipped(name: str) -> str:
     return (files("hts_battery.flows") / "data" / name).read_text("utf-8")
-
-
-class _Corrected(TypedDict, total=False):
-    handler: object
-    errors: Sequence[object] | None
-    actions: Sequence[dict[str, object]] | None
-
-
-class CustodianJob(TypedDict, total=False):
-    """One job in custodian.json."""
-
-    corrections: Sequence[_Corrected] | None
-
-
-def corrections_from_log(log: Sequence[CustodianJob]) -> tuple[Correction, ...]:
-    """Read what custodian noticed and changed from custodian.json, one entry a job."""
-    return tuple(
-        Correction(
-            handler=_handler_name(one.get("handler")),
-            errors=tuple(str(error) for error in one.get("errors") or ()),
-            actions=tuple(actions) if (actions := one.get("actions")) else None,
-        )
-        for entry in log
-        for one in entry.get("corrections") or ()
-    )
-
-
-def _handler_name(handler: object) -> str:
-    if isinstance(handler, Mapping):
-        return str(handler.get("@class", "unknown handler"))
-    return type(handler).__name__ if handler is not None else "unknown handler"
-
-
-def last_lines(paths: Iterable[Path], *, limit: int = 10) -> tuple[str, ...]:
-    """Return the last lines of some files that are there, empty lines left out."""
-    found: list[str] = []
-    for path in paths:
-        if not path.is_file():
-            continue
-        with path.open("rb") as file:
-            file.seek(0, 2)
-            file.seek(max(0, file.tell() - 200 * limit))
-            text = file.read().decode("utf-8", errors="replace")
-        found += [line.strip() for line in text.splitlines() if line.strip()][-limit:]
-    return tuple(found)

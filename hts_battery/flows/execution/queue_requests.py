@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import re
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -17,11 +19,19 @@ from hts_battery.flows.execution.failures import (
 from hts_battery.schemas.dispatch import QueueRule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from hts_battery.schemas.failure import FailureClass
+    from hts_battery.schemas.failure import FailureClass, FailurePolicy
 
+QUEUE_LIMITS = "queue_limits"
+"""Where a Firework says what its queue allows: max_hours, and max_memory in GB."""
 _SHORTEST = 0.25  # h: starting Python, the imports and the first checkout
+_LONGEST = 24.0  # h, where nobody says more
+_NO_ENGINE = ""  # only the rule of every other engine matches it
+_MEMORY_KEYS = ("mem", "mem_per_cpu", "pmem")
+_PER_GB = {"K": 1024.0**2, "M": 1024.0, "G": 1.0, "T": 1 / 1024}
+_TIME = re.compile(r"(?:(?P<days>\d+)-)?(?P<h>\d+):(?P<m>\d\d)(?::(?P<s>\d\d))?")
+_MEMORY = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>(?:[KMGTkmgt][Ii]?[Bb]?)?)")
 
 
 @lru_cache(maxsize=1)
@@ -50,18 +60,20 @@ def queue_request(
     atoms: int | None,
     calculations: int = 1,
     max_hours: float = 24.0,
+    max_memory: float | None = None,
     factors: Mapping[str, float] | None = None,
 ) -> dict[str, str]:
     """
     Write what one queue job asks for as FireWorks' queue adapter takes it.
 
-    The job makes some calculations one after another, within the hours that the worker
-    allows; factors multiply ``wall_time`` and ``memory`` of the first request.
+    The job makes some calculations one after another, within the hours and the memory
+    in GB that the worker allows; factors multiply ``wall_time`` and ``memory`` of the
+    first request.
 
     Examples
     --------
     >>> queue_request(queue_rule("vasp-mp-gga"), atoms=40)
-    {'walltime': '12:00:00'}
+    {'walltime': '12:00:00', 'mem': '32G'}
     >>> queue_request(queue_rule("chgnet"), atoms=40, calculations=20)
     {'walltime': '02:15:00', 'mem': '4G'}
     """
@@ -70,14 +82,98 @@ def queue_request(
     if calculations > 1 or hours < _SHORTEST:
         hours += _SHORTEST
     hours = min(hours * factors.get("wall_time", 1.0), max_hours)
+    memory = rule.memory_of(atoms) * factors.get("memory", 1.0)
+    return {"walltime": _clock(hours), "mem": _gigabytes(memory, max_memory)}
+
+
+def larger_request(
+    request: Mapping[str, object],
+    factors: Mapping[str, float],
+    *,
+    max_hours: float,
+    max_memory: float | None = None,
+) -> dict[str, object]:
+    """
+    Ask a queue for more than before: the request times ``wall_time`` and ``memory``.
+
+    Where no memory was asked for, it is a multiple of what an engine without a rule of
+    its own asks for: nothing times two is nothing.
+
+    Examples
+    --------
+    >>> larger_request({"walltime": "12:00:00", "mem": "4G"},
+    ...                {"wall_time": 3, "memory": 2}, max_hours=24)
+    {'walltime': '24:00:00', 'mem': '8G'}
+    """
+    changed = dict(request)
+    time = _TIME.fullmatch(str(request.get("walltime", "")))
+    if time is not None and "wall_time" in factors:
+        hours = int(time["days"] or 0) * 24 + int(time["h"]) + int(time["m"]) / 60
+        changed["walltime"] = _clock(min(hours * factors["wall_time"], max_hours))
+    if "memory" not in factors:
+        return changed
+    asked = {key: _MEMORY.fullmatch(str(request.get(key, ""))) for key in _MEMORY_KEYS}
+    for key, memory in asked.items():
+        if memory is not None:
+            size = float(memory["number"]) * factors["memory"]
+            unit = memory["unit"] or "M"
+            changed[key] = f"{_limited(size, unit, max_memory)}{memory['unit']}"
+    if not any(asked.values()):
+        size = queue_rule(_NO_ENGINE).memory * factors["memory"]
+        changed["mem"] = _gigabytes(size, max_memory)
+    return changed
+
+
+def repeated_config(
+    config: Mapping[str, Any],
+    failed: Sequence[FailureClass],
+    policy: FailurePolicy | None = None,
+    *,
+    known: int | None = None,
+) -> dict[str, Any]:
+    """
+    Return how FireWorks is told to run a job again after some failures.
+
+    ``config``: how it was told when ``known`` of them were. Where no queue was asked
+    nothing changes.
+
+    Examples
+    --------
+    >>> from hts_battery.schemas.failure import FailureClass
+    >>> before = {"_queueadapter": {"walltime": "02:00:00", "mem": "16G"}}
+    >>> repeated_config(before, [FailureClass.OUT_OF_MEMORY])
+    {'_queueadapter': {'walltime': '02:00:00', 'mem': '32G'}}
+    """
+    changed = dict(config)
+    factors = added_factors(failed, policy, known=known)
+    if factors and changed.get("_queueadapter"):
+        limits = {"max_hours": _LONGEST, **(changed.get(QUEUE_LIMITS) or {})}
+        changed["_queueadapter"] = larger_request(
+            changed["_queueadapter"], factors, **limits
+        )
+    return changed
+
+
+def _clock(hours: float) -> str:
     minutes = max(1, round(hours * 60))
-    request: dict[str, str] = {"walltime": f"{minutes // 60:02d}:{minutes % 60:02d}:00"}
-    if rule.memory is not None:
-        request["mem"] = f"{round(rule.memory * factors.get('memory', 1.0))}G"
-    return request
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:00"
 
 
-def policy_factors(failed: Iterable[FailureClass]) -> dict[str, float]:
+def _gigabytes(memory: float, most: float | None) -> str:
+    return f"{_limited(memory, 'G', most)}G"
+
+
+def _limited(size: float, unit: str, most: float | None) -> int:
+    """Return a whole amount of memory in a unit, at most so many GB."""
+    whole = math.ceil(size)
+    if most is not None:
+        whole = min(whole, math.floor(most * _PER_GB[unit[0].upper()]))
+    return max(1, whole)
+
+
+def policy_factors(
+    failed: Iterable[FailureClass], policy: FailurePolicy | None = None
+) -> dict[str, float]:
     """
     Return by how much more is asked after failures, in order, by the failure policy.
 
@@ -87,7 +183,61 @@ def policy_factors(failed: Iterable[FailureClass]) -> dict[str, float]:
     >>> policy_factors([FailureClass.WALLTIME] * 3)
     {'wall_time': 2.0}
     """
-    return largest_factors(remedies_of(failed, known_policy()))
+    return largest_factors(remedies_of(failed, policy or known_policy()))
+
+
+def added_factors(
+    failed: Sequence[FailureClass],
+    policy: FailurePolicy | None = None,
+    *,
+    known: int | None = None,
+) -> dict[str, float]:
+    """
+    Return by how much some failures multiply a request, in which ``known`` are counted.
+
+    Without a number it is the last of them that is not counted yet.
+
+    Examples
+    --------
+    >>> from hts_battery.schemas.failure import FailureClass
+    >>> memory = FailureClass.OUT_OF_MEMORY
+    >>> added_factors([memory]), added_factors([memory, memory])
+    ({'memory': 2.0}, {'memory': 2.0})
+    >>> added_factors([memory, FailureClass.NODE])
+    {}
+    """
+    after = policy_factors(failed, policy)
+    before = policy_factors(failed[: -1 if known is None else known], policy)
+    return {
+        name: factor / before.get(name, 1.0)
+        for name, factor in after.items()
+        if factor > before.get(name, 1.0)
+    }
+
+
+def largest_request(
+    engine: str,
+    *,
+    atoms: int | None,
+    max_hours: float,
+    max_memory: float | None = None,
+) -> dict[str, str]:
+    """
+    Return the most that an engine may ask for, all remedies of the policy taken.
+
+    Examples
+    --------
+    >>> largest_request("vasp-mp-gga", atoms=20, max_hours=24)
+    {'walltime': '08:00:00', 'mem': '64G'}
+    """
+    remedies = (one for rule in known_policy().rules for one in rule.remedies)
+    return queue_request(
+        queue_rule(engine),
+        atoms=atoms,
+        max_hours=max_hours,
+        max_memory=max_memory,
+        factors=largest_factors(remedies),
+    )
 
 
 def is_tried_again(failed: Iterable[FailureClass]) -> bool:

@@ -9,6 +9,7 @@ written before the document that refers to them, so one that is there is whole.
 
 from __future__ import annotations
 
+import logging
 from copy import copy
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,17 +17,19 @@ from jobflow import JobStore
 from jobflow.core.schemas import JobStoreDocument
 from pydantic import ValidationError
 
-from hts_battery.connections.durable_files import write_whole
+from hts_battery.connections.durable_files import move_aside, write_whole
 from hts_battery.connections.extended_json import pack_document, unpack_document
-from hts_battery.errors import StoreError
+from hts_battery.errors import BrokenFileError, StoreError
 from hts_battery.schemas.recovery import ResponseKind, SpooledOutput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from jobflow import Response
     from maggma.core import Store
+
+logger = logging.getLogger(__name__)
 
 SPOOL = "hts_output.json.gz"
 """File in a launch folder that holds an output which is not in the store yet."""
@@ -142,24 +145,45 @@ def spooled(folder: Path) -> Iterator[Path]:
     yield from sorted(folder.rglob(SPOOL))
 
 
+def _whole(
+    path: Path, *, dry_run: bool, report: Callable[[str], None]
+) -> SpooledOutput | None:
+    """Read a spooled output; report what is none, and move aside what is damaged."""
+    try:
+        return read_spool(path)
+    except BrokenFileError as err:
+        try:
+            aside = path if dry_run else move_aside(path)
+        except OSError as refused:
+            report(f"{err}; it cannot be moved aside: {refused.strerror}")
+        else:
+            report(f"{err}; kept as {aside.name}, its job is computed again")
+    except (StoreError, OSError) as err:
+        report(str(err))
+    return None
+
+
 def store_spooled(
-    folder: Path, store: JobStore, *, dry_run: bool = False
+    folder: Path,
+    store: JobStore,
+    *,
+    dry_run: bool = False,
+    report: Callable[[str], None] = logger.warning,
 ) -> tuple[str, ...]:
     """
     Put the outputs that lie in and below a folder into the store.
 
     A file goes when the store has its output. Killed in between, the next call goes on;
-    an output that the store has already is left as it is there. Returns the uuids of
-    the jobs whose output was put there, or would be.
-
-    Raises
-    ------
-    StoreError
-        If a file is not a spooled output.
+    an output that the store has already is left as it is there. A file that is cut off
+    is reported and moved aside, one of another format is reported and stays; what comes
+    after is stored all the same. Returns the uuids of the jobs whose output was put
+    there, or would be.
     """
     done = []
     for path in spooled(folder):
-        output = read_spool(path)
+        output = _whole(path, dry_run=dry_run, report=report)
+        if output is None:
+            continue
         known = store.docs_store.query_one(
             {"uuid": output.uuid, "index": output.index}, properties=["uuid"]
         )

@@ -27,12 +27,8 @@ from custodian.vasp.handlers import WalltimeHandler
 
 from hts_battery.errors import CalculationError
 from hts_battery.flows.engines.gpaw.process import GPAWProcess
-from hts_battery.flows.execution.failures import (
-    Evidence,
-    classify,
-    known_signatures,
-    last_lines,
-)
+from hts_battery.flows.execution.evidence import Evidence, last_lines
+from hts_battery.flows.execution.failures import classify, known_signatures
 from hts_battery.schemas.failure import Correction, FailureClass, Source
 
 if TYPE_CHECKING:

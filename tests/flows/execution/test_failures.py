@@ -8,13 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hts_battery.errors import ConfigurationError, VersionSkewError
-from hts_battery.flows.execution.failures import (
+from hts_battery.flows.execution.evidence import (
     Evidence,
-    classify,
     corrections_from_log,
+    last_lines,
+)
+from hts_battery.flows.execution.failures import (
+    classify,
     known_policy,
     known_signatures,
-    last_lines,
     next_action,
     read_policy,
 )

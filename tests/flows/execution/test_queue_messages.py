@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hts_battery.flows.execution.failures import Evidence, classify
+from hts_battery.flows.execution.evidence import Evidence
+from hts_battery.flows.execution.failures import classify
 from hts_battery.schemas.failure import FailureClass
 
 # As slurm 22.05.8 wrote them on one node, 2026-11-25 (tests/slurm/test_messages.py).

@@ -12,6 +12,7 @@ from jobflow import Flow, Job, Response, job
 from pymongo.errors import AutoReconnect
 
 from hts_battery.connections.database.retries import RetryPolicy
+from hts_battery.connections.extended_json import pack_document
 from hts_battery.connections.records.executions import read_executions
 from hts_battery.errors import DatabaseOutageError, StoreError
 from hts_battery.flows.execution.recorded import FIREWORK_FILE, recorded
@@ -226,10 +227,42 @@ def test_types_of_the_database_survive(stores: Stores, launch: Path) -> None:
     assert stores.tasks.query_one({"uuid": output.uuid})["raw"] == b"\x00\x01"
 
 
-def test_a_file_that_is_no_output(launch: Path, stores: Stores) -> None:
-    (launch / SPOOL).write_bytes(b"half of it")
-    with pytest.raises(StoreError, match="not a packed document"):
-        store_spooled(launch, stores.job_store)
+def test_a_file_that_is_cut_off_hides_nothing_after_it(
+    launch: Path, stores: Stores
+) -> None:
+    made = compute(str(launch), 3)
+    output = output_of(made, stores.job_store)
+    for name in ("1", "2", "3"):
+        (launch / name).mkdir()
+    whole = spool(output, launch / "1").read_bytes()
+    (launch / "1" / SPOOL).write_bytes(whole[: len(whole) // 2])
+    (launch / "2" / SPOOL).write_bytes(b"")
+    spool(output, launch / "3")
+    said: list[str] = []
+    found = store_spooled(launch, stores.job_store, dry_run=True, report=said.append)
+    assert (found, len(said)) == ((made.uuid,), 2)
+    assert (launch / "1" / SPOOL).exists()
+    found = store_spooled(launch, stores.job_store, report=said.append)
+    assert (found, len(said)) == ((made.uuid,), 4)
+    for text, name in zip(said[2:], ("1", "2"), strict=True):
+        assert f"{name}/{SPOOL}: not a packed document" in text
+        assert f"kept as {SPOOL}.broken-1, its job is computed again" in text
+        assert [one.name for one in (launch / name).iterdir()] == [f"{SPOOL}.broken-1"]
+    assert store_spooled(launch, stores.job_store, report=said.append) == ()
+    assert len(said) == 4
+    # Cut off once more, nothing of the first is lost.
+    (launch / "1" / SPOOL).write_bytes(b"")
+    store_spooled(launch, stores.job_store, report=said.append)
+    assert (launch / "1" / f"{SPOOL}.broken-1").read_bytes() == whole[: len(whole) // 2]
+    assert (launch / "1" / f"{SPOOL}.broken-2").exists()
+
+
+def test_an_output_of_another_format_stays(launch: Path, stores: Stores) -> None:
+    newer = {"file_format": 2, "uuid": "a"}
+    (launch / SPOOL).write_bytes(pack_document(newer))
+    said: list[str] = []
+    assert store_spooled(launch, stores.job_store, report=said.append) == ()
+    assert "file_format" in said[0]
     assert (launch / SPOOL).exists()
 
 

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import json
 import struct
+import zlib
 from typing import TYPE_CHECKING
 
 from monty.json import jsanitize
-from monty.serialization import loadfn
 from pymatgen.core import Structure
 from pymatgen.io.vasp import Incar, Oszicar, Outcar, Poscar
 
-from hts_battery.flows.execution.failures import (
-    Evidence,
-    corrections_from_log,
-    last_lines,
-)
+from hts_battery.flows.execution.evidence import CustodianLog, Evidence, Printed
 from hts_battery.structures.inputs import MOMENT
 
 if TYPE_CHECKING:
@@ -41,7 +37,11 @@ _OUTCAR_KEPT = (
     "drift",
 )
 _PRINTED = ("vasp.out", "std_err.txt")
-_LOG = "custodian.json"
+_UNREADABLE = (
+    *(OSError, EOFError, zlib.error, struct.error),
+    *(LookupError, ValueError, TypeError, AttributeError, AssertionError),
+)
+"""What pymatgen raises for files that a kill cut off."""
 _NUMBER = 8  # bytes of a number in the header of a WAVECAR
 _LONGEST_RECORD = 2.0**40
 
@@ -131,14 +131,17 @@ def evidence_in(
     found = [*problems]
     if error is not None:
         found += unconverged_loops(folder)
-    log = folder / _LOG
+    log = CustodianLog.read(folder)
+    names = (name + end for name in _PRINTED for end in ("", ".gz"))
+    printed = Printed(folder / name for name in names)
     return Evidence(
         error=error,
-        corrections=corrections_from_log(
-            loadfn(log, cls=None) if log.is_file() else ()
-        ),
-        last_lines=last_lines([folder / name for name in _PRINTED]),
+        corrections=log.corrections,
+        last_lines=printed.last,
         problems=tuple(found),
+        printed=printed.lines,
+        notes=(*printed.notes, *log.notes),
+        is_custodians_end=error is not None and log.is_end,
     )
 
 
@@ -152,12 +155,15 @@ def unconverged_loops(folder: Path) -> tuple[str, ...]:
     steps = electronic_and_ionic_steps(folder)
     if steps is None:
         return ()
-    incar = Incar.from_file(folder / "INCAR")
+    try:
+        incar = Incar.from_file(folder / "INCAR")
+        most, limit = int(incar.get("NELM", 60)), int(incar.get("NSW", 0))
+    except _UNREADABLE:
+        return ()
     electronic, ionic = steps
     found = []
-    if electronic >= incar.get("NELM", 60):
+    if electronic >= most:
         found.append(f"electronic loop not converged after {electronic} steps")
-    limit = incar.get("NSW", 0)
     if limit > 1 and ionic >= limit:
         found.append(f"ionic loop not converged after {ionic} steps")
     return tuple(found)
@@ -168,7 +174,7 @@ def electronic_and_ionic_steps(folder: Path) -> tuple[int, int] | None:
     try:
         oszicar = Oszicar(folder / "OSZICAR")
         return len(oszicar.electronic_steps[-1]), len(oszicar.ionic_steps)
-    except (OSError, IndexError, ValueError):
+    except _UNREADABLE:
         return None
 
 
@@ -183,7 +189,7 @@ def last_structure(folder: Path, given: Structure) -> Structure | None:
     try:
         final = Poscar.from_file(folder / "CONTCAR", check_for_potcar=False).structure
         found = in_given_order(final, given, order)
-    except (OSError, ValueError, IndexError):
+    except _UNREADABLE:
         return None
     moments = _final_moments(folder)
     if moments is not None and len(moments) == len(order):
@@ -219,7 +225,7 @@ def is_cut_off(wavecar: Path) -> bool:
 def _final_moments(folder: Path) -> list[float] | None:
     try:
         table = Outcar(folder / "OUTCAR").magnetization
-    except (OSError, IndexError, ValueError):
+    except _UNREADABLE:
         return None
     return [float(row["tot"]) for row in table] or None
 

@@ -55,6 +55,7 @@ from hts_battery.flows.execution.failures import (
     next_action,
 )
 from hts_battery.flows.execution.node import installed_versions
+from hts_battery.flows.execution.queue_requests import repeated_config
 from hts_battery.flows.execution.recorded import earlier_launches
 from hts_battery.schemas.base import Document
 from hts_battery.schemas.decoding import read_structure
@@ -192,7 +193,9 @@ class VaspJobMaker(Maker):
         attempts. The output is atomate2's document with what happened under ``run``,
         see :class:`hts_battery.schemas.failure.RunRecord`.
         """
-        attempt = _Attempt(self, structure, prev_dir, past or Past()).resumed()
+        past = past or Past()
+        known = len(past.failures)
+        attempt = _Attempt(self, structure, prev_dir, past, known).resumed()
         try:
             document = attempt.compute()
         except Exception as err:
@@ -215,6 +218,8 @@ class _Attempt:
     structure: Structure
     prev_dir: str | Path | None
     past: Past
+    known: int
+    """Failures that are counted in what its queue was asked for."""
     folder: Path = field(default_factory=Path.cwd)
     began: float = field(default_factory=time.monotonic)
 
@@ -330,6 +335,7 @@ class _Attempt:
             error_message=str(error)[:_LONGEST_MESSAGE] if error else None,
             corrections=evidence.corrections,
             last_lines=evidence.last_lines,
+            notes=evidence.notes,
             folder=f"{socket.gethostname()}:{self.folder}",
             seconds=self._seconds(),
             time=datetime.now(UTC),
@@ -399,6 +405,14 @@ class _Attempt:
             # its updates: only an update of this job gets through.
             CURRENT_JOB.job.metadata_updates.append(
                 {"update": {"resources": action.resources}}
+            )
+            # Its request to the queue is handed on as this job's was made.
+            config = CURRENT_JOB.job.config
+            config.response_manager_config = repeated_config(
+                config.manager_config,
+                [one.failure_class for one in failures],
+                self.policy,
+                known=self.known,
             )
         return again
 

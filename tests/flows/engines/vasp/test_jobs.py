@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from atomate2.vasp.files import copy_vasp_outputs, write_vasp_input_set
 from atomate2.vasp.flows.mp import MPGGADoubleRelaxStaticMaker
+from jobflow import Job
 from monty.json import MontyDecoder, MontyEncoder
 from pymatgen.core import Structure
 from pymatgen.io.vasp import Incar, Kpoints, Poscar, Vasprun
@@ -253,12 +254,28 @@ def test_a_killed_relaxation_goes_on_from_its_last_geometry(
 
 
 def test_the_queue_learns_what_a_repetition_needs(
-    tmp_path: Path, fail: Callable[[str], None]
+    tmp_path: Path, fail: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fail("out-of-memory:2")
-    ran = run_flow(one_job().make(small_cell()), tmp_path)
-    asked = [one["metadata"].get("resources") for one in ran.documents]
-    assert asked == [None, {"memory": 2}, {"memory": 4}]
+    made = one_job().make(small_cell())
+    made.config.manager_config = {
+        "_fworker": "slurm",
+        "_queueadapter": {"walltime": "02:00:00", "mem": "16G"},
+    }
+    asked = []
+
+    run = Job.run
+
+    def seen(self: Job, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - jobflow's
+        asked.append(self.config.manager_config["_queueadapter"])
+        return run(self, *args, **kwargs)
+
+    monkeypatch.setattr(Job, "run", seen)
+    ran = run_flow(made, tmp_path)
+    factors = [one["metadata"].get("resources") for one in ran.documents]
+    assert factors == [None, {"memory": 2}, {"memory": 4}]
+    assert [one["mem"] for one in asked] == ["16G", "32G", "64G"]
+    assert {one["walltime"] for one in asked} == {"02:00:00"}
 
 
 def test_lost_moments_are_tried_once_more_from_the_beginning(
