@@ -56,6 +56,9 @@ READING = {
     "query compare",
     "query snapshot",
     "db status",
+    "disorder order",
+    "disorder percolate",
+    "disorder scattering",  # writes the files that it is asked for
     "doctor",  # writes with --fix only
 }
 
