@@ -197,14 +197,14 @@ def decide_control(snapshot: Snapshot) -> list[Action[Any]]:
     ]
     if incomplete:
         actions.append(RemoveOrphaned(workflows=tuple(incomplete)))
-    strays = [
+    superseded = [
         one
         for one in whole
         # Inserted by a feeder that was stopped, when another one had gone on.
         if one.dispatch_id not in snapshot.in_hand and _is_ready(one)
     ]
-    if strays and snapshot.submission.hold is None:
-        actions.append(TakeBack(workflows=tuple(strays)))
+    if superseded and snapshot.submission.hold is None:
+        actions.append(TakeBack(workflows=tuple(superseded)))
     submission = snapshot.submission
     if submission.hold is None and submission.budget is not None:
         spent = snapshot.node_hours

@@ -67,8 +67,7 @@ def _normal(field: QueryField, text: str) -> str:
     try:
         return field.normal(text)
     except QueryError as err:
-        named = str(err).startswith(f"{field.name}:")
-        raise QueryError(str(err) if named else f"{field.name}: {err}") from err
+        raise QueryError(f"{field.name}: {err}") from err
 
 
 def checked_value(

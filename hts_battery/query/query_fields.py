@@ -63,14 +63,14 @@ def _formula(text: str) -> str:
     try:
         return canonical_formula(parse_formula(text))
     except CompositionError as err:
-        raise QueryError(f"formula: {err}") from err
+        raise QueryError(str(err)) from err
 
 
 def _species(text: str) -> str:
     try:
         return str(parse_species(text))
     except CompositionError as err:
-        raise QueryError(f"species: {err}") from err
+        raise QueryError(str(err)) from err
 
 
 def _element(symbol: str) -> str:

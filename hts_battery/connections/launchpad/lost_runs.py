@@ -76,7 +76,7 @@ class Witnesses:
     """Whether the number of its queue job is known at all."""
 
 
-def judged(seen: Witnesses, *, recent: float, silence: float) -> LossReason | None:
+def loss_reason(seen: Witnesses, *, recent: float, silence: float) -> LossReason | None:
     """
     Say by what a launch is known to be lost; none if it is not, or nobody knows.
 
@@ -198,7 +198,7 @@ class Watcher:
         seen = Witnesses(launch["state"], silent, process)
         if process is not ProcessState.GONE and silent <= recent:
             return None  # whatever a queue may say of a number
-        return judged(
+        return loss_reason(
             self._with_queue(seen, folder, launch, mark),
             recent=recent,
             silence=self.silence,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hts_battery.connections.launchpad.lost_runs import Watcher, Witnesses, judged
+from hts_battery.connections.launchpad.lost_runs import Watcher, Witnesses, loss_reason
 from hts_battery.connections.launchpad.queues import (
     JobAnswer,
     asked_job,
@@ -48,7 +48,7 @@ SEEN = [
 
 
 def decided(seen: Witnesses) -> LossReason | None:
-    return judged(seen, recent=RECENT, silence=SILENCE)
+    return loss_reason(seen, recent=RECENT, silence=SILENCE)
 
 
 def test_nothing_outweighs_a_process_that_is_there_or_a_job_that_is_listed() -> None:
