@@ -12,6 +12,9 @@ The calculator is what an engine is hired for: the search for the ordering and t
 evaluation of its energy. It is measured in this process on members spread over the
 campaign; the overhead of a candidate is everything else.
 
+With ``--kills N`` the feeder and the rockets are killed (SIGKILL) in turn, one every
+``--kill-after`` seconds while the campaign is launched, and started again.
+
 At the end stands the ledger, counted from the append-only execution record: each
 candidate in exactly one terminal state, nothing completed twice, or the program stops.
 Prints one JSON object a line.
@@ -23,6 +26,7 @@ import argparse
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -83,10 +87,13 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True, help="kept, to go on")
     parser.add_argument("--count", type=int, help="a sample of so many members")
     parser.add_argument("--processes", type=int, default=2, help="rockets at once")
+    parser.add_argument("--kills", type=int, default=0, help="processes to kill")
+    parser.add_argument("--kill-after", type=float, default=60.0, help="in s, each")
     asked = parser.parse_args()
     folder = asked.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     run = Run(folder, campaign_copy(asked.campaign, folder, asked.count))
+    run.kills = [asked.kill_after * (n + 1) for n in range(asked.kills)]
     run.measure(asked.processes)
 
 
@@ -113,6 +120,7 @@ class Run:
             "OMP_NUM_THREADS": "1",
         }
         self.server: Any = None
+        self.kills: list[float] = []
 
     def measure(self, processes: int) -> None:
         """Go through the rooms in order."""
@@ -173,7 +181,7 @@ class Run:
 
     def launch(self, worker: Path, processes: int) -> Room:
         """Feed and run until every candidate has ended."""
-        feeder = self.start("feeder", [*HTS, "launchpad", "feed", "--watch"])
+        feed = [*HTS, "launchpad", "feed", "--watch"]
         rocket = [
             *(
                 sys.executable,
@@ -183,14 +191,23 @@ class Run:
             *("rlaunch", "-c", str(worker), "rapidfire"),
         ]
         rockets = {f"rocket {n + 1}": rocket for n in range(processes)}
-        return self.room([feeder], rockets)
+        return self.room(
+            [self.start("feeder", feed)], rockets, {"feeder": feed} | rockets
+        )
 
-    def room(self, first: list[Running], again: Mapping[str, Sequence[str]]) -> Room:
+    def room(
+        self,
+        first: list[Running],
+        again: Mapping[str, Sequence[str]],
+        killed: Mapping[str, Sequence[str]] | None = None,
+    ) -> Room:
         """
         Wait for the first processes; the others are started whenever they end.
 
-        A rocket that finds nothing to do ends, and looks again a little later.
+        A rocket that finds nothing to do ends, and looks again a little later. Those
+        that may be killed are, in turn, when their time has come.
         """
+        kills = list(self.kills) if killed else []
         start, before, stored = time.perf_counter(), self.spent(), self.stored()
         clients, peaks = 0.0, defaultdict[str, float](float)
         running = first + [self.start(name, one) for name, one in again.items()]
@@ -198,17 +215,22 @@ class Run:
         while running:
             time.sleep(0.2)
             peaks["server"] = max(peaks["server"], self.memory())
-            for one in list(running):
-                pid, status, usage = os.wait4(one.process.pid, os.WNOHANG)
-                if not pid:
-                    continue
-                running.remove(one)
-                waiting.discard(pid)
+            if kills and time.perf_counter() - start > kills[0]:
+                kills.pop(0)
+                kill(running, list(killed or {})[len(kills) % len(killed or {})])
+            for one, status, usage in ended(running):
                 clients += usage.ru_utime + usage.ru_stime
                 peaks[one.name] = max(peaks[one.name], usage.ru_maxrss / 1024)
-                if status:
+                shot = status == signal.SIGKILL and killed is not None
+                if status and not shot:
                     raise SystemExit(f"{one.name} ended with {status}: see its log")
-                if one.name in again and waiting:
+                was_first = one.process.pid in waiting
+                waiting.discard(one.process.pid)
+                if killed and shot:
+                    running.append(self.start(one.name, killed[one.name]))
+                    if was_first:
+                        waiting.add(running[-1].process.pid)
+                elif one.name in again and waiting:
                     running.append(self.start(one.name, again[one.name]))
         return Room(
             time.perf_counter() - start,
@@ -272,6 +294,23 @@ class Run:
             ratio=seconds / overhead,
             candidates=done,
         )
+
+
+def kill(running: Sequence[Running], name: str) -> None:
+    """Kill the process of a name, without warning."""
+    for one in running:
+        if one.name == name:
+            one.process.kill()
+            show(f"killed: {name}", one.process.pid, "process")
+
+
+def ended(running: list[Running]) -> Iterator[tuple[Running, int, Any]]:
+    """Yield processes that have ended, with status and usage, and take them out."""
+    for one in list(running):
+        pid, status, usage = os.wait4(one.process.pid, os.WNOHANG)
+        if pid:
+            running.remove(one)
+            yield one, status, usage
 
 
 def check_ledger(states: Mapping[str, int], number: int, data: Path) -> None:

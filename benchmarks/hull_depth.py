@@ -23,6 +23,7 @@ writes them, to the shipped ones: what a library would reach. There is no peer.
 from __future__ import annotations
 
 import argparse
+import json
 import random
 from collections import defaultdict
 from pathlib import Path
@@ -32,7 +33,10 @@ import numpy as np
 from figures import Printer
 
 from hts_battery.campaign.spec_file import read_campaign
-from hts_battery.flows.recipes.references import known_energies, read_energy_file
+from hts_battery.flows.recipes.references import (
+    checked_energy_file,
+    known_energies,
+)
 from hts_battery.schemas.formula import canonical_formula, display_formula
 from hts_battery.schemas.formula import parse_formula as parsed
 from hts_battery.thermo.hull_depth import (
@@ -116,7 +120,7 @@ def main() -> None:
     show = Printer(as_json=asked.json)
     phases = known_energies(asked.engine)
     for path in asked.energies:
-        more = read_energy_file(path)
+        more = checked_energy_file(json.loads(path.read_text("utf-8")), path)
         phases |= {one.phase_id: one for one in more.energies}
     lowest = library(phases.values())
     heights = above_others(lowest)

@@ -10,6 +10,7 @@ hts_battery/structures/data; what fits worst is written to standard error.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from pymatgen.core import Structure
 
-from hts_battery.flows.recipes.references import read_energy_file, shipped_energies
+from hts_battery.flows.recipes.references import checked_energy_file, shipped_energies
 from hts_battery.schemas.species import Species
 from hts_battery.structures.ionic import VERSION, IonicPotential, ions
 from hts_battery.structures.references.library import reference_phase
@@ -59,7 +60,8 @@ def main(files: list[str]) -> None:
     """Print the table."""
     energies = [*shipped_energies("chgnet").energies]
     for file in files:
-        energies += read_energy_file(Path(file)).energies
+        content = json.loads(Path(file).read_text("utf-8"))
+        energies += checked_energy_file(content, Path(file)).energies
     usable = [one for one in energies if one.rejected is None]
     compounds = fitted_compounds(usable)
     kinds = sorted({kind for one in compounds.values() for kind in one.amounts})

@@ -93,12 +93,7 @@ def backup(folder: Backup, dry_run: DryRun = False, as_json: AsJson = False) -> 
 
 
 def restore(folder: Backup, dry_run: DryRun = False, as_json: AsJson = False) -> None:
-    """
-    Put a backup into an empty database and compare every document with it.
-
-    Stop launchers and feeders and cancel the queue's jobs first: what they compute
-    meanwhile is not known to the backup.
-    """
+    """Put a backup into an empty database and compare every document with it."""
     from hts_battery.connections.database import backups
     from hts_battery.connections.database.database import database
 

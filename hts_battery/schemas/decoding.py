@@ -33,6 +33,9 @@ _MODULES = (
     "atomate2.ase.schemas",
     "atomate2.forcefields.schemas",
     "atomate2.vasp.schemas",
+    "custodian.vasp.handlers",  # what custodian writes down of itself; made, never run
+    "custodian.vasp.jobs",
+    "custodian.vasp.validators",
     "emmet.core.base",
     "emmet.core.math",
     "emmet.core.mpid",

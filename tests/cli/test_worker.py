@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -8,13 +9,15 @@ from hts_battery.connections.records.worker_controls import read_worker_control
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from conftest import Answer
 
     from hts_battery.connections.database.stores import Stores
 
 pytestmark = pytest.mark.mongo
+
+
+PROJECT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -100,7 +103,8 @@ def test_a_drained_worker_is_sent_nothing_more(
     hts: Callable[..., Answer], worker: str, fake_file: Path
 ) -> None:
     hts("worker", "drain", worker, "--reason", "maintenance")
-    sent = hts("campaign", "submit", fake_file, "--worker", worker, "--json")
+    where = ("--templates", PROJECT / "launchpad_configs")
+    sent = hts("campaign", "submit", fake_file, "--worker", worker, "--json", *where)
     assert sent.status == 0, sent.err
     assert (sent.lines[0]["new"], sent.lines[0]["sent"]) == (2, 0)
     assert "drained: slurm" in hts("launchpad", "feed").out

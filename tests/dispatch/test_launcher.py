@@ -246,8 +246,8 @@ def test_a_folder_that_cannot_be_written_costs_no_reservation(
     def refuse(**_: object) -> str:
         raise OSError(30, "Read-only file system", "launches")
 
-    monkeypatch.setattr("tempfile.mkdtemp", refuse)
     launcher = bench.launcher(tries=2)
+    monkeypatch.setattr("tempfile.mkdtemp", refuse)
     launcher.run(looks=1)
     assert bench.states() == {fw_id: "READY"}
     assert "Read-only" in read_worker_control(bench.stores, "slurm").reason

@@ -104,6 +104,7 @@ OPTIONS_OF_OTHERS = {
     "--allow-run-as-root", "--auth", "--cache-size", "--energies", "--full",
     "--no-requeue",
     "--only", "--plot", "--quick", "--quick-only", "--standalone", "--sync-on-commit",
+    "--tls-require-client-cert",
 }  # fmt: skip
 """Of the embedded server, Open MPI, Slurm, and the benchmarks."""
 
@@ -160,7 +161,11 @@ def test_data_can_be_read(block: Block, tmp_path: Path) -> None:
     if said.keys() <= CampaignSpec.model_fields.keys():
         least = {"name": "x", "space": "space.yaml", "selection": {"method": "all"}}
         CampaignSpec.model_validate(least | said)
-    elif said.keys() <= HTSBatterySettings.model_fields.keys():
+    elif said.keys() - {"profiles"} <= HTSBatterySettings.model_fields.keys():
+        for one in (said.pop("profiles", None) or {}).values():
+            if isinstance(one, dict):
+                HTSBatterySettings(data_dir=tmp_path, **one)
+        said.pop("data_dir", None)
         HTSBatterySettings(data_dir=tmp_path, **said)
     else:  # rows of the reference library, which its own tests read
         assert said.keys() <= {"phases", "decorations"}, where(block)

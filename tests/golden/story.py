@@ -74,6 +74,7 @@ FIRST = "{first}"
 """Stands for the id of the first candidate."""
 KEPT = {
     "rehearse": ("candidates",),
+    "campaign usage": ("campaign",),
     "doctor": ("check",),
     "db restore": ("documents", "database", "layout"),
 }

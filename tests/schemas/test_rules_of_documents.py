@@ -284,6 +284,7 @@ def test_a_rule_knows_how_long_a_cell_takes(atoms: int | None, hours: float) -> 
             "mode": "steps",
             "chunk": 1,
             "window": 1,
+            "memory": 4,
             "times": [
                 {"atoms": 40, "hours": 1},
                 {"atoms": 80, "hours": 2},
@@ -297,6 +298,7 @@ def test_a_rule_knows_how_long_a_cell_takes(atoms: int | None, hours: float) -> 
 def test_the_longest_time_is_taken_beyond_the_largest_cell() -> None:
     times = [{"atoms": 40, "hours": 1}, {"atoms": 80, "hours": 2}]
     rule = {"engine": "*", "mode": "chunks", "chunk": 1, "window": 1, "times": times}
+    rule |= {"memory": 4}
     assert QueueRule.model_validate(rule).hours(1000) == 2.0
 
 

@@ -283,4 +283,4 @@ def _take(task: TaskRow, known: Calculated) -> None:
 
 def _precedence(verdict: StoredVerdictRow) -> tuple[int, str]:
     """Order verdicts: that on the most orderings counts, of those the newest."""
-    return len(verdict["energies_per_atom"]), verdict["at"]
+    return len(verdict.get("energies_per_atom", ())), verdict["at"]

@@ -196,7 +196,7 @@ def test_a_shell_reads_odd_names_as_they_are(
     folder = tmp_path / "outside" / name
     assert ran.stderr == ""
     assert ran.stdout.splitlines() == [
-        *(str(python), str(launch), "-m"),
+        *(str(python), str(launch), "-P", "-m"),
         *("hts_battery.connections.launchpad.fireworks_commands", "rlaunch", "-c"),
         *(str(folder), "singleshot"),
         *(f"{folder}/FW_config.yaml", f"/shared/{name}"),
