@@ -5,6 +5,7 @@ HTSBatteryError
 ├── ConfigurationError       settings, launchpad_configs, campaign and space files
 │   ├── SpecError            a campaign, space or table file: knows file, line, field
 │   ├── QueryError           a filter, sort or field of a query
+│   │   └── UnsearchableFieldError  a property that no filter can ask for
 │   └── MissingExtraError    an optional extra of the package is not installed
 ├── CompositionError         compositions
 │   ├── EmptySpaceError      no member satisfies every constraint
@@ -89,6 +90,10 @@ class SpecError(ConfigurationError):
 
 class QueryError(ConfigurationError):
     """A query asks for what cannot be: filter, field, order or format."""
+
+
+class UnsearchableFieldError(QueryError):
+    """A property is known, but no filter can ask for it."""
 
 
 class MissingExtraError(ConfigurationError):

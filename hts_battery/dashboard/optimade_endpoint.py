@@ -16,7 +16,11 @@ logging.getLogger("optimade").addHandler(logging.NullHandler())
 import pyarrow.compute as pc
 from fastapi import HTTPException
 from fastapi.exceptions import RequestValidationError
-from optimade.exceptions import BadRequest, VersionNotSupported
+from optimade.exceptions import (
+    BadRequest,
+    NotImplementedResponse,
+    VersionNotSupported,
+)
 from optimade.models import StructureResource
 from optimade.server.config import ServerConfig, SupportedBackend
 from optimade.server.create_app import create_app
@@ -34,6 +38,7 @@ from hts_battery.errors import (
     QueryError,
     QueryLimitError,
     StoreError,
+    UnsearchableFieldError,
 )
 from hts_battery.query.expressions import EVERYTHING, one_of
 from hts_battery.query.filters import expression_of
@@ -81,6 +86,9 @@ _OF_THE_CELL = (
     "species_at_sites",
 )
 """Properties that are read from the task: they can be had, not asked for."""
+
+_TYPE = QueryField("type", "", Kind.TEXT, None, "", constant="structures")
+"""What every entry of this endpoint is."""
 
 
 def own_fields(temperatures: Iterable[float]) -> list[QueryField]:
@@ -262,6 +270,10 @@ class _Filters:
     def _field_of(self, name: str) -> QueryField | None:
         if name in self._fields:
             return self._fields[name]
+        if name == "type":
+            return _TYPE
+        if name.partition(".")[0] in _OF_THE_CELL:
+            raise UnsearchableFieldError(f"{name!r} can be had, but not asked for")
         known = self._mapper.RELATIONSHIP_ENTRY_TYPES, self._mapper.ALL_ATTRIBUTES
         if any(name.partition(".")[0] in names for names in known):
             return None
@@ -310,6 +322,8 @@ class SummaryStructures(EntryCollection):
         try:
             check_filter(getattr(params, "filter", None) or "")
             criteria: dict[str, Any] = super().handle_query_params(params)
+        except UnsearchableFieldError as err:
+            raise NotImplementedResponse(detail=str(err)) from None
         except (QueryLimitError, QueryError) as err:
             raise BadRequest(detail=str(err)) from None
         if "page_above" in criteria:

@@ -56,7 +56,7 @@ def comparison(field: QueryField, operator: str, value: object) -> pc.Expression
             wanted = _normal(field, str(wanted))
     elif field.kind is Kind.BOOLEAN:
         raise QueryError(f"{field.name} is TRUE or FALSE: compare it with = or !=")
-    found: pc.Expression = _COMPARE[operator](pc.field(path), wanted)
+    found: pc.Expression = _COMPARE[operator](_column(field, path), wanted)
     return found
 
 
@@ -121,9 +121,14 @@ def _time(field: QueryField, value: str) -> datetime:
         ) from None
 
 
+def _column(field: QueryField, path: str) -> pc.Expression:
+    """Name a column of the table, or write what every row has."""
+    return pc.field(path) if field.constant is None else pc.scalar(field.constant)
+
+
 def known(field: QueryField) -> pc.Expression:
     """Say that a field has a value."""
-    return pc.field(field.path).is_valid()
+    return _column(field, field.path).is_valid()
 
 
 def text_part(field: QueryField, place: str, value: object) -> pc.Expression:
@@ -137,7 +142,7 @@ def text_part(field: QueryField, place: str, value: object) -> pc.Expression:
         raise QueryError(f"{field.name} is not text: {place} cannot be asked of it")
     if not isinstance(value, str):
         raise QueryError(f'{field.name} is text: write it in quotes, "{value}"')
-    return _PIECES[place](pc.field(field.path), value)
+    return _PIECES[place](_column(field, field.path), value)
 
 
 def has(field: QueryField, how: str, values: Sequence[object]) -> pc.Expression:

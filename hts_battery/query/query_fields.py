@@ -57,6 +57,8 @@ class QueryField(NamedTuple):
     """Column that is compared for equality, where that is another."""
     normal: Callable[[str], str] | None = None
     """Writes a text as the column holds it; refuses what can stand in none."""
+    constant: str | None = None
+    """What every row has, where that is no column."""
 
 
 def _formula(text: str) -> str:

@@ -271,3 +271,29 @@ def test_a_campaign_whose_server_was_killed_too_goes_on(
     assert set(runs.relaxations(Outcome.COMPLETED).values()) == {1}
     again, same = runs.finish()
     assert (again, same) == ("done: 0", table)
+
+
+def test_a_server_that_stands_still_for_a_while_costs_nothing(
+    make_runs: Callable[..., Runs],
+) -> None:
+    """Stopped, as by a full disk or a snapshot of its machine, it answers nobody."""
+    runs = make_runs("still")
+    process = runs.start(seconds=1.0)
+    wait_for_line(process, "computed", 1)
+    server = embedded.status(runs.data_dir).pid
+    assert server is not None
+    os.kill(server, signal.SIGSTOP)
+    try:
+        time.sleep(6)
+    finally:
+        os.kill(server, signal.SIGCONT)
+    _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, errors
+
+    last, table = runs.finish()
+    assert last == "done: 0"  # the run went on by itself
+    assert len(table.splitlines()) == 1 + len(FORMULAS)
+    completed = runs.relaxations(Outcome.COMPLETED)
+    assert set(completed.values()) == {1}
+    assert len(completed) == len(FORMULAS)
+    assert ledger(runs.executions).computed_twice == ()

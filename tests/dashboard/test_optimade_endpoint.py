@@ -138,6 +138,10 @@ def test_structures_carry_our_properties(optimade: ServerClient, shown: Stores) 
         ("structure_features LENGTH 0", 3),
         ("structure_features LENGTH >= 0", 3),
         ("structure_features LENGTH < 0", 0),
+        ('type = "structures"', 3),
+        ('type = "references"', 0),
+        ("type IS KNOWN AND elements LENGTH 4", 1),
+        ('NOT type STARTS WITH "struct"', 0),
         (" ", 3),
         ("\t \n", 3),
         ("", 3),
@@ -182,6 +186,23 @@ def test_times_have_a_zone(optimade: ServerClient, path: str) -> None:
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", time)
     asked = datetime.fromisoformat(times[0])
     assert abs(datetime.now(UTC) - asked) < timedelta(minutes=5)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "lattice_vectors IS KNOWN",
+        'species_at_sites HAS "Li"',
+        "NOT cartesian_site_positions LENGTH 40",
+        'elements HAS "Li" AND species.name = "Li"',
+    ],
+)
+def test_what_can_be_had_but_not_asked_for_is_said(
+    optimade: ServerClient, text: str
+) -> None:
+    answer = optimade.get("structures", params={"filter": text})
+    assert answer.status_code == 501
+    assert "can be had, but not asked for" in answer.json()["errors"][0]["detail"]
 
 
 def test_the_links_hold_this_database_as_their_root(optimade: ServerClient) -> None:
