@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from enum import Enum
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import psutil
 
@@ -82,6 +82,25 @@ def process_scope() -> str:
     except OSError:  # no Linux: one space of numbers
         namespace = ""
     return f"{os.getuid()}@{namespace}"
+
+
+class WrittenProcess(TypedDict):
+    """A process as it is written down, for whoever looks for it later."""
+
+    host: str
+    pid: int
+    process: str | None
+    """Start and boot: tells a recycled number."""
+    scope: str
+    """Who would see it."""
+
+
+def own_process() -> WrittenProcess:
+    """Write this process down."""
+    pid = os.getpid()
+    return WrittenProcess(
+        host=host_name(), pid=pid, process=process_identity(pid), scope=process_scope()
+    )
 
 
 def process_state(

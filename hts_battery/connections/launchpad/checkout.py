@@ -17,6 +17,7 @@ from uuid import uuid4
 from fireworks import Launch, Tracker
 from fireworks.fw_config import PING_TIME_SECS
 
+from hts_battery.connections.processes import own_process
 from hts_battery.connections.queue_job import QueueJob, is_another_job
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ ROOT = "hts_fw_id"
 TOKEN, EPOCH, PING = "hts_rocket", "hts_epoch", "hts_ping_seconds"
 """In the state history of a launch: which rocket took it, after which restoration of
 the database its number was given out, and how often it says that it is alive."""
+PROCESS = "hts_process"
+"""Likewise: the process of the rocket, which has left no mark in its folder yet."""
 NUMBER = "reservation_id"  # FireWorks' word
 _TRIES = 5
 
@@ -91,7 +94,7 @@ class Rocket(NamedTuple):
         )
         marks: dict[str, object] = {TOKEN: token, EPOCH: epoch, NUMBER: self.queue_id}
         if self.state == "RUNNING":
-            marks[PING] = PING_TIME_SECS
+            marks |= {PING: PING_TIME_SECS, PROCESS: own_process()}
         launch.state_history[-1].update({k: v for k, v in marks.items() if v})
         return launch, token
 

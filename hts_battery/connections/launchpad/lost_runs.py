@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from fireworks import FWAction
 
-from hts_battery.connections.launchpad.checkout import CAMPAIGN, PING
+from hts_battery.connections.launchpad.checkout import CAMPAIGN, PING, PROCESS
 from hts_battery.connections.launchpad.queues import (
     JobAnswer,
     QueueKind,
@@ -194,7 +194,7 @@ class Watcher:
             mark = None
         silent = (self.now - self._last_sign(launch)).total_seconds()
         recent = self._recent(launch)
-        process = _process_of(mark)
+        process = _process_of(mark, launch)
         seen = Witnesses(launch["state"], silent, process)
         if process is not ProcessState.GONE and silent <= recent:
             return None  # whatever a queue may say of a number
@@ -321,11 +321,20 @@ def _queue_id(launch: Fields, mark: LaunchMark | None) -> str | None:
     return None
 
 
-def _process_of(mark: LaunchMark | None) -> ProcessState:
-    """Look for the process of a launch."""
-    if mark is None:
+def _process_of(mark: LaunchMark | None, launch: Fields) -> ProcessState:
+    """
+    Look for the process of a launch: by its mark, or as its rocket began.
+
+    A rocket that is there may have left this launch for others: without a mark of the
+    run only its end says something.
+    """
+    if mark is not None:
+        return process_state(mark.host, mark.pid, mark.process, mark.scope)
+    began = [one[PROCESS] for one in launch["state_history"] if one.get(PROCESS)]
+    if launch["state"] != "RUNNING" or not began:
         return ProcessState.UNKNOWN
-    return process_state(mark.host, mark.pid, mark.process, mark.scope)
+    gone = process_state(**began[-1]) is ProcessState.GONE
+    return ProcessState.GONE if gone else ProcessState.UNKNOWN
 
 
 def _is_ours(folder: Path) -> bool:

@@ -21,6 +21,7 @@ from hts_battery.connections.launchpad.queues import (
 from hts_battery.connections.processes import (
     ProcessState,
     host_name,
+    own_process,
     process_identity,
     process_scope,
 )
@@ -253,6 +254,20 @@ def test_a_process_that_would_not_be_seen_from_here_is_not_gone(tmp_path: Path) 
     me = {"pid": os.getpid(), "process": process_identity(os.getpid())}
     launch.mark(host=host_name(), **me)
     assert launch.why(None, silent=1e6) is None
+
+
+def test_a_rocket_that_was_killed_before_it_left_a_mark(tmp_path: Path) -> None:
+    launch = Launch(tmp_path, "no queue", number=None)
+    here = own_process()
+    gone = {"hts_process": here | {"pid": 2**22 + 1, "process": "gone"}}
+    assert launch.why(None, **gone) is LossReason.PROCESS_GONE
+    assert launch.why(None, hts_process=here, silent=10) is None
+    # Alive, but perhaps with other work: its silence counts as anybody's.
+    assert launch.why(None, hts_process=here, silent=1e6) is LossReason.SILENT
+    elsewhere = {"hts_process": here | {"host": "node7", "process": "gone"}}
+    assert launch.why(None, **elsewhere) is None
+    launch.mark(host=host_name(), pid=here["pid"], process=here["process"])
+    assert launch.why(None, **gone) is None  # the run's own mark comes first
 
 
 ANSWERS = [
