@@ -16,7 +16,8 @@ With ``--kills N`` the feeder and the rockets are killed (SIGKILL) in turn, one 
 ``--kill-after`` seconds while the campaign is launched, and started again.
 
 At the end stands the ledger, counted from the append-only execution record: each
-candidate in exactly one terminal state, nothing completed twice, or the program stops.
+candidate in exactly one terminal state, no calculation completed twice, or the program
+stops.
 Prints one JSON object a line.
 """
 
@@ -321,10 +322,15 @@ def check_ledger(states: Mapping[str, int], number: int, data: Path) -> None:
         outcomes[str(one.outcome)] += 1
         if one.outcome is Outcome.COMPLETED and one.start.content_key is not None:
             completed[one.start.content_key, one.start.step] += 1
-    twice = [key for key, times in completed.items() if times > 1]
+    repeated = Counter(key[1] for key, times in completed.items() if times > 1)
+    for step, count in repeated.items():
+        show(f"ledger: {step} completed twice", count, "executions", candidates=number)
+    # An ordering of some milliseconds is kept with its relaxation: killed between the
+    # two, it is made again, and comes out the same.
+    twice = sum(count for step, count in repeated.items() if step != "order")
     ended = sum(states.get(state, 0) for state in TERMINAL)
     if twice or ended != number:
-        raise SystemExit(f"{ended} of {number} ended, {len(twice)} completed twice")
+        raise SystemExit(f"{ended} of {number} ended, {twice} completed twice")
     for state, count in states.items():
         show(f"ledger: {state}", count, "candidates", candidates=number)
     for outcome, count in outcomes.items():
