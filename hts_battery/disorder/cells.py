@@ -9,7 +9,7 @@ import numpy as np
 from pymatgen.core import Composition, Element, Species, Structure
 
 from hts_battery.disorder.parents import parent_lattice
-from hts_battery.disorder.torus import torus
+from hts_battery.disorder.torus import cells_of, torus
 from hts_battery.errors import OrderingError
 
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ def lattice_cell(
     Raises
     ------
     OrderingError
-        Unknown parent, species or sublattice, or fractions that do not add up to one.
+        Unknown parent, species or sublattice, a size that is none, or fractions that
+        do not add up to one.
 
     Examples
     --------
@@ -77,7 +78,7 @@ def lattice_cell(
             if parent != "nasicon"
             else "NASICON cells are made by hts_battery.structures.order_candidate"
         )
-    cell = torus(np.broadcast_to(np.asarray(size), 3))
+    cell = torus(cells_of(size))
     random = np.random.default_rng(seed)
     states = {
         key: Composition({species: 1})  # made once: a site takes long to make its own

@@ -15,7 +15,7 @@ from hts_battery.disorder.networks import (
     refuse_rule,
 )
 from hts_battery.disorder.parents import parent_lattice
-from hts_battery.disorder.torus import torus
+from hts_battery.disorder.torus import cells_of, torus
 from hts_battery.errors import OrderingError
 from hts_battery.schemas.percolation import PercolationThreshold
 
@@ -227,17 +227,11 @@ def accessible_curve(
 
 def _supercell(parent: str, size: int | Sequence[int]) -> Torus:
     """Supercell of so many conventional cells; nasicon by one number is a cube."""
-    numbers = np.atleast_1d(np.asarray(size))
-    if numbers.shape not in ((1,), (3,)) or not np.issubdtype(
-        numbers.dtype, np.integer
-    ):
-        raise OrderingError(f"size {size!r}: one whole number of cells or three")
-    if numbers.min() < 1:
-        raise OrderingError(f"size {size!r}: at least one cell along each axis")
-    if parent == "nasicon" and len(numbers) == 1:
-        times = max(1, round(int(numbers[0]) / _NASICON_CELLS ** (1 / 3)))
+    cells = cells_of(size)
+    if parent == "nasicon" and np.ndim(size) == 0:
+        times = max(1, round(cells[0] / _NASICON_CELLS ** (1 / 3)))
         return torus(times * np.array(_NASICON_ROWS))
-    return torus(np.broadcast_to(numbers, 3))
+    return torus(cells)
 
 
 def _near_cubic(lattice: NDArray[np.float64]) -> bool:

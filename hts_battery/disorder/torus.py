@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from hts_battery.errors import OrderingError
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import ArrayLike, NDArray
 
 _AXES = 3
@@ -161,6 +165,30 @@ def torus(matrix: ArrayLike) -> Torus:
     if rows.ndim < 2:  # noqa: PLR2004 - one number, or one an axis
         rows = np.diag(np.broadcast_to(rows, _AXES))
     return Torus(rows, _triangular(rows))
+
+
+def cells_of(size: int | Sequence[int]) -> tuple[int, int, int]:
+    """
+    Return the cells along each axis of a size given as one number or as three.
+
+    Raises
+    ------
+    OrderingError
+        It is neither, or below one.
+
+    Examples
+    --------
+    >>> cells_of(4), cells_of((1, 2, 3))
+    ((4, 4, 4), (1, 2, 3))
+    """
+    numbers = np.atleast_1d(np.asarray(size))
+    whole = np.issubdtype(numbers.dtype, np.integer)
+    if numbers.shape not in ((1,), (_AXES,)) or not whole:
+        raise OrderingError(f"size {size!r}: one whole number of cells or three")
+    if numbers.min() < 1:
+        raise OrderingError(f"size {size!r}: at least one cell along each axis")
+    a, b, c = (int(n) for n in np.broadcast_to(numbers, _AXES))
+    return a, b, c
 
 
 def _triangular(matrix: NDArray[np.int64]) -> NDArray[np.int64]:

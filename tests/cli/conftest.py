@@ -8,10 +8,14 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import jobflow
 import pytest
 from fakes import FakeRelaxMaker, fake_reference_energies
+from fireworks import FWorker
+from fireworks.core.rocket_launcher import rapidfire
 
 from hts_battery.cli.app import main
+from hts_battery.connections.launchpad.launchpad import open_launchpad
 from hts_battery.flows.engines.registry import ENGINES, Engine
 from hts_battery.flows.recipes.references import energy_file, write_energy_file
 from hts_battery.schemas.campaign import RelaxationSpec
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hts_battery.connections.database.database import Database
+    from hts_battery.connections.database.stores import Stores
 
 _PATIENCE = 90  # seconds, far more than anything takes
 
@@ -50,6 +55,24 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     get_settings.cache_clear()
     yield work
     get_settings.cache_clear()
+
+
+@pytest.fixture
+def launch(
+    database: Database, stores: Stores, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], None]:
+    """Run what is ready for the worker `here`, in this process."""
+    monkeypatch.setattr(jobflow.SETTINGS, "JOB_STORE", stores.job_store)
+
+    def call() -> None:
+        with open_launchpad(database) as launchpad:
+            rapidfire(
+                launchpad, FWorker(name="here"), m_dir=str(folder), strm_lvl="CRITICAL"
+            )
+        # Rockets leave the process where they ran.
+        monkeypatch.chdir(folder)
+
+    return call
 
 
 @pytest.fixture

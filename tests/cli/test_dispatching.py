@@ -4,20 +4,13 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import jobflow
 import pytest
-from fireworks import FWorker
-from fireworks.core.rocket_launcher import rapidfire
-
-from hts_battery.connections.launchpad.launchpad import open_launchpad
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from conftest import Answer
 
-    from hts_battery.connections.database.database import Database
-    from hts_battery.connections.database.stores import Stores
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "launchpad_configs"
 
@@ -34,23 +27,6 @@ def submit(
         return hts(
             "campaign", "submit", fake_file, "--worker", "here", "--any-worker", *words
         )
-
-    return call
-
-
-@pytest.fixture
-def launch(
-    database: Database, stores: Stores, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[], None]:
-    monkeypatch.setattr(jobflow.SETTINGS, "JOB_STORE", stores.job_store)
-
-    def call() -> None:
-        with open_launchpad(database) as launchpad:
-            rapidfire(
-                launchpad, FWorker(name="here"), m_dir=str(folder), strm_lvl="CRITICAL"
-            )
-        # Rockets leave the process where they ran.
-        monkeypatch.chdir(folder)
 
     return call
 

@@ -3,14 +3,10 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
-import jobflow
 import pytest
-from fireworks import FWorker
-from fireworks.core.rocket_launcher import rapidfire
 
 from hts_battery.cli import feeding
 from hts_battery.cli.feeding import Changes
-from hts_battery.connections.launchpad.launchpad import open_launchpad
 from hts_battery.schemas.dispatch import FeedReport, Hold
 
 if TYPE_CHECKING:
@@ -19,8 +15,6 @@ if TYPE_CHECKING:
 
     from conftest import Answer
 
-    from hts_battery.connections.database.database import Database
-    from hts_battery.connections.database.stores import Stores
 
 QUIET = FeedReport(campaign="drx", in_hand=4, fireworks=2)
 
@@ -58,23 +52,6 @@ def test_each_campaign_for_itself() -> None:
 
 
 pytestmark = pytest.mark.mongo
-
-
-@pytest.fixture
-def launch(
-    database: Database, stores: Stores, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[], None]:
-    monkeypatch.setattr(jobflow.SETTINGS, "JOB_STORE", stores.job_store)
-
-    def call() -> None:
-        with open_launchpad(database) as launchpad:
-            rapidfire(
-                launchpad, FWorker(name="here"), m_dir=str(folder), strm_lvl="CRITICAL"
-            )
-        # Rockets leave the process where they ran.
-        monkeypatch.chdir(folder)
-
-    return call
 
 
 @pytest.fixture

@@ -90,3 +90,9 @@ def test_what_cannot_be_is_refused(
 ) -> None:
     with pytest.raises(OrderingError, match=message):
         lattice_cell(parent, composition, 2)
+
+
+@pytest.mark.parametrize("size", [0, (2, 2), 1.5, (1, 2, -1)])
+def test_a_size_is_one_whole_number_or_three(size: object) -> None:
+    with pytest.raises(OrderingError, match=r"size .*: (one whole|at least one)"):
+        lattice_cell("rocksalt", HALF, size)
