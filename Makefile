@@ -30,7 +30,7 @@ $(STAMP): pyproject.toml constraints.txt requirements.lock .ci/build.lock .ci/to
 	$(PIP) --require-hashes --no-deps --requirement .ci/build.lock
 	@$(PIP) --require-hashes --no-deps --requirement .ci/torch_cpu.lock 2>$(VENV)/torch.log || echo "no build of PyTorch for CPUs here ($(VENV)/torch.log): taking the one with CUDA"
 	$(PIP) --require-hashes --no-deps --no-build-isolation --requirement requirements.lock
-	$(PIP) --constraint constraints.txt --no-build-isolation --editable '.[chgnet,disorder,embedded,dashboard,mp,notify,docs,dev]'
+	$(PIP) --constraint constraints.txt --no-build-isolation --editable '.[chgnet,disorder,learning,embedded,dashboard,mp,notify,docs,dev]'
 	@touch $@
 
 install: $(STAMP)

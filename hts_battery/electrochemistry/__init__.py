@@ -1,0 +1,1 @@
+"""SCIENCE: capacity, stability window, interfaces and voltages."""

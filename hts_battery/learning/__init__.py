@@ -1,0 +1,1 @@
+"""SCIENCE: rules, symbolic descriptors, and models that say how sure they are."""

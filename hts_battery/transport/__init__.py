@@ -1,0 +1,1 @@
+"""SCIENCE: diffusivity, Arrhenius plots and barriers, with honest errors."""
