@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hts_battery.connections.processes import process_scope
 from hts_battery.connections.records import executions as executions_module
 from hts_battery.connections.records.executions import (
     ExecutionRecord,
@@ -245,3 +246,11 @@ def test_killed_process_leaves_a_start_without_an_end(tmp_path: Path) -> None:
     assert ledger(tmp_path).by_content_key["k"].interrupted == 1
     run(ExecutionRecord(tmp_path), "j")
     assert ledger(tmp_path).by_content_key["k"].completed == 1
+    # A number that is not there says nothing of another container's or user's process.
+    for scope, outcome in (
+        ("1000@pid:[7]", Outcome.UNKNOWN),
+        (process_scope(), Outcome.INTERRUPTED),
+    ):
+        gone = {"pid": 2**22 + 1, "process": start["process"], "scope": scope}
+        path.write_text(json.dumps({**start, **gone}) + "\n")
+        assert only(tmp_path).outcome is outcome
