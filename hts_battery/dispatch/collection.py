@@ -178,7 +178,9 @@ def ending_of(
         kind=kind,
         failure_class=failure_class(first),
         reason=": ".join(
-            str(first[name]) for name in ("error_class", "error_message") if first[name]
+            str(first[name])
+            for name in ("error_class", "error_message")
+            if first.get(name)
         ),
         **cost._asdict(),
     )
