@@ -350,6 +350,7 @@ class EndingRow(TypedDict):
     kind: str
     reason: str | None
     failure_class: str | None
+    lost_with: int | None
     node_hours: float
     time: str
 
