@@ -181,6 +181,14 @@ class EstimatesRow(TypedDict):
     """A :class:`~hts_battery.schemas.thermo.OrderingEstimates`."""
 
     random_spread: float | None
+    random_mean: float | None
+    lowest: float
+
+
+class OptionsRow(TypedDict):
+    """What is read of a :class:`~hts_battery.schemas.thermo.StabilityOptions`."""
+
+    other_candidates: bool
 
 
 class ResultRow(TypedDict):
@@ -207,6 +215,7 @@ class ResultRow(TypedDict):
     decomposition: Sequence[PhaseRow]
     chemical_potentials: Mapping[str, float]
     excluded_references: Sequence[str]
+    options: OptionsRow
     hull_depth_risk: float | None
     hull_depth_risk_reported: float | None
     hull_depth_reason: str | None

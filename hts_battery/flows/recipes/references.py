@@ -31,7 +31,10 @@ from hts_battery.structures.references.checks import (
     drift_problems,
     relaxation_problems,
 )
-from hts_battery.structures.references.library import reference_structure
+from hts_battery.structures.references.library import (
+    reference_groups,
+    reference_structure,
+)
 from hts_battery.structures.references.site_properties import (
     reference_charges,
     reference_moments,
@@ -146,6 +149,7 @@ def reference_energy(
         "engine": engine_name,
         "n_atoms": len(start),
         "start_digest": structure_digest(start),
+        "phase": None if phase.group in reference_groups() else phase,
     }
     if output is None:
         return ReferenceEnergy(
