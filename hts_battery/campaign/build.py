@@ -340,6 +340,7 @@ def _builders(
             EntriesBuilder(stores.tasks, stores.references, stores.entries, **options),
         )
         return
+    specs = [spec for spec in specs if spec.screens]
     if name == _TABLE:
         at = {spec.name: _temperatures(spec, asked) for spec in specs}
         yield "", summary_table_builder(stores, at, **options)
@@ -452,7 +453,7 @@ def chain_of_builders(
 
     ``temperatures`` in K, where a campaign names none.
     """
-    specs = stored_campaigns(stores)
+    specs = [spec for spec in stored_campaigns(stores) if spec.screens]
     entries = EntriesBuilder(stores.tasks, stores.references, stores.entries)
     at = {spec.name: spec.temperatures or tuple(temperatures) for spec in specs}
     others = [

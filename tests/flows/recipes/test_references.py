@@ -17,7 +17,7 @@ from hts_battery.flows.recipes.references import (
     energy_file,
     known_energies,
     reference_energy,
-    reference_flow,
+    ReferenceMaker,
     reference_key,
     shipped_energies,
     structure_digest,
@@ -92,7 +92,7 @@ def test_the_key_of_a_phase_changes_with_its_settings() -> None:
 
 
 def test_the_flow_of_a_phase_is_tagged_and_recorded() -> None:
-    flow = reference_flow(
+    flow = ReferenceMaker(
         PHASE, "chgnet", RelaxationSpec(), relax_maker=FakeRelaxMaker()
     )
     ((job, _),) = flow.iterflow()
