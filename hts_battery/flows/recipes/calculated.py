@@ -51,6 +51,7 @@ _BATCH = 100  # the embedded server compares every document with every key
 class _Ordered:
     """What one job that ordered a candidate said."""
 
+    uuid: str
     at: str
     asked: Mapping[str, int]
     """Method → orderings that were asked for."""
@@ -103,6 +104,11 @@ class Calculated:
             ),
             verdict=self._verdict_on(mine) if enough else None,
         )
+
+    def reusable(self, asked: Mapping[str, int]) -> dict[str, str]:
+        """Return the parts, and the job whose output is the orderings asked for."""
+        order = [("order", one.uuid) for one in self.ordered if one.asked == asked]
+        return self.parts | dict(order[:1])
 
     def _verdict_on(self, names: Collection[str]) -> StoredVerdictRow | None:
         """Return the gate's verdict on some orderings alone; none if one is missing."""
@@ -276,7 +282,8 @@ def _take(task: TaskRow, known: Calculated) -> None:
     step = metadata["step"]
     if step == "order":
         at, asked = str(task["completed_at"]), metadata.get("asked") or {}
-        known.ordered.append(_Ordered(at, asked, series_of(task["output"])))
+        series = series_of(task["output"])
+        known.ordered.append(_Ordered(task["uuid"], at, asked, series))
     elif step == "prerelax":
         known.parts[metadata["ordering_id"]] = task["uuid"]
     elif step == "gate":

@@ -252,7 +252,7 @@ def run_candidate(  # noqa: PLR0913 - each is named by its caller
         candidate,
         hull=hull,
         finished=known.done(retry_failed=retry_failed),
-        parts=known.parts,
+        parts=known.reusable(maker.asked),
         released=released,
         maker_text=maker_text,
     )

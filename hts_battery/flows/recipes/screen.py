@@ -59,6 +59,8 @@ if TYPE_CHECKING:
     from hts_battery.schemas.structure import OrderedCell
 
 ORDER_STEP = "order"
+CONTINUE_STEP = "continue"
+"""Of a job that adds what an earlier job has ordered, and orders nothing."""
 PRERELAX_STEP = "prerelax"
 GATE_STEP = "gate"
 RELAX_STEP = "relax"
@@ -103,18 +105,47 @@ def order_candidate_job(
     """
     maker = ScreenMaker.from_text(maker_text)
     cells = candidate_orderings(candidate, maker.structure)
+    uuid = CURRENT_JOB.job.uuid
+    added = _added(candidate, maker_text, cells, uuid, hull=hull, known=known)
+    return Response(output=list(cells), addition=added)
+
+
+@job
+def continue_candidate_job(
+    candidate: CandidateDoc,
+    maker_text: str,
+    cells: Sequence[OrderedCell],
+    order_uuid: str,
+    *,
+    hull: HullSnapshot | None,
+    known: Known,
+) -> Response[Any]:
+    """Add the jobs that compute what another job, ``order_uuid``, has ordered."""
+    return Response(
+        addition=_added(
+            candidate, maker_text, cells, order_uuid, hull=hull, known=known
+        )
+    )
+
+
+def _added(
+    candidate: CandidateDoc,
+    maker_text: str,
+    cells: Sequence[OrderedCell],
+    order_uuid: str,
+    *,
+    hull: HullSnapshot | None,
+    known: Known,
+) -> Flow:
+    """Make, on the node, the jobs of the cells that are not finished."""
+    maker = ScreenMaker.from_text(maker_text)
     finished = set(known["finished"])
     todo = [cell for cell in cells if cell.ordering_id not in finished]
     if not todo:
-        return Response(output=list(cells))
-    order: OrderTags = {
-        "order_uuid": CURRENT_JOB.job.uuid,
-        "n_orderings": len(cells),
-    }
+        return None  # type: ignore[return-value] # jobflow's own default for none
+    order: OrderTags = {"order_uuid": order_uuid, "n_orderings": len(cells)}
     if maker.prerelax_maker is None:
-        return Response(
-            output=list(cells), addition=maker.calculations(todo, {}, order=order)
-        )
+        return maker.calculations(todo, {}, order=order)
     outcomes: dict[str, object] = {
         name: prerelaxed(output) for name, output in known["prerelaxed"].items()
     }
@@ -144,7 +175,7 @@ def order_candidate_job(
     maker.route(gate, GATE_STEP)
     # What stands behind the gate goes its own ways.
     gate.config.pass_manager_config = not maker.routing
-    return Response(output=list(cells), addition=Flow([*jobs, gate]))
+    return Flow([*jobs, gate])
 
 
 @job
@@ -350,23 +381,37 @@ class ScreenMaker(RecipeMaker):
         uuid: str | None = None,
         maker_text: str | None = None,
     ) -> Flow:
-        """Make the flow of one candidate, as all recipes do; ``parts``: by ordering."""
+        """
+        Make the flow of one candidate, as all recipes do.
+
+        ``parts``: by ordering id; the orderings themselves under the name of their step.
+        """
         if self.gate is not None and hull is None:
             raise ValueError(
                 f"{candidate.formula}: a gate needs competing phases to compare with"
             )
+        by_ordering = dict(parts or {})
+        order_uuid = by_ordering.pop(ORDER_STEP, None)
         known: Known = {
             "finished": sorted(finished),
             "prerelaxed": {
                 name: OutputReference(uuid)
-                for name, uuid in sorted((parts or {}).items())
+                for name, uuid in sorted(by_ordering.items())
             },
             "released": released,
         }
-        order: Job = order_candidate_job(
-            candidate, maker_text or self.to_text(), hull=hull, known=known
+        text = maker_text or self.to_text()
+        step = ORDER_STEP if order_uuid is None else CONTINUE_STEP
+        order: Job = (
+            order_candidate_job(candidate, text, hull=hull, known=known)
+            if order_uuid is None
+            else continue_candidate_job(
+                *(candidate, text, OutputReference(order_uuid), order_uuid),
+                hull=hull,
+                known=known,
+            )
         )
-        return self.started(order, candidate, step=ORDER_STEP, uuid=uuid)
+        return self.started(order, candidate, step=step, uuid=uuid)
 
     def calculations(
         self,

@@ -13,11 +13,11 @@ from hts_battery.errors import ConfigurationError
 from hts_battery.flows.execution.recorded import RecordedJob
 from hts_battery.flows.recipes import references
 from hts_battery.flows.recipes.references import (
+    ReferenceMaker,
     checked_energy_file,
     energy_file,
     known_energies,
     reference_energy,
-    ReferenceMaker,
     reference_key,
     shipped_energies,
     structure_digest,
