@@ -14,7 +14,7 @@ from pymatgen.core import Structure
 from hts_battery.errors import ConfigurationError, QueryError, SpecError
 from hts_battery.flows.engines.registry import ENGINES, engine
 from hts_battery.flows.recipes.references import structure_digest
-from hts_battery.flows.recipes.registry import RECIPES, campaign_recipe
+from hts_battery.flows.recipes.registry import campaign_recipe
 from hts_battery.query.screening_database import ScreeningDatabase
 from hts_battery.query.structures import structures
 from hts_battery.schemas.candidate import CandidateDoc, StartingCell
@@ -253,12 +253,13 @@ def checked_recipe(spec: CampaignSpec, refuse: Refuse) -> CampaignSpec:
     ``refuse``: makes errors that know their line, of a message and a field. SpecError
     if there is no such recipe, it cannot be computed so, or an option is wrong.
     """
+    place = "recipe"
     try:
         recipe = campaign_recipe(spec.recipe)
+        place = "engine"
         chosen = engine(spec.engine)
     except ConfigurationError as err:
-        field = "recipe" if spec.recipe not in RECIPES else "engine"
-        raise refuse(str(err), field) from err
+        raise refuse(str(err), place) from err
     if recipe.starts_from_cell and spec.source is None:
         raise refuse(
             f"{recipe.name} starts from relaxed cells: name the campaign that has them "

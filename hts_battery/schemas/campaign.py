@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from difflib import get_close_matches
 from fractions import Fraction
 from hashlib import sha256
 from typing import TYPE_CHECKING, Annotated
@@ -26,8 +27,22 @@ KEY_SCHEME = "hts_battery content key 3"
 
 SCREEN = "screen"
 """The recipe that orders candidates, and whose energies are ranked."""
+RECIPES = {
+    SCREEN: "hts_battery.flows.recipes.screen",
+    "references": "hts_battery.flows.recipes.references",
+    "equation_of_state": "hts_battery.flows.recipes.equation_of_state",
+}
+"""Recipe → module that holds it as ``RECIPE``: a stored campaign of another version's
+recipe cannot be read here."""
 
 Temperature = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+def no_such_recipe(name: str) -> str:
+    """Say that there is no recipe of a name, and which there are."""
+    near = get_close_matches(name, RECIPES, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"there is no recipe {name!r}; {hint}choose one of {', '.join(RECIPES)}"
 
 
 class StructureSpec(Document):
@@ -167,6 +182,13 @@ class CampaignSpec(Document):
     filters: tuple[dict[str, object], ...] = Field(
         (), description="Named rules that remove members before they cost anything."
     )
+
+    @field_validator("recipe")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        if value not in RECIPES:
+            raise ValueError(no_such_recipe(value))
+        return value
 
     @field_validator("temperatures")
     @classmethod

@@ -82,6 +82,8 @@ def equation_fit(
             f"a fit with an error needs {PARAMETERS + 1} volumes or more, each with an "
             f"energy; there are {len(v)} and {len(e)}"
         )
+    if e.argmin() in {v.argmin(), v.argmax()}:
+        raise _no_minimum(v)
     parameters, errors, residual = _least_squares(v, e, model)
     energy, modulus, derivative, volume = parameters
     if not v.min() < volume < v.max() or modulus <= 0:

@@ -2,7 +2,7 @@
 What a recipe is: what is computed of one subject, in which steps, and what it needs.
 
 A recipe is one module with a :class:`CampaignRecipe` called ``RECIPE`` and a
-:class:`RecipeMaker`, and its line in :mod:`hts_battery.flows.recipes.registry`. What
+:class:`RecipeMaker`, and its line in :data:`hts_battery.schemas.campaign.RECIPES`. What
 runs it, sends it, resumes it and says where it stands looks at nothing but these:
 
 - The maker's flow begins with one small job, that of the first step, which adds the

@@ -1,25 +1,16 @@
-"""Recipes by name, each read from its module when it is asked for."""
+"""Recipes by name, each read from its module when it is asked for: seconds pass."""
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from hts_battery.errors import ConfigurationError
+from hts_battery.schemas.campaign import RECIPES, no_such_recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from hts_battery.flows.recipes.recipe import CampaignRecipe, Recipe, RecipeMaker
     from hts_battery.schemas.campaign import CampaignSpec
-
-RECIPES: Mapping[str, str] = {
-    "screen": "hts_battery.flows.recipes.screen",
-    "references": "hts_battery.flows.recipes.references",
-    "equation_of_state": "hts_battery.flows.recipes.equation_of_state",
-}
-"""Name → module that holds it as ``RECIPE``; their imports take seconds."""
 
 
 def recipe(name: str) -> Recipe:
@@ -37,11 +28,7 @@ def recipe(name: str) -> Recipe:
     ('order', 'prerelax', 'gate', 'relax', 'static')
     """
     if name not in RECIPES:
-        near = get_close_matches(name, RECIPES, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise ConfigurationError(
-            f"there is no recipe {name!r}; {hint}choose one of {', '.join(RECIPES)}"
-        )
+        raise ConfigurationError(no_such_recipe(name))
     found: Recipe = import_module(RECIPES[name]).RECIPE
     return found
 

@@ -384,7 +384,7 @@ class ScreenMaker(RecipeMaker):
         """
         Make the flow of one candidate, as all recipes do.
 
-        ``parts``: by ordering id; the orderings themselves under the name of their step.
+        ``parts``: by ordering id; the orderings themselves by the name of their step.
         """
         if self.gate is not None and hull is None:
             raise ValueError(

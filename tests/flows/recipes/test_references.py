@@ -92,9 +92,7 @@ def test_the_key_of_a_phase_changes_with_its_settings() -> None:
 
 
 def test_the_flow_of_a_phase_is_tagged_and_recorded() -> None:
-    flow = ReferenceMaker(
-        PHASE, "chgnet", RelaxationSpec(), relax_maker=FakeRelaxMaker()
-    )
+    flow = ReferenceMaker(relax_maker=FakeRelaxMaker()).make(PHASE)
     ((job, _),) = flow.iterflow()
     assert isinstance(job, RecordedJob)
     assert job.metadata == {

@@ -65,9 +65,9 @@ def test_a_launcher_that_is_not_there_is_named(
 
 
 def test_competing_phases_start_from_the_moments_of_their_species() -> None:
-    flow = ReferenceMaker(reference_phase("MnO-rocksalt"), "gpaw", RelaxationSpec())
+    flow = ReferenceMaker(engine_name="gpaw").make(reference_phase("MnO-rocksalt"))
     ((job, _),) = flow.iterflow()
     assert job.function_args[0].site_properties["magmom"] == [5.0, 0.0]
-    flow = ReferenceMaker(reference_phase("MnO-rocksalt"), "chgnet", RelaxationSpec())
+    flow = ReferenceMaker().make(reference_phase("MnO-rocksalt"))
     ((job, _),) = flow.iterflow()
     assert not job.function_args[0].site_properties
