@@ -26,6 +26,7 @@ class TaskMetadata(TypedDict, total=False):
     order_uuid: str
     ordering_id: str
     ordering_method: str
+    part: str
     asked: Mapping[str, int]
     final: bool
     step: str
