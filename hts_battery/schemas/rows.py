@@ -131,6 +131,16 @@ class OrderingRow(TypedDict):
     scheme: str
 
 
+class PropertyRow(TypedDict):
+    """What the table holds of a :class:`~hts_battery.schemas.property.PropertyDoc`."""
+
+    subject_id: str
+    name: str
+    conditions: dict[str, float | int | str]
+    value: float | int | bool | str | None
+    uncertainty: float | None
+
+
 class PhaseRow(TypedDict):
     """A :class:`~hts_battery.schemas.thermo.DecompositionPhase`."""
 

@@ -253,6 +253,7 @@ def run_candidate(  # noqa: PLR0913 - each is named by its caller
         hull=hull,
         finished=known.done(retry_failed=retry_failed),
         prerelax_uuids=known.prerelaxed,
+        order_uuid=known.ordered_by(maker.asked),
         released=released,
         maker_text=maker_text,
     )

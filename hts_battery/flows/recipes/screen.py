@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from hts_battery.schemas.structure import OrderedCell
 
 ORDER_STEP = "order"
+CONTINUE_STEP = "continue"
+"""Of a job that adds what an earlier job has ordered, and orders nothing."""
 PRERELAX_STEP = "prerelax"
 GATE_STEP = "gate"
 RELAX_STEP = "relax"
@@ -97,18 +99,47 @@ def order_candidate_job(
     """
     maker = ScreenMaker.from_text(maker_text)
     cells = candidate_orderings(candidate, maker.structure)
+    uuid = CURRENT_JOB.job.uuid
+    added = _added(candidate, maker_text, cells, uuid, hull=hull, known=known)
+    return Response(output=list(cells), addition=added)
+
+
+@job
+def continue_candidate_job(
+    candidate: CandidateDoc,
+    maker_text: str,
+    cells: Sequence[OrderedCell],
+    order_uuid: str,
+    *,
+    hull: HullSnapshot | None,
+    known: Known,
+) -> Response[Any]:
+    """Add the jobs that compute what another job, ``order_uuid``, has ordered."""
+    return Response(
+        addition=_added(
+            candidate, maker_text, cells, order_uuid, hull=hull, known=known
+        )
+    )
+
+
+def _added(
+    candidate: CandidateDoc,
+    maker_text: str,
+    cells: Sequence[OrderedCell],
+    order_uuid: str,
+    *,
+    hull: HullSnapshot | None,
+    known: Known,
+) -> Flow:
+    """Make, on the node, the jobs of the cells that are not finished."""
+    maker = ScreenMaker.from_text(maker_text)
     finished = set(known["finished"])
     todo = [cell for cell in cells if cell.ordering_id not in finished]
     if not todo:
-        return Response(output=list(cells))
-    order: OrderTags = {
-        "order_uuid": CURRENT_JOB.job.uuid,
-        "n_orderings": len(cells),
-    }
+        return None  # type: ignore[return-value] # jobflow's own default for none
+    order: OrderTags = {"order_uuid": order_uuid, "n_orderings": len(cells)}
     if maker.prerelax_maker is None:
-        return Response(
-            output=list(cells), addition=maker.calculations(todo, {}, order=order)
-        )
+        return maker.calculations(todo, {}, order=order)
     outcomes: dict[str, object] = {
         name: prerelaxed(output) for name, output in known["prerelaxed"].items()
     }
@@ -139,7 +170,7 @@ def order_candidate_job(
     maker.route(gate, GATE_STEP)
     # What stands behind the gate goes its own ways.
     gate.config.pass_manager_config = not maker.routing
-    return Response(output=list(cells), addition=Flow([*jobs, gate]))
+    return Flow([*jobs, gate])
 
 
 @job
@@ -378,6 +409,7 @@ class ScreenMaker(Maker):
         hull: HullSnapshot | None = None,
         finished: Iterable[str] = (),
         prerelax_uuids: Mapping[str, str] | None = None,
+        order_uuid: str | None = None,
         released: bool = False,
         uuid: str | None = None,
         maker_text: str | None = None,
@@ -393,6 +425,8 @@ class ScreenMaker(Maker):
             Orderings of an earlier run that need nothing more.
         prerelax_uuids
             Ordering id → job whose stored output is its pre-relaxation.
+        order_uuid
+            Job whose stored output is the orderings, which are not made again.
         released
             Whether the operator lets it pass the gate.
         uuid
@@ -412,12 +446,20 @@ class ScreenMaker(Maker):
             },
             "released": released,
         }
-        order: Job = order_candidate_job(
-            candidate, maker_text or self.to_text(), hull=hull, known=known
+        text = maker_text or self.to_text()
+        step = ORDER_STEP if order_uuid is None else CONTINUE_STEP
+        order: Job = (
+            order_candidate_job(candidate, text, hull=hull, known=known)
+            if order_uuid is None
+            else continue_candidate_job(
+                *(candidate, text, OutputReference(order_uuid), order_uuid),
+                hull=hull,
+                known=known,
+            )
         )
         if uuid is not None:
             order.set_uuid(uuid)
-        order.name = ORDER_STEP
+        order.name = step
         order.config.pass_manager_config = not self.routing
         flow = Flow(
             [order], output=order.output, name=f"{self.name} {candidate.formula}"
@@ -432,7 +474,7 @@ class ScreenMaker(Maker):
             dynamic=True,
         )
         # Not dynamic: the jobs made on the node have steps of their own.
-        order.update_metadata({"step": ORDER_STEP, "asked": self.asked}, dynamic=False)
+        order.update_metadata({"step": step, "asked": self.asked}, dynamic=False)
         return recorded(flow)
 
     def calculations(
