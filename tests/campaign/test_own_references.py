@@ -121,7 +121,7 @@ class FakeRester:
 
 
 @pytest.mark.parametrize("as_dict", [False, True])
-def test_structures_of_the_materials_project(as_dict: bool) -> None:  # noqa: FBT001 - a parameter of the test
+def test_structures_of_the_materials_project(as_dict: bool) -> None:
     summary = FakeSummary(as_dict=as_dict)
     connection = MaterialsProject(FakeRester(summary))  # type: ignore[arg-type] # one endpoint of many
     found = phases_of_materials_project(["K", "K-O"], connection, within=0.025)
