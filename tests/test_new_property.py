@@ -47,15 +47,11 @@ class MeanMassBuilder(PropertyBuilder):
     def values(self, found):
         yield Value("mean_mass", mean_mass(found.candidate.formula), 0.1)
 '''
+FIRST = "for spec in (*_LOCAL_STRUCTURE"
 DECLARED = """\
-PROPERTIES = tuple(
-    replace(spec, path=f"{PROPERTY}.{spec.name}")
-    for spec in (
+for spec in (
         FieldSpec("mean_mass", "mean mass of the atoms", "u", uncertainty="made up"),
-        *_LOCAL_STRUCTURE,
-    )
-)
-"""
+        *_LOCAL_STRUCTURE"""
 
 
 def differing(first: Path, second: Path) -> list[str]:
@@ -79,9 +75,8 @@ def copied(project_root: Path, tmp_path: Path) -> Path:
     (package / "builders" / "properties" / "mean_mass.py").write_text(BUILDER)
     fields = package / "schemas" / "fields.py"
     text = fields.read_text("utf-8")
-    start = text.index("PROPERTIES = tuple(")
-    end = text.index('"""', start)
-    fields.write_text(text[:start] + DECLARED + text[end:])
+    assert FIRST in text
+    fields.write_text(text.replace(FIRST, DECLARED))
     return package
 
 

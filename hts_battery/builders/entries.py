@@ -435,7 +435,7 @@ def reference_entry(
     ``reference``: its energy, or why there is none. ``digest``: digest of the inputs.
     ``phase``: the phase in the library, if it is there: family and oxidation states.
     """
-    engine = reference.engine
+    engine, phase = reference.engine, phase or reference.phase
     entry_id = f"{engine}:{reference.phase_id}"
     amounts = parse_formula(reference.formula)
     energy = reference.comparable

@@ -347,7 +347,8 @@ def _temperatures(spec: CampaignSpec, asked: _Asked) -> tuple[float, ...]:
 def _contexts(
     spec: BuilderSpec, specs: Sequence[CampaignSpec], run: _Run, asked: _Asked
 ) -> Iterator[tuple[str, ScreeningBuilder]]:
-    """Make one builder for each campaign, or one for all."""
+    """Make one builder for each campaign whose energies are ranked, or one for all."""
+    specs = [one for one in specs if one.screens]
     context = build_context(
         run.stores,
         specs,
@@ -459,7 +460,7 @@ def chain_of_builders(
 
     ``temperatures`` in K, where a campaign names none.
     """
-    specs = stored_campaigns(stores)
+    specs = [spec for spec in stored_campaigns(stores) if spec.screens]
     context = build_context(stores, specs, temperatures)
     return [
         one.builder(context, campaign)
