@@ -76,11 +76,7 @@ ISSUED = (
         "builders.property_builder",
     ),
     Issued("properties", {"campaign": "small"}, "builders.summary_table"),
-    Issued(
-        "properties",
-        {"campaign": "small", "subject_id": _IDS},
-        "builders.summary_table",
-    ),
+    Issued("properties", {"campaign": "small", "subject_id": _IDS}, "builders"),
     Issued("properties", {"subject_id": _ID}, "dashboard.candidate_data"),
     Issued("thermo", {"campaign": "small"}, "builders.thermo, builders.summary"),
     Issued("thermo", {"campaign": "small", "candidate_id": _IDS}, "builders"),

@@ -7,7 +7,7 @@ from hts_battery.schemas.fields import FIELDS, FieldSpec
 _HEAD = """# Fields
 
 What filters, orders, tables, exports, OPTIMADE (`_hts_` before the name, in lower case)
-and the dashboard call by these names; declared once, in `hts_battery/schemas/fields.py`.
+and the dashboard call by these names, declared in `hts_battery/schemas/fields.py`.
 Where a name ends in `_T`, T is a stored temperature in K: `e_hull_1473`, at 1273.15 K
 `e_hull_1273_15`. What is not known is null. What a property is, and where it comes
 from, its document says: `hts query show ID`, the page of a candidate.
