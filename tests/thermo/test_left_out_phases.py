@@ -20,7 +20,9 @@ def hull() -> Hull:
     return Hull(FORMULAS, ENERGIES, ids=NAMES)
 
 
-def products(hull: Hull, formula: str, exclude: tuple[str, ...] = ()) -> dict[str, float]:
+def products(
+    hull: Hull, formula: str, exclude: tuple[str, ...] = ()
+) -> dict[str, float]:
     return dict(hull.decomposition(formula, exclude=exclude).phases)
 
 
