@@ -387,12 +387,30 @@ _ORDERING_SPECTRUM = (
 )
 """Made by the builder ``ordering_spectrum``."""
 
+_EQUATION_OF_STATE = (
+    FieldSpec(
+        "bulk_modulus",
+        "of the lowest ordering at its equilibrium volume, at 0 K by an equation of "
+        "state; the cell keeps its shape",
+        "GPa",
+        uncertainty="standard error of the fit",
+    ),
+    FieldSpec(
+        "equilibrium_volume",
+        "volume per atom of the lowest ordering where that equation has its minimum",
+        "Å^3",
+        uncertainty="standard error of the fit",
+    ),
+)
+"""Made by the builder ``equation_of_state`` of the recipe's results."""
+
 PROPERTIES = tuple(
     replace(spec, path=f"{PROPERTY}.{spec.name}")
     for spec in (
         *_LOCAL_STRUCTURE,
         *_PERCOLATION,
         *_ORDERING_SPECTRUM,
+        *_EQUATION_OF_STATE,
     )
 )
 """What builders of properties make; a new one is declared in the part of its room."""
