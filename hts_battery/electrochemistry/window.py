@@ -13,8 +13,8 @@ Written so, with more of the candidate as a column, no step to either side is ch
 no kink can lie inside it; the products are those of the balanced reaction.
 
 Method: W. D. Richards et al., Chemistry of Materials 28, 266 (2016),
-10.1021/acs.chemmater.5b04082; Y. Zhu, X. He, Y. Mo, ACS Applied Materials and Interfaces 7,
-23685 (2015), 10.1021/acsami.5b07517.
+10.1021/acs.chemmater.5b04082; Y. Zhu, X. He, Y. Mo, ACS Applied Materials and
+Interfaces 7, 23685 (2015), 10.1021/acsami.5b07517.
 """
 
 from __future__ import annotations
