@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.campaign.ownership import claim, refuse_other_file
+from hts_battery.campaign.source import resolved
 from hts_battery.campaign.spec_file import read_spec
 from hts_battery.errors import SpecError
 from hts_battery.schemas.campaign import KEY_SCHEME
@@ -133,6 +134,7 @@ def register(campaign: Campaign, stores: Stores, *, replace: bool = True) -> int
     ``replace``: whether it takes the place of another file of the same name. Returns:
     number of candidates that were new to the database.
     """
+    campaign = resolved(campaign, stores)
     return register_members(campaign, stores, list(campaign.members()), replace=replace)
 
 
@@ -152,7 +154,7 @@ def register_members(
     }
     # A member's candidate is there; one of another campaign is left as it is.
     added = [
-        candidate.model_dump(mode="json")
+        candidate.model_dump(mode="json", exclude={"start"})
         for _, candidate in chosen
         if candidate.candidate_id not in known
     ]
@@ -167,6 +169,7 @@ def register_members(
             "released": bool(
                 known.get(candidate.candidate_id, {}).get("released", False)
             ),
+            **_start(candidate),
         }
         for index, candidate in chosen
     ]
@@ -197,10 +200,18 @@ def register_members(
             "digest": registration_digest(spec, campaign.path, limit=campaign.limit),
             "key_sum": key_sum(str(member["content_key"]) for member in members),
             "gate_since": gate_since(known_campaign, spec),
+            # Written last: a choice that was cut off is made again.
+            "source_build": campaign.build,
         },
         key="name",
     )
     return new
+
+
+def _start(candidate: CandidateDoc) -> dict[str, object]:
+    """Return what is stored with a member of the cell that it starts from."""
+    start = candidate.start
+    return {} if start is None else {"start": start.model_dump(mode="json")}
 
 
 def _claim(campaign: Campaign, stores: Stores, *, replace: bool) -> None:

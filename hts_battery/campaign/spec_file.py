@@ -13,7 +13,12 @@ from pydantic import ValidationError
 
 from hts_battery.compositions import load_space, selected
 from hts_battery.compositions.filters import load_filters
-from hts_battery.errors import HTSBatteryError, OrderingError, SpecError
+from hts_battery.errors import (
+    ConfigurationError,
+    HTSBatteryError,
+    OrderingError,
+    SpecError,
+)
 from hts_battery.schemas.campaign import CampaignSpec, candidate_key
 from hts_battery.schemas.candidate import CandidateDoc
 from hts_battery.schemas.files import line_of, load_yaml, spec_error
@@ -35,19 +40,27 @@ class Campaign:
     """
     A campaign file that was read and found sound.
 
-    ``spec``: what the file says. ``space``: the composition space it declares.
-    ``filters``: rules that remove selected members. ``limit``: largest number of
-    members; none takes all. For rehearsals.
+    ``spec``: what the file says. ``space``: the composition space it declares; none
+    where its members come from an earlier campaign. ``filters``: rules that remove
+    selected members. ``limit``: largest number of members; none takes all. For
+    rehearsals. ``chosen``: members from an earlier campaign, once they are known (see
+    :func:`hts_battery.campaign.source.resolved`); ``build``: the run of the builders
+    that they were chosen by.
     """
 
     spec: CampaignSpec
-    space: CompositionSpace
+    space: CompositionSpace | None
     path: Path
     filters: tuple[Filter, ...] = ()
     limit: int | None = None
+    chosen: tuple[tuple[int, CandidateDoc], ...] | None = None
+    build: str | None = None
 
     def members(self) -> Iterator[tuple[int, CandidateDoc]]:
         """Yield the candidates to screen with their index in the space, lazily."""
+        if self.chosen is not None:
+            yield from islice(self.chosen, self.limit)
+            return
         for index, candidate in self.kept():
             yield index, CandidateDoc.from_candidate(candidate)
 
@@ -61,6 +74,15 @@ class Campaign:
 
         ``report``: told what each filter removes, and which strata run out.
         """
+        if self.chosen is not None:
+            for index, document in self.members():
+                yield index, document.to_candidate()
+            return
+        if self.space is None or self.spec.selection is None:
+            raise ConfigurationError(
+                f"{self.path}: its members come from an earlier campaign and are known "
+                "once it was run or submitted; name the campaign of a space here"
+            )
         kept = selected(self.space, self.spec.selection, self.filters, report)
         yield from islice(kept, self.limit)
 
@@ -135,20 +157,33 @@ def _read_spec(path: str | Path) -> tuple[CampaignSpec, Lines]:
     if not isinstance(data, dict):
         raise SpecError("a campaign is written as a mapping", file=str(path), line=1)
     try:
-        return CampaignSpec.model_validate(data), lines
+        spec = CampaignSpec.model_validate(data)
     except ValidationError as err:
         raise spec_error(err, file=str(path), lines=lines) from err
+    if spec.screens and not spec.recipe_options:
+        return spec, lines
+    from hts_battery.campaign.source import checked_recipe  # noqa: PLC0415 - jobflow takes a second
+
+    return checked_recipe(spec, _refusal(path, lines)), lines
 
 
-def _read(path: str | Path) -> tuple[Campaign, Callable[[str, str], SpecError]]:
-    """Return the campaign of a file, and what makes errors that know their line."""
-    spec, lines = _read_spec(path)
+def _refusal(path: str | Path, lines: Lines) -> Callable[[str, str], SpecError]:
+    """Return what makes errors that know their line, of a message and a field."""
 
     def refuse(message: str, field: str) -> SpecError:
         return SpecError(
             message, file=str(path), line=line_of(field, lines), field=field
         )
 
+    return refuse
+
+
+def _read(path: str | Path) -> tuple[Campaign, Callable[[str, str], SpecError]]:
+    """Return the campaign of a file, and what makes errors that know their line."""
+    spec, lines = _read_spec(path)
+    refuse = _refusal(path, lines)
+    if spec.space is None:
+        return Campaign(spec, None, Path(path)), refuse
     try:
         space = load_space(path)
     except SpecError:
@@ -188,6 +223,8 @@ def _checked_members(
 
     One that stands twice is refused too, and no members at all.
     """
+    if campaign.space is None:
+        return
     structure = campaign.spec.structure
     prototype = prototype_of_family(campaign.space.family)
     seen: set[int] = set()

@@ -17,6 +17,7 @@ from hts_battery.cli.opening import (
     get_settings,
     opened_stores,
     refuse_other_file,
+    with_members,
 )
 from hts_battery.cli.options import AsJson, DryRun, Replace, SpecFile
 from hts_battery.errors import ConfigurationError, SubmissionError
@@ -40,18 +41,22 @@ def check(spec: SpecFile, replace: Replace = False, as_json: AsJson = False) -> 
 
     report = FilterReport()
     campaign, members = load_members(spec, report)
+    if campaign.spec.source is not None:
+        campaign = with_members(campaign)
+        members = campaign.kept()
     refuse_other_file(campaign, replace=replace)
     cells = DeviatingCells(campaign.spec.structure)
     candidates, elements = 0, set[str]()
     for _, candidate in members:
         candidates += 1
         elements.update(candidate.amounts)
-        cells.add(candidate)
+        if campaign.spec.screens:
+            cells.add(candidate)
     missing = missing_phases(campaign, elements)
     lacking = lacking_phases(campaign, elements)
     answer = {
         "campaign": campaign.spec.name,
-        "space": campaign.space.count,
+        "space": None if campaign.space is None else campaign.space.count,
         "candidates": candidates,
         "removed": dict(report.removed),
         "short": report.short if report.removed else {},
@@ -62,10 +67,13 @@ def check(spec: SpecFile, replace: Replace = False, as_json: AsJson = False) -> 
     if as_json:
         formatting.json_line(answer)
         return
-    formatting.line(
-        f"{spec}: sound; {candidates:,} candidates out of {campaign.space.count:,} "
-        "compositions"
+    source = campaign.spec.source
+    whole = (
+        f"those of {source.campaign}, build {campaign.build}"
+        if source is not None
+        else f"{answer['space']:,} compositions"
     )
+    formatting.line(f"{spec}: sound; {candidates:,} candidates out of {whole}")
     for rule, count in sorted(report.removed.items()):
         formatting.line(f"{rule} removes {count:,}, such as {report.examples[rule]}")
     if report.removed:
@@ -83,7 +91,8 @@ def _say_what_is_short(
             f"the filters leave no more than {count:,} of {stratum or 'the space'}: "
             "other strata give the rest"
         )
-    wanted = campaign.spec.selection.count
+    selection = campaign.spec.selection
+    wanted = None if selection is None else selection.count
     if wanted is not None and candidates < wanted:
         formatting.line(f"{candidates:,} are fewer than the {wanted:,} asked for")
 
@@ -131,6 +140,7 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
     settings = get_settings()
     refuse_other_file(campaign, replace=replace)
     if dry_run:
+        campaign = with_members(campaign)
         candidates = sum(1 for _ in campaign.members())
         if as_json:
             formatting.json_line({"candidates": candidates})
@@ -157,7 +167,8 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
         found = candidate_statuses(
             campaign, stores, execution_folder=settings.execution_folder
         )
-        _report(campaign, stores, found, out=out, as_json=as_json)
+        report = _report if campaign.spec.screens else _report_properties
+        report(campaign, stores, found, out=out, as_json=as_json)
     if not as_json:
         running = sum(item.state is CandidateState.RUNNING for item in found)
         known = sum(item.state in NEEDS_NOTHING for item in found) - computed
@@ -228,6 +239,27 @@ def _complain(found: list[CandidateStatus], problems: list[str]) -> None:
             f"{' and '.join(parts)}; the reasons stand above, `--retry-failed` tries "
             "them again"
         )
+
+
+def _report_properties(
+    campaign: Campaign,
+    stores: Stores,
+    found: list[CandidateStatus],
+    *,
+    out: Path,
+    as_json: bool,
+) -> None:
+    """Write the table of what a recipe that ranks nothing found out, and print it."""
+    from hts_battery.campaign.run import recipe_properties
+    from hts_battery.cli.recipe_results import report_properties
+    from hts_battery.query.exports import write_properties
+
+    made = recipe_properties(campaign, stores)
+    report_properties(campaign.spec, found, made, as_json=as_json)
+    path = out / f"{campaign.spec.name}.csv"
+    write_properties(made, path)
+    if not as_json:
+        formatting.line(f"table: {path}")
 
 
 def _report(

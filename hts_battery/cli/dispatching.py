@@ -16,6 +16,7 @@ from hts_battery.cli.opening import (
     opened_launchpad,
     opened_stores,
     refuse_other_file,
+    with_members,
 )
 from hts_battery.cli.options import AsJson, DryRun, Replace, SpecFile
 from hts_battery.errors import ConfigurationError
@@ -160,6 +161,7 @@ def _plan(
     from hts_battery.campaign.spec_file import load_members
     from hts_battery.dispatch.submission import plan_backlog, read_members
 
+    campaign = with_members(campaign)
     members = read_members(campaign, Progress(), load_members(campaign.path)[1])
     if database_exists():
         with opened_stores(make_indexes=False) as stores:
@@ -208,10 +210,12 @@ def _submit(
     replace: bool,
     as_json: bool,
 ) -> None:
+    from hts_battery.campaign.source import resolved
     from hts_battery.dispatch.feeder import feed
     from hts_battery.dispatch.submission import read_members, readiness, submit_campaign
 
     with opened_launchpad() as (stores, launchpad), formatting.progress() as progress:
+        campaign = resolved(campaign, stores)
         members = read_members(campaign, progress, _checked(campaign, stores))
         for problem in readiness(campaign.spec, submission, members, stores):
             formatting.note(problem)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from difflib import get_close_matches
 from fractions import Fraction
 from hashlib import sha256
 from typing import TYPE_CHECKING, Annotated
@@ -24,7 +25,24 @@ if TYPE_CHECKING:
 KEY_SCHEME = "hts_battery content key 3"
 """First part of what a content key digests; another scheme, other keys."""
 
+SCREEN = "screen"
+"""The recipe that orders candidates, and whose energies are ranked."""
+RECIPES = {
+    SCREEN: "hts_battery.flows.recipes.screen",
+    "references": "hts_battery.flows.recipes.references",
+    "equation_of_state": "hts_battery.flows.recipes.equation_of_state",
+}
+"""Recipe → module that holds it as ``RECIPE``: a stored campaign of another version's
+recipe cannot be read here."""
+
 Temperature = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+def no_such_recipe(name: str) -> str:
+    """Say that there is no recipe of a name, and which there are."""
+    near = get_close_matches(name, RECIPES, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"there is no recipe {name!r}; {hint}choose one of {', '.join(RECIPES)}"
 
 
 class StructureSpec(Document):
@@ -97,6 +115,21 @@ class GateSpec(Document):
     )
 
 
+class SourceSpec(Document):
+    """Members from an earlier campaign: those that its last build ranks first."""
+
+    campaign: str = Field(description="Name of the campaign that was built.")
+    filter: str = Field("", description="Which of its candidates; all by default.")
+    order: tuple[str, ...] = Field(
+        (),
+        description="Fields to sort by, falling ones with a minus before them; by "
+        "E_hull at the lowest temperature by default.",
+    )
+    limit: int | None = Field(
+        None, gt=0, description="How many at most; all by default."
+    )
+
+
 class CampaignSpec(Document):
     """One campaign, complete: the same file gives the same candidates and numbers."""
 
@@ -105,10 +138,19 @@ class CampaignSpec(Document):
         description="Short name: lower-case letters, digits, - and _.",
     )
     description: str = Field("", description="What the campaign is for.")
-    space: dict[str, object] | str = Field(
-        description="The composition space, or the file that holds it."
+    recipe: str = Field(SCREEN, description="What is computed of each candidate.")
+    recipe_options: dict[str, object] = Field(
+        default_factory=dict, description="Options of the recipe, those it names."
     )
-    selection: Selection = Field(description="Which members are screened.")
+    space: dict[str, object] | str | None = Field(
+        None, description="The composition space, or the file that holds it."
+    )
+    selection: Selection | None = Field(
+        None, description="Which members of the space are screened."
+    )
+    source: SourceSpec | None = Field(
+        None, description="Members from an earlier campaign, instead of a space."
+    )
     structure: StructureSpec = Field(
         default_factory=StructureSpec, description="How ordered cells are made."
     )
@@ -141,6 +183,13 @@ class CampaignSpec(Document):
         (), description="Named rules that remove members before they cost anything."
     )
 
+    @field_validator("recipe")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        if value not in RECIPES:
+            raise ValueError(no_such_recipe(value))
+        return value
+
     @field_validator("temperatures")
     @classmethod
     def _each_once(cls, value: tuple[float, ...] | None) -> tuple[float, ...] | None:
@@ -149,10 +198,35 @@ class CampaignSpec(Document):
         return value
 
     @model_validator(mode="after")
+    def _members_come_from_one_place(self) -> Self:
+        named = [name for name in ("space", "selection") if getattr(self, name) is None]
+        if self.source is None and named:
+            raise ValueError(
+                f"{' and '.join(named)} missing: say which candidates by `space` and "
+                "`selection`, or by `source` those of an earlier campaign"
+            )
+        if self.source is not None and (self.filters or len(named) < 2):  # noqa: PLR2004 - both
+            raise ValueError(
+                "members come from `source`, or from `space`, `selection` and "
+                "`filters`: leave the others out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _gate_has_energies(self) -> Self:
         if self.gate is not None and self.prerelax is None:
             raise ValueError("a gate needs the energies of a prerelax block")
         return self
+
+    @property
+    def screens(self) -> bool:
+        """Whether it orders candidates; other recipes start from relaxed cells."""
+        return self.recipe == SCREEN
+
+    @property
+    def orderings(self) -> dict[OrderingMethod, int]:
+        """Method → orderings asked for; empty where the recipe has the cell already."""
+        return self.structure.n_orderings if self.screens else {}
 
     @property
     def calculation(self) -> dict[str, object]:
@@ -162,6 +236,13 @@ class CampaignSpec(Document):
         How many orderings are asked for is not in it: more of them begin with the same
         ones. Nor is the gate: it decides whether there is an energy, not which.
         """
+        if not self.screens:
+            return {
+                "recipe": self.recipe,
+                "options": self.recipe_options,
+                "engine": self.engine,
+                "relaxation": self.relaxation.model_dump(mode="json"),
+            }
         settings: dict[str, object] = {
             "structure": self.structure.model_dump(
                 mode="json", exclude={"n_orderings"}
@@ -214,7 +295,8 @@ def candidate_key(candidate: CandidateDoc, calculation: Mapping[str, object]) ->
     Content key of the calculation of a candidate as it would be computed today.
 
     ``candidate``: its chosen species assignment, and where the space overrides them the
-    spin states of its species, decide the structures.
+    spin states of its species, decide the structures; where a recipe starts from a
+    relaxed cell, that cell does.
     """
     assignment = candidate.assignments[0]
     present = {species for occupation in assignment.values() for species in occupation}
@@ -224,4 +306,6 @@ def candidate_key(candidate: CandidateDoc, calculation: Mapping[str, object]) ->
         if species in present
     }
     settings = {**calculation, "unpaired_electrons": spins} if spins else calculation
+    if candidate.start is not None:
+        settings = {**settings, "start": candidate.start.digest}
     return content_key(candidate.candidate_id, settings, assignment=assignment)

@@ -28,6 +28,7 @@ _FIELDS = (
     "metadata.content_key",
     "metadata.step",
     "metadata.ordering_id",
+    "metadata.part",
     "metadata.asked",
     "metadata.final",
     "completed_at",
@@ -42,7 +43,7 @@ _FIELDS = (
 )
 # Steps whose tasks decide whether a candidate is done. On the embedded server each task
 # that is read costs a millisecond or two, whatever is asked of it.
-_STATE_STEPS = ("order", "gate", "relax", "static")
+_STATE_STEPS = ("order", "gate", "relax", "static", "result")
 _BATCH = 100  # the embedded server compares every document with every key
 
 
@@ -50,6 +51,7 @@ _BATCH = 100  # the embedded server compares every document with every key
 class _Ordered:
     """What one job that ordered a candidate said."""
 
+    uuid: str
     at: str
     asked: Mapping[str, int]
     """Method → orderings that were asked for."""
@@ -69,8 +71,9 @@ class Calculated:
     """Number of ordered cells that are asked for; none before they were made."""
     ordered: list[_Ordered] = field(default_factory=list)
     """What the jobs said that ordered it."""
-    prerelaxed: dict[str, str] = field(default_factory=dict)
-    """Ordering id → job that pre-relaxed it; read for a single key only."""
+    parts: dict[str, str] = field(default_factory=dict)
+    """Part → job that computed it, and whose output another run takes: the ordering id
+    of a pre-relaxation, or what a recipe names; read for a single key only."""
     verdict: StoredVerdictRow | None = None
     """The newest verdict of the gate, as stored."""
     finished: set[str] = field(default_factory=set)
@@ -79,7 +82,13 @@ class Calculated:
     """What went wrong: step, ordering_id, error_class, error_message."""
 
     def asked_for(self, wanted: Mapping[Any, int]) -> Calculated:
-        """Leave the orderings that a campaign asks for: ``wanted`` by method."""
+        """
+        Leave the orderings that a campaign asks for: ``wanted`` by method.
+
+        Where none are asked for there is one cell, and all that is known is of it.
+        """
+        if not wanted:
+            return replace(self, n_orderings=1)
         runs = sorted(self.ordered, key=lambda one: one.at)
         series = joined(one.series for one in runs)
         known = {name for names in series.values() for name in names}
@@ -95,6 +104,11 @@ class Calculated:
             ),
             verdict=self._verdict_on(mine) if enough else None,
         )
+
+    def reusable(self, asked: Mapping[str, int]) -> dict[str, str]:
+        """Return the parts, and the job whose output is the orderings asked for."""
+        order = [("order", one.uuid) for one in self.ordered if one.asked == asked]
+        return self.parts | dict(order[:1])
 
     def _verdict_on(self, names: Collection[str]) -> StoredVerdictRow | None:
         """Return the gate's verdict on some orderings alone; none if one is missing."""
@@ -268,17 +282,22 @@ def _take(task: TaskRow, known: Calculated) -> None:
     step = metadata["step"]
     if step == "order":
         at, asked = str(task["completed_at"]), metadata.get("asked") or {}
-        known.ordered.append(_Ordered(at, asked, series_of(task["output"])))
+        series = series_of(task["output"])
+        known.ordered.append(_Ordered(task["uuid"], at, asked, series))
     elif step == "prerelax":
-        known.prerelaxed[metadata["ordering_id"]] = task["uuid"]
+        known.parts[metadata["ordering_id"]] = task["uuid"]
     elif step == "gate":
         new = cast("StoredVerdictRow", {**output, "at": str(task["completed_at"])})
         known.verdict = max(known.verdict or new, new, key=_precedence)
-    # A failed attempt stores no energy.
-    elif (
-        metadata.get("final") and (output.get("output") or {}).get("energy") is not None
-    ):
+    elif step == "result" or (metadata.get("final") and _has_energy(output)):
         known.finished.add(metadata["ordering_id"])
+    elif "part" in metadata and _has_energy(output):
+        known.parts[metadata["part"]] = task["uuid"]
+
+
+def _has_energy(output: Mapping[str, Any]) -> bool:
+    """Say whether an attempt came to an energy; one that failed stores none."""
+    return (output.get("output") or {}).get("energy") is not None
 
 
 def _precedence(verdict: StoredVerdictRow) -> tuple[int, str]:
