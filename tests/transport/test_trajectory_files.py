@@ -111,7 +111,7 @@ def test_what_cannot_be_read_is_said(run: Trajectory, tmp_path: Path) -> None:
     with pytest.raises(TrajectoryError, match="no DiffusionAnalyzer"):
         read_trajectory(tmp_path / "c.json")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(TrajectoryError, match="no [.]parquet chunks"):
+    with pytest.raises(TrajectoryError, match=r"no [.]parquet chunks"):
         read_trajectory(tmp_path / "empty")
     loose = Trajectory(run.symbols, run.positions, None)
     with pytest.raises(TrajectoryError, match="needs the cells"):
