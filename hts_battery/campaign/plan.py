@@ -174,22 +174,24 @@ def plan_campaign(
     assumptions: Assumptions,
     *,
     execution_folder: Path,
+    skip_bad: bool = False,
 ) -> CampaignPlan:
     """
     Price a campaign; nothing is written.
 
     ``path``: the campaign file. ``stores``: open stores; none where there is no
     database yet. ``assumptions``: what the user says. ``execution_folder``: folder of
-    the execution record. Raises SpecError if the file is wrong.
+    the execution record. ``skip_bad``: whether formulas that are no members are left
+    out. Raises SpecError if the file is wrong.
     """
     if stores is None:
-        campaign = read_campaign(path)
+        campaign = read_campaign(path, skip_bad=skip_bad)
         spec = campaign.spec
         count, sample = _thinned(candidate for _, candidate in campaign.kept())
         known = _Evidence()
     else:
         status = campaign_status(path, stores, execution_folder=execution_folder)
-        spec, sample = _sample(path, stores)
+        spec, sample = _sample(path, stores, skip_bad=skip_bad)
         count = status.candidates
         done = sum(status.states.get(str(state), 0) for state in NEEDS_NOTHING)
         known = _evidence(spec, stores, assumptions, done)
@@ -273,11 +275,13 @@ def _thinned(candidates: Iterable[Candidate]) -> tuple[int, list[Candidate]]:
     return count, kept
 
 
-def _sample(path: Path, stores: Stores) -> tuple[CampaignSpec, list[Candidate]]:
+def _sample(
+    path: Path, stores: Stores, *, skip_bad: bool
+) -> tuple[CampaignSpec, list[Candidate]]:
     """Return a campaign with some of its candidates, from the database if they are."""
     known = registered(path, stores)
     if known is None:
-        campaign = read_campaign(path)
+        campaign = read_campaign(path, skip_bad=skip_bad)
         _, sample = _thinned(candidate for _, candidate in campaign.kept())
         return campaign.spec, sample
     # By id, which is a digest: a random sample.

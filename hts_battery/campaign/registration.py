@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.campaign.ownership import claim, refuse_other_file
-from hts_battery.campaign.spec_file import read_spec
+from hts_battery.campaign.spec_file import listed_formulas, read_spec
 from hts_battery.errors import SpecError
 from hts_battery.schemas.campaign import KEY_SCHEME
 from hts_battery.schemas.files import load_yaml
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _MODULUS = 1 << 96
 
 _BATCH = 100
+_LEFT_OUT = 1000
+"""Formulas of a list that are stored as left out; their number is, too."""
 _MEMBER = ["candidate_id", "content_key", "space_index", "released"]
 
 
@@ -97,6 +99,8 @@ def registration_digest(
         _space(spec.space, path.parent),
         limit,
     ]
+    if spec.selection.file is not None:
+        content.append([one.text for one in listed_formulas(spec.selection, path)])
     text = json.dumps(content, sort_keys=True, default=str)
     return sha256(text.encode()).hexdigest()[:24]
 
@@ -193,6 +197,8 @@ def register_members(
             "name": spec.name,
             **claim(campaign, known_campaign, replace=replace),
             "spec": spec.model_dump(mode="json"),
+            "space": _space(spec.space, campaign.path.parent)[0],
+            "listed": _listed(campaign),
             "members": len(members),
             "digest": registration_digest(spec, campaign.path, limit=campaign.limit),
             "key_sum": key_sum(str(member["content_key"]) for member in members),
@@ -201,6 +207,21 @@ def register_members(
         key="name",
     )
     return new
+
+
+def _listed(campaign: Campaign) -> dict[str, object] | None:
+    """Say which list a campaign's members were taken from, and what it left out."""
+    selection = campaign.spec.selection
+    if selection.method != "formulas":
+        return None
+    texts = [one.text for one in listed_formulas(selection, campaign.path)]
+    return {
+        "file": selection.file,
+        "formulas": len(texts),
+        "sha256": sha256("\n".join(texts).encode()).hexdigest(),
+        "left_out": [str(one) for one in campaign.listed.bad[:_LEFT_OUT]],
+        "n_left_out": len(campaign.listed.bad),
+    }
 
 
 def _claim(campaign: Campaign, stores: Stores, *, replace: bool) -> None:

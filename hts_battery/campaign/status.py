@@ -114,14 +114,15 @@ def campaign_status(
     now = now or datetime.now(UTC)
     with translated_outages(stores.database.uri, "looking where a campaign stands"):
         known = registered(path, stores)
-        campaign = load_campaign(path) if known is None else None
+        # What was left out is no candidate of the campaign.
+        campaign = load_campaign(path, skip_bad=True) if known is None else None
         spec = read_spec(path) if known is None else known.spec
         dispatched = Dispatched.read(stores, spec.name)
         states: Iterable[StateAndReason]
         if exact or known is None or dispatched.submission is None:
             exact = True
             found = candidate_statuses(
-                campaign or read_campaign(path),
+                campaign or read_campaign(path, skip_bad=True),
                 stores,
                 execution_folder=execution_folder,
             )

@@ -17,8 +17,9 @@ from hts_battery.cli.opening import (
     get_settings,
     opened_stores,
     refuse_other_file,
+    say_left_out,
 )
-from hts_battery.cli.options import AsJson, DryRun, Replace, SpecFile
+from hts_battery.cli.options import AsJson, DryRun, Replace, SkipBad, SpecFile
 from hts_battery.errors import ConfigurationError, SubmissionError
 from hts_battery.schemas.state import NEEDS_NOTHING, CandidateState
 
@@ -32,14 +33,19 @@ if TYPE_CHECKING:
 _MEV = 1000.0
 
 
-def check(spec: SpecFile, replace: Replace = False, as_json: AsJson = False) -> None:
+def check(
+    spec: SpecFile,
+    skip_bad: SkipBad = False,
+    replace: Replace = False,
+    as_json: AsJson = False,
+) -> None:
     """Read a campaign file and check it to the last member; write nothing."""
     from hts_battery.campaign.deviating_cells import DeviatingCells
     from hts_battery.campaign.spec_file import load_members
     from hts_battery.compositions.filters import FilterReport
 
     report = FilterReport()
-    campaign, members = load_members(spec, report)
+    campaign, members = load_members(spec, report, skip_bad=skip_bad)
     refuse_other_file(campaign, replace=replace)
     cells = DeviatingCells(campaign.spec.structure)
     candidates, elements = 0, set[str]()
@@ -57,6 +63,7 @@ def check(spec: SpecFile, replace: Replace = False, as_json: AsJson = False) -> 
         "short": report.short if report.removed else {},
         "missing": missing,
         "lacking": lacking,
+        "left_out": [str(one) for one in campaign.listed.bad],
         **cells.as_dict(),
     }
     if as_json:
@@ -66,6 +73,7 @@ def check(spec: SpecFile, replace: Replace = False, as_json: AsJson = False) -> 
         f"{spec}: sound; {candidates:,} candidates out of {campaign.space.count:,} "
         "compositions"
     )
+    say_left_out(campaign)
     for rule, count in sorted(report.removed.items()):
         formatting.line(f"{rule} removes {count:,}, such as {report.examples[rule]}")
     if report.removed:
@@ -120,6 +128,7 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
         int | None,
         typer.Option(min=1, help="Candidates computed at once; one a core by default."),
     ] = None,
+    skip_bad: SkipBad = False,
     replace: Replace = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
@@ -127,7 +136,8 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
     """Run a campaign here, from compositions to a ranking; interrupted, it resumes."""
     from hts_battery.campaign.spec_file import load_campaign
 
-    campaign = load_campaign(spec)
+    campaign = load_campaign(spec, skip_bad=skip_bad)
+    say_left_out(campaign)
     settings = get_settings()
     refuse_other_file(campaign, replace=replace)
     if dry_run:
@@ -313,7 +323,7 @@ def release(
     from hts_battery.campaign.spec_file import load_campaign
     from hts_battery.campaign.status import candidate_statuses
 
-    campaign = load_campaign(spec)
+    campaign = load_campaign(spec, skip_bad=True)
     with opened_stores(make_indexes=not dry_run) as stores:
         found = candidate_statuses(
             campaign, stores, execution_folder=get_settings().execution_folder

@@ -111,7 +111,7 @@ def _fetched(
     if (spec is None) == (elements is None):
         raise ConfigurationError("--from-mp needs a campaign file or --elements")
     if spec is not None:
-        kept = (one.amounts for _, one in read_campaign(spec).kept())
+        kept = (one.amounts for _, one in read_campaign(spec, skip_bad=True).kept())
         systems = subsystems((frozenset(one) for one in kept), largest=largest)
     else:
         systems = subsystems([_symbols(elements or "")], largest=largest)
@@ -353,7 +353,7 @@ def gaps(
     from hts_battery.campaign.spec_file import read_campaign
     from hts_battery.flows.engines.registry import engine as engine_of
 
-    campaign = read_campaign(spec)
+    campaign = read_campaign(spec, skip_bad=True)
     name = engine_of(engine or campaign.spec.engine).name
     if database_exists():
         with opened_stores(make_indexes=False) as stores:

@@ -410,8 +410,8 @@ def read_members(
 def _selected(campaign: Campaign) -> int:
     """Count the members that a campaign file selects, before its filters."""
     selection = campaign.spec.selection
-    if selection.formulas is not None:
-        return len(selection.formulas)
+    if selection.method == "formulas":
+        return len(campaign.listed.indices)
     if selection.count is not None:
         return selection.count
     if selection.stop is not None:

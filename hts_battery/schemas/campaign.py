@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, field_validator, model_validator
 
-from hts_battery.schemas.base import Document, Rational
+from hts_battery.schemas.base import Document, FieldError, Rational
 from hts_battery.schemas.entropy import EntropyOptions
 from hts_battery.schemas.space import Selection
 from hts_battery.schemas.structure import MagneticOrder, OrderingMethod
@@ -33,6 +33,7 @@ class StructureSpec(Document):
     n_orderings: dict[OrderingMethod, Annotated[int, Field(gt=0)]] = Field(
         {OrderingMethod.SQS: 2, OrderingMethod.ELECTROSTATIC: 2},
         min_length=1,
+        examples=[{"sqs": 2, "electrostatic": 2}],
         description="Method (sqs, electrostatic, random) → number of different "
         "orderings of each candidate; all are computed. Another number computes what "
         "is missing, and a smaller one leaves out what is too many.",
@@ -65,7 +66,10 @@ class RelaxationSpec(Document):
     """When a relaxation counts as done."""
 
     fmax: float = Field(
-        0.05, gt=0, description="Largest force component norm allowed, in eV/angstrom."
+        0.05,
+        gt=0,
+        description="Largest force component norm allowed, in eV/angstrom.",
+        json_schema_extra={"unit": "eV/angstrom"},
     )
     steps: int = Field(
         500, gt=0, description="Ionic steps after which a relaxation is unconverged."
@@ -89,11 +93,14 @@ class GateSpec(Document):
 
     energy_above_hull: float = Field(
         allow_inf_nan=False,
+        json_schema_extra={"unit": "eV/atom"},
         description="Largest pre-relaxed E_hull at the temperature that passes, in "
         "eV/atom; the lowest ordering of a candidate decides for all of them.",
     )
     temperature: Temperature = Field(
-        1473.0, description="Temperature in K of the mixing entropy that is counted."
+        1473.0,
+        description="Temperature in K of the mixing entropy that is counted.",
+        json_schema_extra={"unit": "K"},
     )
 
 
@@ -102,56 +109,85 @@ class CampaignSpec(Document):
 
     name: str = Field(
         pattern=r"^[a-z0-9][a-z0-9_-]*$",
+        examples=["first-look"],
         description="Short name: lower-case letters, digits, - and _.",
     )
     description: str = Field("", description="What the campaign is for.")
     space: dict[str, object] | str = Field(
-        description="The composition space, or the file that holds it."
+        examples=["my_space.yaml"],
+        description="The composition space, or the file that holds it.",
     )
-    selection: Selection = Field(description="Which members are screened.")
+    selection: Selection = Field(
+        examples=[
+            {"method": "sample", "count": 8, "seed": 1},
+            {"method": "formulas", "file": "mine.csv"},
+        ],
+        description="Which members are screened.",
+    )
     structure: StructureSpec = Field(
-        default_factory=StructureSpec, description="How ordered cells are made."
+        default_factory=StructureSpec,
+        examples=[{"n_orderings": {"sqs": 2}, "atoms": 40}],
+        description="How ordered cells are made.",
     )
-    engine: str = Field("chgnet", description="Engine that gives energies.")
+    engine: str = Field(
+        "chgnet", examples=["chgnet"], description="Engine that gives energies."
+    )
     relaxation: RelaxationSpec = Field(
-        default_factory=RelaxationSpec, description="Relaxation settings."
+        default_factory=RelaxationSpec,
+        examples=[{"fmax": 0.05, "steps": 500}],
+        description="Relaxation settings.",
     )
     prerelax: PrerelaxSpec | None = Field(
-        None, description="Cheap relaxation before the expensive one; none by default."
+        None,
+        examples=[{"engine": "chgnet", "relaxation": {"fmax": 0.1, "steps": 300}}],
+        description="Cheap relaxation before the expensive one; none by default.",
     )
     gate: GateSpec | None = Field(
         None,
+        examples=[{"energy_above_hull": 0.15, "temperature": 1473}],
         description="Threshold that the pre-relaxed candidate must pass; none by "
         "default.",
     )
     temperatures: tuple[Temperature, ...] | None = Field(
         None,
         min_length=1,
+        examples=[[0, 1473]],
+        json_schema_extra={"unit": "K"},
         description="Temperatures in K; the default stands in the settings.",
     )
     entropy: EntropyOptions = Field(
-        default_factory=EntropyOptions, description="Convention of the mixing entropy."
+        default_factory=EntropyOptions,
+        examples=[{"convention": "textbook", "count_anions": False}],
+        description="Convention of the mixing entropy.",
     )
     stability: StabilityOptions = Field(
         default_factory=StabilityOptions,
+        examples=[{"left_out_references": "own_phase"}],
         description="What a candidate is compared with, and what is known at "
         "temperature.",
     )
     filters: tuple[dict[str, object], ...] = Field(
-        (), description="Named rules that remove members before they cost anything."
+        (),
+        examples=[[{"rule": "size-mismatch", "maximum": 0.1}]],
+        description="Named rules that remove members before they cost anything.",
     )
 
     @field_validator("temperatures")
     @classmethod
     def _each_once(cls, value: tuple[float, ...] | None) -> tuple[float, ...] | None:
         if value is not None and len(set(value)) < len(value):
-            raise ValueError("each temperature stands once")
+            twice = next(one for one in value if value.count(one) > 1)
+            raise ValueError(f"each temperature stands once, and {twice:g} twice")
         return value
 
     @model_validator(mode="after")
     def _gate_has_energies(self) -> Self:
         if self.gate is not None and self.prerelax is None:
-            raise ValueError("a gate needs the energies of a prerelax block")
+            raise FieldError(
+                "a gate needs the energies of a prerelax block: add prerelax: "
+                "{engine: chgnet}",
+                "gate",
+            )
         return self
 
     @property

@@ -102,6 +102,7 @@ class StabilityOptions(Document):
         default=None,
         ge=0,
         allow_inf_nan=False,
+        json_schema_extra={"unit": "eV/atom"},
         description="Standard deviation of the calculator's E_hull in eV/atom, instead "
         "of the engine's own; null takes that of the engine, where it has one.",
     )
