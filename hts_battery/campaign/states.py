@@ -163,6 +163,11 @@ def _failure(known: Calculated) -> str | None:
 def _progress(known: Calculated) -> str:
     """Say how many orderings are done."""
     done = len(known.finished) + len(known.failed)
+    if known.unconverged and known.n_orderings is not None:
+        return (
+            f"{done} of {known.n_orderings} orderings computed, relaxations that go on: "
+            f"{len(known.unconverged)}"
+        )
     if known.n_orderings is None:
         return f"{done} orderings computed, more are asked for"
     return f"{done} of {known.n_orderings} orderings computed"

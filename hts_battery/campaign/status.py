@@ -79,7 +79,9 @@ def candidate_statuses(
     found = []
     for _, candidate in campaign.members():
         name, key = candidate.candidate_id, campaign.key(candidate)
-        known = calculated.get(key, nothing).asked_for(spec.structure.n_orderings)
+        known = calculated.get(key, nothing).asked_for(
+            spec.structure.n_orderings, spec.relaxation.steps
+        )
         state, reason = candidate_state(
             CandidateRecords(
                 name,
@@ -257,7 +259,9 @@ def _registered_states(
     unsaid = [key for key, record in records.items() if not _says_all(record, known)]
     outputs = read_some(stores, unsaid)
     calculated = {
-        key: outputs.get(key, Calculated()).asked_for(spec.structure.n_orderings)
+        key: outputs.get(key, Calculated()).asked_for(
+            spec.structure.n_orderings, spec.relaxation.steps
+        )
         for key in unsaid
     }
     for key, name in members.items():
@@ -288,6 +292,8 @@ def _says_all(record: DispatchRecord | None, known: Registered) -> bool:
         return False
     if record.item["asked"] != known.spec.structure.n_orderings:
         return False  # sent when the file asked for other numbers of orderings
+    if record.item.get("asked_steps", 0) < known.spec.relaxation.steps:
+        return False  # sent when it allowed fewer steps
     return result["kind"] != EndingKind.GATED or known.gate_stood(
         record.campaign, datetime.fromisoformat(result["time"])
     )

@@ -89,6 +89,7 @@ class BatchMaker:
                 retry=one.item.retry,
                 failures=tuple(dict(failure) for failure in one.failures),
                 finished=tuple(sorted(one.known.finished)),
+                unconverged=one.known.unconverged,
             )
             for one in chunk
         )
@@ -112,6 +113,7 @@ class BatchMaker:
             hull=one.hull,
             finished=one.known.done(retry_failed=one.item.retry),
             prerelax_uuids=one.known.prerelaxed,
+            unconverged=one.known.unconverged,
             released=one.released,
             uuid=dispatch_id,
             maker_text=self._written(factors, asked),

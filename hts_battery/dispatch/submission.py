@@ -40,7 +40,6 @@ from hts_battery.schemas.dispatch import (
     PriorityRule,
     Submission,
 )
-from hts_battery.schemas.structure import covers
 from hts_battery.thermo.entropy import candidate_entropy
 
 if TYPE_CHECKING:
@@ -437,7 +436,10 @@ class _Unsent:
         self._stores = stores
         self._retry = retry_failed
         self._wanted = spec.structure.n_orderings
-        self._elsewhere = keys_in_hand(stores, self._wanted, besides=spec.name)
+        self._steps = spec.relaxation.steps
+        self._elsewhere = keys_in_hand(
+            stores, self._wanted, self._steps, besides=spec.name
+        )
         self._released = released_ids(spec.name, stores)
         self._calculated: dict[str, Calculated] | None = None
 
@@ -452,12 +454,13 @@ class _Unsent:
                 return False
             if (
                 item.ending.kind is EndingKind.COMPUTED
-                and covers(item.asked, self._wanted)
+                and item.covers(self._wanted, self._steps)
                 and (item.ending.failure_class is None or not self._retry)
             ):
                 return False
         if self._calculated is None:
             self._calculated = read_calculated(self._stores)
-        known = self._calculated.get(key, Calculated()).asked_for(self._wanted)
+        stored = self._calculated.get(key, Calculated())
+        known = stored.asked_for(self._wanted, self._steps)
         released = candidate.candidate_id in self._released
         return known.needs_work(self._gate, released=released, retry_failed=self._retry)

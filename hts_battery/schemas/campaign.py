@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from hts_battery.schemas.candidate import CandidateDoc
 
-KEY_SCHEME = "hts_battery content key 3"
+KEY_SCHEME = "hts_battery content key 4"
 """First part of what a content key digests; another scheme, other keys."""
 
 Temperature = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -196,14 +196,19 @@ class CampaignSpec(Document):
         What, besides composition and species, decides the energies of a key.
 
         How many orderings are asked for is not in it: more of them begin with the same
-        ones. Nor is the gate: it decides whether there is an energy, not which.
+        ones. Nor are the steps of the relaxation: what converged within them is the
+        same with more, and what did not goes on from there; one step alone is no
+        relaxation and another calculation. Nor is the gate: it decides whether there is
+        an energy, not which.
         """
         settings: dict[str, object] = {
             "structure": self.structure.model_dump(
                 mode="json", exclude={"n_orderings"}
             ),
             "engine": self.engine,
-            "relaxation": self.relaxation.model_dump(mode="json"),
+            "relaxation": self.relaxation.model_dump(
+                mode="json", exclude=set() if self.relaxation.steps == 1 else {"steps"}
+            ),
         }
         if self.prerelax is not None:
             # Another start may end in another minimum.

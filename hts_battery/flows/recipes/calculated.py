@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from hts_battery.schemas.dispatch import EndingKind
+from hts_battery.schemas.dispatch import EndingKind, Unconverged
 from hts_battery.schemas.structure import chosen, covers, joined, series_of
 from hts_battery.thermo.estimates import energy_at_gate, passes_gate
 
@@ -30,6 +30,7 @@ _FIELDS = (
     "metadata.ordering_id",
     "metadata.asked",
     "metadata.final",
+    "metadata.steps",
     "completed_at",
     "output.ordering_id",
     "output.method",
@@ -39,6 +40,8 @@ _FIELDS = (
     "output.energy_above_hull_0k",
     "output.entropy",
     "output.output.energy",
+    "output.state",
+    "output.is_force_converged",
 )
 # Steps whose tasks decide whether a candidate is done. On the embedded server each task
 # that is read costs a millisecond or two, whatever is asked of it.
@@ -75,21 +78,36 @@ class Calculated:
     """The newest verdict of the gate, as stored."""
     finished: set[str] = field(default_factory=set)
     """Ids of the orderings that have an energy."""
+    converged: set[str] = field(default_factory=set)
+    """Ids of those whose relaxation ended before its steps did."""
+    unconverged: dict[str, Unconverged] = field(default_factory=dict)
+    """Ordering id → relaxation that used up its steps; of several the longest."""
     failures: tuple[Mapping[str, object], ...] = ()
     """What went wrong: step, ordering_id, error_class, error_message."""
 
-    def asked_for(self, wanted: Mapping[Any, int]) -> Calculated:
-        """Leave the orderings that a campaign asks for: ``wanted`` by method."""
+    def asked_for(self, wanted: Mapping[Any, int], steps: int) -> Calculated:
+        """
+        Leave the orderings that a campaign asks for.
+
+        ``wanted``: method → number. ``steps``: ionic steps that it allows: a relaxation
+        that was allowed fewer and did not converge is not finished, and goes on.
+        """
         runs = sorted(self.ordered, key=lambda one: one.at)
         series = joined(one.series for one in runs)
         known = {name for names in series.values() for name in names}
         mine = set(chosen(series, wanted))
         enough = any(covers(one.asked, wanted) for one in runs)
         others = known - mine
+        going_on = {
+            name: one
+            for name, one in self.unconverged.items()
+            if name not in self.converged | others and one.steps < steps
+        }
         return replace(
             self,
             n_orderings=len(mine) if enough else None,
-            finished=self.finished - others,
+            finished=self.finished - others - going_on.keys(),
+            unconverged=going_on,
             failures=tuple(
                 one for one in self.failures if one.get("ordering_id") not in others
             ),
@@ -110,6 +128,12 @@ class Calculated:
         # All cells of a candidate are of one composition, so of one point of the hull.
         lowest = above + min(some) - min(energies.values())
         return {**self.verdict, "energy_above_hull_0k": lowest}
+
+    def note_unconverged(self, name: str, one: Unconverged) -> None:
+        """Note a relaxation that used up its steps: the longest goes on."""
+        self.finished.add(name)
+        known = self.unconverged.get(name, one)
+        self.unconverged[name] = max(known, one, key=lambda each: each.steps)
 
     @property
     def failed(self) -> set[str]:
@@ -215,6 +239,25 @@ def read_outputs(
     return _collected(found, [{"content_key": key, "failures": failures}])[key]
 
 
+def add_geometries(
+    stores: Stores, calculations: Iterable[Calculated], steps: int
+) -> None:
+    """Read where relaxations go on that were allowed fewer ionic steps than these."""
+    open_ones = {
+        one.uuid: (known, name)
+        for known in calculations
+        for name, one in known.unconverged.items()
+        if name not in known.converged and one.steps < steps
+    }
+    uuids = sorted(open_ones)
+    for start in range(0, len(uuids), _BATCH):
+        wanted = {"uuid": {"$in": uuids[start : start + _BATCH]}}
+        for doc in stores.tasks.query(wanted, properties=["uuid", "output.structure"]):
+            known, name = open_ones[doc["uuid"]]
+            found = {"structure": doc["output"]["structure"]}
+            known.unconverged[name] = known.unconverged[name].model_copy(update=found)
+
+
 def store_failures(
     stores: Stores,
     key: str,
@@ -278,7 +321,19 @@ def _take(task: TaskRow, known: Calculated) -> None:
     elif (
         metadata.get("final") and (output.get("output") or {}).get("energy") is not None
     ):
-        known.finished.add(metadata["ordering_id"])
+        name = metadata["ordering_id"]
+        known.finished.add(name)
+        if "steps" in metadata and not _converged(output):
+            one = Unconverged(uuid=task["uuid"], steps=metadata["steps"])
+            known.note_unconverged(name, one)
+        else:
+            known.converged.add(name)
+
+
+def _converged(output: Mapping[str, object]) -> bool:
+    """Say whether a relaxation ended as it should, as far as its output says."""
+    failed = output.get("state") == "failed"
+    return not failed and output.get("is_force_converged") is not False
 
 
 def _precedence(verdict: StoredVerdictRow) -> tuple[int, str]:

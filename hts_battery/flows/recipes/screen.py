@@ -15,7 +15,7 @@ not pass costs nothing more.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from jobflow import (
@@ -36,7 +36,12 @@ from hts_battery.flows.engines.registry import engine
 from hts_battery.flows.execution.node import ORDERING_PACKAGES, installed_versions
 from hts_battery.flows.execution.recorded import jobs_of, recorded
 from hts_battery.flows.recipes.gate import Threshold, gate_verdict, prerelaxed
-from hts_battery.schemas.campaign import StructureSpec, candidate_key
+from hts_battery.schemas.campaign import (
+    RelaxationSpec,
+    StructureSpec,
+    candidate_key,
+)
+from hts_battery.schemas.decoding import read_structure
 from hts_battery.schemas.entropy import EntropyOptions
 from hts_battery.schemas.gate import GateAnswer
 from hts_battery.structures.inputs import calculator_structure
@@ -49,6 +54,7 @@ if TYPE_CHECKING:
     from hts_battery.flows.recipes.gate import Prerelaxation
     from hts_battery.schemas.campaign import CampaignSpec, GateSpec
     from hts_battery.schemas.candidate import CandidateDoc
+    from hts_battery.schemas.dispatch import Unconverged
     from hts_battery.schemas.gate import HullSnapshot
     from hts_battery.schemas.structure import OrderedCell
 
@@ -57,6 +63,17 @@ PRERELAX_STEP = "prerelax"
 GATE_STEP = "gate"
 RELAX_STEP = "relax"
 STATIC_STEP = "static"
+
+
+class GoingOn(TypedDict):
+    """A relaxation that used up its steps, and has more now."""
+
+    structure: Any
+    """Its last geometry, or the output that holds it."""
+    steps: int
+    """Ionic steps that it was allowed before."""
+    uuid: str
+    """Job that it goes on from."""
 
 
 class Known(TypedDict):
@@ -68,6 +85,8 @@ class Known(TypedDict):
     """Ordering id → output of its pre-relaxation."""
     released: bool
     """Whether the operator lets the candidate pass the gate."""
+    unconverged: Mapping[str, GoingOn]
+    """Ordering id → relaxation that goes on."""
 
 
 class OrderTags(TypedDict):
@@ -105,10 +124,19 @@ def order_candidate_job(
         "order_uuid": CURRENT_JOB.job.uuid,
         "n_orderings": len(cells),
     }
-    if maker.prerelax_maker is None:
-        return Response(
-            output=list(cells), addition=maker.calculations(todo, {}, order=order)
-        )
+    going_on = known["unconverged"]
+    # What was relaxed before has passed the gate, and needs no cheap relaxation.
+    passed = [
+        cell
+        for cell in todo
+        if maker.prerelax_maker is None or cell.ordering_id in going_on
+    ]
+    todo = [cell for cell in todo if cell not in passed]
+    flows: list[Job | Flow] = []
+    if passed:
+        flows.append(maker.calculations(passed, {}, order=order, going_on=going_on))
+    if maker.prerelax_maker is None or not todo:
+        return Response(output=list(cells), addition=Flow(flows))
     outcomes: dict[str, object] = {
         name: prerelaxed(output) for name, output in known["prerelaxed"].items()
     }
@@ -139,7 +167,7 @@ def order_candidate_job(
     maker.route(gate, GATE_STEP)
     # What stands behind the gate goes its own ways.
     gate.config.pass_manager_config = not maker.routing
-    return Response(output=list(cells), addition=Flow([*jobs, gate]))
+    return Response(output=list(cells), addition=Flow([*flows, *jobs, gate]))
 
 
 @job
@@ -211,13 +239,17 @@ def candidate_orderings(
 
 
 def starting_structure(
-    cell: OrderedCell, outcome: Prerelaxation | None, *, magmom: bool, charge: bool
+    cell: OrderedCell,
+    outcome: Prerelaxation | GoingOn | None,
+    *,
+    magmom: bool,
+    charge: bool,
 ) -> Structure:
     """
     Return the structure that a calculation of an ordered cell starts from.
 
-    Lattice and positions are those of the pre-relaxation, if there is one; ValueError
-    if that is of other atoms. Starting moments and formal charges where they are asked.
+    Lattice and positions are those of the pre-relaxation, or of the relaxation that
+    goes on, if there is one; ValueError if that is of other atoms. Starting moments and formal charges where they are asked.
     """
     start = calculator_structure(cell, magmom=magmom, charge=charge)
     if outcome is None:
@@ -225,7 +257,7 @@ def starting_structure(
     relaxed = outcome["structure"]
     if [site.specie.symbol for site in relaxed] != [s.specie.symbol for s in start]:
         raise ValueError(
-            f"pre-relaxation of ordering {cell.ordering_id} returned other atoms than "
+            f"relaxation of ordering {cell.ordering_id} returned other atoms than "
             "it was given"
         )
     return Structure(
@@ -292,6 +324,8 @@ class ScreenMaker(Maker):
         Whether the engine takes the starting moments of the cells.
     charge, prerelax_charge
         Whether the engine, and that of the pre-relaxation, take formal charges.
+    steps
+        Ionic steps that a relaxation is allowed, of all jobs that it goes on in.
     routing
         Step → what FireWorks is told of its jobs besides what the order job was told:
         ``_fworker``, ``_queueadapter``. Empty where jobs go the way of the order job.
@@ -309,6 +343,7 @@ class ScreenMaker(Maker):
     magmom: bool = False
     charge: bool = False
     prerelax_charge: bool = False
+    steps: int = RelaxationSpec().steps
     routing: dict[str, dict[str, object]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -340,6 +375,7 @@ class ScreenMaker(Maker):
             gate=spec.gate,
             relax_maker=relax_maker or engine(spec.engine).relax_maker(spec.relaxation),
             calculation=spec.calculation,
+            steps=spec.relaxation.steps,
             entropy=spec.entropy,
             versions=installed_versions([*ORDERING_PACKAGES, *packages]),
             magmom=engine(spec.engine).magmom,
@@ -378,6 +414,7 @@ class ScreenMaker(Maker):
         hull: HullSnapshot | None = None,
         finished: Iterable[str] = (),
         prerelax_uuids: Mapping[str, str] | None = None,
+        unconverged: Mapping[str, Unconverged] | None = None,
         released: bool = False,
         uuid: str | None = None,
         maker_text: str | None = None,
@@ -393,6 +430,8 @@ class ScreenMaker(Maker):
             Orderings of an earlier run that need nothing more.
         prerelax_uuids
             Ordering id → job whose stored output is its pre-relaxation.
+        unconverged
+            Ordering id → relaxation that used up its steps and goes on.
         released
             Whether the operator lets it pass the gate.
         uuid
@@ -411,6 +450,16 @@ class ScreenMaker(Maker):
                 for name, uuid in sorted((prerelax_uuids or {}).items())
             },
             "released": released,
+            "unconverged": {
+                name: {
+                    "structure": OutputReference(one.uuid).structure
+                    if one.structure is None
+                    else read_structure(one.structure),
+                    "steps": one.steps,
+                    "uuid": one.uuid,
+                }
+                for name, one in sorted((unconverged or {}).items())
+            },
         }
         order: Job = order_candidate_job(
             candidate, maker_text or self.to_text(), hull=hull, known=known
@@ -441,19 +490,21 @@ class ScreenMaker(Maker):
         outcomes: Mapping[str, Prerelaxation],
         *,
         order: OrderTags,
+        going_on: Mapping[str, GoingOn] | None = None,
     ) -> Flow:
         """Make, on the node, the jobs that compute cells or pre-relaxed ones."""
         flows: list[Job | Flow] = []
         for cell in cells:
+            before = (going_on or {}).get(cell.ordering_id)
             start: Any = starting_structure(
                 cell,
-                outcomes.get(cell.ordering_id),
+                before or outcomes.get(cell.ordering_id),
                 magmom=self.magmom,
                 charge=self.charge,
             )
             jobs: list[Job | Flow] = []
             if self.relax_maker is not None:
-                jobs.append(self.relax_maker.make(start))
+                jobs.append(self._relax(start, before))
                 _tag(jobs[-1], RELAX_STEP, order, cell)
                 self.route(jobs[-1], RELAX_STEP)
                 start = jobs[-1].output.structure
@@ -464,3 +515,14 @@ class ScreenMaker(Maker):
             _mark_final(jobs)
             flows.append(Flow(jobs, output=jobs[-1].output))
         return Flow(flows)
+
+    def _relax(self, start: Structure, before: GoingOn | None) -> Job | Flow:
+        """Make a relaxation, or what is left of one that goes on."""
+        maker: Any = self.relax_maker
+        tags: dict[str, object] = {"steps": self.steps}
+        if before is not None and hasattr(maker, "steps"):
+            maker = replace(maker, steps=self.steps - before["steps"])
+            tags |= {"steps_before": before["steps"], "continues": before["uuid"]}
+        made: Job | Flow = maker.make(start)
+        made.update_metadata(tags, dynamic=True)
+        return made
