@@ -59,6 +59,9 @@ LOCK = "build"
 
 logger = logging.getLogger(__name__)
 
+_NAMED = ("space", "listed", "prototype")
+"""Of a stored campaign: what stands in files that its file names."""
+
 _PACKAGES = ("hts_battery", "numpy", "pymatgen", "maggma", "emmet-core")
 
 
@@ -272,6 +275,7 @@ def _recorded_run(
             versions={name: version(name) for name in _PACKAGES},
             code_version=CODE_VERSION,
             options={spec.name: _options(spec, asked) for spec in specs},
+            campaigns={spec.name: _file_content(spec, stores) for spec in specs},
         )
         run = _Run(
             stores,
@@ -308,6 +312,13 @@ def _mark_interrupted(stores: Stores) -> None:
         stores.builds.update(
             {**doc, "state": BuildState.INTERRUPTED.value}, key="run_id"
         )
+
+
+def _file_content(spec: CampaignSpec, stores: Stores) -> dict[str, object]:
+    """Return what a campaign's file said, and the files that it named."""
+    named = stores.campaigns.query_one({"name": spec.name}, properties=[*_NAMED]) or {}
+    found = {name: named[name] for name in _NAMED if named.get(name) is not None}
+    return {**spec.model_dump(mode="json"), **found}
 
 
 def _options(spec: CampaignSpec, asked: _Asked) -> dict[str, object]:

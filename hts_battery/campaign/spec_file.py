@@ -167,9 +167,10 @@ def load_members(
     Read a campaign file, and check its members while they are listed.
 
     ``path``: A YAML file. ``report``: told what each filter removes. ``skip_bad``:
-    whether formulas that are no members are left out. Returns: the campaign and its members with their index in the space. The file is sound when the
-    last of them has come. Raises SpecError if anything in it is wrong: file, line and
-    field; what is wrong with a member while members are listed.
+    whether formulas that are no members are left out. Returns: the campaign and its
+    members with their index in the space. The file is sound when the last of them has
+    come. Raises SpecError if anything in it is wrong: file, line and field; what is
+    wrong with a member while members are listed.
     """
     campaign, refuse = _read(path, skip_bad=skip_bad)
     engines = _engines(campaign.spec, refuse)
@@ -212,9 +213,7 @@ def _read_spec(path: str | Path) -> tuple[CampaignSpec, Lines]:
     try:
         return CampaignSpec.model_validate(data), lines
     except ValidationError as err:
-        raise spec_error(
-            err, file=str(path), lines=lines, shape=CampaignSpec
-        ) from err
+        raise spec_error(err, file=str(path), lines=lines, shape=CampaignSpec) from err
 
 
 def _read(

@@ -126,7 +126,8 @@ def _calculation_state(records: CandidateRecords) -> StateAndReason | None:
         return CandidateState(ending["kind"]), ending["reason"]
     kind = known.ending(gate)
     if kind is None:
-        return None
+        # What used up its steps has more now, whatever the builders said of it.
+        return (CandidateState.WAITING, _progress(known)) if known.unconverged else None
     if kind is EndingKind.GATED and gate is not None:
         return CandidateState.GATED, known.gate_reason(gate)
     if kind is EndingKind.COMPUTED and not known.is_complete:
@@ -165,8 +166,8 @@ def _progress(known: Calculated) -> str:
     done = len(known.finished) + len(known.failed)
     if known.unconverged and known.n_orderings is not None:
         return (
-            f"{done} of {known.n_orderings} orderings computed, relaxations that go on: "
-            f"{len(known.unconverged)}"
+            f"{done} of {known.n_orderings} orderings computed, "
+            f"{len(known.unconverged)} relaxed on from where they ended"
         )
     if known.n_orderings is None:
         return f"{done} orderings computed, more are asked for"

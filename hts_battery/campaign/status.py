@@ -290,10 +290,9 @@ def _says_all(record: DispatchRecord | None, known: Registered) -> bool:
     if result is not record.item["ending"] and result["kind"] != EndingKind.COMPUTED:
         # What failed before a cancellation may have been about to be tried again.
         return False
-    if record.item["asked"] != known.spec.structure.n_orderings:
-        return False  # sent when the file asked for other numbers of orderings
-    if record.item.get("asked_steps", 0) < known.spec.relaxation.steps:
-        return False  # sent when it allowed fewer steps
+    fewer_steps = record.item.get("asked_steps", 0) < known.spec.relaxation.steps
+    if fewer_steps or record.item["asked"] != known.spec.structure.n_orderings:
+        return False  # sent when the file asked for other orderings, or fewer steps
     return result["kind"] != EndingKind.GATED or known.gate_stood(
         record.campaign, datetime.fromisoformat(result["time"])
     )

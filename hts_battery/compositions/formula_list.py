@@ -60,7 +60,9 @@ def read_formula_list(
     ]
     if column is None and path.suffix.lower() not in _TABLES:
         found = [
-            ListedFormula(one.strip(), n) for n, one in enumerate(lines, 1) if one.strip()
+            ListedFormula(one.strip(), n)
+            for n, one in enumerate(lines, 1)
+            if one.strip()
         ]
     else:
         found = list(_column(lines, column, str(path)))
@@ -182,9 +184,7 @@ def _place(
     wanted = (column.strip().lower(),) if column else _HEADINGS
     for one in wanted:
         if bare.count(one) > 1:
-            raise SpecError(
-                f"the column {one} stands here twice", file=name, line=line
-            )
+            raise SpecError(f"the column {one} stands here twice", file=name, line=line)
         if one in bare:
             return bare.index(one)
     if column is None and len(heading) == 1:

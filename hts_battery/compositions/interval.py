@@ -418,7 +418,7 @@ class IntervalTables:
         """Refuse to count species where adding up every table would take minutes."""
         work = sum(
             len(self._masks.reached[level])
-            * prod(self._shape(level))
+            * int(prod(self._shape(level)))
             * sum(len(charges) for charges in here)
             for level, here in enumerate(ways)
         )
@@ -490,5 +490,5 @@ def _add(
 
 def _rounded_up(number: int) -> int:
     """Round a number up to its first two digits."""
-    step = 10 ** max(len(str(number)) - 2, 0)
+    step = int(10 ** max(len(str(number)) - 2, 0))
     return -(-number // step) * step

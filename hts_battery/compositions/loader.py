@@ -11,13 +11,13 @@ from pydantic import ValidationError
 from hts_battery.compositions.grid import GridSpace
 from hts_battery.compositions.nasicon import NasiconPairs
 from hts_battery.errors import (
-    CompositionError,
     EmptySpaceError,
     SpecError,
     StateLimitError,
 )
 from hts_battery.schemas.files import line_of, load_mapping, spec_error
 from hts_battery.schemas.space import NasiconPairsSpec, SpaceSpec
+from hts_battery.schemas.spec_messages import none_of
 from hts_battery.schemas.species import parse_species
 from hts_battery.schemas.species_table import read_table_file
 
@@ -195,6 +195,10 @@ def _find_block(source: str | Path | Mapping[str, object]) -> _Block:
                 "the file of a space is relative to this file",
                 _BLOCK,
             )
+        if block.file is not None and path.samefile(block.file):
+            raise block.error(
+                "a space cannot stand in a file that names itself", _BLOCK
+            )
         return _find_block(path)
     if not isinstance(inner, Mapping):
         raise block.error(
@@ -206,6 +210,8 @@ def _find_block(source: str | Path | Mapping[str, object]) -> _Block:
 def _build(block: _Block) -> CompositionSpace:
     data = dict(block.data)
     table = _user_table(data.pop(_TABLE, None), block)
+    if "rule" in data and data["rule"] not in _RULES:
+        raise block.error(none_of(data["rule"], list(_RULES)), "rule")
     model = _RULES.get(str(data.get("rule")), SpaceSpec)
     try:
         spec = model.model_validate(data)

@@ -9,7 +9,7 @@ from hts_battery.schemas.number_text import plain
 from hts_battery.schemas.species import VACANCY, parse_species
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from hts_battery.compositions.frames import FrameBuilder
     from hts_battery.schemas.space import (
@@ -59,9 +59,7 @@ def _own_elements(builder: FrameBuilder) -> dict[str, list[str]]:
     return {
         name: [symbol for symbol in here if symbol != VACANCY]
         for name, here in builder.occupants.items()
-        if all(
-            builder.homes[symbol] == (name,) for symbol in here if symbol != VACANCY
-        )
+        if all(builder.homes[symbol] == (name,) for symbol in here if symbol != VACANCY)
     }
 
 
@@ -143,7 +141,8 @@ def _unit(
     if spec.basis == "sublattice-fraction":
         return spec.step * sublattice.sites
     fixed = {*spec.fixed_elements, spec.balance}
-    taken = sum((amounts.get(one, _ZERO) for one in fixed.intersection(symbols)), _ZERO)
+    here = [one for one in symbols if one in fixed]
+    taken = sum((amounts.get(one, _ZERO) for one in here), _ZERO)
     return spec.step * (sublattice.sites - taken)
 
 
@@ -276,41 +275,65 @@ _SITES = {"metals": 2, "polyanion centres": 3}
 
 def reason_outside_pairs(spec: NasiconPairsSpec, amounts: Amounts) -> str:
     """Say why a composition is no member of the NASICON pair rule."""
-    carrier = parse_species(spec.carrier)
-    species = {
-        "metals": [parse_species(text) for text in spec.metals],
-        "polyanion centres": [parse_species(text) for text in spec.polyanion_centres],
+    carrier = parse_species(spec.carrier).element
+    here = {
+        "metals": _charges(spec.metals),
+        "polyanion centres": _charges(spec.polyanion_centres),
     }
-    known = {carrier.element, "O"}.union(
-        *({one.element for one in here} for here in species.values())
-    )
+    known = {carrier, "O"}.union(*here.values())
     unknown = sorted(set(amounts) - known)
     if unknown:
-        return f"it holds {', '.join(unknown)}, and the space {', '.join(sorted(known))}"
+        there = ", ".join(sorted(known))
+        return f"it holds {', '.join(unknown)}, and the space has {there}"
     oxygen = amounts.get("O", _ZERO)
     if not oxygen:
         return "it holds no O"
     scaled = {symbol: n * _OXYGEN / oxygen for symbol, n in amounts.items()}
-    charge = scaled.get(carrier.element, _ZERO) * carrier.charge - 2 * _OXYGEN
-    for name, here in species.items():
-        present = [one for one in here if scaled.get(one.element)]
-        total = sum((scaled[one.element] for one in present), _ZERO)
-        if total != _SITES[name]:
-            return f"the {name} add up to {plain(total)} for 12 O, not {_SITES[name]}"
-        if len(present) > 2:  # noqa: PLR2004 - the rule makes pairs
-            return f"it has {len(present)} {name}, and the pair rule at most two"
-        charge += sum(scaled[one.element] * one.charge for one in present)
-    if charge:
-        return f"a charge of {_signed(charge)} per formula unit is left"
-    amount = scaled.get(carrier.element, _ZERO)
-    if amount not in spec.carrier_amounts.amounts:
-        bounds = spec.carrier_amounts
-        return (
-            f"{carrier.element} {plain(amount)} is none of carrier_amounts: "
-            f"{plain(bounds.first)} to {plain(bounds.last)} in steps of "
-            f"{plain(bounds.step)}"
-        )
-    return (
-        "the pair rule gives these metals and polyanions other amounts (metals of one "
-        "charge 1:1, whole charges unless one polyanion carries them)"
+    reasons = (
+        *_pair_sums(here, scaled),
+        *_pair_charge(spec, here, scaled),
+        *_carrier(spec, scaled.get(carrier, _ZERO)),
     )
+    return next(
+        iter(reasons),
+        "the pair rule gives these metals and polyanions other amounts (metals of one "
+        "charge 1:1, whole charges unless one polyanion carries them)",
+    )
+
+
+def _charges(species: Iterable[str]) -> dict[str, int]:
+    """Element → charge, of species with one charge each."""
+    return {one.element: one.charge for one in map(parse_species, species)}
+
+
+def _pair_sums(
+    here: Mapping[str, Mapping[str, int]], amounts: Amounts
+) -> Iterator[str]:
+    for name, charges in here.items():
+        present = [symbol for symbol in charges if amounts.get(symbol)]
+        total = sum((amounts[symbol] for symbol in present), _ZERO)
+        if total != _SITES[name]:
+            yield f"the {name} add up to {plain(total)} for 12 O, not {_SITES[name]}"
+        if len(present) > 2:  # noqa: PLR2004 - the rule makes pairs
+            yield f"it has {len(present)} {name}, and the pair rule at most two"
+
+
+def _pair_charge(
+    spec: NasiconPairsSpec, here: Mapping[str, Mapping[str, int]], amounts: Amounts
+) -> Iterator[str]:
+    charges: dict[str, int] = {"O": -2, **_charges([spec.carrier])}
+    for one in here.values():
+        charges.update(one)
+    left = sum((n * charges[symbol] for symbol, n in amounts.items()), _ZERO)
+    if left:
+        yield f"a charge of {_signed(left)} per formula unit is left"
+
+
+def _carrier(spec: NasiconPairsSpec, amount: Fraction) -> Iterator[str]:
+    bounds = spec.carrier_amounts
+    if amount not in bounds.amounts:
+        yield (
+            f"{parse_species(spec.carrier).element} {plain(amount)} is none of "
+            f"carrier_amounts: {plain(bounds.first)} to {plain(bounds.last)} in steps "
+            f"of {plain(bounds.step)}"
+        )

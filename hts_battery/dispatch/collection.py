@@ -19,7 +19,6 @@ from hts_battery.schemas.dispatch import (
     Hold,
 )
 from hts_battery.schemas.failure import FailureClass
-from hts_battery.schemas.structure import covers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -65,6 +65,20 @@ def _to_fraction(value: object) -> Fraction:
         raise ValueError(f"{value!r} is not a number: {advice}") from err
 
 
+def _no_truth(value: object) -> object:
+    """Refuse true and false where a number stands: they would be 1 and 0."""
+    if isinstance(value, bool):
+        raise ValueError(  # noqa: TRY004 - what pydantic reports
+            f"{str(value).lower()} (yes, no, on and off, too) is not a number"
+        )
+    return value
+
+
+Real = Annotated[float, BeforeValidator(_no_truth)]
+"""A number of a file that people write."""
+Whole = Annotated[int, BeforeValidator(_no_truth)]
+"""A whole number of a file that people write."""
+
 Rational = Annotated[
     Fraction, BeforeValidator(_to_fraction), PlainSerializer(str, return_type=str)
 ]

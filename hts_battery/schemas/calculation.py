@@ -103,9 +103,7 @@ def is_vasp_task(output: TaskOutput) -> bool:
     return "calcs_reversed" in output
 
 
-def read_task(
-    output: TaskOutput, engine: str, *, steps_before: int = 0
-) -> Calculation:
+def read_task(output: TaskOutput, engine: str, *, steps_before: int = 0) -> Calculation:
     """
     Read the output of a job: ASE, force field, GPAW or VASP.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, field_validator, model_validator
 
-from hts_battery.schemas.base import Document, FieldError, Rational
+from hts_battery.schemas.base import Document, FieldError, Rational, Real, Whole
 from hts_battery.schemas.entropy import EntropyOptions
 from hts_battery.schemas.space import Selection
 from hts_battery.schemas.structure import MagneticOrder, OrderingMethod
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 KEY_SCHEME = "hts_battery content key 4"
 """First part of what a content key digests; another scheme, other keys."""
 
-Temperature = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Temperature = Annotated[Real, Field(ge=0, allow_inf_nan=False)]
 
 
 class StructureSpec(Document):
     """How a candidate's ordered cells are made."""
 
-    n_orderings: dict[OrderingMethod, Annotated[int, Field(gt=0)]] = Field(
+    n_orderings: dict[OrderingMethod, Annotated[Whole, Field(gt=0)]] = Field(
         {OrderingMethod.SQS: 2, OrderingMethod.ELECTROSTATIC: 2},
         min_length=1,
         examples=[{"sqs": 2, "electrostatic": 2}],
@@ -38,17 +38,18 @@ class StructureSpec(Document):
         "orderings of each candidate; all are computed. Another number computes what "
         "is missing, and a smaller one leaves out what is too many.",
     )
-    atoms: int | None = Field(
+    atoms: Whole | None = Field(
         40,
         gt=0,
+        examples=[40],
         description="Number of atoms in the cell; null takes the smallest cell that "
         "holds each candidate, on a rocksalt parent the smallest of at least 20 "
         "cations: orderings of smaller ones are compounds, flagged and no bound.",
     )
-    iterations: int = Field(
+    iterations: Whole = Field(
         100_000, gt=0, description="Arrangements tried by each search."
     )
-    seed: int = Field(0, ge=0, description="Seed of the first search.")
+    seed: Whole = Field(0, ge=0, description="Seed of the first search.")
     max_deviation: Rational = Field(
         Fraction(0),
         ge=0,
@@ -65,14 +66,17 @@ class StructureSpec(Document):
 class RelaxationSpec(Document):
     """When a relaxation counts as done."""
 
-    fmax: float = Field(
+    fmax: Real = Field(
         0.05,
         gt=0,
         description="Largest force component norm allowed, in eV/angstrom.",
         json_schema_extra={"unit": "eV/angstrom"},
     )
-    steps: int = Field(
-        500, gt=0, description="Ionic steps after which a relaxation is unconverged."
+    steps: Whole = Field(
+        500,
+        gt=0,
+        examples=[500],
+        description="Ionic steps after which a relaxation is unconverged.",
     )
     relax_cell: bool = Field(
         default=True, description="Whether cell shape and volume move."
@@ -91,7 +95,7 @@ class PrerelaxSpec(Document):
 class GateSpec(Document):
     """Which pre-relaxed candidates are worth the expensive calculation."""
 
-    energy_above_hull: float = Field(
+    energy_above_hull: Real = Field(
         allow_inf_nan=False,
         json_schema_extra={"unit": "eV/atom"},
         description="Largest pre-relaxed E_hull at the temperature that passes, in "

@@ -156,8 +156,7 @@ def spec_error(
     annotation, that was validated: its fields know their examples and units.
     """
     complaints = [
-        (one, find_place(shape, one["loc"]))
-        for one in error.errors(include_url=False)
+        (one, find_place(shape, one["loc"])) for one in error.errors(include_url=False)
     ]
     paths = {one.path for _, one in complaints}
     # A misspelt field explains a missing one, so it is named first; what is wrong

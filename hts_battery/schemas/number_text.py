@@ -13,7 +13,9 @@ _NUMBER = re.compile(
     r"(?P<number>[-+]?(?:\d[\d.,_' ]*\d|\d|[.,]\d+)(?:[eE][-+]?\d+)?)\s*(?P<unit>\D.*)?"
 )
 _THOUSANDS = re.compile(r"[-+]?\d{1,3}(?:[,' ]\d{3})+(?:\.\d+)?")
-_DECIMAL_COMMA = re.compile(r"[-+]?(?:\d{1,3}(?:[.' ]\d{3})+|\d+)?,\d+(?:[eE][-+]?\d+)?")
+_DECIMAL_COMMA = re.compile(
+    r"[-+]?(?:\d{1,3}(?:[.' ]\d{3})+|\d+)?,\d+(?:[eE][-+]?\d+)?"
+)
 _ZERO_CELSIUS = Fraction("273.15")
 
 _CONVERSIONS: Mapping[str, Mapping[str, Callable[[Fraction], Fraction]]] = {
@@ -37,6 +39,7 @@ _CONVERSIONS: Mapping[str, Mapping[str, Callable[[Fraction], Fraction]]] = {
         "mev/a": lambda value: value / 1000,
         "mev/angstrom": lambda value: value / 1000,
     },
+    "mV": {"mv": lambda value: value, "v": lambda value: value * 1000},
     "angstrom": {
         "a": lambda value: value,
         "angstrom": lambda value: value,
@@ -45,10 +48,15 @@ _CONVERSIONS: Mapping[str, Mapping[str, Callable[[Fraction], Fraction]]] = {
     },
 }
 """Unit of a field → other unit, lower case → conversion."""
-_SPELLINGS = str.maketrans({"Å": "A", "Å": "A", "°": "", "º": "", "℃": "C"})  # noqa: RUF001 - two characters look like one
+_SPELLINGS = str.maketrans(
+    {"\u00c5": "A", "\u212b": "A", "\u00b0": "", "\u00ba": "", "\u2103": "C"}
+)
+"""Angstrom and degrees as they are typed."""
 
 
-def number_advice(value: object, *, unit: str | None = None) -> str | None:
+def number_advice(
+    value: object, *, unit: str | None = None, whole: bool = False
+) -> str | None:
     """
     Say how a number is written that stands in a file as text; None where it is none.
 
@@ -58,6 +66,8 @@ def number_advice(value: object, *, unit: str | None = None) -> str | None:
         What the file holds.
     unit
         Unit of the field, which numbers stand in without saying so.
+    whole
+        Whether a whole number is wanted.
 
     Examples
     --------
@@ -66,25 +76,32 @@ def number_advice(value: object, *, unit: str | None = None) -> str | None:
     >>> number_advice("1200 °C", unit="K")
     'write 1473.15 (in K, without the unit)'
     """
-    if not isinstance(value, str):
+    match = _NUMBER.fullmatch(value.strip()) if isinstance(value, str) else None
+    number = _exact(match["number"]) if match else None
+    if match is None or number is None:
         return None
-    match = _NUMBER.fullmatch(value.strip())
-    if match is None:
+    said = (match["unit"] or "").strip()
+    ending = ""
+    if re.fullmatch(r"/\s*0*[1-9]\d*", said):
+        number /= int(said[1:])
+    elif said == "%":
+        number /= 100
+    elif said:
+        converted = _converted(number, said, unit)
+        if converted is None:
+            words = "the number alone" if unit is None else f"a number in {unit}"
+            return f"write {words}, without {'words' if unit is None else 'the unit'}"
+        number, ending = converted, f" (in {unit}, without the unit)"
+    if whole and number.denominator != 1:
         return None
-    number, said = _exact(match["number"]), match["unit"]
-    if number is None:
-        return None
-    if not said:
-        return f"write {plain(number)}"
-    if said.strip() == "%":
-        return f"write {plain(number / 100)}"
-    if unit is None:
-        return f"write {plain(number)}, without a unit"
+    return f"write {plain(number)}{ending}"
+
+
+def _converted(number: Fraction, said: str, unit: str | None) -> Fraction | None:
+    """Convert a number to the unit of its field, to six digits; None if unknown."""
     name = said.translate(_SPELLINGS).strip().lower()
-    convert = _CONVERSIONS.get(unit, {}).get(name)
-    if convert is None:
-        return f"write a number in {unit}, without the unit"
-    return f"write {plain(convert(number))} (in {unit}, without the unit)"
+    convert = _CONVERSIONS.get(unit or "", {}).get(name)
+    return None if convert is None else Fraction(f"{float(convert(number)):.6g}")
 
 
 def plain_number(text: str) -> str | None:

@@ -10,7 +10,7 @@ from hts_battery.errors import CompositionError
 ORDINARY = re.compile(r"[A-Za-z0-9./()\[\]\s]*", re.ASCII)
 """A formula that needs no rewriting."""
 
-_SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉₍₎․⁄", "0123456789()./")
+_SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉₍₎\u2024\u2044", "0123456789()./")
 _INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
 _MIDDLE_DOTS = "·∙⋅•‧⸱・"
 # Between two subscripts, or inside the braces of one, a dot is a decimal point.
@@ -22,7 +22,12 @@ _MARKS = (
     (re.compile(r"\\(?:ce|text|mathrm|mathsf|mathregular|textrm)\s*(?=\{)"), ""),
     (re.compile(r"\\(?:rm|mathrm|left|right|cdot)\b\s*|\\[,;! ]"), ""),
     (re.compile(r"\\[td]?frac\{(\d+)\}\{(\d+)\}"), r"\1/\2"),
-    (re.compile(r"\\textsubscript(?=\{)|</?(?:sub|i|b|em|span)\b[^>]*>", re.I), ""),
+    (
+        re.compile(
+            r"\\textsubscript(?=\{)|</?(?:sub|i|b|em|span)\b[^>]*>", re.IGNORECASE
+        ),
+        "",
+    ),
     (re.compile(r"[$]|_(?=[\d.{])"), ""),
     (re.compile(r"\{\s*([\d./]+)\s*\}"), r"\1"),
     # What else stands in braces is a group, and a number behind them multiplies it.
@@ -61,7 +66,11 @@ def plain_formula(text: str) -> str:
         raise CompositionError(
             f"{text!r} holds a superscript: write the formula without charges"
         )
-    found = _INNER_DOT.sub(".", text.replace(r"\cdot", "·")).translate(_INVISIBLE).translate(_SUBSCRIPTS)
+    found = (
+        _INNER_DOT.sub(".", text.replace(r"\cdot", "·"))
+        .translate(_INVISIBLE)
+        .translate(_SUBSCRIPTS)
+    )
     for pattern, plain in _MARKS:
         found = pattern.sub(plain, found)
     found = _DECIMAL_COMMA.sub(".", _plain_characters(found))

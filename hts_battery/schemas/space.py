@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from hts_battery.errors import CompositionError
-from hts_battery.schemas.base import Document, FieldError, Rational
+from hts_battery.schemas.base import Document, FieldError, Rational, Whole
 from hts_battery.schemas.formula import ELEMENTS
 from hts_battery.schemas.species import VACANCY, parse_species
 from hts_battery.schemas.species_table import Role, Spin
@@ -148,8 +148,8 @@ class AmountRange(Document):
 
 
 def _checked_element(symbol: str) -> str:
-    if symbol not in ELEMENTS:
-        raise ValueError(f"{symbol!r} is not an element")
+    if not isinstance(symbol, str) or symbol not in ELEMENTS:
+        raise ValueError(f"{symbol!r} is not an element: write its symbol, like Li")
     return symbol
 
 
@@ -345,14 +345,18 @@ class Selection(Document):
     method: Literal["all", "range", "sample", "formulas"] = Field(
         description="Every member, a range of indices, a random sample, or a list."
     )
-    start: int | None = Field(
+    start: Whole | None = Field(
         None, ge=0, examples=[0], description="First index of a range."
     )
-    stop: int | None = Field(
+    stop: Whole | None = Field(
         None, ge=0, examples=[100], description="First index after a range."
     )
-    count: int | None = Field(None, gt=0, examples=[8], description="Size of a sample.")
-    seed: int | None = Field(None, ge=0, examples=[1], description="Seed of a sample.")
+    count: Whole | None = Field(
+        None, gt=0, examples=[8], description="Size of a sample."
+    )
+    seed: Whole | None = Field(
+        None, ge=0, examples=[1], description="Seed of a sample."
+    )
     stratify: (
         Stratification
         | Annotated[tuple[Stratification, ...], Field(min_length=1)]
@@ -404,7 +408,7 @@ class Selection(Document):
         if extra := given - needed - optional:
             raise FieldError(
                 f"method {self.method} takes no {', '.join(sorted(extra))}"
-                + (" beside a file" if self.file is not None else ""),
+                + (" beside a file" if "formulas" in extra else ""),
                 min(extra),
             )
         if len(set(self.strata)) < len(self.strata):

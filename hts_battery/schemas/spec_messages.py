@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args, get_origin
@@ -29,7 +29,6 @@ _KINDS = {
 }
 SHAPES = frozenset(_KINDS)
 """Complaints that something of another kind is wanted: of a union there are several."""
-_NUMBERS = re.compile("(float|int|decimal)_.*")
 _BOUNDS = {
     "greater_than": ("gt", "too small: it must be greater than"),
     "greater_than_equal": ("ge", "too small: it must be at least"),
@@ -82,7 +81,7 @@ def _is_model(one: Any) -> bool:  # noqa: ANN401 - any annotation
 def _branches(annotation: object) -> list[Any]:
     """List what an annotation allows, unions and marks taken apart."""
     origin = get_origin(annotation)
-    if origin is None or isinstance(origin, type) and origin in {dict, list, tuple}:
+    if origin is None or (isinstance(origin, type) and origin in {dict, list, tuple}):
         return [annotation]
     arguments = get_args(annotation)
     if hasattr(annotation, "__metadata__"):
@@ -110,7 +109,7 @@ def _is_label(part: int | str) -> bool:
     return isinstance(part, str) and bool(re.fullmatch(r"[a-z-]*\[.*\]", part))
 
 
-def _labels(here: Iterable[Any]) -> set[int | str]:
+def _labels(here: Iterable[Any]) -> set[str]:
     """Return the plain names by which branches of a union are told."""
     classes = [one for one in here if isinstance(one, type)]
     tags = [_tags(one) for one in classes if _is_model(one)]
@@ -142,49 +141,54 @@ def sentence(
     ``kinds``: types of all complaints of this kind about the same place, of a union.
     """
     kind, value = complaint["type"], complaint["input"]
-    context = complaint.get("ctx", {})
-    if kind == "extra_forbidden":
-        return unknown_field(str(complaint["loc"][-1]), place.siblings)
-    if kind == "missing":
-        return _missing(complaint, place)
-    if kind in _BOUNDS:
-        key, words = _BOUNDS[kind]
-        return f"{_shown(value)} is {words} {plain(Fraction(context[key]))}{_in_unit(place)}"
-    if _NUMBERS.fullmatch(kind):
-        return _no_number(value, place, whole=kind.startswith("int"))
     if kind in _KINDS and (kind != "string_type" or len(kinds) > 1):
         return _other_kind(kinds or [kind], value, place)
-    if kind in {"enum", "literal_error"}:
-        return none_of(value, re.findall("'([^']*)'", context["expected"]))
-    if kind.startswith("union_tag"):
-        return _no_branch(value, context, place)
-    return _of_text(kind, value, complaint, place)
+    if kind in _BOUNDS:
+        key, words = _BOUNDS[kind]
+        bound = plain(Fraction(complaint["ctx"][key]))
+        return f"{_shown(value)} is {words} {bound}{_in_unit(place)}"
+    writers = (*_WRITERS.items(), ("", _as_it_is))
+    write = next(write for start, write in writers if kind.startswith(start))
+    return write(complaint, place)
 
 
-def _of_text(
-    kind: str, value: object, complaint: ErrorDetails, place: FieldPlace
-) -> str:
-    """Say what is wrong with a word, or with how much there is of something."""
-    context = complaint.get("ctx", {})
-    if kind == "string_type":
-        return _no_text(value, place)
-    if kind == "string_pattern_mismatch":
-        slug = re.sub("[^a-z0-9_-]+", "-", str(value).lower()).strip("-_")
-        return (
-            f"{value!r} may hold lower-case letters, digits, - and _ alone"
-            + (f": write {slug}" if slug else "")
-        )
-    if kind.startswith("bool"):
-        return f"{_shown(value)} is neither true nor false"
-    if kind == "finite_number":
-        return f"{_shown(value)} is not a finite number{_in_unit(place)}"
-    if kind in {"too_short", "too_long"}:
-        short = kind == "too_short"
-        number = context["min_length" if short else "max_length"]
-        words = f"at {'least' if short else 'most'} {number} must stand here, not "
-        return f"{words}{context['actual_length']}{_example(place)}"
-    if kind == "invalid_key":
-        return f"{value!r} is no name of a field: names are words"
+def _unknown(complaint: ErrorDetails, place: FieldPlace) -> str:
+    return unknown_field(str(complaint["loc"][-1]), place.siblings)
+
+
+def _no_option(complaint: ErrorDetails, _place: FieldPlace) -> str:
+    options = re.findall("'([^']*)'", complaint["ctx"]["expected"])
+    return none_of(complaint["input"], options)
+
+
+def _other_pattern(complaint: ErrorDetails, _place: FieldPlace) -> str:
+    value = str(complaint["input"])
+    slug = re.sub("[^a-z0-9_-]+", "-", value.lower()).strip("-_")
+    words = f"{value!r} may hold lower-case letters, digits, - and _ alone"
+    return f"{words}: write {slug}" if slug else words
+
+
+def _no_truth(complaint: ErrorDetails, _place: FieldPlace) -> str:
+    return f"{_shown(complaint['input'])} is neither true nor false"
+
+
+def _infinite(complaint: ErrorDetails, place: FieldPlace) -> str:
+    return f"{_shown(complaint['input'])} is not a finite number{_in_unit(place)}"
+
+
+def _too_few(complaint: ErrorDetails, place: FieldPlace) -> str:
+    context = complaint["ctx"]
+    least = "min_length" in context
+    number = context["min_length" if least else "max_length"]
+    words = f"at {'least' if least else 'most'} {number} must stand here, not"
+    return f"{words} {context['actual_length']}{_example(place)}"
+
+
+def _no_name(complaint: ErrorDetails, _place: FieldPlace) -> str:
+    return f"{complaint['loc'][-1]!r} is no name of a field: names are words"
+
+
+def _as_it_is(complaint: ErrorDetails, _place: FieldPlace) -> str:
     return complaint["msg"].removeprefix("Value error, ")
 
 
@@ -209,7 +213,9 @@ def unknown_field(name: str, known: Sequence[str]) -> str:
             _bare(one)
             for one in known
             if len(name) > 2  # noqa: PLR2004 - a letter or two begin many names
-            and (_bare(one).startswith(_bare(name)) or _bare(name).startswith(_bare(one)))
+            and (
+                _bare(one).startswith(_bare(name)) or _bare(name).startswith(_bare(one))
+            )
         ]
     guess = next((one for one in known if close and _bare(one) == close[0]), None)
     words = "no such field here; check its spelling"
@@ -253,7 +259,10 @@ def _as_yaml(value: object) -> str:
     """Write a value as it stands in a line of YAML."""
     try:
         text = yaml.safe_dump(
-            value, default_flow_style=True, width=10_000, sort_keys=False,
+            value,
+            default_flow_style=True,
+            width=10_000,
+            sort_keys=False,
             allow_unicode=True,
         )
     except yaml.YAMLError:
@@ -305,14 +314,15 @@ def _missing(complaint: ErrorDetails, place: FieldPlace) -> str:
     return f"this field is required{_example(place)}"
 
 
-def _no_number(value: object, place: FieldPlace, *, whole: bool) -> str:
-    what = "whole number" if whole else "number"
-    advice = number_advice(value, unit=_unit(place))
+def _no_number(complaint: ErrorDetails, place: FieldPlace) -> str:
+    value, whole = complaint["input"], complaint["type"].startswith("int")
+    words = f"{_shown(value)} is not a {'whole number' if whole else 'number'}"
+    advice = number_advice(value, unit=_unit(place), whole=whole)
+    if advice is None and isinstance(value, float) and abs(value) > 1:
+        advice = f"write {round(value)}"
     if advice is not None:
-        return f"{_shown(value)} is not a {what}: {advice}"
-    if isinstance(value, float) and abs(value) > 1:
-        return f"{_shown(value)} is not a {what}: write {round(value)}"
-    return f"{_shown(value)} is not a {what}{_in_unit(place)}{_example(_outer(place))}"
+        return f"{words}: {advice}"
+    return f"{words}{_in_unit(place)}{_example(_outer(place))}"
 
 
 def _other_kind(kinds: Collection[str], value: object, place: FieldPlace) -> str:
@@ -349,34 +359,33 @@ def _as_list(value: object, place: FieldPlace) -> str | None:
     if not isinstance(value, str):
         return _as_yaml([value])
     unit = _unit(place)
-    advice = number_advice(value, unit=unit)
-    if advice is not None and (unit is not None or plain_number(value)):
-        return f"[{advice.removeprefix('write ').partition(' ')[0]}]"
+    advice = number_advice(value, unit=unit) or ""
+    number = advice.removeprefix("write ").partition(" ")[0]
+    if plain_number(number) and (unit is not None or plain_number(value)):
+        return f"[{number}]"
     parts = [one for one in re.split(r"[,;]\s*|\s+", value.strip()) if one]
     if len(parts) > 1 and all(plain_number(one) for one in parts):
         return f"[{', '.join(parts)}]"
     return None if _example(place) else _as_yaml(parts)
 
 
-def _no_branch(
-    value: object, context: Mapping[str, Any], place: FieldPlace
-) -> str:
+def _no_branch(complaint: ErrorDetails, place: FieldPlace) -> str:
     """Say that a mapping does not name which of several kinds it is."""
+    context, value = complaint["ctx"], complaint["input"]
     name = str(context["discriminator"]).strip("'")
     if "tag" in context:
         options = re.findall("'([^']*)'", context["expected_tags"])
         return f"{name} {none_of(context['tag'], options)}"
-    example = _example(place)
+    words = f"it does not say its {name}"
     if isinstance(value, Mapping) and len(value) == 1:
         ((key, inner),) = value.items()
         if isinstance(inner, Mapping):
-            said = _as_yaml({name: key, **inner})
-            return f"it does not say its {name}: write {said}"
-    return f"it does not say its {name}{example}"
+            return f"{words}: write {_as_yaml({name: key, **inner})}"
+    return f"{words}{_example(place)}"
 
 
-def _no_text(value: object, place: FieldPlace) -> str:
-    example = _example(place)
+def _no_text(complaint: ErrorDetails, place: FieldPlace) -> str:
+    value, example = complaint["input"], _example(place)
     if value is None:
         return f"nothing stands here: write a word{example}"
     if isinstance(value, Mapping | list | tuple):
@@ -387,3 +396,21 @@ def _no_text(value: object, place: FieldPlace) -> str:
             "put the word in quotes"
         )
     return f"{_shown(value)} is no text: put it in quotes, like '{value}'"
+
+
+_WRITERS: dict[str, Callable[[ErrorDetails, FieldPlace], str]] = {
+    "extra_forbidden": _unknown,
+    "missing": _missing,
+    "float": _no_number,
+    "int": _no_number,
+    "enum": _no_option,
+    "literal_error": _no_option,
+    "union_tag": _no_branch,
+    "string_type": _no_text,
+    "string_pattern": _other_pattern,
+    "bool": _no_truth,
+    "finite_number": _infinite,
+    "too_": _too_few,
+    "invalid_key": _no_name,
+}
+"""Beginning of a type of complaint → what writes its sentence."""

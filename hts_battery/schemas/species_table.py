@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Literal
@@ -61,6 +62,7 @@ class SpeciesProperties(Document):
     )
     potential: int | None = Field(
         None,
+        json_schema_extra={"unit": "mV"},
         description="Potential in mV against the standard hydrogen electrode of the "
         "couple of the species and the next lower state of its element in the table; "
         "none for the lowest state, or if unknown. Their order over all elements "
@@ -104,7 +106,7 @@ _COLUMNS = (*_NEEDED, "potential")
 def read_species_table(
     text: str, *, name: str | None = None
 ) -> dict[str, SpeciesProperties]:
-    """
+    r"""
     Read a table with the columns of ``data/species.csv``.
 
     Parameters
@@ -125,17 +127,17 @@ def read_species_table(
     Examples
     --------
     >>> heading = "species,role,spin,unpaired_electrons,preference,source"
-    >>> read_species_table(f"{heading}\\nMn3+,redox centre,low,2,0,mine")["Mn3+"].spin
+    >>> read_species_table(f"{heading}\nMn3+,redox centre,low,2,0,mine")["Mn3+"].spin
     'low'
-    >>> read_species_table(f"{heading},moment\\nMn3+,,,4,0,mine,4")
+    >>> read_species_table(f"{heading},moment\nMn3+,,,4,0,mine,4")
     Traceback (most recent call last):
     ...
     hts_battery.errors.SpecError: 1: moment: no such field here; check its spelling: \
 there are species, role, spin, unpaired_electrons, preference, source, potential
     """
+    lines = text.splitlines(keepends=True)
     rows = csv.reader(
-        ("" if line.startswith("#") else line for line in text.splitlines(True)),
-        strict=True,
+        ("" if line.startswith("#") else line for line in lines), strict=True
     )
     table: dict[str, SpeciesProperties] = {}
     heading: list[str] | None = None
@@ -167,6 +169,10 @@ there are species, role, spin, unpaired_electrons, preference, source, potential
 
 
 def _checked_heading(row: list[str], name: str | None, line: int) -> list[str]:
+    if len(row) == 1 and re.search("[;\t]", row[0]):
+        raise SpecError(
+            "the columns of this table are separated by commas", file=name, line=line
+        )
     for one in row:
         if one not in _COLUMNS:
             raise SpecError(

@@ -95,6 +95,7 @@ class StabilityOptions(Document):
     )
     gas_pressures: dict[str, float] = Field(
         default_factory=lambda: {"O2": 1.0, "F2": 1.0},
+        examples=[{"O2": 0.21}],
         description="Gas (O2, F2) → partial pressure in bar; used by the Gibbs "
         "energies only.",
     )

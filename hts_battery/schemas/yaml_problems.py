@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import yaml
@@ -34,9 +35,13 @@ def yaml_problem(err: yaml.YAMLError, text: str) -> tuple[str, int | None]:
             opened.line + 1,
         )
     found = _line_problem(problem, lines, number or 1)
-    return (f"not YAML: {found[0]}", found[1]) if found else (
-        f"not YAML: {problem}",
-        number,
+    return (
+        (f"not YAML: {found[0]}", found[1])
+        if found
+        else (
+            f"not YAML: {problem}",
+            number,
+        )
     )
 
 
@@ -45,51 +50,58 @@ def _codepoint(err: yaml.reader.ReaderError) -> str:
     return f"U+{ord(character) if isinstance(character, str) else character:04X}"
 
 
+_REMARKS = {
+    "another document": "a second document begins here (---): one file holds one",
+    "alias": "a text that begins with * needs quotation marks",
+    "tag": "a mark that begins with ! is not read here: write plain values",
+    "'\\\\t' that cannot start": "a tab stands where spaces should: YAML is indented "
+    "with spaces",
+    "that cannot start any token": "a text that begins with such a sign needs "
+    "quotation marks",
+}
+"""Part of what PyYAML says → what is meant, wherever it stands."""
+_LOOKS = (
+    (_NO_SPACE, "a space is missing behind the colon of {key}:"),
+    (
+        re.compile("(?P<key>.*)\u00a0"),
+        "a no-break space stands here: use a plain space",
+    ),
+    (re.compile(r"\s*-(?P<key>[^\s-])"), "a space is missing behind the dash"),
+    (re.compile(r"\s*(?P<key>\w+)\s*=\s"), "write a colon: {key}: …"),
+)
+"""How a line looks → what is wrong with it."""
+_UNEVEN = {
+    "mapping values are not allowed": "this line is indented otherwise than the lines "
+    "around it, or a text with a colon needs quotation marks",
+    "or '}'": "a comma or a bracket is missing before this",
+    "or ']'": "a comma or a bracket is missing before this",
+    "document start": "one 'field: value' stands on a line",
+    "block end": "this line fits neither the field before it nor its indentation",
+    "expected ':'": "this line fits neither the field before it nor its indentation",
+}
+
+
 def _line_problem(
     problem: str, lines: Sequence[str], number: int
 ) -> tuple[str, int] | None:
     """Say what people did on a line, or on the one before, that YAML stumbles over."""
-    here = lines[number - 1] if number <= len(lines) else ""
-    if "\\t" in problem and "token" in problem:
-        return "a tab stands where spaces should: YAML is indented with spaces", number
-    if "another document" in problem:
-        return "a second document begins here (---): one file holds one", number
-    if "alias" in problem:
-        return (
-            f"{problem.removeprefix('found ')}: a text that begins with * needs "
-            "quotation marks",
-            number,
-        )
-    if "tag" in problem:
-        return "a mark that begins with ! is not read here: write plain values", number
-    if here.lstrip(" ")[:1] == "\u00a0":
-        return "the line begins with a no-break space: use plain spaces", number
+    remark = next((said for part, said in _REMARKS.items() if part in problem), None)
+    if remark is not None:
+        return remark, number
     for place in (number, number - 1):
         line = lines[place - 1] if 0 < place <= len(lines) else ""
-        if match := _NO_SPACE.match(line):
-            return f"a space is missing behind the colon of {match['key']}:", place
-        if "\u00a0" in line:
-            return "a no-break space stands here: use a plain space", place
-    if "mapping values are not allowed" in problem:
-        return (
-            "this line is indented otherwise than the lines around it, or a text "
-            "with a colon needs quotation marks",
-            number,
-        )
-    if "block end" in problem or "expected ':'" in problem:
-        return (
-            f"{here.strip()[:40]!r} fits neither the field before it nor its "
-            "indentation",
-            number,
-        )
-    return None
+        for pattern, said in _LOOKS:
+            if match := pattern.match(line):
+                return said.format(key=match["key"]), place
+    uneven = next((said for part, said in _UNEVEN.items() if part in problem), None)
+    return None if uneven is None else (uneven, number)
 
 
 def refuse_comma(
     pairs: Sequence[tuple[yaml.Node, yaml.Node]], path: str, name: str | None
 ) -> None:
     """Refuse ``{fmax: 0,05}``, which YAML reads as two fields."""
-    for (key, value), (after, nothing) in zip(pairs, pairs[1:], strict=False):
+    for (key, value), (after, nothing) in pairwise(pairs):
         if (
             _touch(value, after)
             and isinstance(nothing, yaml.ScalarNode)
@@ -106,7 +118,7 @@ def refuse_comma(
 
 def refuse_uneven_commas(node: yaml.SequenceNode, path: str, name: str | None) -> None:
     """Refuse ``[0, 1473,5]``, where one comma may be a decimal one."""
-    pairs = list(zip(node.value, node.value[1:], strict=False))
+    pairs = list(pairwise(node.value))
     touching = [(one, other) for one, other in pairs if _touch(one, other)]
     if not node.flow_style or not touching or len(touching) == len(pairs):
         return

@@ -53,6 +53,7 @@ _BATCH = 100  # the embedded server compares every document with every key
 class _Ordered:
     """What one job that ordered a candidate said."""
 
+    uuid: str
     at: str
     asked: Mapping[str, int]
     """Method → orderings that were asked for."""
@@ -113,6 +114,10 @@ class Calculated:
             ),
             verdict=self._verdict_on(mine) if enough else None,
         )
+
+    def ordered_by(self, asked: Mapping[str, int]) -> str | None:
+        """Return the job whose output is just the orderings asked for."""
+        return next((one.uuid for one in self.ordered if one.asked == asked), None)
 
     def _verdict_on(self, names: Collection[str]) -> StoredVerdictRow | None:
         """Return the gate's verdict on some orderings alone; none if one is missing."""
@@ -311,7 +316,8 @@ def _take(task: TaskRow, known: Calculated) -> None:
     step = metadata["step"]
     if step == "order":
         at, asked = str(task["completed_at"]), metadata.get("asked") or {}
-        known.ordered.append(_Ordered(at, asked, series_of(task["output"])))
+        series = series_of(task["output"])
+        known.ordered.append(_Ordered(task["uuid"], at, asked, series))
     elif step == "prerelax":
         known.prerelaxed[metadata["ordering_id"]] = task["uuid"]
     elif step == "gate":

@@ -256,6 +256,7 @@ def run_candidate(  # noqa: PLR0913 - each is named by its caller
         finished=known.done(retry_failed=retry_failed),
         prerelax_uuids=known.prerelaxed,
         unconverged=known.unconverged,
+        order_uuid=known.ordered_by(maker.asked),
         released=released,
         maker_text=maker_text,
     )

@@ -15,7 +15,7 @@ not pass costs nothing more.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from jobflow import (
@@ -30,18 +30,21 @@ from jobflow import (
     job,
 )
 from monty.json import MontyDecoder, MontyEncoder
-from pymatgen.core import Structure
 
 from hts_battery.flows.engines.registry import engine
 from hts_battery.flows.execution.node import ORDERING_PACKAGES, installed_versions
 from hts_battery.flows.execution.recorded import jobs_of, recorded
+from hts_battery.flows.recipes.continuation import (
+    going_on,
+    relax_job,
+    starting_structure,
+)
 from hts_battery.flows.recipes.gate import Threshold, gate_verdict, prerelaxed
 from hts_battery.schemas.campaign import (
     RelaxationSpec,
     StructureSpec,
     candidate_key,
 )
-from hts_battery.schemas.decoding import read_structure
 from hts_battery.schemas.entropy import EntropyOptions
 from hts_battery.schemas.gate import GateAnswer
 from hts_battery.structures.inputs import calculator_structure
@@ -51,6 +54,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Self
 
+    from hts_battery.flows.recipes.continuation import GoingOn
     from hts_battery.flows.recipes.gate import Prerelaxation
     from hts_battery.schemas.campaign import CampaignSpec, GateSpec
     from hts_battery.schemas.candidate import CandidateDoc
@@ -59,21 +63,12 @@ if TYPE_CHECKING:
     from hts_battery.schemas.structure import OrderedCell
 
 ORDER_STEP = "order"
+CONTINUE_STEP = "continue"
+"""Of a job that adds what an earlier job has ordered, and orders nothing."""
 PRERELAX_STEP = "prerelax"
 GATE_STEP = "gate"
 RELAX_STEP = "relax"
 STATIC_STEP = "static"
-
-
-class GoingOn(TypedDict):
-    """A relaxation that used up its steps, and has more now."""
-
-    structure: Any
-    """Its last geometry, or the output that holds it."""
-    steps: int
-    """Ionic steps that it was allowed before."""
-    uuid: str
-    """Job that it goes on from."""
 
 
 class Known(TypedDict):
@@ -116,27 +111,60 @@ def order_candidate_job(
     """
     maker = ScreenMaker.from_text(maker_text)
     cells = candidate_orderings(candidate, maker.structure)
+    uuid = CURRENT_JOB.job.uuid
+    added = _added(candidate, maker_text, cells, uuid, hull=hull, known=known)
+    return Response(output=list(cells), addition=added)
+
+
+@job
+def continue_candidate_job(
+    candidate: CandidateDoc,
+    maker_text: str,
+    cells: Sequence[OrderedCell],
+    order_uuid: str,
+    *,
+    hull: HullSnapshot | None,
+    known: Known,
+) -> Response[Any]:
+    """Add the jobs that compute what another job, ``order_uuid``, has ordered."""
+    return Response(
+        addition=_added(
+            candidate, maker_text, cells, order_uuid, hull=hull, known=known
+        )
+    )
+
+
+def _added(
+    candidate: CandidateDoc,
+    maker_text: str,
+    cells: Sequence[OrderedCell],
+    order_uuid: str,
+    *,
+    hull: HullSnapshot | None,
+    known: Known,
+) -> Flow:
+    """Make, on the node, the jobs of the cells that are not finished."""
+    maker = ScreenMaker.from_text(maker_text)
     finished = set(known["finished"])
     todo = [cell for cell in cells if cell.ordering_id not in finished]
     if not todo:
-        return Response(output=list(cells))
-    order: OrderTags = {
-        "order_uuid": CURRENT_JOB.job.uuid,
-        "n_orderings": len(cells),
-    }
-    going_on = known["unconverged"]
+        return None  # type: ignore[return-value] # jobflow's own default for none
+    order: OrderTags = {"order_uuid": order_uuid, "n_orderings": len(cells)}
+    unconverged = known["unconverged"]
     # What was relaxed before has passed the gate, and needs no cheap relaxation.
     passed = [
         cell
         for cell in todo
-        if maker.prerelax_maker is None or cell.ordering_id in going_on
+        if maker.prerelax_maker is None or cell.ordering_id in unconverged
     ]
-    todo = [cell for cell in todo if cell not in passed]
     flows: list[Job | Flow] = []
     if passed:
-        flows.append(maker.calculations(passed, {}, order=order, going_on=going_on))
+        flows.append(
+            maker.calculations(passed, {}, order=order, unconverged=unconverged)
+        )
+    todo = [cell for cell in todo if cell not in passed]
     if maker.prerelax_maker is None or not todo:
-        return Response(output=list(cells), addition=Flow(flows))
+        return Flow(flows)
     outcomes: dict[str, object] = {
         name: prerelaxed(output) for name, output in known["prerelaxed"].items()
     }
@@ -167,7 +195,7 @@ def order_candidate_job(
     maker.route(gate, GATE_STEP)
     # What stands behind the gate goes its own ways.
     gate.config.pass_manager_config = not maker.routing
-    return Response(output=list(cells), addition=Flow([*flows, *jobs, gate]))
+    return Flow([*flows, *jobs, gate])
 
 
 @job
@@ -235,36 +263,6 @@ def candidate_orderings(
         seed=structure.seed,
         max_deviation=structure.max_deviation,
         magnetic_order=structure.magnetic_order,
-    )
-
-
-def starting_structure(
-    cell: OrderedCell,
-    outcome: Prerelaxation | GoingOn | None,
-    *,
-    magmom: bool,
-    charge: bool,
-) -> Structure:
-    """
-    Return the structure that a calculation of an ordered cell starts from.
-
-    Lattice and positions are those of the pre-relaxation, or of the relaxation that
-    goes on, if there is one; ValueError if that is of other atoms. Starting moments and formal charges where they are asked.
-    """
-    start = calculator_structure(cell, magmom=magmom, charge=charge)
-    if outcome is None:
-        return start
-    relaxed = outcome["structure"]
-    if [site.specie.symbol for site in relaxed] != [s.specie.symbol for s in start]:
-        raise ValueError(
-            f"relaxation of ordering {cell.ordering_id} returned other atoms than "
-            "it was given"
-        )
-    return Structure(
-        relaxed.lattice,
-        start.species,
-        relaxed.frac_coords,
-        site_properties=start.site_properties,
     )
 
 
@@ -415,6 +413,7 @@ class ScreenMaker(Maker):
         finished: Iterable[str] = (),
         prerelax_uuids: Mapping[str, str] | None = None,
         unconverged: Mapping[str, Unconverged] | None = None,
+        order_uuid: str | None = None,
         released: bool = False,
         uuid: str | None = None,
         maker_text: str | None = None,
@@ -432,6 +431,8 @@ class ScreenMaker(Maker):
             Ordering id → job whose stored output is its pre-relaxation.
         unconverged
             Ordering id → relaxation that used up its steps and goes on.
+        order_uuid
+            Job whose stored output is the orderings, which are not made again.
         released
             Whether the operator lets it pass the gate.
         uuid
@@ -450,23 +451,22 @@ class ScreenMaker(Maker):
                 for name, uuid in sorted((prerelax_uuids or {}).items())
             },
             "released": released,
-            "unconverged": {
-                name: {
-                    "structure": OutputReference(one.uuid).structure
-                    if one.structure is None
-                    else read_structure(one.structure),
-                    "steps": one.steps,
-                    "uuid": one.uuid,
-                }
-                for name, one in sorted((unconverged or {}).items())
-            },
+            "unconverged": going_on(unconverged or {}),
         }
-        order: Job = order_candidate_job(
-            candidate, maker_text or self.to_text(), hull=hull, known=known
+        text = maker_text or self.to_text()
+        step = ORDER_STEP if order_uuid is None else CONTINUE_STEP
+        order: Job = (
+            order_candidate_job(candidate, text, hull=hull, known=known)
+            if order_uuid is None
+            else continue_candidate_job(
+                *(candidate, text, OutputReference(order_uuid), order_uuid),
+                hull=hull,
+                known=known,
+            )
         )
         if uuid is not None:
             order.set_uuid(uuid)
-        order.name = ORDER_STEP
+        order.name = step
         order.config.pass_manager_config = not self.routing
         flow = Flow(
             [order], output=order.output, name=f"{self.name} {candidate.formula}"
@@ -481,7 +481,7 @@ class ScreenMaker(Maker):
             dynamic=True,
         )
         # Not dynamic: the jobs made on the node have steps of their own.
-        order.update_metadata({"step": ORDER_STEP, "asked": self.asked}, dynamic=False)
+        order.update_metadata({"step": step, "asked": self.asked}, dynamic=False)
         return recorded(flow)
 
     def calculations(
@@ -490,12 +490,12 @@ class ScreenMaker(Maker):
         outcomes: Mapping[str, Prerelaxation],
         *,
         order: OrderTags,
-        going_on: Mapping[str, GoingOn] | None = None,
+        unconverged: Mapping[str, GoingOn] | None = None,
     ) -> Flow:
         """Make, on the node, the jobs that compute cells or pre-relaxed ones."""
         flows: list[Job | Flow] = []
         for cell in cells:
-            before = (going_on or {}).get(cell.ordering_id)
+            before = (unconverged or {}).get(cell.ordering_id)
             start: Any = starting_structure(
                 cell,
                 before or outcomes.get(cell.ordering_id),
@@ -504,7 +504,9 @@ class ScreenMaker(Maker):
             )
             jobs: list[Job | Flow] = []
             if self.relax_maker is not None:
-                jobs.append(self._relax(start, before))
+                jobs.append(
+                    relax_job(self.relax_maker, start, steps=self.steps, before=before)
+                )
                 _tag(jobs[-1], RELAX_STEP, order, cell)
                 self.route(jobs[-1], RELAX_STEP)
                 start = jobs[-1].output.structure
@@ -515,14 +517,3 @@ class ScreenMaker(Maker):
             _mark_final(jobs)
             flows.append(Flow(jobs, output=jobs[-1].output))
         return Flow(flows)
-
-    def _relax(self, start: Structure, before: GoingOn | None) -> Job | Flow:
-        """Make a relaxation, or what is left of one that goes on."""
-        maker: Any = self.relax_maker
-        tags: dict[str, object] = {"steps": self.steps}
-        if before is not None and hasattr(maker, "steps"):
-            maker = replace(maker, steps=self.steps - before["steps"])
-            tags |= {"steps_before": before["steps"], "continues": before["uuid"]}
-        made: Job | Flow = maker.make(start)
-        made.update_metadata(tags, dynamic=True)
-        return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -10,6 +11,7 @@ from fakes import FakeCountedRelaxMaker
 from jobflow import JobStore, run_locally
 from maggma.stores import JSONStore, MemoryStore
 
+from hts_battery.connections.records.executions import read_executions
 from hts_battery.errors import DatabaseOutageError
 from hts_battery.flows.recipes.chunk import chunk_job
 from hts_battery.flows.recipes.screen import ScreenMaker
@@ -19,6 +21,7 @@ from hts_battery.schemas.dispatch import (
     ChunkWork,
     EndingKind,
 )
+from hts_battery.schemas.execution import Outcome
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,9 +64,11 @@ def run(
     return ChunkReport.model_validate(found[job.uuid][1].output)
 
 
-@pytest.mark.usefixtures("execution_folder")
 def test_a_chunk_that_was_stopped_goes_on(
-    small_campaign: Campaign, node_store: JobStore, tmp_path: Path
+    small_campaign: Campaign,
+    node_store: JobStore,
+    tmp_path: Path,
+    execution_folder: Path,
 ) -> None:
     counter = tmp_path / "calls"
     maker = FakeCountedRelaxMaker(counter=str(counter), outages=(2,))
@@ -79,6 +84,16 @@ def test_a_chunk_that_was_stopped_goes_on(
     assert list(report.entries) == keys
     # Nothing is left of launches that are stored.
     assert not list(folder.rglob("job_*/*fake*"))
+    # What was ordered when the relaxation was stopped is not ordered again.
+    done = Counter(
+        (one.start.content_key, one.start.step)
+        for one in read_executions(execution_folder).executions
+        if one.outcome is Outcome.COMPLETED
+    )
+    assert done == Counter(
+        {(key, step): 1 for key in keys for step in ("order", "relax")}
+        | {(keys[1], "continue"): 1, (None, "chunk"): 1}
+    )
 
 
 @pytest.mark.usefixtures("execution_folder")
