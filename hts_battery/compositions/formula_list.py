@@ -142,6 +142,8 @@ def _column(
     """Yield the cells of one column of a table with a heading."""
     rows = _rows(lines, name)
     number, heading = next(rows, (1, []))
+    if not heading:
+        return
     place = _place(heading, column, name, number)
     if place is None:  # a single column that begins with a formula
         place = 0
