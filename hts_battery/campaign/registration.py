@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.campaign.ownership import claim, refuse_other_file
+from hts_battery.campaign.source import resolved
 from hts_battery.campaign.spec_file import listed_formulas, read_spec
 from hts_battery.errors import ConfigurationError
 from hts_battery.schemas.campaign import KEY_SCHEME
@@ -104,7 +105,7 @@ def registration_digest(
         _space(spec.space, path.parent),
         limit,
     ]
-    if spec.selection.file is not None:
+    if spec.selection is not None and spec.selection.file is not None:
         content.append([one.text for one in listed_formulas(spec.selection, path)])
     text = json.dumps(content, sort_keys=True, default=str)
     return sha256(text.encode()).hexdigest()[:24]
@@ -136,6 +137,7 @@ def register(campaign: Campaign, stores: Stores, *, replace: bool = True) -> int
     ``replace``: whether it takes the place of another file of the same name. Returns:
     number of candidates that were new to the database.
     """
+    campaign = resolved(campaign, stores)
     return register_members(campaign, stores, list(campaign.members()), replace=replace)
 
 
@@ -156,7 +158,7 @@ def register_members(
     }
     # A member's candidate is there; one of another campaign is left as it is.
     added = [
-        candidate.model_dump(mode="json")
+        candidate.model_dump(mode="json", exclude={"start"})
         for _, candidate in chosen
         if candidate.candidate_id not in known
     ]
@@ -171,6 +173,7 @@ def register_members(
             "released": bool(
                 known.get(candidate.candidate_id, {}).get("released", False)
             ),
+            **_start(candidate),
         }
         for index, candidate in chosen
     ]
@@ -204,19 +207,23 @@ def register_members(
             "digest": registration_digest(spec, campaign.path, limit=campaign.limit),
             "key_sum": key_sum(str(member["content_key"]) for member in members),
             "gate_since": gate_since(known_campaign, spec),
+            # Written last: a choice that was cut off is made again.
+            "source_build": campaign.build,
         },
         key="name",
     )
     return new
 
 
-def _prototype(campaign: Campaign, stores: Stores) -> dict[str, str | None]:
+def _prototype(campaign: Campaign, stores: Stores) -> dict[str, str | None] | None:
     """
     Name the parent lattice of a campaign, with the digest of one of the user's own.
 
     ConfigurationError if cells of one name have been made with other numbers: keys
     hold the name, so cells of both would be taken for the same.
     """
+    if campaign.space is None:
+        return None
     name = prototype_of_family(campaign.space.family).name
     digest = own_prototype_digest(name)
     for doc in stores.campaigns.query(
@@ -234,7 +241,7 @@ def _prototype(campaign: Campaign, stores: Stores) -> dict[str, str | None]:
 def _listed(campaign: Campaign) -> dict[str, object] | None:
     """Say which list a campaign's members were taken from, and what it left out."""
     selection = campaign.spec.selection
-    if selection.method != "formulas":
+    if selection is None or selection.method != "formulas":
         return None
     texts = [one.text for one in listed_formulas(selection, campaign.path)]
     return {
@@ -244,6 +251,12 @@ def _listed(campaign: Campaign) -> dict[str, object] | None:
         "left_out": [str(one) for one in campaign.listed.bad[:_LEFT_OUT]],
         "n_left_out": len(campaign.listed.bad),
     }
+
+
+def _start(candidate: CandidateDoc) -> dict[str, object]:
+    """Return what is stored with a member of the cell that it starts from."""
+    start = candidate.start
+    return {} if start is None else {"start": start.model_dump(mode="json")}
 
 
 def _claim(campaign: Campaign, stores: Stores, *, replace: bool) -> None:

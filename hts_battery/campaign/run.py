@@ -10,6 +10,7 @@ from hts_battery.campaign.build import build
 from hts_battery.campaign.local_run import Progress, run_candidates
 from hts_battery.campaign.reference_gaps import campaign_elements, hull_engines
 from hts_battery.campaign.registration import refuse_other, register
+from hts_battery.campaign.source import resolved
 from hts_battery.errors import BusyError, ConfigurationError
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def run_campaign(  # noqa: PLR0913 - each is named by its caller
     parameters are those of :func:`~hts_battery.campaign.local_run.run_candidates`.
     Returns the number of candidates computed, and what each builder did.
     """
+    campaign = resolved(campaign, stores)
     spec = campaign.spec
     refuse_other(campaign, stores, replace=replace)
     elements = campaign_elements(campaign)

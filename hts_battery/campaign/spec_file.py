@@ -21,6 +21,7 @@ from hts_battery.compositions.formula_list import (
 )
 from hts_battery.errors import (
     BadFormulasError,
+    ConfigurationError,
     HTSBatteryError,
     OrderingError,
     SpecError,
@@ -48,22 +49,30 @@ class Campaign:
     """
     A campaign file that was read and found sound.
 
-    ``spec``: what the file says. ``space``: the composition space it declares.
-    ``filters``: rules that remove selected members. ``limit``: largest number of
-    members; none takes all. For rehearsals. ``lines``: where its fields stand.
-    ``skip_bad``: whether formulas of its list that are no members are left out.
+    ``spec``: what the file says. ``space``: the composition space it declares; none
+    where its members come from an earlier campaign. ``filters``: rules that remove
+    selected members. ``limit``: largest number of members; none takes all. For
+    rehearsals. ``chosen``: members from an earlier campaign, once they are known (see
+    :func:`hts_battery.campaign.source.resolved`); ``build``: the run of the builders
+    that they were chosen by. ``lines``: where its fields stand. ``skip_bad``: whether
+    formulas of its list that are no members are left out.
     """
 
     spec: CampaignSpec
-    space: CompositionSpace
+    space: CompositionSpace | None
     path: Path
     filters: tuple[Filter, ...] = ()
     limit: int | None = None
+    chosen: tuple[tuple[int, CandidateDoc], ...] | None = None
+    build: str | None = None
     lines: Lines = field(default_factory=dict)
     skip_bad: bool = False
 
     def members(self) -> Iterator[tuple[int, CandidateDoc]]:
         """Yield the candidates to screen with their index in the space, lazily."""
+        if self.chosen is not None:
+            yield from islice(self.chosen, self.limit)
+            return
         for index, candidate in self.kept():
             yield index, CandidateDoc.from_candidate(candidate)
 
@@ -77,6 +86,15 @@ class Campaign:
 
         ``report``: told what each filter removes, and which strata run out.
         """
+        if self.chosen is not None:
+            for index, document in self.members():
+                yield index, document.to_candidate()
+            return
+        if self.space is None or self.spec.selection is None:
+            raise ConfigurationError(
+                f"{self.path}: its members come from an earlier campaign and are known "
+                "once it was run or submitted; name the campaign of a space here"
+            )
         kept = selected(
             self.space,
             self.spec.selection,
@@ -95,7 +113,7 @@ class Campaign:
         out.
         """
         selection = self.spec.selection
-        if selection.method != "formulas":
+        if self.space is None or selection is None or selection.method != "formulas":
             return ListedMembers((), ())
         formulas = listed_formulas(selection, self.path, self.lines)
         place = "selection.file" if selection.file else "selection.formulas"
@@ -211,9 +229,25 @@ def read_spec(path: str | Path) -> CampaignSpec:
 def _read_spec(path: str | Path) -> tuple[CampaignSpec, Lines]:
     data, lines = load_mapping(path, "a campaign")
     try:
-        return CampaignSpec.model_validate(data), lines
+        spec = CampaignSpec.model_validate(data)
     except ValidationError as err:
         raise spec_error(err, file=str(path), lines=lines, shape=CampaignSpec) from err
+    if spec.screens and not spec.recipe_options:
+        return spec, lines
+    from hts_battery.campaign.source import checked_recipe  # noqa: PLC0415 - jobflow takes a second
+
+    return checked_recipe(spec, _refusal(path, lines)), lines
+
+
+def _refusal(path: str | Path, lines: Lines) -> Callable[[str, str], SpecError]:
+    """Return what makes errors that know their line, of a message and a field."""
+
+    def refuse(message: str, field: str) -> SpecError:
+        return SpecError(
+            message, file=str(path), line=line_of(field, lines), field=field
+        )
+
+    return refuse
 
 
 def _read(
@@ -221,12 +255,9 @@ def _read(
 ) -> tuple[Campaign, Callable[[str, str], SpecError]]:
     """Return the campaign of a file, and what makes errors that know their line."""
     spec, lines = _read_spec(path)
-
-    def refuse(message: str, field: str) -> SpecError:
-        return SpecError(
-            message, file=str(path), line=line_of(field, lines), field=field
-        )
-
+    refuse = _refusal(path, lines)
+    if spec.space is None:
+        return Campaign(spec, None, Path(path)), refuse
     try:
         space = load_space(path)
     except SpecError:
@@ -269,6 +300,8 @@ def _checked_members(
 
     One that stands twice is refused too, and no members at all.
     """
+    if campaign.space is None:
+        return
     structure = campaign.spec.structure
     prototype = _prototype(campaign.space, refuse)
     seen: set[int] = set()

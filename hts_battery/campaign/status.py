@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hts_battery.campaign.built_states import noted_built_states, read_built_states
 from hts_battery.campaign.dispatched import Dispatched
 from hts_battery.campaign.registration import Registered, key_sum, registered
+from hts_battery.campaign.source import resolved
 from hts_battery.campaign.spec_file import (
     load_campaign,
     read_campaign,
@@ -68,6 +69,7 @@ def candidate_statuses(
 
     :func:`campaign_status` answers sooner for a campaign that was submitted.
     """
+    campaign = resolved(campaign, stores)
     spec = campaign.spec
     members = set(stores.members.distinct("candidate_id", {"campaign": spec.name}))
     released = released_ids(spec.name, stores)
@@ -80,7 +82,7 @@ def candidate_statuses(
     for _, candidate in campaign.members():
         name, key = candidate.candidate_id, campaign.key(candidate)
         known = calculated.get(key, nothing).asked_for(
-            spec.structure.n_orderings, spec.relaxation.steps
+            spec.orderings, spec.relaxation.steps
         )
         state, reason = candidate_state(
             CandidateRecords(
@@ -260,7 +262,7 @@ def _registered_states(
     outputs = read_some(stores, unsaid)
     calculated = {
         key: outputs.get(key, Calculated()).asked_for(
-            spec.structure.n_orderings, spec.relaxation.steps
+            spec.orderings, spec.relaxation.steps
         )
         for key in unsaid
     }
@@ -291,7 +293,7 @@ def _says_all(record: DispatchRecord | None, known: Registered) -> bool:
         # What failed before a cancellation may have been about to be tried again.
         return False
     fewer_steps = record.item.get("asked_steps", 0) < known.spec.relaxation.steps
-    if fewer_steps or record.item["asked"] != known.spec.structure.n_orderings:
+    if fewer_steps or record.item["asked"] != known.spec.orderings:
         return False  # sent when the file asked for other orderings, or fewer steps
     return result["kind"] != EndingKind.GATED or known.gate_stood(
         record.campaign, datetime.fromisoformat(result["time"])

@@ -18,6 +18,7 @@ from hts_battery.cli.opening import (
     opened_stores,
     refuse_other_file,
     say_left_out,
+    with_members,
 )
 from hts_battery.cli.options import AsJson, DryRun, Replace, SkipBad, SpecFile
 from hts_battery.errors import ConfigurationError, SubmissionError
@@ -46,18 +47,22 @@ def check(
 
     report = FilterReport()
     campaign, members = load_members(spec, report, skip_bad=skip_bad)
+    if campaign.spec.source is not None:
+        campaign = with_members(campaign)
+        members = campaign.kept()
     refuse_other_file(campaign, replace=replace)
     cells = DeviatingCells(campaign.spec.structure)
     candidates, elements = 0, set[str]()
     for _, candidate in members:
         candidates += 1
         elements.update(candidate.amounts)
-        cells.add(candidate)
+        if campaign.spec.screens:
+            cells.add(candidate)
     missing = missing_phases(campaign, elements)
     lacking = lacking_phases(campaign, elements)
     answer = {
         "campaign": campaign.spec.name,
-        "space": campaign.space.count,
+        "space": None if campaign.space is None else campaign.space.count,
         "candidates": candidates,
         "removed": dict(report.removed),
         "short": report.short if report.removed else {},
@@ -69,10 +74,13 @@ def check(
     if as_json:
         formatting.json_line(answer)
         return
-    formatting.line(
-        f"{spec}: sound; {candidates:,} candidates out of {campaign.space.count:,} "
-        "compositions"
+    source = campaign.spec.source
+    whole = (
+        f"those of {source.campaign}, build {campaign.build}"
+        if source is not None
+        else f"{answer['space']:,} compositions"
     )
+    formatting.line(f"{spec}: sound; {candidates:,} candidates out of {whole}")
     say_left_out(campaign)
     for rule, count in sorted(report.removed.items()):
         formatting.line(f"{rule} removes {count:,}, such as {report.examples[rule]}")
@@ -91,7 +99,8 @@ def _say_what_is_short(
             f"the filters leave no more than {count:,} of {stratum or 'the space'}: "
             "other strata give the rest"
         )
-    wanted = campaign.spec.selection.count
+    selection = campaign.spec.selection
+    wanted = None if selection is None else selection.count
     if wanted is not None and candidates < wanted:
         formatting.line(f"{candidates:,} are fewer than the {wanted:,} asked for")
 
@@ -141,6 +150,7 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
     settings = get_settings()
     refuse_other_file(campaign, replace=replace)
     if dry_run:
+        campaign = with_members(campaign)
         candidates = sum(1 for _ in campaign.members())
         if as_json:
             formatting.json_line({"candidates": candidates})

@@ -17,6 +17,7 @@ from hts_battery.cli.opening import (
     opened_stores,
     refuse_other_file,
     say_left_out,
+    with_members,
 )
 from hts_battery.cli.options import AsJson, DryRun, Replace, SkipBad, SpecFile
 from hts_battery.errors import ConfigurationError
@@ -163,6 +164,7 @@ def _plan(
     from hts_battery.campaign.spec_file import load_members
     from hts_battery.dispatch.submission import plan_backlog, read_members
 
+    campaign = with_members(campaign)
     _, checked = load_members(campaign.path, skip_bad=campaign.skip_bad)
     members = read_members(campaign, Progress(), checked)
     if database_exists():
@@ -212,10 +214,12 @@ def _submit(
     replace: bool,
     as_json: bool,
 ) -> None:
+    from hts_battery.campaign.source import resolved
     from hts_battery.dispatch.feeder import feed
     from hts_battery.dispatch.submission import read_members, readiness, submit_campaign
 
     with opened_launchpad() as (stores, launchpad), formatting.progress() as progress:
+        campaign = resolved(campaign, stores)
         members = read_members(campaign, progress, _checked(campaign, stores))
         for problem in readiness(campaign.spec, submission, members, stores):
             formatting.note(problem)

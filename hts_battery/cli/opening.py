@@ -72,6 +72,18 @@ def say_left_out(campaign: Campaign) -> None:
         formatting.note(f"left out: {one}")
 
 
+def with_members(campaign: Campaign) -> Campaign:
+    """Return a campaign with its members; those of an earlier one are read."""
+    if campaign.spec.source is None:
+        return campaign
+    from hts_battery.campaign.source import resolved
+
+    if not database_exists():
+        return resolved(campaign, None)
+    with opened_stores(make_indexes=False) as stores:
+        return resolved(campaign, stores)
+
+
 def database_exists() -> bool:
     """Say whether there is a database to read, without making one."""
     from hts_battery.connections.database import embedded

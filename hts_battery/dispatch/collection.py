@@ -133,7 +133,10 @@ def _unreported(
     own.failures = (*own.failures, *new)
     if new:
         if _has_remedy(item, new[0]):
-            return Collected(ending_of(EndingKind.FAILED, new, cost), again=True)
+            ending = ending_of(EndingKind.FAILED, new, cost)
+            if new[0]["step"] == CHUNK_STEP:
+                ending = ending.model_copy(update={"lost_with": workflow.fw_id})
+            return Collected(ending, again=True)
     elif unfinished:
         if any(one.state == "DEFUSED" for one in workflow.fireworks):
             # Taken back, stopped between two steps, or deleted by hand.
@@ -173,7 +176,11 @@ def ending_of(
     return Ending(
         kind=kind,
         failure_class=failure_class(first),
-        reason=f"{first.get('error_class')}: {first.get('error_message')}",
+        reason=": ".join(
+            str(first[name])
+            for name in ("error_class", "error_message")
+            if first.get(name)
+        ),
         **cost._asdict(),
     )
 

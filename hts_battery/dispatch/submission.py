@@ -10,6 +10,7 @@ from hts_battery.campaign.local_run import Progress
 from hts_battery.campaign.reference_gaps import hull_engines, missing_references
 from hts_battery.campaign.registration import register_members
 from hts_battery.campaign.run import ensure_references
+from hts_battery.campaign.source import resolved
 from hts_battery.connections.database.clients import translated_outages
 from hts_battery.connections.processes import host_name
 from hts_battery.connections.records.backlog import (
@@ -303,6 +304,7 @@ def submit_campaign(  # noqa: PLR0913 - each is named by its caller
         translated_outages(stores.database.uri, "submitting a campaign"),
         dispatching(stores, f"hts campaign submit {submission.campaign}") as lease,
     ):
+        campaign = resolved(campaign, stores)
         if members is None:
             members = read_members(campaign, progress or Progress())
         register_members(campaign, stores, members, replace=replace)
@@ -398,6 +400,8 @@ def read_members(
     kept: Iterable[tuple[int, Candidate]] | None = None,
 ) -> list[Member]:
     """List the members of a campaign; ``kept`` checks them while they are listed."""
+    if campaign.chosen is not None:
+        return list(campaign.members())
     progress.total("members", _selected(campaign))
     found = []
     for index, candidate in campaign.kept() if kept is None else kept:
@@ -409,6 +413,8 @@ def read_members(
 def _selected(campaign: Campaign) -> int:
     """Count the members that a campaign file selects, before its filters."""
     selection = campaign.spec.selection
+    if campaign.space is None or selection is None:
+        return 0
     if selection.method == "formulas":
         return len(campaign.listed.indices)
     if selection.count is not None:
@@ -435,7 +441,7 @@ class _Unsent:
         self._gate = spec.gate
         self._stores = stores
         self._retry = retry_failed
-        self._wanted = spec.structure.n_orderings
+        self._wanted = spec.orderings
         self._steps = spec.relaxation.steps
         self._elsewhere = keys_in_hand(
             stores, self._wanted, self._steps, besides=spec.name

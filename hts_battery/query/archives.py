@@ -38,6 +38,9 @@ class ExportManifest(Document):
         0, ge=0, description="Number of structures beside the rows; no unit."
     )
     columns: tuple[str, ...] = Field(description="Names of the columns, in order.")
+    units: dict[str, str] = Field(
+        default_factory=dict, description="Column → its unit; 1 for none."
+    )
     file_format: str = Field(description="csv, json, parquet, optimade, cif or poscar.")
     created_at: datetime = Field(description="UTC.")
     filter: str | None = Field(

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 MANIFEST_KEY = b"hts_battery.manifest"
 """Where the manifest stands in the metadata of a Parquet file."""
+UNIT_KEY = b"unit"
+"""Where its unit stands in the metadata of a column of a Parquet file."""
 
 
 class ExportFormat(StrEnum):
@@ -176,6 +178,10 @@ def _parquet(rows: Rows, manifest: ExportManifest) -> bytes:
     table = pa.Table.from_pylist(full)
     if not full:
         table = pa.table({name: pa.array([], pa.string()) for name in manifest.columns})
+    for number, column in enumerate(table.schema):
+        if unit := manifest.units.get(column.name):
+            said = column.with_metadata({UNIT_KEY: unit.encode()})
+            table = table.set_column(number, said, table[number])
     table = table.replace_schema_metadata(
         {MANIFEST_KEY: manifest.model_dump_json().encode()}
     )

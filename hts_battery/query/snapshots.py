@@ -33,7 +33,7 @@ from hts_battery.query.query_fields import PREFIX
 from hts_battery.query.reading import SummaryReader
 from hts_battery.query.selection import fields_of, flat_rows, selected_rows
 from hts_battery.query.structures import structures
-from hts_battery.query.tables import summary_rows
+from hts_battery.query.tables import column_units, summary_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -89,7 +89,7 @@ def exported(
         keys = [*whose, *(_KEYS if file_format.has_structures else ())]
         names = [*(one for one in dict.fromkeys(keys) if one not in fields), *fields]
         chosen = fields_of(names, temperatures=table.temperatures)
-        paths = [field.path for field in chosen]
+        paths = [field.column for field in chosen]
         found = table.sorted_rows(where, paths, sort=order, limit=asked.limit)
         documents = selected_rows(found.to_pydict(), chosen)
         rows = flat_rows(documents)
@@ -182,6 +182,7 @@ def manifest_of(
         n_rows=len(rows),
         n_structures=len(summaries) if file_format.has_structures else 0,
         columns=columns,
+        units=column_units(columns),
         file_format=str(file_format),
         created_at=datetime.now(UTC),
         filter=asked.filter,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from difflib import get_close_matches
 from fractions import Fraction
 from hashlib import sha256
 from typing import TYPE_CHECKING, Annotated
@@ -24,7 +25,24 @@ if TYPE_CHECKING:
 KEY_SCHEME = "hts_battery content key 4"
 """First part of what a content key digests; another scheme, other keys."""
 
+SCREEN = "screen"
+"""The recipe that orders candidates, and whose energies are ranked."""
+RECIPES = {
+    SCREEN: "hts_battery.flows.recipes.screen",
+    "references": "hts_battery.flows.recipes.references",
+    "equation_of_state": "hts_battery.flows.recipes.equation_of_state",
+}
+"""Recipe → module that holds it as ``RECIPE``: a stored campaign of another version's
+recipe cannot be read here."""
+
 Temperature = Annotated[Real, Field(ge=0, allow_inf_nan=False)]
+
+
+def no_such_recipe(name: str) -> str:
+    """Say that there is no recipe of a name, and which there are."""
+    near = get_close_matches(name, RECIPES, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"there is no recipe {name!r}; {hint}choose one of {', '.join(RECIPES)}"
 
 
 class StructureSpec(Document):
@@ -108,6 +126,21 @@ class GateSpec(Document):
     )
 
 
+class SourceSpec(Document):
+    """Members from an earlier campaign: those that its last build ranks first."""
+
+    campaign: str = Field(description="Name of the campaign that was built.")
+    filter: str = Field("", description="Which of its candidates; all by default.")
+    order: tuple[str, ...] = Field(
+        (),
+        description="Fields to sort by, falling ones with a minus before them; by "
+        "E_hull at the lowest temperature by default.",
+    )
+    limit: Whole | None = Field(
+        None, gt=0, description="How many at most; all by default."
+    )
+
+
 class CampaignSpec(Document):
     """One campaign, complete: the same file gives the same candidates and numbers."""
 
@@ -117,16 +150,27 @@ class CampaignSpec(Document):
         description="Short name: lower-case letters, digits, - and _.",
     )
     description: str = Field("", description="What the campaign is for.")
-    space: dict[str, object] | str = Field(
+    recipe: str = Field(SCREEN, description="What is computed of each candidate.")
+    recipe_options: dict[str, object] = Field(
+        default_factory=dict, description="Options of the recipe, those it names."
+    )
+    space: dict[str, object] | str | None = Field(
+        None,
         examples=["my_space.yaml"],
         description="The composition space, or the file that holds it.",
     )
-    selection: Selection = Field(
+    selection: Selection | None = Field(
+        None,
         examples=[
             {"method": "sample", "count": 8, "seed": 1},
             {"method": "formulas", "file": "mine.csv"},
         ],
-        description="Which members are screened.",
+        description="Which members of the space are screened.",
+    )
+    source: SourceSpec | None = Field(
+        None,
+        examples=[{"campaign": "first-look", "limit": 3}],
+        description="Members from an earlier campaign, instead of a space.",
     )
     structure: StructureSpec = Field(
         default_factory=StructureSpec,
@@ -176,6 +220,13 @@ class CampaignSpec(Document):
         description="Named rules that remove members before they cost anything.",
     )
 
+    @field_validator("recipe")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        if value not in RECIPES:
+            raise ValueError(no_such_recipe(value))
+        return value
+
     @field_validator("temperatures")
     @classmethod
     def _each_once(cls, value: tuple[float, ...] | None) -> tuple[float, ...] | None:
@@ -183,6 +234,21 @@ class CampaignSpec(Document):
             twice = next(one for one in value if value.count(one) > 1)
             raise ValueError(f"each temperature stands once, and {twice:g} twice")
         return value
+
+    @model_validator(mode="after")
+    def _members_come_from_one_place(self) -> Self:
+        named = [name for name in ("space", "selection") if getattr(self, name) is None]
+        if self.source is None and named:
+            raise ValueError(
+                f"{' and '.join(named)} missing: say which candidates by `space` and "
+                "`selection`, or by `source` those of an earlier campaign"
+            )
+        if self.source is not None and (self.filters or len(named) < 2):  # noqa: PLR2004 - both
+            raise ValueError(
+                "members come from `source`, or from `space`, `selection` and "
+                "`filters`: leave the others out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _gate_has_energies(self) -> Self:
@@ -195,6 +261,16 @@ class CampaignSpec(Document):
         return self
 
     @property
+    def screens(self) -> bool:
+        """Whether it orders candidates; other recipes start from relaxed cells."""
+        return self.recipe == SCREEN
+
+    @property
+    def orderings(self) -> dict[OrderingMethod, int]:
+        """Method → orderings asked for; empty where the recipe has the cell already."""
+        return self.structure.n_orderings if self.screens else {}
+
+    @property
     def calculation(self) -> dict[str, object]:
         """
         What, besides composition and species, decides the energies of a key.
@@ -205,6 +281,13 @@ class CampaignSpec(Document):
         relaxation and another calculation. Nor is the gate: it decides whether there is
         an energy, not which.
         """
+        if not self.screens:
+            return {
+                "recipe": self.recipe,
+                "options": self.recipe_options,
+                "engine": self.engine,
+                "relaxation": self.relaxation.model_dump(mode="json"),
+            }
         settings: dict[str, object] = {
             "structure": self.structure.model_dump(
                 mode="json", exclude={"n_orderings"}
@@ -259,7 +342,8 @@ def candidate_key(candidate: CandidateDoc, calculation: Mapping[str, object]) ->
     Content key of the calculation of a candidate as it would be computed today.
 
     ``candidate``: its chosen species assignment, and where the space overrides them the
-    spin states of its species, decide the structures.
+    spin states of its species, decide the structures; where a recipe starts from a
+    relaxed cell, that cell does.
     """
     assignment = candidate.assignments[0]
     present = {species for occupation in assignment.values() for species in occupation}
@@ -269,4 +353,6 @@ def candidate_key(candidate: CandidateDoc, calculation: Mapping[str, object]) ->
         if species in present
     }
     settings = {**calculation, "unpaired_electrons": spins} if spins else calculation
+    if candidate.start is not None:
+        settings = {**settings, "start": candidate.start.digest}
     return content_key(candidate.candidate_id, settings, assignment=assignment)

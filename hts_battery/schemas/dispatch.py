@@ -118,6 +118,11 @@ class Ending(Document):
         None, description="Kind of the failure, where something failed."
     )
     reason: str | None = Field(None, description="The first failure, for people.")
+    lost_with: int | None = Field(
+        None,
+        description="First Firework of the chunk that was lost with all that it had "
+        "not computed: one failure of one run, however many candidates it held.",
+    )
     seconds: float = Field(
         0.0, ge=0, description="Wall time of all its launches in s, repeated ones too."
     )

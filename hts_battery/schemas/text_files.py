@@ -43,17 +43,16 @@ def read_text(path: str | Path) -> str:
 
 def decoded(content: bytes, *, name: str | None = None) -> str:
     r"""
-    Decode UTF-8.
+    Decode UTF-8; refuse another encoding, and what is no text.
 
     Examples
     --------
     >>> decoded("\ufeffLi2O".encode())
     'Li2O'
-    >>> decoded("# Gr\u00f6\u00dfe".encode("latin-1"), name="a.csv")
+    >>> decoded("Li2O".encode("utf-16"), name="a.csv")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
-    hts_battery.errors.SpecError: a.csv:1: this file is not in UTF-8 (in Latin-1 this \
-line would be '# Größe'): save it as UTF-8, or run iconv -f LATIN1 -t UTF-8 a.csv
+    hts_battery.errors.SpecError: a.csv: this file is in UTF-16: save it as UTF-8, ...
     """
     encoding = _wide_encoding(content)
     if encoding is not None:

@@ -109,8 +109,8 @@ def test_the_sound_file_is_sound(tmp_path: Path) -> None:
         (
             SOUND.encode("utf-16"),
             (
-                "c.yaml: this file is in UTF-16: save it as UTF-8, or run iconv -f UTF-16 "
-                "-t UTF-8 c.yaml"
+                "c.yaml: this file is in UTF-16: save it as UTF-8, or run iconv -f "
+                "UTF-16 -t UTF-8 c.yaml"
             ),
         ),
         (
@@ -131,15 +131,15 @@ def test_the_sound_file_is_sound(tmp_path: Path) -> None:
             f"{SOUND}description: Größe\n".encode("latin-1"),
             (
                 "c.yaml:26: this file is not in UTF-8 (in Latin-1 this line would be "
-                "'description: Größe'): save it as UTF-8, or run iconv -f LATIN1 -t UTF-8 "
-                "c.yaml"
+                "'description: Größe'): save it as UTF-8, or run iconv -f LATIN1 -t "
+                "UTF-8 c.yaml"
             ),
         ),
         (
             SOUND.encode() + b"\0\0",
             (
-                "c.yaml:26: this file holds bytes that are no text: it is binary, or was "
-                "cut off"
+                "c.yaml:26: this file holds bytes that are no text: it is binary, or "
+                "was cut off"
             ),
         ),
         (bytes(range(256)), "c.yaml:2: this file is binary, not text"),

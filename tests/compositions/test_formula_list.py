@@ -48,8 +48,8 @@ def test_lists_are_read_with_their_lines(
             "id,mine\n1,Li2O\n",
             None,
             (
-                "a.csv:1: say which column holds the formulas (column: …): there are id, "
-                "mine"
+                "a.csv:1: say which column holds the formulas (column: …): there are "
+                "id, mine"
             ),
         ),
         (

@@ -75,16 +75,16 @@ PAIRS: dict[str, Any] = {
             HEDRX,
             "Li1.0Mn0.4Ti0.6O1.6F0.4",
             (
-                "a charge of +0.6 per formula unit is left at the least, with every metal "
-                "in its lowest oxidation state"
+                "a charge of +0.6 per formula unit is left at the least, with every "
+                "metal in its lowest oxidation state"
             ),
         ),
         (
             HEDRX,
             "Li1.2Mn0.6Ti0.2O2",
             (
-                "a charge of -0.2 per formula unit is left at the least, with every metal "
-                "in its highest oxidation state"
+                "a charge of -0.2 per formula unit is left at the least, with every "
+                "metal in its highest oxidation state"
             ),
         ),
         (VACANT, "Li1.1CoO2", "the atoms on alkali add up to 1.1 per formula unit"),

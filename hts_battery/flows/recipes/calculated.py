@@ -28,6 +28,7 @@ _FIELDS = (
     "metadata.content_key",
     "metadata.step",
     "metadata.ordering_id",
+    "metadata.part",
     "metadata.asked",
     "metadata.final",
     "metadata.steps",
@@ -45,7 +46,7 @@ _FIELDS = (
 )
 # Steps whose tasks decide whether a candidate is done. On the embedded server each task
 # that is read costs a millisecond or two, whatever is asked of it.
-_STATE_STEPS = ("order", "gate", "relax", "static")
+_STATE_STEPS = ("order", "gate", "relax", "static", "result")
 _BATCH = 100  # the embedded server compares every document with every key
 
 
@@ -73,8 +74,9 @@ class Calculated:
     """Number of ordered cells that are asked for; none before they were made."""
     ordered: list[_Ordered] = field(default_factory=list)
     """What the jobs said that ordered it."""
-    prerelaxed: dict[str, str] = field(default_factory=dict)
-    """Ordering id → job that pre-relaxed it; read for a single key only."""
+    parts: dict[str, str] = field(default_factory=dict)
+    """Part → job that computed it, and whose output another run takes: the ordering id
+    of a pre-relaxation, or what a recipe names; read for a single key only."""
     verdict: StoredVerdictRow | None = None
     """The newest verdict of the gate, as stored."""
     finished: set[str] = field(default_factory=set)
@@ -90,9 +92,12 @@ class Calculated:
         """
         Leave the orderings that a campaign asks for.
 
-        ``wanted``: method → number. ``steps``: ionic steps that it allows: a relaxation
-        that was allowed fewer and did not converge is not finished, and goes on.
+        ``wanted``: method → number; where none are asked for there is one cell, and all
+        that is known is of it. ``steps``: ionic steps that it allows: a relaxation that
+        was allowed fewer and did not converge is not finished, and goes on.
         """
+        if not wanted:
+            return replace(self, n_orderings=1, unconverged={})
         runs = sorted(self.ordered, key=lambda one: one.at)
         series = joined(one.series for one in runs)
         known = {name for names in series.values() for name in names}
@@ -115,9 +120,10 @@ class Calculated:
             verdict=self._verdict_on(mine) if enough else None,
         )
 
-    def ordered_by(self, asked: Mapping[str, int]) -> str | None:
-        """Return the job whose output is just the orderings asked for."""
-        return next((one.uuid for one in self.ordered if one.asked == asked), None)
+    def reusable(self, asked: Mapping[str, int]) -> dict[str, str]:
+        """Return the parts, and the job whose output is the orderings asked for."""
+        order = [("order", one.uuid) for one in self.ordered if one.asked == asked]
+        return self.parts | dict(order[:1])
 
     def _verdict_on(self, names: Collection[str]) -> StoredVerdictRow | None:
         """Return the gate's verdict on some orderings alone; none if one is missing."""
@@ -319,27 +325,33 @@ def _take(task: TaskRow, known: Calculated) -> None:
         series = series_of(task["output"])
         known.ordered.append(_Ordered(task["uuid"], at, asked, series))
     elif step == "prerelax":
-        known.prerelaxed[metadata["ordering_id"]] = task["uuid"]
+        known.parts[metadata["ordering_id"]] = task["uuid"]
     elif step == "gate":
         new = cast("StoredVerdictRow", {**output, "at": str(task["completed_at"])})
         known.verdict = max(known.verdict or new, new, key=_precedence)
-    # A failed attempt stores no energy.
-    elif (
-        metadata.get("final") and (output.get("output") or {}).get("energy") is not None
-    ):
+    elif metadata.get("final") and _has_energy(output):
         name = metadata["ordering_id"]
-        known.finished.add(name)
         if "steps" in metadata and not _converged(output):
             one = Unconverged(uuid=task["uuid"], steps=metadata["steps"])
             known.note_unconverged(name, one)
         else:
+            known.finished.add(name)
             known.converged.add(name)
+    elif step == "result":
+        known.finished.add(metadata["ordering_id"])
+    elif "part" in metadata and _has_energy(output):
+        known.parts[metadata["part"]] = task["uuid"]
 
 
 def _converged(output: Mapping[str, object]) -> bool:
     """Say whether a relaxation ended as it should, as far as its output says."""
     failed = output.get("state") == "failed"
     return not failed and output.get("is_force_converged") is not False
+
+
+def _has_energy(output: Mapping[str, Any]) -> bool:
+    """Say whether an attempt came to an energy; one that failed stores none."""
+    return (output.get("output") or {}).get("energy") is not None
 
 
 def _precedence(verdict: StoredVerdictRow) -> tuple[int, str]:

@@ -80,7 +80,7 @@ TASKS = [
 def test_any_order_says_the_same(tasks: list[dict[str, Any]]) -> None:
     found = read(tasks)
     assert found.finished == {"a", "c"}
-    assert found.prerelaxed.keys() == {"a"}
+    assert found.parts.keys() == {"a"}
     assert found.verdict is not None
     assert found.verdict["energies_per_atom"] == {"a": -1.0, "b": -1.2}
     own = found.asked_for(WANTED, STEPS)
