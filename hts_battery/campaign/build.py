@@ -12,6 +12,7 @@ from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
+from hts_battery.builders.property_builder import RESULTS
 from hts_battery.builders.registry import (
     BuildContext,
     Scope,
@@ -215,7 +216,10 @@ class _Run:
         found = [self._chain_digest(name) for name in names]
         if None in found:
             return None
-        line = [(o.name, o.code_version) for o in ancestors(spec, builders())]
+        above = ancestors(spec, builders())
+        line = [(one.name, one.code_version) for one in above]
+        if any(RESULTS in one.reads for one in above):
+            found.append(self.chain.results)
         return input_digest(found, line, self._skipped(spec))
 
     def _skipped(self, spec: BuilderSpec) -> list[str]:
@@ -260,7 +264,7 @@ def _run(
                 run.note(reports={**run.manifest.reports, one.name: total_report([])})
         left_out = problems or {}
         run.note_built_states(
-            [spec.name for spec in specs if spec.name not in left_out]
+            [one.name for one in specs if one.screens and one.name not in left_out]
         )
         run.note(problems=dict(left_out))
     return run.manifest.reports

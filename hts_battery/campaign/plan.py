@@ -51,8 +51,6 @@ ENOUGH_JOBS = 300
 """Finished jobs after which no more are read."""
 _AT_ONCE = 100
 _MOST_READ = 20  # at a hundred candidates each, most of which may not be computed
-_ORDER = "order"
-"""Of all steps the one whose output is a list, and takes no engine's time."""
 _FIELDS = (
     "uuid",
     "index",
@@ -113,8 +111,8 @@ def _jobs_of(stores: Stores, keys: Sequence[str]) -> Iterator[FinishedJob]:
     criteria = {"metadata.content_key": {"$in": list(keys)}}
     found = stores.tasks.query(criteria, properties=list(_FIELDS))
     for task in cast("Iterator[TaskRow]", found):
-        if task["metadata"]["step"] == _ORDER:
-            continue
+        if not isinstance(task.get("output"), dict):
+            continue  # cells, as ordered or strained: no engine has computed
         known = last.get(task["uuid"])
         if known is None or known["index"] < task["index"]:
             last[task["uuid"]] = task

@@ -177,7 +177,8 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
         found = candidate_statuses(
             campaign, stores, execution_folder=settings.execution_folder
         )
-        _report(campaign, stores, found, out=out, as_json=as_json)
+        report = _report if campaign.spec.screens else _report_properties
+        report(campaign, stores, found, out=out, as_json=as_json)
     if not as_json:
         running = sum(item.state is CandidateState.RUNNING for item in found)
         known = sum(item.state in NEEDS_NOTHING for item in found) - computed
@@ -248,6 +249,27 @@ def _complain(found: list[CandidateStatus], problems: list[str]) -> None:
             f"{' and '.join(parts)}; the reasons stand above, `--retry-failed` tries "
             "them again"
         )
+
+
+def _report_properties(
+    campaign: Campaign,
+    stores: Stores,
+    found: list[CandidateStatus],
+    *,
+    out: Path,
+    as_json: bool,
+) -> None:
+    """Write the table of what a recipe that ranks nothing found out, and print it."""
+    from hts_battery.campaign.run import recipe_properties
+    from hts_battery.cli.recipe_results import report_properties
+    from hts_battery.query.exports import write_properties
+
+    made = recipe_properties(campaign, stores)
+    report_properties(campaign.spec, found, made, as_json=as_json)
+    path = out / f"{campaign.spec.name}.csv"
+    write_properties(made, path)
+    if not as_json:
+        formatting.line(f"table: {path}")
 
 
 def _report(

@@ -119,7 +119,7 @@ def test_equations_of_state_of_an_earlier_campaign(
         assert (one.n_points, one.calculator) == (5, "ionic fake")
         assert one.bulk_modulus_error < one.spread_of_models
     status = campaign_status(path, stores, execution_folder=execution_folder)
-    assert status.states == {"computed": 2}
+    assert status.states == {"ranked": 2}
     assert run(load_campaign(path)) == 0
     after = plan_campaign(
         path, stores, Assumptions(), execution_folder=execution_folder
@@ -269,7 +269,7 @@ def test_an_engine_that_cannot_is_refused(
 @pytest.mark.parametrize(
     ("source", "field", "says"),
     [
-        ("campaign: smal", "source.campaign", "the nearest is small"),
+        ("campaign: smalls", "source.campaign", "the nearest is small"),
         ("campaign: q7", "source.campaign", "choose of small"),
         ("campaign: small, filter: e_hul < 1", "source.filter", "e_hul"),
         ("campaign: small, order: [beauty]", "source.order", "beauty"),
@@ -333,7 +333,7 @@ def test_a_volume_that_failed_is_tried_again_alone(
     assert calls(spring) == 7
     assert len(results(stores)) == 1
     (one,) = candidate_statuses(campaign, stores, execution_folder=execution_folder)
-    assert (str(one.state), one.reason) == ("computed", None)
+    assert (str(one.state), one.reason) == ("ranked", None)
 
 
 @pytest.mark.usefixtures("ranked")
