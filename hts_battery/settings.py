@@ -199,7 +199,7 @@ class HTSBatterySettings(BaseSettings):
         refuse_contradictions(named_profile(), written, os.environ)
         return init_settings, env_settings, InitSettingsSource(settings_cls, written)
 
-    @field_validator("data_dir", "execution_record")
+    @field_validator("data_dir", "execution_record", "prototype_folder")
     @classmethod
     def _make_absolute(cls, folder: Path | None) -> Path | None:
         # Jobs change the working directory; a relative folder would move with it.

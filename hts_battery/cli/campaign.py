@@ -68,19 +68,15 @@ def check(
         "short": report.short if report.removed else {},
         "missing": missing,
         "lacking": lacking,
-        "left_out": [str(one) for one in campaign.listed.bad],
         **cells.as_dict(),
+        **({"left_out": list(map(str, campaign.listed.bad))} if skip_bad else {}),
     }
     if as_json:
         formatting.json_line(answer)
         return
-    source = campaign.spec.source
-    whole = (
-        f"those of {source.campaign}, build {campaign.build}"
-        if source is not None
-        else f"{answer['space']:,} compositions"
+    formatting.line(
+        f"{spec}: sound; {candidates:,} candidates out of {_whole(campaign)}"
     )
-    formatting.line(f"{spec}: sound; {candidates:,} candidates out of {whole}")
     say_left_out(campaign)
     for rule, count in sorted(report.removed.items()):
         formatting.line(f"{rule} removes {count:,}, such as {report.examples[rule]}")
@@ -88,6 +84,15 @@ def check(
         _say_what_is_short(campaign, candidates, report.short)
     for line in (*cells.lines(), *missing, *lacking):
         formatting.line(line)
+
+
+def _whole(campaign: Campaign) -> str:
+    """Say out of what the candidates of a campaign are chosen."""
+    source = campaign.spec.source
+    if source is not None:
+        return f"those of {source.campaign}, build {campaign.build}"
+    count = 0 if campaign.space is None else campaign.space.count
+    return f"{count:,} compositions"
 
 
 def _say_what_is_short(
