@@ -64,8 +64,8 @@ def test_bad_formulas_of_a_list_are_listed_and_left_out_on_request(
         assert rest == [
             "  mine.txt:2: LiCoO2: it holds Co, and the space has F, Li, Mn, O, Ti",
             (
-                "  mine.txt:3: Li1.2Mn0.4Ti0.3O2: the cations add up to 1.9 per formula "
-                "unit, not 2"
+                "  mine.txt:3: Li1.2Mn0.4Ti0.3O2: the cations add up to 1.9 per "
+                "formula unit, not 2"
             ),
         ]
     (answer,) = hts("campaign", "check", path, "--skip-bad", "--json").lines
