@@ -321,6 +321,72 @@ _LOCAL_STRUCTURE = (
 )
 """Made by the builder ``local_structure``."""
 
+_ERROR = "standard error of the mean over cells"
+_RANDOM = "carriers at random on the parent lattice"
+
+_PERCOLATION = (
+    FieldSpec(
+        "accessible_li",
+        "carriers in a wrapping cluster (0-TM; NASICON: 6b and 18e), of all; "
+        f"{_RANDOM}; Na where it is the carrier",
+        "1",
+        uncertainty=_ERROR,
+        shown=True,
+    ),
+    FieldSpec(
+        "accessible_li_amount",
+        "the same, times the carriers",
+        "atoms per formula unit",
+        uncertainty=_ERROR,
+    ),
+    FieldSpec(
+        "percolation_threshold",
+        f"filling of the sites at which carriers percolate; {_RANDOM}",
+        "1",
+        uncertainty="standard error",
+    ),
+    FieldSpec(
+        "percolation_excess",
+        "carriers above the threshold, negative below",
+        "atoms per formula unit",
+        uncertainty="standard error",
+    ),
+    FieldSpec(
+        "wrap_probability",
+        "cells with a wrapping cluster, of all: between 0 and 1 the mean of "
+        "accessible_li hides two kinds of cells",
+        "1",
+    ),
+)
+"""Made by the builder ``percolation``."""
+
+_DRAWS = "standard error by the draws, for normal energies"
+_ORDERING_SPECTRUM = (
+    FieldSpec(
+        "entropy_forming_ability",
+        "inverse standard deviation of the energies of orderings drawn at random, EFA "
+        "of 10.1038/s41467-018-07160-7; every draw weighs the same",
+        "(eV/atom)^-1",
+        uncertainty=_DRAWS,
+    ),
+    FieldSpec(
+        "disordered_enthalpy_entropy",
+        "root of that over the mean distance of these orderings from the hull at 0 K, "
+        "DEED of 10.1038/s41586-023-06786-y",
+        "(eV/atom)^-1",
+        uncertainty=_DRAWS,
+    ),
+    FieldSpec(
+        "e_hull_boltzmann",
+        "Boltzmann mean at T of the distance from the hull at 0 K of orderings drawn "
+        "at random, weighed as whole cells; no entropy in it",
+        _ENERGY,
+        at_temperature=True,
+        uncertainty="standard error by the draws",
+    ),
+)
+"""Made by the builder ``ordering_spectrum``."""
+
 _EQUATION_OF_STATE = (
     FieldSpec(
         "bulk_modulus",
@@ -340,7 +406,12 @@ _EQUATION_OF_STATE = (
 
 PROPERTIES = tuple(
     replace(spec, path=f"{PROPERTY}.{spec.name}")
-    for spec in (*_LOCAL_STRUCTURE, *_EQUATION_OF_STATE)
+    for spec in (
+        *_LOCAL_STRUCTURE,
+        *_PERCOLATION,
+        *_ORDERING_SPECTRUM,
+        *_EQUATION_OF_STATE,
+    )
 )
 """What builders of properties make; a new one is declared in the part of its room."""
 

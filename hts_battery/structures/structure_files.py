@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import re
 import warnings
 from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,15 +17,15 @@ from hts_battery.schemas.decoding import read_structure
 from hts_battery.schemas.formula import ELEMENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 FORMS = "a CIF (.cif), a POSCAR (POSCAR…, CONTCAR…, .vasp, .poscar) or pymatgen's JSON"
 LARGEST_FILE = 50_000_000
 """Bytes; a crystal structure takes thousands."""
-_IDEAL = re.compile(
-    r"^Issues[^:]*: \d+ fractional coordinates rounded to ideal[^.]*\.$"
-)
+_PREFIX = "Issues encountered while parsing CIF: "
+_HARMLESS = ("rounded to ideal values", "type key found. Spacegroup from")
+"""Of pymatgen's words: a third written as 0.3333; symmetry by the group's name."""
 _SPELLED = 12  # denominators of occupancies that files round: 0.33 is a third
 _ROUNDED = 0.0035
 _DECIMALS = 1000
@@ -72,10 +71,21 @@ def read_structure_file(path: Path) -> StructureFile:
             raise ConfigurationError(_unreadable(path, err)) from err
     for structure in found:
         _check_elements(structure, path)
-    notes = dict.fromkeys(_one_line(str(one.message)) for one in caught)
-    # A third written as 0.3333 is what a file can say of it: nothing to know.
-    kept = tuple(note for note in notes if not _IDEAL.search(note))
-    return StructureFile(path, tuple(found), kept)
+    return StructureFile(path, tuple(found), tuple(_notes(caught)))
+
+
+def _notes(caught: Iterable[warnings.WarningMessage]) -> Iterator[str]:
+    """Yield what a reader said, each once, without what loses nothing."""
+    lines = dict.fromkeys(
+        line
+        for one in caught
+        for line in str(one.message).removeprefix(_PREFIX).splitlines()
+    )
+    yield from (
+        _one_line(line)
+        for line in lines
+        if line.strip() and not any(words in line for words in _HARMLESS)
+    )
 
 
 def _text(path: Path) -> str:

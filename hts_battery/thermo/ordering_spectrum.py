@@ -39,8 +39,11 @@ class SpectrumEstimate:
 
     value: float | None
     """The number; None where ``reason`` says why there is none."""
+    standard_error: float | None = None
+    """By the draws alone, for normal energies, to first order; None where every
+    ordering counts."""
     interval: tuple[float, float] | None = None
-    """Between these at 95 %, by the draws alone; None where every ordering counts."""
+    """Between these at 95 %, likewise."""
     reason: str | None = None
     """Why there is no number; None where there is one."""
 
@@ -149,9 +152,10 @@ class OrderingSpectrum:
             return SpectrumEstimate(value)
         free = len(self.energies) - 1
         low, high = (
-            sqrt(bound / free) * value for bound in chi2.interval(CONFIDENCE, free)
+            float(sqrt(bound / free) * value)
+            for bound in chi2.interval(CONFIDENCE, free)
         )
-        return SpectrumEstimate(value, (float(low), float(high)))
+        return SpectrumEstimate(value, value / sqrt(2 * free), (low, high))
 
     def disordered_enthalpy_entropy(self, hull_energy: float) -> SpectrumEstimate:
         r"""
@@ -188,7 +192,8 @@ class OrderingSpectrum:
             return SpectrumEstimate(value)
         relative = 0.5 * sqrt(1 / (2 * (n - 1)) + (sigma / cost) ** 2 / n)
         factor = exp(float(norm.ppf((1 + CONFIDENCE) / 2)) * relative)
-        return SpectrumEstimate(value, (value / factor, value * factor))
+        interval = (value / factor, value * factor)
+        return SpectrumEstimate(value, relative * value, interval)
 
     def boltzmann_mean(self, temperature: float) -> BoltzmannMean:
         r"""
