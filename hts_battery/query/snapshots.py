@@ -200,7 +200,6 @@ def manifest_of(
     run: Mapping[str, Any] = next(iter(runs), {})
     columns = columns_of(rows)
     names = sorted({doc["campaign"] for doc in summaries})
-    options = run.get("options", {})
     return ExportManifest(
         digest=rows_digest(rows, columns),
         n_rows=len(rows),
@@ -212,13 +211,40 @@ def manifest_of(
         filter=asked.filter,
         sort=asked.sort,
         limit=asked.limit,
-        campaigns={name: options.get(name, {}) for name in names},
+        campaigns={name: _cited(stores, name) for name in names},
         calculators=dict(Counter(doc["calculator"] for doc in summaries)),
         hull_versions=dict(Counter(doc["hull_version"] for doc in summaries)),
         run_id=run.get("run_id"),
         code_version=run.get("code_version"),
         package_versions={**run.get("versions", {}), **_versions()},
     )
+
+
+def _cited(stores: Stores, campaign: str) -> dict[str, object]:
+    """Say everything of a campaign that a paper cites, from the run that built it."""
+    runs = stores.builds.query(
+        {"state": "finished", f"options.{campaign}": {"$exists": True}},
+        sort={"run_id": -1},
+        limit=1,
+    )
+    run: Mapping[str, Any] | None = next(iter(runs), None)
+    if run is None:
+        return {}
+    hulls = [one for one in run.get("hulls", ()) if one["campaign"] == campaign]
+    return {
+        **run.get("campaigns", {}).get(campaign, {}),
+        # As they were used: the file may leave temperatures to the settings.
+        "temperatures": run["options"][campaign].get("temperatures"),
+        "build": {
+            "run_id": run["run_id"],
+            "code_version": run.get("code_version"),
+            "versions": run.get("versions", {}),
+            "hulls": [
+                {name: one[name] for name in ("scheme", "hull_version", "n_references")}
+                for one in hulls
+            ],
+        },
+    }
 
 
 def _versions() -> dict[str, str]:
