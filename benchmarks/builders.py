@@ -120,7 +120,9 @@ def opened(folder: Path) -> Iterator[Stores]:
         yield stores
 
 
-def nights(count: int, path: Path | None, stores: Stores, show: Printer) -> Campaign:
+def nights(  # noqa: PLR0915 - one night after the other
+    count: int, path: Path | None, stores: Stores, show: Printer
+) -> Campaign:
     """Measure every kind of night, one after the other on one database."""
     start = time.perf_counter()
     campaign = campaign_of(count)

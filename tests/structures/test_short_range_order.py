@@ -1,4 +1,4 @@
-"""Short-range order from lists of pairs: known orders, and the dense tables' numbers."""
+"""Short-range order from lists of pairs: known orders, and dense tables' numbers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hts_battery.disorder.cells import lattice_cell
+from hts_battery.disorder.order_parameters import warren_cowley
 from hts_battery.structures.cells import build_cell
 from hts_battery.structures.correlations import occupations, pair_shells
 from hts_battery.structures.descriptors import cation_tetrahedra
@@ -38,9 +40,6 @@ def test_layers_along_111_are_known() -> None:
 @pytest.mark.physics
 def test_gamma_lifeo2_is_known() -> None:
     # I4_1/amd: chains of two: each tetrahedron holds two Li and two Fe.
-    from hts_battery.disorder import warren_cowley
-    from hts_battery.disorder.cells import lattice_cell
-
     structure = lattice_cell(
         "gamma_lifeo2", {"cation": {"Li": 0.5, "Fe": 0.5}, "anion": {"O": 1}}, 2
     )
