@@ -81,7 +81,9 @@ def candidate_statuses(
     found = []
     for _, candidate in campaign.members():
         name, key = candidate.candidate_id, campaign.key(candidate)
-        known = calculated.get(key, nothing).asked_for(spec.orderings)
+        known = calculated.get(key, nothing).asked_for(
+            spec.orderings, spec.relaxation.steps
+        )
         state, reason = candidate_state(
             CandidateRecords(
                 name,
@@ -116,14 +118,15 @@ def campaign_status(
     now = now or datetime.now(UTC)
     with translated_outages(stores.database.uri, "looking where a campaign stands"):
         known = registered(path, stores)
-        campaign = load_campaign(path) if known is None else None
+        # What was left out is no candidate of the campaign.
+        campaign = load_campaign(path, skip_bad=True) if known is None else None
         spec = read_spec(path) if known is None else known.spec
         dispatched = Dispatched.read(stores, spec.name)
         states: Iterable[StateAndReason]
         if exact or known is None or dispatched.submission is None:
             exact = True
             found = candidate_statuses(
-                campaign or read_campaign(path),
+                campaign or read_campaign(path, skip_bad=True),
                 stores,
                 execution_folder=execution_folder,
             )
@@ -258,7 +261,10 @@ def _registered_states(
     unsaid = [key for key, record in records.items() if not _says_all(record, known)]
     outputs = read_some(stores, unsaid)
     calculated = {
-        key: outputs.get(key, Calculated()).asked_for(spec.orderings) for key in unsaid
+        key: outputs.get(key, Calculated()).asked_for(
+            spec.orderings, spec.relaxation.steps
+        )
+        for key in unsaid
     }
     for key, name in members.items():
         yield candidate_state(
@@ -286,8 +292,9 @@ def _says_all(record: DispatchRecord | None, known: Registered) -> bool:
     if result is not record.item["ending"] and result["kind"] != EndingKind.COMPUTED:
         # What failed before a cancellation may have been about to be tried again.
         return False
-    if record.item["asked"] != known.spec.orderings:
-        return False  # sent when the file asked for other numbers of orderings
+    fewer_steps = record.item.get("asked_steps", 0) < known.spec.relaxation.steps
+    if fewer_steps or record.item["asked"] != known.spec.orderings:
+        return False  # sent when the file asked for other orderings, or fewer steps
     return result["kind"] != EndingKind.GATED or known.gate_stood(
         record.campaign, datetime.fromisoformat(result["time"])
     )

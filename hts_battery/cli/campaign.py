@@ -17,9 +17,10 @@ from hts_battery.cli.opening import (
     get_settings,
     opened_stores,
     refuse_other_file,
+    say_left_out,
     with_members,
 )
-from hts_battery.cli.options import AsJson, DryRun, Replace, SpecFile
+from hts_battery.cli.options import AsJson, DryRun, Replace, SkipBad, SpecFile
 from hts_battery.errors import ConfigurationError, SubmissionError
 from hts_battery.schemas.state import NEEDS_NOTHING, CandidateState
 
@@ -33,14 +34,19 @@ if TYPE_CHECKING:
 _MEV = 1000.0
 
 
-def check(spec: SpecFile, replace: Replace = False, as_json: AsJson = False) -> None:
+def check(
+    spec: SpecFile,
+    skip_bad: SkipBad = False,
+    replace: Replace = False,
+    as_json: AsJson = False,
+) -> None:
     """Read a campaign file and check it to the last member; write nothing."""
     from hts_battery.campaign.deviating_cells import DeviatingCells
     from hts_battery.campaign.spec_file import load_members
     from hts_battery.compositions.filters import FilterReport
 
     report = FilterReport()
-    campaign, members = load_members(spec, report)
+    campaign, members = load_members(spec, report, skip_bad=skip_bad)
     if campaign.spec.source is not None:
         campaign = with_members(campaign)
         members = campaign.kept()
@@ -63,23 +69,30 @@ def check(spec: SpecFile, replace: Replace = False, as_json: AsJson = False) -> 
         "missing": missing,
         "lacking": lacking,
         **cells.as_dict(),
+        **({"left_out": list(map(str, campaign.listed.bad))} if skip_bad else {}),
     }
     if as_json:
         formatting.json_line(answer)
         return
-    source = campaign.spec.source
-    whole = (
-        f"those of {source.campaign}, build {campaign.build}"
-        if source is not None
-        else f"{answer['space']:,} compositions"
+    formatting.line(
+        f"{spec}: sound; {candidates:,} candidates out of {_whole(campaign)}"
     )
-    formatting.line(f"{spec}: sound; {candidates:,} candidates out of {whole}")
+    say_left_out(campaign)
     for rule, count in sorted(report.removed.items()):
         formatting.line(f"{rule} removes {count:,}, such as {report.examples[rule]}")
     if report.removed:
         _say_what_is_short(campaign, candidates, report.short)
     for line in (*cells.lines(), *missing, *lacking):
         formatting.line(line)
+
+
+def _whole(campaign: Campaign) -> str:
+    """Say out of what the candidates of a campaign are chosen."""
+    source = campaign.spec.source
+    if source is not None:
+        return f"those of {source.campaign}, build {campaign.build}"
+    count = 0 if campaign.space is None else campaign.space.count
+    return f"{count:,} compositions"
 
 
 def _say_what_is_short(
@@ -129,6 +142,7 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
         int | None,
         typer.Option(min=1, help="Candidates computed at once; one a core by default."),
     ] = None,
+    skip_bad: SkipBad = False,
     replace: Replace = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
@@ -136,7 +150,8 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
     """Run a campaign here, from compositions to a ranking; interrupted, it resumes."""
     from hts_battery.campaign.spec_file import load_campaign
 
-    campaign = load_campaign(spec)
+    campaign = load_campaign(spec, skip_bad=skip_bad)
+    say_left_out(campaign)
     settings = get_settings()
     refuse_other_file(campaign, replace=replace)
     if dry_run:
@@ -348,7 +363,7 @@ def release(
     from hts_battery.campaign.spec_file import load_campaign
     from hts_battery.campaign.status import candidate_statuses
 
-    campaign = load_campaign(spec)
+    campaign = load_campaign(spec, skip_bad=True)
     with opened_stores(make_indexes=not dry_run) as stores:
         found = candidate_statuses(
             campaign, stores, execution_folder=get_settings().execution_folder

@@ -64,6 +64,14 @@ def refuse_other_file(campaign: Campaign, *, replace: bool) -> None:
             refuse_other(campaign, stores, replace=replace)
 
 
+def say_left_out(campaign: Campaign) -> None:
+    """List the formulas of a campaign's list that are left out, each with why."""
+    from hts_battery.cli import formatting
+
+    for one in campaign.listed.bad:
+        formatting.note(f"left out: {one}")
+
+
 def with_members(campaign: Campaign) -> Campaign:
     """Return a campaign with its members; those of an earlier one are read."""
     if campaign.spec.source is None:

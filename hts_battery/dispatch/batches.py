@@ -88,6 +88,7 @@ class BatchMaker:
                 retry=one.item.retry,
                 failures=tuple(dict(failure) for failure in one.failures),
                 finished=tuple(sorted(one.known.finished)),
+                unconverged=one.known.unconverged,
             )
             for one in chunk
         )
@@ -111,6 +112,7 @@ class BatchMaker:
             hull=one.hull,
             finished=one.known.done(retry_failed=one.item.retry),
             parts=one.known.parts,
+            unconverged=one.known.unconverged,
             released=one.released,
             uuid=dispatch_id,
             maker_text=self._written(factors, asked, self._atoms([one])),

@@ -19,7 +19,6 @@ from hts_battery.schemas.dispatch import (
     Hold,
 )
 from hts_battery.schemas.failure import FailureClass
-from hts_battery.schemas.structure import covers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -86,7 +85,7 @@ def collected(
         else:
             stored = known.get(key, Calculated())
             result = _unreported(item, workflow, stored, snapshot, cost)
-        if not covers(item.asked, snapshot.wanted):
+        if not item.covers(snapshot.wanted, snapshot.steps):
             # The campaign asks for more since it was sent.
             result = result._replace(again=not cancelled)
         found[key] = result
@@ -118,7 +117,7 @@ def _unreported(
 ) -> Collected:
     """Say what came of a candidate by its Fireworks and by what is stored of it."""
     gate, released = snapshot.spec.gate, item.candidate_id in snapshot.released
-    own = known.asked_for(item.asked)
+    own = known.asked_for(item.asked, item.asked_steps)
     # What failed of orderings that others ask for is theirs to try again.
     others = tuple(one for one in known.failures if one not in own.failures)
     # FireWorks fails what runs beside one that was deleted, whatever came of it.

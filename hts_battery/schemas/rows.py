@@ -29,6 +29,8 @@ class TaskMetadata(TypedDict, total=False):
     part: str
     asked: Mapping[str, int]
     final: bool
+    steps: int
+    steps_before: int
     step: str
     calculation: CalculationRow
 
@@ -373,6 +375,7 @@ class BacklogItemRow(TypedDict):
     dispatch_id: str | None
     fw_id: int | None
     asked: Mapping[str, int]
+    asked_steps: NotRequired[int]
     ending: EndingRow | None
     earlier: Sequence[EndingRow]
 

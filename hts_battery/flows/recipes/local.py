@@ -81,10 +81,12 @@ class CandidateRun:
         # What waits or runs in a queue would be computed twice.
         sent = keys_sent(stores)
         calculation, wanted = self.spec.calculation, self.spec.orderings
+        steps = self.spec.relaxation.steps
         nothing = Calculated()
         for _, candidate in members:
             key = candidate_key(candidate, calculation)
-            if key not in sent and known.get(key, nothing).asked_for(wanted).needs_work(
+            own = known.get(key, nothing).asked_for(wanted, steps)
+            if key not in sent and own.needs_work(
                 self.spec.gate,
                 released=candidate.candidate_id in self.released,
                 retry_failed=self.retry_failed,
@@ -131,7 +133,7 @@ class _Computation:
                 return False
             # Another process may have finished it since the list was made.
             known = read_one(self.stores, key)
-            own = known.asked_for(spec.orderings)
+            own = known.asked_for(spec.orderings, spec.relaxation.steps)
             released = candidate.candidate_id in run.released
             if not own.needs_work(
                 spec.gate, released=released, retry_failed=run.retry_failed
@@ -253,6 +255,7 @@ def run_candidate(  # noqa: PLR0913 - each is named by its caller
         hull=hull,
         finished=known.done(retry_failed=retry_failed),
         parts=known.reusable(maker.asked),
+        unconverged=known.unconverged,
         released=released,
         maker_text=maker_text,
     )
