@@ -477,7 +477,7 @@ def test_a_real_engine_by_both_ways(
     run: Callable[..., int],
     execution_folder: Path,
 ) -> None:
-    """The ionic potential: what a process computes here and what a rocket does agree."""
+    """The ionic potential: what a process here and what a rocket computes agree."""
     little = ("campaign: small", "campaign: small, limit: 1")
     near = ("points: 5", "points: 5, largest_strain: 0.01")
     assert run(load_campaign(eos_file(little, near)), relax_maker=None) == 1
