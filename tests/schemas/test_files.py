@@ -107,7 +107,13 @@ def test_every_place_of_a_file_has_its_line(content: dict[str, Any]) -> None:
         ("name: one\n", "", "this field is required", "name", 1),
         ("name: one", "name: Two Words", "write two-words", "name", 1),
         ("  seed: 1\n", "", "method sample needs seed", "selection", 3),
-        ("space: space.yaml\n", "space: [1]\n", "write a mapping or a text", "space", 2),
+        (
+            "space: space.yaml\n",
+            "space: [1]\n",
+            "write a mapping or a text",
+            "space",
+            2,
+        ),
     ],
 )
 def test_the_first_complaint_is_named_with_field_and_line(
