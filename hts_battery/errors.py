@@ -14,6 +14,7 @@ HTSBatteryError
 ├── OrderingError            structures
 ├── MissingReferenceError    thermo: an element has no competing phase
 ├── MixedCalculatorError     thermo: energies of two calculators in one hull
+├── TrajectoryError          transport: frames or diffusivities that cannot be used
 ├── ForeignClassError        schemas: a document names what documents do not hold
 ├── StoreError               connections: a database or server is not usable
 │   ├── DatabaseOutageError  it went away, or refuses, while it was used
@@ -200,6 +201,10 @@ class MissingReferenceError(HTSBatteryError):
 
 class MixedCalculatorError(HTSBatteryError):
     """Energies of different calculators were put into one hull."""
+
+
+class TrajectoryError(HTSBatteryError):
+    """A trajectory, or diffusivities, cannot be analysed as they are."""
 
 
 class ForeignClassError(HTSBatteryError):

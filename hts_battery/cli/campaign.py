@@ -193,7 +193,7 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
                 f"{running} are being computed by another process of this data "
                 "folder; run again to rank them"
             )
-        _what_next(spec, settings.data_dir, found)
+        _what_next(campaign, settings.data_dir, found)
     _complain(found, problems)
 
 
@@ -330,15 +330,18 @@ def _report(
     formatting.line(f"table: {csv}   figure: {png}")
 
 
-def _what_next(spec: Path, data_dir: Path, found: list[CandidateStatus]) -> None:
+def _what_next(
+    campaign: Campaign, data_dir: Path, found: list[CandidateStatus]
+) -> None:
     formatting.line(f"data: {data_dir}   what next:")
     example = found[0].candidate.candidate_id
     # `make screen` calls the command by its path, a person mostly by its name.
     folder = "" if shutil.which("hts") else ".venv/bin/"
+    ranked = ("hts query stable", "what mixing entropy stabilises")
     for command, purpose in (
-        ("hts query stable", "what mixing entropy stabilises"),
+        *([ranked] if campaign.spec.screens else []),
         (f"hts query show {example}", "one candidate with every term"),
-        (f"hts campaign status {spec}", "where every candidate stands"),
+        (f"hts campaign status {campaign.path}", "where every candidate stands"),
         ("hts references list", "the competing phases"),
     ):
         formatting.line(f"  {folder}{command:<60} {purpose}")

@@ -48,8 +48,14 @@ def report_properties(
         title=f"campaign {spec.name}, recipe {spec.recipe}",
         right=("value", "±", "of"),
     )
-    for note in dict.fromkeys(note for one in properties for note in one.notes):
-        formatting.line(note)
+    for note in properties[0].notes:
+        if all(note in one.notes for one in properties):
+            formatting.line(note)
+    _say_states(found)
+
+
+def _say_states(found: Sequence[CandidateStatus]) -> None:
+    """Print where the members stand, those with a reason each."""
     for item in found:
         if item.reason:
             formatting.line(f"{item.candidate.formula}: {item.state}: {item.reason}")

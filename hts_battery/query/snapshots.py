@@ -34,12 +34,17 @@ from hts_battery.query.reading import SummaryReader
 from hts_battery.query.selection import fields_of, flat_rows, selected_rows
 from hts_battery.query.structures import structures
 from hts_battery.query.tables import column_units, summary_rows
+from hts_battery.schemas.fields import PROPERTY
+from hts_battery.schemas.summary_table import is_property, summaries_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    import pyarrow.compute as pc
+
     from hts_battery.connections.database.stores import Stores
+    from hts_battery.query.summary_table import SummaryTable
     from hts_battery.schemas.rows import SummaryRow
 
     Rows = Sequence[Mapping[str, object]]
@@ -78,7 +83,7 @@ def exported(
     if file_format is ExportFormat.JSON and not fields:
         # Whole documents, of which the table does not hold every part.
         found = table.sorted_rows(where, (), sort=order, limit=asked.limit)
-        summaries = list(reader.documents(found))
+        summaries = _with_properties(list(reader.documents(found)), table, where)
     else:
         summaries = table.summaries(where, sort=order, limit=asked.limit)
     documents: Rows = cast("Rows", summaries)
@@ -107,6 +112,24 @@ def exported(
         return manifest
 
     return content, save
+
+
+def _with_properties(
+    summaries: list[SummaryRow], table: SummaryTable, where: pc.Expression
+) -> list[SummaryRow]:
+    """Add their properties to whole summaries, as the table holds them."""
+    paths = sorted(name for name in table.stored_columns if is_property(name))
+    if not paths:
+        return summaries
+    rows = table.rows(where, [*paths, *_KEYS])
+    found = {
+        (str(one["campaign"]), str(one["candidate_id"])): one.get(PROPERTY)
+        for one in cast("list[dict[str, Any]]", summaries_of(rows.to_pydict()))
+    }
+    for doc in cast("list[dict[str, Any]]", summaries):
+        if held := found.get((doc["campaign"], doc["candidate_id"])):
+            doc[PROPERTY] = held
+    return summaries
 
 
 class Asked(NamedTuple):
