@@ -10,7 +10,12 @@ import typer
 
 from hts_battery.cli import formatting
 from hts_battery.cli.options import AsJson, DryRun, SpecFile
-from hts_battery.errors import CompositionError, ConfigurationError, SpecError
+from hts_battery.errors import (
+    CompositionError,
+    ConfigurationError,
+    SpecError,
+    StateLimitError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -65,7 +70,10 @@ def count(spec: SpecFile, as_json: AsJson = False) -> None:
         formatting.json_line({"count": space.count, "basis": space.basis})
         return
     formatting.line(f"{space.count:,} compositions (basis: {space.basis})")
-    formatting.line(f"{space.species_count:,} with oxidation states told apart")
+    try:
+        formatting.line(f"{space.species_count:,} with oxidation states told apart")
+    except StateLimitError as err:
+        formatting.line(f"not counted with oxidation states told apart: {err}")
 
 
 def list_members(

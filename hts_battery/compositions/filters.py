@@ -364,7 +364,7 @@ def selected(
     filters: Sequence[Filter] = (),
     report: FilterReport | None = None,
     *,
-    listed: Sequence[int] = (),
+    listed: Sequence[int] | None = None,
 ) -> Iterator[tuple[int, Candidate]]:
     """
     Stream the selected members that no filter removes, with their indices.
@@ -381,7 +381,7 @@ def selected(
     selection
         All members, a range of indices, a random sample, or a list of formulas.
     listed
-        Indices of the members of a list of formulas, see
+        Indices of the members of a list of formulas that was read already, see
         :func:`~hts_battery.compositions.formula_list.listed_members`.
     filters
         Rules that remove members.
@@ -396,7 +396,7 @@ def selected(
     Raises
     ------
     CompositionError
-        If the space has no such strata.
+        If a formula is no member, or the space has no such strata.
     IndexError
         If a range leaves the space.
     ValueError
@@ -429,7 +429,7 @@ def selected(
 
 
 def _named(
-    space: CompositionSpace, selection: Selection, listed: Sequence[int]
+    space: CompositionSpace, selection: Selection, listed: Sequence[int] | None
 ) -> Iterator[tuple[int, Candidate]]:
     """Members that stand one after the other, or are named one by one."""
     if selection.method == "all":
@@ -438,5 +438,7 @@ def _named(
         start = selection.start or 0
         yield from enumerate(space.iterate(start, selection.stop), start)
     else:
+        if listed is None:
+            listed = [space.index(formula) for formula in selection.formulas or ()]
         for index in listed:
             yield index, space[index]

@@ -29,7 +29,6 @@ FILES = [
     "campaigns/hedrx_full",
     "spaces/nasicon_grid",
     "spaces/layered",
-    "spaces/spinel",
 ]
 
 
