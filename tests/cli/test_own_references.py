@@ -82,7 +82,7 @@ def _ask_what_if(hts: Callable[..., Answer], name: str) -> None:
     assert "E_hull(300 K)" in shown.out
     points = hts("query", "show", name, "--at", "0:1000:500", "--json").lines
     assert [one["temperature"] for one in points] == [0, 500, 1000]
-    assert "from the stored terms" in hts("query", "show", name, "--at", "300").out
+    assert "T in K" in hts("query", "show", name, "--at", "300").out
     for words, says in (
         (("--at", "warm"), "write temperatures in K"),
         (("--at", "-3"), "below 0 K"),
