@@ -39,19 +39,23 @@ if TYPE_CHECKING:
     from maggma.core import Store
 
     from hts_battery.builders.screening_builder import Options
-    from hts_battery.schemas.rows import EntryRow, UsedEntryRow
+    from hts_battery.schemas.rows import EntryRow, TaskRow, UsedEntryRow
 
     class _Part(TypedDict):
         candidate: Mapping[str, object]
         entries: list[Mapping[str, object]]
         stabilities: list[Mapping[str, object]]
         properties: list[Mapping[str, object]]
+        results: list[TaskRow]
         input_digest: str
 
     class _Batch(TypedDict):
         inputs: list[_Part]
         common: object
 
+
+RESULTS = "tasks/result"
+"""What a builder reads that makes properties of the results of a recipe."""
 
 _DECLARED = {spec.name: spec for spec in PROPERTIES}
 
@@ -78,7 +82,7 @@ class Value:
     """What a builder says of a candidate: a value, an array, or why there is none."""
 
     name: str
-    """As declared in ``schemas/fields.py``, which says its unit."""
+    """As declared in ``schemas/property_fields``, which says its unit."""
     value: float | int | bool | str | None = None
     uncertainty: float | None = None
     n: int | None = None
@@ -89,8 +93,21 @@ class Value:
     method: str | None = None
     inputs: Sequence[str] = ()
     """Ids of the entries it is made of; all that were read if none are named."""
+    engine: str | None = None
+    """That of the campaign if none is named."""
+    calculator: str | None = None
+    """That of the entries if none is named."""
     seed: int | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
+
+
+class RecipeResult(NamedTuple):
+    """What a recipe found out about one candidate."""
+
+    engine: str
+    completed_at: str
+    output: Mapping[str, object]
+    """Its document, as the recipe declares it."""
 
 
 class CandidateInputs(NamedTuple):
@@ -105,6 +122,8 @@ class CandidateInputs(NamedTuple):
     """Those of other builders that are read."""
     common: object
     """What :meth:`PropertyBuilder.common` read for all candidates."""
+    results: tuple[RecipeResult, ...] = ()
+    """Those of the builder's recipe, in whatever campaign it was computed."""
 
 
 class PropertyBuilder(ScreeningBuilder):
@@ -113,7 +132,8 @@ class PropertyBuilder(ScreeningBuilder):
 
     A subclass says what it is called, what it reads and which properties it makes, and
     writes :meth:`values`; it stands in a module of ``builders/properties``, where the
-    registry finds it. Its properties are declared in ``schemas/fields.py``.
+    registry finds it. Its properties are declared in the module of the same name in
+    ``schemas/property_fields``.
 
     A candidate whose inputs are unchanged is left as it stands. What the function
     refuses with an error of this package, or a ValueError, becomes a null with its
@@ -124,7 +144,10 @@ class PropertyBuilder(ScreeningBuilder):
     names: ClassVar[tuple[str, ...]]
     """Properties that it makes."""
     reads: ClassVar[tuple[str, ...]] = ()
-    """Of ``entries``, ``thermo`` and ``properties/NAME``, beside the candidates."""
+    """Of ``entries``, ``thermo``, :data:`RESULTS` and ``properties/NAME``, beside the
+    candidates; where results are read, what has none has no property."""
+    recipe: ClassVar[str | None] = None
+    """Recipe whose results it reads."""
     requires: ClassVar[tuple[str, ...]] = ()
     """Packages of an optional extra; without them it is skipped."""
     extra: ClassVar[str] = ""
@@ -135,6 +158,7 @@ class PropertyBuilder(ScreeningBuilder):
         candidates: Store,
         entries: Store,
         thermo: Store,
+        tasks: Store,
         properties: Store,
         *,
         campaign: CampaignSpec,
@@ -145,11 +169,12 @@ class PropertyBuilder(ScreeningBuilder):
         self.candidates = candidates
         self.entries = entries
         self.thermo = thermo
+        self.tasks = tasks
         self.properties = properties
         self.campaign = CampaignSpec.model_validate(campaign)
         self.temperatures = tuple(temperatures)
         super().__init__(
-            [members, candidates, entries, thermo],
+            [members, candidates, entries, thermo, tasks],
             [properties],
             key=["property_id"],
             scope={"campaign": self.campaign.name, "builder": self.name},
@@ -206,15 +231,35 @@ class PropertyBuilder(ScreeningBuilder):
                 if doc["candidate_id"] in found:
                     mark = [doc[name] for name in names[1:]]
                     found[doc["candidate_id"]].marks.append(mark)
+        if RESULTS in self.reads:
+            self._find_results(found)
         if others := self._others():
-            criteria = {**scope, "builder": {"$in": others}}
-            for doc in self.properties.query(
-                criteria, properties=["subject_id", "property_id", "input_digest"]
-            ):
-                if doc["subject_id"] in found:
-                    mark = [doc["property_id"], doc["input_digest"]]
-                    found[doc["subject_id"]].marks.append(mark)
+            self._find_properties(found, {**scope, "builder": {"$in": others}})
         return found
+
+    def _find_results(self, found: Mapping[str, _Inputs]) -> None:
+        """Note the results of the recipe that there are of each candidate."""
+        criteria = {
+            "metadata.step": "result",
+            "metadata.calculation.recipe": self.recipe,
+        }
+        for (name, uuid), digest in content_digests(
+            self.tasks, criteria, ["metadata.candidate_id", "uuid"]
+        ):
+            if name in found:
+                found[name].results.append(uuid)
+                found[name].marks.append([uuid, digest])
+
+    def _find_properties(
+        self, found: Mapping[str, _Inputs], criteria: Mapping[str, object]
+    ) -> None:
+        """Note the properties of other builders that there are of each candidate."""
+        for doc in self.properties.query(
+            dict(criteria), properties=["subject_id", "property_id", "input_digest"]
+        ):
+            if doc["subject_id"] in found:
+                mark = [doc["property_id"], doc["input_digest"]]
+                found[doc["subject_id"]].marks.append(mark)
 
     def _others(self) -> list[str]:
         """Name the builders whose properties it reads."""
@@ -264,6 +309,8 @@ class PropertyBuilder(ScreeningBuilder):
 
     def _has_inputs(self, found: _Inputs) -> bool:
         """Say whether there is anything to be made: what is read has come."""
+        if RESULTS in self.reads:
+            return bool(found.results)
         return bool(found.marks) or not self.reads
 
     def _stored(self) -> dict[str, str | None]:
@@ -298,6 +345,8 @@ class PropertyBuilder(ScreeningBuilder):
         ids = [entry for name in names for entry in inputs[name].methods]
         docs = by_key(self.candidates, names, "candidate_id", criteria={})
         entries = by_key(self.entries, ids, "entry_id", criteria={})
+        uuids = [uuid for name in names for uuid in inputs[name].results]
+        tasks = by_key(self.tasks, uuids, "uuid", criteria={}) if uuids else {}
         records, others = {}, {}
         if "thermo" in self.reads:
             records = by_key(self.thermo, names, "candidate_id", criteria=scope)
@@ -315,6 +364,9 @@ class PropertyBuilder(ScreeningBuilder):
                     ],
                     "stabilities": records.get(name, []),
                     "properties": others.get(name, []),
+                    "results": [
+                        task for uuid in inputs[name].results for task in tasks[uuid]
+                    ],
                     "input_digest": digests[name],
                 }
 
@@ -334,6 +386,7 @@ class PropertyBuilder(ScreeningBuilder):
                 ),
                 tuple(map(PropertyDoc.model_validate, part["properties"])),
                 item["common"],
+                tuple(map(_result, part["results"])),
             )
             try:
                 values = list(self.values(found))
@@ -349,6 +402,8 @@ class PropertyBuilder(ScreeningBuilder):
         """Write down values of a candidate with all that they depend on."""
         name = found.candidate.candidate_id
         calculators = {one.calculator for one in found.entries if one.calculator}
+        calculator = calculators.pop() if len(calculators) == 1 else None
+        engine = self.campaign.engine
         for one in values:
             yield PropertyDoc(
                 property_id=property_id(
@@ -373,8 +428,9 @@ class PropertyBuilder(ScreeningBuilder):
                 notes=tuple(one.notes),
                 provenance=Provenance(
                     code_version=self.code_version,
-                    engine=self.campaign.engine if found.entries else None,
-                    calculator=calculators.pop() if len(calculators) == 1 else None,
+                    recipe=self.recipe,
+                    engine=one.engine or (engine if found.entries else None),
+                    calculator=one.calculator or calculator,
                     method=one.method,
                     inputs=tuple(one.inputs or (e.entry_id for e in found.entries)),
                     seed=one.seed,
@@ -385,6 +441,13 @@ class PropertyBuilder(ScreeningBuilder):
             )
 
 
+def _result(task: TaskRow) -> RecipeResult:
+    """Read what a recipe found out from its job."""
+    engine = task["metadata"]["calculation"]["engine"]
+    output = {k: v for k, v in task["output"].items() if not k.startswith("@")}
+    return RecipeResult(engine, str(task["completed_at"]), output)
+
+
 @dataclass
 class _Inputs:
     """What one candidate's properties are made from, named and digested."""
@@ -393,6 +456,8 @@ class _Inputs:
     methods: dict[str, object] = field(default_factory=dict)
     """Entry → method by which the campaign gets its ordering."""
     marks: list[list[object]] = field(default_factory=list)
+    results: list[str] = field(default_factory=list)
+    """Jobs whose outputs are results of the recipe."""
 
     def take(self, entry: EntryRow | UsedEntryRow) -> None:
         """Count an entry, once."""

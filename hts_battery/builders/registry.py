@@ -138,7 +138,7 @@ def _of_properties(cls: type[PropertyBuilder]) -> BuilderSpec:
         stores, campaign = context.stores, _named(spec)
         return cls(
             *(stores.members, stores.candidates, stores.entries),
-            *(stores.thermo, stores.properties),
+            *(stores.thermo, stores.tasks, stores.properties),
             campaign=campaign,
             temperatures=context.temperatures[campaign.name],
             **context.options,

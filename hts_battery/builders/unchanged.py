@@ -100,6 +100,12 @@ class ChainInputs:
         found = content_digests(self.stores.candidates, {}, ["candidate_id"])
         return input_digest(sorted(digest for _, digest in found))
 
+    @cached_property
+    def results(self) -> str:
+        """Digest of what recipes found out, whatever campaign asked for it."""
+        found = content_digests(self.stores.tasks, {"metadata.step": "result"}, [])
+        return input_digest(sorted(digest for _, digest in found))
+
     def digest(self, campaign: str, entries: str, options: dict[str, object]) -> str:
         """
         Digest entries, candidates, members and options of one campaign.

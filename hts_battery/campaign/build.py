@@ -12,6 +12,7 @@ from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
+from hts_battery.builders.property_builder import RESULTS
 from hts_battery.builders.registry import (
     BuildContext,
     Scope,
@@ -59,6 +60,9 @@ LOCK = "build"
 """Name of the lock that a run of the builders holds."""
 
 logger = logging.getLogger(__name__)
+
+_NAMED = ("space", "listed", "prototype")
+"""Of a stored campaign: what stands in files that its file names."""
 
 _PACKAGES = ("hts_battery", "numpy", "pymatgen", "maggma", "emmet-core")
 
@@ -212,7 +216,10 @@ class _Run:
         found = [self._chain_digest(name) for name in names]
         if None in found:
             return None
-        line = [(o.name, o.code_version) for o in ancestors(spec, builders())]
+        above = ancestors(spec, builders())
+        line = [(one.name, one.code_version) for one in above]
+        if any(RESULTS in one.reads for one in above):
+            found.append(self.chain.results)
         return input_digest(found, line, self._skipped(spec))
 
     def _skipped(self, spec: BuilderSpec) -> list[str]:
@@ -257,7 +264,7 @@ def _run(
                 run.note(reports={**run.manifest.reports, one.name: total_report([])})
         left_out = problems or {}
         run.note_built_states(
-            [spec.name for spec in specs if spec.name not in left_out]
+            [one.name for one in specs if one.screens and one.name not in left_out]
         )
         run.note(problems=dict(left_out))
     return run.manifest.reports
@@ -292,6 +299,7 @@ def _recorded_run(
             versions={name: version(name) for name in _PACKAGES},
             code_version=" ".join(f"{o.name}:{o.code_version}" for o in builders()),
             options={spec.name: _options(spec, asked) for spec in specs},
+            campaigns={spec.name: _file_content(spec, stores) for spec in specs},
         )
         run = _Run(
             stores,
@@ -330,6 +338,13 @@ def _mark_interrupted(stores: Stores) -> None:
         )
 
 
+def _file_content(spec: CampaignSpec, stores: Stores) -> dict[str, object]:
+    """Return what a campaign's file said, and the files that it named."""
+    named = stores.campaigns.query_one({"name": spec.name}, properties=[*_NAMED]) or {}
+    found = {name: named[name] for name in _NAMED if named.get(name) is not None}
+    return {**spec.model_dump(mode="json"), **found}
+
+
 def _options(spec: CampaignSpec, asked: _Asked) -> dict[str, object]:
     return {
         **spec.calculation,
@@ -347,7 +362,8 @@ def _temperatures(spec: CampaignSpec, asked: _Asked) -> tuple[float, ...]:
 def _contexts(
     spec: BuilderSpec, specs: Sequence[CampaignSpec], run: _Run, asked: _Asked
 ) -> Iterator[tuple[str, ScreeningBuilder]]:
-    """Make one builder for each campaign, or one for all."""
+    """Make one builder for each campaign whose energies are ranked, or one for all."""
+    specs = [one for one in specs if one.screens]
     context = build_context(
         run.stores,
         specs,
@@ -459,7 +475,7 @@ def chain_of_builders(
 
     ``temperatures`` in K, where a campaign names none.
     """
-    specs = stored_campaigns(stores)
+    specs = [spec for spec in stored_campaigns(stores) if spec.screens]
     context = build_context(stores, specs, temperatures)
     return [
         one.builder(context, campaign)

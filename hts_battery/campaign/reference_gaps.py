@@ -297,6 +297,8 @@ def _anions_of(candidates: Iterable[Candidate]) -> set[str]:
 
 def hull_engines(spec: CampaignSpec) -> tuple[str, ...]:
     """Engines of which a campaign needs competing phases: for the hull and the gate."""
+    if not spec.screens:
+        return ()
     if spec.gate is None or spec.prerelax is None:
         return (spec.engine,)
     return tuple(dict.fromkeys((spec.engine, spec.prerelax.engine)))

@@ -153,7 +153,7 @@ def _systems(spec: Path | None, elements: str | None, largest: int) -> tuple[str
     if (spec is None) == (elements is None):
         raise ConfigurationError("--from-mp needs a campaign file or --elements")
     if spec is not None:
-        kept = (one.amounts for _, one in read_campaign(spec).kept())
+        kept = (one.amounts for _, one in read_campaign(spec, skip_bad=True).kept())
         return subsystems((frozenset(one) for one in kept), largest=largest)
     return subsystems([_symbols(elements or "")], largest=largest)
 
@@ -420,7 +420,7 @@ def gaps(
     from hts_battery.campaign.spec_file import read_campaign
     from hts_battery.flows.engines.registry import engine as engine_of
 
-    campaign = read_campaign(spec)
+    campaign = read_campaign(spec, skip_bad=True)
     name = engine_of(engine or campaign.spec.engine).name
     if database_exists():
         with opened_stores(make_indexes=False) as stores:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
     from hts_battery.query.archives import ExportManifest
+    from hts_battery.schemas.property import PropertyDoc
     from hts_battery.schemas.rows import SummaryRow
 
     Rows = Sequence[Mapping[str, object]]
@@ -62,6 +63,22 @@ class Content(NamedTuple):
     """What the JSON format writes: whole documents, or the rows again."""
     structures: Structures = ()
     """Summaries with their structures, for the formats that hold them."""
+
+
+def write_properties(properties: Iterable[PropertyDoc], path: Path) -> None:
+    """Write properties as CSV, one a row, its conditions as JSON."""
+    names = ("subject_id", "campaign", "name", "value", "uncertainty", "unit", "n")
+    rows = [
+        {
+            **one.model_dump(mode="json", include={*names, "reason"}),
+            "conditions": json.dumps(one.conditions),
+            "calculator": one.provenance.calculator,
+        }
+        for one in properties
+    ]
+    columns = (*names, "conditions", "calculator", "reason")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, rows_csv(rows, columns))
 
 
 def manifest_path(path: Path) -> Path:

@@ -2,89 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 
+from hts_battery.schemas.field_spec import PROPERTY, FieldSpec, Kind, Spelling
+from hts_battery.schemas.property_fields import declared
 from hts_battery.schemas.thermo import StabilityLabel
-
-PROPERTY = "property"
-"""Map of a row that holds the properties of a candidate, by name."""
-
-
-class Kind(StrEnum):
-    """What a field holds, which decides how it can be compared."""
-
-    NUMBER = "number"
-    INTEGER = "integer"
-    BOOLEAN = "boolean"
-    TEXT = "text"
-    LIST = "list"
-    TIME = "time"
-
-
-class Spelling(StrEnum):
-    """What a text names, so that any spelling of it is found."""
-
-    FORMULA = "formula"
-    SYSTEM = "chemical system"
-    SPECIES = "species"
-    ELEMENT = "element"
-
-
-@dataclass(frozen=True)
-class FieldSpec:
-    """
-    One quantity that can be asked for.
-
-    The filter language, OPTIMADE properties, columns of the table, of CSV and Parquet
-    files and of the command line, axes of the dashboard and the documentation's table
-    of fields are made from it.
-    """
-
-    name: str
-    """By which filters, orders and tables call it; case does not matter there."""
-    description: str
-    unit: str | None = None
-    """None or ``1`` where there is none."""
-    kind: Kind = Kind.NUMBER
-    path: str = ""
-    """Column of the table of summaries: where it stands in a row, dotted; its name if
-    not given."""
-    at_temperature: bool = False
-    """Whether it has a value at each of some temperatures: ``e_hull_1473``."""
-    uncertainty: str = ""
-    """What the uncertainty of a property is, which is then a field, too."""
-    shown: bool = False
-    """Whether it stands in a table for which no fields are asked for."""
-    choices: tuple[str, ...] = ()
-    """The only values there are; any if empty."""
-    spelling: Spelling | None = None
-    """What a text names, where that has several spellings."""
-    equal_path: str | None = None
-    """Column that is compared for equality, where that is another."""
-    constant: str | None = None
-    """What every row has, where that is no column."""
-
-    @property
-    def column(self) -> str:
-        """Column of the table of summaries."""
-        return self.path or self.name
-
-    @property
-    def is_property(self) -> bool:
-        """Whether a builder of properties makes it."""
-        return self.column.startswith(f"{PROPERTY}.")
-
-    @property
-    def is_axis(self) -> bool:
-        """Whether it can be drawn: a number, of any kind."""
-        return self.kind in (Kind.NUMBER, Kind.INTEGER)
-
-    @property
-    def unit_words(self) -> str:
-        """Write the unit for people; empty where there is none."""
-        return "" if self.unit in (None, "1") else str(self.unit)
-
 
 _TEXT, _LIST, _INTEGER = Kind.TEXT, Kind.LIST, Kind.INTEGER
 _ENERGY = "eV/atom"
@@ -245,114 +167,8 @@ _SUMMARY = (
 )
 """Columns of a summary."""
 
-_SPREAD = "standard deviation over the orderings (n - 1); null below two"
-
-_LOCAL_STRUCTURE = (
-    FieldSpec(
-        "alpha_LiM_1",
-        "Warren-Cowley parameter of Li and the other cations, first shell of cations; "
-        "mean over orderings of one method; of the cell, where they are SQS",
-        "1",
-        uncertainty=_SPREAD,
-    ),
-    FieldSpec(
-        "alpha_LiM_2",
-        "the same in the second shell of cations",
-        "1",
-        uncertainty=_SPREAD,
-    ),
-    FieldSpec(
-        "alpha_LiF_1",
-        "Warren-Cowley parameter of Li and F, first shell of cation and anion",
-        "1",
-        uncertainty=_SPREAD,
-    ),
-    FieldSpec(
-        "li4_fraction",
-        "nearest-neighbour tetrahedra of cations with four Li (0-TM), of all; Na or K "
-        "where they are the carrier",
-        "1",
-        uncertainty=_SPREAD,
-    ),
-    FieldSpec(
-        "li4_fraction_random",
-        "the same in an infinite random alloy of the same content: x^4",
-        "1",
-    ),
-    FieldSpec(
-        "tetrahedron_height",
-        "mean height of the nearest-neighbour tetrahedra of cations; in NASICON mean "
-        "distance of the centre of a 6b cavity from its bottleneck triangles",
-        "Å",
-        uncertainty=_SPREAD,
-    ),
-    FieldSpec(
-        "bottleneck_area_min",
-        "smallest oxygen triangle between a 6b and an 18e cavity of NASICON",
-        "Å^2",
-        uncertainty=_SPREAD,
-    ),
-    FieldSpec(
-        "bottleneck_volume",
-        "mean volume of the tetrahedra of a 6b centre and its bottleneck triangles",
-        "Å^3",
-        uncertainty=_SPREAD,
-    ),
-    FieldSpec(
-        "bottleneck_metal_polyanion",
-        "mean distance, at a bottleneck triangle of NASICON, from the metal whose "
-        "octahedron shares its short edge to the polyanion centre across it; a name "
-        "of this project",
-        "Å",
-        uncertainty=_SPREAD,
-    ),
-    FieldSpec(
-        "occupancy_6b",
-        "6b cavities of NASICON that hold an alkali ion, of all",
-        "1",
-        uncertainty=_SPREAD,
-    ),
-    FieldSpec(
-        "occupancy_18e",
-        "18e cavities of NASICON that hold an alkali ion, of all",
-        "1",
-        uncertainty=_SPREAD,
-    ),
-)
-"""Made by the builder ``local_structure``."""
-
-_DRAWS = "standard error by the draws, for normal energies"
-_ORDERING_SPECTRUM = (
-    FieldSpec(
-        "entropy_forming_ability",
-        "inverse standard deviation of the energies of orderings drawn at random, EFA "
-        "of 10.1038/s41467-018-07160-7; every draw weighs the same",
-        "(eV/atom)^-1",
-        uncertainty=_DRAWS,
-    ),
-    FieldSpec(
-        "disordered_enthalpy_entropy",
-        "root of that over the mean distance of these orderings from the hull at 0 K, "
-        "DEED of 10.1038/s41586-023-06786-y",
-        "(eV/atom)^-1",
-        uncertainty=_DRAWS,
-    ),
-    FieldSpec(
-        "e_hull_boltzmann",
-        "Boltzmann mean at T of the distance from the hull at 0 K of orderings drawn "
-        "at random, weighed as whole cells; no entropy in it",
-        _ENERGY,
-        at_temperature=True,
-        uncertainty="standard error by the draws",
-    ),
-)
-"""Made by the builder ``ordering_spectrum``."""
-
-PROPERTIES = tuple(
-    replace(spec, path=f"{PROPERTY}.{spec.name}")
-    for spec in (*_LOCAL_STRUCTURE, *_ORDERING_SPECTRUM)
-)
-"""What builders of properties make; a new one is declared in the part of its room."""
+PROPERTIES = tuple(replace(spec, path=f"{PROPERTY}.{spec.name}") for spec in declared())
+"""What builders of properties make."""
 
 
 def uncertainty_of(spec: FieldSpec) -> FieldSpec:

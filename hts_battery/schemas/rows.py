@@ -26,8 +26,11 @@ class TaskMetadata(TypedDict, total=False):
     order_uuid: str
     ordering_id: str
     ordering_method: str
+    part: str
     asked: Mapping[str, int]
     final: bool
+    steps: int
+    steps_before: int
     step: str
     calculation: CalculationRow
 
@@ -359,6 +362,7 @@ class EndingRow(TypedDict):
     kind: str
     reason: str | None
     failure_class: str | None
+    lost_with: int | None
     node_hours: float
     time: str
 
@@ -371,6 +375,7 @@ class BacklogItemRow(TypedDict):
     dispatch_id: str | None
     fw_id: int | None
     asked: Mapping[str, int]
+    asked_steps: NotRequired[int]
     ending: EndingRow | None
     earlier: Sequence[EndingRow]
 

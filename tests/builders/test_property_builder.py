@@ -168,7 +168,7 @@ def test_a_builder_travels_to_other_processes(
     )
     plain = made.as_dict()
     assert plain["campaign"]["name"] == "small"  # type: ignore[index]
-    assert plain["temperatures"] == TEMPERATURES
+    assert plain["temperatures"] == list(TEMPERATURES)
     items = list(made.get_items())
     assert [len(item["inputs"]) for item in items] == [1, 1]
     docs = made.process_item(items[0])["documents"]

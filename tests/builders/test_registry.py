@@ -48,8 +48,8 @@ def test_each_comes_behind_those_that_write_what_it_reads() -> None:
             }
             assert parts - set(one.writes) <= seen, one.name
         seen |= set(one.writes)
-    assert [one.name for one in found][0] == "entries"
-    assert [one.name for one in found][-1] == "summary_table"
+    assert found[0].name == "entries"
+    assert found[-1].name == "summary_table"
 
 
 def test_parts_of_a_collection_have_an_order() -> None:

@@ -122,8 +122,8 @@ COLLECTIONS: dict[str, tuple[str, tuple[Index, ...]]] = {
         (
             Index(("property_id",), unique=True),
             Index(("campaign", "builder", "subject_id")),
-            Index(("subject_id", "name")),
-            Index(("campaign", "name")),
+            Index(("campaign", "subject_id")),
+            Index(("subject_id",)),
         ),
     ),
     # The head, and Parquet files of up to 50,000 rows; see schemas/summary_table.py.
