@@ -149,8 +149,8 @@ references import fake.json --engine fake
 references import deeper.json --engine deeper
 references import broken.json --engine broken
 references compute --engine fake --phase LiF-rocksalt
-references add mixed.cif --engine fake --dry-run
-references add mixed.cif --engine fake --order 1 --state Li+ --state Co3+ --state O2- --dry-run
+references add mixed.cif --dry-run
+references add mixed.cif --order 1 --state Li+ --state Co3+ --state O2- --dry-run
 campaign check small.yaml
 references gaps small.yaml
 # run
