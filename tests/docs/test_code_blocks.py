@@ -70,6 +70,7 @@ NOT_RUN = {
     "hts launchpad feed": "needs a submitted campaign; tests/slurm",
     "hts launchpad ingest": "needs outputs of a queue; tests/slurm",
     "hts launchpad launch": "needs a queue; tests/cli/test_launching.py",
+    "hts references add": "needs files of a reader's own; tests/cli",
     "hts runner start": "stays; tests/cli/test_launching.py",
     "hts worker test": "needs a queue; tests/slurm/test_launcher_on_slurm.py",
     "hts launchpad notify-test": "sends a message; tests/cli",
