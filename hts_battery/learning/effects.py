@@ -227,7 +227,9 @@ class Effect:
         return f"{self.name}: {often} often stable {bounds}"
 
 
-def _invalid_reason(raw: tuple[float, Interval], adjusted: float, auc: float) -> str | None:
+def _invalid_reason(
+    raw: tuple[float, Interval], adjusted: float, auc: float
+) -> str | None:
     """Say what speaks against a rule but its q value."""
     if raw[1][0] <= 1 <= raw[1][1]:
         return "the column alone shows nothing"
