@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _KEPT = 1000
 """Features that each screening keeps."""
 _KEPT_FOR_TRIPLES = 150
+_KEPT_FOR_FRONT = 300
 _ASSESSED = {"so": 40, "rank": 25, "tree": 15}
 """Sets of features that are fitted and compared on folds, by method."""
 _SCREENED = 2e10
@@ -79,7 +80,7 @@ class DescriptorSearch(BaseEstimator):
     >>> search.fit(pd.DataFrame(x, columns=list("abc")), x[:, 0] * x[:, 2] / x[:, 1])
     DescriptorSearch(dimensions=1, task='regress')
     >>> search.formulas_[0]
-    '((a / b) * c)'
+    '((a * c) / b)'
     """
 
     formulas_: list[str]
@@ -144,6 +145,11 @@ class DescriptorSearch(BaseEstimator):
     def predict(self, X: pd.DataFrame | ArrayLike) -> Array:  # noqa: N803 - as above
         """Return scores of the best formula; higher: less stable. NaN: not defined."""
         return self.descriptors_[0](_columns(X))
+
+    def goals(self, y: Array) -> tuple[Array, Array]:
+        """Return what formulas are assessed by, and what least squares are taken of."""
+        target = _target(self.task, y)
+        return (target if self.task == "classify" else y), target
 
     def to_latex(self) -> str:
         """Return the best formula as LaTeX."""
@@ -347,7 +353,9 @@ class _Assessment:
         self.task, self.method, self.seed = search.task, search.method, search.seed
         is_class = search.task == "classify"
         self.folds = assign_folds(
-            target if is_class else np.arange(len(target)), groups, seed=search.seed
+            target if is_class else np.arange(len(target), dtype=float),
+            groups,
+            seed=search.seed,
         )
 
     def ranked(self, sets: Sequence[Features]) -> list[Descriptor]:
@@ -384,7 +392,7 @@ class _Assessment:
             weights = np.bincount(random.integers(0, count, count), minlength=count)[
                 codes
             ]
-            won[_most_correlated(scores, self.target, weights)] += 1
+            won[_most_correlated(scores, self.target, weights.astype(float))] += 1
         return [float(one) for one in won / _RESAMPLES]
 
     def front(self, pool: Sequence[Feature], dimensions: int) -> list[Descriptor]:
@@ -392,6 +400,7 @@ class _Assessment:
         found: list[Descriptor] = []
         for most in range(3 + 1):
             simple = [one for one in pool if one.expression.complexity <= most]
+            simple = simple[:_KEPT_FOR_FRONT]
             for size in range(1, dimensions + 1):
                 if len(simple) < size:
                     continue

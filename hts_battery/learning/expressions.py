@@ -39,7 +39,7 @@ UNARY: dict[str, Operator] = {
     ),
     "square": Operator(np.square, "{}^2", r"{}^2", "np.square({})", Fraction(2)),
     "cube": Operator(
-        lambda x: x * x * x, "{}^3", r"{}^3", "(lambda x: x * x * x)({})", Fraction(3)
+        lambda x: np.power(x, 3), "{}^3", r"{}^3", "np.power({}, 3)", Fraction(3)
     ),
     "sqrt": Operator(
         np.sqrt, "sqrt({})", r"\sqrt{{{}}}", "np.sqrt({})", Fraction(1, 2)
@@ -72,7 +72,7 @@ class Expression:
 
     Examples
     --------
-    >>> x, y = column("x"), column("y", {"eV": Fraction(1)})
+    >>> x, y = column("x", {}), column("y", {"eV": Fraction(1)})
     >>> both = Expression("*", (Expression("exp", (x,)), y))
     >>> both.text, both.complexity, both.units
     ('(exp(x) * y)', 2, {'eV': Fraction(1, 1)})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hts_battery.learning.descriptors import composition_descriptors
+from hts_battery.compositions.descriptors import composition_descriptors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,4 +47,4 @@ def nasicon_tolerance_2021(
     x = found["carrier_amount"] ** (1 / 3) + found["polyanion_charge_spread"] ** 2
     shift = found["metal_electronegativity_mean"] - _SODIUM_ELECTRONEGATIVITY
     y = ELECTROSTATIC * ewald_energy**2 * shift * found["metal_radius_spread"]
-    return SLOPE * x + y - BOUNDARY
+    return float(SLOPE * x + y - BOUNDARY)

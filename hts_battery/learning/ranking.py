@@ -84,7 +84,7 @@ class RankingSVM:
     --------
     >>> model = RankingSVM().fit([[0.0], [1.0], [3.0]], [5.0, 6.0, 9.0])
     >>> model.decision_function([[0.0], [2.0]]).round(3).tolist()
-    [0.0, 1.905]
+    [0.0, 1.333]
     """
 
     coef_: Array

@@ -40,7 +40,7 @@ def by_source(search: DescriptorSearch, frame: pd.DataFrame) -> Array:
 @pytest.mark.parametrize("task", ["rank", "regress", "classify"])
 @pytest.mark.parametrize("method", ["so", "rank", "tree"])
 def test_every_task_and_method(task: str, method: str) -> None:
-    frame = drawn(0, 120, "abc")
+    frame = drawn(0, 80, "abc")
     energy = 3 * frame.a * frame.b - frame.c - 8
     y = (energy <= -5).astype(int) if task == "classify" else energy
     search = DescriptorSearch(task, method).fit(frame, y)  # type: ignore[arg-type] - text
@@ -89,14 +89,14 @@ def test_planted_pairs_are_recovered() -> None:
 
 
 def test_a_planted_triple() -> None:
-    frame = drawn(1, 120)
+    frame = drawn(1, 80)
     y = frame.a * frame.b + 2 * np.log(frame.c) - 3 * frame.d**2
     search = DescriptorSearch("regress", dimensions=3).fit(frame, y)
     assert search.predict(frame) == pytest.approx(y.to_numpy(), abs=1e-6)
 
 
 def test_order_of_rows_and_units_of_columns_change_no_formula() -> None:
-    frame = drawn(2)
+    frame = drawn(2, 100, "abc")
     random = np.random.default_rng(0)
     y = frame.a * frame.b + np.sqrt(frame.c) + 0.3 * random.normal(size=len(frame))
     groups = pd.Series([f"g{n % 25}" for n in range(len(frame))])
@@ -114,8 +114,8 @@ def test_order_of_rows_and_units_of_columns_change_no_formula() -> None:
 
 def test_outliers_do_not_decide_a_ranking() -> None:
     """Sixteen failed references up to 8 eV stand in the published table."""
-    frame = drawn(3, 600)
-    y = 30 * frame.a / frame.b + np.random.default_rng(0).normal(size=600)
+    frame = drawn(3, 400, "ab")
+    y = 30 * frame.a / frame.b + np.random.default_rng(0).normal(size=400)
     y[:16] = 8000.0
     search = DescriptorSearch(dimensions=1).fit(frame, y)
     ratio = frame.a / frame.b
