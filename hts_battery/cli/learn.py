@@ -137,7 +137,7 @@ def _show(found: LearnedDescriptor, *, as_json: bool) -> None:
                 f"{one.fold_score:.4f}",
                 f"{one.train_score:.4f}",
                 "" if one.boundary is None else f"{one.boundary:.4g}",
-                f"{one.wins:.2f}",
+                "" if one.wins is None else f"{one.wins:.2f}",
             )
             for one in found.formulas
         ],

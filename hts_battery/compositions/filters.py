@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from itertools import islice
-from math import isnan, sqrt
+from math import isnan
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import (
@@ -29,7 +29,7 @@ from hts_battery.compositions.descriptors import (
     composition_descriptors,
     species_amounts,
 )
-from hts_battery.compositions.radii import octahedral_radius
+from hts_battery.compositions.radii import octahedral_radius, size_mismatch
 from hts_battery.compositions.redox import RedoxScale, package_scale
 from hts_battery.compositions.sampling import in_turns
 from hts_battery.errors import SpecError
@@ -57,6 +57,7 @@ class RedoxCompatibility(Document):
     pairs: tuple[tuple[CheckedSpecies, CheckedSpecies], ...] | None = Field(
         None,
         min_length=1,
+        examples=[[["Mn3+", "Cr3+"]]],
         description="Pairs of species that react with each other; if none are given, "
         "those of which the redox potentials of the species table say so.",
     )
@@ -115,10 +116,15 @@ class RadiusWindow(Document):
 
     rule: Literal["radius-window"] = Field(description="Name of the rule.")
     reference: tuple[CheckedSpecies, ...] = Field(
-        min_length=1, description="Species whose radii span the window."
+        min_length=1,
+        examples=[["Mn4+", "Y3+"]],
+        description="Species whose radii span the window.",
     )
     tolerance: float = Field(
-        0.0, ge=0, description="Widening of the window on both sides, in angstrom."
+        0.0,
+        ge=0,
+        description="Widening of the window on both sides, in angstrom.",
+        json_schema_extra={"unit": "angstrom"},
     )
 
     @field_validator("reference")
@@ -152,7 +158,9 @@ class SizeMismatch(Document):
     """
 
     rule: Literal["size-mismatch"] = Field(description="Name of the rule.")
-    maximum: float = Field(ge=0, description="Greatest mismatch allowed, a fraction.")
+    maximum: float = Field(
+        ge=0, examples=[0.1], description="Greatest mismatch allowed, a fraction."
+    )
 
     def invalid_reason(self, candidate: Candidate) -> str | None:
         """Say the mismatch if it is too large, or which metal has no radius."""
@@ -339,7 +347,9 @@ def load_filters(
     try:
         found = _FILTERS.validate_python(tuple(blocks))
     except ValidationError as err:
-        raise spec_error(err, file=file, lines=lines, prefix="filters") from err
+        raise spec_error(
+            err, file=file, lines=lines, prefix="filters", shape=tuple[Filter, ...]
+        ) from err
     if redox is None:
         return found
     return tuple(
@@ -374,26 +384,6 @@ def metals(assignment: Assignment) -> dict[str, Fraction]:
     return found
 
 
-def size_mismatch(amounts: Sequence[float], radii: Sequence[float]) -> float:
-    """
-    Root mean square deviation of radii from their mean, relative to the mean.
-
-    Examples
-    --------
-    >>> size_mismatch([1, 1], [0.9, 1.1])  # doctest: +ELLIPSIS
-    0.1...
-    """
-    total = sum(amounts)
-    if not total:
-        return 0.0
-    mean = sum(n * r for n, r in zip(amounts, radii, strict=True)) / total
-    return sqrt(
-        sum(
-            n / total * (1 - r / mean) ** 2 for n, r in zip(amounts, radii, strict=True)
-        )
-    )
-
-
 @cache
 def _electronegativity(symbol: str) -> float:
     from pymatgen.core import Element  # noqa: PLC0415 - a second to import
@@ -413,6 +403,8 @@ def selected(
     selection: Selection,
     filters: Sequence[Filter] = (),
     report: FilterReport | None = None,
+    *,
+    listed: Sequence[int] = (),
 ) -> Iterator[tuple[int, Candidate]]:
     """
     Stream the selected members that no filter removes, with their indices.
@@ -428,6 +420,9 @@ def selected(
         The space.
     selection
         All members, a range of indices, a random sample, or a list of formulas.
+    listed
+        Indices of the members of a list of formulas, see
+        :func:`~hts_battery.compositions.formula_list.listed_members`.
     filters
         Rules that remove members.
     report
@@ -441,7 +436,7 @@ def selected(
     Raises
     ------
     CompositionError
-        If a formula is no member, or the space has no such strata.
+        If the space has no such strata.
     IndexError
         If a range leaves the space.
     ValueError
@@ -449,7 +444,8 @@ def selected(
     """
     report = report if report is not None else FilterReport()
     if selection.method != "sample":
-        for one in filtered(_named(space, selection), filters, report):
+        members = _named(space, selection, listed)
+        for one in filtered(members, filters, report):
             if one.rule is None:
                 yield one.index, one.candidate
         return
@@ -473,7 +469,7 @@ def selected(
 
 
 def _named(
-    space: CompositionSpace, selection: Selection
+    space: CompositionSpace, selection: Selection, listed: Sequence[int]
 ) -> Iterator[tuple[int, Candidate]]:
     """Members that stand one after the other, or are named one by one."""
     if selection.method == "all":
@@ -482,6 +478,5 @@ def _named(
         start = selection.start or 0
         yield from enumerate(space.iterate(start, selection.stop), start)
     else:
-        for formula in selection.formulas or ():
-            index = space.index(formula)
+        for index in listed:
             yield index, space[index]

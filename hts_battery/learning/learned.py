@@ -136,7 +136,7 @@ def _formula(one: Descriptor) -> LearnedFormula:
         complexity=one.complexity,
         fold_score=one.fold_score,
         train_score=one.train_score,
-        wins=one.wins,
+        wins=None if np.isnan(one.wins) else one.wins,
     )
 
 

@@ -21,7 +21,9 @@ class LearnedFormula(Document):
     complexity: int = Field(description="Operators in all features.")
     fold_score: float = Field(description="The measure on rows kept aside, mean.")
     train_score: float = Field(description="The measure on the rows of the fit.")
-    wins: float = Field(description="Share of resamplings that it wins.")
+    wins: float | None = Field(
+        description="Share of resamplings that it wins; null where not compared."
+    )
 
 
 class LearnedDescriptor(Document):

@@ -12,9 +12,8 @@ from hts_battery.compositions.filters import (
     FilterReport,
     filtered,
     load_filters,
-    size_mismatch,
 )
-from hts_battery.compositions.radii import octahedral_radius
+from hts_battery.compositions.radii import octahedral_radius, size_mismatch
 from hts_battery.errors import SpecError
 from hts_battery.schemas.candidate import Candidate
 
