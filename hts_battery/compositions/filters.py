@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from itertools import islice
-from math import sqrt
+from math import isnan
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import (
@@ -21,8 +21,15 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
     field_validator,
+    model_validator,
 )
 
+from hts_battery.compositions.descriptors import (
+    DescriptorName,
+    composition_descriptors,
+    species_amounts,
+)
+from hts_battery.compositions.radii import octahedral_radius, size_mismatch
 from hts_battery.compositions.redox import RedoxScale, package_scale
 from hts_battery.compositions.sampling import in_turns
 from hts_battery.errors import SpecError
@@ -40,8 +47,6 @@ if TYPE_CHECKING:
     from hts_battery.schemas.candidate import Assignment, Candidate
     from hts_battery.schemas.space import Selection
 
-_OCTAHEDRAL = "VI"
-_SPIN_NAMES = {"high": "High Spin", "low": "Low Spin"}
 _MARGIN = 1e-9  # radii are tabulated to 0.005 angstrom: this only absorbs rounding
 
 
@@ -125,10 +130,7 @@ class RadiusWindow(Document):
     @field_validator("reference")
     @classmethod
     def _has_radii(cls, reference: tuple[str, ...]) -> tuple[str, ...]:
-        for species in reference:
-            if octahedral_radius(species) is None:
-                raise ValueError(f"{species} has no octahedral Shannon radius")
-        return reference
+        return _with_radii(reference)
 
     def invalid_reason(self, candidate: Candidate) -> str | None:
         """Name the first metal outside the window, or one without a radius."""
@@ -205,12 +207,92 @@ class ElectronegativityWindow(Document):
         return None
 
 
+class DescriptorWindow(Document):
+    """A descriptor of the composition must lie in a window, such as a mined rule's."""
+
+    rule: Literal["descriptor-window"] = Field(description="Name of the rule.")
+    descriptor: DescriptorName = Field(
+        description="Mean, spread or range of radius, electronegativity or charge over "
+        "the metals, spreads over the polyanions, or the amount of carrier."
+    )
+    minimum: float | None = Field(None, description="Least value, if there is one.")
+    maximum: float | None = Field(None, description="Greatest value, if there is one.")
+
+    @model_validator(mode="after")
+    def _has_a_bound(self) -> Self:
+        low, high = self.minimum, self.maximum
+        if low is None and high is None:
+            raise ValueError("a window needs minimum, maximum or both")
+        if low is not None and high is not None and low > high:
+            raise ValueError(f"minimum {low} is above maximum {high}")
+        return self
+
+    def invalid_reason(self, candidate: Candidate) -> str | None:
+        """Say the value if it lies outside, or that there is none."""
+        species = species_amounts(candidate.assignment)
+        value = composition_descriptors(species)[self.descriptor]
+        if isnan(value):
+            return f"{self.descriptor} has no value, or there are no metals"
+        if self.minimum is not None and value < self.minimum - _MARGIN:
+            return f"{self.descriptor} {value:.4g} is below {self.minimum:g}"
+        if self.maximum is not None and value > self.maximum + _MARGIN:
+            return f"{self.descriptor} {value:.4g} is above {self.maximum:g}"
+        return None
+
+
+class ReportedRadius(Document):
+    """Metals of one role must be about as large as one in a reported compound."""
+
+    rule: Literal["reported-radius"] = Field(description="Name of the rule.")
+    role: Literal["redox centre", "charge compensator"] = Field(
+        description="Metals that the rule is about."
+    )
+    reported: tuple[CheckedSpecies, ...] = Field(
+        min_length=1, description="Species of that role in reported compounds."
+    )
+    tolerance: float = Field(
+        ge=0, description="Greatest difference to the nearest of them, in angstrom."
+    )
+
+    @field_validator("reported")
+    @classmethod
+    def _has_radii(cls, reported: tuple[str, ...]) -> tuple[str, ...]:
+        return _with_radii(reported)
+
+    def invalid_reason(self, candidate: Candidate) -> str | None:
+        """Name the first metal of the role that is like none of them."""
+        known = {s: radius for s in self.reported if (radius := octahedral_radius(s))}
+        for species in sorted(metals(candidate.assignment)):
+            if species_properties(species).role != self.role:
+                continue
+            radius = octahedral_radius(species)
+            if radius is None:
+                return f"{species} has no octahedral Shannon radius"
+            nearest = min(known, key=lambda one: (abs(known[one] - radius), one))
+            apart = abs(known[nearest] - radius)
+            if apart > self.tolerance + _MARGIN:
+                return (
+                    f"{species} has a radius of {radius:.3f} angstrom, {apart:.3f} "
+                    f"from {nearest}, the nearest reported {self.role}"
+                )
+        return None
+
+
+def _with_radii(reference: tuple[str, ...]) -> tuple[str, ...]:
+    for species in reference:
+        if octahedral_radius(species) is None:
+            raise ValueError(f"{species} has no octahedral Shannon radius")
+    return reference
+
+
 Filter = Annotated[
     RedoxCompatibility
     | RedoxCentres
     | RadiusWindow
     | SizeMismatch
-    | ElectronegativityWindow,
+    | ElectronegativityWindow
+    | DescriptorWindow
+    | ReportedRadius,
     Field(discriminator="rule"),
 ]
 _FILTERS: TypeAdapter[tuple[Filter, ...]] = TypeAdapter(tuple[Filter, ...])
@@ -300,48 +382,6 @@ def metals(assignment: Assignment) -> dict[str, Fraction]:
             if species_properties(species).role in METAL_ROLES:
                 found[species] = found[species] + amount if species in found else amount
     return found
-
-
-def size_mismatch(amounts: Sequence[float], radii: Sequence[float]) -> float:
-    """
-    Root mean square deviation of radii from their mean, relative to the mean.
-
-    Examples
-    --------
-    >>> size_mismatch([1, 1], [0.9, 1.1])  # doctest: +ELLIPSIS
-    0.1...
-    """
-    total = sum(amounts)
-    if not total:
-        return 0.0
-    mean = sum(n * r for n, r in zip(amounts, radii, strict=True)) / total
-    return sqrt(
-        sum(
-            n / total * (1 - r / mean) ** 2 for n, r in zip(amounts, radii, strict=True)
-        )
-    )
-
-
-@cache
-def octahedral_radius(species: str) -> float | None:
-    """
-    Octahedral Shannon radius of a species in its spin state, in angstrom, if tabulated.
-
-    Examples
-    --------
-    >>> octahedral_radius("Mn3+"), octahedral_radius("Co3+")
-    (0.645, 0.545)
-    """
-    from pymatgen.core import Element  # noqa: PLC0415 - a second to import
-
-    parsed = parse_species(species)
-    radii = Element(parsed.element).data.get("Shannon radii", {})
-    entries = radii.get(str(parsed.charge), {}).get(_OCTAHEDRAL, {})
-    spin = species_properties(species).spin
-    for name in (_SPIN_NAMES.get(spin or ""), "", "High Spin"):
-        if name in entries:
-            return float(entries[name]["ionic_radius"])
-    return None
 
 
 @cache

@@ -5,24 +5,39 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hts_battery.learning.descriptors import composition_descriptors
+    from hts_battery.compositions.descriptors import composition_descriptors
+    from hts_battery.learning.descriptor_search import DescriptorSearch
     from hts_battery.learning.logit import stability_logit
+    from hts_battery.learning.nasicon import nasicon_tolerance_2021
+    from hts_battery.learning.ranking import RankingSVM, pair_accuracy
     from hts_battery.learning.rules import mine_rules
 
-__all__ = ["composition_descriptors", "mine_rules", "stability_logit"]
+__all__ = [
+    "DescriptorSearch",
+    "RankingSVM",
+    "composition_descriptors",
+    "mine_rules",
+    "nasicon_tolerance_2021",
+    "pair_accuracy",
+    "stability_logit",
+]
 
 _MODULES = {
-    "composition_descriptors": "descriptors",
-    "mine_rules": "rules",
-    "stability_logit": "logit",
+    "DescriptorSearch": "learning.descriptor_search",
+    "RankingSVM": "learning.ranking",
+    "composition_descriptors": "compositions.descriptors",
+    "mine_rules": "learning.rules",
+    "nasicon_tolerance_2021": "learning.nasicon",
+    "pair_accuracy": "learning.ranking",
+    "stability_logit": "learning.logit",
 }
 
 
 def __getattr__(name: str) -> object:
-    """Load what is asked for, and with it numpy and statsmodels, then only."""
+    """Load what is asked for, and with it numpy, pandas and scikit-learn, then only."""
     if name in _MODULES:
         from importlib import import_module  # noqa: PLC0415 - only when needed
 
-        module = import_module(f"hts_battery.learning.{_MODULES[name]}")
+        module = import_module(f"hts_battery.{_MODULES[name]}")
         return getattr(module, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

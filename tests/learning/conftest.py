@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from learning.planted_tables import METALS
 
-from hts_battery.learning.descriptors import composition_descriptors
+from hts_battery.compositions.descriptors import composition_descriptors
 from hts_battery.schemas.formula import parse_formula
 
 if TYPE_CHECKING:

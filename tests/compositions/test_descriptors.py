@@ -2,21 +2,19 @@ from __future__ import annotations
 
 from fractions import Fraction
 from math import isnan
-from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hts_battery.compositions.descriptors import (
+    composition_descriptors,
+    neutral_species,
+    species_without_radius,
+)
 from hts_battery.errors import CompositionError
-from hts_battery.learning import composition_descriptors
-from hts_battery.learning.descriptors import neutral_species, species_without_radius
 from hts_battery.schemas.formula import parse_formula
 from hts_battery.schemas.species import parse_species
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def test_a_mixture_by_hand() -> None:
@@ -63,31 +61,6 @@ def test_a_formula_written_larger_is_the_same(sodium: int, times: int) -> None:
     formula["Na"] = Fraction(1) + formula["Si"]
     larger = {element: amount * times for element, amount in formula.items()}
     assert composition_descriptors(formula) == composition_descriptors(larger)
-
-
-@pytest.mark.physics
-def test_columns_of_the_published_table(
-    published: pd.DataFrame, nasicon: pd.DataFrame
-) -> None:
-    """782 rows were computed from truncated amounts; all others are met."""
-    ours = {
-        "RDiffLst": nasicon.metal_radius_range,
-        "RDiffStdLst": nasicon.metal_radius_spread,
-        "RDiffNaLst": nasicon.metal_radius_mean - 1.02,
-        "EleNegStdLst": nasicon.metal_electronegativity_spread,
-        "XWithNaLst": nasicon.metal_electronegativity_mean - 0.93,
-        "ChgStdLst": nasicon.metal_charge_spread,
-        "AnionChgStdLst": nasicon.polyanion_charge_spread,
-        "AnionXStdLst": nasicon.polyanion_electronegativity_spread,
-        "NNaLst": nasicon.carrier_amount,
-    }
-    wrong = np.zeros(len(published), dtype=bool)
-    for name, values in ours.items():
-        differs = (published[name] - values).abs().to_numpy() > 1e-6
-        if name in ("RDiffLst", "RDiffNaLst", "XWithNaLst", "NNaLst"):
-            assert not differs.any()
-        wrong |= differs
-    assert wrong.sum() == 782
 
 
 def test_oxidation_states_follow_the_potentials() -> None:

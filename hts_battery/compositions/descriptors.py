@@ -11,12 +11,12 @@ from __future__ import annotations
 from fractions import Fraction
 from functools import cache
 from math import sqrt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from hts_battery.compositions.filters import octahedral_radius
+from hts_battery.compositions.radii import octahedral_radius
 from hts_battery.errors import CompositionError
 from hts_battery.schemas.formula import display_formula, parse_formula
-from hts_battery.schemas.species import Species, parse_species
+from hts_battery.schemas.species import VACANCY, Species, parse_species
 from hts_battery.schemas.species_table import (
     METAL_ROLES,
     species_properties,
@@ -26,6 +26,8 @@ from hts_battery.schemas.species_table import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from hts_battery.schemas.candidate import Assignment
+
     Amounts = Mapping[str, Fraction]
     """Species → amount."""
 
@@ -34,6 +36,19 @@ _TETRAHEDRAL_OXYGEN = 4
 _NOT_KNOWN = float("nan")
 _NONE = {"P5+": Fraction(1)}
 """What spreads over no polyanions are taken of: a single one has none."""
+
+
+DescriptorName = Literal[
+    "metal_radius_mean",
+    "metal_radius_spread",
+    "metal_radius_range",
+    "metal_electronegativity_mean",
+    "metal_electronegativity_spread",
+    "metal_charge_spread",
+    "polyanion_charge_spread",
+    "polyanion_electronegativity_spread",
+    "carrier_amount",
+]
 
 
 def composition_descriptors(formula: str | Mapping[str, Fraction]) -> dict[str, float]:
@@ -76,7 +91,7 @@ def composition_descriptors(formula: str | Mapping[str, Fraction]) -> dict[str, 
         raise CompositionError(
             f"{formula} holds no oxygen: nothing to refer amounts to"
         )
-    metals = {name: amount for name, amount in species.items() if _is_metal(name)}
+    metals = {name: amount for name, amount in species.items() if is_metal(name)}
     centres = _of_role(species, "polyanion centre")
     carriers = _of_role(species, "charge carrier")
     radius, x = _Values(metals, _radius), _Values(metals, _electronegativity)
@@ -95,6 +110,16 @@ def composition_descriptors(formula: str | Mapping[str, Fraction]) -> dict[str, 
     }
 
 
+def species_amounts(assignment: Assignment) -> dict[str, Fraction]:
+    """Add up the species of all sublattices, vacancies left out."""
+    found: dict[str, Fraction] = {}
+    for here in assignment.values():
+        for species, amount in here.items():
+            if amount and species != VACANCY:
+                found[species] = found.get(species, Fraction(0)) + amount
+    return found
+
+
 def species_without_radius(formula: str | Mapping[str, Fraction]) -> tuple[str, ...]:
     """
     Name the metals of a composition that have no octahedral Shannon radius.
@@ -104,7 +129,7 @@ def species_without_radius(formula: str | Mapping[str, Fraction]) -> tuple[str, 
     >>> species_without_radius({"Na+": 2, "Fe6+": 1, "O2-": 4})
     ('Fe6+',)
     """
-    metals = filter(_is_metal, _species(formula))
+    metals = filter(is_metal, _species(formula))
     return tuple(sorted(one for one in metals if octahedral_radius(one) is None))
 
 
@@ -223,7 +248,7 @@ def _of_role(species: Amounts, role: str) -> dict[str, Fraction]:
 
 
 @cache
-def _is_metal(species: str) -> bool:
+def is_metal(species: str) -> bool:
     """Whether the species table calls it one; what it does not hold, by its element."""
     if species in species_table():
         return species_properties(species).role in METAL_ROLES
