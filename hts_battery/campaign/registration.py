@@ -7,21 +7,23 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from hts_battery.campaign.ownership import claim, refuse_other_file
 from hts_battery.campaign.spec_file import read_spec
+from hts_battery.connections.records.stored_documents import read_registration
 from hts_battery.errors import SpecError
 from hts_battery.schemas.campaign import KEY_SCHEME
 from hts_battery.schemas.files import load_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from hts_battery.campaign.spec_file import Campaign
     from hts_battery.connections.database.stores import Stores
     from hts_battery.schemas.campaign import CampaignSpec
     from hts_battery.schemas.candidate import CandidateDoc
+    from hts_battery.schemas.rows import RegistrationRow
 
 _MODULUS = 1 << 96
 
@@ -41,6 +43,12 @@ class Registered:
     gate_since: datetime
     """When its gate was last changed, UTC."""
 
+    @classmethod
+    def read(cls, doc: RegistrationRow, spec: CampaignSpec) -> Self:
+        """Read what is stored of a campaign."""
+        since = datetime.fromisoformat(doc["gate_since"])
+        return cls(spec, doc["members"], doc["key_sum"], since)
+
     def gate_stood(self, campaign: str, time: datetime) -> bool:
         """Say whether a verdict was given by today's gate."""
         return campaign == self.spec.name and time >= self.gate_since
@@ -58,7 +66,7 @@ def key_sum(keys: Iterable[str]) -> str:
     return f"{sum(int(key, 16) for key in keys) % _MODULUS:x}"
 
 
-def gate_since(known: Mapping[str, Any] | None, spec: CampaignSpec) -> str:
+def gate_since(known: RegistrationRow | None, spec: CampaignSpec) -> str:
     """Return when the gate of a campaign was last changed, as it is stored."""
     gate = spec.model_dump(mode="json")["gate"]
     if known is not None and "gate_since" in known and known["spec"]["gate"] == gate:
@@ -74,12 +82,10 @@ def registered(path: str | Path, stores: Stores) -> Registered | None:
     its file has changed since. Raises SpecError if the file is wrong.
     """
     spec = read_spec(path)
-    doc = stores.campaigns.query_one({"name": spec.name})
+    doc = read_registration(stores, spec.name)
     if doc is None or doc.get("digest") != registration_digest(spec, Path(path)):
         return None
-    return Registered(
-        spec, doc["members"], doc["key_sum"], datetime.fromisoformat(doc["gate_since"])
-    )
+    return Registered.read(doc, spec)
 
 
 def registration_digest(
@@ -187,7 +193,7 @@ def register_members(
     for start in range(0, len(gone), _BATCH):
         ids = {"$in": gone[start : start + _BATCH]}
         stores.members.remove_docs({"campaign": spec.name, "candidate_id": ids})
-    known_campaign = stores.campaigns.query_one({"name": spec.name})
+    known_campaign = read_registration(stores, spec.name)
     stores.campaigns.update(
         {
             "name": spec.name,

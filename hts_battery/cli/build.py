@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -86,33 +86,33 @@ def _report(
     as_json: bool,
 ) -> None:
     """Print what each builder did, and why documents of it have no result."""
-    total: dict[str, dict[str, Any]] = {
-        name: {field: getattr(report, field) for field in _COUNTS}
-        for name, report in reports.items()
-    }
     if as_json:
-        for name, counts in total.items():
-            counts["failures"] = [
-                one.model_dump(mode="json", exclude={"builder"})
-                for one in failures
-                if one.builder == name
-            ]
-        formatting.json_line(total)
+        formatting.json_line(
+            {
+                name: {
+                    **report.model_dump(mode="json", include=set(_COUNTS)),
+                    "failures": [
+                        one.model_dump(mode="json", exclude={"builder"})
+                        for one in failures
+                        if one.builder == name
+                    ],
+                }
+                for name, report in reports.items()
+            }
+        )
         return
     formatting.table(
         ("builder", *_COUNTS),
         (
             (
                 name,
-                *(
-                    f"{counts[field]:.3g}" if field == "seconds" else counts[field]
-                    for field in _COUNTS
-                ),
+                *(getattr(report, field) for field in _COUNTS[:-1]),
+                f"{report.seconds:.3g}",
             )
-            for name, counts in total.items()
+            for name, report in reports.items()
         ),
         right=_COUNTS,
-        least={"builder": max(map(len, total))},
+        least={"builder": max(map(len, reports))},
     )
     for one in failures[:_SHOWN]:
         formatting.line(

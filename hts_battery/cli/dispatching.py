@@ -263,8 +263,9 @@ def _checked(
 ) -> Iterator[tuple[int, Candidate]] | None:
     """Check members as they come, unless this file was registered, and so checked."""
     from hts_battery.campaign.spec_file import load_members
+    from hts_battery.connections.records.stored_documents import read_registration
 
-    doc = stores.campaigns.query_one({"name": campaign.spec.name})
+    doc = read_registration(stores, campaign.spec.name)
     if doc is not None and doc["spec"] == campaign.spec.model_dump(mode="json"):
         return None
     return load_members(campaign.path)[1]

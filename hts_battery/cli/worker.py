@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -169,7 +169,7 @@ _NODE_CHARACTERS = frozenset(
 
 def _set(
     worker: str,
-    changes: Mapping[str, Any],
+    changes: Mapping[str, object],
     templates: Path,
     *,
     dry_run: bool,

@@ -62,7 +62,7 @@ class BatchMaker:
             for ending in one.item.earlier
             if ending.failure_class is not None
         )
-        config: dict[str, Any] = {
+        config: dict[str, object] = {
             "_fworker": self._submission.worker,
             "_queueadapter": self._request(
                 self._spec.engine, len(chunk) if by_chunks else 0, factors
@@ -119,7 +119,7 @@ class BatchMaker:
 
     def _request(
         self, engine: str, calculations: int, factors: Mapping[str, float]
-    ) -> dict[str, Any]:
+    ) -> dict[str, str]:
         return queue_request(
             queue_rule(engine),
             atoms=self._spec.structure.atoms,
@@ -144,7 +144,7 @@ class BatchMaker:
 
     def _routing(
         self, factors: Mapping[str, float], asked: Mapping[str, str] | None = None
-    ) -> dict[str, dict[str, Any]]:
+    ) -> dict[str, dict[str, object]]:
         """Say for each step which worker takes it and what its queue job asks for."""
         engine, prerelax = self._spec.engine, self._spec.prerelax
         steps = {

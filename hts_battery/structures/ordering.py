@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from functools import partial
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from hts_battery.errors import OrderingError
 from hts_battery.schemas.candidate import atoms_per_formula_unit
@@ -399,9 +399,9 @@ def _document(
     )
 
 
-def _stored(structure: Structure) -> dict[str, Any]:
+def _stored(structure: Structure) -> dict[str, object]:
     """Write a structure with whole charges: pymatgen keeps the form it met first."""
-    found: dict[str, Any] = structure.as_dict()
+    found = structure.as_dict()
     for site in found["sites"]:
         for species in site["species"]:
             species["oxidation_state"] = int(species["oxidation_state"])
