@@ -9,11 +9,11 @@ import pytest
 from hts_battery.compositions import load_space
 from hts_battery.compositions.filters import (
     FilterReport,
-    filtered,
     load_filters,
     octahedral_radius,
     size_mismatch,
 )
+from hts_battery.compositions.sampling import filtered
 from hts_battery.errors import SpecError
 
 if TYPE_CHECKING:
