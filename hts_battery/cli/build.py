@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hts_battery.cli import formatting
-from hts_battery.cli.opening import database_exists, get_settings, opened_stores
+from hts_battery.cli.opening import get_settings, opened_stores, stores_if_any
 from hts_battery.cli.options import AsJson, DryRun
 from hts_battery.errors import StoreError
 
@@ -45,10 +45,8 @@ def _build(
     from hts_battery.campaign.build_failures import build_failures
 
     if dry_run:
-        names = []
-        if database_exists():
-            with opened_stores(make_indexes=False) as stores:
-                names = [spec.name for spec in stored_campaigns(stores)]
+        with stores_if_any() as stores:
+            names = [spec.name for spec in stored_campaigns(stores)] if stores else []
         if as_json:
             formatting.json_line({"campaigns": names})
         else:

@@ -8,16 +8,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hts_battery.cli import formatting
-from hts_battery.cli.completion import complete_worker, note_names
+from hts_battery.cli.completion import TEMPLATES, complete_worker, note_names
 from hts_battery.cli.feeding import print_report
 from hts_battery.cli.opening import (
-    database_exists,
     get_settings,
     opened_launchpad,
-    opened_stores,
     refuse_other_file,
+    stores_if_any,
 )
-from hts_battery.cli.options import AsJson, DryRun, Replace, SpecFile
+from hts_battery.cli.options import (
+    AsJson,
+    DryRun,
+    Replace,
+    SpecFile,
+    Templates,
+)
 from hts_battery.errors import ConfigurationError
 from hts_battery.schemas.dispatch_options import BLOCK_SIZE, DispatchMode, PriorityRule
 
@@ -81,9 +86,7 @@ def submit(  # noqa: PLR0913, PLR0917 - each is an option of the command
     any_worker: Annotated[
         bool, typer.Option(help="Allow a worker without a folder of configuration.")
     ] = False,
-    templates: Annotated[Path, typer.Option(help="Folder of the workers.")] = Path(
-        "launchpad_configs"
-    ),
+    templates: Templates = TEMPLATES,
     retry_failed: Annotated[
         bool, typer.Option(help="Send candidates again whose calculation failed.")
     ] = False,
@@ -161,8 +164,9 @@ def _plan(
     from hts_battery.dispatch.submission import plan_backlog, read_members
 
     members = read_members(campaign, Progress(), load_members(campaign.path)[1])
-    if database_exists():
-        with opened_stores(make_indexes=False) as stores:
+    candidates = new = len(subset.of(members))
+    with stores_if_any() as stores:
+        if stores is not None:
             found = plan_backlog(
                 campaign,
                 stores,
@@ -171,9 +175,7 @@ def _plan(
                 subset=subset,
                 retry_failed=retry_failed,
             )
-        candidates, new = found.candidates, found.new
-    else:
-        candidates = new = len(subset.of(members))
+            candidates, new = found.candidates, found.new
     limit = submission.max_candidates
     sent = min(
         new, submission.window * submission.chunk, new if limit is None else limit

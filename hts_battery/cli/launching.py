@@ -11,7 +11,7 @@ import typer
 from hts_battery.cli import formatting
 from hts_battery.cli.launchpad import OFFLINE, report_findings
 from hts_battery.cli.opening import get_settings, opened_launchpad
-from hts_battery.cli.options import AsJson, DryRun, Supervised
+from hts_battery.cli.options import AsJson, DryRun, Launches, Supervised
 from hts_battery.errors import SubmissionError
 
 if TYPE_CHECKING:
@@ -36,9 +36,7 @@ def launch(  # noqa: PLR0913, PLR0917 - each is an option of the command
     jobs: Annotated[
         int, typer.Option("--jobs", "-m", min=1, help="Most jobs of it in the queue.")
     ] = 20,
-    launches: Annotated[
-        Path | None, typer.Option(help="Folder of its jobs; queue/WORKER if not given.")
-    ] = None,
+    launches: Launches = None,
     supervised: Supervised = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
@@ -128,9 +126,7 @@ def run_trial(
     timeout: Annotated[
         float, typer.Option(min=1, help="Minutes after which it is given up.")
     ] = 60.0,
-    launches: Annotated[
-        Path | None, typer.Option(help="Folder of its jobs; queue/WORKER if not given.")
-    ] = None,
+    launches: Launches = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:

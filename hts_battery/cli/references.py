@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hts_battery.cli import formatting
-from hts_battery.cli.opening import database_exists, get_settings, opened_stores
+from hts_battery.cli.opening import get_settings, opened_stores, stores_if_any
 from hts_battery.cli.options import AsJson, DryRun, Engine, SpecFile
 from hts_battery.errors import ConfigurationError
 from hts_battery.query.tables import MEV_PER_EV
@@ -355,11 +355,8 @@ def gaps(
 
     campaign = read_campaign(spec)
     name = engine_of(engine or campaign.spec.engine).name
-    if database_exists():
-        with opened_stores(make_indexes=False) as stores:
-            formulas = usable_formulas(name, stores)
-    else:
-        formulas = usable_formulas(name)
+    with stores_if_any() as stores:
+        formulas = usable_formulas(name, stores)
     found = campaign_gaps(
         (candidate for _, candidate in campaign.kept()),
         formulas,

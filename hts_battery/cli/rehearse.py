@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hts_battery.cli import formatting
-from hts_battery.cli.campaign import missing_phases
+from hts_battery.cli.campaign import phase_gaps
+from hts_battery.cli.completion import TEMPLATES
 from hts_battery.cli.opening import get_settings
-from hts_battery.cli.options import AsJson, DryRun, SpecFile
+from hts_battery.cli.options import AsJson, DryRun, SpecFile, Templates
 from hts_battery.errors import SubmissionError
 
 if TYPE_CHECKING:
@@ -38,9 +38,7 @@ def rehearse(  # noqa: PLR0913, PLR0917 - each is an option
     worker: Annotated[
         str | None, typer.Option(help="Go through the queue of this worker.")
     ] = None,
-    templates: Annotated[Path, typer.Option(help="Folder of the workers.")] = Path(
-        "launchpad_configs"
-    ),
+    templates: Templates = TEMPLATES,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -58,7 +56,7 @@ def rehearse(  # noqa: PLR0913, PLR0917 - each is an option
 
     campaign = load_campaign(spec)
     injection = Injection.from_words(failure_rate or (), seed=seed)
-    phases = tuple(missing_phases(campaign, elements_of(campaign)))
+    phases = tuple(phase_gaps(campaign, elements_of(campaign))[0])
     if dry_run:
         stand_in = rehearsed(campaign, limit=limit)
         problems = lacking(campaign) + phases
