@@ -17,7 +17,7 @@ from hts_battery.schemas.campaign import KEY_SCHEME
 from hts_battery.schemas.files import load_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from hts_battery.campaign.spec_file import Campaign
     from hts_battery.connections.database.stores import Stores
@@ -179,20 +179,7 @@ def register_members(
     stores.members.insert_new(
         one for one in members if one["candidate_id"] not in known
     )
-    changed = [
-        one
-        for one in members
-        if one["candidate_id"] in known
-        and any(known[one["candidate_id"]].get(name) != one[name] for name in _MEMBER)
-    ]
-    for start in range(0, len(changed), _BATCH):
-        stores.members.update(
-            changed[start : start + _BATCH], key=["campaign", "candidate_id"]
-        )
-    gone = sorted(set(known) - {one["candidate_id"] for one in members})
-    for start in range(0, len(gone), _BATCH):
-        ids = {"$in": gone[start : start + _BATCH]}
-        stores.members.remove_docs({"campaign": spec.name, "candidate_id": ids})
+    _change_members(spec.name, stores, known, members)
     known_campaign = read_registration(stores, spec.name)
     stores.campaigns.update(
         {
@@ -207,6 +194,29 @@ def register_members(
         key="name",
     )
     return new
+
+
+def _change_members(
+    campaign: str,
+    stores: Stores,
+    known: Mapping[str, Mapping[str, object]],
+    members: Sequence[dict[str, object]],
+) -> None:
+    """Write members that are there and differ; remove those that are no more."""
+    changed = [
+        one
+        for one in members
+        if (there := known.get(str(one["candidate_id"]))) is not None
+        and any(there.get(name) != one[name] for name in _MEMBER)
+    ]
+    for start in range(0, len(changed), _BATCH):
+        stores.members.update(
+            changed[start : start + _BATCH], key=["campaign", "candidate_id"]
+        )
+    gone = sorted(set(known) - {str(one["candidate_id"]) for one in members})
+    for start in range(0, len(gone), _BATCH):
+        ids = {"$in": gone[start : start + _BATCH]}
+        stores.members.remove_docs({"campaign": campaign, "candidate_id": ids})
 
 
 def _claim(campaign: Campaign, stores: Stores, *, replace: bool) -> None:

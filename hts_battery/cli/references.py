@@ -372,19 +372,7 @@ def gaps(
     if as_json:
         _gaps_as_json(found, shown)
         return
-    formatting.table(
-        ("system", "candidates", f"{name} phases", "weight"),
-        (
-            (
-                gap.chemical_system,
-                f"{gap.n_candidates:,}",
-                gap.n_references,
-                _weight(gap.weight),
-            )
-            for gap in shown[:_ROWS]
-        ),
-        right=("candidates", f"{name} phases", "weight"),
-    )
+    _show_gaps(shown[:_ROWS], f"{name} phases")
     formatting.line(
         f"{len(shown):,} systems of at most {largest} elements, or larger and asked "
         f"for, have fewer than {fewer_than} phases of {name}, which has "
@@ -392,6 +380,23 @@ def gaps(
         + (f"; {_ROWS} shown, --json has all" if len(shown) > _ROWS else "")
     )
     _report_missing(found)
+
+
+def _show_gaps(shown: Iterable[ReferenceGap], phases: str) -> None:
+    """Print the systems with few phases, counted under a heading."""
+    formatting.table(
+        ("system", "candidates", phases, "weight"),
+        (
+            (
+                gap.chemical_system,
+                f"{gap.n_candidates:,}",
+                gap.n_references,
+                _weight(gap.weight),
+            )
+            for gap in shown
+        ),
+        right=("candidates", phases, "weight"),
+    )
 
 
 def _gaps_as_json(found: CampaignGaps, shown: Iterable[ReferenceGap]) -> None:

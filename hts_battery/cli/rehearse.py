@@ -14,6 +14,7 @@ from hts_battery.cli.options import AsJson, DryRun, SpecFile, Templates
 from hts_battery.errors import SubmissionError
 
 if TYPE_CHECKING:
+    from hts_battery.campaign.spec_file import Campaign
     from hts_battery.operations.rehearsal import RehearsalReport
 
 _BYTES = 1e6
@@ -46,7 +47,6 @@ def rehearse(  # noqa: PLR0913, PLR0917 - each is an option
     from hts_battery.campaign.spec_file import load_campaign
     from hts_battery.operations.queued_rehearsal import Route
     from hts_battery.operations.rehearsal import (
-        REHEARSALS,
         Injection,
         elements_of,
         lacking,
@@ -58,18 +58,8 @@ def rehearse(  # noqa: PLR0913, PLR0917 - each is an option
     injection = Injection.from_words(failure_rate or (), seed=seed)
     phases = tuple(phase_gaps(campaign, elements_of(campaign))[0])
     if dry_run:
-        stand_in = rehearsed(campaign, limit=limit)
         problems = lacking(campaign) + phases
-        candidates = sum(1 for _ in stand_in.members())
-        if as_json:
-            formatting.json_line({"candidates": candidates, "lacking": problems})
-            return
-        formatting.line(
-            f"would rehearse {candidates:,} candidates with {stand_in.spec.engine} in "
-            f"a folder and a database of its own ({get_settings().data_dir}/"
-            f"{REHEARSALS})"
-        )
-        _list_lacking(problems)
+        _plan(rehearsed(campaign, limit=limit), problems, as_json=as_json)
         return
     with formatting.progress() as progress:
         report = run_rehearsal(
@@ -86,6 +76,21 @@ def rehearse(  # noqa: PLR0913, PLR0917 - each is an option
     else:
         _show(report)
     _complain(report)
+
+
+def _plan(stand_in: Campaign, problems: tuple[str, ...], *, as_json: bool) -> None:
+    """Say what would be rehearsed, and what the production run lacks."""
+    from hts_battery.operations.rehearsal import REHEARSALS
+
+    candidates = sum(1 for _ in stand_in.members())
+    if as_json:
+        formatting.json_line({"candidates": candidates, "lacking": problems})
+        return
+    formatting.line(
+        f"would rehearse {candidates:,} candidates with {stand_in.spec.engine} in a "
+        f"folder and a database of its own ({get_settings().data_dir}/{REHEARSALS})"
+    )
+    _list_lacking(problems)
 
 
 def _show(report: RehearsalReport) -> None:
