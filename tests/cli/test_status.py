@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from hts_battery.cli.status import advice, has_ended, lines, panel
+from hts_battery.cli.status import has_ended
+from hts_battery.cli.status_view import advice, lines, panel
 from hts_battery.schemas.state import CandidateState
 from hts_battery.schemas.status import BuildStatus, CampaignStatus, DispatchStatus
 
