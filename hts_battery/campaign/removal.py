@@ -34,6 +34,7 @@ _OF_CAMPAIGN = (
     "alerts",
     "built_states",
     "thermo",
+    "properties",
     "summary",
     "summary_table",
     "dispatches",

@@ -15,12 +15,14 @@ from hts_battery.cli.opening import (
     get_settings,
     opened_launchpad,
     refuse_other_file,
+    say_left_out,
     stores_if_any,
 )
 from hts_battery.cli.options import (
     AsJson,
     DryRun,
     Replace,
+    SkipBad,
     SpecFile,
     Templates,
 )
@@ -105,6 +107,7 @@ def submit(  # noqa: PLR0913, PLR0917 - each is an option of the command
     any_worker: AnyWorker = False,
     templates: Templates = TEMPLATES,
     retry_failed: RetryFailed = False,
+    skip_bad: SkipBad = False,
     replace: Replace = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
@@ -121,7 +124,8 @@ def submit(  # noqa: PLR0913, PLR0917 - each is an option of the command
     if not any_worker:
         _refuse_unknown({worker, *routes.values()}, templates)
     subset = MemberSubset.parse(span, shard)
-    campaign = read_campaign(spec)
+    campaign = read_campaign(spec, skip_bad=skip_bad)
+    say_left_out(campaign)
     submission = plan_submission(
         campaign.spec,
         worker,
@@ -216,10 +220,12 @@ def _submit(
     replace: bool,
     as_json: bool,
 ) -> None:
+    from hts_battery.campaign.source import resolved
     from hts_battery.dispatch.feeder import feed
     from hts_battery.dispatch.submission import read_members, readiness, submit_campaign
 
     with opened_launchpad() as (stores, launchpad), formatting.progress() as progress:
+        campaign = resolved(campaign, stores)
         members = read_members(campaign, progress, _checked(campaign, stores))
         for problem in readiness(campaign.spec, submission, members, stores):
             formatting.note(problem)
@@ -276,4 +282,4 @@ def _checked(
     doc = read_registration(stores, campaign.spec.name)
     if doc is not None and doc["spec"] == campaign.spec.model_dump(mode="json"):
         return None
-    return load_members(campaign.path)[1]
+    return load_members(campaign.path, skip_bad=campaign.skip_bad)[1]

@@ -9,8 +9,8 @@ import typer
 from hts_battery.cli import formatting
 from hts_battery.cli.campaign import phase_gaps
 from hts_battery.cli.completion import TEMPLATES
-from hts_battery.cli.opening import get_settings
-from hts_battery.cli.options import AsJson, DryRun, SpecFile, Templates
+from hts_battery.cli.opening import get_settings, say_left_out, with_members
+from hts_battery.cli.options import AsJson, DryRun, SkipBad, SpecFile, Templates
 from hts_battery.errors import SubmissionError
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def rehearse(  # noqa: PLR0913, PLR0917 - each is an option
         str | None, typer.Option(help="Go through the queue of this worker.")
     ] = None,
     templates: Templates = TEMPLATES,
+    skip_bad: SkipBad = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -54,7 +55,8 @@ def rehearse(  # noqa: PLR0913, PLR0917 - each is an option
     )
     from hts_battery.operations.rehearsal import rehearse as run_rehearsal
 
-    campaign = load_campaign(spec)
+    campaign = with_members(load_campaign(spec, skip_bad=skip_bad))
+    say_left_out(campaign)
     injection = Injection.from_words(failure_rate or (), seed=seed)
     phases = tuple(phase_gaps(campaign, elements_of(campaign))[0])
     if dry_run:

@@ -46,6 +46,7 @@ class RedoxCompatibility(Document):
     pairs: tuple[tuple[CheckedSpecies, CheckedSpecies], ...] | None = Field(
         None,
         min_length=1,
+        examples=[[["Mn3+", "Cr3+"]]],
         description="Pairs of species that react with each other; if none are given, "
         "those of which the redox potentials of the species table say so.",
     )
@@ -104,10 +105,15 @@ class RadiusWindow(Document):
 
     rule: Literal["radius-window"] = Field(description="Name of the rule.")
     reference: tuple[CheckedSpecies, ...] = Field(
-        min_length=1, description="Species whose radii span the window."
+        min_length=1,
+        examples=[["Mn4+", "Y3+"]],
+        description="Species whose radii span the window.",
     )
     tolerance: float = Field(
-        0.0, ge=0, description="Widening of the window on both sides, in angstrom."
+        0.0,
+        ge=0,
+        description="Widening of the window on both sides, in angstrom.",
+        json_schema_extra={"unit": "angstrom"},
     )
 
     @field_validator("reference")
@@ -144,7 +150,9 @@ class SizeMismatch(Document):
     """
 
     rule: Literal["size-mismatch"] = Field(description="Name of the rule.")
-    maximum: float = Field(ge=0, description="Greatest mismatch allowed, a fraction.")
+    maximum: float = Field(
+        ge=0, examples=[0.1], description="Greatest mismatch allowed, a fraction."
+    )
 
     def invalid_reason(self, candidate: Candidate) -> str | None:
         """Say the mismatch if it is too large, or which metal has no radius."""
@@ -241,7 +249,9 @@ def load_filters(
     try:
         found = _FILTERS.validate_python(tuple(blocks))
     except ValidationError as err:
-        raise spec_error(err, file=file, lines=lines, prefix="filters") from err
+        raise spec_error(
+            err, file=file, lines=lines, prefix="filters", shape=tuple[Filter, ...]
+        ) from err
     if redox is None:
         return found
     return tuple(

@@ -160,6 +160,8 @@ def selected(
     selection: Selection,
     filters: Sequence[Filter] = (),
     report: FilterReport | None = None,
+    *,
+    listed: Sequence[int] = (),
 ) -> Iterator[tuple[int, Candidate]]:
     """
     Stream the selected members that no filter removes, with their indices.
@@ -175,6 +177,9 @@ def selected(
         The space.
     selection
         All members, a range of indices, a random sample, or a list of formulas.
+    listed
+        Indices of the members of a list of formulas, see
+        :func:`~hts_battery.compositions.formula_list.listed_members`.
     filters
         Rules that remove members.
     report
@@ -188,7 +193,7 @@ def selected(
     Raises
     ------
     CompositionError
-        If a formula is no member, or the space has no such strata.
+        If the space has no such strata.
     IndexError
         If a range leaves the space.
     ValueError
@@ -196,7 +201,8 @@ def selected(
     """
     report = report if report is not None else FilterReport()
     if selection.method != "sample":
-        for one in filtered(_named(space, selection), filters, report):
+        members = _named(space, selection, listed)
+        for one in filtered(members, filters, report):
             if one.rule is None:
                 yield one.index, one.candidate
         return
@@ -220,7 +226,7 @@ def selected(
 
 
 def _named(
-    space: CompositionSpace, selection: Selection
+    space: CompositionSpace, selection: Selection, listed: Sequence[int]
 ) -> Iterator[tuple[int, Candidate]]:
     """Members that stand one after the other, or are named one by one."""
     if selection.method == "all":
@@ -229,6 +235,5 @@ def _named(
         start = selection.start or 0
         yield from enumerate(space.iterate(start, selection.stop), start)
     else:
-        for formula in selection.formulas or ():
-            index = space.index(formula)
+        for index in listed:
             yield index, space[index]

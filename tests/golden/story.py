@@ -60,8 +60,10 @@ direct
 0 0 0.5
 0.5 0.5 0.5
 """
+MSD = "fs,A^2\n" + "".join(f"{time},{0.05 * time}\n" for time in range(100, 2100, 100))
 FILES = {
     "cell.vasp": CELL,
+    "msd.csv": MSD,
     "small.yaml": CAMPAIGN,
     "deeper.yaml": _variant("deeper", ("engine: fake", "engine: deeper")),
     "gated.yaml": _variant("gated", *_OTHERS, _GATE),
@@ -93,6 +95,7 @@ disorder percolate Li1.2Mn0.4Ti0.4O2 --cations 2000 --samples 10
 disorder percolate cell.vasp --small
 disorder order cell.vasp
 disorder scattering cell.vasp --pdf cell.gr --longest 5
+transport analyse msd.csv --method mogroup
 campaign check small.yaml
 campaign check filtered.yaml
 campaign plan small.yaml

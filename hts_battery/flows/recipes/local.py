@@ -78,11 +78,13 @@ class CandidateRun:
         known = read_calculated(stores)
         # What waits or runs in a queue would be computed twice.
         sent = keys_sent(stores)
-        calculation, wanted = self.spec.calculation, self.spec.structure.n_orderings
+        calculation, wanted = self.spec.calculation, self.spec.orderings
+        steps = self.spec.relaxation.steps
         nothing = Calculated()
         for _, candidate in members:
             key = candidate_key(candidate, calculation)
-            if key not in sent and known.get(key, nothing).asked_for(wanted).needs_work(
+            own = known.get(key, nothing).asked_for(wanted, steps)
+            if key not in sent and own.needs_work(
                 self.spec.gate,
                 released=candidate.candidate_id in self.released,
                 retry_failed=self.retry_failed,
@@ -110,10 +112,10 @@ class _Computation:
 
     def __init__(self, run: CandidateRun, stores: Stores) -> None:
         from hts_battery.flows.recipes.gate import GateHulls  # noqa: PLC0415 - pymatgen is slow
-        from hts_battery.flows.recipes.screen import ScreenMaker  # noqa: PLC0415 - likewise
+        from hts_battery.flows.recipes.registry import campaign_recipe  # noqa: PLC0415 - likewise
 
         self.run, self.stores = run, stores
-        self.maker = ScreenMaker.from_campaign(
+        self.maker = campaign_recipe(run.spec.recipe).make(
             run.spec, relax_maker=run.relax_maker, prerelax_maker=run.prerelax_maker
         )
         self.quota = node_settings().launch_quota
@@ -129,7 +131,7 @@ class _Computation:
                 return False
             # Another process may have finished it since the list was made.
             known = read_one(self.stores, key)
-            own = known.asked_for(spec.structure.n_orderings)
+            own = known.asked_for(spec.orderings, spec.relaxation.steps)
             released = candidate.candidate_id in run.released
             if not own.needs_work(
                 spec.gate, released=released, retry_failed=run.retry_failed
@@ -173,7 +175,8 @@ class _Computation:
             candidate,
             hull=hull,
             finished=finished,
-            prerelax_uuids=own.prerelaxed,
+            parts=own.reusable(self.maker.asked),
+            unconverged=own.unconverged,
             released=candidate.candidate_id in run.released,
             maker_text=self.maker_text,
         )
