@@ -14,8 +14,8 @@ FIELDS = (
     ),
     FieldSpec(
         "equilibrium_volume",
-        "volume per atom of the lowest ordering where that equation has its minimum",
-        "Å^3",
+        "volume of the lowest ordering where that equation has its minimum",
+        "Å^3/atom",
         uncertainty="standard error of the fit",
     ),
 )
