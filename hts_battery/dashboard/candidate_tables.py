@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from dash import dcc, html
 
@@ -36,7 +36,7 @@ def _successful(data: CandidateData) -> list[tuple[ThermoRow, ResultRow]]:
 def terms(data: CandidateData) -> Component:
     """Show every term of E_hull(T), one column per campaign and temperature."""
     records = _successful(data)
-    results = [cast("Mapping[str, Any]", result) for _, result in records]
+    results = [cast("Mapping[str, float | None]", result) for _, result in records]
     headings = [f"{doc['temperature']:g} K, {doc['campaign']}" for doc, _ in records]
     rows = (
         ("energy of the candidate", "energy_per_atom", 1.0, "eV/atom"),

@@ -15,7 +15,7 @@ import uuid
 from collections import Counter, defaultdict
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from pydantic import Field
 
@@ -167,7 +167,7 @@ def rehearsed(campaign: Campaign, *, limit: int | None = None) -> Campaign:
 
     spec = campaign.spec
     stand_in = engine(_PREFIX + spec.engine.removeprefix(_PREFIX))
-    changes: dict[str, Any] = {
+    changes: dict[str, object] = {
         "name": f"{VASP_MARK}-{spec.name}",
         "engine": stand_in.name,
     }
