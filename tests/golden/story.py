@@ -61,8 +61,15 @@ direct
 0.5 0.5 0.5
 """
 MSD = "fs,A^2\n" + "".join(f"{time},{0.05 * time}\n" for time in range(100, 2100, 100))
+ROWS = "formula,energy,a,b\n" + "".join(
+    f"Na{1 + n % 3}{('Zr2', 'Ti2', 'ZrTi', 'HfTi', 'Hf2', 'SnZr')[n % 6]}P3O12,"
+    f"{(n * 7 % 11) - 5},{1 + n * 3 % 7},{2 + n * 5 % 9}\n"
+    for n in range(60)
+)
+"""A table of sodium phosphates, not all of them neutral."""
 FILES = {
     "cell.vasp": CELL,
+    "rows.csv": ROWS,
     "msd.csv": MSD,
     "small.yaml": CAMPAIGN,
     "deeper.yaml": _variant("deeper", ("engine: fake", "engine: deeper")),
@@ -95,6 +102,11 @@ disorder percolate Li1.2Mn0.4Ti0.4O2 --cations 2000 --samples 10
 disorder percolate cell.vasp --small
 disorder order cell.vasp
 disorder scattering cell.vasp --pdf cell.gr --longest 5
+rules mine --table rows.csv --energy energy --save rules.json
+rules show rules.json
+rules filter rules.json
+learn descriptor rows.csv --target energy --columns a,b --dimensions 1 --save found.json
+learn apply found.json rows.csv
 transport analyse msd.csv --method mogroup
 campaign check small.yaml
 campaign check filtered.yaml
