@@ -54,7 +54,7 @@ def descriptor(  # noqa: PLR0913, PLR0917 - options
     as_json: AsJson = False,
 ) -> None:
     """Search formulas of one to three features; how good is said of rows kept aside."""
-    from hts_battery.learning.descriptor_search import DescriptorSearch
+    from hts_battery.learning import DescriptorSearch
     from hts_battery.learning.learned import learned, search_rows
     from hts_battery.learning.sisso import sisso_files
 

@@ -38,6 +38,12 @@ def __getattr__(name: str) -> object:
     if name in _MODULES:
         from importlib import import_module  # noqa: PLC0415 - only when needed
 
-        module = import_module(f"hts_battery.{_MODULES[name]}")
-        return getattr(module, name)
+        try:
+            return getattr(import_module(f"hts_battery.{_MODULES[name]}"), name)
+        except ModuleNotFoundError as err:
+            if err.name is None or not err.name.startswith("sklearn"):
+                raise
+            from hts_battery.errors import MissingExtraError  # noqa: PLC0415 - as above
+
+            raise MissingExtraError("learning", "scikit-learn") from err
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

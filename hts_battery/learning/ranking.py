@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 _STEPS = 100
-_CONVERGED = 1e-10
+_CONVERGED = 1e-9
 _HALVINGS = 40
 _MANY, _EVERY = 1000, 8
 
@@ -156,14 +156,13 @@ def _loss(
     """Return the loss, its gradient and its Hessian on the active pairs."""
     scores = features @ coefficients
     columns = np.column_stack([np.ones(len(scores)), scores, scores**2, features])
-    count = np.zeros(len(scores))
+    ascending = np.argsort(scores, kind="stable")
     lower = np.zeros_like(columns)
     """For each row the sums over the rows that it must beat by one more."""
     beaten = np.zeros((len(scores), 2))
     """For each row: by how many it is to be beaten, and the sum of their scores."""
     for digit in range(int(ranks.max()).bit_length()):
-        block, is_high = ranks >> (digit + 1), (ranks >> digit) & 1 > 0
-        _add_pairs(columns, block, is_high, lower, beaten)
+        _add_pairs(columns, ranks, digit, ascending, lower, beaten)
     count = lower[:, 0]
     # Σ (1 - (s_i - s_j))² over active pairs, i above j.
     gap = 1 - scores
@@ -179,25 +178,28 @@ def _loss(
 
 def _add_pairs(
     columns: Array,
-    block: NDArray[np.intp],
-    is_high: NDArray[np.bool_],
+    ranks: NDArray[np.intp],
+    digit: int,
+    ascending: NDArray[np.intp],
     lower: Array,
     beaten: Array,
 ) -> None:
-    """Add the active pairs of high and low rows within each block."""
-    scores = columns[:, 1]
+    """Add the active pairs of rows that this digit of their ranks separates."""
+    block = (ranks >> (digit + 1))[ascending]
+    order = ascending[np.argsort(block.astype(np.int32), kind="stable")]
+    block = ranks[order] >> (digit + 1)
+    is_high = (ranks[order] >> digit) & 1 > 0
+    scores = columns[order, 1]
     # Blocks one after the other on one axis, further apart than scores reach.
-    offset = block * (float(np.ptp(scores)) + 4)
+    along = block * (float(np.ptp(scores)) + 4) + scores
     high, low = np.flatnonzero(is_high), np.flatnonzero(~is_high)
-    high = high[np.argsort((offset + scores)[high], kind="stable")]
-    low = low[np.argsort((offset + scores)[low], kind="stable")]
     ends = np.searchsorted(block[low], block[high], side="right")
-    starts = np.searchsorted(
-        (offset + scores)[low], (offset + scores)[high] - 1, "right"
+    starts = np.searchsorted(along[low], along[high] - 1, "right")
+    sums = np.vstack(
+        [np.zeros(columns.shape[1]), np.cumsum(columns[order[low]], axis=0)]
     )
-    sums = np.vstack([np.zeros(columns.shape[1]), np.cumsum(columns[low], axis=0)])
-    lower[high] += sums[ends] - sums[np.minimum(starts, ends)]
+    lower[order[high]] += sums[ends] - sums[np.minimum(starts, ends)]
     begins = np.searchsorted(block[high], block[low], side="left")
-    stops = np.searchsorted((offset + scores)[high], (offset + scores)[low] + 1, "left")
-    sums = np.vstack([np.zeros(2), np.cumsum(columns[high][:, :2], axis=0)])
-    beaten[low] += sums[np.maximum(stops, begins)] - sums[begins]
+    stops = np.searchsorted(along[high], along[low] + 1, "left")
+    sums = np.vstack([np.zeros(2), np.cumsum(columns[order[high], :2], axis=0)])
+    beaten[order[low]] += sums[np.maximum(stops, begins)] - sums[begins]

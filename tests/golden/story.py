@@ -89,6 +89,17 @@ O3 O 0.5 0 0 1
 FILES = {
     "cell.vasp": CELL,
     "mixed.cif": MIXED,
+_METALS = ("Zr2", "Ti2", "ZrTi", "HfTi", "Hf2", "SnZr")
+ROWS = "formula,energy,a,b\n" + "".join(
+    f"Na{1 + n}{_METALS[row % 6]}Si{n}P{3 - n}O12,"
+    f"{(row * 7 % 11) - 5},{1 + row * 3 % 7},{2 + row * 5 % 9}\n"
+    for row in range(60)
+    for n in (row // 6 % 3,)
+)
+"""A table of NASICONs with made-up energies."""
+FILES = {
+    "cell.vasp": CELL,
+    "rows.csv": ROWS,
     "msd.csv": MSD,
     "small.yaml": CAMPAIGN,
     "deeper.yaml": _variant("deeper", ("engine: fake", "engine: deeper")),
@@ -123,6 +134,11 @@ disorder percolate Li1.2Mn0.4Ti0.4O2 --cations 2000 --samples 10
 disorder percolate cell.vasp --small
 disorder order cell.vasp
 disorder scattering cell.vasp --pdf cell.gr --longest 5
+rules mine --table rows.csv --energy energy --save rules.json
+rules show rules.json
+rules filter rules.json
+learn descriptor rows.csv --target energy --columns a,b --dimensions 1 --save found.json
+learn apply found.json rows.csv
 transport analyse msd.csv --method mogroup
 campaign check small.yaml
 campaign check filtered.yaml
