@@ -86,9 +86,6 @@ O1 O 0.5 0.5 0.5 1
 O2 O 0 0 0.5 1
 O3 O 0.5 0 0 1
 """
-FILES = {
-    "cell.vasp": CELL,
-    "mixed.cif": MIXED,
 _METALS = ("Zr2", "Ti2", "ZrTi", "HfTi", "Hf2", "SnZr")
 ROWS = "formula,energy,a,b\n" + "".join(
     f"Na{1 + n}{_METALS[row % 6]}Si{n}P{3 - n}O12,"
@@ -99,6 +96,7 @@ ROWS = "formula,energy,a,b\n" + "".join(
 """A table of NASICONs with made-up energies."""
 FILES = {
     "cell.vasp": CELL,
+    "mixed.cif": MIXED,
     "rows.csv": ROWS,
     "msd.csv": MSD,
     "small.yaml": CAMPAIGN,
