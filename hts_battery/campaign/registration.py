@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from hts_battery.campaign.ownership import claim, refuse_other_file
 from hts_battery.campaign.source import resolved
 from hts_battery.campaign.spec_file import listed_formulas, read_spec
+from hts_battery.connections.records.stored_documents import read_registration
 from hts_battery.errors import ConfigurationError
 from hts_battery.schemas.campaign import KEY_SCHEME
 from hts_battery.schemas.files import load_yaml
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from hts_battery.connections.database.stores import Stores
     from hts_battery.schemas.campaign import CampaignSpec
     from hts_battery.schemas.candidate import CandidateDoc
+    from hts_battery.schemas.rows import RegistrationRow
 
 _MODULUS = 1 << 96
 
@@ -49,6 +51,12 @@ class Registered:
     gate_since: datetime
     """When its gate was last changed, UTC."""
 
+    @classmethod
+    def read(cls, doc: RegistrationRow, spec: CampaignSpec) -> Self:
+        """Read what is stored of a campaign."""
+        since = datetime.fromisoformat(doc["gate_since"])
+        return cls(spec, doc["members"], doc["key_sum"], since)
+
     def gate_stood(self, campaign: str, time: datetime) -> bool:
         """Say whether a verdict was given by today's gate."""
         return campaign == self.spec.name and time >= self.gate_since
@@ -66,7 +74,7 @@ def key_sum(keys: Iterable[str]) -> str:
     return f"{sum(int(key, 16) for key in keys) % _MODULUS:x}"
 
 
-def gate_since(known: Mapping[str, Any] | None, spec: CampaignSpec) -> str:
+def gate_since(known: RegistrationRow | None, spec: CampaignSpec) -> str:
     """Return when the gate of a campaign was last changed, as it is stored."""
     gate = spec.model_dump(mode="json")["gate"]
     if known is not None and "gate_since" in known and known["spec"]["gate"] == gate:
@@ -82,12 +90,10 @@ def registered(path: str | Path, stores: Stores) -> Registered | None:
     its file has changed since. Raises SpecError if the file is wrong.
     """
     spec = read_spec(path)
-    doc = stores.campaigns.query_one({"name": spec.name})
+    doc = read_registration(stores, spec.name)
     if doc is None or doc.get("digest") != registration_digest(spec, Path(path)):
         return None
-    return Registered(
-        spec, doc["members"], doc["key_sum"], datetime.fromisoformat(doc["gate_since"])
-    )
+    return Registered.read(doc, spec)
 
 
 def registration_digest(
@@ -180,21 +186,8 @@ def register_members(
     stores.members.insert_new(
         one for one in members if one["candidate_id"] not in known
     )
-    changed = [
-        one
-        for one in members
-        if one["candidate_id"] in known
-        and any(known[one["candidate_id"]].get(name) != one[name] for name in _MEMBER)
-    ]
-    for start in range(0, len(changed), _BATCH):
-        stores.members.update(
-            changed[start : start + _BATCH], key=["campaign", "candidate_id"]
-        )
-    gone = sorted(set(known) - {one["candidate_id"] for one in members})
-    for start in range(0, len(gone), _BATCH):
-        ids = {"$in": gone[start : start + _BATCH]}
-        stores.members.remove_docs({"campaign": spec.name, "candidate_id": ids})
-    known_campaign = stores.campaigns.query_one({"name": spec.name})
+    _change_members(spec.name, stores, known, members)
+    known_campaign = read_registration(stores, spec.name)
     stores.campaigns.update(
         {
             "name": spec.name,
@@ -213,6 +206,29 @@ def register_members(
         key="name",
     )
     return new
+
+
+def _change_members(
+    campaign: str,
+    stores: Stores,
+    known: Mapping[str, Mapping[str, object]],
+    members: Sequence[dict[str, object]],
+) -> None:
+    """Write members that are there and differ; remove those that are no more."""
+    changed = [
+        one
+        for one in members
+        if (there := known.get(str(one["candidate_id"]))) is not None
+        and any(there.get(name) != one[name] for name in _MEMBER)
+    ]
+    for start in range(0, len(changed), _BATCH):
+        stores.members.update(
+            changed[start : start + _BATCH], key=["campaign", "candidate_id"]
+        )
+    gone = sorted(set(known) - {str(one["candidate_id"]) for one in members})
+    for start in range(0, len(gone), _BATCH):
+        ids = {"$in": gone[start : start + _BATCH]}
+        stores.members.remove_docs({"campaign": campaign, "candidate_id": ids})
 
 
 def _prototype(campaign: Campaign, stores: Stores) -> dict[str, str | None] | None:

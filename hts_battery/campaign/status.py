@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from hts_battery.campaign.built_states import noted_built_states, read_built_states
 from hts_battery.campaign.dispatched import Dispatched
@@ -34,7 +34,7 @@ from hts_battery.schemas.state import CandidateState
 from hts_battery.schemas.status import BuildStatus, CampaignStatus, DispatchStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from hts_battery.campaign.dispatched import DispatchRecord
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from hts_battery.connections.database.stores import Stores
     from hts_battery.schemas.alert import AlertKind
     from hts_battery.schemas.candidate import CandidateDoc
-    from hts_battery.schemas.rows import EndingRow
+    from hts_battery.schemas.rows import EndingRow, RegistrationRow
 
 REASONS_SHOWN = 10
 _SECONDS_PER_HOUR = 3600.0
@@ -150,11 +150,15 @@ def stored_statuses(
     now = now or datetime.now(UTC)
     with translated_outages(stores.database.uri, "looking where campaigns stand"):
         build = last_build(stores)
-        for doc in stores.campaigns.query({}, sort={"name": 1}):
+        docs = stores.campaigns.query({}, sort={"name": 1})
+        for doc in cast("Iterable[RegistrationRow]", docs):
             name = str(doc.get("name"))
             try:
                 with readable(f"a document of {name}"):
-                    known = _registered(doc)
+                    spec = read_stored(
+                        CampaignSpec, doc["spec"], f"the campaign {name}"
+                    )
+                    known = Registered.read(doc, spec)
                     dispatched = Dispatched.read(stores, name)
                     states = _registered_states(
                         known, dispatched, stores, execution_folder
@@ -165,15 +169,6 @@ def stored_statuses(
             except UnreadableDocumentError as err:
                 found.append(_unreadable(name, str(err), build, now))
     return found
-
-
-def _registered(doc: Mapping[str, Any]) -> Registered:
-    return Registered(
-        read_stored(CampaignSpec, doc["spec"], f"the campaign {doc['name']}"),
-        doc["members"],
-        doc["key_sum"],
-        datetime.fromisoformat(doc["gate_since"]),
-    )
 
 
 def _alerts(

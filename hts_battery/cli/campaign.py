@@ -13,11 +13,11 @@ import typer
 from hts_battery.cli import formatting
 from hts_battery.cli.completion import note_names
 from hts_battery.cli.opening import (
-    database_exists,
     get_settings,
     opened_stores,
     refuse_other_file,
     say_left_out,
+    stores_if_any,
     with_members,
 )
 from hts_battery.cli.options import AsJson, DryRun, Replace, SkipBad, SpecFile
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from hts_battery.campaign.spec_file import Campaign
     from hts_battery.campaign.status import CandidateStatus
     from hts_battery.connections.database.stores import Stores
-
-_MEV = 1000.0
 
 
 def check(
@@ -58,8 +56,7 @@ def check(
         elements.update(candidate.amounts)
         if campaign.spec.screens:
             cells.add(candidate)
-    missing = missing_phases(campaign, elements)
-    lacking = lacking_phases(campaign, elements)
+    missing, lacking = phase_gaps(campaign, elements)
     answer = {
         "campaign": campaign.spec.name,
         "space": None if campaign.space is None else campaign.space.count,
@@ -110,24 +107,21 @@ def _say_what_is_short(
         formatting.line(f"{candidates:,} are fewer than the {wanted:,} asked for")
 
 
-def missing_phases(campaign: Campaign, elements: set[str]) -> list[str]:
-    """Say which engine lacks competing phases; write nothing."""
-    from hts_battery.campaign.reference_gaps import missing_references
+def phase_gaps(campaign: Campaign, elements: set[str]) -> tuple[list[str], list[str]]:
+    """
+    Say which engine lacks competing phases, and of which compounds; write nothing.
 
-    if not database_exists():
-        return missing_references(campaign.spec, elements)
-    with opened_stores(make_indexes=False) as stores:
-        return missing_references(campaign.spec, elements, stores)
+    First the engines, then the compounds of the library a hull has no energy for.
+    """
+    from hts_battery.campaign.reference_gaps import (
+        lacking_compounds,
+        missing_references,
+    )
 
-
-def lacking_phases(campaign: Campaign, elements: set[str]) -> list[str]:
-    """Say which compounds of the library a hull has no energy for; write nothing."""
-    from hts_battery.campaign.reference_gaps import lacking_compounds
-
-    if not database_exists():
-        return lacking_compounds(campaign.spec, elements)
-    with opened_stores(make_indexes=False) as stores:
-        return lacking_compounds(campaign.spec, elements, stores)
+    spec = campaign.spec
+    with stores_if_any() as stores:
+        missing = missing_references(spec, elements, stores)
+        return missing, lacking_compounds(spec, elements, stores)
 
 
 def run(  # noqa: PLR0913, PLR0917 - each is an option of the command

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hts_battery.cli import formatting
-from hts_battery.cli.opening import database_exists, get_settings, opened_stores
+from hts_battery.cli.opening import get_settings, stores_if_any
 from hts_battery.cli.options import AsJson, SkipBad, SpecFile
 
 if TYPE_CHECKING:
@@ -42,12 +41,7 @@ def plan(
     """Price a campaign in node-hours and bytes; write nothing."""
     from hts_battery.campaign.plan import Assumptions, plan_campaign
 
-    with ExitStack() as stack:
-        stores = (
-            stack.enter_context(opened_stores(make_indexes=False))
-            if database_exists()
-            else None
-        )
+    with stores_if_any() as stores:
         found = plan_campaign(
             spec,
             stores,

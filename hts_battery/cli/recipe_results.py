@@ -85,7 +85,7 @@ def _short(value: float | str) -> str:
 
     Examples
     --------
-    >>> _short(123.456), _short(0.012345), _short(7)
-    ('123.5', '0.01234', '7')
+    >>> _short(123.456), _short(0.0123), _short(7)
+    ('123.5', '0.0123', '7')
     """
     return f"{value:.{_DIGITS}g}" if isinstance(value, float) else str(value)

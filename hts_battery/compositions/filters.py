@@ -8,10 +8,8 @@ tabulates them (R. D. Shannon, 10.1107/S0567739476001551).
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
-from itertools import islice
 from math import isnan
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
@@ -31,7 +29,6 @@ from hts_battery.compositions.descriptors import (
 )
 from hts_battery.compositions.radii import octahedral_radius, size_mismatch
 from hts_battery.compositions.redox import RedoxScale, package_scale
-from hts_battery.compositions.sampling import in_turns
 from hts_battery.errors import SpecError
 from hts_battery.schemas.base import Document, Rational
 from hts_battery.schemas.files import spec_error
@@ -40,12 +37,9 @@ from hts_battery.schemas.species import parse_species
 from hts_battery.schemas.species_table import METAL_ROLES, species_properties
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from hts_battery.compositions.sampling import Stratum
-    from hts_battery.compositions.space import CompositionSpace
     from hts_battery.schemas.candidate import Assignment, Candidate
-    from hts_battery.schemas.space import Selection
 
 _MARGIN = 1e-9  # radii are tabulated to 0.005 angstrom: this only absorbs rounding
 
@@ -298,16 +292,6 @@ Filter = Annotated[
 _FILTERS: TypeAdapter[tuple[Filter, ...]] = TypeAdapter(tuple[Filter, ...])
 
 
-@dataclass(frozen=True)
-class Filtered:
-    """One member and, if a rule removes it, that rule and its reason."""
-
-    index: int
-    candidate: Candidate
-    rule: str | None
-    reason: str | None
-
-
 class FilterReport:
     """How many members were examined, kept, and removed by each rule, with examples."""
 
@@ -358,22 +342,6 @@ def load_filters(
     )
 
 
-def filtered(
-    members: Iterable[tuple[int, Candidate]],
-    filters: Sequence[Filter],
-    report: FilterReport,
-) -> Iterator[Filtered]:
-    """Pass a stream of members through every rule in turn; the first reason counts."""
-    for index, candidate in members:
-        report.examined += 1
-        reasons = ((rule.rule, rule.invalid_reason(candidate)) for rule in filters)
-        rule, reason = next((one for one in reasons if one[1]), (None, None))
-        if rule is not None:
-            report.removed[rule] += 1
-            report.examples.setdefault(rule, f"{candidate.formula}: {reason}")
-        yield Filtered(index, candidate, rule, reason)
-
-
 def metals(assignment: Assignment) -> dict[str, Fraction]:
     """Metals of an assignment over all sublattices: species → amount."""
     found: dict[str, Fraction] = {}
@@ -392,91 +360,3 @@ def _electronegativity(symbol: str) -> float:
     if value != value:  # noqa: PLR0124 - not a number is pymatgen's word for unknown
         raise SpecError(f"{symbol} has no Pauling electronegativity", field="filters")
     return value
-
-
-EMPTY_AFTER = 10_000
-"""Members of a stratum that filters may remove in a row before it counts as empty."""
-
-
-def selected(
-    space: CompositionSpace,
-    selection: Selection,
-    filters: Sequence[Filter] = (),
-    report: FilterReport | None = None,
-    *,
-    listed: Sequence[int] = (),
-) -> Iterator[tuple[int, Candidate]]:
-    """
-    Stream the selected members that no filter removes, with their indices.
-
-    A sample is drawn until it holds as many as were asked for: what a filter removes
-    is replaced by the next of its stratum. A stratum that has no more, or whose last
-    :data:`EMPTY_AFTER` members were all removed, is left out from then on and named in
-    the report.
-
-    Parameters
-    ----------
-    space
-        The space.
-    selection
-        All members, a range of indices, a random sample, or a list of formulas.
-    listed
-        Indices of the members of a list of formulas, see
-        :func:`~hts_battery.compositions.formula_list.listed_members`.
-    filters
-        Rules that remove members.
-    report
-        Told of what is removed.
-
-    Yields
-    ------
-    tuple
-        Index in the space and candidate.
-
-    Raises
-    ------
-    CompositionError
-        If the space has no such strata.
-    IndexError
-        If a range leaves the space.
-    ValueError
-        If a sample is larger than the space.
-    """
-    report = report if report is not None else FilterReport()
-    if selection.method != "sample":
-        members = _named(space, selection, listed)
-        for one in filtered(members, filters, report):
-            if one.rule is None:
-                yield one.index, one.candidate
-        return
-    seed, count = selection.seed or 0, selection.count or 0
-    space.check_size(count)
-
-    def draw(stratum: Stratum) -> Iterator[tuple[int, Candidate]]:
-        kept = removed = 0
-        members = ((index, space[index]) for index in stratum.draw(seed))
-        for one in filtered(members, filters, report):
-            if one.rule is None:
-                kept, removed = kept + 1, 0
-                yield one.index, one.candidate
-                continue
-            removed += 1
-            if removed == EMPTY_AFTER:
-                break
-        report.short[stratum.name] = kept
-
-    yield from islice(in_turns(space.strata(selection.strata), draw), count)
-
-
-def _named(
-    space: CompositionSpace, selection: Selection, listed: Sequence[int]
-) -> Iterator[tuple[int, Candidate]]:
-    """Members that stand one after the other, or are named one by one."""
-    if selection.method == "all":
-        yield from enumerate(space)
-    elif selection.method == "range":
-        start = selection.start or 0
-        yield from enumerate(space.iterate(start, selection.stop), start)
-    else:
-        for index in listed:
-            yield index, space[index]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from hts_battery.flows.execution.evidence import Evidence as FailureEvidence
 from hts_battery.flows.execution.failures import classify
@@ -167,7 +167,7 @@ def _lacks_one(workflow: ArchivedWorkflow) -> bool:
 
 
 def ending_of(
-    kind: EndingKind, failures: Sequence[Mapping[str, Any]], cost: Cost
+    kind: EndingKind, failures: Sequence[Mapping[str, object]], cost: Cost
 ) -> Ending:
     """Return how a dispatch ended; the first failure says why."""
     if not failures:
@@ -193,7 +193,7 @@ def outdated(item: BacklogItem, now: datetime) -> BacklogItem:
     return item.model_copy(update={"ending": ending})
 
 
-def failure_class(failure: Mapping[str, Any]) -> FailureClass:
+def failure_class(failure: Mapping[str, object]) -> FailureClass:
     """
     Return the class of a failure as the engine said it, or by its error.
 
@@ -204,7 +204,7 @@ def failure_class(failure: Mapping[str, Any]) -> FailureClass:
     """
     said = failure.get("failure_class")
     if said in set(FailureClass):
-        return FailureClass(said)
+        return FailureClass(str(said))
     message = f"{failure.get('error_class')}: {failure.get('error_message')}"
     evidence = str(failure.get("evidence") or "").splitlines()[-_LAST_LINES:]
     return classify(

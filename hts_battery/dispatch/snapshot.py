@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 from hts_battery.campaign.source import read_candidates
 from hts_battery.connections.launchpad.workflows import read_ended, read_workflows
 from hts_battery.connections.records.backlog import keys_sent
-from hts_battery.connections.records.stored_documents import read_stored
+from hts_battery.connections.records.stored_documents import (
+    read_registration,
+    read_stored,
+)
 from hts_battery.connections.records.worker_controls import read_worker_controls
 from hts_battery.errors import UnreadableDocumentError
 from hts_battery.flows.recipes.calculated import (
@@ -191,7 +194,7 @@ def read_snapshot(
         If the campaign is not in the database, or cannot be read.
     """
     name = submission.campaign
-    doc = stores.campaigns.query_one({"name": name}, properties=["spec"])
+    doc = read_registration(stores, name)
     if doc is None:
         raise UnreadableDocumentError(
             f"there is no campaign {name} in the database: submit its file"

@@ -140,16 +140,20 @@ def readiness(
     return warnings
 
 
+def _workers(spec: CampaignSpec, submission: Submission) -> dict[str, str]:
+    """Return which worker computes with each engine of a campaign."""
+    workers = {spec.engine: submission.worker}
+    if spec.prerelax is not None:
+        prerelax = submission.routes.get("prerelax", submission.worker)
+        workers[spec.prerelax.engine] = prerelax
+    return workers
+
+
 def _engine_problems(
     spec: CampaignSpec, submission: Submission, elements: Collection[str]
 ) -> list[str]:
-    workers = {spec.engine: submission.worker}
-    if spec.prerelax is not None:
-        workers[spec.prerelax.engine] = submission.routes.get(
-            "prerelax", submission.worker
-        )
     problems = []
-    for name, worker in workers.items():
+    for name, worker in _workers(spec, submission).items():
         if worker == LOCAL_WORKER:
             engine(name).require(elements)
         problems += [
@@ -170,12 +174,8 @@ def unmet_requests(
     ConfigurationError
         If a worker has no place for it, with what to set.
     """
-    workers = {spec.engine: submission.worker}
-    if spec.prerelax is not None:
-        prerelax = submission.routes.get("prerelax", submission.worker)
-        workers[spec.prerelax.engine] = prerelax
     notes = []
-    for name, worker in workers.items():
+    for name, worker in _workers(spec, submission).items():
         if worker == LOCAL_WORKER:
             continue  # rockets run here, whatever is asked for
         request = largest_request(

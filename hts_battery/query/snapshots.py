@@ -34,7 +34,7 @@ from hts_battery.query.reading import SummaryReader
 from hts_battery.query.selection import fields_of, flat_rows, selected_rows
 from hts_battery.query.structures import structures
 from hts_battery.query.tables import column_units, summary_rows
-from hts_battery.schemas.fields import PROPERTY
+from hts_battery.schemas.field_spec import PROPERTY
 from hts_battery.schemas.summary_table import is_property, summaries_of
 
 if TYPE_CHECKING:

@@ -42,11 +42,25 @@ class RunRow(TypedDict, total=False):
     rehearsal: bool
 
 
+class PotcarStatistics(TypedDict):
+    """What pymatgen compares of the contents of a pseudopotential."""
+
+    keywords: Mapping[str, Sequence[str]]
+    stats: Mapping[str, object]
+
+
+class PotcarRow(TypedDict, total=False):
+    """A pseudopotential of a calculation, as emmet-core writes it."""
+
+    titel: str
+    summary_stats: PotcarStatistics | None
+
+
 class VaspInputRow(TypedDict, total=False):
     """Settings of one run of VASP."""
 
     hubbards: Mapping[str, float] | None
-    potcar_spec: Sequence[Mapping[str, str]] | None
+    potcar_spec: Sequence[PotcarRow] | None
 
 
 class VaspRunRow(TypedDict, total=False):

@@ -152,7 +152,9 @@ class CampaignSpec(Document):
     description: str = Field("", description="What the campaign is for.")
     recipe: str = Field(SCREEN, description="What is computed of each candidate.")
     recipe_options: dict[str, object] = Field(
-        default_factory=dict, description="Options of the recipe, those it names."
+        default_factory=dict,
+        examples=[{"points": 7}],
+        description="Options of the recipe, those it names.",
     )
     space: dict[str, object] | str | None = Field(
         None,
@@ -244,9 +246,10 @@ class CampaignSpec(Document):
                 "`selection`, or by `source` those of an earlier campaign"
             )
         if self.source is not None and (self.filters or len(named) < 2):  # noqa: PLR2004 - both
-            raise ValueError(
+            raise FieldError(
                 "members come from `source`, or from `space`, `selection` and "
-                "`filters`: leave the others out"
+                "`filters`: leave the others out",
+                "source",
             )
         return self
 

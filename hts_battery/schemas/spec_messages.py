@@ -29,6 +29,7 @@ _KINDS = {
 }
 SHAPES = frozenset(_KINDS)
 """Complaints that something of another kind is wanted: of a union there are several."""
+_PLAIN = frozenset(("str", "int", "float", "bool"))
 _BOUNDS = {
     "greater_than": ("gt", "too small: it must be greater than"),
     "greater_than_equal": ("ge", "too small: it must be at least"),
@@ -58,7 +59,7 @@ def find_place(shape: object, location: Sequence[int | str]) -> FieldPlace:
     for part in location:
         models = [one for one in here if _is_model(one)]
         siblings = tuple(dict.fromkeys(f for m in models for f in m.model_fields))
-        if _is_label(part):
+        if _is_label(part) or (shape is None and part in _PLAIN):
             here = _narrowed(here, part)
             continue
         if any(part in one.model_fields for one in models):

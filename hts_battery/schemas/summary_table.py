@@ -132,7 +132,7 @@ def table_row(summary: SummaryRow) -> dict[str, object]:
     ``summary``: document of the ``summary`` collection.
     """
     row: dict[str, object] = {}
-    for name, value in cast("Mapping[str, Any]", summary).items():
+    for name, value in summary.items():
         if name in LEFT_OUT:
             continue
         if isinstance(value, dict):

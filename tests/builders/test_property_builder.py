@@ -62,7 +62,7 @@ def ran(
     return run_builder(
         builder(
             *(stores.members, stores.candidates, stores.entries),
-            *(stores.thermo, stores.properties),
+            *(stores.thermo, stores.tasks, stores.properties),
             campaign=campaign.spec,
             temperatures=TEMPERATURES,
         )
@@ -161,7 +161,7 @@ def test_a_builder_travels_to_other_processes(
 ) -> None:
     made = planted(
         *(stores.members, stores.candidates, stores.entries),
-        *(stores.thermo, stores.properties),
+        *(stores.thermo, stores.tasks, stores.properties),
         campaign=ranked.spec,
         temperatures=TEMPERATURES,
         batch_size=1,

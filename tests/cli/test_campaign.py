@@ -175,7 +175,7 @@ def test_gated_candidates_are_released_and_then_computed(
     ("old", "new", "place"),
     [
         ("engine: chgnet", "engin: chgnet", ":11: engin: "),
-        ("Mn3+", "Xx3+", ":7: space.sublattices.cation.species: "),
+        ("Mn3+", "Xx3+", ":7: space.sublattices.cation.species.1: "),
         ("[Li+, Mn3+, Ti4+]", "[Mn4+, Ti4+]", ":2: space: "),
         ("atoms: 40", "atoms: 44", ":10: structure.atoms: "),
         ("engine: chgnet", "engine: vasp7", ":11: engine: "),

@@ -10,10 +10,10 @@ from hts_battery.compositions import load_space
 from hts_battery.compositions.descriptors import composition_descriptors
 from hts_battery.compositions.filters import (
     FilterReport,
-    filtered,
     load_filters,
 )
 from hts_battery.compositions.radii import octahedral_radius, size_mismatch
+from hts_battery.compositions.sampling import filtered
 from hts_battery.errors import SpecError
 from hts_battery.schemas.candidate import Candidate
 

@@ -112,8 +112,8 @@ HEADING = "species,role,spin,unpaired_electrons,preference,source"
         (
             "species,role\nMn3+,anion",
             (
-                "1: the columns spin, unpaired_electrons, preference, source are missing: "
-                f"the heading is {HEADING},potential"
+                "1: the columns spin, unpaired_electrons, preference, source are "
+                f"missing: the heading is {HEADING},potential"
             ),
         ),
         (f"{HEADING},role\n", "1: role: this column stands here twice"),
@@ -124,8 +124,8 @@ HEADING = "species,role,spin,unpaired_electrons,preference,source"
         (
             f"{HEADING}\nMn3+,redox center,low,2,0,x",
             (
-                "2: role: 'redox center' is none of charge carrier, redox centre, charge "
-                "compensator, polyanion centre, anion: write redox centre"
+                "2: role: 'redox center' is none of charge carrier, redox centre, "
+                "charge compensator, polyanion centre, anion: write redox centre"
             ),
         ),
         (
@@ -140,15 +140,15 @@ HEADING = "species,role,spin,unpaired_electrons,preference,source"
         (
             f"{HEADING}\nMn3+,,,4,0,by me, and you",
             (
-                "2: 7 cells stand here, and 6 in the heading: put what holds a comma in "
-                "quotation marks"
+                "2: 7 cells stand here, and 6 in the heading: put what holds a comma "
+                "in quotation marks"
             ),
         ),
         (
             f"{HEADING},potential\nMn3+,,,4,0,x,1.5 V",
             (
-                "2: potential: '1.5 V' is not a whole number: write 1500 (in mV, without "
-                "the unit)"
+                "2: potential: '1.5 V' is not a whole number: write 1500 (in mV, "
+                "without the unit)"
             ),
         ),
         (f'{HEADING}\n"Mn3+,,,4,0,x', "2: not a table: unexpected end of data"),

@@ -39,7 +39,7 @@ def test_rocksalt_has_its_neighbours_in_every_cell(cells: int) -> None:
 
 def test_counts_agree_with_pymatgens_neighbours() -> None:
     structure = Structure(CELL.lattice, ["H"] * 40, CELL.coordinates)
-    cations = set(CELL.sites_of("cation").tolist())
+    cations = set(CELL.sites["cation"].tolist())
     shells = pair_shells("rocksalt", CELL.supercell)
     first = next(s for s in shells if s.first == s.second == "cation")
     i, j, _, _ = structure.get_neighbor_list(first.distances[0] + 0.1)

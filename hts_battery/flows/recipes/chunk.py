@@ -98,18 +98,16 @@ def _compute(
         if not request.retry or one not in known.failures
     ]
     began = time.monotonic()
-    run_candidate(
-        maker,
+    flow = maker.make(
         request.candidate,
-        known,
-        store,
-        folder,
         hull=None if request.hull is None else work.hulls[request.hull],
+        finished=known.done(retry_failed=request.retry),
+        parts=known.reusable(maker.asked),
+        unconverged=known.unconverged,
         released=request.released,
-        retry_failed=request.retry,
         maker_text=maker_text,
-        on_failure=failures.append,
     )
+    run_candidate(flow, store, folder, failures.append)
     seconds = time.monotonic() - began
     return _entry(read(failures), request, maker, seconds=seconds)
 
