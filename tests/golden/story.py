@@ -61,6 +61,14 @@ direct
 0.5 0.5 0.5
 """
 MSD = "fs,A^2\n" + "".join(f"{time},{0.05 * time}\n" for time in range(100, 2100, 100))
+_METALS = ("Zr2", "Ti2", "ZrTi", "HfTi", "Hf2", "SnZr")
+ROWS = "formula,energy,a,b\n" + "".join(
+    f"Na{1 + n}{_METALS[row % 6]}Si{n}P{3 - n}O12,"
+    f"{(row * 7 % 11) - 5},{1 + row * 3 % 7},{2 + row * 5 % 9}\n"
+    for row in range(60)
+    for n in (row // 6 % 3,)
+)
+"""A table of NASICONs with made-up energies."""
 MIXED = """data_mixed
 _cell_length_a 4.1
 _cell_length_b 4.1
