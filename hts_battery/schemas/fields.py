@@ -404,6 +404,56 @@ _EQUATION_OF_STATE = (
 )
 """Made by the builder ``equation_of_state`` of the recipe's results."""
 
+_CAPACITY = (
+    FieldSpec(
+        "capacity_carrier",
+        "capacity if every carrier leaves, from the composition; cathodes only",
+        "mAh/g",
+        shown=True,
+    ),
+    FieldSpec(
+        "capacity_metal_redox",
+        "part of it for which metals reach their ceilings of charge",
+        "mAh/g",
+    ),
+    FieldSpec(
+        "capacity_oxygen_redox",
+        "the rest of it, for which oxygen would be oxidised",
+        "mAh/g",
+    ),
+)
+"""Made by the builder ``capacity``."""
+
+_BY_SLOPE = "uncertainty of E_hull times atoms per carrier exchanged"
+_STABILITY_WINDOW = (
+    FieldSpec(
+        "window_reduction",
+        "voltage against the carrier's metal below which the candidate takes carriers "
+        "in and decomposes; on the hull if it is above it",
+        "V",
+        uncertainty=_BY_SLOPE,
+    ),
+    FieldSpec(
+        "window_oxidation",
+        "the same above which it gives carriers off and decomposes",
+        "V",
+        uncertainty=_BY_SLOPE,
+    ),
+    FieldSpec(
+        "window_width",
+        "oxidation minus reduction limit; null more than 50 meV/atom below the hull",
+        "V",
+        uncertainty=_BY_SLOPE,
+    ),
+    FieldSpec(
+        "interface_mutual",
+        "lowest mutual reaction energy with the electrodes that the campaign names; at "
+        "a voltage per atom without the carrier",
+        _ENERGY,
+    ),
+)
+"""Made by the builder ``stability_window``."""
+
 PROPERTIES = tuple(
     replace(spec, path=f"{PROPERTY}.{spec.name}")
     for spec in (
@@ -411,6 +461,8 @@ PROPERTIES = tuple(
         *_PERCOLATION,
         *_ORDERING_SPECTRUM,
         *_EQUATION_OF_STATE,
+        *_CAPACITY,
+        *_STABILITY_WINDOW,
     )
 )
 """What builders of properties make; a new one is declared in the part of its room."""
