@@ -62,6 +62,7 @@ direct
 """
 FILES = {
     "cell.vasp": CELL,
+    "states.csv": "formula,energy_per_atom\nLiCoO2,-5.9\nCoO2,-5.6\n",
     "small.yaml": CAMPAIGN,
     "deeper.yaml": _variant("deeper", ("engine: fake", "engine: deeper")),
     "gated.yaml": _variant("gated", *_OTHERS, _GATE),
@@ -93,6 +94,10 @@ disorder percolate Li1.2Mn0.4Ti0.4O2 --cations 2000 --samples 10
 disorder percolate cell.vasp --small
 disorder order cell.vasp
 disorder scattering cell.vasp --pdf cell.gr --longest 5
+electro capacity Li1.2Mn0.4Ti0.4O2
+electro window Li3PO4
+electro interface Li3PO4 Li
+electro curve states.csv --metal -1.9
 campaign check small.yaml
 campaign check filtered.yaml
 campaign plan small.yaml

@@ -1,10 +1,11 @@
-"""Capacity, stability window and interfaces of candidates, as properties."""
+"""Stability window of candidates, and reactions with electrodes, as properties."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, cast
 
+from hts_battery.builders.properties.capacity import carrier_of, still_inside
 from hts_battery.builders.property_builder import (
     CandidateInputs,
     PropertyBuilder,
@@ -14,15 +15,11 @@ from hts_battery.builders.reference_hulls import REFERENCE_FIELDS, reference_hul
 from hts_battery.builders.stability import energy_scheme
 from hts_battery.electrochemistry import (
     OxygenGas,
-    capacity,
     interface_reaction,
     stability_window,
 )
-from hts_battery.electrochemistry.carriers import alkali_carrier, other_alkali
 from hts_battery.errors import MissingReferenceError
 from hts_battery.schemas.entry import EntryKind, EntryState
-from hts_battery.schemas.species import VACANCY
-from hts_battery.schemas.species_table import species_properties
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,69 +27,9 @@ if TYPE_CHECKING:
     from hts_battery.builders.stability import ReferenceHull
     from hts_battery.electrochemistry.interfaces import InterfaceReaction
     from hts_battery.electrochemistry.window import StabilityWindow
-    from hts_battery.schemas.campaign import CampaignSpec
-    from hts_battery.schemas.candidate import CandidateDoc
     from hts_battery.schemas.rows import EnergyRow, UsedEntryRow
     from hts_battery.schemas.thermo import ThermoDoc
     from hts_battery.thermo.hull import Hull
-
-_CARRIER_OF_FAMILY = {"nasicon": "Na"}
-_CATHODE_FAMILIES = frozenset({"hedrx", "layered"})
-_REDOX_CENTRE = "redox centre"
-
-
-def _carrier(candidate: CandidateDoc, campaign: CampaignSpec) -> str:
-    """Name the element that is open: as the campaign says, or the usual one."""
-    usual = _CARRIER_OF_FAMILY.get(candidate.family, "Li")
-    asked = campaign.electrochemistry.carrier
-    return asked or alkali_carrier(candidate.amounts, default=usual)
-
-
-def _is_cathode(candidate: CandidateDoc) -> bool:
-    """Tell whether its family is one of cathodes, or a metal of it changes charge."""
-    species = {s for here in candidate.assignments[0].values() for s in here}
-    roles = {species_properties(name).role for name in species - {VACANCY}}
-    return candidate.family in _CATHODE_FAMILIES or _REDOX_CENTRE in roles
-
-
-class CapacityBuilder(PropertyBuilder):
-    """Count electrons and carriers of each cathode: no energy takes part."""
-
-    name = "capacity"
-    names = ("capacity_carrier", "capacity_metal_redox", "capacity_oxygen_redox")
-    code_version = "1"
-
-    def common(self) -> tuple[object, object]:
-        """Read nothing; the campaign's options decide."""
-        options = self.campaign.electrochemistry
-        return None, [options.carrier, options.ceilings]
-
-    def values(self, found: CandidateInputs) -> Iterator[Value]:
-        """Yield the capacity and its two parts, null for an electrolyte."""
-        candidate = found.candidate
-        if not _is_cathode(candidate):
-            why = f"{candidate.family} without a metal that changes charge: no cathode"
-            yield from (Value(name, reason=why) for name in self.names)
-            return
-        carrier = _carrier(candidate, self.campaign)
-        counted = capacity(
-            candidate.formula,
-            carrier,
-            ceilings=self.campaign.electrochemistry.ceilings,
-        )
-        notes = (
-            f"if every {carrier} leaves; {_still_inside(candidate.formula, carrier)}",
-            f"ceilings: {counted.ceilings}",
-            *counted.flags,
-        )
-        numbers = (counted.carrier, counted.metal_redox, counted.oxygen_redox)
-        for name, value in zip(self.names, numbers, strict=True):
-            yield Value(name, value, notes=notes)
-
-
-def _still_inside(formula: str, carrier: str) -> str:
-    others = other_alkali(formula, carrier)
-    return f"{', '.join(others)} stays inside" if others else "no other alkali metal"
 
 
 class _Subject(NamedTuple):
@@ -155,7 +92,7 @@ class StabilityWindowBuilder(PropertyBuilder):
             return f"no reference of {entry.calculator}"
         return _Subject(
             record.result.formula,
-            _carrier(found.candidate, self.campaign),
+            carrier_of(found.candidate, self.campaign),
             record.result,
             known.hull,
         )
@@ -225,7 +162,7 @@ def _notes(window: StabilityWindow, stability: ThermoDoc) -> tuple[str, ...]:
     )
     open_one = f"{window.carrier} is open, against its metal"
     return (
-        f"{open_one}; {_still_inside(window.formula, window.carrier)}",
+        f"{open_one}; {still_inside(window.formula, window.carrier)}",
         f"{above:.0f} meV/atom above the hull, references of its composition included",
         depth,
         *window.flags,

@@ -6,10 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hts_battery.builders.properties.electrochemistry import (
-    CapacityBuilder,
-    StabilityWindowBuilder,
-)
+from hts_battery.builders.properties.capacity import CapacityBuilder
+from hts_battery.builders.properties.stability_window import StabilityWindowBuilder
 from hts_battery.builders.property_builder import CandidateInputs, Value
 from hts_battery.builders.registry import builder_named
 from hts_battery.campaign.build import build, build_context
