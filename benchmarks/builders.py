@@ -41,6 +41,7 @@ from figures import Printer
 from one_core import on_one_core
 from pymatgen.core import Lattice, Structure
 
+from hts_battery.builders.properties.local_structure import LocalStructureBuilder
 from hts_battery.campaign.build import build
 from hts_battery.campaign.references import store_references
 from hts_battery.campaign.registration import register
@@ -119,7 +120,9 @@ def opened(folder: Path) -> Iterator[Stores]:
         yield stores
 
 
-def nights(count: int, path: Path | None, stores: Stores, show: Printer) -> Campaign:
+def nights(  # noqa: PLR0915 - one night after the other
+    count: int, path: Path | None, stores: Stores, show: Printer
+) -> Campaign:
     """Measure every kind of night, one after the other on one database."""
     start = time.perf_counter()
     campaign = campaign_of(count)
@@ -140,6 +143,9 @@ def nights(count: int, path: Path | None, stores: Stores, show: Printer) -> Camp
     night("from scratch", campaign, stores, show)
     night("no change", campaign, stores, show)
     night("no change, all verified", campaign, stores, show, verify=True)
+
+    LocalStructureBuilder.code_version = "next"
+    night("new version of one property", campaign, stores, show)
 
     add_tasks(members[-LATE:], energies, campaign, stores)
     night(f"{LATE} new candidates", campaign, stores, show)
@@ -184,6 +190,7 @@ def night(
     for builder, done in reports.items():
         touched = done.written + done.removed
         show(f"{name}: {builder}, documents touched", touched, "documents")
+        show(f"{name}: {builder}, unchanged", done.unchanged, "inputs")
         show(f"{name}: {builder}", done.seconds, "s")
     show(f"{name}: whole night", seconds, "s")
     used = processor_seconds(stores) - used

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 
 FORMULAS = "formulas, formulas: [Li1.3Mn0.4Ti0.3O1.7F0.3, Li1.2Mn0.4Ti0.4O2]}"
 LEFT_OUT = ("schemas", "errors", "settings", "connections.database")
-LEFT_OUT += ("connections.processes", "connections.launchpad.patient_launchpad")
+LEFT_OUT += ("connections.processes", "connections.launchpad.retrying_collections")
 Tree = dict[tuple[str, str], "Tree"]
 """Module and function → what it called, in the order of the first calls."""
 

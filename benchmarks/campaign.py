@@ -46,7 +46,8 @@ from hts_battery.campaign.spec_file import read_campaign
 from hts_battery.connections.records.executions import read_executions
 from hts_battery.flows.engines.ionic import rescaled
 from hts_battery.flows.engines.registry import engine
-from hts_battery.flows.recipes.screen import candidate_orderings, starting_structure
+from hts_battery.flows.recipes.continuation import starting_structure
+from hts_battery.flows.recipes.screen import candidate_orderings
 from hts_battery.schemas.execution import Outcome
 
 if TYPE_CHECKING:

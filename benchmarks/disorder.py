@@ -27,11 +27,14 @@ from hts_battery.disorder.networks import percolation_network, tetrahedra
 from hts_battery.disorder.parents import parent_lattice
 from hts_battery.disorder.percolation import RandomFilling
 from hts_battery.disorder.torus import torus
-from hts_battery.structures import correlations
 from hts_battery.structures.cells import build_cell
+from hts_battery.structures.correlations import occupations, pair_shells
+from hts_battery.structures.short_range_order import short_range_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from hts_battery.structures.cells import Cell
 
 DRIBBLE = 3_000  # sites a second
 MIX = {"cation": {"Li": 0.6, "Mn": 0.4}, "anion": {"O": 1}}
@@ -71,6 +74,31 @@ def percolation() -> None:
     show("accessible carriers of a Structure, 64,000 sites", took, "s")
 
 
+def dense_parameters(
+    cell: Cell, decoration: list[str]
+) -> dict[str, list[dict[str, float]]]:
+    """Return the same parameters by products of whole tables of pairs."""
+    texts = np.array(decoration)
+    found = {}
+    for shells in pair_shells(cell.prototype, cell.supercell):
+        rows = texts[cell.sites_of(shells.first)]
+        columns = texts[cell.sites_of(shells.second)]
+        a, b = occupations(list(rows)), occupations(list(columns))
+        paired = np.einsum("ia,sij,jb->sab", a, shells.counts, b, optimize=True)
+        paired /= shells.counts.sum(axis=(1, 2)).reshape(-1, 1, 1)
+        alpha = 1 - paired / np.outer(a.mean(axis=0), b.mean(axis=0))
+        found[f"{shells.first}/{shells.second}"] = [
+            {
+                f"{x}/{y}": float(shell[m, n])
+                for m, x in enumerate(sorted(set(rows)))
+                for n, y in enumerate(sorted(set(columns)))
+                if shells.first != shells.second or m <= n
+            }
+            for shell in alpha
+        ]
+    return found
+
+
 def order_parameters() -> None:
     """Warren-Cowley parameters beside the count over a parent cell."""
     cell = build_cell("rocksalt", ((8, 0, 0), (0, 8, 0), (0, 0, 8)))
@@ -80,12 +108,25 @@ def order_parameters() -> None:
     species = [Species.from_str(text) for text in decoration]
     structure = Structure(cell.lattice, species, cell.coordinates)
     took = processor(lambda: warren_cowley(structure), 5)
-    start = time.process_time()
-    correlations.warren_cowley(cell, decoration)  # its table is made by this call
-    before = time.process_time() - start
-    sites = len(structure)
-    peer = "structures.correlations"
-    show(f"order parameters, {sites} sites", took * 1000, "ms", peer, before / took)
+    before = dense_parameters(cell, decoration)
+    long = processor(lambda: dense_parameters(cell, decoration))
+    sites, peer = len(structure), "products of dense tables of pairs, made before"
+    show(f"order parameters, {sites} sites", took * 1000, "ms", peer, long / took)
+    take = processor(lambda: short_range_order(cell, decoration), 5)
+    show(
+        f"order of a parent's cell, {sites} sites, lists made before",
+        take * 1000,
+        "ms",
+        peer,
+        long / take,
+    )
+    worst = max(
+        abs(now[s][pair] - value)
+        for name, now in short_range_order(cell, decoration).items()
+        for s, shell in enumerate(before[name])
+        for pair, value in shell.items()
+    )
+    show("order of a parent's cell, largest difference", worst, "1", peer)
     large = lattice_cell("rocksalt", MIX, 16)
     took = processor(lambda: warren_cowley(large))
     show(f"order parameters, {len(large)} sites", took * 1000, "ms")

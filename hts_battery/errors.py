@@ -4,6 +4,7 @@ Every exception hts_battery raises on purpose.
 HTSBatteryError
 ├── ConfigurationError       settings, launchpad_configs, campaign and space files
 │   ├── SpecError            a campaign, space or table file: knows file, line, field
+│   │   └── BadFormulasError  a list names what is no member of the space: all of them
 │   ├── QueryError           a filter, sort or field of a query
 │   │   └── UnsearchableFieldError  a property that no filter can ask for
 │   └── MissingExtraError    an optional extra of the package is not installed
@@ -13,6 +14,7 @@ HTSBatteryError
 ├── OrderingError            structures
 ├── MissingReferenceError    thermo: an element has no competing phase
 ├── MixedCalculatorError     thermo: energies of two calculators in one hull
+├── TrajectoryError          transport: frames or diffusivities that cannot be used
 ├── ForeignClassError        schemas: a document names what documents do not hold
 ├── StoreError               connections: a database or server is not usable
 │   ├── DatabaseOutageError  it went away, or refuses, while it was used
@@ -88,6 +90,46 @@ class SpecError(ConfigurationError):
         )
 
 
+class BadFormulasError(SpecError):
+    """
+    A list of formulas names some that are no members of the space.
+
+    Parameters
+    ----------
+    bad
+        A line for each: place, formula, reason.
+    total
+        Number of formulas in the list.
+    file, line, field
+        Where the list is named.
+    """
+
+    def __init__(
+        self,
+        bad: Iterable[object],
+        *,
+        total: int,
+        file: str | None = None,
+        line: int | None = None,
+        field: str | None = None,
+    ) -> None:
+        self.bad = tuple(bad)
+        words = "cannot be screened: correct {}, or leave {} out with --skip-bad"
+        if len(self.bad) == 1:
+            words = f"{words.format('it', 'it')} ({self.bad[0]})"
+            message = f"one of {total} formulas {words}"
+        else:
+            listed = "".join(f"\n  {one}" for one in self.bad)
+            words = words.format("them", "them")
+            message = f"{len(self.bad)} of {total} formulas {words}{listed}"
+        super().__init__(
+            message,
+            file=file,
+            line=line,
+            field=field,
+        )
+
+
 class QueryError(ConfigurationError):
     """A query asks for what cannot be: filter, field, order or format."""
 
@@ -159,6 +201,10 @@ class MissingReferenceError(HTSBatteryError):
 
 class MixedCalculatorError(HTSBatteryError):
     """Energies of different calculators were put into one hull."""
+
+
+class TrajectoryError(HTSBatteryError):
+    """A trajectory, or diffusivities, cannot be analysed as they are."""
 
 
 class ForeignClassError(HTSBatteryError):

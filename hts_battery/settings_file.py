@@ -17,7 +17,6 @@ from __future__ import annotations
 import os
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
 
 from hts_battery.errors import ConfigurationError
 
@@ -58,7 +57,7 @@ def config_file() -> Path:
     return Path(named or DEFAULT_CONFIG_FILE).expanduser()
 
 
-def read_settings() -> dict[str, Any]:
+def read_settings() -> dict[str, object]:
     """
     Read what the settings file sets, with the profile in use over the rest.
 
@@ -80,7 +79,7 @@ def read_settings() -> dict[str, Any]:
     return base | profile_settings(profiles[name], name)
 
 
-def read_sections() -> tuple[dict[str, Any], dict[str, Any]]:
+def read_sections() -> tuple[dict[str, object], dict[str, object]]:
     """
     Read the settings outside profiles, and what stands under each profile's name.
 
@@ -99,7 +98,7 @@ def read_sections() -> tuple[dict[str, Any], dict[str, Any]]:
     return content, {str(name): section for name, section in profiles.items()}
 
 
-def profile_settings(section: object, name: str) -> dict[str, Any]:
+def profile_settings(section: object, name: str) -> dict[str, object]:
     """
     Return the settings of a profile: written in place, or in a file that it names.
 
@@ -123,7 +122,7 @@ def profile_settings(section: object, name: str) -> dict[str, Any]:
     return dict(section)
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def _read_yaml(path: Path) -> dict[str, object]:
     import yaml  # noqa: PLC0415 - most who ask for help have no settings file
 
     try:

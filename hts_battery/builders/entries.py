@@ -344,7 +344,11 @@ def candidate_entry(
 def _read_entry(
     task: TaskRow, cell: Mapping[str, object] | None, common: dict[str, Any]
 ) -> EntryDoc:
-    calculation = read_task(task["output"], common["engine"])
+    calculation = read_task(
+        task["output"],
+        common["engine"],
+        steps_before=task["metadata"].get("steps_before", 0),
+    )
     structure = read_structure(calculation.structure)
     composition = structure.composition.element_composition
     formula = composition.formula.replace(" ", "")

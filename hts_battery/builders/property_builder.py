@@ -82,7 +82,7 @@ class Value:
     """What a builder says of a candidate: a value, an array, or why there is none."""
 
     name: str
-    """As declared in ``schemas/fields.py``, which says its unit."""
+    """As declared in ``schemas/property_fields``, which says its unit."""
     value: float | int | bool | str | None = None
     uncertainty: float | None = None
     n: int | None = None
@@ -132,7 +132,8 @@ class PropertyBuilder(ScreeningBuilder):
 
     A subclass says what it is called, what it reads and which properties it makes, and
     writes :meth:`values`; it stands in a module of ``builders/properties``, where the
-    registry finds it. Its properties are declared in ``schemas/fields.py``.
+    registry finds it. Its properties are declared in the module of the same name in
+    ``schemas/property_fields``.
 
     A candidate whose inputs are unchanged is left as it stands. What the function
     refuses with an error of this package, or a ValueError, becomes a null with its

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NotRequired, TypedDict, Unpack, cast
 from hts_battery.builders.screening_builder import Made, ScreeningBuilder
 from hts_battery.connections.database.content_digests import query_values
 from hts_battery.schemas.optimade import structure_properties
-from hts_battery.schemas.property import SubjectKind
 from hts_battery.schemas.summary_table import (
     HEAD,
     PART_ROWS,
@@ -196,8 +195,7 @@ class SummaryTableBuilder(ScreeningBuilder):
         held: dict[str, set[float]] = {}
         total = 0
         for doc in self.properties.query(
-            {"campaign": campaign, "subject_kind": SubjectKind.CANDIDATE},
-            properties=list(_OF_PROPERTY),
+            {"campaign": campaign}, properties=list(_OF_PROPERTY)
         ):
             columns = property_columns([cast("PropertyRow", doc)])
             if columns and doc["subject_id"] in wanted:
@@ -242,7 +240,7 @@ class SummaryTableBuilder(ScreeningBuilder):
             self.properties,
             "subject_id",
             names,
-            criteria={"campaign": campaign, "subject_kind": SubjectKind.CANDIDATE},
+            criteria={"campaign": campaign},
             properties=_OF_PROPERTY,
         ):
             rows[doc["subject_id"]].append(cast("PropertyRow", doc))

@@ -61,6 +61,9 @@ LOCK = "build"
 
 logger = logging.getLogger(__name__)
 
+_NAMED = ("space", "listed", "prototype")
+"""Of a stored campaign: what stands in files that its file names."""
+
 _PACKAGES = ("hts_battery", "numpy", "pymatgen", "maggma", "emmet-core")
 
 
@@ -296,6 +299,7 @@ def _recorded_run(
             versions={name: version(name) for name in _PACKAGES},
             code_version=" ".join(f"{o.name}:{o.code_version}" for o in builders()),
             options={spec.name: _options(spec, asked) for spec in specs},
+            campaigns={spec.name: _file_content(spec, stores) for spec in specs},
         )
         run = _Run(
             stores,
@@ -332,6 +336,13 @@ def _mark_interrupted(stores: Stores) -> None:
         stores.builds.update(
             {**doc, "state": BuildState.INTERRUPTED.value}, key="run_id"
         )
+
+
+def _file_content(spec: CampaignSpec, stores: Stores) -> dict[str, object]:
+    """Return what a campaign's file said, and the files that it named."""
+    named = stores.campaigns.query_one({"name": spec.name}, properties=[*_NAMED]) or {}
+    found = {name: named[name] for name in _NAMED if named.get(name) is not None}
+    return {**spec.model_dump(mode="json"), **found}
 
 
 def _options(spec: CampaignSpec, asked: _Asked) -> dict[str, object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -11,7 +11,7 @@ from hts_battery.schemas.base import Document
 from hts_battery.schemas.entry import EntryKind, EntryState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from hts_battery.connections.database.stores import Stores
     from hts_battery.schemas.campaign import CampaignSpec
@@ -62,9 +62,9 @@ def _rejected(stores: Stores, engines: Iterable[str]) -> Iterator[BuildFailure]:
 
 
 def _grouped(
-    builder: str, subject: str, docs: Iterable[dict[str, Any]], field: str
+    builder: str, subject: str, docs: Iterable[Mapping[str, str | None]], field: str
 ) -> Iterator[BuildFailure]:
-    groups: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    groups: defaultdict[str, list[Mapping[str, str | None]]] = defaultdict(list)
     for doc in docs:
         groups[doc.get(field) or "no reason was written down"].append(doc)
     for reason, group in groups.items():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hts_battery.builders.own_orderings import PLACE_FIELDS, asked_for
 from hts_battery.builders.summary import RECORD_FIELDS, grouped_records, why_unmade
+from hts_battery.connections.records.stored_documents import read_registration
 from hts_battery.schemas.campaign import CampaignSpec
 from hts_battery.schemas.thermo import OrderingScope
 from hts_battery.settings import get_settings
@@ -37,7 +38,7 @@ class BuiltStates:
 def read_built_states(stores: Stores, campaign: str) -> BuiltStates:
     """Read what the builders wrote of a campaign, every document of it."""
     scope = {"campaign": campaign}
-    doc = stores.campaigns.query_one({"name": campaign}, properties=["spec"])
+    doc = read_registration(stores, campaign)
     spec = None if doc is None else CampaignSpec.model_validate(doc["spec"])
     if spec is not None and spec.source is not None and not spec.screens:
         return _of_properties(stores, spec.recipe, spec.source.campaign)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import getpass
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from hts_battery.connections.records.stored_documents import read_registration
 from hts_battery.errors import ConfigurationError, SubmissionError
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from hts_battery.campaign.spec_file import Campaign
     from hts_battery.connections.database.stores import Stores
+    from hts_battery.schemas.rows import RegistrationRow
 
 _SHOWN = 5
 _LONGEST = 60
@@ -27,6 +29,13 @@ class Claim(NamedTuple):
     """User who registered it; none where nobody wrote it down."""
     file: str | None
     """Its file, as that user saw it."""
+
+    @classmethod
+    def read(cls, doc: RegistrationRow | None) -> Claim:
+        """Read who has a campaign; nobody where there is none."""
+        return (
+            cls(None, None) if doc is None else cls(doc.get("owner"), doc.get("file"))
+        )
 
     def __str__(self) -> str:
         """Say it in words."""
@@ -67,14 +76,14 @@ def refuse_other_file(
         If it is another file, and is not to replace the one that is known.
     """
     spec = campaign.spec
-    doc = stores.campaigns.query_one({"name": spec.name})
+    doc = read_registration(stores, spec.name)
     if doc is None or doc.get("digest") == digest:
         return []
     found = list(differences(doc.get("spec") or {}, spec.model_dump(mode="json")))
     if not found and doc.get("digest") is None:
         return []  # whoever took the name was killed before there was more
     found = found or ["a file that it names, or the code that reads it"]
-    known = Claim(doc.get("owner"), doc.get("file"))
+    known = Claim.read(doc)
     if replace or known.file is None or _is_same(known, campaign.path):
         return found
     listed = "; ".join(found[:_SHOWN])
@@ -91,7 +100,7 @@ def _is_same(known: Claim, path: Path) -> bool:
 
 
 def differences(
-    before: Mapping[str, Any], now: Mapping[str, Any], place: str = ""
+    before: Mapping[str, object], now: Mapping[str, object], place: str = ""
 ) -> Iterator[str]:
     """
     Yield in what two campaign files differ, field by field: there → here.
@@ -120,7 +129,7 @@ def _short(value: object) -> str:
 
 
 def claim(
-    campaign: Campaign, known: Mapping[str, Any] | None, *, replace: bool = False
+    campaign: Campaign, known: RegistrationRow | None, *, replace: bool = False
 ) -> dict[str, str]:
     """
     Return who has the name of a campaign from now on, and with which file.
@@ -128,9 +137,7 @@ def claim(
     Whoever sends a file that says the same does not take it over.
     """
     mine = Claim(user_name(), str(campaign.path.absolute()))
-    there = Claim(None, None)
-    if known is not None:
-        there = Claim(known.get("owner"), known.get("file"))
+    there = Claim.read(known)
     if there.owner not in {None, mine.owner} and not replace:
         return {"owner": str(there.owner), "file": str(there.file)}
     return {"owner": str(mine.owner), "file": str(mine.file)}
@@ -145,14 +152,14 @@ def owner_of(stores: Stores, name: str) -> Claim:
     SubmissionError
         If there is none of that name.
     """
-    doc = stores.campaigns.query_one({"name": name}, properties=["owner", "file"])
+    doc = read_registration(stores, name)
     if doc is None:
         known = sorted(stores.campaigns.distinct("name"))
         raise SubmissionError(
             f"there is no campaign {name} in the database; there are: "
             f"{', '.join(map(str, known)) or 'none'}"
         )
-    return Claim(doc.get("owner"), doc.get("file"))
+    return Claim.read(doc)
 
 
 def take_over(stores: Stores, name: str, *, dry_run: bool = False) -> Claim:

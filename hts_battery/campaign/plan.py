@@ -176,22 +176,24 @@ def plan_campaign(
     assumptions: Assumptions,
     *,
     execution_folder: Path,
+    skip_bad: bool = False,
 ) -> CampaignPlan:
     """
     Price a campaign; nothing is written.
 
     ``path``: the campaign file. ``stores``: open stores; none where there is no
     database yet. ``assumptions``: what the user says. ``execution_folder``: folder of
-    the execution record. Raises SpecError if the file is wrong.
+    the execution record. ``skip_bad``: whether formulas that are no members are left
+    out. Raises SpecError if the file is wrong.
     """
     if stores is None:
-        campaign = resolved(read_campaign(path), stores)
+        campaign = resolved(read_campaign(path, skip_bad=skip_bad), stores)
         spec = campaign.spec
         count, sample = _members_of(campaign)
         known = _Evidence()
     else:
         status = campaign_status(path, stores, execution_folder=execution_folder)
-        spec, sample = _sample(path, stores)
+        spec, sample = _sample(path, stores, skip_bad=skip_bad)
         count = status.candidates
         done = sum(status.states.get(str(state), 0) for state in NEEDS_NOTHING)
         known = _evidence(spec, stores, assumptions, done)
@@ -261,11 +263,13 @@ def _thinned(candidates: Iterable[T]) -> tuple[int, list[T]]:
     return count, kept
 
 
-def _sample(path: Path, stores: Stores) -> tuple[CampaignSpec, list[CandidateDoc]]:
+def _sample(
+    path: Path, stores: Stores, *, skip_bad: bool
+) -> tuple[CampaignSpec, list[CandidateDoc]]:
     """Return a campaign with some of its candidates, from the database if they are."""
     known = registered(path, stores)
     if known is None:
-        campaign = resolved(read_campaign(path), stores)
+        campaign = resolved(read_campaign(path, skip_bad=skip_bad), stores)
         return campaign.spec, _members_of(campaign)[1]
     # By id, which is a digest: a random sample.
     members = stores.members.query(

@@ -7,14 +7,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from hts_battery.campaign.ownership import claim, refuse_other_file
 from hts_battery.campaign.source import resolved
-from hts_battery.campaign.spec_file import read_spec
-from hts_battery.errors import SpecError
+from hts_battery.campaign.spec_file import listed_formulas, read_spec
+from hts_battery.connections.records.stored_documents import read_registration
+from hts_battery.errors import ConfigurationError
 from hts_battery.schemas.campaign import KEY_SCHEME
 from hts_battery.schemas.files import load_yaml
+from hts_battery.schemas.text_files import read_text
+from hts_battery.structures.prototypes import (
+    own_prototype_digest,
+    prototype_of_family,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -23,10 +29,13 @@ if TYPE_CHECKING:
     from hts_battery.connections.database.stores import Stores
     from hts_battery.schemas.campaign import CampaignSpec
     from hts_battery.schemas.candidate import CandidateDoc
+    from hts_battery.schemas.rows import RegistrationRow
 
 _MODULUS = 1 << 96
 
 _BATCH = 100
+_LEFT_OUT = 1000
+"""Formulas of a list that are stored as left out; their number is, too."""
 _MEMBER = ["candidate_id", "content_key", "space_index", "released"]
 
 
@@ -41,6 +50,12 @@ class Registered:
     """Sum of their content keys: equal to that of the same keys in any order."""
     gate_since: datetime
     """When its gate was last changed, UTC."""
+
+    @classmethod
+    def read(cls, doc: RegistrationRow, spec: CampaignSpec) -> Self:
+        """Read what is stored of a campaign."""
+        since = datetime.fromisoformat(doc["gate_since"])
+        return cls(spec, doc["members"], doc["key_sum"], since)
 
     def gate_stood(self, campaign: str, time: datetime) -> bool:
         """Say whether a verdict was given by today's gate."""
@@ -59,7 +74,7 @@ def key_sum(keys: Iterable[str]) -> str:
     return f"{sum(int(key, 16) for key in keys) % _MODULUS:x}"
 
 
-def gate_since(known: Mapping[str, Any] | None, spec: CampaignSpec) -> str:
+def gate_since(known: RegistrationRow | None, spec: CampaignSpec) -> str:
     """Return when the gate of a campaign was last changed, as it is stored."""
     gate = spec.model_dump(mode="json")["gate"]
     if known is not None and "gate_since" in known and known["spec"]["gate"] == gate:
@@ -75,12 +90,10 @@ def registered(path: str | Path, stores: Stores) -> Registered | None:
     its file has changed since. Raises SpecError if the file is wrong.
     """
     spec = read_spec(path)
-    doc = stores.campaigns.query_one({"name": spec.name})
+    doc = read_registration(stores, spec.name)
     if doc is None or doc.get("digest") != registration_digest(spec, Path(path)):
         return None
-    return Registered(
-        spec, doc["members"], doc["key_sum"], datetime.fromisoformat(doc["gate_since"])
-    )
+    return Registered.read(doc, spec)
 
 
 def registration_digest(
@@ -98,6 +111,8 @@ def registration_digest(
         _space(spec.space, path.parent),
         limit,
     ]
+    if spec.selection is not None and spec.selection.file is not None:
+        content.append([one.text for one in listed_formulas(spec.selection, path)])
     text = json.dumps(content, sort_keys=True, default=str)
     return sha256(text.encode()).hexdigest()[:24]
 
@@ -112,13 +127,7 @@ def _space(space: Any, folder: Path) -> list[Any]:  # noqa: ANN401 - what YAML h
     table = space.get("species_table") if isinstance(space, dict) else None
     if not isinstance(table, str):
         return [space]
-    try:
-        return [space, (folder / table).read_text(encoding="utf-8")]
-    except OSError as err:
-        raise SpecError(
-            f"cannot use the species table {table}: {err.strerror}",
-            file=str(folder / table),
-        ) from err
+    return [space, read_text(folder / table)]
 
 
 def refuse_other(campaign: Campaign, stores: Stores, *, replace: bool = False) -> None:
@@ -146,6 +155,7 @@ def register_members(
     replace: bool = True,
 ) -> int:
     """As :func:`register`, with the members of the campaign listed already."""
+    prototype = _prototype(campaign, stores)
     _claim(campaign, stores, replace=replace)
     spec = campaign.spec
     known = {
@@ -176,26 +186,16 @@ def register_members(
     stores.members.insert_new(
         one for one in members if one["candidate_id"] not in known
     )
-    changed = [
-        one
-        for one in members
-        if one["candidate_id"] in known
-        and any(known[one["candidate_id"]].get(name) != one[name] for name in _MEMBER)
-    ]
-    for start in range(0, len(changed), _BATCH):
-        stores.members.update(
-            changed[start : start + _BATCH], key=["campaign", "candidate_id"]
-        )
-    gone = sorted(set(known) - {one["candidate_id"] for one in members})
-    for start in range(0, len(gone), _BATCH):
-        ids = {"$in": gone[start : start + _BATCH]}
-        stores.members.remove_docs({"campaign": spec.name, "candidate_id": ids})
-    known_campaign = stores.campaigns.query_one({"name": spec.name})
+    _change_members(spec.name, stores, known, members)
+    known_campaign = read_registration(stores, spec.name)
     stores.campaigns.update(
         {
             "name": spec.name,
             **claim(campaign, known_campaign, replace=replace),
             "spec": spec.model_dump(mode="json"),
+            "space": _space(spec.space, campaign.path.parent)[0],
+            "listed": _listed(campaign),
+            "prototype": prototype,
             "members": len(members),
             "digest": registration_digest(spec, campaign.path, limit=campaign.limit),
             "key_sum": key_sum(str(member["content_key"]) for member in members),
@@ -206,6 +206,67 @@ def register_members(
         key="name",
     )
     return new
+
+
+def _change_members(
+    campaign: str,
+    stores: Stores,
+    known: Mapping[str, Mapping[str, object]],
+    members: Sequence[dict[str, object]],
+) -> None:
+    """Write members that are there and differ; remove those that are no more."""
+    changed = [
+        one
+        for one in members
+        if (there := known.get(str(one["candidate_id"]))) is not None
+        and any(there.get(name) != one[name] for name in _MEMBER)
+    ]
+    for start in range(0, len(changed), _BATCH):
+        stores.members.update(
+            changed[start : start + _BATCH], key=["campaign", "candidate_id"]
+        )
+    gone = sorted(set(known) - {str(one["candidate_id"]) for one in members})
+    for start in range(0, len(gone), _BATCH):
+        ids = {"$in": gone[start : start + _BATCH]}
+        stores.members.remove_docs({"campaign": campaign, "candidate_id": ids})
+
+
+def _prototype(campaign: Campaign, stores: Stores) -> dict[str, str | None] | None:
+    """
+    Name the parent lattice of a campaign, with the digest of one of the user's own.
+
+    ConfigurationError if cells of one name have been made with other numbers: keys
+    hold the name, so cells of both would be taken for the same.
+    """
+    if campaign.space is None:
+        return None
+    name = prototype_of_family(campaign.space.family).name
+    digest = own_prototype_digest(name)
+    for doc in stores.campaigns.query(
+        {"prototype.name": name}, properties=["name", "prototype"]
+    ):
+        if doc["prototype"]["digest"] != digest:
+            raise ConfigurationError(
+                f"the prototype {name} has other numbers than when the campaign "
+                f"{doc['name']} was registered: give the changed one another name and "
+                "family, or take back the change"
+            )
+    return {"name": name, "digest": digest}
+
+
+def _listed(campaign: Campaign) -> dict[str, object] | None:
+    """Say which list a campaign's members were taken from, and what it left out."""
+    selection = campaign.spec.selection
+    if selection is None or selection.method != "formulas":
+        return None
+    texts = [one.text for one in listed_formulas(selection, campaign.path)]
+    return {
+        "file": selection.file,
+        "formulas": len(texts),
+        "sha256": sha256("\n".join(texts).encode()).hexdigest(),
+        "left_out": [str(one) for one in campaign.listed.bad[:_LEFT_OUT]],
+        "n_left_out": len(campaign.listed.bad),
+    }
 
 
 def _start(candidate: CandidateDoc) -> dict[str, object]:

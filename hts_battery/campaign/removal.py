@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -21,6 +21,8 @@ from hts_battery.schemas.thermo import OrderingScope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from maggma.core import Store
 
     from hts_battery.connections.database.stores import Stores
 
@@ -157,7 +159,7 @@ def _refuse_sent(stores: Stores, name: str) -> None:
 
 def _parts(
     stores: Stores, name: str, shares: _Shares
-) -> Iterator[tuple[Any, dict[str, Any]]]:
+) -> Iterator[tuple[Store, dict[str, object]]]:
     """Yield stores and criteria of what goes, in an order that can be gone on with."""
     # Outputs before members: what a kill leaves is still known to be the campaign's.
     for some in _batches(shares.keys):
@@ -198,7 +200,7 @@ def _removal(stores: Stores, name: str, *, written: bool) -> Removal:
     )
 
 
-def _count(stores: Stores, collection: str, criteria: Mapping[str, Any]) -> int:
+def _count(stores: Stores, collection: str, criteria: Mapping[str, object]) -> int:
     return int(getattr(stores, collection).count(dict(criteria)))
 
 

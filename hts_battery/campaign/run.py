@@ -105,7 +105,8 @@ def recipe_properties(campaign: Campaign, stores: Stores) -> list[PropertyDoc]:
         }
     ):
         doc.pop("_id", None)
-        if doc["subject_id"] in place:
+        mine = doc["provenance"]["engine"] == spec.engine
+        if mine and doc["subject_id"] in place:
             found.append(PropertyDoc.model_validate(doc))
     return sorted(found, key=lambda one: (place[one.subject_id], one.name))
 

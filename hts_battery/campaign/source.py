@@ -274,7 +274,7 @@ def checked_recipe(spec: CampaignSpec, refuse: Refuse) -> CampaignSpec:
     try:
         options = recipe.options.model_validate(spec.recipe_options)
     except ValidationError as err:
-        found = spec_error(err, prefix="recipe_options")
+        found = spec_error(err, prefix="recipe_options", shape=recipe.options)
         raise refuse(found.message, str(found.field)) from err
     plain = options.model_dump(mode="json")
     return spec.model_copy(update={"recipe_options": plain})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from hts_battery.campaign.built_states import noted_built_states, read_built_states
 from hts_battery.campaign.dispatched import Dispatched
@@ -34,7 +34,7 @@ from hts_battery.schemas.state import CandidateState
 from hts_battery.schemas.status import BuildStatus, CampaignStatus, DispatchStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from hts_battery.campaign.dispatched import DispatchRecord
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from hts_battery.connections.database.stores import Stores
     from hts_battery.schemas.alert import AlertKind
     from hts_battery.schemas.candidate import CandidateDoc
-    from hts_battery.schemas.rows import EndingRow
+    from hts_battery.schemas.rows import EndingRow, RegistrationRow
 
 REASONS_SHOWN = 10
 _SECONDS_PER_HOUR = 3600.0
@@ -81,7 +81,9 @@ def candidate_statuses(
     found = []
     for _, candidate in campaign.members():
         name, key = candidate.candidate_id, campaign.key(candidate)
-        known = calculated.get(key, nothing).asked_for(spec.orderings)
+        known = calculated.get(key, nothing).asked_for(
+            spec.orderings, spec.relaxation.steps
+        )
         state, reason = candidate_state(
             CandidateRecords(
                 name,
@@ -116,14 +118,15 @@ def campaign_status(
     now = now or datetime.now(UTC)
     with translated_outages(stores.database.uri, "looking where a campaign stands"):
         known = registered(path, stores)
-        campaign = load_campaign(path) if known is None else None
+        # What was left out is no candidate of the campaign.
+        campaign = load_campaign(path, skip_bad=True) if known is None else None
         spec = read_spec(path) if known is None else known.spec
         dispatched = Dispatched.read(stores, spec.name)
         states: Iterable[StateAndReason]
         if exact or known is None or dispatched.submission is None:
             exact = True
             found = candidate_statuses(
-                campaign or read_campaign(path),
+                campaign or read_campaign(path, skip_bad=True),
                 stores,
                 execution_folder=execution_folder,
             )
@@ -147,11 +150,15 @@ def stored_statuses(
     now = now or datetime.now(UTC)
     with translated_outages(stores.database.uri, "looking where campaigns stand"):
         build = last_build(stores)
-        for doc in stores.campaigns.query({}, sort={"name": 1}):
+        docs = stores.campaigns.query({}, sort={"name": 1})
+        for doc in cast("Iterable[RegistrationRow]", docs):
             name = str(doc.get("name"))
             try:
                 with readable(f"a document of {name}"):
-                    known = _registered(doc)
+                    spec = read_stored(
+                        CampaignSpec, doc["spec"], f"the campaign {name}"
+                    )
+                    known = Registered.read(doc, spec)
                     dispatched = Dispatched.read(stores, name)
                     states = _registered_states(
                         known, dispatched, stores, execution_folder
@@ -162,15 +169,6 @@ def stored_statuses(
             except UnreadableDocumentError as err:
                 found.append(_unreadable(name, str(err), build, now))
     return found
-
-
-def _registered(doc: Mapping[str, Any]) -> Registered:
-    return Registered(
-        read_stored(CampaignSpec, doc["spec"], f"the campaign {doc['name']}"),
-        doc["members"],
-        doc["key_sum"],
-        datetime.fromisoformat(doc["gate_since"]),
-    )
 
 
 def _alerts(
@@ -258,7 +256,10 @@ def _registered_states(
     unsaid = [key for key, record in records.items() if not _says_all(record, known)]
     outputs = read_some(stores, unsaid)
     calculated = {
-        key: outputs.get(key, Calculated()).asked_for(spec.orderings) for key in unsaid
+        key: outputs.get(key, Calculated()).asked_for(
+            spec.orderings, spec.relaxation.steps
+        )
+        for key in unsaid
     }
     for key, name in members.items():
         yield candidate_state(
@@ -286,8 +287,9 @@ def _says_all(record: DispatchRecord | None, known: Registered) -> bool:
     if result is not record.item["ending"] and result["kind"] != EndingKind.COMPUTED:
         # What failed before a cancellation may have been about to be tried again.
         return False
-    if record.item["asked"] != known.spec.orderings:
-        return False  # sent when the file asked for other numbers of orderings
+    fewer_steps = record.item.get("asked_steps", 0) < known.spec.relaxation.steps
+    if fewer_steps or record.item["asked"] != known.spec.orderings:
+        return False  # sent when the file asked for other orderings, or fewer steps
     return result["kind"] != EndingKind.GATED or known.gate_stood(
         record.campaign, datetime.fromisoformat(result["time"])
     )

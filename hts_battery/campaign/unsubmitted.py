@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from hts_battery.connections.records.stored_documents import read_stored
+from hts_battery.connections.records.stored_documents import (
+    read_registration,
+    read_stored,
+)
 from hts_battery.flows.recipes.calculated import Calculated, read_some, released_ids
 from hts_battery.schemas.base import Document
 from hts_battery.schemas.campaign import CampaignSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
-
     from hts_battery.connections.database.stores import Stores
+    from hts_battery.schemas.rows import RegistrationRow
 
 
 class Unsubmitted(Document):
@@ -33,7 +34,7 @@ def unsubmitted(stores: Stores, campaign: str) -> Unsubmitted | None:
 
     A member whose calculation is in the backlog of another campaign is sent there.
     """
-    doc = stores.campaigns.query_one({"name": campaign})
+    doc = read_registration(stores, campaign)
     submission = stores.submissions.query_one({"campaign": campaign})
     if doc is None or submission is None:
         return None
@@ -44,10 +45,9 @@ def unsubmitted(stores: Stores, campaign: str) -> Unsubmitted | None:
         )
     }
     # A cheap answer for the many campaigns that were submitted whole.
-    own = _keys(stores, {"campaign": campaign})
-    left = members.keys() - own
+    left = members.keys() - _keys(stores, campaign)
     if left:
-        left -= _keys(stores, {"campaign": {"$ne": campaign}})
+        left -= _keys(stores, {"$ne": campaign})
     if not left:
         return None
     spec = read_stored(CampaignSpec, doc.get("spec"), f"the campaign {campaign}")
@@ -55,24 +55,27 @@ def unsubmitted(stores: Stores, campaign: str) -> Unsubmitted | None:
     known = read_some(stores, sorted(left))
     waiting = sum(
         known.get(key, Calculated())
-        .asked_for(spec.orderings)
+        .asked_for(spec.orderings, spec.relaxation.steps)
         .needs_work(spec.gate, released=members[key] in released, retry_failed=False)
         for key in left
     )
     if not waiting:
         return None
     return Unsubmitted(
-        campaign=campaign, members=waiting, command=_command(doc, submission)
+        campaign=campaign,
+        members=waiting,
+        command=_command(doc, str(submission["worker"])),
     )
 
 
-def _keys(stores: Stores, criteria: Mapping[str, Any]) -> set[str]:
+def _keys(stores: Stores, campaign: str | dict[str, str]) -> set[str]:
     """Return the content keys of backlogs."""
-    blocks = stores.backlog.query(dict(criteria), properties=["items.content_key"])
+    blocks = stores.backlog.query(
+        {"campaign": campaign}, properties=["items.content_key"]
+    )
     return {item["content_key"] for block in blocks for item in block["items"]}
 
 
-def _command(doc: Mapping[str, Any], submission: Mapping[str, Any]) -> str:
+def _command(doc: RegistrationRow, worker: str) -> str:
     file = doc.get("file") or f"{doc['name']}.yaml"
-    words = ["hts", "campaign", "submit", file, "--worker", str(submission["worker"])]
-    return shlex.join(words)
+    return shlex.join(["hts", "campaign", "submit", file, "--worker", worker])

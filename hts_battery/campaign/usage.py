@@ -6,10 +6,10 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hts_battery.campaign.ownership import owner_of
-from hts_battery.connections.launchpad.accounting import accounted_jobs
+from hts_battery.connections.launchpad.accounting import accounted_jobs, clock_seconds
 from hts_battery.connections.launchpad.job_listing import (
     read_archived_jobs,
     read_jobs,
@@ -225,7 +225,7 @@ def _missing(
     return found
 
 
-def _asked_seconds(asked: Mapping[str, Any]) -> float | None:
+def _asked_seconds(asked: Mapping[str, object]) -> float | None:
     """
     Read the wall time that a queue job asked for.
 
@@ -235,17 +235,13 @@ def _asked_seconds(asked: Mapping[str, Any]) -> float | None:
     (5400.0, None)
     """
     text = str(asked.get("walltime") or "")
-    days, _, clock = text.rpartition("-")
     try:
-        total = 0.0
-        for part in clock.split(":"):
-            total = 60 * total + float(part)
-        return total + 86_400 * int(days or 0)
+        return clock_seconds(text) if text else None
     except ValueError:
         return None
 
 
-def _asked_memory(asked: Mapping[str, Any]) -> float | None:
+def _asked_memory(asked: Mapping[str, object]) -> float | None:
     """Read the memory in GB that a queue job asked for."""
     text = str(asked.get("mem") or "").strip().upper().removesuffix("B")
     try:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hts_battery.cli import formatting
-from hts_battery.cli.opening import database_exists, get_settings, opened_stores
+from hts_battery.cli.opening import get_settings, opened_stores, stores_if_any
 from hts_battery.cli.options import AsJson, DryRun
 from hts_battery.errors import StoreError
 
@@ -45,10 +45,8 @@ def _build(
     from hts_battery.campaign.build_failures import build_failures
 
     if dry_run:
-        names = []
-        if database_exists():
-            with opened_stores(make_indexes=False) as stores:
-                names = [spec.name for spec in stored_campaigns(stores)]
+        with stores_if_any() as stores:
+            names = [spec.name for spec in stored_campaigns(stores)] if stores else []
         if as_json:
             formatting.json_line({"campaigns": names})
         else:
@@ -86,34 +84,34 @@ def _report(
     as_json: bool,
 ) -> None:
     """Print what each builder did, and why documents of it have no result."""
-    total: dict[str, dict[str, Any]] = {
-        name: {field: getattr(report, field) for field in _COUNTS}
-        | ({"skipped": report.skipped} if report.skipped else {})
-        for name, report in reports.items()
-    }
     if as_json:
-        for name, counts in total.items():
-            counts["failures"] = [
-                one.model_dump(mode="json", exclude={"builder"})
-                for one in failures
-                if one.builder == name
-            ]
-        formatting.json_line(total)
+        formatting.json_line(
+            {
+                name: {
+                    **report.model_dump(mode="json", include=set(_COUNTS)),
+                    **({"skipped": report.skipped} if report.skipped else {}),
+                    "failures": [
+                        one.model_dump(mode="json", exclude={"builder"})
+                        for one in failures
+                        if one.builder == name
+                    ],
+                }
+                for name, report in reports.items()
+            }
+        )
         return
     formatting.table(
         ("builder", *_COUNTS),
         (
             (
                 name,
-                *(
-                    f"{counts[field]:.3g}" if field == "seconds" else counts[field]
-                    for field in _COUNTS
-                ),
+                *(getattr(report, field) for field in _COUNTS[:-1]),
+                f"{report.seconds:.3g}",
             )
-            for name, counts in total.items()
+            for name, report in reports.items()
         ),
         right=_COUNTS,
-        least={"builder": max(map(len, total))},
+        least={"builder": max(map(len, reports))},
     )
     for name, report in reports.items():
         if report.skipped:

@@ -13,13 +13,14 @@ import typer
 from hts_battery.cli import formatting
 from hts_battery.cli.completion import note_names
 from hts_battery.cli.opening import (
-    database_exists,
     get_settings,
     opened_stores,
     refuse_other_file,
+    say_left_out,
+    stores_if_any,
     with_members,
 )
-from hts_battery.cli.options import AsJson, DryRun, Replace, SpecFile
+from hts_battery.cli.options import AsJson, DryRun, Replace, SkipBad, SpecFile
 from hts_battery.errors import ConfigurationError, SubmissionError
 from hts_battery.schemas.state import NEEDS_NOTHING, CandidateState
 
@@ -30,17 +31,20 @@ if TYPE_CHECKING:
     from hts_battery.campaign.status import CandidateStatus
     from hts_battery.connections.database.stores import Stores
 
-_MEV = 1000.0
 
-
-def check(spec: SpecFile, replace: Replace = False, as_json: AsJson = False) -> None:
+def check(
+    spec: SpecFile,
+    skip_bad: SkipBad = False,
+    replace: Replace = False,
+    as_json: AsJson = False,
+) -> None:
     """Read a campaign file and check it to the last member; write nothing."""
     from hts_battery.campaign.deviating_cells import DeviatingCells
     from hts_battery.campaign.spec_file import load_members
     from hts_battery.compositions.filters import FilterReport
 
     report = FilterReport()
-    campaign, members = load_members(spec, report)
+    campaign, members = load_members(spec, report, skip_bad=skip_bad)
     if campaign.spec.source is not None:
         campaign = with_members(campaign)
         members = campaign.kept()
@@ -52,8 +56,7 @@ def check(spec: SpecFile, replace: Replace = False, as_json: AsJson = False) -> 
         elements.update(candidate.amounts)
         if campaign.spec.screens:
             cells.add(candidate)
-    missing = missing_phases(campaign, elements)
-    lacking = lacking_phases(campaign, elements)
+    missing, lacking = phase_gaps(campaign, elements)
     answer = {
         "campaign": campaign.spec.name,
         "space": None if campaign.space is None else campaign.space.count,
@@ -63,23 +66,30 @@ def check(spec: SpecFile, replace: Replace = False, as_json: AsJson = False) -> 
         "missing": missing,
         "lacking": lacking,
         **cells.as_dict(),
+        **({"left_out": list(map(str, campaign.listed.bad))} if skip_bad else {}),
     }
     if as_json:
         formatting.json_line(answer)
         return
-    source = campaign.spec.source
-    whole = (
-        f"those of {source.campaign}, build {campaign.build}"
-        if source is not None
-        else f"{answer['space']:,} compositions"
+    formatting.line(
+        f"{spec}: sound; {candidates:,} candidates out of {_whole(campaign)}"
     )
-    formatting.line(f"{spec}: sound; {candidates:,} candidates out of {whole}")
+    say_left_out(campaign)
     for rule, count in sorted(report.removed.items()):
         formatting.line(f"{rule} removes {count:,}, such as {report.examples[rule]}")
     if report.removed:
         _say_what_is_short(campaign, candidates, report.short)
     for line in (*cells.lines(), *missing, *lacking):
         formatting.line(line)
+
+
+def _whole(campaign: Campaign) -> str:
+    """Say out of what the candidates of a campaign are chosen."""
+    source = campaign.spec.source
+    if source is not None:
+        return f"those of {source.campaign}, build {campaign.build}"
+    count = 0 if campaign.space is None else campaign.space.count
+    return f"{count:,} compositions"
 
 
 def _say_what_is_short(
@@ -97,24 +107,21 @@ def _say_what_is_short(
         formatting.line(f"{candidates:,} are fewer than the {wanted:,} asked for")
 
 
-def missing_phases(campaign: Campaign, elements: set[str]) -> list[str]:
-    """Say which engine lacks competing phases; write nothing."""
-    from hts_battery.campaign.reference_gaps import missing_references
+def phase_gaps(campaign: Campaign, elements: set[str]) -> tuple[list[str], list[str]]:
+    """
+    Say which engine lacks competing phases, and of which compounds; write nothing.
 
-    if not database_exists():
-        return missing_references(campaign.spec, elements)
-    with opened_stores(make_indexes=False) as stores:
-        return missing_references(campaign.spec, elements, stores)
+    First the engines, then the compounds of the library a hull has no energy for.
+    """
+    from hts_battery.campaign.reference_gaps import (
+        lacking_compounds,
+        missing_references,
+    )
 
-
-def lacking_phases(campaign: Campaign, elements: set[str]) -> list[str]:
-    """Say which compounds of the library a hull has no energy for; write nothing."""
-    from hts_battery.campaign.reference_gaps import lacking_compounds
-
-    if not database_exists():
-        return lacking_compounds(campaign.spec, elements)
-    with opened_stores(make_indexes=False) as stores:
-        return lacking_compounds(campaign.spec, elements, stores)
+    spec = campaign.spec
+    with stores_if_any() as stores:
+        missing = missing_references(spec, elements, stores)
+        return missing, lacking_compounds(spec, elements, stores)
 
 
 def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
@@ -129,6 +136,7 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
         int | None,
         typer.Option(min=1, help="Candidates computed at once; one a core by default."),
     ] = None,
+    skip_bad: SkipBad = False,
     replace: Replace = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
@@ -136,7 +144,8 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
     """Run a campaign here, from compositions to a ranking; interrupted, it resumes."""
     from hts_battery.campaign.spec_file import load_campaign
 
-    campaign = load_campaign(spec)
+    campaign = load_campaign(spec, skip_bad=skip_bad)
+    say_left_out(campaign)
     settings = get_settings()
     refuse_other_file(campaign, replace=replace)
     if dry_run:
@@ -178,7 +187,7 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
                 f"{running} are being computed by another process of this data "
                 "folder; run again to rank them"
             )
-        _what_next(spec, settings.data_dir, found)
+        _what_next(campaign, settings.data_dir, found)
     _complain(found, problems)
 
 
@@ -315,15 +324,18 @@ def _report(
     formatting.line(f"table: {csv}   figure: {png}")
 
 
-def _what_next(spec: Path, data_dir: Path, found: list[CandidateStatus]) -> None:
+def _what_next(
+    campaign: Campaign, data_dir: Path, found: list[CandidateStatus]
+) -> None:
     formatting.line(f"data: {data_dir}   what next:")
     example = found[0].candidate.candidate_id
     # `make screen` calls the command by its path, a person mostly by its name.
     folder = "" if shutil.which("hts") else ".venv/bin/"
+    ranked = ("hts query stable", "what mixing entropy stabilises")
     for command, purpose in (
-        ("hts query stable", "what mixing entropy stabilises"),
+        *([ranked] if campaign.spec.screens else []),
         (f"hts query show {example}", "one candidate with every term"),
-        (f"hts campaign status {spec}", "where every candidate stands"),
+        (f"hts campaign status {campaign.path}", "where every candidate stands"),
         ("hts references list", "the competing phases"),
     ):
         formatting.line(f"  {folder}{command:<60} {purpose}")
@@ -345,7 +357,7 @@ def release(
     from hts_battery.campaign.spec_file import load_campaign
     from hts_battery.campaign.status import candidate_statuses
 
-    campaign = load_campaign(spec)
+    campaign = load_campaign(spec, skip_bad=True)
     with opened_stores(make_indexes=not dry_run) as stores:
         found = candidate_statuses(
             campaign, stores, execution_folder=get_settings().execution_folder

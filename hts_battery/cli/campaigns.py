@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hts_battery.cli import formatting
-from hts_battery.cli.completion import note_names
+from hts_battery.cli.completion import TEMPLATES, note_names
 from hts_battery.cli.opening import campaign_name, get_settings, opened_stores
-from hts_battery.cli.options import AsJson, DryRun, NameOrSpec
+from hts_battery.cli.options import AsJson, DryRun, NameOrSpec, Templates
 
 if TYPE_CHECKING:
     from hts_battery.campaign.listing import CampaignRow
@@ -186,9 +186,7 @@ def rerun(
             help="What its queue job asks for instead, like walltime=48:00:00.",
         ),
     ] = None,
-    templates: Annotated[Path, typer.Option(help="Folder of the workers.")] = Path(
-        "launchpad_configs"
-    ),
+    templates: Templates = TEMPLATES,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:

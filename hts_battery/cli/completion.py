@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 NAMES_FILE = "completion.json"
 """File of the data folder that holds the names."""
-_TEMPLATES = Path("launchpad_configs")
+TEMPLATES = Path("launchpad_configs")
 _FILES = ("*.yaml", "*.yml")
 
 
@@ -42,7 +42,7 @@ def complete_campaign_name(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def complete_worker(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return the names of workers that begin so: with a folder, or submitted to."""
-    templates = Path(ctx.params.get("templates") or _TEMPLATES)
+    templates = Path(ctx.params.get("templates") or TEMPLATES)
     folders = (path.parent.name for path in templates.glob("*/my_fworker.yaml"))
     return _beginning([*folders, *_noted(ctx, "workers")], incomplete)
 

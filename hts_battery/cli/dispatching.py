@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hts_battery.cli import formatting
-from hts_battery.cli.completion import complete_worker, note_names
+from hts_battery.cli.completion import TEMPLATES, complete_worker, note_names
 from hts_battery.cli.feeding import print_report
 from hts_battery.cli.opening import (
-    database_exists,
     get_settings,
     opened_launchpad,
-    opened_stores,
     refuse_other_file,
-    with_members,
+    say_left_out,
+    stores_if_any,
 )
-from hts_battery.cli.options import AsJson, DryRun, Replace, SpecFile
+from hts_battery.cli.options import (
+    AsJson,
+    DryRun,
+    Replace,
+    SkipBad,
+    SpecFile,
+    Templates,
+)
 from hts_battery.errors import ConfigurationError
 from hts_battery.schemas.dispatch_options import BLOCK_SIZE, DispatchMode, PriorityRule
 
@@ -32,62 +39,75 @@ if TYPE_CHECKING:
     from hts_battery.schemas.dispatch import FeedReport, Submission
 
 
+ForWorker = Annotated[
+    str,
+    typer.Option(help="Worker that computes it.", autocompletion=complete_worker),
+]
+Mode = Annotated[
+    DispatchMode | None,
+    typer.Option(help="chunks: whole candidates; steps: each calculation alone."),
+]
+Chunk = Annotated[int | None, typer.Option(min=1, help="Candidates of one Firework.")]
+Window = Annotated[
+    int | None, typer.Option(min=1, help="Fireworks of unfinished work at once.")
+]
+Rule = Annotated[PriorityRule, typer.Option(help="In which order candidates are sent.")]
+Priority = Annotated[
+    int | None, typer.Option(help="Priority in FireWorks: the larger, the earlier.")
+]
+Nodes = Annotated[int, typer.Option(min=1, help="Nodes of one queue job.")]
+Budget = Annotated[
+    float | None, typer.Option(min=0, help="Node-hours that may be spent.")
+]
+MaxWalltime = Annotated[
+    float, typer.Option(min=0.1, help="Longest time in h that a job may ask for.")
+]
+MaxMemory = Annotated[
+    float | None,
+    typer.Option(min=0.1, help="Most GB of a node that a job may ask for."),
+]
+Span = Annotated[
+    str | None,
+    typer.Option("--range", metavar="A:B", help="Only members A to B-1, from 0."),
+]
+Shard = Annotated[
+    str | None,
+    typer.Option(metavar="I/N", help="Only every N-th member, I from 1."),
+]
+MaxCandidates = Annotated[
+    int | None, typer.Option(min=0, help="Most candidates that are sent.")
+]
+PrerelaxWorker = Annotated[
+    str | None, typer.Option(help="Other worker for the pre-relaxation.")
+]
+AnyWorker = Annotated[
+    bool, typer.Option(help="Allow a worker without a folder of configuration.")
+]
+RetryFailed = Annotated[
+    bool, typer.Option(help="Send candidates again whose calculation failed.")
+]
+
+
 def submit(  # noqa: PLR0913, PLR0917 - each is an option of the command
     spec: SpecFile,
-    worker: Annotated[
-        str,
-        typer.Option(help="Worker that computes it.", autocompletion=complete_worker),
-    ],
-    mode: Annotated[
-        DispatchMode | None,
-        typer.Option(help="chunks: whole candidates; steps: each calculation alone."),
-    ] = None,
-    chunk: Annotated[
-        int | None, typer.Option(min=1, help="Candidates of one Firework.")
-    ] = None,
-    window: Annotated[
-        int | None, typer.Option(min=1, help="Fireworks of unfinished work at once.")
-    ] = None,
-    rule: Annotated[
-        PriorityRule, typer.Option(help="In which order candidates are sent.")
-    ] = PriorityRule.FILE,
-    priority: Annotated[
-        int | None, typer.Option(help="Priority in FireWorks: the larger, the earlier.")
-    ] = None,
-    nodes: Annotated[int, typer.Option(min=1, help="Nodes of one queue job.")] = 1,
-    budget: Annotated[
-        float | None, typer.Option(min=0, help="Node-hours that may be spent.")
-    ] = None,
-    max_walltime: Annotated[
-        float, typer.Option(min=0.1, help="Longest time in h that a job may ask for.")
-    ] = 24.0,
-    max_memory: Annotated[
-        float | None,
-        typer.Option(min=0.1, help="Most GB of a node that a job may ask for."),
-    ] = None,
-    span: Annotated[
-        str | None,
-        typer.Option("--range", metavar="A:B", help="Only members A to B-1, from 0."),
-    ] = None,
-    shard: Annotated[
-        str | None,
-        typer.Option(metavar="I/N", help="Only every N-th member, I from 1."),
-    ] = None,
-    max_candidates: Annotated[
-        int | None, typer.Option(min=0, help="Most candidates that are sent.")
-    ] = None,
-    prerelax_worker: Annotated[
-        str | None, typer.Option(help="Other worker for the pre-relaxation.")
-    ] = None,
-    any_worker: Annotated[
-        bool, typer.Option(help="Allow a worker without a folder of configuration.")
-    ] = False,
-    templates: Annotated[Path, typer.Option(help="Folder of the workers.")] = Path(
-        "launchpad_configs"
-    ),
-    retry_failed: Annotated[
-        bool, typer.Option(help="Send candidates again whose calculation failed.")
-    ] = False,
+    worker: ForWorker,
+    mode: Mode = None,
+    chunk: Chunk = None,
+    window: Window = None,
+    rule: Rule = PriorityRule.FILE,
+    priority: Priority = None,
+    nodes: Nodes = 1,
+    budget: Budget = None,
+    max_walltime: MaxWalltime = 24.0,
+    max_memory: MaxMemory = None,
+    span: Span = None,
+    shard: Shard = None,
+    max_candidates: MaxCandidates = None,
+    prerelax_worker: PrerelaxWorker = None,
+    any_worker: AnyWorker = False,
+    templates: Templates = TEMPLATES,
+    retry_failed: RetryFailed = False,
+    skip_bad: SkipBad = False,
     replace: Replace = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
@@ -104,7 +124,8 @@ def submit(  # noqa: PLR0913, PLR0917 - each is an option of the command
     if not any_worker:
         _refuse_unknown({worker, *routes.values()}, templates)
     subset = MemberSubset.parse(span, shard)
-    campaign = read_campaign(spec)
+    campaign = read_campaign(spec, skip_bad=skip_bad)
+    say_left_out(campaign)
     submission = plan_submission(
         campaign.spec,
         worker,
@@ -124,17 +145,8 @@ def submit(  # noqa: PLR0913, PLR0917 - each is an option of the command
         for problem in unmet_requests(campaign.spec, submission, templates):
             formatting.note(problem)
     refuse_other_file(campaign, replace=replace)
-    if dry_run:
-        _plan(campaign, submission, subset, retry_failed=retry_failed, as_json=as_json)
-        return
-    _submit(
-        campaign,
-        submission,
-        subset,
-        retry_failed=retry_failed,
-        replace=replace,
-        as_json=as_json,
-    )
+    work = _plan if dry_run else partial(_submit, replace=replace)
+    work(campaign, submission, subset, retry_failed=retry_failed, as_json=as_json)
 
 
 def _refuse_unknown(workers: set[str], templates: Path) -> None:
@@ -161,10 +173,10 @@ def _plan(
     from hts_battery.campaign.spec_file import load_members
     from hts_battery.dispatch.submission import plan_backlog, read_members
 
-    campaign = with_members(campaign)
     members = read_members(campaign, Progress(), load_members(campaign.path)[1])
-    if database_exists():
-        with opened_stores(make_indexes=False) as stores:
+    candidates = new = len(subset.of(members))
+    with stores_if_any() as stores:
+        if stores is not None:
             found = plan_backlog(
                 campaign,
                 stores,
@@ -173,9 +185,7 @@ def _plan(
                 subset=subset,
                 retry_failed=retry_failed,
             )
-        candidates, new = found.candidates, found.new
-    else:
-        candidates = new = len(subset.of(members))
+            candidates, new = found.candidates, found.new
     limit = submission.max_candidates
     sent = min(
         new, submission.window * submission.chunk, new if limit is None else limit
@@ -267,8 +277,9 @@ def _checked(
 ) -> Iterator[tuple[int, Candidate]] | None:
     """Check members as they come, unless this file was registered, and so checked."""
     from hts_battery.campaign.spec_file import load_members
+    from hts_battery.connections.records.stored_documents import read_registration
 
-    doc = stores.campaigns.query_one({"name": campaign.spec.name})
+    doc = read_registration(stores, campaign.spec.name)
     if doc is not None and doc["spec"] == campaign.spec.model_dump(mode="json"):
         return None
-    return load_members(campaign.path)[1]
+    return load_members(campaign.path, skip_bad=campaign.skip_bad)[1]

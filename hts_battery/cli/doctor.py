@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from hts_battery.cli import formatting
-from hts_battery.cli.opening import database_exists, get_settings
+from hts_battery.cli.opening import get_settings, stores_if_any
 from hts_battery.cli.options import AsJson
 
 
@@ -27,18 +26,10 @@ def doctor(
     as_json: AsJson = False,
 ) -> None:
     """Check indexes, locks, disk, clock, durability, packages and files; explain."""
-    from hts_battery.connections.database.stores import screening_stores
     from hts_battery.operations.doctor import Examined, examine
     from hts_battery.schemas.alert import Level
 
-    with ExitStack() as stack:
-        stores = (
-            stack.enter_context(
-                screening_stores(get_settings(), make_indexes=False, any_layout=True)
-            )
-            if database_exists()
-            else None
-        )
+    with stores_if_any(any_layout=True) as stores:
         found = examine(Examined(get_settings(), stores, project, fix))
     for one in found:
         if as_json:

@@ -8,7 +8,7 @@ import re
 import sys
 from contextlib import contextmanager
 from math import floor, log10
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -120,7 +120,7 @@ def amount(value: float) -> str:
     return f"{round(value, places):,.{max(0, places)}f}"
 
 
-def fields(values: Mapping[str, Any]) -> None:
+def fields(values: Mapping[str, object]) -> None:
     """Print a document, one field a line."""
     width = max(len(name) for name in values)
     for name, value in values.items():
@@ -205,7 +205,7 @@ def progress() -> Iterator[Progress]:
         # A console of its own, bound to the terminal now: jobs redirect their output.
         console=Console(file=sys.stderr, highlight=False),
     )
-    tasks: dict[str, Any] = {}
+    tasks: dict[str, rich_progress.TaskID] = {}
 
     def total(stage: str, count: int) -> None:
         if stage in tasks:

@@ -13,14 +13,13 @@ from hts_battery.cli.completion import (
     complete_worker,
     note_names,
 )
-from hts_battery.cli.opening import get_settings, opened_stores
+from hts_battery.cli.opening import failure_kind, get_settings, opened_stores
 from hts_battery.cli.options import AsJson
 from hts_battery.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hts_battery.schemas.failure import FailureClass
     from hts_battery.schemas.launchpad_job import LaunchpadJob
 
 JobId = Annotated[
@@ -58,7 +57,8 @@ def list_jobs(
     from hts_battery.dispatch.jobs import JobFilter
     from hts_battery.dispatch.jobs import list_jobs as find
 
-    wanted = JobFilter(campaign, _states(state or ()), worker, _kind(failure_class))
+    kind = None if failure_class is None else failure_kind(failure_class)
+    wanted = JobFilter(campaign, _states(state or ()), worker, kind)
     with opened_stores(make_indexes=False) as stores:
         found = find(stores, wanted)
         note_names(stores, get_settings().data_dir)
@@ -84,20 +84,6 @@ def _states(words: list[str] | tuple[str, ...]) -> tuple[str, ...]:
             f"{', '.join(STATES)}"
         )
     return states
-
-
-def _kind(words: str | None) -> FailureClass | None:
-    from hts_battery.schemas.failure import FailureClass
-
-    if words is None:
-        return None
-    try:
-        return FailureClass(words)
-    except ValueError:
-        known = "; ".join(FailureClass)
-        raise ConfigurationError(
-            f"--class: there is no class {words!r}; the classes are: {known}"
-        ) from None
 
 
 def _show(jobs: list[LaunchpadJob]) -> None:

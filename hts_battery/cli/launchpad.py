@@ -1,4 +1,4 @@
-"""hts launchpad: configuration of workers."""
+"""hts launchpad render, ingest, notify-test; launches clean: what stands around it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from hts_battery.cli import formatting
-from hts_battery.cli.opening import get_settings
+from hts_battery.cli.opening import get_settings, opened_launchpad, opened_stores
 from hts_battery.cli.options import AsJson, DryRun
-from hts_battery.errors import ConfigurationError
+from hts_battery.errors import ConfigurationError, SubmissionError
 
 OFFLINE = "offline"
 """Folder in the data folder that holds the journals of offline workers."""
@@ -116,3 +116,61 @@ def _given() -> dict[str, str]:
         "HTS_OFFLINE_FOLDER": str(settings.data_dir / OFFLINE),
     }
     return {**known, **os.environ}
+
+
+def notify_test(as_json: AsJson = False) -> None:
+    """Send a test message to every address of notify_urls."""
+    from hts_battery.connections.notifications import notify
+    from hts_battery.connections.processes import host_name
+    from hts_battery.schemas.alert import Alert, AlertKind
+
+    urls = get_settings().notify_urls
+    if not urls:
+        raise ConfigurationError(
+            "no address is set: HTS_BATTERY_NOTIFY_URLS='mailto://USER:PASSWORD@HOST'"
+        )
+    failed = notify(
+        [
+            Alert(
+                kind=AlertKind.TEST,
+                title="hts_battery: test",
+                body=f"Messages from {host_name()} arrive here.",
+            )
+        ],
+        urls,
+    )
+    if as_json:
+        formatting.json_line({"addresses": len(urls), "failed": failed})
+    if failed:
+        raise SubmissionError(f"{failed} of {len(urls)} addresses could not be reached")
+    if not as_json:
+        formatting.line(f"sent to {len(urls)} addresses")
+
+
+def clean(
+    folder: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a queue's launches, instead of the local ones."),
+    ] = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Pack and delete, by the rules of each engine, what ended runs left behind."""
+    from hts_battery.dispatch.recovery import tidy_queue
+    from hts_battery.flows.recipes.local import tidy_launches
+
+    if folder is None:
+        local = get_settings().data_dir / "launches"
+        with opened_stores(make_indexes=False) as stores:
+            done = tidy_launches(local, stores.tasks, dry_run=dry_run)
+    else:
+        with opened_launchpad() as (stores, launchpad):
+            done = tidy_queue(folder, stores, launchpad, dry_run=dry_run)
+    if as_json:
+        for launch, action in done:
+            formatting.json_line({"folder": launch, **action.model_dump(mode="json")})
+        return
+    for launch, action in done:
+        formatting.line(f"{action.verb} {launch / action.name} ({action.size} bytes)")
+    verb = "would be packed or deleted" if dry_run else "packed or deleted"
+    formatting.line(f"{len(done)} files {verb}")

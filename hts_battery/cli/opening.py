@@ -6,12 +6,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hts_battery.errors import ConfigurationError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hts_battery.campaign.spec_file import Campaign
     from hts_battery.connections.database.stores import Stores
     from hts_battery.connections.launchpad.launchpad import ExactLaunchPad
+    from hts_battery.schemas.failure import FailureClass
     from hts_battery.settings import HTSBatterySettings
 
 
@@ -28,6 +31,20 @@ def opened_stores(*, make_indexes: bool = True) -> Iterator[Stores]:
     from hts_battery.connections.database.stores import screening_stores
 
     with screening_stores(get_settings(), make_indexes=make_indexes) as stores:
+        yield stores
+
+
+@contextmanager
+def stores_if_any(*, any_layout: bool = False) -> Iterator[Stores | None]:
+    """Open the stores to read, where there is a database; make none."""
+    from hts_battery.connections.database.stores import screening_stores
+
+    if not database_exists():
+        yield None
+        return
+    with screening_stores(
+        get_settings(), make_indexes=False, any_layout=any_layout
+    ) as stores:
         yield stores
 
 
@@ -55,13 +72,34 @@ def campaign_name(name_or_spec: str) -> str:
     return read_campaign(path).spec.name
 
 
+def failure_kind(words: str) -> FailureClass:
+    """Read a class of failures as triage says it."""
+    from hts_battery.schemas.failure import FailureClass
+
+    try:
+        return FailureClass(words)
+    except ValueError:
+        known = "; ".join(FailureClass)
+        raise ConfigurationError(
+            f"--class: there is no class {words!r}; the classes are: {known}"
+        ) from None
+
+
 def refuse_other_file(campaign: Campaign, *, replace: bool) -> None:
     """Refuse a campaign file whose name another file has; write nothing."""
     from hts_battery.campaign.registration import refuse_other
 
-    if database_exists():
-        with opened_stores(make_indexes=False) as stores:
+    with stores_if_any() as stores:
+        if stores is not None:
             refuse_other(campaign, stores, replace=replace)
+
+
+def say_left_out(campaign: Campaign) -> None:
+    """List the formulas of a campaign's list that are left out, each with why."""
+    from hts_battery.cli import formatting
+
+    for one in campaign.listed.bad:
+        formatting.note(f"left out: {one}")
 
 
 def with_members(campaign: Campaign) -> Campaign:

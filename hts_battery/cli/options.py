@@ -7,7 +7,10 @@ from typing import Annotated
 
 import typer
 
-from hts_battery.cli.completion import complete_campaign, complete_worker
+from hts_battery.cli.completion import (
+    complete_campaign,
+    complete_worker,
+)
 
 SpecFile = Annotated[
     Path, typer.Argument(metavar="SPEC", help="Campaign or space file (YAML).")
@@ -34,6 +37,13 @@ Replace = Annotated[
         "--replace", help="Take the place of another file with this campaign's name."
     ),
 ]
+SkipBad = Annotated[
+    bool,
+    typer.Option(
+        "--skip-bad",
+        help="Leave out, and list, formulas that are no members of the space.",
+    ),
+]
 
 NameOrSpec = Annotated[
     str,
@@ -48,4 +58,8 @@ WorkerName = Annotated[
     typer.Argument(
         metavar="WORKER", help="Name of a worker.", autocompletion=complete_worker
     ),
+]
+Templates = Annotated[Path, typer.Option(help="Folder of the workers.")]
+Launches = Annotated[
+    Path | None, typer.Option(help="Folder of its jobs; queue/WORKER if not given.")
 ]

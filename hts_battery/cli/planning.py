@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hts_battery.cli import formatting
-from hts_battery.cli.opening import database_exists, get_settings, opened_stores
-from hts_battery.cli.options import AsJson, SpecFile
+from hts_battery.cli.opening import get_settings, stores_if_any
+from hts_battery.cli.options import AsJson, SkipBad, SpecFile
 
 if TYPE_CHECKING:
     from hts_battery.schemas.cost import CampaignPlan, StepPrice
@@ -36,22 +35,19 @@ def plan(
             min=0, max=1, help="Share of the candidates that the gate is to stop."
         ),
     ] = None,
+    skip_bad: SkipBad = False,
     as_json: AsJson = False,
 ) -> None:
     """Price a campaign in node-hours and bytes; write nothing."""
     from hts_battery.campaign.plan import Assumptions, plan_campaign
 
-    with ExitStack() as stack:
-        stores = (
-            stack.enter_context(opened_stores(make_indexes=False))
-            if database_exists()
-            else None
-        )
+    with stores_if_any() as stores:
         found = plan_campaign(
             spec,
             stores,
             Assumptions(worker, nodes, gated),
             execution_folder=get_settings().execution_folder,
+            skip_bad=skip_bad,
         )
     if as_json:
         formatting.json_line(found.model_dump(mode="json"))

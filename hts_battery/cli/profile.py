@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from hts_battery.cli import formatting
 from hts_battery.cli.options import AsJson
@@ -19,6 +19,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _HIDDEN = "(hidden)"
+
+
+class _Profile(TypedDict):
+    """What a profile sets, and what is wrong with it."""
+
+    profile: str | None
+    in_use: bool
+    settings: dict[str, object]
+    problem: str | None
 
 
 def list_profiles(as_json: AsJson = False) -> None:
@@ -51,8 +60,8 @@ def list_profiles(as_json: AsJson = False) -> None:
 
 
 def _rows(
-    base: Mapping[str, Any], profiles: Mapping[str, Any], used: str | None
-) -> Iterator[dict[str, Any]]:
+    base: Mapping[str, object], profiles: Mapping[str, object], used: str | None
+) -> Iterator[_Profile]:
     """Yield what stands outside profiles, then each profile with its own."""
     yield _row(None, base, in_use=used is None)
     for name, section in sorted(profiles.items()):
@@ -62,9 +71,7 @@ def _rows(
             yield {**_row(name, {}, in_use=name == used), "problem": str(err)}
 
 
-def _row(
-    name: str | None, settings: Mapping[str, Any], *, in_use: bool
-) -> dict[str, Any]:
+def _row(name: str | None, settings: Mapping[str, object], *, in_use: bool) -> _Profile:
     from hts_battery.settings import HTSBatterySettings
 
     unknown = sorted(set(settings) - set(HTSBatterySettings.model_fields))

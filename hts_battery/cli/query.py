@@ -15,9 +15,12 @@ from hts_battery.query.exports import ExportFormat
 from hts_battery.query.tables import GroupBy
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from hts_battery.query import ScreeningDatabase
     from hts_battery.query.explanation import Explanation
     from hts_battery.query.groups import GroupCounts
+    from hts_battery.schemas.property import PropertyDoc
     from hts_battery.schemas.rows import SummaryRow
 
 Campaign = Annotated[str | None, typer.Option(help="Only this campaign.")]
@@ -251,6 +254,7 @@ def show(
 ) -> None:
     """Show one candidate with every term, campaign by campaign that screened it."""
     from hts_battery.query import ScreeningDatabase
+    from hts_battery.query.properties import properties_of
 
     if left_out or at is not None:
         if why:
@@ -261,19 +265,32 @@ def show(
         screening = ScreeningDatabase(stores)
         made = screening.why(candidate_id, campaign=campaign) if why else []
         summaries = [] if why else screening.get(candidate_id, campaign=campaign)
-    found = made or summaries
-    if not found:
+        properties = {
+            doc["campaign"]: properties_of(
+                stores, candidate_id, campaign=doc["campaign"]
+            )
+            for doc in summaries
+        }
+    if not (made or summaries):
         raise _not_assessed(candidate_id, campaign)
     if as_json:
-        for document in found:
-            formatting.json_line(document)
+        for explained in made:
+            formatting.json_line(explained)
+        for doc in summaries:
+            held = [one.model_dump(mode="json") for one in properties[doc["campaign"]]]
+            formatting.json_line({**doc, "properties": held})
         return
-    _print_shown(made, summaries)
+    _print_shown(made, summaries, properties)
 
 
-def _print_shown(made: list[Explanation], summaries: list[SummaryRow]) -> None:
+def _print_shown(
+    made: list[Explanation],
+    summaries: list[SummaryRow],
+    properties: Mapping[str, list[PropertyDoc]],
+) -> None:
     """Print each campaign's terms, or what each says of a candidate."""
     from hts_battery.cli import query_tables
+    from hts_battery.query.properties import COLUMNS, property_rows
 
     for explained in made:
         formatting.line(query_tables.whose(explained))
@@ -283,6 +300,9 @@ def _print_shown(made: list[Explanation], summaries: list[SummaryRow]) -> None:
     for summary in summaries:
         formatting.line(query_tables.whose(summary))
         formatting.fields(summary)
+        if held := properties[summary["campaign"]]:
+            rows, right = property_rows(held), ("value", "±", "n")
+            formatting.table(COLUMNS, rows, title="Properties", right=right)
 
 
 def _not_assessed(candidate_id: str, campaign: str | None) -> CompositionError:

@@ -48,8 +48,14 @@ def report_properties(
         title=f"campaign {spec.name}, recipe {spec.recipe}",
         right=("value", "±", "of"),
     )
-    for note in dict.fromkeys(note for one in properties for note in one.notes):
-        formatting.line(note)
+    for note in properties[0].notes:
+        if all(note in one.notes for one in properties):
+            formatting.line(note)
+    _say_states(found)
+
+
+def _say_states(found: Sequence[CandidateStatus]) -> None:
+    """Print where the members stand, those with a reason each."""
     for item in found:
         if item.reason:
             formatting.line(f"{item.candidate.formula}: {item.state}: {item.reason}")
@@ -79,7 +85,7 @@ def _short(value: float | str) -> str:
 
     Examples
     --------
-    >>> _short(123.456), _short(0.012345), _short(7)
-    ('123.5', '0.01234', '7')
+    >>> _short(123.456), _short(0.0123), _short(7)
+    ('123.5', '0.0123', '7')
     """
     return f"{value:.{_DIGITS}g}" if isinstance(value, float) else str(value)

@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hts_battery.cli import formatting
-from hts_battery.cli.opening import opened_launchpad, opened_stores
+from hts_battery.cli.opening import failure_kind, opened_launchpad, opened_stores
 from hts_battery.cli.options import AsJson, DryRun
-from hts_battery.errors import SubmissionError
 
 if TYPE_CHECKING:
-    from hts_battery.schemas.failure import FailureClass
     from hts_battery.schemas.recovery import FailureGroup, RecoveryReport
 
 Campaign = Annotated[
@@ -120,7 +118,7 @@ def rerun(
     """Send the candidates of one class of failures again; the feeder sends them."""
     from hts_battery.dispatch.triage import rerun as send_again
 
-    kind = _class_named(failure_class)
+    kind = failure_kind(failure_class)
     with opened_stores() as stores:
         counts = send_again(
             stores, kind, campaign=campaign, force=force, dry_run=dry_run
@@ -136,15 +134,3 @@ def rerun(
         formatting.line(f"{name}: {count} candidates {verb} again")
     if not counts:
         formatting.line(f"no candidate failed by {kind}")
-
-
-def _class_named(words: str) -> FailureClass:
-    from hts_battery.schemas.failure import FailureClass
-
-    try:
-        return FailureClass(words)
-    except ValueError:
-        known = "; ".join(FailureClass)
-        raise SubmissionError(
-            f"there is no class {words!r}; the classes are: {known}"
-        ) from None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hts_battery.cli import formatting
-from hts_battery.cli.opening import database_exists, get_settings, opened_stores
+from hts_battery.cli.opening import get_settings, opened_stores, stores_if_any
 from hts_battery.cli.options import AsJson, DryRun, Engine, SpecFile
 from hts_battery.errors import ConfigurationError
 from hts_battery.query.tables import MEV_PER_EV
@@ -153,7 +153,7 @@ def _systems(spec: Path | None, elements: str | None, largest: int) -> tuple[str
     if (spec is None) == (elements is None):
         raise ConfigurationError("--from-mp needs a campaign file or --elements")
     if spec is not None:
-        kept = (one.amounts for _, one in read_campaign(spec).kept())
+        kept = (one.amounts for _, one in read_campaign(spec, skip_bad=True).kept())
         return subsystems((frozenset(one) for one in kept), largest=largest)
     return subsystems([_symbols(elements or "")], largest=largest)
 
@@ -314,12 +314,10 @@ def _phases(elements: str | None, names: list[str] | None) -> list[ReferencePhas
 
 def _own_energies() -> tuple[ReferenceEnergy, ...]:
     """Energies of phases that a user brought to the database, where there is one."""
-    if not database_exists():
-        return ()
     from hts_battery.campaign.own_references import stored_own_energies
 
-    with opened_stores(make_indexes=False) as stores:
-        return stored_own_energies(stores)
+    with stores_if_any() as stores:
+        return () if stores is None else stored_own_energies(stores)
 
 
 def _own_phases() -> tuple[ReferencePhase, ...]:
@@ -420,13 +418,10 @@ def gaps(
     from hts_battery.campaign.spec_file import read_campaign
     from hts_battery.flows.engines.registry import engine as engine_of
 
-    campaign = read_campaign(spec)
+    campaign = read_campaign(spec, skip_bad=True)
     name = engine_of(engine or campaign.spec.engine).name
-    if database_exists():
-        with opened_stores(make_indexes=False) as stores:
-            formulas = usable_formulas(name, stores)
-    else:
-        formulas = usable_formulas(name)
+    with stores_if_any() as stores:
+        formulas = usable_formulas(name, stores)
     found = campaign_gaps(
         (candidate for _, candidate in campaign.kept()),
         formulas,
@@ -442,19 +437,7 @@ def gaps(
     if as_json:
         _gaps_as_json(found, shown)
         return
-    formatting.table(
-        ("system", "candidates", f"{name} phases", "weight"),
-        (
-            (
-                gap.chemical_system,
-                f"{gap.n_candidates:,}",
-                gap.n_references,
-                _weight(gap.weight),
-            )
-            for gap in shown[:_ROWS]
-        ),
-        right=("candidates", f"{name} phases", "weight"),
-    )
+    _show_gaps(shown[:_ROWS], f"{name} phases")
     formatting.line(
         f"{len(shown):,} systems of at most {largest} elements, or larger and asked "
         f"for, have fewer than {fewer_than} phases of {name}, which has "
@@ -462,6 +445,23 @@ def gaps(
         + (f"; {_ROWS} shown, --json has all" if len(shown) > _ROWS else "")
     )
     _report_missing(found)
+
+
+def _show_gaps(shown: Iterable[ReferenceGap], phases: str) -> None:
+    """Print the systems with few phases, counted under a heading."""
+    formatting.table(
+        ("system", "candidates", phases, "weight"),
+        (
+            (
+                gap.chemical_system,
+                f"{gap.n_candidates:,}",
+                gap.n_references,
+                _weight(gap.weight),
+            )
+            for gap in shown
+        ),
+        right=("candidates", phases, "weight"),
+    )
 
 
 def _gaps_as_json(found: CampaignGaps, shown: Iterable[ReferenceGap]) -> None:

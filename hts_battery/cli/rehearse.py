@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hts_battery.cli import formatting
-from hts_battery.cli.campaign import missing_phases
-from hts_battery.cli.opening import get_settings, with_members
-from hts_battery.cli.options import AsJson, DryRun, SpecFile
+from hts_battery.cli.campaign import phase_gaps
+from hts_battery.cli.completion import TEMPLATES
+from hts_battery.cli.opening import get_settings, say_left_out, with_members
+from hts_battery.cli.options import AsJson, DryRun, SkipBad, SpecFile, Templates
 from hts_battery.errors import SubmissionError
 
 if TYPE_CHECKING:
+    from hts_battery.campaign.spec_file import Campaign
     from hts_battery.operations.rehearsal import RehearsalReport
 
 _BYTES = 1e6
@@ -38,9 +39,8 @@ def rehearse(  # noqa: PLR0913, PLR0917 - each is an option
     worker: Annotated[
         str | None, typer.Option(help="Go through the queue of this worker.")
     ] = None,
-    templates: Annotated[Path, typer.Option(help="Folder of the workers.")] = Path(
-        "launchpad_configs"
-    ),
+    templates: Templates = TEMPLATES,
+    skip_bad: SkipBad = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -48,7 +48,6 @@ def rehearse(  # noqa: PLR0913, PLR0917 - each is an option
     from hts_battery.campaign.spec_file import load_campaign
     from hts_battery.operations.queued_rehearsal import Route
     from hts_battery.operations.rehearsal import (
-        REHEARSALS,
         Injection,
         elements_of,
         lacking,
@@ -56,22 +55,13 @@ def rehearse(  # noqa: PLR0913, PLR0917 - each is an option
     )
     from hts_battery.operations.rehearsal import rehearse as run_rehearsal
 
-    campaign = with_members(load_campaign(spec))
+    campaign = with_members(load_campaign(spec, skip_bad=skip_bad))
+    say_left_out(campaign)
     injection = Injection.from_words(failure_rate or (), seed=seed)
-    phases = tuple(missing_phases(campaign, elements_of(campaign)))
+    phases = tuple(phase_gaps(campaign, elements_of(campaign))[0])
     if dry_run:
-        stand_in = rehearsed(campaign, limit=limit)
         problems = lacking(campaign) + phases
-        candidates = sum(1 for _ in stand_in.members())
-        if as_json:
-            formatting.json_line({"candidates": candidates, "lacking": problems})
-            return
-        formatting.line(
-            f"would rehearse {candidates:,} candidates with {stand_in.spec.engine} in "
-            f"a folder and a database of its own ({get_settings().data_dir}/"
-            f"{REHEARSALS})"
-        )
-        _list_lacking(problems)
+        _plan(rehearsed(campaign, limit=limit), problems, as_json=as_json)
         return
     with formatting.progress() as progress:
         report = run_rehearsal(
@@ -88,6 +78,21 @@ def rehearse(  # noqa: PLR0913, PLR0917 - each is an option
     else:
         _show(report)
     _complain(report)
+
+
+def _plan(stand_in: Campaign, problems: tuple[str, ...], *, as_json: bool) -> None:
+    """Say what would be rehearsed, and what the production run lacks."""
+    from hts_battery.operations.rehearsal import REHEARSALS
+
+    candidates = sum(1 for _ in stand_in.members())
+    if as_json:
+        formatting.json_line({"candidates": candidates, "lacking": problems})
+        return
+    formatting.line(
+        f"would rehearse {candidates:,} candidates with {stand_in.spec.engine} in a "
+        f"folder and a database of its own ({get_settings().data_dir}/{REHEARSALS})"
+    )
+    _list_lacking(problems)
 
 
 def _show(report: RehearsalReport) -> None:

@@ -15,34 +15,37 @@ _PORT = 8050
 _HIGHEST_PORT = 65535
 
 
+Host = Annotated[
+    str, typer.Option(help="Address to listen at; this machine only by default.")
+]
+Port = Annotated[int, typer.Option(min=1, max=_HIGHEST_PORT, help="TCP port.")]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="File with the token that every request must carry; without it a new "
+        "one is made and printed with the address."
+    ),
+]
+WithoutToken = Annotated[
+    bool,
+    typer.Option(
+        "--open",
+        help="Ask for no token: whoever is on this machine reads everything. For "
+        "checks and OPTIMADE clients; on this machine only.",
+    ),
+]
+PublicUrl = Annotated[
+    str | None,
+    typer.Option(help="Address under which a reverse proxy makes the server known."),
+]
+
+
 def serve(
-    host: Annotated[
-        str, typer.Option(help="Address to listen at; this machine only by default.")
-    ] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option(min=1, max=_HIGHEST_PORT, help="TCP port.")
-    ] = _PORT,
-    token_file: Annotated[
-        Path | None,
-        typer.Option(
-            help="File with the token that every request must carry; without it a new "
-            "one is made and printed with the address."
-        ),
-    ] = None,
-    without_token: Annotated[
-        bool,
-        typer.Option(
-            "--open",
-            help="Ask for no token: whoever is on this machine reads everything. For "
-            "checks and OPTIMADE clients; on this machine only.",
-        ),
-    ] = False,
-    public_url: Annotated[
-        str | None,
-        typer.Option(
-            help="Address under which a reverse proxy makes the server known."
-        ),
-    ] = None,
+    host: Host = "127.0.0.1",
+    port: Port = _PORT,
+    token_file: TokenFile = None,
+    without_token: WithoutToken = False,
+    public_url: PublicUrl = None,
 ) -> None:
     """Serve the dashboard, the JSON API and OPTIMADE until Ctrl-C; only reads."""
     try:
@@ -62,9 +65,8 @@ def serve(
     from hts_battery.connections.database.stores import open_stores
     from hts_battery.connections.records.worker_controls import read_worker_controls
 
-    if without_token:
-        token = None
-    else:
+    token = None
+    if not without_token:
         token = new_token() if token_file is None else read_token(token_file)
     options = ServerOptions(host, port, token, _checked(public_url))
     if without_token and (token_file is not None or not options.is_local):

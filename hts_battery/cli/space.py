@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hts_battery.cli import formatting
 from hts_battery.cli.options import AsJson, DryRun, SpecFile
-from hts_battery.errors import CompositionError, ConfigurationError, SpecError
+from hts_battery.errors import (
+    CompositionError,
+    ConfigurationError,
+    SpecError,
+    StateLimitError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,30 +34,28 @@ def _open(path: Path) -> CompositionSpace:
         raise SpecError(str(err), file=str(path)) from err
 
 
-def _row(index: int, candidate: Candidate) -> dict[str, Any]:
-    return {
-        "index": index,
-        "formula": candidate.formula,
-        "candidate_id": candidate.candidate_id,
-        "species": {name: str(amount) for name, amount in candidate.species.items()},
-    }
-
-
-def _show(rows: Iterable[dict[str, Any]], *, as_json: bool) -> None:
+def _show(members: Iterable[tuple[int, Candidate]], *, as_json: bool) -> None:
+    """Print compositions by their indices."""
+    rows = (
+        (index, one.formula, one.candidate_id, one.species) for index, one in members
+    )
     if as_json:
-        for row in rows:
-            formatting.json_line(row)
+        for index, formula, name, species in rows:
+            amounts = {ion: str(amount) for ion, amount in species.items()}
+            formatting.json_line(
+                {
+                    "index": index,
+                    "formula": formula,
+                    "candidate_id": name,
+                    "species": amounts,
+                }
+            )
         return
     formatting.table(
         ("index", "formula", "candidate_id", "species per formula unit"),
         (
-            (
-                row["index"],
-                row["formula"],
-                row["candidate_id"],
-                " ".join(f"{name}:{amount}" for name, amount in row["species"].items()),
-            )
-            for row in rows
+            (*row, " ".join(f"{ion}:{amount}" for ion, amount in species.items()))
+            for *row, species in rows
         ),
         right=("index",),
     )
@@ -65,7 +68,10 @@ def count(spec: SpecFile, as_json: AsJson = False) -> None:
         formatting.json_line({"count": space.count, "basis": space.basis})
         return
     formatting.line(f"{space.count:,} compositions (basis: {space.basis})")
-    formatting.line(f"{space.species_count:,} with oxidation states told apart")
+    try:
+        formatting.line(f"{space.species_count:,} with oxidation states told apart")
+    except StateLimitError as err:
+        formatting.line(f"not counted with oxidation states told apart: {err}")
 
 
 def list_members(
@@ -81,13 +87,7 @@ def list_members(
             f"--offset {offset}: the space holds {space.count:,} compositions"
         )
     stop = min(offset + limit, space.count)
-    _show(
-        (
-            _row(index, candidate)
-            for index, candidate in enumerate(space.iterate(offset, stop), offset)
-        ),
-        as_json=as_json,
-    )
+    _show(enumerate(space.iterate(offset, stop), offset), as_json=as_json)
 
 
 def sample(
@@ -103,7 +103,7 @@ def sample(
             f"-n {n}: the space holds {space.count:,} compositions"
         )
     indices = space.sample_indices(n, seed=seed)
-    _show((_row(index, space[index]) for index in indices), as_json=as_json)
+    _show(((index, space[index]) for index in indices), as_json=as_json)
 
 
 def find_index(

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 _MOST = 10_000
 _ROUNDING = 1e-9
-_WITHOUT, _WITHOUT_ALL = "E_hull without it", "without its\ncomposition"
+_WITHOUT, _WITHOUT_ALL = "E_hull\nwithout it", "without its\ncomposition"
 _ERROR = "too low by\nat least"
+_PHASE = 24
+"""Characters that the name of a phase has at least."""
 
 
 def temperatures(text: str | None) -> list[float]:
@@ -86,38 +88,36 @@ def show_left_out(tables: Sequence[LeftOutTable], *, as_json: bool) -> None:
         if as_json:
             formatting.json_line(table.model_dump(mode="json"))
             continue
+        formatting.line(
+            f"{table.formula}, campaign {table.campaign}, engine {table.engine}: "
+            f"E_hull({table.temperature:g} K) is {_millis(table.energy_above_hull)} "
+            "meV/atom; without one product each:"
+        )
         numbers = ("amount", _WITHOUT, _WITHOUT_ALL, _ERROR)
         formatting.table(
-            ("phase", *numbers, "then"),
+            ("phase", *numbers),
             (
                 (
-                    one.phase_id,
+                    _name(table, one),
                     f"{one.amount:.3f}",
                     _millis(one.energy_above_hull),
                     _millis(one.energy_above_hull_without_composition),
                     _millis(one.least_error),
-                    _then(one),
                 )
                 for one in table.phases
             ),
-            title=f"{table.formula}, campaign {table.campaign}, engine "
-            f"{table.engine}: E_hull({table.temperature:g} K) is "
-            f"{_millis(table.energy_above_hull)} meV/atom; without one product each",
             right=numbers,
+            least={"phase": _PHASE},
         )
+        for one in table.phases:
+            if one.reason:
+                formatting.line(f"{_name(table, one)}: {one.reason}")
         formatting.line(_verdict(table))
 
 
-def _then(one: LeftOutPhase) -> str:
-    if one.reason:
-        return one.reason
-    if one.stable_without:
-        return "stable"
-    if one.stable_without_composition:
-        return "stable without its other forms too"
-    return " + ".join(
-        f"{amount:.3f} {name}" for name, amount in one.decomposition.items()
-    )
+def _name(table: LeftOutTable, one: LeftOutPhase) -> str:
+    """Name a phase as the library does; the engine stands above the table."""
+    return one.phase_id.removeprefix(f"{table.engine}:")
 
 
 def _verdict(table: LeftOutTable) -> str:
@@ -126,7 +126,7 @@ def _verdict(table: LeftOutTable) -> str:
         return f"no table: {table.reason}"
     if table.energy_above_hull <= 0:
         return "it is stable: no phase has to go"
-    alone = [one.phase_id for one in table.phases if one.stable_without]
+    alone = [_name(table, one) for one in table.phases if one.stable_without]
     whole = [one.formula for one in table.phases if one.stable_without_composition]
     if alone:
         return f"stable if one of these went: {', '.join(alone)}"

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hts_battery.cli import formatting
+from hts_battery.cli.completion import TEMPLATES
 from hts_battery.cli.opening import opened_stores
-from hts_battery.cli.options import AsJson, DryRun, WorkerName
+from hts_battery.cli.options import (
+    AsJson,
+    DryRun,
+    Templates,
+    WorkerName,
+)
 from hts_battery.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -21,14 +27,12 @@ if TYPE_CHECKING:
 
     Change = Callable[[Stores, str], WorkerControl]
 
-Templates = Annotated[Path, typer.Option(help="Folder of the workers.")]
 Reason = Annotated[str, typer.Option(help="Why, for people; kept and shown.")]
-_TEMPLATES = Path("launchpad_configs")
 _BY_HAND = "an operator asked for it"
 _MINUTE = 60
 
 
-def list_workers(templates: Templates = _TEMPLATES, as_json: AsJson = False) -> None:
+def list_workers(templates: Templates = TEMPLATES, as_json: AsJson = False) -> None:
     """List the workers: whether they may be used, what their launchers last did."""
     from hts_battery.connections.launchpad.launchpad import launchpad_beside
     from hts_battery.connections.launchpad.workflows import count_by_worker
@@ -67,7 +71,7 @@ def list_workers(templates: Templates = _TEMPLATES, as_json: AsJson = False) -> 
 def pause(
     worker: WorkerName,
     reason: Reason = _BY_HAND,
-    templates: Templates = _TEMPLATES,
+    templates: Templates = TEMPLATES,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -82,7 +86,7 @@ def pause(
 
 def resume(
     worker: WorkerName,
-    templates: Templates = _TEMPLATES,
+    templates: Templates = TEMPLATES,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -95,7 +99,7 @@ def resume(
 def drain(
     worker: WorkerName,
     reason: Reason = _BY_HAND,
-    templates: Templates = _TEMPLATES,
+    templates: Templates = TEMPLATES,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -109,7 +113,7 @@ def cap(
     jobs: Annotated[
         str, typer.Argument(metavar="N|none", help="Most jobs; none is its own file's.")
     ],
-    templates: Templates = _TEMPLATES,
+    templates: Templates = TEMPLATES,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -131,7 +135,7 @@ def exclude(
     clear: Annotated[
         bool, typer.Option("--clear", help="Forget the nodes that were excluded.")
     ] = False,
-    templates: Templates = _TEMPLATES,
+    templates: Templates = TEMPLATES,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -169,7 +173,7 @@ _NODE_CHARACTERS = frozenset(
 
 def _set(
     worker: str,
-    changes: Mapping[str, Any],
+    changes: Mapping[str, object],
     templates: Path,
     *,
     dry_run: bool,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hts_battery.compositions.filters import selected
     from hts_battery.compositions.loader import load_space
+    from hts_battery.compositions.sampling import selected
     from hts_battery.compositions.space import CompositionSpace
 
 __all__ = ["CompositionSpace", "load_space", "selected"]
@@ -14,7 +14,7 @@ __all__ = ["CompositionSpace", "load_space", "selected"]
 _HOMES = {
     "CompositionSpace": "hts_battery.compositions.space",
     "load_space": "hts_battery.compositions.loader",
-    "selected": "hts_battery.compositions.filters",
+    "selected": "hts_battery.compositions.sampling",
 }
 
 

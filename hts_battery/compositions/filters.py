@@ -8,11 +8,9 @@ tabulates them (R. D. Shannon, 10.1107/S0567739476001551).
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
-from itertools import islice
-from math import sqrt
+from math import isnan
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import (
@@ -21,10 +19,16 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
     field_validator,
+    model_validator,
 )
 
+from hts_battery.compositions.descriptors import (
+    DescriptorName,
+    composition_descriptors,
+    species_amounts,
+)
+from hts_battery.compositions.radii import octahedral_radius, size_mismatch
 from hts_battery.compositions.redox import RedoxScale, package_scale
-from hts_battery.compositions.sampling import in_turns
 from hts_battery.errors import SpecError
 from hts_battery.schemas.base import Document, Rational
 from hts_battery.schemas.files import spec_error
@@ -33,15 +37,10 @@ from hts_battery.schemas.species import parse_species
 from hts_battery.schemas.species_table import METAL_ROLES, species_properties
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from hts_battery.compositions.sampling import Stratum
-    from hts_battery.compositions.space import CompositionSpace
     from hts_battery.schemas.candidate import Assignment, Candidate
-    from hts_battery.schemas.space import Selection
 
-_OCTAHEDRAL = "VI"
-_SPIN_NAMES = {"high": "High Spin", "low": "Low Spin"}
 _MARGIN = 1e-9  # radii are tabulated to 0.005 angstrom: this only absorbs rounding
 
 
@@ -52,6 +51,7 @@ class RedoxCompatibility(Document):
     pairs: tuple[tuple[CheckedSpecies, CheckedSpecies], ...] | None = Field(
         None,
         min_length=1,
+        examples=[[["Mn3+", "Cr3+"]]],
         description="Pairs of species that react with each other; if none are given, "
         "those of which the redox potentials of the species table say so.",
     )
@@ -110,19 +110,21 @@ class RadiusWindow(Document):
 
     rule: Literal["radius-window"] = Field(description="Name of the rule.")
     reference: tuple[CheckedSpecies, ...] = Field(
-        min_length=1, description="Species whose radii span the window."
+        min_length=1,
+        examples=[["Mn4+", "Y3+"]],
+        description="Species whose radii span the window.",
     )
     tolerance: float = Field(
-        0.0, ge=0, description="Widening of the window on both sides, in angstrom."
+        0.0,
+        ge=0,
+        description="Widening of the window on both sides, in angstrom.",
+        json_schema_extra={"unit": "angstrom"},
     )
 
     @field_validator("reference")
     @classmethod
     def _has_radii(cls, reference: tuple[str, ...]) -> tuple[str, ...]:
-        for species in reference:
-            if octahedral_radius(species) is None:
-                raise ValueError(f"{species} has no octahedral Shannon radius")
-        return reference
+        return _with_radii(reference)
 
     def invalid_reason(self, candidate: Candidate) -> str | None:
         """Name the first metal outside the window, or one without a radius."""
@@ -150,7 +152,9 @@ class SizeMismatch(Document):
     """
 
     rule: Literal["size-mismatch"] = Field(description="Name of the rule.")
-    maximum: float = Field(ge=0, description="Greatest mismatch allowed, a fraction.")
+    maximum: float = Field(
+        ge=0, examples=[0.1], description="Greatest mismatch allowed, a fraction."
+    )
 
     def invalid_reason(self, candidate: Candidate) -> str | None:
         """Say the mismatch if it is too large, or which metal has no radius."""
@@ -197,25 +201,95 @@ class ElectronegativityWindow(Document):
         return None
 
 
+class DescriptorWindow(Document):
+    """A descriptor of the composition must lie in a window, such as a mined rule's."""
+
+    rule: Literal["descriptor-window"] = Field(description="Name of the rule.")
+    descriptor: DescriptorName = Field(
+        description="Mean, spread or range of radius, electronegativity or charge over "
+        "the metals, spreads over the polyanions, or the amount of carrier."
+    )
+    minimum: float | None = Field(None, description="Least value, if there is one.")
+    maximum: float | None = Field(None, description="Greatest value, if there is one.")
+
+    @model_validator(mode="after")
+    def _has_a_bound(self) -> Self:
+        low, high = self.minimum, self.maximum
+        if low is None and high is None:
+            raise ValueError("a window needs minimum, maximum or both")
+        if low is not None and high is not None and low > high:
+            raise ValueError(f"minimum {low} is above maximum {high}")
+        return self
+
+    def invalid_reason(self, candidate: Candidate) -> str | None:
+        """Say the value if it lies outside, or that there is none."""
+        species = species_amounts(candidate.assignment)
+        value = composition_descriptors(species)[self.descriptor]
+        if isnan(value):
+            return f"{self.descriptor} has no value, or there are no metals"
+        if self.minimum is not None and value < self.minimum - _MARGIN:
+            return f"{self.descriptor} {value:.4g} is below {self.minimum:g}"
+        if self.maximum is not None and value > self.maximum + _MARGIN:
+            return f"{self.descriptor} {value:.4g} is above {self.maximum:g}"
+        return None
+
+
+class ReportedRadius(Document):
+    """Metals of one role must be about as large as one in a reported compound."""
+
+    rule: Literal["reported-radius"] = Field(description="Name of the rule.")
+    role: Literal["redox centre", "charge compensator"] = Field(
+        description="Metals that the rule is about."
+    )
+    reported: tuple[CheckedSpecies, ...] = Field(
+        min_length=1, description="Species of that role in reported compounds."
+    )
+    tolerance: float = Field(
+        ge=0, description="Greatest difference to the nearest of them, in angstrom."
+    )
+
+    @field_validator("reported")
+    @classmethod
+    def _has_radii(cls, reported: tuple[str, ...]) -> tuple[str, ...]:
+        return _with_radii(reported)
+
+    def invalid_reason(self, candidate: Candidate) -> str | None:
+        """Name the first metal of the role that is like none of them."""
+        known = {s: radius for s in self.reported if (radius := octahedral_radius(s))}
+        for species in sorted(metals(candidate.assignment)):
+            if species_properties(species).role != self.role:
+                continue
+            radius = octahedral_radius(species)
+            if radius is None:
+                return f"{species} has no octahedral Shannon radius"
+            nearest = min(known, key=lambda one: (abs(known[one] - radius), one))
+            apart = abs(known[nearest] - radius)
+            if apart > self.tolerance + _MARGIN:
+                return (
+                    f"{species} has a radius of {radius:.3f} angstrom, {apart:.3f} "
+                    f"from {nearest}, the nearest reported {self.role}"
+                )
+        return None
+
+
+def _with_radii(reference: tuple[str, ...]) -> tuple[str, ...]:
+    for species in reference:
+        if octahedral_radius(species) is None:
+            raise ValueError(f"{species} has no octahedral Shannon radius")
+    return reference
+
+
 Filter = Annotated[
     RedoxCompatibility
     | RedoxCentres
     | RadiusWindow
     | SizeMismatch
-    | ElectronegativityWindow,
+    | ElectronegativityWindow
+    | DescriptorWindow
+    | ReportedRadius,
     Field(discriminator="rule"),
 ]
 _FILTERS: TypeAdapter[tuple[Filter, ...]] = TypeAdapter(tuple[Filter, ...])
-
-
-@dataclass(frozen=True)
-class Filtered:
-    """One member and, if a rule removes it, that rule and its reason."""
-
-    index: int
-    candidate: Candidate
-    rule: str | None
-    reason: str | None
 
 
 class FilterReport:
@@ -257,29 +331,15 @@ def load_filters(
     try:
         found = _FILTERS.validate_python(tuple(blocks))
     except ValidationError as err:
-        raise spec_error(err, file=file, lines=lines, prefix="filters") from err
+        raise spec_error(
+            err, file=file, lines=lines, prefix="filters", shape=tuple[Filter, ...]
+        ) from err
     if redox is None:
         return found
     return tuple(
         one.with_scale(redox) if isinstance(one, RedoxCompatibility) else one
         for one in found
     )
-
-
-def filtered(
-    members: Iterable[tuple[int, Candidate]],
-    filters: Sequence[Filter],
-    report: FilterReport,
-) -> Iterator[Filtered]:
-    """Pass a stream of members through every rule in turn; the first reason counts."""
-    for index, candidate in members:
-        report.examined += 1
-        reasons = ((rule.rule, rule.invalid_reason(candidate)) for rule in filters)
-        rule, reason = next((one for one in reasons if one[1]), (None, None))
-        if rule is not None:
-            report.removed[rule] += 1
-            report.examples.setdefault(rule, f"{candidate.formula}: {reason}")
-        yield Filtered(index, candidate, rule, reason)
 
 
 def metals(assignment: Assignment) -> dict[str, Fraction]:
@@ -292,48 +352,6 @@ def metals(assignment: Assignment) -> dict[str, Fraction]:
     return found
 
 
-def size_mismatch(amounts: Sequence[float], radii: Sequence[float]) -> float:
-    """
-    Root mean square deviation of radii from their mean, relative to the mean.
-
-    Examples
-    --------
-    >>> size_mismatch([1, 1], [0.9, 1.1])  # doctest: +ELLIPSIS
-    0.1...
-    """
-    total = sum(amounts)
-    if not total:
-        return 0.0
-    mean = sum(n * r for n, r in zip(amounts, radii, strict=True)) / total
-    return sqrt(
-        sum(
-            n / total * (1 - r / mean) ** 2 for n, r in zip(amounts, radii, strict=True)
-        )
-    )
-
-
-@cache
-def octahedral_radius(species: str) -> float | None:
-    """
-    Octahedral Shannon radius of a species in its spin state, in angstrom, if tabulated.
-
-    Examples
-    --------
-    >>> octahedral_radius("Mn3+"), octahedral_radius("Co3+")
-    (0.645, 0.545)
-    """
-    from pymatgen.core import Element  # noqa: PLC0415 - a second to import
-
-    parsed = parse_species(species)
-    radii = Element(parsed.element).data.get("Shannon radii", {})
-    entries = radii.get(str(parsed.charge), {}).get(_OCTAHEDRAL, {})
-    spin = species_properties(species).spin
-    for name in (_SPIN_NAMES.get(spin or ""), "", "High Spin"):
-        if name in entries:
-            return float(entries[name]["ionic_radius"])
-    return None
-
-
 @cache
 def _electronegativity(symbol: str) -> float:
     from pymatgen.core import Element  # noqa: PLC0415 - a second to import
@@ -342,86 +360,3 @@ def _electronegativity(symbol: str) -> float:
     if value != value:  # noqa: PLR0124 - not a number is pymatgen's word for unknown
         raise SpecError(f"{symbol} has no Pauling electronegativity", field="filters")
     return value
-
-
-EMPTY_AFTER = 10_000
-"""Members of a stratum that filters may remove in a row before it counts as empty."""
-
-
-def selected(
-    space: CompositionSpace,
-    selection: Selection,
-    filters: Sequence[Filter] = (),
-    report: FilterReport | None = None,
-) -> Iterator[tuple[int, Candidate]]:
-    """
-    Stream the selected members that no filter removes, with their indices.
-
-    A sample is drawn until it holds as many as were asked for: what a filter removes
-    is replaced by the next of its stratum. A stratum that has no more, or whose last
-    :data:`EMPTY_AFTER` members were all removed, is left out from then on and named in
-    the report.
-
-    Parameters
-    ----------
-    space
-        The space.
-    selection
-        All members, a range of indices, a random sample, or a list of formulas.
-    filters
-        Rules that remove members.
-    report
-        Told of what is removed.
-
-    Yields
-    ------
-    tuple
-        Index in the space and candidate.
-
-    Raises
-    ------
-    CompositionError
-        If a formula is no member, or the space has no such strata.
-    IndexError
-        If a range leaves the space.
-    ValueError
-        If a sample is larger than the space.
-    """
-    report = report if report is not None else FilterReport()
-    if selection.method != "sample":
-        for one in filtered(_named(space, selection), filters, report):
-            if one.rule is None:
-                yield one.index, one.candidate
-        return
-    seed, count = selection.seed or 0, selection.count or 0
-    space.check_size(count)
-
-    def draw(stratum: Stratum) -> Iterator[tuple[int, Candidate]]:
-        kept = removed = 0
-        members = ((index, space[index]) for index in stratum.draw(seed))
-        for one in filtered(members, filters, report):
-            if one.rule is None:
-                kept, removed = kept + 1, 0
-                yield one.index, one.candidate
-                continue
-            removed += 1
-            if removed == EMPTY_AFTER:
-                break
-        report.short[stratum.name] = kept
-
-    yield from islice(in_turns(space.strata(selection.strata), draw), count)
-
-
-def _named(
-    space: CompositionSpace, selection: Selection
-) -> Iterator[tuple[int, Candidate]]:
-    """Members that stand one after the other, or are named one by one."""
-    if selection.method == "all":
-        yield from enumerate(space)
-    elif selection.method == "range":
-        start = selection.start or 0
-        yield from enumerate(space.iterate(start, selection.stop), start)
-    else:
-        for formula in selection.formulas or ():
-            index = space.index(formula)
-            yield index, space[index]

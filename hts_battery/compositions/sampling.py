@@ -1,13 +1,25 @@
-"""Random whole numbers that are the same on every machine, for ever."""
+"""
+Which members a selection takes: all, a range, a list, or a random sample.
+
+Random numbers are the same on every machine, for ever.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
+from hts_battery.compositions.filters import FilterReport
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from hts_battery.compositions.filters import Filter
+    from hts_battery.compositions.space import CompositionSpace
+    from hts_battery.schemas.candidate import Candidate
+    from hts_battery.schemas.space import Selection
 
 _T = TypeVar("_T")
 
@@ -111,3 +123,119 @@ def _round_robin(streams: Sequence[Iterator[_T]]) -> Iterator[_T]:
                 still.append(stream)
                 break
         left = still
+
+
+@dataclass(frozen=True)
+class Filtered:
+    """One member and, if a rule removes it, that rule and its reason."""
+
+    index: int
+    candidate: Candidate
+    rule: str | None
+    reason: str | None
+
+
+def filtered(
+    members: Iterable[tuple[int, Candidate]],
+    filters: Sequence[Filter],
+    report: FilterReport,
+) -> Iterator[Filtered]:
+    """Pass a stream of members through every rule in turn; the first reason counts."""
+    for index, candidate in members:
+        report.examined += 1
+        reasons = ((rule.rule, rule.invalid_reason(candidate)) for rule in filters)
+        rule, reason = next((one for one in reasons if one[1]), (None, None))
+        if rule is not None:
+            report.removed[rule] += 1
+            report.examples.setdefault(rule, f"{candidate.formula}: {reason}")
+        yield Filtered(index, candidate, rule, reason)
+
+
+EMPTY_AFTER = 10_000
+"""Members of a stratum that filters may remove in a row before it counts as empty."""
+
+
+def selected(
+    space: CompositionSpace,
+    selection: Selection,
+    filters: Sequence[Filter] = (),
+    report: FilterReport | None = None,
+    *,
+    listed: Sequence[int] | None = None,
+) -> Iterator[tuple[int, Candidate]]:
+    """
+    Stream the selected members that no filter removes, with their indices.
+
+    A sample is drawn until it holds as many as were asked for: what a filter removes
+    is replaced by the next of its stratum. A stratum that has no more, or whose last
+    :data:`EMPTY_AFTER` members were all removed, is left out from then on and named in
+    the report.
+
+    Parameters
+    ----------
+    space
+        The space.
+    selection
+        All members, a range of indices, a random sample, or a list of formulas.
+    listed
+        Indices of the members of a list of formulas that was read already, see
+        :func:`~hts_battery.compositions.formula_list.listed_members`.
+    filters
+        Rules that remove members.
+    report
+        Told of what is removed.
+
+    Yields
+    ------
+    tuple
+        Index in the space and candidate.
+
+    Raises
+    ------
+    CompositionError
+        If a formula is no member, or the space has no such strata.
+    IndexError
+        If a range leaves the space.
+    ValueError
+        If a sample is larger than the space.
+    """
+    report = report if report is not None else FilterReport()
+    if selection.method != "sample":
+        members = _named(space, selection, listed)
+        for one in filtered(members, filters, report):
+            if one.rule is None:
+                yield one.index, one.candidate
+        return
+    seed, count = selection.seed or 0, selection.count or 0
+    space.check_size(count)
+
+    def draw(stratum: Stratum) -> Iterator[tuple[int, Candidate]]:
+        kept = removed = 0
+        members = ((index, space[index]) for index in stratum.draw(seed))
+        for one in filtered(members, filters, report):
+            if one.rule is None:
+                kept, removed = kept + 1, 0
+                yield one.index, one.candidate
+                continue
+            removed += 1
+            if removed == EMPTY_AFTER:
+                break
+        report.short[stratum.name] = kept
+
+    yield from islice(in_turns(space.strata(selection.strata), draw), count)
+
+
+def _named(
+    space: CompositionSpace, selection: Selection, listed: Sequence[int] | None
+) -> Iterator[tuple[int, Candidate]]:
+    """Members that stand one after the other, or are named one by one."""
+    if selection.method == "all":
+        yield from enumerate(space)
+    elif selection.method == "range":
+        start = selection.start or 0
+        yield from enumerate(space.iterate(start, selection.stop), start)
+    else:
+        if listed is None:
+            listed = [space.index(formula) for formula in selection.formulas or ()]
+        for index in listed:
+            yield index, space[index]

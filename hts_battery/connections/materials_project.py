@@ -86,7 +86,7 @@ class MaterialsProject:
 
     def entries(
         self, chemical_systems: Sequence[str], *, thermo_type: str
-    ) -> list[dict[str, Any]]:
+    ) -> list[dict[str, object]]:
         """
         Return the uncorrected entries of chemical systems, of one thermo type.
 
@@ -104,7 +104,7 @@ class MaterialsProject:
         StoreError
             If the service does not answer.
         """
-        found: list[dict[str, Any]] = []
+        found: list[dict[str, object]] = []
         for start in range(0, len(chemical_systems), _BATCH):
             with _translated(self.errors):
                 answer = self.rester.get_entries(

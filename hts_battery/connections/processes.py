@@ -11,9 +11,11 @@ from contextlib import contextmanager
 from enum import Enum
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 import psutil
+
+from hts_battery.schemas.launchpad_rows import WrittenProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -82,17 +84,6 @@ def process_scope() -> str:
     except OSError:  # no Linux: one space of numbers
         namespace = ""
     return f"{os.getuid()}@{namespace}"
-
-
-class WrittenProcess(TypedDict):
-    """A process as it is written down, for whoever looks for it later."""
-
-    host: str
-    pid: int
-    process: str | None
-    """Start and boot: tells a recycled number."""
-    scope: str
-    """Who would see it."""
 
 
 def own_process() -> WrittenProcess:

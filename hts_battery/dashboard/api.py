@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 from fastapi import FastAPI, HTTPException, Path, Query
 from fastapi.encoders import jsonable_encoder
@@ -199,15 +199,20 @@ class ChangesAnswer(OfOneCampaign):
 
 
 LARGEST_PAGE = 500
-_NAME: dict[str, Any] = {"max_length": 100, "pattern": r"^[a-z0-9][a-z0-9_-]*$"}
+_NAME = r"^[a-z0-9][a-z0-9_-]*$"
 AnyCampaign = Annotated[
     str | None,
-    Query(**_NAME, description="Name of a campaign; all side by side if not given."),
+    Query(
+        max_length=100,
+        pattern=_NAME,
+        description="Name of a campaign; all side by side if not given.",
+    ),
 ]
 Campaign = Annotated[
     str | None,
     Query(
-        **_NAME,
+        max_length=100,
+        pattern=_NAME,
         description="Name of a campaign; that of the newest build if not given. "
         "Numbers of two campaigns are never ranked or counted together.",
     ),
@@ -233,11 +238,11 @@ FieldNames = Annotated[
 Key = Annotated[str, Path(max_length=200, pattern=r"^[A-Za-z0-9_.:-]+$")]
 Offset = Annotated[int, Query(ge=0, le=10_000_000, description="First row.")]
 Limit = Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="Rows of a page.")]
-_ERRORS: dict[int | str, dict[str, Any]] = {
+_ERRORS: dict[int | str, dict[str, object]] = {
     400: {"model": ErrorDoc, "description": "The request asks for what cannot be."},
     503: {"model": ErrorDoc, "description": "The database does not answer."},
 }
-_NOT_FOUND: dict[int | str, dict[str, Any]] = {
+_NOT_FOUND: dict[int | str, dict[str, object]] = {
     404: {"model": ErrorDoc, "description": "There is no such document."}
 }
 
@@ -270,7 +275,7 @@ def api_app(
     return app
 
 
-def openapi(app: FastAPI) -> dict[str, Any]:
+def openapi(app: FastAPI) -> dict[str, object]:
     """Describe an application as it is: it answers 400 where the library says 422."""
     schema = get_openapi(
         title=app.title,

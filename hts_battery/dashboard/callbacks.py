@@ -6,7 +6,7 @@ import asyncio
 import json
 from dataclasses import dataclass
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from dash.exceptions import PreventUpdate
 from pydantic import BaseModel, ValidationError, validate_call
@@ -34,6 +34,15 @@ class _Body(BaseModel):
     changedPropIds: list[str] = []  # noqa: N815 - the name on the wire
 
 
+class CallbackRow(TypedDict, total=False):
+    """What Dash knows of a callback."""
+
+    callback: Callable[..., object]
+    output: Any
+    inputs: Sequence[Mapping[str, str]]
+    state: Sequence[Mapping[str, str]]
+
+
 @dataclass(frozen=True)
 class CallbackCheck:
     """
@@ -42,7 +51,7 @@ class CallbackCheck:
     ``known``: Dash's callbacks by the id of their output.
     """
 
-    known: Mapping[str, Mapping[str, Any]]
+    known: Mapping[str, CallbackRow]
 
     def __call__(self, body: bytes) -> bytes | None:
         """Return the body as it should be; none if no page could have sent it."""

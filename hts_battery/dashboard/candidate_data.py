@@ -41,7 +41,7 @@ def final_structures(
         fields=["uuid", "index", "output.structure"],
     )
     cells = {}
-    for task in sorted(found, key=lambda doc: doc["index"]):
+    for task in sorted(cast("list[TaskRow]", found), key=lambda doc: doc["index"]):
         output = task.get("output")
         structure = output.get("structure") if isinstance(output, dict) else None
         if structure is not None:

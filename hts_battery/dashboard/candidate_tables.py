@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from dash import dcc, html
 
 from hts_battery.dashboard.parts import MEV, aria, millis, table
 from hts_battery.query.builds import label_words
+from hts_battery.query.properties import COLUMNS, property_rows
 from hts_battery.schemas.entropy import EntropyOptions
+from hts_battery.schemas.property import PropertyDoc
 from hts_battery.thermo.entropy import mixing_words
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ def _successful(data: CandidateData) -> list[tuple[ThermoRow, ResultRow]]:
 def terms(data: CandidateData) -> Component:
     """Show every term of E_hull(T), one column per campaign and temperature."""
     records = _successful(data)
-    results = [cast("Mapping[str, Any]", result) for _, result in records]
+    results = [cast("Mapping[str, float | None]", result) for _, result in records]
     headings = [f"{doc['temperature']:g} K, {doc['campaign']}" for doc, _ in records]
     rows = (
         ("energy of the candidate", "energy_per_atom", 1.0, "eV/atom"),
@@ -208,6 +210,18 @@ def orderings(data: CandidateData) -> Component:
         rows,
         caption="Orderings: energy above the lowest, volume, what became of the cell",
         numbers=("seed", "meV/atom", "Å³/atom"),
+    )
+
+
+def properties(data: CandidateData) -> Component:
+    """Show the properties of the candidate, and why some are not known."""
+    found = [PropertyDoc.model_validate(doc) for doc in data.properties]
+    return table(
+        COLUMNS,
+        property_rows(found),
+        caption="Properties: mean, uncertainty, number of cells or samples.",
+        numbers=("value", "±", "n"),
+        row_headings=True,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from threading import Lock, Thread
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pyarrow.compute as pc
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from hts_battery.connections.database.bounded_reader import BoundedReader
+    from hts_battery.schemas.rows import EntryRow, RegistrationRow
 
 _ASK_AGAIN_SECONDS = 10.0
 
@@ -139,7 +140,7 @@ def read_latest_build(
         tuple(_progress(reader, table)),
         frozenset(
             frozenset((one, other))
-            for doc in references
+            for doc in cast("list[EntryRow]", references)
             for one in doc["elements"]
             for other in doc["elements"]
             if one < other
@@ -152,7 +153,7 @@ def read_latest_build(
 def _newest_first(reader: BoundedReader, table: SummaryTable) -> tuple[str, ...]:
     """Order campaigns by their last build, those of one build by registration."""
     registered = [
-        doc["name"]
+        str(doc["name"])
         for doc in reader.find("campaigns", {}, fields=["name"], sort={"_id": 1})
     ]
     built = {name: _last_run(reader, name) for name in registered}
@@ -176,9 +177,9 @@ def _last_run(reader: BoundedReader, campaign: str) -> str:
 
 def _progress(reader: BoundedReader, table: SummaryTable) -> list[CampaignCounts]:
     found = []
-    for doc in reader.find(
-        "campaigns", {}, fields=["name", "spec.engine"], sort={"name": 1}
-    ):
+    fields = ["name", "spec.engine"]
+    docs = reader.find("campaigns", {}, fields=fields, sort={"name": 1})
+    for doc in cast("list[RegistrationRow]", docs):
         name = doc["name"]
         failed = reader.find(
             "thermo", {"campaign": name, "state": "failed"}, fields=["candidate_id"]

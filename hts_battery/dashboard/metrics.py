@@ -95,6 +95,12 @@ def _campaigns(statuses: Sequence[CampaignStatus]) -> Iterator[Metric]:
         "RESERVED in the queue.",
         tuple(_each("state", {name: one.fireworks for name, one in sent})),
     )
+    yield from _ended(read)
+
+
+def _ended(read: Sequence[CampaignStatus]) -> Iterator[Metric]:
+    """Yield what campaigns that were sent have come to, and what is told of them."""
+    sent = [(one.campaign, one.dispatch) for one in read if one.dispatch is not None]
     yield Metric(
         "hts_campaign_failed",
         "Candidates that ended with a failure by class.",

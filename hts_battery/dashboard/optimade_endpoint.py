@@ -44,7 +44,7 @@ from hts_battery.query.expressions import EVERYTHING, one_of
 from hts_battery.query.filters import expression_of
 from hts_battery.query.summary_table import in_order
 from hts_battery.schemas.decoding import read_structure
-from hts_battery.schemas.fields import FieldSpec, Kind
+from hts_battery.schemas.field_spec import FieldSpec, Kind
 from hts_battery.schemas.summary_table import CELL, column_type, column_values
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from dash.development.base_component import Component
 
     from hts_battery.query.summary_table import SummaryTable
-    from hts_battery.schemas.fields import FieldSpec
+    from hts_battery.schemas.field_spec import FieldSpec
 
 Name = Annotated[str, Field(max_length=100)]
 

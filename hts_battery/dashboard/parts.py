@@ -29,7 +29,7 @@ Kelvin = Annotated[float, Field(ge=0, le=HIGHEST_TEMPERATURE, allow_inf_nan=Fals
 CampaignChoice = Annotated[str, Field(max_length=100)]
 """What the list of campaigns can say."""
 
-EMPTY_LAYOUT: dict[str, Any] = {
+EMPTY_LAYOUT = {
     "paper_bgcolor": "rgba(0,0,0,0)",
     "plot_bgcolor": "rgba(0,0,0,0)",
     "xaxis": {"visible": False},

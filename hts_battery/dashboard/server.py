@@ -21,11 +21,15 @@ from hts_battery.dashboard.api import api_app
 from hts_battery.dashboard.app import dashboard_app
 from hts_battery.dashboard.callbacks import CallbackCheck
 from hts_battery.dashboard.campaign_states import CampaignStates
-from hts_battery.dashboard.half_sent import WaitingConnections, limited_protocol
 from hts_battery.dashboard.latest_build import LatestBuildCache
 from hts_battery.dashboard.metrics import CONTENT_TYPE, exposition
 from hts_battery.dashboard.optimade_endpoint import optimade_app
-from hts_battery.dashboard.protection import Protection, content_policy
+from hts_battery.dashboard.protection import (
+    Protection,
+    WaitingConnections,
+    content_policy,
+    limited_protocol,
+)
 from hts_battery.errors import ConfigurationError
 
 if TYPE_CHECKING:

@@ -122,7 +122,7 @@ def _nasicon(name: str) -> ParentLattice:
     conventional = np.rint(np.linalg.inv(primitive_matrix(load_prototype(name))))
     rows = tuple(tuple(int(x) for x in row) for row in conventional)
     cell = build_cell(name, rows)
-    sodium = cell.sites_of("alkali")
+    sodium = cell.sites["alkali"]
     order = sorted(sodium, key=lambda site: cell.labels[site] != "6b")
     own = np.array([cell.labels[site] == "6b" for site in order])
     return ParentLattice(name, cell.lattice, cell.coordinates[order], own, _NONE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hts_battery.connections.launchpad.launchpad import Batch
 from hts_battery.flows.execution.queue_requests import (
@@ -58,7 +58,7 @@ class BatchMaker:
             for ending in one.item.earlier
             if ending.failure_class is not None
         )
-        config: dict[str, Any] = {
+        config: dict[str, object] = {
             "_fworker": self._submission.worker,
             "_queueadapter": self._request(
                 self._spec.engine,
@@ -88,6 +88,7 @@ class BatchMaker:
                 retry=one.item.retry,
                 failures=tuple(dict(failure) for failure in one.failures),
                 finished=tuple(sorted(one.known.finished)),
+                unconverged=one.known.unconverged,
             )
             for one in chunk
         )
@@ -111,6 +112,7 @@ class BatchMaker:
             hull=one.hull,
             finished=one.known.done(retry_failed=one.item.retry),
             parts=one.known.parts,
+            unconverged=one.known.unconverged,
             released=one.released,
             uuid=dispatch_id,
             maker_text=self._written(factors, asked, self._atoms([one])),
@@ -128,7 +130,7 @@ class BatchMaker:
         calculations: int,
         factors: Mapping[str, float],
         atoms: int | None,
-    ) -> dict[str, Any]:
+    ) -> dict[str, str]:
         return queue_request(
             queue_rule(engine),
             atoms=atoms,
@@ -159,7 +161,7 @@ class BatchMaker:
         factors: Mapping[str, float],
         asked: Mapping[str, str] | None = None,
         atoms: int | None = None,
-    ) -> dict[str, dict[str, Any]]:
+    ) -> dict[str, dict[str, object]]:
         """Say for each step which worker takes it and what its queue job asks for."""
         return {
             step: {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from hts_battery.flows.execution.evidence import Evidence as FailureEvidence
 from hts_battery.flows.execution.failures import classify
@@ -19,7 +19,6 @@ from hts_battery.schemas.dispatch import (
     Hold,
 )
 from hts_battery.schemas.failure import FailureClass
-from hts_battery.schemas.structure import covers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -86,7 +85,7 @@ def collected(
         else:
             stored = known.get(key, Calculated())
             result = _unreported(item, workflow, stored, snapshot, cost)
-        if not covers(item.asked, snapshot.wanted):
+        if not item.covers(snapshot.wanted, snapshot.steps):
             # The campaign asks for more since it was sent.
             result = result._replace(again=not cancelled)
         found[key] = result
@@ -118,7 +117,7 @@ def _unreported(
 ) -> Collected:
     """Say what came of a candidate by its Fireworks and by what is stored of it."""
     gate, released = snapshot.spec.gate, item.candidate_id in snapshot.released
-    own = known.asked_for(item.asked)
+    own = known.asked_for(item.asked, item.asked_steps)
     # What failed of orderings that others ask for is theirs to try again.
     others = tuple(one for one in known.failures if one not in own.failures)
     # FireWorks fails what runs beside one that was deleted, whatever came of it.
@@ -168,7 +167,7 @@ def _lacks_one(workflow: ArchivedWorkflow) -> bool:
 
 
 def ending_of(
-    kind: EndingKind, failures: Sequence[Mapping[str, Any]], cost: Cost
+    kind: EndingKind, failures: Sequence[Mapping[str, object]], cost: Cost
 ) -> Ending:
     """Return how a dispatch ended; the first failure says why."""
     if not failures:
@@ -194,7 +193,7 @@ def outdated(item: BacklogItem, now: datetime) -> BacklogItem:
     return item.model_copy(update={"ending": ending})
 
 
-def failure_class(failure: Mapping[str, Any]) -> FailureClass:
+def failure_class(failure: Mapping[str, object]) -> FailureClass:
     """
     Return the class of a failure as the engine said it, or by its error.
 
@@ -205,7 +204,7 @@ def failure_class(failure: Mapping[str, Any]) -> FailureClass:
     """
     said = failure.get("failure_class")
     if said in set(FailureClass):
-        return FailureClass(said)
+        return FailureClass(str(said))
     message = f"{failure.get('error_class')}: {failure.get('error_message')}"
     evidence = str(failure.get("evidence") or "").splitlines()[-_LAST_LINES:]
     return classify(

@@ -12,6 +12,7 @@ import logging
 from collections import Counter
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.connections.database.clients import translated_outages
@@ -113,29 +114,32 @@ def feed(
             stores, "hts launchpad feed", patience=LOCK_PATIENCE if wait else 0.0
         ) as lease,
     ):
-        return _feed_all(
-            stores, launchpad, lease, campaigns, candidates or {}, make_maker
+        desk_of = partial(
+            Desk,
+            stores,
+            launchpad,
+            lease,
+            make_maker=make_maker,
+            candidates=candidates or {},
         )
+        return _feed_all(stores, campaigns, desk_of, launchpad)
 
 
 def _feed_all(
     stores: Stores,
-    launchpad: ExactLaunchPad,
-    lease: Lease,
     campaigns: Iterable[str] | None,
-    candidates: Mapping[str, CandidateDoc],
-    make_maker: Callable[[CampaignSpec], RecipeMaker],
+    desk_of: Callable[[Backlog], Desk],
+    recovered: ExactLaunchPad | None = None,
 ) -> list[FeedReport]:
-    """Make a pass under a lock that is held."""
+    """Make a pass; under a lock that is held, unless nothing is written."""
     reports, problem = [], _Problems(campaigns is not None)
     submissions = read_submissions(stores, campaigns, problem=problem)
-    # Before anything is collected that an outage has stopped, as if it had failed.
-    log_recovery(recover(stores, launchpad))
+    if recovered is not None:
+        # Before anything is collected that an outage has stopped, as if it had failed.
+        log_recovery(recover(stores, recovered))
     for one in submissions:
         with problem.of(one):
-            backlog = Backlog.read(stores, one.campaign)
-            desk = Desk(stores, launchpad, lease, backlog, make_maker, candidates)
-            reports.append(_pass(one, desk))
+            reports.append(_pass(one, desk_of(Backlog.read(stores, one.campaign))))
     return sorted([*reports, *problem.reports], key=lambda one: one.campaign)
 
 
@@ -152,14 +156,9 @@ def plan_feeding(
     first take back, stop or repair. What waits, is in hand and was spent is as it is
     now, Fireworks without those that would be archived.
     """
-    reports, problem = [], _Problems(campaigns is not None)
     nobody = Lease("none", "none")
-    for one in read_submissions(stores, campaigns, problem=problem):
-        with problem.of(one):
-            backlog = Backlog.read(stores, one.campaign)
-            desk = Desk(stores, launchpad, nobody, backlog, dry_run=True)
-            reports.append(_pass(one, desk))
-    return sorted([*reports, *problem.reports], key=lambda one: one.campaign)
+    desk_of = partial(Desk, stores, launchpad, nobody, dry_run=True)
+    return _feed_all(stores, campaigns, desk_of)
 
 
 class _Problems:
@@ -352,5 +351,6 @@ def _hold(
             submission = submission.model_copy(update=changes)
             write_submission(stores, submission, lease)
         # Under the same lock: nobody waits twice.
-        (report,) = _feed_all(stores, launchpad, lease, [campaign], {}, make_maker)
+        desk_of = partial(Desk, stores, launchpad, lease, make_maker=make_maker)
+        (report,) = _feed_all(stores, [campaign], desk_of, launchpad)
     return report

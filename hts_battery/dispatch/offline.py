@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict, cast
 
 from maggma.utils import grouper
 
@@ -17,11 +17,21 @@ from hts_battery.connections.records.journal_store import journals, read_journal
 from hts_battery.schemas.recovery import IngestReport
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from hts_battery.connections.database.stores import Stores
     from hts_battery.connections.launchpad.launchpad import ExactLaunchPad
+
+
+class _Output(TypedDict, total=False):
+    """What is read of an output of a job, or of a large part of one."""
+
+    uuid: str
+    index: int
+    completed_at: str | None
+    blob_uuid: str
+
 
 INGESTED = "ingested"
 """Folder in the folder of journals that holds those of ended Fireworks."""
@@ -91,7 +101,7 @@ def _ingest_blobs(path: Path, stores: Stores, *, dry_run: bool) -> int:
     for group in _groups(path):
         blobs = {one["blob_uuid"]: one for one in group}
         known = set(store.distinct("blob_uuid", {"blob_uuid": {"$in": list(blobs)}}))
-        new = [one for uuid, one in blobs.items() if uuid not in known]
+        new = [dict(one) for uuid, one in blobs.items() if uuid not in known]
         if new and not dry_run:
             store.update(new, key="blob_uuid")
         written += len(new)
@@ -102,26 +112,26 @@ def _ingest_outputs(path: Path, stores: Stores, *, dry_run: bool) -> dict[str, i
     """Insert the outputs of which the database has none as new."""
     written = known = 0
     for group in _groups(path):
-        stored = {
-            (one["uuid"], one["index"]): one
-            for one in stores.tasks.query(
-                {"uuid": {"$in": sorted({one["uuid"] for one in group})}},
-                properties=["uuid", "index", "completed_at"],
-            )
-        }
-        newest: dict[tuple[str, int], Mapping[str, Any]] = {}
+        there = stores.tasks.query(
+            {"uuid": {"$in": sorted({one["uuid"] for one in group})}},
+            properties=["uuid", "index", "completed_at"],
+        )
+        outputs = cast("Iterable[_Output]", there)
+        stored = {(one["uuid"], one["index"]): one for one in outputs}
+        newest: dict[tuple[str, int], _Output] = {}
         for one in group:
             key = (one["uuid"], one["index"])
             if _completed(one) > _completed(newest.get(key, stored.get(key))):
                 newest[key] = one
         if newest and not dry_run:
-            stores.tasks.update([dict(one) for one in newest.values()], key=_TASK_KEY)
+            changed = cast("list[dict[str, object]]", list(newest.values()))
+            stores.tasks.update(changed, key=_TASK_KEY)
         written += len(newest)
         known += len({(one["uuid"], one["index"]) for one in group} - set(newest))
     return {"outputs": written, "known": known}
 
 
-def _completed(output: Mapping[str, Any] | None) -> datetime:
+def _completed(output: _Output | None) -> datetime:
     """Say when an output was made; what is not there is older than anything."""
     if output is None:
         return datetime.min  # noqa: DTZ901 - jobflow writes times without a zone
@@ -131,7 +141,7 @@ def _completed(output: Mapping[str, Any] | None) -> datetime:
     return datetime.fromisoformat(written).replace(tzinfo=None)
 
 
-def _groups(path: Path) -> Iterable[Sequence[dict[str, Any]]]:
+def _groups(path: Path) -> Iterable[Sequence[_Output]]:
     return grouper((document for document, _ in read_journal(path)), _BATCH)
 
 

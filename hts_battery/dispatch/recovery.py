@@ -12,7 +12,7 @@ import logging
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from hts_battery.connections.database.clients import translated_outages
 from hts_battery.connections.durable_files import move_aside
@@ -48,7 +48,7 @@ from hts_battery.errors import BrokenFileError, DatabaseOutageError, StoreError
 from hts_battery.flows.execution.failures import is_here, loss, next_action
 from hts_battery.flows.execution.launch_folders import marked_folders, tidy
 from hts_battery.flows.execution.queue_requests import added_factors, larger_request
-from hts_battery.flows.execution.recorded import LOST_FIELD, loss_of
+from hts_battery.flows.execution.recorded import loss_of
 from hts_battery.flows.execution.spool import SPOOL, store_spooled
 from hts_battery.schemas.failure import Verb
 from hts_battery.schemas.recovery import (
@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from hts_battery.connections.launchpad.launchpad import ExactLaunchPad
     from hts_battery.schemas.failure import FailureDoc, FailurePolicy
     from hts_battery.schemas.launch import LaunchAction
+    from hts_battery.schemas.launchpad_rows import ActionRow, StoredDataRow
     from hts_battery.schemas.recovery import LeftAction, LostRun
 
 logger = logging.getLogger(__name__)
@@ -288,7 +289,7 @@ class _Recovery:
         failure: FailureDoc,
     ) -> bool:
         """Put a Firework back or give it up; say whether that was still right."""
-        note: dict[str, Any] = {LOST_FIELD: failure.model_dump(mode="json")}
+        note: StoredDataRow = {"hts_lost": failure.model_dump(mode="json")}
         if done.action is RecoveryAction.GIVEN_UP:
             kind, words = failure.failure_class, done.reason
             trace = f"hts_battery.errors.CalculationError: {kind}: {words}"
@@ -345,7 +346,7 @@ class _Recovery:
 
     def _request(
         self, lost: LostRun, history: Sequence[FailureDoc], failure: FailureDoc
-    ) -> dict[str, Any] | None:
+    ) -> dict[str, object] | None:
         """Return what the queue is asked for, where the policy asks for more."""
         classes = [one.failure_class for one in (*history, failure)]
         factors = added_factors(classes, self.policy)
@@ -369,4 +370,5 @@ class _Recovery:
 
 def _is_outage(left: LeftAction) -> bool:
     """Say whether a launch ended only because the database was away."""
-    return left.state == "FIZZLED" and is_outage(left.action)
+    action = cast("ActionRow | None", left.action)
+    return left.state == "FIZZLED" and is_outage(action)

@@ -9,14 +9,27 @@ from typing import TYPE_CHECKING
 from hts_battery.campaign.source import read_candidates
 from hts_battery.connections.launchpad.workflows import read_ended, read_workflows
 from hts_battery.connections.records.backlog import keys_sent
-from hts_battery.connections.records.stored_documents import read_stored
+from hts_battery.connections.records.stored_documents import (
+    read_registration,
+    read_stored,
+)
 from hts_battery.connections.records.worker_controls import read_worker_controls
 from hts_battery.errors import UnreadableDocumentError
-from hts_battery.flows.recipes.calculated import Calculated, read_some, released_ids
+from hts_battery.flows.recipes.calculated import (
+    Calculated,
+    add_geometries,
+    read_some,
+    released_ids,
+)
 from hts_battery.flows.recipes.chunk import CHUNK_STEP
 from hts_battery.flows.recipes.gate import GateHulls
 from hts_battery.schemas.campaign import CampaignSpec
-from hts_battery.schemas.dispatch import BacklogItem, ChunkReport, EndingKind
+from hts_battery.schemas.dispatch import (
+    BacklogItem,
+    ChunkReport,
+    DispatchMode,
+    EndingKind,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -67,6 +80,11 @@ class Snapshot:
     def wanted(self) -> Mapping[OrderingMethod, int]:
         """Method → orderings that are asked for."""
         return self.spec.orderings
+
+    @property
+    def steps(self) -> int:
+        """Ionic steps that a relaxation is allowed."""
+        return self.spec.relaxation.steps
 
     @cached_property
     def in_hand(self) -> dict[str, Chunk]:
@@ -176,7 +194,7 @@ def read_snapshot(
         If the campaign is not in the database, or cannot be read.
     """
     name = submission.campaign
-    doc = stores.campaigns.query_one({"name": name}, properties=["spec"])
+    doc = read_registration(stores, name)
     if doc is None:
         raise UnreadableDocumentError(
             f"there is no campaign {name} in the database: submit its file"
@@ -259,5 +277,8 @@ def read_prepared(
             f"{gone[0]}: submit the campaign's file again"
         )
     known = read_some(stores, [item.content_key for item in items])
+    if snapshot.submission.mode is DispatchMode.CHUNKS:
+        # A node without a database cannot look up where a relaxation goes on.
+        add_geometries(stores, known.values(), snapshot.steps)
     hulls = GateHulls.of_campaign(snapshot.spec, stores)
     return Prepared(waiting, candidates, known, hulls)

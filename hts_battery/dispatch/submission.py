@@ -41,7 +41,6 @@ from hts_battery.schemas.dispatch import (
     PriorityRule,
     Submission,
 )
-from hts_battery.schemas.structure import covers
 from hts_battery.thermo.entropy import candidate_entropy
 
 if TYPE_CHECKING:
@@ -141,16 +140,20 @@ def readiness(
     return warnings
 
 
+def _workers(spec: CampaignSpec, submission: Submission) -> dict[str, str]:
+    """Return which worker computes with each engine of a campaign."""
+    workers = {spec.engine: submission.worker}
+    if spec.prerelax is not None:
+        prerelax = submission.routes.get("prerelax", submission.worker)
+        workers[spec.prerelax.engine] = prerelax
+    return workers
+
+
 def _engine_problems(
     spec: CampaignSpec, submission: Submission, elements: Collection[str]
 ) -> list[str]:
-    workers = {spec.engine: submission.worker}
-    if spec.prerelax is not None:
-        workers[spec.prerelax.engine] = submission.routes.get(
-            "prerelax", submission.worker
-        )
     problems = []
-    for name, worker in workers.items():
+    for name, worker in _workers(spec, submission).items():
         if worker == LOCAL_WORKER:
             engine(name).require(elements)
         problems += [
@@ -171,12 +174,8 @@ def unmet_requests(
     ConfigurationError
         If a worker has no place for it, with what to set.
     """
-    workers = {spec.engine: submission.worker}
-    if spec.prerelax is not None:
-        prerelax = submission.routes.get("prerelax", submission.worker)
-        workers[spec.prerelax.engine] = prerelax
     notes = []
-    for name, worker in workers.items():
+    for name, worker in _workers(spec, submission).items():
         if worker == LOCAL_WORKER:
             continue  # rockets run here, whatever is asked for
         request = largest_request(
@@ -416,8 +415,8 @@ def _selected(campaign: Campaign) -> int:
     selection = campaign.spec.selection
     if campaign.space is None or selection is None:
         return 0
-    if selection.formulas is not None:
-        return len(selection.formulas)
+    if selection.method == "formulas":
+        return len(campaign.listed.indices)
     if selection.count is not None:
         return selection.count
     if selection.stop is not None:
@@ -443,7 +442,10 @@ class _Unsent:
         self._stores = stores
         self._retry = retry_failed
         self._wanted = spec.orderings
-        self._elsewhere = keys_in_hand(stores, self._wanted, besides=spec.name)
+        self._steps = spec.relaxation.steps
+        self._elsewhere = keys_in_hand(
+            stores, self._wanted, self._steps, besides=spec.name
+        )
         self._released = released_ids(spec.name, stores)
         self._calculated: dict[str, Calculated] | None = None
 
@@ -458,12 +460,13 @@ class _Unsent:
                 return False
             if (
                 item.ending.kind is EndingKind.COMPUTED
-                and covers(item.asked, self._wanted)
+                and item.covers(self._wanted, self._steps)
                 and (item.ending.failure_class is None or not self._retry)
             ):
                 return False
         if self._calculated is None:
             self._calculated = read_calculated(self._stores)
-        known = self._calculated.get(key, Calculated()).asked_for(self._wanted)
+        stored = self._calculated.get(key, Calculated())
+        known = stored.asked_for(self._wanted, self._steps)
         released = candidate.candidate_id in self._released
         return known.needs_work(self._gate, released=released, retry_failed=self._retry)

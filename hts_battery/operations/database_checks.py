@@ -63,7 +63,7 @@ def indexes(stores: Stores, *, fix: bool) -> Iterable[Finding]:
         yield Finding(
             check="indexes",
             level=Level.PROBLEM,
-            what=f"{len(missing)} missing: {_some(missing)}",
+            what=f"{len(missing)} missing: {some(missing)}",
             where=stores.database.location,
             action="hts doctor --fix makes them",
             fixed=fix,
@@ -72,7 +72,7 @@ def indexes(stores: Stores, *, fix: bool) -> Iterable[Finding]:
         yield Finding(
             check="indexes",
             level=Level.WARNING,
-            what=f"{len(extra)} that no query of this version needs: {_some(extra)}",
+            what=f"{len(extra)} that no query of this version needs: {some(extra)}",
             where=stores.database.location,
             action="drop by hand what nobody made on purpose",
         )
@@ -183,7 +183,7 @@ def backlog(stores: Stores) -> Iterable[Finding]:
                 check="backlog",
                 level=Level.PROBLEM,
                 what=f"{len(lost)} candidates of {name} have no Firework: "
-                f"{_some(fireworks)} of the launchpad is not there or not whole",
+                f"{some(fireworks)} of the launchpad is not there or not whole",
                 where=stores.database.location,
                 action="hts launchpad feed puts them back",
             )
@@ -202,7 +202,7 @@ def copies(stores: Stores) -> Iterable[Finding]:
             check="copies",
             level=Level.WARNING,
             what=f"{len(found)} calculations were done more than once, "
-            f"{sum(map(len, found)) - len(found)} for nothing: {_some(names)}",
+            f"{sum(map(len, found)) - len(found)} for nothing: {some(names)}",
             where=stores.database.location,
             action="each counts once, the first that succeeded; see that one launcher "
             "serves each worker and that no other database does",
@@ -268,7 +268,8 @@ def _sent(stores: Stores, campaign: str) -> dict[str, BacklogItem]:
     }
 
 
-def _some(names: Iterable[str]) -> str:
+def some(names: Iterable[str]) -> str:
+    """Name the first few, and how many more there are."""
     listed = list(names)
     rest = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
     return ", ".join(listed[:_SHOWN]) + rest

@@ -17,6 +17,7 @@ from hts_battery.connections.records.executions import read_executions
 from hts_battery.connections.workers.configs import TEMPLATE_NAMES, worker_names
 from hts_battery.errors import StoreError
 from hts_battery.flows.engines.registry import ENGINES
+from hts_battery.operations.database_checks import some
 from hts_battery.schemas.alert import Finding, Level
 from hts_battery.schemas.execution import Outcome
 from hts_battery.settings import config_file
@@ -30,7 +31,6 @@ _PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^\s;#+]+)")
 _FREE_WARNING_BYTES, _FREE_PROBLEM_BYTES = 10 * 1024**3, 1024**3
 _SECRETS = ("mongo_uri", "notify_urls", "token")
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
-_SHOWN = 5
 _STALE = "*.part"
 _STALE_SECONDS = 24 * 3600.0
 _MADE_FROM = re.compile(r"^# Made from launchpad_configs/(?P<worker>[^/]+)/")
@@ -60,7 +60,7 @@ def pins(constraints: Path | None) -> Iterable[Finding]:
             yield Finding(
                 check="pins",
                 level=level,
-                what=f"{len(found)} packages differ: {_some(found)}",
+                what=f"{len(found)} packages differ: {some(found)}",
                 where=str(constraints),
                 action=f"pip install --constraint {constraints} 'hts_battery[...]'",
             )
@@ -268,8 +268,3 @@ def _keys(path: Path) -> set[str]:
         return set()
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     return set(content) if isinstance(content, dict) else set()
-
-
-def _some(names: list[str]) -> str:
-    rest = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + rest

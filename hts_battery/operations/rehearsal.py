@@ -15,7 +15,7 @@ import uuid
 from collections import Counter, defaultdict
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from pydantic import Field
 
@@ -167,7 +167,7 @@ def rehearsed(campaign: Campaign, *, limit: int | None = None) -> Campaign:
 
     spec = campaign.spec
     stand_in = engine(_PREFIX + spec.engine.removeprefix(_PREFIX))
-    changes: dict[str, Any] = {
+    changes: dict[str, object] = {
         "name": f"{VASP_MARK}-{spec.name}",
         "engine": stand_in.name,
     }
@@ -294,7 +294,7 @@ def rehearse(
             jobs=ledger(get_settings().execution_folder).total.executions,
             seconds=time.monotonic() - began,
             failures=failure_counts(cast("Iterator[TaskRow]", attempts)),
-            unexpected=_unexpected(found, injection),
+            unexpected=_unexpected(found, injection, screens=stand_in.spec.screens),
             launch_bytes=bytes_in(folder / "launches"),
             database_bytes=bytes_in(folder / "database"),
             lacking=lacking(campaign),
@@ -305,6 +305,8 @@ def _compute_references(
     campaign: Campaign, stores: Stores, folder: Path, progress: Progress | None
 ) -> int:
     """Compute the competing phases with the stand-in, without failures."""
+    if not campaign.spec.screens:
+        return 0
     from hts_battery.campaign.references import (  # noqa: PLC0415 - slow
         compute_references,
         store_references,
@@ -361,11 +363,12 @@ def failure_counts(tasks: Iterable[TaskRow]) -> tuple[FailureCount, ...]:
 
 
 def _unexpected(
-    found: Sequence[CandidateStatus], injection: Injection
+    found: Sequence[CandidateStatus], injection: Injection, *, screens: bool
 ) -> tuple[str, ...]:
     """List the candidates that nobody asked to fail."""
     asked = any(injection.rates.values())
-    expected = {CandidateState.RANKED}
+    # What else was found out becomes a property of a campaign that is not here.
+    expected = {CandidateState.RANKED if screens else CandidateState.COMPUTED}
     if asked:
         expected.add(CandidateState.FAILED)
     return tuple(

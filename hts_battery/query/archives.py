@@ -49,8 +49,10 @@ class ExportManifest(Document):
     sort: tuple[str, ...] = Field((), description="Order, as it was asked for.")
     limit: int = Field(0, ge=0, description="Most rows asked for; 0 is no limit.")
     campaigns: dict[str, dict[str, object]] = Field(
-        description="Campaign → engine, temperatures (K), entropy and stability "
-        "options of the last build."
+        description="Campaign → all that its file said when it was last built: space, "
+        "selection with the digest of a list, filters, structure, engine, relaxation, "
+        "gate, temperatures (K), entropy and stability options; and the build: run, "
+        "code, package versions, digest of each hull."
     )
     calculators: dict[str, int] = Field(
         description="Calculator with versions → rows; no unit."

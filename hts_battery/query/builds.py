@@ -169,12 +169,13 @@ def _run_before_latest(stores: Stores) -> str:
 
 def read_builds(reader: BoundedReader, *, limit: int) -> list[BuildRow]:
     """Return the manifests of the builds, the latest first."""
-    docs = reader.find("builds", {}, sort={"run_id": -1}, limit=limit)
-    for doc in docs:
-        for name in ("started_at", "finished_at"):
-            if doc.get(name) is not None:  # the database drops that it is UTC
-                doc[name] = doc[name].replace(tzinfo=UTC)
-    return cast("list[BuildRow]", docs)
+    found = reader.find("builds", {}, sort={"run_id": -1}, limit=limit)
+    builds = cast("list[BuildRow]", found)
+    for one in builds:  # the database drops that it is UTC
+        one["started_at"] = one["started_at"].replace(tzinfo=UTC)
+        if (finished := one.get("finished_at")) is not None:
+            one["finished_at"] = finished.replace(tzinfo=UTC)
+    return builds
 
 
 def read_changes(

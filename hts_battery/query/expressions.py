@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from hts_battery.errors import QueryError
 from hts_battery.query.query_fields import normal
-from hts_battery.schemas.fields import FieldSpec, Kind
+from hts_battery.schemas.field_spec import FieldSpec, Kind
 from hts_battery.schemas.summary_table import SEPARATOR
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     import pyarrow.compute as pc
 
-    from hts_battery.schemas.fields import FieldSpec
+    from hts_battery.schemas.field_spec import FieldSpec
 
 LONGEST = 2000
 """Characters of a filter."""

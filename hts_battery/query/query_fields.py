@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from hts_battery.errors import CompositionError, QueryError
 from hts_battery.schemas import fields
-from hts_battery.schemas.fields import FieldSpec, Spelling
+from hts_battery.schemas.field_spec import FieldSpec, Spelling
 from hts_battery.schemas.formula import ELEMENTS, canonical_formula, parse_formula
 from hts_battery.schemas.species import parse_species
 from hts_battery.schemas.summary import temperature_key

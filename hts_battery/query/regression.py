@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hts_battery.compositions.filters import metals, octahedral_radius, size_mismatch
+from hts_battery.compositions.filters import metals
+from hts_battery.compositions.radii import octahedral_radius, size_mismatch
 from hts_battery.compositions.redox import package_scale
 from hts_battery.schemas.formula import parse_formula
 from hts_battery.schemas.species import parse_species

@@ -16,7 +16,7 @@ from hts_battery.query.selection import default_fields, fields_of, selected_rows
 from hts_battery.query.structures import computed_entry, structures
 from hts_battery.query.summary_table import ENERGY_AT, OPEN_AT
 from hts_battery.query.tables import GroupBy, summary_rows
-from hts_battery.schemas.fields import Kind
+from hts_battery.schemas.field_spec import Kind
 from hts_battery.schemas.summary import temperature_key
 from hts_battery.settings import get_settings
 

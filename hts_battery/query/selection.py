@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from hts_battery.errors import QueryError
 from hts_battery.query.query_fields import fields_at, query_field
-from hts_battery.schemas.fields import Kind
+from hts_battery.schemas.field_spec import Kind
 from hts_battery.schemas.summary_table import column_values
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from hts_battery.schemas.fields import FieldSpec
+    from hts_battery.schemas.field_spec import FieldSpec
 
 DEFAULT_ORDER = {"energy_above_hull": 1, "candidate_id": 1}
 """The most stable first."""

@@ -32,7 +32,7 @@ from hts_battery.schemas.summary_table import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from hts_battery.schemas.fields import FieldSpec
+    from hts_battery.schemas.field_spec import FieldSpec
     from hts_battery.schemas.rows import SummaryRow
 
     class ReadDocuments(Protocol):

@@ -6,7 +6,8 @@ import re
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, cast
 
-from hts_battery.schemas.fields import FIELDS, PROPERTY
+from hts_battery.schemas.field_spec import PROPERTY
+from hts_battery.schemas.fields import FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from pydantic import Field
 
@@ -24,7 +23,7 @@ class CollectionBackup(Document):
         "2**256, of the BLAKE2b digests of their bytes, hexadecimal."
     )
     file_digest: str = Field(description="SHA-256 of the file.")
-    indexes: tuple[dict[str, Any], ...] = Field(
+    indexes: tuple[dict[str, object], ...] = Field(
         description="Its indexes as the server lists them, without that of _id."
     )
 

@@ -215,6 +215,11 @@ class BuildManifest(Document):
     options: dict[str, dict[str, object]] = Field(
         description="Campaign → temperatures, entropy and stability options."
     )
+    campaigns: dict[str, dict[str, object]] = Field(
+        default_factory=dict,
+        description="Campaign → what its file said, with the space, the list of "
+        "formulas and the parent lattice that it named.",
+    )
     problems: dict[str, str] = Field(
         default_factory=dict,
         description="Campaign that was left as it stood → why it could not be built.",

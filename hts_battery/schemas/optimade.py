@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from math import gcd
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hts_battery.schemas.formula import parse_formula
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from hts_battery.schemas.rows import SummaryRow
 
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -27,7 +29,7 @@ def structure_id(campaign: str, candidate_id: str) -> str:
 
 
 def structure_properties(
-    summary: Mapping[str, Any], *, cell_formula: str, n_atoms: int
+    summary: SummaryRow, *, cell_formula: str, n_atoms: int
 ) -> dict[str, object]:
     """
     Say of the lowest ordering of a candidate what can be asked for.

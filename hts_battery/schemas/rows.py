@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, Required, TypedDict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,6 +29,8 @@ class TaskMetadata(TypedDict, total=False):
     part: str
     asked: Mapping[str, int]
     final: bool
+    steps: int
+    steps_before: int
     step: str
     calculation: CalculationRow
 
@@ -81,6 +83,19 @@ class RelaxedRow(TypedDict):
     site_occupancies: Mapping[str, Mapping[str, float]]
 
 
+class RegistrationRow(TypedDict, total=False):
+    """A campaign as it is registered; of one that was killed early only its name."""
+
+    name: Required[str]
+    spec: Mapping[str, object]
+    digest: str
+    members: int
+    key_sum: str
+    gate_since: str
+    owner: str | None
+    file: str | None
+
+
 class _EntryFields(TypedDict):
     entry_id: str
     state: str
@@ -89,6 +104,7 @@ class _EntryFields(TypedDict):
     candidate_family: str | None
     content_key: str
     formula: str
+    elements: Sequence[str]
     engine: str
     calculator: str
     calculation: CalculationRow
@@ -373,6 +389,7 @@ class BacklogItemRow(TypedDict):
     dispatch_id: str | None
     fw_id: int | None
     asked: Mapping[str, int]
+    asked_steps: NotRequired[int]
     ending: EndingRow | None
     earlier: Sequence[EndingRow]
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, cast, get_args, get_origin
 from pydantic import Field
 
 from hts_battery.schemas.base import Document
-from hts_battery.schemas.fields import PROPERTIES, PROPERTY, Kind, uncertainty_of
+from hts_battery.schemas.field_spec import PROPERTY, Kind
+from hts_battery.schemas.fields import PROPERTIES, uncertainty_of
 from hts_battery.schemas.formula import parse_formula
 from hts_battery.schemas.property import condition_key
 from hts_battery.schemas.summary import SummaryDoc
@@ -131,7 +132,7 @@ def table_row(summary: SummaryRow) -> dict[str, object]:
     ``summary``: document of the ``summary`` collection.
     """
     row: dict[str, object] = {}
-    for name, value in cast("Mapping[str, Any]", summary).items():
+    for name, value in summary.items():
         if name in LEFT_OUT:
             continue
         if isinstance(value, dict):

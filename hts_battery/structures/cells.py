@@ -11,11 +11,11 @@ from pymatgen.symmetry.groups import SpaceGroup
 from scipy.spatial import cKDTree
 
 from hts_battery.errors import OrderingError
-from hts_battery.structures.neighbours import integer_vectors, nearest_image, wrapped
+from hts_battery.structures.neighbours import nearest_image, vectors_by_length, wrapped
 from hts_battery.structures.prototypes import load_prototype
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from fractions import Fraction
 
     from numpy.typing import NDArray
@@ -97,7 +97,9 @@ def parent_sites(prototype_name: str) -> ParentSites:
     ('cation', 'anion')
     """
     prototype = load_prototype(prototype_name)
-    to_primitive = np.linalg.inv(primitive_matrix(prototype))
+    primitive = primitive_matrix(prototype)
+    lattice = primitive @ conventional_vectors(prototype.lattice)
+    to_primitive = np.linalg.inv(primitive)
     rotations, translations = symmetry_operations(prototype)
     coordinates: list[NDArray[np.float64]] = []
     names: list[str] = []
@@ -118,7 +120,6 @@ def parent_sites(prototype_name: str) -> ParentSites:
                 f"{len(coordinates) - before} sites in the primitive cell, "
                 f"not {expected}"
             )
-    lattice = primitive_matrix(prototype) @ conventional_vectors(prototype.lattice)
     return ParentSites(lattice, np.array(coordinates), tuple(names), tuple(labels))
 
 
@@ -156,10 +157,8 @@ class Cell(NamedTuple):
     """Name of the sublattice of each site."""
     labels: tuple[str, ...]
     """Label of the orbit of each site in the parent lattice."""
-
-    def sites_of(self, sublattice: str) -> NDArray[np.intp]:
-        """Return the indices of the sites of one sublattice."""
-        return np.flatnonzero(np.array(self.sublattices) == sublattice)
+    sites: Mapping[str, NDArray[np.intp]]
+    """Name of a sublattice → indices of its sites."""
 
 
 def hermite_normal_forms(determinant: int) -> NDArray[np.int64]:
@@ -190,18 +189,6 @@ def _factor_triples(number: int) -> Iterator[tuple[int, int, int]]:
                     yield a, c, number // a // c
 
 
-def _vectors_by_length(
-    lattice: NDArray[np.float64], radius: float
-) -> NDArray[np.int64]:
-    """Integer vectors up to a length, one of each pair ±v, the shortest first."""
-    grid = integer_vectors(lattice, radius)
-    first_nonzero = grid[np.arange(len(grid)), np.argmax(grid != 0, axis=1)]
-    grid = grid[first_nonzero > 0]
-    lengths = np.round(np.linalg.norm(grid @ lattice, axis=1) / radius, 9)
-    order = np.lexsort((*(-grid.T[::-1]), lengths))
-    return np.asarray(grid[order[lengths[order] <= 1]])
-
-
 def _contains(forms: NDArray[np.int64], vector: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Which superlattices hold an integer vector: forward substitution."""
     k0, r0 = np.divmod(vector[0], forms[:, 0, 0])
@@ -229,7 +216,7 @@ def compact_supercell(prototype_name: str, cells: int) -> IntMatrix:
     volume = abs(np.linalg.det(lattice)) * cells
     # The longest vector of a compact cell is well below twice the cube's edge;
     # three times leaves room for the flattest primitive cells.
-    vectors = _vectors_by_length(lattice, 3 * volume ** (1 / 3))
+    vectors = vectors_by_length(lattice, 3 * volume ** (1 / 3))
     lengths = np.linalg.norm(vectors @ lattice, axis=1)
     remaining = hermite_normal_forms(cells)
     start = 0
@@ -313,6 +300,7 @@ def build_cell(prototype_name: str, supercell: IntMatrix) -> Cell:
         np.concatenate(coordinates),
         tuple(names),
         tuple(labels),
+        {one: np.flatnonzero(np.array(names) == one) for one in dict.fromkeys(names)},
     )
 
 
@@ -353,15 +341,7 @@ def site_permutations(prototype_name: str, supercell: IntMatrix) -> NDArray[np.i
     inverse = np.linalg.inv(basis)
     shifts = _lattice_points(supercell) @ np.linalg.inv(np.array(supercell))
     rotations, translations = symmetry_operations(load_prototype(prototype_name))
-    sites = cKDTree(wrapped(cell.coordinates), boxsize=np.ones(3))
-
-    def match(moved: NDArray[np.float64]) -> NDArray[np.intp]:
-        distances, nearest = sites.query(wrapped(moved))
-        if np.max(distances) > _SAME_SITE:
-            raise OrderingError("a symmetry operation does not map the sites on sites")
-        return np.asarray(nearest)
-
-    turned: list[NDArray[np.intp]] = []
+    moved = [cell.coordinates + shift for shift in shifts]
     seen: set[bytes] = set()
     for rotation, translation in zip(rotations, translations, strict=True):
         turn = basis @ rotation.T @ inverse
@@ -372,8 +352,11 @@ def site_permutations(prototype_name: str, supercell: IntMatrix) -> NDArray[np.i
         if key in seen:
             continue
         seen.add(key)
-        moved = cell.coordinates @ np.round(turn) + translation @ inverse
-        turned.append(match(moved))
-    shifted = np.array([match(cell.coordinates + shift) for shift in shifts])
+        moved.append(cell.coordinates @ np.round(turn) + translation @ inverse)
+    places = wrapped(np.array([cell.coordinates, *moved]))
+    distances, nearest = cKDTree(places[0], boxsize=np.ones(3)).query(places[1:])
+    if np.max(distances) > _SAME_SITE:
+        raise OrderingError("a symmetry operation does not map the sites on sites")
+    shifted, turned = np.split(np.asarray(nearest), [len(shifts)])
     # First turned, then shifted: the product of two permutations.
     return np.unique(np.concatenate([shifted[:, turn] for turn in turned]), axis=0)

@@ -62,7 +62,7 @@ def pair_shells(prototype_name: str, supercell: IntMatrix) -> tuple[PairShells, 
     i, j, _, distances = neighbour_pairs(cell.lattice, cell.coordinates, cutoff)
     found = []
     for (first, second), shells in edges.items():
-        rows, columns = cell.sites_of(first), cell.sites_of(second)
+        rows, columns = cell.sites[first], cell.sites[second]
         counts = np.zeros((len(shells), len(cell.sublattices), len(cell.sublattices)))
         for shell, (lower, upper) in enumerate(shells):
             near = (distances > lower) & (distances < upper)
@@ -79,7 +79,7 @@ def shell_edges(
     """Lower and upper distance of each shell of each pair of sublattices."""
     prototype = load_prototype(prototype_name)
     cell = build_cell(prototype_name, _PRIMITIVE)
-    names = np.array(cell.sublattices)
+    names, half = np.array(cell.sublattices), _SHELL_WIDTH / 2
     pairs = combinations_with_replacement(sorted(prototype.sublattices), 2)
     edges: dict[tuple[str, str], tuple[tuple[float, float], ...]] = {}
     for first, second in pairs:
@@ -89,19 +89,12 @@ def shell_edges(
             cutoff *= 1.25
             i, j, _, distances = neighbour_pairs(cell.lattice, cell.coordinates, cutoff)
             chosen = np.sort(distances[(names[i] == first) & (names[j] == second)])
-            shells = _clusters(chosen)
+            # Runs of distances without a gap wider than a shell.
+            breaks = np.flatnonzero(np.diff(chosen) > _SHELL_WIDTH) + 1
+            runs = [run for run in np.split(chosen, breaks) if len(run)]
+            shells = [(float(run[0]) - half, float(run[-1]) + half) for run in runs]
         edges[first, second] = tuple(shells[: prototype.shells])
     return edges
-
-
-def _clusters(distances: NDArray[np.float64]) -> list[tuple[float, float]]:
-    """Bounds of runs of distances without a gap wider than a shell."""
-    if not len(distances):
-        return []
-    breaks = np.flatnonzero(np.diff(distances) > _SHELL_WIDTH) + 1
-    runs = np.split(distances, breaks)
-    half = _SHELL_WIDTH / 2
-    return [(float(run[0]) - half, float(run[-1]) + half) for run in runs]
 
 
 def shell_weights(shells: int) -> NDArray[np.float64]:
@@ -156,7 +149,7 @@ def correlation_errors(
     """Pair-correlation errors, by shell, of every pair ``first/second`` that mixes."""
     texts = np.array(decoration)
     by_name = {
-        name: occupations(list(texts[cell.sites_of(name)]))
+        name: occupations(list(texts[cell.sites[name]]))
         for name in set(cell.sublattices)
     }
     return {
@@ -251,7 +244,7 @@ class PairSwaps:
                 seen[shells.first][shells.second] = shells.counts
                 seen[shells.second][shells.first] = shells.counts.transpose(0, 2, 1)
         self._sublattices: dict[str, _Sublattice] = {}
-        sites = [cell.sites_of(name) for name in mixed]
+        sites = [cell.sites[name] for name in mixed]
         starts = np.cumsum([0, *map(len, sites)]).tolist()
         for (name, occupation), here, start in zip(
             mixed.items(), sites, starts[:-1], strict=True

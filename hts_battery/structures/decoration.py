@@ -14,7 +14,7 @@ from hts_battery.schemas.species import VACANCY, parse_species
 from hts_battery.schemas.species_table import species_properties, species_table
 from hts_battery.schemas.structure import MagneticOrder
 from hts_battery.structures.cells import site_permutations
-from hts_battery.structures.neighbours import structure_pairs
+from hts_battery.structures.neighbours import minimum_distance
 from hts_battery.structures.prototypes import load_prototype
 from hts_battery.structures.radii import lattice_scale
 
@@ -170,16 +170,17 @@ def decorated_structure(
     charge = sum(parse_species(species).charge for species in decoration)
     if charge:
         raise OrderingError(f"the cell has charge {charge:+d}, not zero")
-    scale = lattice_scale(prototype, occupation_of(cell, decoration), spin_states)
     filled = [i for i, species in enumerate(decoration) if species != VACANCY]
     names = list(dict.fromkeys(cell.sublattices))
     # Sublattices in the prototype's order, species together, then the cell's order.
     filled.sort(key=lambda i: (names.index(cell.sublattices[i]), decoration[i], i))
     unpaired = {k: s.unpaired_electrons for k, s in (spin_states or {}).items()}
     moments = starting_moments(decoration, order=magnetic_order, overrides=unpaired)
+    species = [_pymatgen_species(decoration[i]) for i in filled]
+    scale = lattice_scale(prototype, occupation_of(cell, decoration), spin_states)
     structure = Structure(
         Lattice(np.round(cell.lattice * scale, _DECIMALS)),
-        [_pymatgen_species(decoration[i]) for i in filled],
+        species,
         np.round(cell.coordinates[filled], _DECIMALS) % 1.0,
         site_properties={
             "sublattice": [cell.sublattices[i] for i in filled],
@@ -194,16 +195,6 @@ def decorated_structure(
             f"two atoms are {closest:.2f} angstrom apart on prototype {prototype.name}"
         )
     return structure
-
-
-def minimum_distance(structure: Structure) -> float:
-    """Shortest distance between two atoms in angstrom, periodic images included."""
-    radius = 3.0
-    while True:
-        distances = structure_pairs(structure, radius).lengths
-        if len(distances):
-            return float(distances.min())
-        radius *= 1.5
 
 
 def _pymatgen_species(text: str) -> Species:

@@ -61,14 +61,20 @@ def site_charges(decoration: Sequence[str]) -> NDArray[np.int64]:
     return np.array([parse_species(species).charge for species in decoration])
 
 
-def electrostatic_energy(cell: Cell, decoration: Sequence[str]) -> float:
-    """Ewald energy of formal charges in eV per cell, at the lattice that radii set."""
+def electrostatic_energy(
+    cell: Cell, decoration: Sequence[str], *, scale: float | None = None
+) -> float:
+    """
+    Ewald energy of formal charges in eV per cell.
+
+    At the lattice that radii set, or ``scale`` times the reference compound's.
+    """
     charges = site_charges(decoration)
     if charges.sum():
         raise OrderingError(f"the cell has charge {charges.sum():+d}, not zero")
-    scale = lattice_scale(
-        load_prototype(cell.prototype), occupation_of(cell, decoration)
-    )
+    if scale is None:
+        held = occupation_of(cell, decoration)
+        scale = lattice_scale(load_prototype(cell.prototype), held)
     matrix = ewald_matrix(cell.prototype, cell.supercell)
     return float(charges @ matrix @ charges) / scale
 
@@ -125,7 +131,7 @@ def _problem(cell: Cell, counts: SiteCounts) -> ChargeProblem:
     background = np.zeros(len(cell.sublattices))
     groups = []
     for name, occupation in sorted(counts.items()):
-        sites = cell.sites_of(name)
+        sites = cell.sites[name]
         charges: dict[int, int] = {}
         for text, count in sorted(occupation.items()):
             charge = parse_species(text).charge
@@ -166,7 +172,7 @@ class _Placing:
     def __init__(self, cell: Cell, counts: SiteCounts, *, seed: int) -> None:
         self.keys = np.random.PCG64([seed, 1]).random_raw(len(cell.sublattices))
         self.groups = [
-            (cell.sites_of(name), charge, alike)
+            (cell.sites[name], charge, alike)
             for name, occupation in sorted(counts.items())
             for charge, alike in _by_charge(occupation).items()
         ]

@@ -15,7 +15,6 @@ from hts_battery.structures.neighbours import (
     lattice_points_within,
     lattice_vectors,
     nearest_image,
-    wrapped,
 )
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ def ewald_matrix(prototype_name: str, supercell: IntMatrix) -> NDArray[np.float6
     cell = build_cell(prototype_name, supercell)
     sites = len(cell.coordinates)
     vectors = cell.coordinates[:, None, :] - cell.coordinates[None, :, :]
-    vectors = wrapped(vectors).reshape(-1, 3)
+    vectors = vectors.reshape(-1, 3) % 1.0
     steps = round(1 / _SAME_VECTOR)
     whole = np.round(vectors / _SAME_VECTOR).astype(np.int64) % steps
     there, back = ((w.astype(np.uint64) * _KEYS) for w in (whole, -whole % steps))
@@ -97,33 +96,19 @@ def pair_energies(
     volume = float(abs(np.linalg.det(lattice)))
     s = splitting or (_SPLITTING / volume) ** (1 / 3)
     nearest = nearest_image(vectors) @ lattice
-    total = _near(lattice, nearest, s) + _far(lattice, nearest, s) * (
-        4 * np.pi / volume
-    )
-    total -= np.pi / (volume * s**2)
-    total[np.linalg.norm(nearest, axis=1) < _SAME_SITE] -= 2 * s / np.sqrt(np.pi)
-    return np.asarray(total * (COULOMB_EV_ANGSTROM / 2))
-
-
-def _near(
-    lattice: NDArray[np.float64], vectors: NDArray[np.float64], s: float
-) -> NDArray[np.float64]:
-    """Sum the screened charges in real space; a charge does not see itself."""
-    rows, lengths = lattice_points_within(lattice, vectors, _REACH / s)
+    # The screened charges in real space; a charge does not see itself.
+    rows, lengths = lattice_points_within(lattice, nearest, _REACH / s)
     others = lengths > _SAME_SITE
     rows, lengths = rows[others], lengths[others]
     screened = np.asarray(erfc(s * lengths) / lengths, dtype=np.float64)
-    sums = np.bincount(rows, weights=screened, minlength=len(vectors))
-    return np.asarray(sums, dtype=np.float64)
-
-
-def _far(
-    lattice: NDArray[np.float64], vectors: NDArray[np.float64], s: float
-) -> NDArray[np.float64]:
-    """Sum the smooth rest over reciprocal vectors, one of each pair G and -G."""
+    near = np.bincount(rows, weights=screened, minlength=len(vectors))
+    # The smooth rest over reciprocal vectors, one of each pair G and -G.
     reciprocal = np.asarray(2 * np.pi * np.linalg.inv(lattice).T, dtype=np.float64)
     waves = lattice_vectors(reciprocal, 2 * s * _REACH)
     waves = waves[: len(waves) // 2]
     squares = np.einsum("ij,ij->i", waves, waves)
     weights = 2 * np.exp(-squares / (4 * s**2)) / squares
-    return np.asarray(np.cos(vectors @ waves.T) @ weights)
+    far = np.cos(nearest @ waves.T) @ weights
+    total = near + far * (4 * np.pi / volume) - np.pi / (volume * s**2)
+    total[np.linalg.norm(nearest, axis=1) < _SAME_SITE] -= 2 * s / np.sqrt(np.pi)
+    return np.asarray(total * (COULOMB_EV_ANGSTROM / 2))

@@ -74,6 +74,16 @@ def structure_pairs(
     )
 
 
+def minimum_distance(structure: Structure) -> float:
+    """Shortest distance between two atoms in angstrom, periodic images included."""
+    radius = 3.0
+    while True:
+        distances = structure_pairs(structure, radius).lengths
+        if len(distances):
+            return float(distances.min())
+        radius *= 1.5
+
+
 def lattice_points_within(
     lattice: NDArray[np.float64], points: NDArray[np.float64], cutoff: float
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -103,12 +113,22 @@ def _within(
 
 def lattice_vectors(basis: NDArray[np.float64], radius: float) -> NDArray[np.float64]:
     """List lattice vectors up to a length; the k-th and k-th last are opposite."""
-    vectors = integer_vectors(basis, radius) @ basis
+    vectors = _integer_vectors(basis, radius) @ basis
     # The grid is symmetric, so its middle is zero and the order is antisymmetric.
     return np.asarray(vectors[np.einsum("ij,ij->i", vectors, vectors) <= radius**2])
 
 
-def integer_vectors(basis: NDArray[np.float64], radius: float) -> NDArray[np.int64]:
+def vectors_by_length(lattice: NDArray[np.float64], radius: float) -> NDArray[np.int64]:
+    """List integer vectors up to a length, one of each pair ±v, the shortest first."""
+    grid = _integer_vectors(lattice, radius)
+    first_nonzero = grid[np.arange(len(grid)), np.argmax(grid != 0, axis=1)]
+    grid = grid[first_nonzero > 0]
+    lengths = np.round(np.linalg.norm(grid @ lattice, axis=1) / radius, 9)
+    order = np.lexsort((*(-grid.T[::-1]), lengths))
+    return np.asarray(grid[order[lengths[order] <= 1]])
+
+
+def _integer_vectors(basis: NDArray[np.float64], radius: float) -> NDArray[np.int64]:
     """List the multiples of a basis that may be shorter than a length, some longer."""
     heights = 1 / np.linalg.norm(np.linalg.inv(basis), axis=0)
     ranges = [np.arange(-int(radius / h), int(radius / h) + 1) for h in heights]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from functools import partial
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from hts_battery.errors import OrderingError
 from hts_battery.schemas.candidate import atoms_per_formula_unit
@@ -20,7 +20,6 @@ from hts_battery.structures.correlations import correlation_errors, objective
 from hts_battery.structures.decoration import (
     canonical_decoration,
     decorated_structure,
-    minimum_distance,
     occupation_of,
 )
 from hts_battery.structures.electrostatic import (
@@ -28,6 +27,7 @@ from hts_battery.structures.electrostatic import (
     electrostatic_energy,
     lowest_electrostatic,
 )
+from hts_battery.structures.neighbours import minimum_distance
 from hts_battery.structures.prototypes import prototype_of_family
 from hts_battery.structures.radii import lattice_scale
 from hts_battery.structures.representation import Representation, represent
@@ -52,6 +52,7 @@ method's energies scatter shows beside how far the methods lie apart."""
 # Searches made for each ordering wanted before fewer are accepted.
 _ATTEMPTS = 4
 _EXACT = Fraction(0)
+_Kind = TypeVar("_Kind", OrderingMethod, MagneticOrder)
 
 
 class _Found(NamedTuple):
@@ -71,6 +72,15 @@ class _Plan(NamedTuple):
     cell: Cell
     held: Representation
     magnetic_order: MagneticOrder
+    scale: float
+    """Of the lattice, to the reference compound's, by ionic radii."""
+    stretch: float
+    """What the candidate's spin states make of it."""
+
+    def per_atom(self, energy: float) -> float:
+        """Ewald energy in eV/atom at the lattice that the spin states set."""
+        atoms = self.held.formula_units * atoms_per_formula_unit(self.held.assignment)
+        return round(energy / self.stretch / int(atoms), 9)
 
 
 def order_candidate(  # noqa: PLR0913 - one argument a setting of a campaign file
@@ -138,7 +148,7 @@ def order_candidate(  # noqa: PLR0913 - one argument a setting of a campaign fil
         max_deviation=max_deviation,
         magnetic_order=magnetic_order,
     )
-    chosen = _method(method)
+    chosen = _named(OrderingMethod, method, "ordering method")
     found = _search(plan, chosen, iterations=iterations, seed=seed, results=1)
     return _document(plan, chosen, found[0], seed=seed)
 
@@ -249,7 +259,10 @@ def _new(
 
 def _wanted(n_orderings: Mapping[str, int]) -> dict[OrderingMethod, int]:
     """Numbers by method, in an order that no file format changes."""
-    asked = {_method(name): count for name, count in n_orderings.items()}
+    asked = {
+        _named(OrderingMethod, name, "ordering method"): count
+        for name, count in n_orderings.items()
+    }
     if not asked or min(asked.values()) < 1:
         raise ValueError(
             f"n_orderings {dict(n_orderings)}: give at least one method, and each a "
@@ -265,6 +278,7 @@ def _plan(
     max_deviation: Fraction,
     magnetic_order: str,
 ) -> _Plan:
+    order = _named(MagneticOrder, magnetic_order, "magnetic order")
     prototype = prototype_of_family(candidate.family)
     held = represent(
         candidate.assignment, prototype, atoms=atoms, max_deviation=max_deviation
@@ -273,23 +287,17 @@ def _plan(
         prototype.name, cells_of(prototype, held.formula_units)
     )
     cell = build_cell(prototype.name, supercell)
-    return _Plan(candidate, prototype, cell, held, _magnetic_order(magnetic_order))
+    scale, stretch = lattice_scale(prototype, held.counts), 1.0
+    if states := candidate.spin_states:
+        stretch = lattice_scale(prototype, held.counts, states) / scale
+    return _Plan(candidate, prototype, cell, held, order, scale, stretch)
 
 
-def _method(method: str) -> OrderingMethod:
+def _named(kind: type[_Kind], name: str, what: str) -> _Kind:
     try:
-        return OrderingMethod(method)
+        return kind(name)
     except ValueError as err:
-        known = ", ".join(OrderingMethod)
-        raise ValueError(f"no ordering method {method!r}; there are {known}") from err
-
-
-def _magnetic_order(order: str) -> MagneticOrder:
-    try:
-        return MagneticOrder(order)
-    except ValueError as err:
-        known = ", ".join(MagneticOrder)
-        raise ValueError(f"no magnetic order {order!r}; there are {known}") from err
+        raise ValueError(f"no {what} {name!r}; there are {', '.join(kind)}") from err
 
 
 def _search(
@@ -307,7 +315,7 @@ def _search(
             cell, counts, iterations=iterations, seed=seed, results=results
         )
         return [
-            _Found(r.decoration, _per_atom(plan, r.energy), r.iterations, _search_of(r))
+            _Found(r.decoration, plan.per_atom(r.energy), r.iterations, _search_of(r))
             for r in lowest
         ]
     shuffled = random_decoration(cell, counts, seed=seed)
@@ -317,16 +325,6 @@ def _search(
 
 def _search_of(result: ElectrostaticResult) -> str:
     return "enumeration" if result.exact else "tabu search"
-
-
-def _per_atom(plan: _Plan, energy: float) -> float:
-    """Ewald energy in eV/atom at the lattice that the candidate's spin states set."""
-    atoms = plan.held.formula_units * atoms_per_formula_unit(plan.held.assignment)
-    stretch = 1.0
-    if states := plan.candidate.spin_states:
-        usual = lattice_scale(plan.prototype, plan.held.counts)
-        stretch = lattice_scale(plan.prototype, plan.held.counts, states) / usual
-    return round(energy / stretch / int(atoms), 9)
 
 
 def random_decoration(cell: Cell, counts: SiteCounts, *, seed: int) -> tuple[str, ...]:
@@ -340,7 +338,7 @@ def random_decoration(cell: Cell, counts: SiteCounts, *, seed: int) -> tuple[str
     for name, occupation in counts.items():
         texts = [s for s in sorted(occupation) for _ in range(occupation[s])]
         sites = sorted(
-            cell.sites_of(name).tolist(),
+            cell.sites[name].tolist(),
             key=lambda site: sha256(f"{seed} {name} {site}".encode()).digest(),
         )
         for site, text in zip(sites, texts, strict=True):
@@ -351,17 +349,19 @@ def random_decoration(cell: Cell, counts: SiteCounts, *, seed: int) -> tuple[str
 def _document(
     plan: _Plan, method: OrderingMethod, found: _Found, *, seed: int
 ) -> OrderedCell:
-    candidate, prototype, cell, held, magnetic_order = plan
+    candidate, prototype, cell, held, magnetic_order, scale, _ = plan
+    if occupation_of(cell, found.decoration) != held.counts:
+        raise OrderingError(
+            f"the {method} search of {candidate.formula} lost or exchanged species"
+        )
     structure = decorated_structure(
         cell,
         found.decoration,
         magnetic_order=magnetic_order,
         spin_states=candidate.spin_states,
     )
-    if occupation_of(cell, found.decoration) != held.counts:
-        raise OrderingError(
-            f"the {method} search of {candidate.formula} lost or exchanged species"
-        )
+    distance = round(minimum_distance(structure), 6)
+    energy = electrostatic_energy(cell, found.decoration, scale=scale)
     return OrderedCell.model_validate(
         {
             "ordering_id": ordering_id(
@@ -385,13 +385,11 @@ def _document(
             "method": method,
             "score": found.score,
             "correlation_errors": correlation_errors(cell, found.decoration),
-            "electrostatic_energy": _per_atom(
-                plan, electrostatic_energy(cell, found.decoration)
-            ),
+            "electrostatic_energy": plan.per_atom(energy),
             "seed": seed,
             "iterations": found.iterations,
             "generator": found.generator,
-            "minimum_distance": round(minimum_distance(structure), 6),
+            "minimum_distance": distance,
             "magnetic_order": magnetic_order,
             "series": {method: 0},
             "structure": _stored(structure),
@@ -399,9 +397,9 @@ def _document(
     )
 
 
-def _stored(structure: Structure) -> dict[str, Any]:
+def _stored(structure: Structure) -> dict[str, object]:
     """Write a structure with whole charges: pymatgen keeps the form it met first."""
-    found: dict[str, Any] = structure.as_dict()
+    found = structure.as_dict()
     for site in found["sites"]:
         for species in site["species"]:
             species["oxidation_state"] = int(species["oxidation_state"])

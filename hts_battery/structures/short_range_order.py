@@ -82,8 +82,8 @@ def short_range_order(
     texts = np.array(decoration)
     found: dict[str, tuple[dict[str, float], ...]] = {}
     for pairs in shell_pairs(cell.prototype, cell.supercell):
-        a_names, a, x = _species(texts, cell.sites_of(pairs.first))
-        b_names, b, y = _species(texts, cell.sites_of(pairs.second))
+        a_names, a, x = _species(texts, cell.sites[pairs.first])
+        b_names, b, y = _species(texts, cell.sites[pairs.second])
         if len(a_names) == 1 and len(b_names) == 1:
             continue
         found[f"{pairs.first}/{pairs.second}"] = tuple(

@@ -134,7 +134,7 @@ def _generator() -> str:
 
 def _check_counts(cell: Cell, counts: SiteCounts) -> None:
     for name in sorted(set(cell.sublattices) | set(counts)):
-        sites = len(cell.sites_of(name))
+        sites = len(cell.sites[name])
         filled = sum(counts.get(name, {}).values())
         if sites != filled:
             raise OrderingError(
@@ -153,7 +153,7 @@ def _fill(
     species = [""] * len(cell.sublattices)
     for name, occupation in counts.items():
         names, codes = placed.get(name, ((), np.array([], dtype=int)))
-        for position, site in enumerate(cell.sites_of(name)):
+        for position, site in enumerate(cell.sites[name]):
             species[site] = names[codes[position]] if names else next(iter(occupation))
     return tuple(species)
 
@@ -180,7 +180,7 @@ def _configuration(
         product = np.outer(fractions, fractions)
         np.fill_diagonal(product, 0)
         composition.append(
-            {"sites": [int(i) for i in cell.sites_of(name)]}
+            {"sites": [int(i) for i in cell.sites[name]]}
             # Placeholder elements, species in alphabetical order: two oxidation
             # states of one element must not look alike to the generator.
             | {
@@ -221,7 +221,7 @@ def _configuration(
 
 def _pairs_seen(cell: Cell, name: str, distances: Sequence[float]) -> list[int]:
     """Ordered pairs that sqsgenerator sees: shortest ones, to the first empty shell."""
-    sites = cell.coordinates[cell.sites_of(name)]
+    sites = cell.coordinates[cell.sites[name]]
     vectors = minimum_image_vectors(cell.lattice, sites[:, None, :], sites)
     shortest = np.linalg.norm(vectors, axis=-1)
     seen: list[int] = []
@@ -256,7 +256,7 @@ def _search(
     }
     for name, occupation in mixed.items():
         species = tuple(sorted(occupation))
-        codes = np.unique(numbers[:, cell.sites_of(name)] - 1, axis=0)
+        codes = np.unique(numbers[:, cell.sites[name]] - 1, axis=0)
         one_hot = np.eye(len(species))[codes]
         counts = shells[name, name].counts
         errors = pair_errors(counts, one_hot, one_hot)
@@ -308,7 +308,7 @@ def _images(
     cell: Cell, choices: _Choices
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """Every choice in every orientation and position, and its own error."""
-    sites = cell.sites_of(choices.name)
+    sites = cell.sites[choices.name]
     permutations = site_permutations(cell.prototype, cell.supercell)[:, sites]
     position = np.full(len(cell.sublattices), -1)
     position[sites] = np.arange(len(sites))

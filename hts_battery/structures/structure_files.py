@@ -24,8 +24,13 @@ FORMS = "a CIF (.cif), a POSCAR (POSCAR…, CONTCAR…, .vasp, .poscar) or pymat
 LARGEST_FILE = 50_000_000
 """Bytes; a crystal structure takes thousands."""
 _PREFIX = "Issues encountered while parsing CIF: "
-_HARMLESS = ("rounded to ideal values", "type key found. Spacegroup from")
-"""Of pymatgen's words: a third written as 0.3333; symmetry by the group's name."""
+_HARMLESS = (
+    "rounded to ideal values",
+    "type key found. Spacegroup from",
+    "CIF does not contain formula keys",
+)
+"""Of pymatgen's words: a third written as 0.3333; symmetry by the group's name; no
+formula to compare the sites with."""
 _SPELLED = 12  # denominators of occupancies that files round: 0.33 is a third
 _ROUNDED = 0.0035
 _DECIMALS = 1000

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from math import isfinite, log
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hts_battery.errors import CompositionError, ConfigurationError
 from hts_battery.schemas.candidate import atoms_per_formula_unit
@@ -404,7 +404,7 @@ def other_options(
     """Name the other mixings that a family's literature counts, the first one first."""
     by_element = options.species is SpeciesBasis.ELEMENT
     species = SpeciesBasis.OXIDATION_STATE if by_element else SpeciesBasis.ELEMENT
-    other: dict[str, Any] = {"count_anions": not options.count_anions}
+    other: dict[str, object] = {"count_anions": not options.count_anions}
     if nasicon:
         textbook = options.convention is EntropyConvention.TEXTBOOK
         other = {
@@ -413,7 +413,7 @@ def other_options(
             else EntropyConvention.TEXTBOOK,
             "sodium_sites": SodiumSites.TOGETHER,
         }
-        changes: list[dict[str, Any]] = [other, {"species": species}]
+        changes: list[dict[str, object]] = [other, {"species": species}]
     else:
         changes = [other, {"species": species}, {**other, "species": species}]
     return tuple(options.model_copy(update=change) for change in changes)

@@ -66,7 +66,7 @@ _NO_BULK = {
 }
 
 
-def check_kind(entry: Mapping[str, Any]) -> None:
+def check_kind(entry: Mapping[str, object]) -> None:
     """Refuse what holds no total energy of a bulk phase, and say what it is."""
     name = entry.get("@class")
     if any(entry.get(key) is not None for key in _GIBBS_MARKS):
@@ -89,7 +89,7 @@ def check_kind(entry: Mapping[str, Any]) -> None:
     _check_cell(entry.get("structure"))
 
 
-def _temperature(entry: Mapping[str, Any]) -> str:
+def _temperature(entry: Mapping[str, object]) -> str:
     found = entry.get("temp")
     return "" if found is None else f" ({found} K)"
 
@@ -104,7 +104,7 @@ def _check_cell(structure: object) -> None:
         raise ValueError(f"its structure is {what}: the cell of a phase is asked for")
 
 
-def correction_of(entry: Mapping[str, Any]) -> float:
+def correction_of(entry: Mapping[str, object]) -> float:
     """Sum up the corrections that an entry carries, in eV per cell."""
     adjustments = _adjustments(entry)
     if adjustments or entry.get("correction") is None:
@@ -112,12 +112,12 @@ def correction_of(entry: Mapping[str, Any]) -> float:
     return number_of(entry["correction"], "the correction")
 
 
-def _adjustments(entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _adjustments(entry: Mapping[str, object]) -> list[Mapping[str, object]]:
     found = entry.get("energy_adjustments")
     return [mapping_of(one) for one in found] if isinstance(found, list) else []
 
 
-def _check_adjustment(adjustment: Mapping[str, Any]) -> None:
+def _check_adjustment(adjustment: Mapping[str, object]) -> None:
     kind = str(adjustment.get("@class"))
     if "adj_per_deg" in adjustment or kind == "TemperatureEnergyAdjustment":
         raise ValueError(
@@ -126,7 +126,7 @@ def _check_adjustment(adjustment: Mapping[str, Any]) -> None:
         )
 
 
-def _value(adjustment: Mapping[str, Any]) -> float:
+def _value(adjustment: Mapping[str, object]) -> float:
     name = f"the correction {adjustment.get('name') or adjustment.get('@class')!r}"
     if "value" in adjustment:
         return number_of(adjustment["value"], name)
@@ -261,7 +261,7 @@ def _lattice(value: object) -> Lattice:
 
 
 def _coordinates(
-    sites: Sequence[Mapping[str, Any]], lattice: Lattice
+    sites: Sequence[Mapping[str, object]], lattice: Lattice
 ) -> NDArray[np.float64]:
     """Fractional coordinates of the sites."""
     key = "abc" if all("abc" in site for site in sites) else "xyz"
@@ -283,7 +283,7 @@ def _numbers(value: object, what: str) -> NDArray[np.float64]:
     return found
 
 
-def _symbol(site: Mapping[str, Any], number: int) -> str:
+def _symbol(site: Mapping[str, object], number: int) -> str:
     """Element of a site that holds one, wholly."""
     species = plain(site.get("species"))
     if not isinstance(species, list) or not species:

@@ -21,9 +21,7 @@ from hts_battery.thermo.simplex import (
     AMOUNT_TOLERANCE,
     ENERGY_TOLERANCE,
     Bases,
-    KnownBases,
     Problems,
-    by_system,
     lowest_mixture,
     solve_batch,
 )
@@ -243,14 +241,8 @@ class Envelope:
         """Write verified answers down and keep their bases; solve the rest again."""
         good = bases.solved & ~self.holds_artificial(batch, bases)
         own = numbers[batch.numbers]
-        phases = self.basic_phases(batch, bases)
-        kept = Bases(
-            phases[good],
-            bases.amounts[good],
-            bases.potentials[good],
-            bases.inverses[good],
-            bases.solved[good],
-        )
+        found = bases._replace(phases=self.basic_phases(batch, bases))
+        kept = Bases._make(part[good] for part in found)
         self._write(
             solutions, own[good], batch.active[good], kept, batch.problems.targets[good]
         )
@@ -411,3 +403,90 @@ class Batch(NamedTuple):
     problems: Problems
     shared: bool
     """Whether every reference may take part, so that bases may be reused."""
+
+
+# Trying more bases of one system than this costs as much as solving anew.
+_KEPT_BASES = 128
+_KEPT_SYSTEMS = 200_000
+_NUMBERS_AT_ONCE = 500_000
+
+
+def by_system(words: Integers, numbers: Integers) -> dict[bytes, Integers]:
+    """Group numbers of compositions by the elements present, given as words."""
+    if not len(numbers):
+        return {}
+    order = np.lexsort(words.T)
+    ordered = words[order]
+    starts = np.flatnonzero((ordered[1:] != ordered[:-1]).any(axis=1)) + 1
+    groups = np.split(numbers[order], starts)
+    firsts = ordered[np.concatenate([[0], starts])]
+    return {first.tobytes(): group for first, group in zip(firsts, groups, strict=True)}
+
+
+class _Stack(NamedTuple):
+    """Optimal bases of one chemical system."""
+
+    phases: Integers
+    inverses: Floats
+    potentials: Floats
+
+    def after(self, skip: int) -> _Stack:
+        """Leave the first bases out."""
+        return _Stack._make(part[skip:] for part in self)
+
+    def joined(self, other: _Stack) -> _Stack:
+        """Append other bases."""
+        return _Stack._make(map(np.concatenate, zip(self, other, strict=True)))
+
+    def best(self, targets: Floats) -> tuple[Integers, Floats]:
+        """For each composition the basis with the least negative amount."""
+        size = targets.shape[1]
+        amounts = (targets @ self.inverses.reshape(-1, size).T).reshape(
+            len(targets), -1, size
+        )
+        best = amounts.min(axis=2).argmax(axis=1)
+        return best, amounts[np.arange(len(targets)), best]
+
+
+class KnownBases:
+    """Bases by chemical system; forgotten with the hull they belong to."""
+
+    def __init__(self) -> None:
+        self._stacks: dict[bytes, _Stack] = {}
+
+    def count(self, key: bytes) -> int:
+        """Count the bases known for a chemical system."""
+        stack = self._stacks.get(key)
+        return 0 if stack is None else len(stack.phases)
+
+    def answer(self, key: bytes, targets: Floats, *, skip: int) -> tuple[Flags, Bases]:
+        """Flag the compositions that a known basis answers, and give their bases."""
+        stack = self._stacks[key].after(skip)
+        step = max(1, _NUMBERS_AT_ONCE // stack.phases.size)
+        parts = [
+            stack.best(targets[start : start + step])
+            for start in range(0, len(targets), step)
+        ]
+        best = np.concatenate([part[0] for part in parts])
+        amounts = np.concatenate([part[1] for part in parts])
+        answered: Flags = amounts.min(axis=1) >= -AMOUNT_TOLERANCE
+        chosen = best[answered]
+        return answered, Bases(
+            phases=stack.phases[chosen],
+            amounts=np.maximum(amounts[answered], 0.0),
+            potentials=stack.potentials[chosen],
+            inverses=stack.inverses[chosen],
+            solved=np.ones(len(chosen), dtype=bool),
+        )
+
+    def keep(self, words: Integers, bases: Bases) -> None:
+        """Remember verified bases of compositions with these elements."""
+        if len(self._stacks) > _KEPT_SYSTEMS:
+            self._stacks.clear()
+        for key, places in by_system(words, np.arange(len(words))).items():
+            room = places[: max(0, _KEPT_BASES - self.count(key))]
+            new = _Stack(
+                bases.phases[room], bases.inverses[room], bases.potentials[room]
+            )
+            known = self._stacks.get(key)
+            self._stacks[key] = new if known is None else known.joined(new)

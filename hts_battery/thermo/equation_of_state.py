@@ -71,10 +71,10 @@ def equation_fit(
 
     Examples
     --------
-    >>> volumes = np.linspace(9, 11, 7)
-    >>> fit = equation_fit(volumes, 0.5 / 2 / 10 * (volumes - 10) ** 2 - 4)
-    >>> round(fit.bulk_modulus, 1), round(fit.volume, 2)
-    (79.9, 10.0)
+    >>> volumes = np.linspace(9.7, 10.3, 7)
+    >>> fit = equation_fit(volumes, 0.025 * (volumes - 10) ** 2 - 4)
+    >>> round(fit.bulk_modulus), round(fit.volume, 2)
+    (80, 10.0)
     """
     v, e = np.asarray(volumes, dtype=float), np.asarray(energies, dtype=float)
     if len(v) <= PARAMETERS or len(v) != len(e):

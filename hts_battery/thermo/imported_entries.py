@@ -34,6 +34,7 @@ from hts_battery.thermo.vasp_schemes import element_of, symbol_of
 if TYPE_CHECKING:
     from pymatgen.core import Composition, Structure
 
+    from hts_battery.schemas.calculation import PotcarRow
     from hts_battery.schemas.energy import ComparableEnergy
     from hts_battery.thermo.vasp_schemes import VaspScheme
 
@@ -329,13 +330,12 @@ def _run_types(content: _Content) -> list[str]:
     return [str(one) for one in found if one]
 
 
-def _potcar_spec(content: _Content) -> tuple[Mapping[str, str], ...]:
+def _potcar_spec(content: _Content) -> tuple[PotcarRow, ...]:
     found = content.parameters.get("potcar_spec")
     if not isinstance(found, list):
         return ()
-    return tuple(
-        spec for spec in map(mapping_of, found) if isinstance(spec.get("titel"), str)
-    )
+    specs = (one for one in map(mapping_of, found) if isinstance(one.get("titel"), str))
+    return tuple(cast("Iterable[PotcarRow]", specs))
 
 
 def _check_potential_names(content: _Content, scheme: VaspScheme) -> None:

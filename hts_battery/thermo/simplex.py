@@ -3,8 +3,7 @@ A revised simplex method that solves many small hull problems at once.
 
 Each problem has a handful of rows (elements) and some hundred columns (phases), so
 the cost of one problem is the overhead of its numpy calls. Solving a batch in step
-spreads that overhead over thousands of compositions. Bases that were found are known
-by their chemical system and tried on the next composition.
+spreads that overhead over thousands of compositions.
 """
 
 from __future__ import annotations
@@ -76,10 +75,6 @@ _PIVOT_TOLERANCE = 1e-9
 _PERTURBATION = 1e-11
 _COMPACT_BELOW = 0.75
 _PIVOTS_PER_ROW = 60
-# Trying more bases of one system than this costs as much as solving anew.
-_KEPT_BASES = 128
-_KEPT_SYSTEMS = 200_000
-_NUMBERS_AT_ONCE = 500_000
 
 
 class Problems(NamedTuple):
@@ -258,88 +253,3 @@ def _inverses(matrices: Floats) -> Floats:
             if np.linalg.matrix_rank(matrix) == len(matrix):
                 inverses[number] = np.linalg.inv(matrix)
     return inverses
-
-
-def by_system(words: Integers, numbers: Integers) -> dict[bytes, Integers]:
-    """Group numbers of compositions by the elements present, given as words."""
-    if not len(numbers):
-        return {}
-    order = np.lexsort(words.T)
-    ordered = words[order]
-    starts = np.flatnonzero((ordered[1:] != ordered[:-1]).any(axis=1)) + 1
-    groups = np.split(numbers[order], starts)
-    firsts = ordered[np.concatenate([[0], starts])]
-    return {first.tobytes(): group for first, group in zip(firsts, groups, strict=True)}
-
-
-class _Stack(NamedTuple):
-    """Optimal bases of one chemical system."""
-
-    phases: Integers
-    inverses: Floats
-    potentials: Floats
-
-    def after(self, skip: int) -> _Stack:
-        """Leave the first bases out."""
-        return _Stack(self.phases[skip:], self.inverses[skip:], self.potentials[skip:])
-
-    def joined(self, other: _Stack) -> _Stack:
-        """Append other bases."""
-        return _Stack(
-            np.concatenate([self.phases, other.phases]),
-            np.concatenate([self.inverses, other.inverses]),
-            np.concatenate([self.potentials, other.potentials]),
-        )
-
-    def best(self, targets: Floats) -> tuple[Integers, Floats]:
-        """For each composition the basis with the least negative amount."""
-        size = targets.shape[1]
-        amounts = (targets @ self.inverses.reshape(-1, size).T).reshape(
-            len(targets), -1, size
-        )
-        best = amounts.min(axis=2).argmax(axis=1)
-        return best, amounts[np.arange(len(targets)), best]
-
-
-class KnownBases:
-    """Bases by chemical system; forgotten with the hull they belong to."""
-
-    def __init__(self) -> None:
-        self._stacks: dict[bytes, _Stack] = {}
-
-    def count(self, key: bytes) -> int:
-        """Count the bases known for a chemical system."""
-        stack = self._stacks.get(key)
-        return 0 if stack is None else len(stack.phases)
-
-    def answer(self, key: bytes, targets: Floats, *, skip: int) -> tuple[Flags, Bases]:
-        """Flag the compositions that a known basis answers, and give their bases."""
-        stack = self._stacks[key].after(skip)
-        step = max(1, _NUMBERS_AT_ONCE // stack.phases.size)
-        parts = [
-            stack.best(targets[start : start + step])
-            for start in range(0, len(targets), step)
-        ]
-        best = np.concatenate([part[0] for part in parts])
-        amounts = np.concatenate([part[1] for part in parts])
-        answered: Flags = amounts.min(axis=1) >= -AMOUNT_TOLERANCE
-        chosen = best[answered]
-        return answered, Bases(
-            phases=stack.phases[chosen],
-            amounts=np.maximum(amounts[answered], 0.0),
-            potentials=stack.potentials[chosen],
-            inverses=stack.inverses[chosen],
-            solved=np.ones(len(chosen), dtype=bool),
-        )
-
-    def keep(self, words: Integers, bases: Bases) -> None:
-        """Remember verified bases of compositions with these elements."""
-        if len(self._stacks) > _KEPT_SYSTEMS:
-            self._stacks.clear()
-        for key, places in by_system(words, np.arange(len(words))).items():
-            room = places[: max(0, _KEPT_BASES - self.count(key))]
-            new = _Stack(
-                bases.phases[room], bases.inverses[room], bases.potentials[room]
-            )
-            known = self._stacks.get(key)
-            self._stacks[key] = new if known is None else known.joined(new)

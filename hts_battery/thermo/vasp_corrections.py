@@ -12,7 +12,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pymatgen.core import Composition
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
     from pymatgen.io.validation.common import VaspFiles
 
+    from hts_battery.schemas.calculation import PotcarRow, TaskOutput
     from hts_battery.thermo.vasp_schemes import VaspScheme
 
 _PACKAGES = ("pymatgen", "pymatgen-core")
@@ -69,7 +70,7 @@ class VaspEnergy:
     sulfide_type: str | None = None
     """``sulfide``, ``polysulfide`` or ``sulfate``, where neither oxidation states nor
     a structure say it."""
-    potcar_spec: tuple[Mapping[str, str], ...] = ()
+    potcar_spec: tuple[PotcarRow, ...] = ()
     """Titles and hashes of the pseudopotentials."""
     structure: Structure | None = None
     """Relaxed cell, searched for short O-O contacts where given."""
@@ -212,7 +213,7 @@ _VALIDATING = ("pymatgen-io-validation", "emmet-core", "pymatgen", "pymatgen-cor
 
 
 def validate_vasp_task(
-    task: Mapping[str, Any], functional: str = MP_GGA.functional
+    task: Mapping[str, object], functional: str = MP_GGA.functional
 ) -> TaskValidation:
     """
     Check a VASP task document against the Materials Project's settings.
@@ -274,7 +275,7 @@ _NARROW, _WIDE = 1.05, 1.1
 
 def vasp_task_energy(
     entry_id: str,
-    output: Mapping[str, Any],
+    output: TaskOutput,
     structure: Structure,
     *,
     scheme: VaspScheme,

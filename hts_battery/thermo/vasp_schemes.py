@@ -7,12 +7,12 @@ import json
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
-    Spec = Mapping[str, Any]
+    from hts_battery.schemas.calculation import PotcarRow, PotcarStatistics
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +112,7 @@ _NOT_CONTENTS = frozenset({"copyr", "sha256"})
 
 
 def pseudopotential_problem(
-    potcar_spec: Sequence[Spec],
+    potcar_spec: Sequence[PotcarRow],
     elements: Iterable[str],
     *,
     release: str,
@@ -149,7 +149,7 @@ def pseudopotential_problem(
     return None
 
 
-def contents_known(potcar_spec: Sequence[Spec]) -> bool:
+def contents_known(potcar_spec: Sequence[PotcarRow]) -> bool:
     """Whether a calculation brings the statistics of every pseudopotential."""
     return bool(potcar_spec) and all(_statistics(spec) for spec in potcar_spec)
 
@@ -165,12 +165,12 @@ def element_of(title: str) -> str:
     return symbol_of(title).partition("_")[0]
 
 
-def _statistics(spec: Spec) -> Mapping[str, Any] | None:
+def _statistics(spec: PotcarRow) -> PotcarStatistics | None:
     found = spec.get("summary_stats")
     return found if found and {"keywords", "stats"} <= set(found) else None
 
 
-def _is_of_release(spec: Spec, release: str) -> bool:
+def _is_of_release(spec: PotcarRow, release: str) -> bool:
     from pymatgen.io.vasp.inputs import PotcarSingle  # noqa: PLC0415 - takes 2.5 s
 
     known = _release(release).get(str(spec.get("titel")).replace(" ", ""), ())
@@ -179,13 +179,13 @@ def _is_of_release(spec: Spec, release: str) -> bool:
         return bool(known)
     return any(
         PotcarSingle.compare_potcar_stats(
-            _contents(one), _contents(own), tolerance=_TOLERANCE
+            dict(_contents(one)), dict(_contents(own)), tolerance=_TOLERANCE
         )
         for one in known
     )
 
 
-def _contents(statistics: Mapping[str, Any]) -> dict[str, Any]:
+def _contents(statistics: PotcarStatistics) -> PotcarStatistics:
     keywords = statistics["keywords"]
     header = sorted(set(keywords["header"]) - _NOT_CONTENTS)
     return {**statistics, "keywords": {**keywords, "header": header}}
@@ -200,8 +200,9 @@ def _symbols() -> dict[str, str]:
 
 
 @lru_cache(maxsize=1)
-def _release(name: str) -> dict[str, Any]:
+def _release(name: str) -> dict[str, Sequence[PotcarStatistics]]:
     """Title without spaces → statistics, from the installed pymatgen."""
     packed = files("pymatgen.io.vasp") / "potcar-summary-stats.json.bz2"
-    found: dict[str, Any] = json.loads(bz2.decompress(packed.read_bytes()))[name]
+    found: dict[str, Sequence[PotcarStatistics]]
+    found = json.loads(bz2.decompress(packed.read_bytes()))[name]
     return found

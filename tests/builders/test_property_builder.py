@@ -62,7 +62,7 @@ def ran(
     return run_builder(
         builder(
             *(stores.members, stores.candidates, stores.entries),
-            *(stores.thermo, stores.properties),
+            *(stores.thermo, stores.tasks, stores.properties),
             campaign=campaign.spec,
             temperatures=TEMPERATURES,
         )
@@ -161,14 +161,14 @@ def test_a_builder_travels_to_other_processes(
 ) -> None:
     made = planted(
         *(stores.members, stores.candidates, stores.entries),
-        *(stores.thermo, stores.properties),
+        *(stores.thermo, stores.tasks, stores.properties),
         campaign=ranked.spec,
         temperatures=TEMPERATURES,
         batch_size=1,
     )
     plain = made.as_dict()
     assert plain["campaign"]["name"] == "small"  # type: ignore[index]
-    assert plain["temperatures"] == TEMPERATURES
+    assert plain["temperatures"] == list(TEMPERATURES)
     items = list(made.get_items())
     assert [len(item["inputs"]) for item in items] == [1, 1]
     docs = made.process_item(items[0])["documents"]

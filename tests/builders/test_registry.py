@@ -48,8 +48,8 @@ def test_each_comes_behind_those_that_write_what_it_reads() -> None:
             }
             assert parts - set(one.writes) <= seen, one.name
         seen |= set(one.writes)
-    assert next(one.name for one in found) == "entries"
-    assert [one.name for one in found][-1] == "summary_table"
+    assert found[0].name == "entries"
+    assert found[-1].name == "summary_table"
 
 
 def test_parts_of_a_collection_have_an_order() -> None:
@@ -113,9 +113,8 @@ def test_a_new_version_of_one_builder_runs_what_reads_from_it(
         for name, report in reports.items()
         if name != "local_structure"
     )
-    (version,) = stores.properties.distinct(
-        "provenance.code_version", {"builder": "local_structure"}
-    )
+    criteria = {"builder": "local_structure"}
+    (version,) = stores.properties.distinct("provenance.code_version", criteria)
     assert version == "next"
 
 

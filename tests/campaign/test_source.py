@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from fakes import FakeSpringMaker
 from hts_battery.campaign.build import build, build_all
 from hts_battery.campaign.plan import Assumptions, plan_campaign
 from hts_battery.campaign.registration import register
-from hts_battery.campaign.run import run_campaign
+from hts_battery.campaign.run import recipe_properties, run_campaign
 from hts_battery.campaign.source import resolved
 from hts_battery.campaign.spec_file import load_campaign
 from hts_battery.campaign.status import campaign_status, candidate_statuses
@@ -26,6 +27,7 @@ from hts_battery.dispatch.jobs import JobFilter, list_jobs
 from hts_battery.errors import SpecError
 from hts_battery.flows.engines.registry import ENGINES
 from hts_battery.flows.recipes.equation_of_state import EquationOfStateMaker
+from hts_battery.query import ScreeningDatabase
 from hts_battery.schemas.campaign import RECIPES
 from hts_battery.schemas.dispatch import DispatchMode
 from hts_battery.schemas.equation_of_state import EquationOfState
@@ -129,8 +131,17 @@ def test_equations_of_state_of_an_earlier_campaign(
     assert {"start", "relax", "strain", "volume", "result"} <= {
         one.step for one in usage.steps
     }
+    # They are properties of the campaign that has the cells: columns under the name of
+    # an engine that is not its own, and found again without being made again.
+    made = recipe_properties(load_campaign(path), stores)
+    assert [one.name for one in made] == ["bulk_modulus", "equilibrium_volume"] * 2
+    assert {one.campaign for one in made} == {"small"}
+    assert made[0].conditions == {"engine": "ionic"}
+    assert made[0].provenance.recipe == "equation_of_state"
     # What is ranked is untouched, and no energy at a kept volume enters a hull.
-    build_all(stores, temperatures=(0.0,))
+    reports = build_all(stores, temperatures=(0.0,))
+    assert reports["equation_of_state"].written == 0
+    assert reports["equation_of_state"].unchanged == 2
     assert stores.entries.count({"kind": "candidate"}) == 2
     assert set(stores.summary.distinct("campaign")) == {"small"}
     keys = [
@@ -445,23 +456,45 @@ def test_a_recipe_takes_two_files(
     assert [one.step for one in plan.steps] == ["start", "result"]
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("ranked")
+def test_its_own_engine_gives_columns(
+    stores: Stores, eos_file: Callable[..., Path], run: Callable[..., int]
+) -> None:
+    screening = ScreeningDatabase(stores)
+    before = screening.to_frame(fields=["formula", "e_hull"], campaign="small")
+    assert run(load_campaign(eos_file(("engine: ionic", "engine: chgnet")))) == 2
+    fields = ["formula", "bulk_modulus", "bulk_modulus_uncertainty", "e_hull"]
+    found = ScreeningDatabase(stores).to_frame("bulk_modulus > 50", fields=fields)
+    assert len(found) == 2
+    assert (found["bulk_modulus_uncertainty"] > 0).all()
+    assert list(found["e_hull"]) == list(before["e_hull"])
+
+
+@pytest.mark.slow
 def test_a_real_engine_by_both_ways(
-    stores: Stores,
+    queued: Dispatch,
     eos_file: Callable[..., Path],
     run: Callable[..., int],
     execution_folder: Path,
 ) -> None:
-    """The ionic potential: stiff enough at first sight, see its bulk modulus."""
-    path = eos_file(
-        ("campaign: small", "campaign: small, limit: 1"),
-        ("points: 5", "points: 5, largest_strain: 0.01"),
+    """The ionic potential: what a process here and what a rocket computes agree."""
+    little = ("campaign: small", "campaign: small, limit: 1")
+    near = ("points: 5", "points: 5, largest_strain: 0.01")
+    assert run(load_campaign(eos_file(little, near)), relax_maker=None) == 1
+    more = ("points: 5", "points: 6, largest_strain: 0.01")
+    queued.campaign = load_campaign(eos_file(little, more, name="more.yaml"))
+    queued.relax_maker = None
+    queued.submit()
+    assert queued.finish().is_done
+    here, there = sorted(results(queued.stores), key=lambda one: one.n_points)
+    assert (here.n_points, there.n_points) == (5, 6)
+    assert here.calculator == there.calculator == "ionic 1"
+    assert here.volume == pytest.approx(there.volume, rel=0.005)
+    assert here.bulk_modulus == pytest.approx(there.bulk_modulus, rel=0.3)
+    assert 5 < here.bulk_modulus < 60
+    # Each volume once, and the cell was relaxed by each calculation of its own.
+    steps = Counter(
+        one.start.step for one in read_executions(execution_folder).executions
     )
-    assert run(load_campaign(path), relax_maker=None) == 1
-    (found,) = results(stores)
-    assert found.calculator == "ionic 1"
-    assert 5 < found.bulk_modulus < 60
-    assert found.bulk_modulus_error < 5
-    steps = [one.start.step for one in read_executions(execution_folder).executions]
-    assert steps.count("volume") == 5
+    assert (steps["relax"], steps["volume"]) == (2 + 2, 5 + 6)
+    assert ledger(execution_folder).computed_twice == ()

@@ -36,7 +36,7 @@ REFUSED = {
     ),
     "an unknown element": (
         ("Mn3+", "Xx3+"),
-        (7, "space.sublattices.cation.species", "Xx"),
+        (7, "space.sublattices.cation.species.1", "Xx is no element"),
     ),
     "amounts without charge balance": (
         ("[Li+, Mn3+, Ti4+]", "[Mn4+, Ti4+]"),
@@ -64,11 +64,11 @@ REFUSED = {
     ),
     "a formula outside the space": (
         ("Li1.2Mn0.4Ti0.4O2", "LiCoO2"),
-        (9, "selection", "LiCoO2"),
+        (9, "selection.formulas", "LiCoO2"),
     ),
     "a formula that is none": (
         ("Li1.2Mn0.4Ti0.4O2", "Li1.2.3"),
-        (9, "selection", "Li1.2.3"),
+        (9, "selection.formulas", "Li1.2.3"),
     ),
     "a duplicate key": (
         ("engine: chgnet", "name: twice"),
@@ -76,7 +76,7 @@ REFUSED = {
     ),
     "a negative temperature": (
         ("[0, 1473]", "[0, -1]"),
-        (12, "temperatures.1", "greater than or equal to 0"),
+        (12, "temperatures.1", "it must be at least 0 (in K)"),
     ),
     "a temperature twice": (
         ("[0, 1473]", "[0, 0.0]"),
@@ -84,11 +84,11 @@ REFUSED = {
     ),
     "no temperature": (
         ("[0, 1473]", "[]"),
-        (12, "temperatures", "at least 1"),
+        (12, "temperatures", "at least 1 must stand here"),
     ),
     "a formula twice": (
         ("Li1.2Mn0.4Ti0.4O2", "Li13Mn4Ti3O17F3"),
-        (9, "selection", "twice"),
+        (9, "selection.formulas", "twice"),
     ),
     "a filter that does not exist": (
         ("engine: chgnet", "filters: [{rule: beauty}]"),

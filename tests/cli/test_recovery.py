@@ -101,7 +101,7 @@ def test_what_rerun_and_triage_refuse(
 ) -> None:
     assert submitted.backlog.count() == 1
     wrong = hts("launchpad", "rerun", "--class", "bad luck")
-    assert wrong.status == 1
+    assert wrong.status == 2
     assert "there is no class 'bad luck'" in wrong.err
     wrong = hts("launchpad", "triage", "--campaign", "large")
     assert wrong.status == 1

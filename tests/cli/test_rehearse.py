@@ -53,7 +53,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[dict[str, Any]]]
             return REPORT.model_copy(update=changes)
 
         monkeypatch.setattr("hts_battery.operations.rehearsal.rehearse", fake)
-        monkeypatch.setattr("hts_battery.cli.rehearse.missing_phases", lambda *_: [])
+        monkeypatch.setattr("hts_battery.cli.rehearse.phase_gaps", lambda *_: ([], []))
         return asked
 
     return come_to

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hts_battery.compositions import load_space
+from hts_battery.compositions.descriptors import composition_descriptors
 from hts_battery.compositions.filters import (
     FilterReport,
-    filtered,
     load_filters,
-    octahedral_radius,
-    size_mismatch,
 )
+from hts_battery.compositions.radii import octahedral_radius, size_mismatch
+from hts_battery.compositions.sampling import filtered
 from hts_battery.errors import SpecError
+from hts_battery.schemas.candidate import Candidate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -126,3 +127,59 @@ def test_an_unknown_rule_is_refused_in_one_line() -> None:
     assert "\n" not in str(caught.value)
     with pytest.raises(SpecError, match="no octahedral"):
         load_filters([{"rule": "radius-window", "reference": ["Li7+"]}])
+
+
+def verdicts(space: CompositionSpace, *blocks: dict[str, object]) -> dict[str, str]:
+    """Reasons of the members that filters remove."""
+    rules = load_filters(blocks)
+    return {
+        one.candidate.formula: one.reason
+        for one in filtered(enumerate(space), rules, FilterReport())
+        if one.reason
+    }
+
+
+def test_a_window_of_a_descriptor(space: CompositionSpace) -> None:
+    name = "metal_electronegativity_mean"
+    window = {"rule": "descriptor-window", "descriptor": name, "minimum": 1.45}
+    found = verdicts(space, window | {"maximum": 1.6})
+    assert "is below 1.45" in " ".join(found.values())
+    assert "is above 1.6" in " ".join(found.values())
+    for member in space:
+        x = composition_descriptors(member.formula)[name]
+        assert (member.formula in found) == (not 1.45 - 1e-9 <= x <= 1.6 + 1e-9)
+    for wrong in ({}, {"minimum": 2.0, "maximum": 1.0}):
+        with pytest.raises(SpecError, match="minimum"):
+            load_filters([{"rule": "descriptor-window", "descriptor": name, **wrong}])
+    with pytest.raises(SpecError, match="descriptor"):
+        load_filters([window | {"descriptor": "colour"}])
+    empty = {
+        "rule": "descriptor-window",
+        "descriptor": "metal_radius_mean",
+        "minimum": 0,
+    }
+    [rule] = load_filters([empty])
+    assert "no value" in str(rule.invalid_reason(_lithia()))
+
+
+def _lithia() -> Candidate:
+    return Candidate(
+        "lithia",
+        {"Li": Fraction(2), "O": Fraction(1)},
+        sites={"cation": Fraction(2), "anion": Fraction(1)},
+        assignments=lambda: (
+            {"cation": {"Li+": Fraction(2)}, "anion": {"O2-": Fraction(1)}},
+        ),
+    )
+
+
+def test_radii_apart_from_every_reported_one(space: CompositionSpace) -> None:
+    rule = {"rule": "reported-radius", "role": "redox centre", "tolerance": 0.1}
+    found = verdicts(space, rule | {"reported": ["Mn3+"]})
+    [reason] = set(found.values())
+    assert reason.startswith("Mn2+ has a radius of 0.830 angstrom, 0.185 from Mn3+")
+    assert not verdicts(space, rule | {"reported": ["Mn3+", "Mn2+"]})
+    both = verdicts(space, rule | {"role": "charge compensator", "reported": ["Ti4+"]})
+    assert all(one.startswith(("La3+", "Zr4+")) for one in both.values())
+    with pytest.raises(SpecError, match="no octahedral"):
+        load_filters([rule | {"reported": ["Fe6+"]}])

@@ -111,9 +111,9 @@ def test_bounds_that_fixed_amounts_break_leave_no_member(
     ("formula", "words"),
     [
         ("LiCoO2", "it holds Co"),
-        ("Li1.2Mn0.4Ti0.4O2", "no member has these amounts of Li"),
-        ("LiMn0.95Ti0.05O1.95F0.05", "no whole steps of 1/10"),
-        ("LiMn0.5Ti0.5O2", "breaks a bound or cannot be neutral"),
+        ("Li1.2Mn0.4Ti0.4O2", "Li 1.2 is none of the amounts in contents: 1"),
+        ("LiMn0.95Ti0.05O1.95F0.05", "Mn 0.95 is no whole number of steps of 0.1"),
+        ("LiMn0.5Ti0.5O2", r"a charge of \+0.5 per formula unit is left"),
     ],
 )
 def test_what_is_no_member_is_told_why(formula: str, words: str) -> None:

@@ -146,7 +146,7 @@ def test_what_filters_remove_is_drawn_again_within_its_stratum(
 def test_a_stratum_that_filters_empty_is_given_up(
     project_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hts_battery.compositions.filters.EMPTY_AFTER", 20)
+    monkeypatch.setattr("hts_battery.compositions.sampling.EMPTY_AFTER", 20)
     space = load_space(project_root / "workflows/campaigns/hedrx_18810.yaml")
     selection = Selection(method="sample", count=5, seed=1)
     rules = load_filters([{"rule": "redox-centres", "minimum": 2}])

@@ -21,8 +21,12 @@ pytest.importorskip("dash", reason="the extra 'dashboard' is not installed")
 from server_client import ServerClient
 
 from hts_battery.connections.database.bounded_reader import BoundedReader
-from hts_battery.dashboard.half_sent import WaitingConnections
-from hts_battery.dashboard.protection import CALLBACK_PATH, LARGEST_BODY, Protection
+from hts_battery.dashboard.protection import (
+    CALLBACK_PATH,
+    LARGEST_BODY,
+    Protection,
+    WaitingConnections,
+)
 from hts_battery.dashboard.server import (
     READABLE,
     ServerOptions,

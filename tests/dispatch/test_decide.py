@@ -76,7 +76,7 @@ HOUR = 3600.0
 
 
 def item(key: str, dispatch_id: str | None = None, **fields: object) -> BacklogItem:
-    sent = {} if dispatch_id is None else {"fw_id": 1, "asked": ONE}
+    sent = {} if dispatch_id is None else {"fw_id": 1, "asked": ONE, "asked_steps": 500}
     values = {"candidate_id": f"c-{key}", "formula": "LiF", **sent, **fields}
     return BacklogItem(content_key=key, dispatch_id=dispatch_id, **values)
 

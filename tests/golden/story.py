@@ -60,9 +60,46 @@ direct
 0 0 0.5
 0.5 0.5 0.5
 """
+MSD = "fs,A^2\n" + "".join(f"{time},{0.05 * time}\n" for time in range(100, 2100, 100))
+MIXED = """data_mixed
+_cell_length_a 4.1
+_cell_length_b 4.1
+_cell_length_c 4.1
+_cell_angle_alpha 90
+_cell_angle_beta 90
+_cell_angle_gamma 90
+_symmetry_space_group_name_H-M 'P 4/m m m'
+loop_
+_atom_site_label
+_atom_site_type_symbol
+_atom_site_fract_x
+_atom_site_fract_y
+_atom_site_fract_z
+_atom_site_occupancy
+M1 Li 0 0 0 0.5
+M1 Co 0 0 0 0.5
+M2 Li 0.5 0.5 0 0.5
+M2 Co 0.5 0.5 0 0.5
+M3 Li 0 0.5 0.5 0.5
+M3 Co 0 0.5 0.5 0.5
+O1 O 0.5 0.5 0.5 1
+O2 O 0 0 0.5 1
+O3 O 0.5 0 0 1
+"""
+_METALS = ("Zr2", "Ti2", "ZrTi", "HfTi", "Hf2", "SnZr")
+ROWS = "formula,energy,a,b\n" + "".join(
+    f"Na{1 + n}{_METALS[row % 6]}Si{n}P{3 - n}O12,"
+    f"{(row * 7 % 11) - 5},{1 + row * 3 % 7},{2 + row * 5 % 9}\n"
+    for row in range(60)
+    for n in (row // 6 % 3,)
+)
+"""A table of NASICONs with made-up energies."""
 FILES = {
     "cell.vasp": CELL,
     "states.csv": "formula,energy_per_atom\nLiCoO2,-5.9\nCoO2,-5.6\n",
+    "mixed.cif": MIXED,
+    "rows.csv": ROWS,
+    "msd.csv": MSD,
     "small.yaml": CAMPAIGN,
     "deeper.yaml": _variant("deeper", ("engine: fake", "engine: deeper")),
     "gated.yaml": _variant("gated", *_OTHERS, _GATE),
@@ -90,6 +127,8 @@ space count small.yaml
 space list small.yaml --offset 3 --limit 3
 space sample small.yaml -n 3 --seed 7
 space index small.yaml Li1.2Mn0.4Ti0.4O2
+space from-cif mixed.cif --state Li+ --state Co3+ --state Co2+
+space from-cif nothing.cif
 disorder percolate Li1.2Mn0.4Ti0.4O2 --cations 2000 --samples 10
 disorder percolate cell.vasp --small
 disorder order cell.vasp
@@ -98,6 +137,12 @@ electro capacity Li1.2Mn0.4Ti0.4O2
 electro window Li3PO4
 electro interface Li3PO4 Li
 electro curve states.csv --metal -1.9
+rules mine --table rows.csv --energy energy --save rules.json
+rules show rules.json
+rules filter rules.json
+learn descriptor rows.csv --target energy --columns a,b --dimensions 1 --save found.json
+learn apply found.json rows.csv
+transport analyse msd.csv --method mogroup
 campaign check small.yaml
 campaign check filtered.yaml
 campaign plan small.yaml
@@ -123,6 +168,8 @@ references import fake.json --engine fake
 references import deeper.json --engine deeper
 references import broken.json --engine broken
 references compute --engine fake --phase LiF-rocksalt
+references add mixed.cif --dry-run
+references add mixed.cif --order 1 --state Li+ --state Co3+ --state O2- --dry-run
 campaign check small.yaml
 references gaps small.yaml
 # run
@@ -160,6 +207,8 @@ query stable --temperature 1000
 query show {first}
 query show {first} --campaign small --why
 query show nobody
+query show {first} --campaign small --at 0:1000:500
+query show {first} --campaign small --left-out
 query compare small deeper
 query snapshot rows.csv
 # builds

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +20,9 @@ from hts_battery.operations.rehearsal import (
     rehearse,
     rehearsed,
 )
+from hts_battery.schemas.candidate import Candidate, CandidateDoc, StartingCell
 from hts_battery.settings import get_settings
+from hts_battery.structures import order_candidate
 from hts_battery.vasp_standin.faults import Fault
 
 if TYPE_CHECKING:
@@ -188,8 +192,8 @@ def test_it_cleans_up_after_an_error(
 
 @pytest.mark.mongo
 @pytest.mark.slow
-@pytest.mark.usefixtures("on_server")
-class TestTwoCandidates:
+@pytest.mark.usefixtures("on_server", "execution_folder")
+class TestWithTheStandIn:
     pytestmark = WARNINGS
 
     def test_one_fails_on_purpose_and_both_are_ranked(
@@ -210,3 +214,38 @@ class TestTwoCandidates:
         assert not (on_server / REHEARSALS).exists()
         with screening_stores(get_settings(), make_indexes=False) as stores:
             assert not any(store.count() for store in (stores.tasks, stores.campaigns))
+
+    def test_an_equation_of_state_is_rehearsed(self, tmp_path: Path) -> None:
+        """With VASP's jobs of a kept cell, from a cell that another engine relaxed."""
+        path = tmp_path / "eos.yaml"
+        path.write_text(
+            "name: eos\nrecipe: equation_of_state\nrecipe_options: {points: 5}\n"
+            "source: {campaign: small}\nengine: vasp-mp-gga\n"
+        )
+        two = Fraction(2)
+        candidate = Candidate(
+            "hedrx",
+            {"Ni": two, "O": two},
+            sites={"cation": two, "anion": two},
+            assignments=({"cation": {"Ni2+": two}, "anion": {"O2-": two}},),
+        )
+        cell = order_candidate(candidate, atoms=4)
+        start = StartingCell(
+            campaign="small",
+            entry_id="entry",
+            ordering_id=cell.ordering_id,
+            engine="chgnet",
+            calculator="chgnet 0.4.2",
+            energy_per_atom=-5.0,
+            digest="digest",
+            structure=cell.structure,
+        )
+        document = CandidateDoc.from_candidate(candidate).model_copy(
+            update={"start": start}
+        )
+        campaign = replace(load_campaign(path), chosen=((0, document),))
+        report = rehearse(campaign)
+        assert (report.states, report.unexpected) == ({"computed": 1}, ())
+        # A relaxation of three calculations, five at kept volumes, and what joins them.
+        assert report.jobs == 3 + 5 * 3 + 3
+        assert report.references == 0

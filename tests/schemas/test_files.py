@@ -32,7 +32,7 @@ structure:
 @pytest.mark.parametrize(
     ("text", "says", "line"),
     [
-        ("a: [1,\n2", "not YAML", 2),
+        ("a: [1,\n2", "the bracket that opens on this line is not closed", 1),
         ("a: 1\nb: 2\na: 3\n", "a second time", 3),
         ("a:\n  b: 1\n  b: 2\n", "a second time", 3),
         ("a: 1\n b: 2\n", "not YAML", 2),
@@ -57,7 +57,7 @@ def test_a_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="cannot read this file: Is a directory"):
         load_yaml(tmp_path)
     (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(SpecError, match="not a text file"):
+    with pytest.raises(SpecError, match="this file is in UTF-16: save it as UTF-8"):
         load_yaml(tmp_path / "bytes.yaml")
     (tmp_path / "empty.yaml").write_text("")
     assert load_yaml(tmp_path / "empty.yaml") == (None, {})
@@ -103,11 +103,17 @@ def test_every_place_of_a_file_has_its_line(content: dict[str, Any]) -> None:
     [
         ("atoms: 40", "atom: 40", "check its spelling", "structure.atom", 8),
         ("atoms: 40", "atoms: 0", "greater than 0", "structure.atoms", 8),
-        ("seed: 1", "seed: one", "valid integer", "selection.seed", 6),
+        ("seed: 1", "seed: one", "'one' is not a whole number", "selection.seed", 6),
         ("name: one\n", "", "this field is required", "name", 1),
-        ("name: one", "name: Two Words", "should match pattern", "name", 1),
+        ("name: one", "name: Two Words", "write two-words", "name", 1),
         ("  seed: 1\n", "", "method sample needs seed", "selection", 3),
-        ("space: space.yaml\n", "space: [1]\n", "valid", "space", 2),
+        (
+            "space: space.yaml\n",
+            "space: [1]\n",
+            "write a mapping or a text",
+            "space",
+            2,
+        ),
     ],
 )
 def test_the_first_complaint_is_named_with_field_and_line(

@@ -16,8 +16,8 @@ from hts_battery.structures.cells import (
 from hts_battery.structures.decoration import (
     canonical_decoration,
     decorated_structure,
-    minimum_distance,
 )
+from hts_battery.structures.neighbours import minimum_distance
 from hts_battery.structures.ordering import random_decoration
 
 CELL = build_cell("rocksalt", compact_supercell("rocksalt", 8))

@@ -48,7 +48,7 @@ def test_every_swap_is_scored_as_if_it_were_made(
         pair
         for name in sorted(counts)
         if len(counts[name]) > 1
-        for pair in combinations(cell.sites_of(name).tolist(), 2)
+        for pair in combinations(cell.sites[name].tolist(), 2)
     ]
     for (i, j), found in zip(pairs, after, strict=True):
         swapped = list(decoration)

@@ -82,7 +82,7 @@ def random_statistics(share: float, cells: int) -> tuple[float, ...]:
     assert found is not None
     cell = build_cell("rocksalt", supercell)
     elements = np.full(len(cell.sublattices), "O", dtype="<U2")
-    cations = cell.sites_of("cation")
+    cations = cell.sites["cation"]
     elements[cations] = "Mn"
     lithium = round(share * len(cations))
     chosen = np.random.default_rng(11).permutation(cations)[:lithium]

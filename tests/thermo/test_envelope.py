@@ -9,18 +9,13 @@ from hypothesis import strategies as st
 
 from hts_battery.thermo.envelope import (
     Envelope,
+    KnownBases,
+    by_system,
     contained,
     element_words,
     pure_phases,
 )
-from hts_battery.thermo.simplex import (
-    Bases,
-    KnownBases,
-    Problems,
-    by_system,
-    lowest_mixture,
-    solve_batch,
-)
+from hts_battery.thermo.simplex import Bases, Problems, lowest_mixture, solve_batch
 
 COLUMNS = 70  # more than one word of bits
 SYSTEMS = st.lists(
@@ -113,7 +108,7 @@ def test_no_phases_make_no_mixture() -> None:
 def test_a_system_keeps_no_more_bases_than_pay(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("hts_battery.thermo.simplex._KEPT_BASES", 3)
+    monkeypatch.setattr("hts_battery.thermo.envelope._KEPT_BASES", 3)
     known, words = KnownBases(), np.ones((2, 1), dtype=np.int64)
     bases = Bases(
         phases=np.array([[0], [1]]),

@@ -284,7 +284,7 @@ def restore(
     return manifest
 
 
-def _begin_epoch(mongo: MongoDatabase[dict[str, Any]]) -> None:
+def _begin_epoch(mongo: MongoDatabase[dict[str, object]]) -> None:
     """
     Let the launchpad give out numbers that nobody had, and name a new epoch.
 
@@ -296,15 +296,15 @@ def _begin_epoch(mongo: MongoDatabase[dict[str, Any]]) -> None:
         return  # no launchpad
     values: dict[str, object] = {"epoch": uuid4().hex[:8]}
     for counter, places in _NUMBERED.items():
-        known = [int(counters.get(counter) or 0)]
+        known = [0, *_numbers(counters, counter)]
         for name, field in places:
             found = mongo[name].find({field: {"$exists": True}}, {field: 1})
-            known += [int(number) for doc in found for number in _numbers(doc, field)]
+            known += [number for doc in found for number in _numbers(doc, field)]
         values[counter] = (max(known) // _FAR + 2) * _FAR
     mongo[_COUNTERS].update_one({"_id": counters["_id"]}, {"$set": values})
 
 
-def _numbers(doc: Mapping[str, Any], field: str) -> Iterator[int]:
+def _numbers(doc: Mapping[str, object], field: str) -> Iterator[int]:
     """Yield the numbers that a field holds, in lists too."""
     first, _, rest = field.partition(".")
     found = doc.get(first)
@@ -345,9 +345,9 @@ def _put_back(
                         advance(one.name)
     except (BSONError, OSError) as err:
         raise StoreError(f"{path} is damaged: {err}") from err
-    for index in one.indexes:
-        options = {k: v for k, v in index.items() if k != "key"}
-        collection.create_index([tuple(part) for part in index["key"]], **options)
+    for index in map(dict, one.indexes):
+        key = cast("list[list[Any]]", index.pop("key"))
+        collection.create_index([tuple(part) for part in key], **cast("Any", index))
     seen = _DocumentSum()
     for doc in _raw_documents(collection):
         seen.add(doc)

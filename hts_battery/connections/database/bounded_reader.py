@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from threading import BoundedSemaphore
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pymongo.errors import ExecutionTimeout, NetworkTimeout, OperationFailure
 
@@ -73,7 +73,7 @@ class BoundedReader:
         sort: Mapping[str, int] | None = None,
         skip: int = 0,
         limit: int = 0,
-    ) -> list[dict[str, Any]]:
+    ) -> list[dict[str, object]]:
         """
         Return documents, without their ``_id``.
 
@@ -101,7 +101,7 @@ class BoundedReader:
         *,
         fields: Sequence[str] | None = None,
         sort: Mapping[str, int] | None = None,
-    ) -> dict[str, Any] | None:
+    ) -> dict[str, object] | None:
         """Return the first document, or none."""
         found = self.find(collection, criteria, fields=fields, sort=sort, limit=1)
         return found[0] if found else None
@@ -116,7 +116,7 @@ class BoundedReader:
             return found.count_documents(dict(criteria), maxTimeMS=self._milliseconds)
 
     @contextmanager
-    def _reading(self, collection: str) -> Iterator[Collection[dict[str, Any]]]:
+    def _reading(self, collection: str) -> Iterator[Collection[dict[str, object]]]:
         if collection not in self._readable:
             raise StoreError(f"the collection {collection} may not be read here")
         if not self._turns.acquire(timeout=self._turn_seconds):

@@ -6,7 +6,7 @@ import atexit
 import os
 from contextlib import contextmanager
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import (  # type: ignore[import-untyped]
     ConnectionError as BucketUnreachableError,
@@ -38,7 +38,7 @@ _UNREACHABLE = (ConnectionFailure, BucketUnreachableError, HTTPClientError)
 OUTAGES = (DatabaseOutageError, OperationFailure, *_UNREACHABLE)
 """Errors among which :func:`may_pass` finds those that are worth waiting for."""
 
-type_client = MongoClient[dict[str, Any]]
+type_client = MongoClient[dict[str, object]]
 
 
 class _Shared:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from hts_battery.settings import BlobStore
 
@@ -11,6 +11,12 @@ if TYPE_CHECKING:
 
 BLOBS = "blobs"
 """Collection of large outputs, or of their index when a bucket holds them."""
+
+
+class IndexOptions(TypedDict, total=False):
+    """What the server is told of an index beside its fields."""
+
+    partialFilterExpression: dict[str, str]
 
 
 class Index(NamedTuple):
@@ -22,7 +28,7 @@ class Index(NamedTuple):
     """Field and value of the documents that it is of; all without it."""
 
     @property
-    def part(self) -> dict[str, Any]:
+    def part(self) -> IndexOptions:
         """How the server is told of which documents it is; empty for all."""
         if self.only is None:
             return {}
@@ -122,8 +128,8 @@ COLLECTIONS: dict[str, tuple[str, tuple[Index, ...]]] = {
         (
             Index(("property_id",), unique=True),
             Index(("campaign", "builder", "subject_id")),
-            Index(("subject_id", "name")),
-            Index(("campaign", "name")),
+            Index(("campaign", "subject_id")),
+            Index(("subject_id",)),
         ),
     ),
     # The head, and Parquet files of up to 50,000 rows; see schemas/summary_table.py.

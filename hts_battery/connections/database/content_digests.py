@@ -81,7 +81,7 @@ def _digest(content: bytes) -> str:
 
 def write_documents(
     store: Store,
-    docs: Sequence[dict[str, Any]],
+    docs: Sequence[dict[str, object]],
     key: Sequence[str],
     *,
     known: Container[tuple[Any, ...]],

@@ -12,7 +12,7 @@ import secrets
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import Field, ValidationError
 from pymongo import MongoClient
@@ -34,7 +34,7 @@ _ROLES = ({"role": "root", "db": _ADMIN},)
 _A_DAY = timedelta(days=1)
 _PATIENCE = 10_000  # ms
 
-type_client = MongoClient[dict[str, Any]]
+type_client = MongoClient[dict[str, object]]
 
 
 class EmbeddedUser(Document):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from pymongo.errors import OperationFailure
 from pymongo.uri_parser import parse_uri
@@ -110,13 +110,13 @@ def large_documents(
 
 
 def _large(
-    collection: Collection[dict[str, Any]], above: int, sampled: int
+    collection: Collection[dict[str, object]], above: int, sampled: int
 ) -> list[LargeDocument]:
     """Measure the documents of slices at equal distances."""
     cut = slices_of(collection)
     step = max(1, -(-collection.estimated_document_count() // sampled))
     return [
-        LargeDocument(collection.name, str(row["_id"]), int(row["bytes"]))
+        LargeDocument(collection.name, str(row["_id"]), int(str(row["bytes"])))
         for criteria in cut[::step]
         for row in collection.aggregate(
             [

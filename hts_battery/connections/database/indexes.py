@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hts_battery.connections.database.clients import shared_client, translated_errors
 from hts_battery.connections.database.collection_specs import Index, expected_indexes
@@ -10,8 +10,6 @@ from hts_battery.connections.database.layout import mark_layout
 from hts_battery.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from pymongo.collection import Collection
     from pymongo.database import Database as MongoDatabase
 
@@ -66,16 +64,16 @@ def missing_indexes(stores: Stores) -> tuple[str, ...]:
 
 def _present_indexes(mongo: MongoDatabase[dict[str, object]], name: str) -> set[Index]:
     """Read which ascending indexes a collection has."""
-    return {_index_of(found) for found in mongo[name].index_information().values()}
-
-
-def _index_of(found: Mapping[str, Any]) -> Index:
-    part = list((found.get("partialFilterExpression") or {}).items())
-    return Index(
-        tuple(field for field, _ in found["key"]),
-        bool(found.get("unique")),
-        (part[0][0], part[0][1]) if len(part) == 1 else None,
-    )
+    present = set()
+    for found in mongo[name].index_information().values():
+        part = list((found.get("partialFilterExpression") or {}).items())
+        index = Index(
+            tuple(field for field, _ in found["key"]),
+            bool(found.get("unique")),
+            (part[0][0], part[0][1]) if len(part) == 1 else None,
+        )
+        present.add(index)
+    return present
 
 
 def ensure_index(stores: Stores, collection: str, *fields: str) -> None:

@@ -43,8 +43,9 @@ def read_layout(database: Database) -> Layout:
         mongo = client[database.name]
         found = mongo[SCHEMA].find_one({"name": _NAME})
         if found is not None:
-            version = int(found["version"])
-            return Layout(version, is_empty=False, restoring=found.get(_RESTORING))
+            backup = found.get(_RESTORING)
+            restoring = None if backup is None else str(backup)
+            return Layout(int(str(found["version"])), False, restoring)  # noqa: FBT003
         is_empty = not any(
             mongo[name].find_one({}, {"_id": 1}) is not None
             for name in ("campaigns", "candidates", "tasks", "references")

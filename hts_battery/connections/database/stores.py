@@ -55,18 +55,18 @@ class SharedMongoStore(MongoStore):
         return f"{redact(str(self.uri))}#{self.database}.{self.collection_name}"
 
     @property
-    def collection(self) -> Collection[dict[str, Any]]:
+    def collection(self) -> Collection[dict[str, object]]:
         """The collection itself, for what maggma's stores do not offer."""
         if self._coll is None:
             raise StoreError(f"store {self.collection_name} is not connected")
-        found: Collection[dict[str, Any]] = self._coll
+        found: Collection[dict[str, object]] = self._coll
         return found
 
     def estimated_count(self) -> int:
         """Count the documents by what the server notes of them: at no cost."""
         return self.collection.estimated_document_count()
 
-    def insert_new(self, docs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    def insert_new(self, docs: Iterable[dict[str, object]]) -> list[dict[str, object]]:
         """
         Insert documents that are probably new; several times faster than updating.
 
@@ -95,7 +95,7 @@ class SharedMongoStore(MongoStore):
 
     def aggregated(
         self, stages: Sequence[Mapping[str, object]], *, time_limit: float | None = None
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[dict[str, object]]:
         """
         Yield what an aggregation that reads only finds, without object ids.
 
@@ -106,13 +106,11 @@ class SharedMongoStore(MongoStore):
         StoreError
             If the server refuses or is gone.
         """
-        options: dict[str, Any] = {}
-        if time_limit is not None:
-            options["maxTimeMS"] = round(1000 * time_limit)
+        limit = None if time_limit is None else round(1000 * time_limit)
         pipeline = [dict(stage) for stage in stages]
         with translated_errors(str(self.uri), f"reading {self.collection_name}"):
             try:
-                for doc in self.collection.aggregate(pipeline, **options):
+                for doc in self.collection.aggregate(pipeline, maxTimeMS=limit):
                     doc.pop("_id", None)
                     yield doc
             except ExecutionTimeout as err:
@@ -164,7 +162,7 @@ class GuardedJobStore(JobStore):
     A job that refers to an output of another gets it as the objects that it names.
     """
 
-    def query(self, *args: Any, **kwargs: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - those of the base class
+    def query(self, *args: Any, **kwargs: Any) -> Iterator[dict[str, object]]:  # noqa: ANN401 - those of the base class
         """Yield documents; one that names a foreign module is refused."""
         for doc in super().query(*args, **kwargs):
             check_document(doc.get("output"), f"output of job {doc.get('uuid')}")

@@ -77,7 +77,7 @@ def read_accounting(text: str) -> dict[str, Accounted]:
         size = _bytes(memory)
         if not step:
             found[number] = Accounted(
-                float(seconds or 0), _seconds(cpu), int(cpus or 1), size
+                float(seconds or 0), clock_seconds(cpu), int(cpus or 1), size
             )
         elif number in found and size is not None:
             largest = max(size, found[number].memory or 0.0)
@@ -85,13 +85,13 @@ def read_accounting(text: str) -> dict[str, Accounted]:
     return found
 
 
-def _seconds(text: str) -> float:
+def clock_seconds(text: str) -> float:
     """
     Read a time of Slurm, ``[days-][hours:]minutes:seconds``.
 
     Examples
     --------
-    >>> _seconds("1-02:00:30"), _seconds("00:01.250"), _seconds("")
+    >>> clock_seconds("1-02:00:30"), clock_seconds("00:01.250"), clock_seconds("")
     (93630.0, 1.25, 0.0)
     """
     days, _, clock = text.rpartition("-")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hts_battery.connections.launchpad.checkout import CAMPAIGN
 from hts_battery.connections.launchpad.lost_runs import put_back
@@ -17,15 +17,16 @@ from hts_battery.connections.launchpad.queues import (
     queue_of,
     this_cluster,
 )
-from hts_battery.connections.launchpad.workflows import reservation
+from hts_battery.connections.launchpad.workflows import queue_number
 from hts_battery.connections.records.launch_files import mark_of
 from hts_battery.schemas.cancellation import CancelState, QueueCancellation
 from hts_battery.schemas.recovery import LossReason, LostRun
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from hts_battery.connections.launchpad.launchpad import ExactLaunchPad
+    from hts_battery.schemas.launchpad_rows import FireworkRow, LaunchRow
 
 _WAITING, _RUNNING = "RESERVED", "RUNNING"
 _PATIENCE = 10.0
@@ -46,8 +47,8 @@ class Queues:
 class _Sent:
     """A Firework that its queue has, and where."""
 
-    firework: Mapping[str, Any]
-    launch: Mapping[str, Any]
+    firework: FireworkRow
+    launch: LaunchRow
     queue_id: str | None
     kind: QueueKind | None
     cluster: str | None
@@ -129,17 +130,12 @@ def _sent(launchpad: ExactLaunchPad, campaign: str) -> Iterator[_Sent]:
             yield _located(firework, launch)
 
 
-def _located(firework: Mapping[str, Any], launch: Mapping[str, Any]) -> _Sent:
+def _located(firework: FireworkRow, launch: LaunchRow) -> _Sent:
     folder = Path(launch.get("launch_dir") or "")
-    mark = mark_of(folder)
-    if mark is not None and mark.fw_id != firework["fw_id"]:
-        mark = None
-    queue = queue_of(folder)
-    reserved = reservation(launch.get("state_history") or ())
-    # What the rocket wrote down itself comes first: it was there.
-    queue_id = (mark and mark.queue_id) or reserved
+    mark, queue = mark_of(folder, firework["fw_id"]), queue_of(folder)
     cluster = (mark and mark.cluster) or (queue and queue.cluster) or None
-    return _Sent(firework, launch, queue_id, queue.kind if queue else None, cluster)
+    kind = queue.kind if queue else None
+    return _Sent(firework, launch, queue_number(launch, mark), kind, cluster)
 
 
 def _end(sent: _Sent, queues: Queues) -> tuple[CancelState, str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
 from fireworks import Launch, Tracker
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fireworks import Firework, FWorker
 
     from hts_battery.connections.launchpad.one_run import OneRunLaunchPad
+    from hts_battery.schemas.launchpad_rows import LaunchRow, SpecRow, StateRow
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ class Rocket(NamedTuple):
         launch_id: int,
         firework: Firework,
         epoch: str | None,
-        history: Sequence[Mapping[str, Any]] = (),
+        history: Sequence[StateRow] = (),
     ) -> tuple[Launch, str]:
         """Return the launch as it is written, and the token of this rocket."""
         token = uuid4().hex
@@ -161,20 +162,22 @@ def take_reserved(
     return Taken(fw_id, launch.launch_id, token)
 
 
-def is_due(launchpad: OneRunLaunchPad, spec: Mapping[str, Any]) -> bool:
+def is_due(launchpad: OneRunLaunchPad, spec: SpecRow) -> bool:
     """
     Say whether a Firework is the one that its dispatch names, and is still wanted.
 
     A feeder that was stopped inserts what another one has sent meanwhile, or has
     collected. Fireworks of no dispatch of ours are always due.
     """
-    if ROOT not in spec:
+    root = spec.get("hts_fw_id")
+    if root is None:
         return True
-    found = launchpad.db["dispatches"].find_one({"dispatch_id": spec[DISPATCH_ID]})
-    return found is None or (found["state"], found["fw_id"]) == ("sent", spec[ROOT])
+    sent = {"dispatch_id": spec["hts_dispatch_id"]}
+    found = launchpad.db["dispatches"].find_one(sent)
+    return found is None or (found["state"], found["fw_id"]) == ("sent", root)
 
 
-def reservation_place(history: Sequence[Mapping[str, Any]]) -> int | None:
+def reservation_place(history: Sequence[StateRow]) -> int | None:
     """Return where a history of states has the reservation."""
     return next(
         (at for at, one in enumerate(history) if one["state"] == "RESERVED"), None
@@ -205,9 +208,9 @@ def is_of(
 
 def _reserved_launch(
     launchpad: OneRunLaunchPad, firework: Firework
-) -> dict[str, Any] | None:
+) -> LaunchRow | None:
     numbers = [one.launch_id for one in firework.launches]
-    found: dict[str, Any] | None = launchpad.launches.find_one(
+    found: LaunchRow | None = launchpad.launches.find_one(
         {"launch_id": {"$in": numbers}, "state": "RESERVED"}
     )
     return found

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from hts_battery.connections.database.uris import redact
 from hts_battery.connections.launchpad.workflows import last_sign
 from hts_battery.connections.records.launch_files import mark_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import datetime
 
     from fireworks import LaunchPad
 
     from hts_battery.connections.database.stores import Stores
+    from hts_battery.schemas.launchpad_rows import LaunchRow
 
 _ERROR_FILES = ("*.error", "*.err", "*.e[0-9]*", "*.out", "*.o[0-9]*")
 _TAIL_BYTES = 16_384
@@ -56,7 +56,7 @@ def last_runs(launchpad: LaunchPad, worker: str, count: int) -> list[EndedRun]:
     return runs[:count]
 
 
-def _began(launch: Mapping[str, Any]) -> bool | None:
+def _began(launch: LaunchRow) -> bool | None:
     """Say whether a job began in a launch: its rocket took it, and it left its mark."""
     if launch["state"] == "COMPLETED":
         return True
@@ -65,8 +65,7 @@ def _began(launch: Mapping[str, Any]) -> bool | None:
     folder = Path(launch["launch_dir"])
     if not folder.is_dir():
         return True  # on another machine, or tidied
-    mark = mark_of(folder)
-    if mark is not None and mark.fw_id == launch["fw_id"]:
+    if mark_of(folder, launch["fw_id"]) is not None:
         return True
     return None if launch["state"] == "RUNNING" else False  # it may yet write it
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hts_battery.connections.launchpad.checkout import CAMPAIGN, DISPATCH_ID
 from hts_battery.connections.launchpad.launchpad import launchpad_beside
 from hts_battery.connections.launchpad.workflows import (
+    FIREWORK_FIELDS,
+    firework_document,
     launch_document,
     launches_of_fireworks,
     utc,
@@ -18,27 +20,18 @@ from hts_battery.schemas.archive import ArchivedWorkflow
 from hts_battery.schemas.launchpad_job import LaunchpadJob
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
     from hts_battery.connections.database.stores import Stores
     from hts_battery.schemas.archive import ArchivedFirework, ArchivedLaunch
-
-    Fields = Mapping[str, Any]
+    from hts_battery.schemas.launchpad_rows import FireworkRow, LaunchRow
 
 ENDED = frozenset({"COMPLETED", "FIZZLED", "DEFUSED", "ARCHIVED"})
 """States in which a Firework may stand in the archive."""
 _FIELDS = (
-    "fw_id",
-    "name",
-    "state",
+    *FIREWORK_FIELDS,
     "updated_on",
-    "spec._fworker",
-    "spec._queueadapter",
-    "spec.step",
-    "spec.content_key",
-    "spec.content_keys",
-    "spec.ordering_id",
     f"spec.{CAMPAIGN}",
     f"spec.{DISPATCH_ID}",
 )
@@ -64,7 +57,7 @@ def read_jobs(
     campaign, states, fw_ids
         Only these; everything where none are given.
     """
-    criteria: dict[str, Any] = {}
+    criteria: dict[str, object] = {}
     if campaign is not None:
         criteria[f"spec.{CAMPAIGN}"] = campaign
     if wanted := sorted(states):
@@ -82,52 +75,47 @@ def read_archived_jobs(
     stores: Stores, *, campaign: str | None = None, fw_id: int | None = None
 ) -> Iterator[LaunchpadJob]:
     """Yield the Fireworks of ended workflows, of one campaign or one of them alone."""
-    criteria: dict[str, Any] = {}
+    criteria: dict[str, object] = {}
     if campaign is not None:
         criteria["campaign"] = campaign
     if fw_id is not None:
         # The first Firework has the lowest number of a workflow, in steps not the only.
         criteria["fireworks.fw_id"] = fw_id
     for doc in stores.archived_workflows.query(criteria):
-        workflow = _workflow(doc)
+        workflow = ArchivedWorkflow.model_validate(
+            {name: doc[name] for name in ArchivedWorkflow.model_fields if name in doc}
+        )
         launches: defaultdict[int, list[ArchivedLaunch]] = defaultdict(list)
         for launch in workflow.launches:
             launches[launch.fw_id].append(launch)
         for firework in workflow.fireworks:
             if fw_id in {None, firework.fw_id}:
-                yield _archived(workflow, firework, launches[firework.fw_id])
+                job = _described(firework, launches[firework.fw_id])
+                yield job.model_copy(
+                    update={
+                        "campaign": workflow.campaign,
+                        "dispatch_id": workflow.dispatch_id,
+                        "since": workflow.archived,
+                        "archived": True,
+                    }
+                )
 
 
-def _workflow(doc: Fields) -> ArchivedWorkflow:
-    return ArchivedWorkflow.model_validate(
-        {name: doc[name] for name in ArchivedWorkflow.model_fields if name in doc}
-    )
-
-
-def _job(doc: Fields, docs: Sequence[Fields], now: datetime) -> LaunchpadJob:
+def _job(doc: FireworkRow, docs: Sequence[LaunchRow], now: datetime) -> LaunchpadJob:
     spec = doc.get("spec") or {}
     launches = sorted(
         (launch_document(one, now) for one in docs), key=lambda one: one.launch_id
     )
-    keys = spec.get("content_keys") or [spec.get("content_key")]
-    known = _of_launches(launches)
-    return LaunchpadJob(
-        fw_id=doc["fw_id"],
-        name=doc["name"],
-        campaign=spec.get(CAMPAIGN),
-        dispatch_id=spec.get(DISPATCH_ID),
-        state=doc["state"],
-        since=_since(doc, docs),
-        worker=spec.get("_fworker"),
-        step=spec.get("step"),
-        content_keys=tuple(key for key in keys if key),
-        ordering_id=spec.get("ordering_id"),
-        asked=spec.get("_queueadapter") or {},
-        **known,
+    return _described(firework_document(doc), launches).model_copy(
+        update={
+            "campaign": spec.get("hts_campaign"),
+            "dispatch_id": spec.get("hts_dispatch_id"),
+            "since": _since(doc, docs),
+        }
     )
 
 
-def _since(doc: Fields, launches: Sequence[Fields]) -> datetime | None:
+def _since(doc: FireworkRow, launches: Sequence[LaunchRow]) -> datetime | None:
     """Return when a Firework took its state, by its launch or by itself."""
     times = [
         utc(one["created_on"])
@@ -140,47 +128,39 @@ def _since(doc: Fields, launches: Sequence[Fields]) -> datetime | None:
     return utc(doc["updated_on"]) if doc.get("updated_on") else None
 
 
-def _of_launches(launches: list[ArchivedLaunch]) -> dict[str, Any]:
-    """Return what the last launch says, and what all come to."""
+def _described(
+    firework: ArchivedFirework, launches: Sequence[ArchivedLaunch]
+) -> LaunchpadJob:
+    """Say what a Firework is, what its last launch says and what all come to."""
+    job = LaunchpadJob(
+        fw_id=firework.fw_id,
+        name=firework.name,
+        state=firework.state,
+        worker=firework.worker,
+        step=firework.step,
+        content_keys=firework.content_keys,
+        ordering_id=firework.ordering_id,
+        asked=firework.queue,
+    )
     if not launches:
-        return {}
+        return job
     last = launches[-1]
-    return {
-        "queue_id": last.queue_id or _queue_number(last),
-        "host": last.host,
-        "folder": last.folder,
-        "launches": len(launches),
-        "seconds": sum(one.seconds for one in launches),
-        "last_seconds": last.seconds,
-        "error": last.error,
-    }
+    return job.model_copy(
+        update={
+            "queue_id": last.queue_id or _queue_number(last),
+            "host": last.host,
+            "folder": last.folder,
+            "launches": len(launches),
+            "seconds": sum(one.seconds for one in launches),
+            "last_seconds": last.seconds,
+            "error": last.error,
+        }
+    )
 
 
 def _queue_number(launch: ArchivedLaunch) -> str | None:
     """Return the number that a rocket wrote down itself, where nobody reserved it."""
     if launch.folder is None or launch.state != "RUNNING":
         return None
-    mark = mark_of(Path(launch.folder))
-    return mark.queue_id if mark and mark.fw_id == launch.fw_id else None
-
-
-def _archived(
-    workflow: ArchivedWorkflow,
-    firework: ArchivedFirework,
-    launches: list[ArchivedLaunch],
-) -> LaunchpadJob:
-    return LaunchpadJob(
-        fw_id=firework.fw_id,
-        name=firework.name,
-        campaign=workflow.campaign,
-        dispatch_id=workflow.dispatch_id,
-        state=firework.state,
-        since=workflow.archived,
-        worker=firework.worker,
-        step=firework.step,
-        content_keys=firework.content_keys,
-        ordering_id=firework.ordering_id,
-        asked=firework.queue,
-        archived=True,
-        **_of_launches(launches),
-    )
+    mark = mark_of(Path(launch.folder), launch.fw_id)
+    return mark.queue_id if mark else None

@@ -165,7 +165,7 @@ class ExactLaunchPad(OneRunLaunchPad):
         )
 
     @classmethod
-    def from_dict(cls, d: dict[str, Any]) -> Self:  # type: ignore[override] # untyped there
+    def from_dict(cls, d: Mapping[str, Any]) -> Self:  # type: ignore[override] # untyped there
         """Read what a my_launchpad.yaml holds."""
         return cls(**d)
 

@@ -6,11 +6,11 @@ import os
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fireworks import FWAction
 
-from hts_battery.connections.launchpad.checkout import CAMPAIGN, PING, PROCESS
+from hts_battery.connections.launchpad.checkout import CAMPAIGN
 from hts_battery.connections.launchpad.queues import (
     JobAnswer,
     QueueKind,
@@ -19,11 +19,17 @@ from hts_battery.connections.launchpad.queues import (
     queue_of,
     this_cluster,
 )
-from hts_battery.connections.launchpad.workflows import last_sign, utc
+from hts_battery.connections.launchpad.workflows import (
+    last_sign,
+    launch_document,
+    queue_number,
+    utc,
+)
 from hts_battery.connections.processes import ProcessState, process_state
 from hts_battery.connections.queue_job import job_number
 from hts_battery.connections.records.launch_files import mark_of
 from hts_battery.errors import DatabaseOutageError
+from hts_battery.schemas.launchpad_rows import job_uuid, stored_data
 from hts_battery.schemas.recovery import LossReason, LostRun
 
 if TYPE_CHECKING:
@@ -32,9 +38,8 @@ if TYPE_CHECKING:
     from fireworks import LaunchPad
 
     from hts_battery.schemas.launch import LaunchMark
+    from hts_battery.schemas.launchpad_rows import ActionRow, FireworkRow, LaunchRow
     from hts_battery.schemas.recovery import LeftAction
-
-    Fields = Mapping[str, Any]
 
 ACTIVE = ("RUNNING", "RESERVED")
 _ENDED = ("COMPLETED", "FIZZLED")
@@ -146,7 +151,7 @@ class Watcher:
             elif not mine and self.now - utc(firework["updated_on"]) > _CHECKOUT:
                 yield self._described(firework, None, LossReason.NEVER_LAUNCHED)
 
-    def unnoticed(self) -> Iterator[tuple[int, Fields]]:
+    def unnoticed(self) -> Iterator[tuple[int, LaunchRow]]:
         """Yield Fireworks whose launch has ended without their noticing, with it."""
         fireworks, launches = self._active("FIZZLED")
         for firework in fireworks:
@@ -167,8 +172,8 @@ class Watcher:
                 if is_outage(launch.get("action")):
                     yield self._described(firework, launch, LossReason.SILENT)
 
-    def _active(self, *more: str) -> tuple[list[Fields], dict[int, Fields]]:
-        fireworks = [
+    def _active(self, *more: str) -> tuple[list[FireworkRow], dict[int, LaunchRow]]:
+        fireworks: list[FireworkRow] = [
             firework
             for state in (*ACTIVE, *more)
             for firework in self.launchpad.fireworks.find(
@@ -178,20 +183,18 @@ class Watcher:
         numbers = [one for firework in fireworks for one in firework["launches"]]
         return fireworks, self._launches(numbers)
 
-    def _launches(self, numbers: Sequence[int]) -> dict[int, Fields]:
+    def _launches(self, numbers: Sequence[int]) -> dict[int, LaunchRow]:
         if not numbers:
             return {}
         query = {"launch_id": {"$in": list(numbers)}}
         return {one["launch_id"]: one for one in self.launchpad.launches.find(query)}
 
-    def _why(self, firework: Fields, launch: Fields) -> LossReason | None:
+    def _why(self, firework: FireworkRow, launch: LaunchRow) -> LossReason | None:
         """Say by what a launch is known to be lost; none if it is not."""
         folder = Path(launch["launch_dir"])
         if _has_ended_offline(folder):
             return None  # its result waits to be taken in
-        mark = mark_of(folder)
-        if mark is not None and mark.fw_id != firework["fw_id"]:
-            mark = None
+        mark = mark_of(folder, firework["fw_id"])
         silent = (self.now - self._last_sign(launch)).total_seconds()
         recent = self._recent(launch)
         process = _process_of(mark, launch)
@@ -204,19 +207,23 @@ class Watcher:
             silence=self.silence,
         )
 
-    def _recent(self, launch: Fields) -> float:
+    def _recent(self, launch: LaunchRow) -> float:
         """Return how young a sign of life outweighs what a queue says."""
         if launch["state"] == "RESERVED":
             return self.grace
-        told = [one[PING] for one in launch["state_history"] if one.get(PING)]
         slowest = self.silence / _PINGS_OF_SILENCE
+        told = [
+            one["hts_ping_seconds"]
+            for one in launch["state_history"]
+            if one.get("hts_ping_seconds")
+        ]
         return _INTERVALS * min(float(told[-1]) if told else slowest, slowest)
 
     def _with_queue(
-        self, seen: Witnesses, folder: Path, launch: Fields, mark: LaunchMark | None
+        self, seen: Witnesses, folder: Path, launch: LaunchRow, mark: LaunchMark | None
     ) -> Witnesses:
         """Ask the queue of a launch for its job: by the listing, then by its number."""
-        queue_id, queue = _queue_id(launch, mark), queue_of(folder)
+        queue_id, queue = queue_number(launch, mark), queue_of(folder)
         number = job_number(queue_id)
         if queue_id is None or number is None:
             return seen
@@ -255,7 +262,7 @@ class Watcher:
             self._mute[place] = answer
         return answer
 
-    def _last_sign(self, launch: Fields) -> datetime:
+    def _last_sign(self, launch: LaunchRow) -> datetime:
         sign = last_sign(launch)
         try:
             pinged = (Path(launch["launch_dir"]) / _PING).stat().st_mtime
@@ -264,64 +271,47 @@ class Watcher:
         return max(sign, datetime.fromtimestamp(pinged, UTC))
 
     def _described(
-        self, firework: Fields, launch: Fields | None, why: LossReason
+        self, firework: FireworkRow, launch: LaunchRow | None, why: LossReason
     ) -> LostRun:
         spec = firework.get("spec") or {}
-        tasks = spec.get("_tasks") or [{}]
-        known: dict[str, Any] = {}
         sign = utc(firework["updated_on"])
         if launch is not None:
             sign = self._last_sign(launch)
-            began = [
-                utc(one["created_on"])
-                for one in launch["state_history"]
-                if one["state"] == "RUNNING"
-            ]
-            folder = Path(launch["launch_dir"])
-            mark = mark_of(folder)
-            if mark is not None and mark.fw_id != firework["fw_id"]:
-                mark = None
-            known = {
-                "launch_id": launch["launch_id"],
-                "launch_state": launch["state"],
-                "worker": (launch.get("fworker") or {}).get("name"),
-                "host": launch.get("host"),
-                "folder": str(folder),
-                "queue_id": _queue_id(launch, mark),
-                "started": min(began) if began else None,
-            }
-        return LostRun(
+        lost = LostRun(
             fw_id=firework["fw_id"],
             name=firework["name"],
             state=firework["state"],
             why=why,
             seconds=max(0.0, (self.now - sign).total_seconds()),
             last_ping=sign,
-            job_uuid=(tasks[0].get("job") or {}).get("uuid"),
+            job_uuid=job_uuid(spec),
             step=spec.get("step"),
-            campaign=spec.get(CAMPAIGN),
-            **known,
+            campaign=spec.get("hts_campaign"),
+        )
+        if launch is None:
+            return lost
+        seen = launch_document(launch, self.now)
+        mark = mark_of(Path(launch["launch_dir"]), firework["fw_id"])
+        return lost.model_copy(
+            update={
+                "launch_id": seen.launch_id,
+                "launch_state": seen.state,
+                "worker": seen.worker,
+                "host": seen.host,
+                "folder": seen.folder,
+                "queue_id": queue_number(launch, mark),
+                "started": seen.started,
+            }
         )
 
 
-def is_outage(action: Fields | None) -> bool:
+def is_outage(action: ActionRow | None) -> bool:
     """Say whether the action of a launch is the error that its database was away."""
-    stored = (action or {}).get("stored_data") or {}
-    details = (stored.get("_exception") or {}).get("_details") or {}
+    details = (stored_data(action).get("_exception") or {}).get("_details") or {}
     return details.get("error_class") == DatabaseOutageError.__name__
 
 
-def _queue_id(launch: Fields, mark: LaunchMark | None) -> str | None:
-    """Return the queue job of a launch: by its own mark first, then the reservation."""
-    if mark is not None and mark.queue_id:
-        return mark.queue_id
-    for one in launch["state_history"]:
-        if one.get("reservation_id"):
-            return str(one["reservation_id"])
-    return None
-
-
-def _process_of(mark: LaunchMark | None, launch: Fields) -> ProcessState:
+def _process_of(mark: LaunchMark | None, launch: LaunchRow) -> ProcessState:
     """
     Look for the process of a launch: by its mark, or as its rocket began.
 
@@ -330,7 +320,9 @@ def _process_of(mark: LaunchMark | None, launch: Fields) -> ProcessState:
     """
     if mark is not None:
         return process_state(mark.host, mark.pid, mark.process, mark.scope)
-    began = [one[PROCESS] for one in launch["state_history"] if one.get(PROCESS)]
+    began = [
+        one["hts_process"] for one in launch["state_history"] if one.get("hts_process")
+    ]
     if launch["state"] != "RUNNING" or not began:
         return ProcessState.UNKNOWN
     gone = process_state(**began[-1]) is ProcessState.GONE
@@ -351,9 +343,9 @@ def _has_ended_offline(folder: Path) -> bool:
         return False
 
 
-def launches_of(launchpad: LaunchPad, fw_id: int) -> list[dict[str, Any]]:
+def launches_of(launchpad: LaunchPad, fw_id: int) -> list[LaunchRow]:
     """Return every launch of a Firework, the lost ones too, in order."""
-    found: Iterable[dict[str, Any]] = launchpad.launches.find({"fw_id": fw_id})
+    found: Iterable[LaunchRow] = launchpad.launches.find({"fw_id": fw_id})
     return sorted(found, key=lambda one: one["launch_id"])
 
 

@@ -7,7 +7,7 @@ import warnings
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -17,6 +17,15 @@ if TYPE_CHECKING:
 _OFFLINE, _PING = "FW_offline.json", "FW_ping.json"  # written by FireWorks' rocket
 _FIREWORK = "FW.json"  # what it runs
 _ENDED = frozenset({"COMPLETED", "FIZZLED", "DEFUSED", "ARCHIVED"})
+
+
+class _Left(TypedDict, total=False):
+    """What an offline launch says of itself."""
+
+    state: str
+    fwaction: object
+    started_on: str
+    ping_time: str
 
 
 @dataclass(frozen=True)
@@ -104,10 +113,10 @@ def withdraw_offline(folder: Path) -> None:
         (folder / _FIREWORK).unlink(missing_ok=True)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> _Left:
     """Read what a launch says of itself; nothing where it was cut off or is gone."""
     try:
-        content: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        content: _Left = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         return {}
     return content

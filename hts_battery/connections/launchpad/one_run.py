@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from fireworks import LaunchPad
 
@@ -29,6 +29,8 @@ from hts_battery.connections.queue_job import is_another_job, own_queue_job
 
 if TYPE_CHECKING:
     from fireworks import Firework, FWorker
+
+    from hts_battery.schemas.launchpad_rows import SpecRow
 
 logger = logging.getLogger(__name__)
 
@@ -140,7 +142,7 @@ class OneRunLaunchPad(LaunchPad):
 
     def _is_due(self, firework: Firework) -> bool:
         """Say whether a RESERVED Firework is to be run; stop it for good if not."""
-        if is_due(self, firework.spec):
+        if is_due(self, cast("SpecRow", firework.spec)):
             return True
         logger.warning(
             "Firework %d is not run: what it computes was sent as another one, or has "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import yaml
 from fireworks import Firework, FWorker
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 _BLANK = re.compile(r"\s")
 # FireWorks' own, where FW_config.yaml of the worker leaves one out.
-_DEFAULTS: Mapping[str, Any] = {
-    "RAPIDFIRE_SLEEP_SECS": 60,
-    "QUEUE_UPDATE_INTERVAL": 5,
-    "QUEUE_JOBNAME_MAXLEN": 20,
+_DEFAULTS = {
+    "RAPIDFIRE_SLEEP_SECS": "60",
+    "QUEUE_UPDATE_INTERVAL": "5",
+    "QUEUE_JOBNAME_MAXLEN": "20",
     "SUBMIT_SCRIPT_NAME": "FW_submit.script",
     "SORT_FWS": "",
 }
@@ -45,7 +45,7 @@ class QueueWorker:
     """Which Fireworks it takes."""
     adapter: CommonAdapter
     """What its jobs ask for."""
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, object] = field(default_factory=dict)
     """Its FW_config.yaml."""
 
     @classmethod
@@ -98,12 +98,12 @@ class QueueWorker:
     @property
     def script_name(self) -> str:
         """Name of the file that is submitted."""
-        return str(self._option("SUBMIT_SCRIPT_NAME"))
+        return self._option("SUBMIT_SCRIPT_NAME")
 
     @property
     def newest_first(self) -> bool | None:
         """Whether the newest of one priority goes first; None where nobody cares."""
-        return {"FILO": True, "FIFO": False}.get(str(self._option("SORT_FWS")).upper())
+        return {"FILO": True, "FIFO": False}.get(self._option("SORT_FWS").upper())
 
     @property
     def is_offline(self) -> bool:
@@ -155,11 +155,11 @@ class QueueWorker:
         """Write the script of a job of no Firework: what every job asks for."""
         return self.script(Firework([], name="nothing", fw_id=0), "hts-check", folder)
 
-    def _option(self, name: str) -> Any:  # noqa: ANN401 - whatever FireWorks has there
-        return self.options.get(name, _DEFAULTS[name])
+    def _option(self, name: str) -> str:
+        return str(self.options.get(name, _DEFAULTS[name]))
 
 
-def _content(path: Path) -> dict[str, Any]:
+def _content(path: Path) -> dict[str, object]:
     """Read a file of a worker."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))

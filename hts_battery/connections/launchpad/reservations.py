@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from hts_battery.connections.launchpad.workflows import utc
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
     from pathlib import Path
 
     from fireworks import Firework
 
     from hts_battery.connections.launchpad.launchpad import ExactLaunchPad
     from hts_battery.connections.launchpad.queue_worker import QueueWorker
+    from hts_battery.schemas.launchpad_rows import FireworkRow
 
 _BATCH = 100  # the embedded server compares every document with every key
 _IN_QUEUE = ("RESERVED", "RUNNING")
@@ -142,7 +143,7 @@ def jobs_in_queue(launchpad: ExactLaunchPad, worker: str) -> int:
     The queue is not asked: it counts every job of the user, and one that was not
     listed for a moment would let more in than may be there.
     """
-    held: list[Mapping[str, Any]] = [
+    held: list[FireworkRow] = [
         doc
         for state in _IN_QUEUE
         for doc in launchpad.fireworks.find(

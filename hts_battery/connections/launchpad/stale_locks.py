@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hts_battery.connections.launchpad.workflows import utc
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from fireworks import LaunchPad
 
@@ -49,12 +49,12 @@ def release_locks(
             continue
         released.append(min(workflow["nodes"]))
         if not dry_run:
-            _undo(launchpad, workflow)
+            _undo(launchpad, workflow["nodes"], workflow["fw_states"])
             launchpad.workflows.update_one(mine, {"$unset": {_LOCKED: True}})
     return tuple(released)
 
 
-def _undo(launchpad: LaunchPad, workflow: Mapping[str, Any]) -> None:
+def _undo(launchpad: LaunchPad, nodes: Sequence[int], known: Mapping[str, str]) -> None:
     """
     Let Fireworks forget an end that their workflow has not heard of.
 
@@ -62,10 +62,9 @@ def _undo(launchpad: LaunchPad, workflow: Mapping[str, Any]) -> None:
     would never hand its additions on.
     """
     for firework in launchpad.fireworks.find(
-        {"fw_id": {"$in": workflow["nodes"]}, "state": "COMPLETED"}, ["fw_id"]
+        {"fw_id": {"$in": nodes}, "state": "COMPLETED"}, ["fw_id"]
     ):
-        known = workflow["fw_states"].get(str(firework["fw_id"]))
-        if known != "COMPLETED":
+        if known.get(str(firework["fw_id"])) != "COMPLETED":
             launchpad.fireworks.update_one(
                 {"fw_id": firework["fw_id"]}, {"$set": {"state": "RUNNING"}}
             )

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from hts_battery.connections.launchpad.workflows import utc
+from hts_battery.connections.launchpad.workflows import (
+    launch_document,
+    launches_of_fireworks,
+    utc,
+)
+from hts_battery.schemas.launchpad_rows import job_uuid
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
+    from collections.abc import Sequence
 
     from hts_battery.connections.launchpad.launchpad import ExactLaunchPad
+    from hts_battery.schemas.launchpad_rows import FireworkRow, LaunchRow
 
 
 class TrialRun(NamedTuple):
@@ -23,15 +29,15 @@ class TrialRun(NamedTuple):
     tag: str | None
     """What its job was tagged with."""
     uuid: str | None
-    queue_id: str | None
-    host: str | None
-    folder: Path | None
-    reserved: datetime | None
-    began: datetime | None
-    ended: datetime | None
-    launches: int
+    queue_id: str | None = None
+    host: str | None = None
+    folder: Path | None = None
+    reserved: datetime | None = None
+    began: datetime | None = None
+    ended: datetime | None = None
+    launches: int = 0
     """Launches it had, those that were lost too."""
-    error: str
+    error: str = ""
     """Last line of the error that ended it."""
 
 
@@ -41,9 +47,7 @@ def read_trial(launchpad: ExactLaunchPad, fw_id: int, tag: str) -> list[TrialRun
     if workflow is None:
         return []
     nodes = workflow["nodes"]
-    launches: dict[int, list[Mapping[str, Any]]] = {}
-    for one in launchpad.launches.find({"fw_id": {"$in": nodes}}):
-        launches.setdefault(one["fw_id"], []).append(one)
+    launches = launches_of_fireworks(launchpad, nodes)
     found = launchpad.fireworks.find(
         {"fw_id": {"$in": nodes}},
         ["fw_id", "name", "state", f"spec.{tag}", "spec._tasks.job.uuid"],
@@ -52,39 +56,31 @@ def read_trial(launchpad: ExactLaunchPad, fw_id: int, tag: str) -> list[TrialRun
     return sorted(runs, key=lambda run: run.fw_id)
 
 
-def _run(
-    firework: Mapping[str, Any], launches: list[Mapping[str, Any]], tag: str
-) -> TrialRun:
+def _run(firework: FireworkRow, launches: Sequence[LaunchRow], tag: str) -> TrialRun:
     spec = firework.get("spec") or {}
-    tasks = spec.get("_tasks") or [{}]
-    last: Mapping[str, Any] = max(
-        launches, key=lambda one: one["launch_id"], default={}
+    run = TrialRun(
+        firework["fw_id"],
+        firework["name"],
+        firework["state"],
+        None if spec.get(tag) is None else str(spec.get(tag)),
+        job_uuid(spec),
     )
-    history = last.get("state_history") or []
-    times = {one["state"]: utc(one["created_on"]) for one in history}
-    numbers = [str(n) for one in history if (n := one.get("reservation_id"))]
-    return TrialRun(
-        fw_id=firework["fw_id"],
-        name=firework["name"],
-        state=firework["state"],
-        tag=spec.get(tag),
-        uuid=(tasks[0].get("job") or {}).get("uuid"),
-        queue_id=numbers[0] if numbers else None,
-        host=last.get("host"),
-        folder=Path(last["launch_dir"]) if "launch_dir" in last else None,
+    if not launches:
+        return run
+    last = max(launches, key=lambda one: one["launch_id"])
+    times = {one["state"]: utc(one["created_on"]) for one in last["state_history"]}
+    known = launch_document(last, datetime.now(UTC))
+    trace = [line for line in (known.error or "").splitlines() if line.strip()]
+    return run._replace(
+        queue_id=known.queue_id,
+        host=known.host,
+        folder=Path(last["launch_dir"]),
         reserved=times.get("RESERVED"),
         began=times.get("RUNNING"),
         ended=times.get("COMPLETED") or times.get("FIZZLED"),
         launches=len(launches),
-        error=_error(last),
+        error=trace[-1].strip() if trace else "",
     )
-
-
-def _error(launch: Mapping[str, Any]) -> str:
-    stored = (launch.get("action") or {}).get("stored_data") or {}
-    trace = str((stored.get("_exception") or {}).get("_stacktrace") or "")
-    lines = [line.strip() for line in trace.splitlines() if line.strip()]
-    return lines[-1] if lines else ""
 
 
 def remove_trial(launchpad: ExactLaunchPad, fw_id: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hts_battery.connections.launchpad.checkout import CAMPAIGN, DISPATCH_ID
 from hts_battery.schemas.archive import (
@@ -13,12 +13,15 @@ from hts_battery.schemas.archive import (
     ArchivedLaunch,
     ArchivedWorkflow,
 )
+from hts_battery.schemas.launchpad_rows import stored_data
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from fireworks import LaunchPad
 
+    from hts_battery.schemas.launch import LaunchMark
+    from hts_battery.schemas.launchpad_rows import FireworkRow, LaunchRow
 
 ACTIVE = frozenset({"READY", "RESERVED", "RUNNING", "PAUSED"})
 """States of Fireworks that go on without us, or once they are resumed."""
@@ -46,7 +49,7 @@ _LAUNCH_FIELDS = (
     "state_history.reservation_id",
     "action.stored_data._exception._stacktrace",
 )
-_FIREWORK_FIELDS = (
+FIREWORK_FIELDS = (
     "fw_id",
     "name",
     "state",
@@ -58,16 +61,19 @@ _FIREWORK_FIELDS = (
     "spec.ordering_id",
     "spec.n_orderings",
 )
+"""What :func:`firework_document` reads."""
 
 
-def last_sign(launch: Mapping[str, Any]) -> datetime:
+def last_sign(launch: LaunchRow) -> datetime:
     """Return when a launch last showed that it is alive, by its launchpad."""
-    return max(
-        utc(time)
-        for one in launch["state_history"]
-        for time in (one.get("updated_on"), one.get("created_on"))
-        if time
-    )
+    return max(_signs(launch))
+
+
+def _signs(launch: LaunchRow) -> Iterator[datetime]:
+    for one in launch.get("state_history") or ():
+        for time in (one.get("updated_on"), one.get("created_on")):
+            if time:
+                yield utc(time)
 
 
 def utc(time: datetime | str) -> datetime:
@@ -176,7 +182,7 @@ def sent_names(launchpad: LaunchPad, names: Collection[str]) -> set[str]:
     return {doc["metadata"][DISPATCH_ID] for doc in found}
 
 
-def _state_of_deleted(launches: Sequence[Mapping[str, Any]], now: datetime) -> str:
+def _state_of_deleted(launches: Sequence[LaunchRow], now: datetime) -> str:
     """Say whether what was deleted runs on: a rocket does not notice, and pings."""
     alive = any(
         one["state"] == "RUNNING" and now - last_sign(one) < _SLOWEST_PING
@@ -187,9 +193,9 @@ def _state_of_deleted(launches: Sequence[Mapping[str, Any]], now: datetime) -> s
 
 def launches_of_fireworks(
     launchpad: LaunchPad, fw_ids: Sequence[int]
-) -> dict[int, list[dict[str, Any]]]:
+) -> dict[int, list[LaunchRow]]:
     """Read the launches of some Fireworks, those that were lost or repeated too."""
-    found: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    found: dict[int, list[LaunchRow]] = defaultdict(list)
     for start in range(0, len(fw_ids), _BATCH):
         query = {"fw_id": {"$in": list(fw_ids[start : start + _BATCH])}}
         for doc in launchpad.launches.find(query, list(_LAUNCH_FIELDS)):
@@ -197,44 +203,40 @@ def launches_of_fireworks(
     return found
 
 
-def launch_document(doc: Mapping[str, Any], now: datetime) -> ArchivedLaunch:
+def launch_document(doc: LaunchRow, now: datetime) -> ArchivedLaunch:
     """Make a document of a launch; one that runs is counted until now."""
-    history = doc.get("state_history") or []
+    history = doc.get("state_history") or ()
     began = [utc(one["created_on"]) for one in history if one["state"] == "RUNNING"]
-    signs = [
-        utc(one[name])
-        for one in history
-        for name in ("created_on", "updated_on")
-        if one.get(name)
-    ]
+    signs = list(_signs(doc))
     if doc["state"] == "RUNNING" and signs:
         # One that was lost runs no longer than to the ping that did not come.
         signs.append(min(now, max(signs) + _SLOWEST_PING))
-    stored = (doc.get("action") or {}).get("stored_data") or {}
+    worker = doc.get("fworker")
     return ArchivedLaunch(
         launch_id=doc["launch_id"],
         fw_id=doc["fw_id"],
         state=doc["state"],
-        worker=(doc.get("fworker") or {}).get("name"),
+        worker=worker["name"] if worker else None,
         host=doc.get("host"),
         folder=doc.get("launch_dir"),
-        queue_id=next(
-            (
-                str(one["reservation_id"])
-                for one in history
-                if one.get("reservation_id")
-            ),
-            None,
-        ),
+        queue_id=queue_number(doc),
         started=min(began) if began else None,
         seconds=max(0.0, (max(signs) - min(began)).total_seconds()) if began else 0.0,
-        error=(stored.get("_exception") or {}).get("_stacktrace"),
+        error=(stored_data(doc.get("action")).get("_exception") or {}).get(
+            "_stacktrace"
+        ),
     )
 
 
-def reservation(history: Sequence[Mapping[str, Any]]) -> str | None:
-    """Return the number that was written down when a job was submitted."""
-    numbers = (one.get("reservation_id") for one in history)
+def queue_number(launch: LaunchRow, mark: LaunchMark | None = None) -> str | None:
+    """
+    Return the queue job of a launch: by its mark, else as it was reserved.
+
+    What the rocket wrote down itself comes first: it was there.
+    """
+    if mark is not None and mark.queue_id:
+        return mark.queue_id
+    numbers = (one.get("reservation_id") for one in launch.get("state_history") or ())
     return next((str(number) for number in numbers if number), None)
 
 
@@ -266,9 +268,9 @@ def read_ended(
     }
     nodes = [node for workflow in workflows for node in workflow.states]
     fireworks = {
-        doc["fw_id"]: _firework(doc)
+        doc["fw_id"]: firework_document(doc)
         for doc in launchpad.fireworks.find(
-            {"fw_id": {"$in": nodes}}, list(_FIREWORK_FIELDS)
+            {"fw_id": {"$in": nodes}}, list(FIREWORK_FIELDS)
         )
     }
     now = datetime.now(UTC)
@@ -291,8 +293,10 @@ def read_ended(
     ]
 
 
-def _firework(doc: Mapping[str, Any]) -> ArchivedFirework:
-    spec = doc.get("spec", {})
+def firework_document(doc: FireworkRow) -> ArchivedFirework:
+    """Make a document of a Firework."""
+    spec = doc.get("spec") or {}
+    keys: Sequence[str | None]
     keys = spec.get("content_keys") or [spec.get("content_key")]
     return ArchivedFirework(
         fw_id=doc["fw_id"],

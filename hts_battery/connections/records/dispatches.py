@@ -67,7 +67,7 @@ def claim_again(stores: Stores, wanted: Sequence[Dispatch], lease: Lease) -> set
     ids = [one.dispatch_id for one in wanted]
     with translated_errors(stores.database.uri, "taking dispatches over"):
         found = collection.find({"dispatch_id": {"$in": ids}})
-        tokens = {doc["dispatch_id"]: doc["token"] for doc in found}
+        tokens = {str(doc["dispatch_id"]): str(doc["token"]) for doc in found}
         lease.check()
         return {one.dispatch_id for one in wanted if _replaced(stores, one, tokens)}
 

@@ -29,12 +29,13 @@ def write_mark(folder: Path, mark: LaunchMark) -> None:
     (folder / MARK).write_text(mark.model_dump_json(), encoding="utf-8")
 
 
-def mark_of(folder: Path) -> LaunchMark | None:
-    """Return which job runs in a folder; none where nobody says."""
+def mark_of(folder: Path, fw_id: int | None = None) -> LaunchMark | None:
+    """Return which job runs in a folder, one of a Firework if that is asked for."""
     try:
-        return LaunchMark.model_validate_json((folder / MARK).read_text("utf-8"))
+        found = LaunchMark.model_validate_json((folder / MARK).read_text("utf-8"))
     except (ValidationError, OSError):
         return None  # half-written at a kill, or removed meanwhile: nobody's to touch
+    return found if fw_id in {None, found.fw_id} else None
 
 
 def leave_action(

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from pydantic import ValidationError
 
 from hts_battery.errors import UnreadableDocumentError
 
 if TYPE_CHECKING:
+    from hts_battery.connections.database.stores import Stores
     from hts_battery.schemas.base import Document
+    from hts_battery.schemas.rows import RegistrationRow
 
 D = TypeVar("D", bound="Document")
 _ADDED = ("_id", "_bt", "last_updated")
@@ -59,6 +61,13 @@ required: it was changed by hand, or by a newer hts_battery
         raise unreadable(what, err) from err
 
 
+def read_registration(stores: Stores, campaign: str) -> RegistrationRow | None:
+    """Read what is registered of a campaign, as it stands; none if nothing is."""
+    return cast(
+        "RegistrationRow | None", stores.campaigns.query_one({"name": campaign})
+    )
+
+
 @contextmanager
 def readable(what: str) -> Iterator[None]:
     """
@@ -85,7 +94,7 @@ def unreadable(what: str, why: object) -> UnreadableDocumentError:
 
 def _words(why: object) -> str:
     if isinstance(why, ValidationError):
-        first: Mapping[str, Any] = why.errors()[0]
+        first = why.errors()[0]
         place = ".".join(map(str, first["loc"]))
         return f"{place}: {first['msg']}" if place else str(first["msg"])
     if isinstance(why, KeyError):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hts_battery.connections.database.clients import translated_errors
 from hts_battery.schemas.worker_control import PausedBy, WorkerControl
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from hts_battery.connections.database.stores import Stores
 
 
@@ -72,7 +74,7 @@ def resume_worker(stores: Stores, worker: str) -> WorkerControl:
     )
 
 
-def _control(doc: dict[str, Any]) -> WorkerControl:
+def _control(doc: Mapping[str, object]) -> WorkerControl:
     return WorkerControl.model_validate(
         {name: doc[name] for name in WorkerControl.model_fields if name in doc}
     )

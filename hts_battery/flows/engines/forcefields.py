@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from hts_battery.errors import ConfigurationError
 from hts_battery.flows.engines.engine import (
@@ -175,7 +175,17 @@ def _relax_maker(relaxation: RelaxationSpec, model: str) -> Maker:
     return ForceFieldRelaxMaker(**_options(relaxation, model))
 
 
-def _options(relaxation: RelaxationSpec, model: str) -> dict[str, Any]:
+class _Options(TypedDict):
+    """Fields of atomate2's makers of relaxations with a force field."""
+
+    name: str
+    force_field_name: str
+    relax_cell: bool
+    steps: int
+    relax_kwargs: dict[str, float | None]
+
+
+def _options(relaxation: RelaxationSpec, model: str) -> _Options:
     return {
         "name": f"{model.lower()} relax",
         "force_field_name": model,

@@ -280,7 +280,7 @@ class CustodianLog:
         return cls(corrections, ended)
 
 
-def corrections_from_log(log: Sequence[Mapping[str, Any]]) -> tuple[Correction, ...]:
+def corrections_from_log(log: Sequence[Mapping[str, object]]) -> tuple[Correction, ...]:
     """Read what custodian noticed and changed from custodian.json, one entry a job."""
     return tuple(
         Correction(

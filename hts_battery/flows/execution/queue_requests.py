@@ -7,7 +7,7 @@ import re
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 import yaml
 
@@ -32,6 +32,23 @@ _MEMORY_KEYS = ("mem", "mem_per_cpu", "pmem")
 _PER_GB = {"K": 1024.0**2, "M": 1024.0, "G": 1.0, "T": 1 / 1024}
 _TIME = re.compile(r"(?:(?P<days>\d+)-)?(?P<h>\d+):(?P<m>\d\d)(?::(?P<s>\d\d))?")
 _MEMORY = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>(?:[KMGTkmgt][Ii]?[Bb]?)?)")
+
+
+class QueueLimits(TypedDict, total=False):
+    """What a queue allows."""
+
+    max_hours: float
+    max_memory: float | None
+    """In GB."""
+
+
+class ManagerConfig(TypedDict, total=False):
+    """How FireWorks is told to run a job."""
+
+    _fworker: str
+    _priority: int
+    _queueadapter: dict[str, object]
+    queue_limits: QueueLimits
 
 
 @lru_cache(maxsize=1)
@@ -125,12 +142,12 @@ def larger_request(
 
 
 def repeated_config(
-    config: Mapping[str, Any],
+    config: ManagerConfig,
     failed: Sequence[FailureClass],
     policy: FailurePolicy | None = None,
     *,
     known: int | None = None,
-) -> dict[str, Any]:
+) -> ManagerConfig:
     """
     Return how FireWorks is told to run a job again after some failures.
 
@@ -144,14 +161,19 @@ def repeated_config(
     >>> repeated_config(before, [FailureClass.OUT_OF_MEMORY])
     {'_queueadapter': {'walltime': '02:00:00', 'mem': '32G'}}
     """
-    changed = dict(config)
-    factors = added_factors(failed, policy, known=known)
-    if factors and changed.get("_queueadapter"):
-        limits = {"max_hours": _LONGEST, **(changed.get(QUEUE_LIMITS) or {})}
-        changed["_queueadapter"] = larger_request(
-            changed["_queueadapter"], factors, **limits
-        )
-    return changed
+    factors, request = added_factors(failed, policy, known=known), None
+    if factors:
+        request = config.get("_queueadapter")
+    if not request:
+        return config.copy()
+    limits = config.get("queue_limits") or {}
+    larger = larger_request(
+        request,
+        factors,
+        max_hours=limits.get("max_hours", _LONGEST),
+        max_memory=limits.get("max_memory"),
+    )
+    return {**config, "_queueadapter": larger}
 
 
 def _clock(hours: float) -> str:

@@ -36,6 +36,7 @@ from hts_battery.flows.execution.spool import (
 )
 from hts_battery.schemas.failure import FailureDoc
 from hts_battery.schemas.launch import LaunchMark
+from hts_battery.schemas.launchpad_rows import stored_data
 from hts_battery.schemas.recovery import ResponseKind
 
 if TYPE_CHECKING:
@@ -43,16 +44,14 @@ if TYPE_CHECKING:
 
     from jobflow import JobStore
 
+    from hts_battery.schemas.launchpad_rows import LaunchRow
     from hts_battery.schemas.recovery import SpooledOutput
 
     Failure = dict[str, object]
     """Step, ordering_id, n_orderings, error_class, error_message and traceback of a
     failed job; failure_class and evidence where its program said more."""
-    from collections.abc import Mapping
 
 FIREWORK_FILE = "FW.json"
-LOST_FIELD = "hts_lost"
-"""Where a launch that was lost says in its action's ``stored_data`` how."""
 
 
 @dataclass(frozen=True)
@@ -82,11 +81,11 @@ def earlier_launches(folder: Path) -> tuple[EarlierLaunch, ...]:
     )
 
 
-def loss_of(launch: Mapping[str, Any]) -> FailureDoc | None:
+def loss_of(launch: LaunchRow) -> FailureDoc | None:
     """Read from the document of a launch how it was lost; None if nobody knows."""
-    stored = (launch.get("action") or {}).get("stored_data") or {}
+    stored = stored_data(launch.get("action"))
     try:
-        return FailureDoc.model_validate(stored.get(LOST_FIELD))
+        return FailureDoc.model_validate(stored.get("hts_lost"))
     except ValidationError:
         return None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from hts_battery.schemas.dispatch import EndingKind
+from hts_battery.schemas.dispatch import EndingKind, Unconverged
 from hts_battery.schemas.structure import chosen, covers, joined, series_of
 from hts_battery.thermo.estimates import energy_at_gate, passes_gate
 
@@ -31,6 +31,7 @@ _FIELDS = (
     "metadata.part",
     "metadata.asked",
     "metadata.final",
+    "metadata.steps",
     "completed_at",
     "output.ordering_id",
     "output.method",
@@ -40,6 +41,8 @@ _FIELDS = (
     "output.energy_above_hull_0k",
     "output.entropy",
     "output.output.energy",
+    "output.state",
+    "output.is_force_converged",
 )
 # Steps whose tasks decide whether a candidate is done. On the embedded server each task
 # that is read costs a millisecond or two, whatever is asked of it.
@@ -78,27 +81,39 @@ class Calculated:
     """The newest verdict of the gate, as stored."""
     finished: set[str] = field(default_factory=set)
     """Ids of the orderings that have an energy."""
+    converged: set[str] = field(default_factory=set)
+    """Ids of those whose relaxation ended before its steps did."""
+    unconverged: dict[str, Unconverged] = field(default_factory=dict)
+    """Ordering id → relaxation that used up its steps; of several the longest."""
     failures: tuple[Mapping[str, object], ...] = ()
     """What went wrong: step, ordering_id, error_class, error_message."""
 
-    def asked_for(self, wanted: Mapping[Any, int]) -> Calculated:
+    def asked_for(self, wanted: Mapping[Any, int], steps: int) -> Calculated:
         """
-        Leave the orderings that a campaign asks for: ``wanted`` by method.
+        Leave the orderings that a campaign asks for.
 
-        Where none are asked for there is one cell, and all that is known is of it.
+        ``wanted``: method → number; where none are asked for there is one cell, and all
+        that is known is of it. ``steps``: ionic steps that it allows: a relaxation that
+        was allowed fewer and did not converge is not finished, and goes on.
         """
         if not wanted:
-            return replace(self, n_orderings=1)
+            return replace(self, n_orderings=1, unconverged={})
         runs = sorted(self.ordered, key=lambda one: one.at)
         series = joined(one.series for one in runs)
         known = {name for names in series.values() for name in names}
         mine = set(chosen(series, wanted))
         enough = any(covers(one.asked, wanted) for one in runs)
         others = known - mine
+        going_on = {
+            name: one
+            for name, one in self.unconverged.items()
+            if name not in self.converged | others and one.steps < steps
+        }
         return replace(
             self,
             n_orderings=len(mine) if enough else None,
-            finished=self.finished - others,
+            finished=self.finished - others - going_on.keys(),
+            unconverged=going_on,
             failures=tuple(
                 one for one in self.failures if one.get("ordering_id") not in others
             ),
@@ -124,6 +139,12 @@ class Calculated:
         # All cells of a candidate are of one composition, so of one point of the hull.
         lowest = above + min(some) - min(energies.values())
         return {**self.verdict, "energy_above_hull_0k": lowest}
+
+    def note_unconverged(self, name: str, one: Unconverged) -> None:
+        """Note a relaxation that used up its steps: the longest goes on."""
+        self.finished.add(name)
+        known = self.unconverged.get(name, one)
+        self.unconverged[name] = max(known, one, key=lambda each: each.steps)
 
     @property
     def failed(self) -> set[str]:
@@ -229,6 +250,25 @@ def read_outputs(
     return _collected(found, [{"content_key": key, "failures": failures}])[key]
 
 
+def add_geometries(
+    stores: Stores, calculations: Iterable[Calculated], steps: int
+) -> None:
+    """Read where relaxations go on that were allowed fewer ionic steps than these."""
+    open_ones = {
+        one.uuid: (known, name)
+        for known in calculations
+        for name, one in known.unconverged.items()
+        if name not in known.converged and one.steps < steps
+    }
+    uuids = sorted(open_ones)
+    for start in range(0, len(uuids), _BATCH):
+        wanted = {"uuid": {"$in": uuids[start : start + _BATCH]}}
+        for doc in stores.tasks.query(wanted, properties=["uuid", "output.structure"]):
+            known, name = open_ones[doc["uuid"]]
+            found = {"structure": doc["output"]["structure"]}
+            known.unconverged[name] = known.unconverged[name].model_copy(update=found)
+
+
 def store_failures(
     stores: Stores,
     key: str,
@@ -289,10 +329,24 @@ def _take(task: TaskRow, known: Calculated) -> None:
     elif step == "gate":
         new = cast("StoredVerdictRow", {**output, "at": str(task["completed_at"])})
         known.verdict = max(known.verdict or new, new, key=_precedence)
-    elif step == "result" or (metadata.get("final") and _has_energy(output)):
+    elif metadata.get("final") and _has_energy(output):
+        name = metadata["ordering_id"]
+        if "steps" in metadata and not _converged(output):
+            one = Unconverged(uuid=task["uuid"], steps=metadata["steps"])
+            known.note_unconverged(name, one)
+        else:
+            known.finished.add(name)
+            known.converged.add(name)
+    elif step == "result":
         known.finished.add(metadata["ordering_id"])
     elif "part" in metadata and _has_energy(output):
         known.parts[metadata["part"]] = task["uuid"]
+
+
+def _converged(output: Mapping[str, object]) -> bool:
+    """Say whether a relaxation ended as it should, as far as its output says."""
+    failed = output.get("state") == "failed"
+    return not failed and output.get("is_force_converged") is not False
 
 
 def _has_energy(output: Mapping[str, Any]) -> bool:

@@ -82,10 +82,12 @@ def _compute(
         found = read_outputs(store.docs_store, key, failures)
         # A node without a database has not seen what was computed elsewhere.
         found.finished.update(request.finished)
+        for name, one in request.unconverged.items():
+            found.note_unconverged(name, one)
         return found
 
     found = read(request.failures)
-    known = found.asked_for(maker.asked)
+    known = found.asked_for(maker.asked, maker.steps)
     if not known.needs_work(
         maker.gate, released=request.released, retry_failed=request.retry
     ):
@@ -96,18 +98,16 @@ def _compute(
         if not request.retry or one not in known.failures
     ]
     began = time.monotonic()
-    run_candidate(
-        maker,
+    flow = maker.make(
         request.candidate,
-        known,
-        store,
-        folder,
         hull=None if request.hull is None else work.hulls[request.hull],
+        finished=known.done(retry_failed=request.retry),
+        parts=known.reusable(maker.asked),
+        unconverged=known.unconverged,
         released=request.released,
-        retry_failed=request.retry,
         maker_text=maker_text,
-        on_failure=failures.append,
     )
+    run_candidate(flow, store, folder, failures.append)
     seconds = time.monotonic() - began
     return _entry(read(failures), request, maker, seconds=seconds)
 
@@ -115,7 +115,7 @@ def _compute(
 def _entry(
     known: Calculated, request: ChunkRequest, maker: RecipeMaker, seconds: float = 0.0
 ) -> ChunkEntry:
-    own = known.asked_for(maker.asked)
+    own = known.asked_for(maker.asked, maker.steps)
     return ChunkEntry(
         kind=ending_kind(own, maker.gate, released=request.released),
         failures=tuple(dict(one) for one in known.failures),

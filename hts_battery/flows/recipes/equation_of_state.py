@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from hts_battery.schemas.calculation import Calculation, TaskOutput
     from hts_battery.schemas.campaign import CampaignSpec
     from hts_battery.schemas.candidate import CandidateDoc, StartingCell
+    from hts_battery.schemas.dispatch import Unconverged
     from hts_battery.schemas.gate import HullSnapshot
 
 START_STEP, RELAX_STEP, STRAIN_STEP, VOLUME_STEP = "start", "relax", "strain", "volume"
@@ -236,6 +237,7 @@ class EquationOfStateMaker(RecipeMaker):
         hull: HullSnapshot | None = None,  # noqa: ARG002 - it has no gate
         finished: Iterable[str] = (),  # noqa: ARG002 - the parts say what is left
         parts: Mapping[str, str] | None = None,
+        unconverged: Mapping[str, Unconverged] | None = None,  # noqa: ARG002 - ends or fails
         released: bool = False,  # noqa: ARG002 - it has no gate
         uuid: str | None = None,
         maker_text: str | None = None,

@@ -39,10 +39,8 @@ if TYPE_CHECKING:
 
     from hts_battery.connections.database.stores import Stores
     from hts_battery.flows.execution.recorded import Failure
-    from hts_battery.flows.recipes.recipe import RecipeMaker
     from hts_battery.schemas.campaign import CampaignSpec
     from hts_battery.schemas.candidate import CandidateDoc
-    from hts_battery.schemas.gate import HullSnapshot
     from hts_battery.schemas.launch import LaunchAction
 
 
@@ -81,10 +79,12 @@ class CandidateRun:
         # What waits or runs in a queue would be computed twice.
         sent = keys_sent(stores)
         calculation, wanted = self.spec.calculation, self.spec.orderings
+        steps = self.spec.relaxation.steps
         nothing = Calculated()
         for _, candidate in members:
             key = candidate_key(candidate, calculation)
-            if key not in sent and known.get(key, nothing).asked_for(wanted).needs_work(
+            own = known.get(key, nothing).asked_for(wanted, steps)
+            if key not in sent and own.needs_work(
                 self.spec.gate,
                 released=candidate.candidate_id in self.released,
                 retry_failed=self.retry_failed,
@@ -115,10 +115,10 @@ class _Computation:
         from hts_battery.flows.recipes.registry import campaign_recipe  # noqa: PLC0415 - likewise
 
         self.run, self.stores = run, stores
-        self.quota = node_settings().launch_quota
         self.maker = campaign_recipe(run.spec.recipe).make(
             run.spec, relax_maker=run.relax_maker, prerelax_maker=run.prerelax_maker
         )
+        self.quota = node_settings().launch_quota
         self.maker_text = self.maker.to_text()
         self.hulls = GateHulls.of_campaign(run.spec, stores)
 
@@ -131,19 +131,24 @@ class _Computation:
                 return False
             # Another process may have finished it since the list was made.
             known = read_one(self.stores, key)
-            own = known.asked_for(spec.orderings)
+            own = known.asked_for(spec.orderings, spec.relaxation.steps)
             released = candidate.candidate_id in run.released
             if not own.needs_work(
                 spec.gate, released=released, retry_failed=run.retry_failed
             ):
                 return False
-            self._compute(candidate, key, known, own)
+            finished = own.done(retry_failed=run.retry_failed)
+            self._compute(candidate, known, own, finished)
             return True
 
     def _compute(
-        self, candidate: CandidateDoc, key: str, known: Calculated, own: Calculated
+        self,
+        candidate: CandidateDoc,
+        known: Calculated,
+        own: Calculated,
+        finished: Iterable[str],
     ) -> None:
-        run = self.run
+        run, key = self.run, candidate_key(candidate, self.maker.calculation)
         refuse_full(run.launch_folder, self.quota)
         # What failed of orderings that others ask for is theirs to try again.
         failures = [
@@ -166,18 +171,16 @@ class _Computation:
         except MissingReferenceError as err:
             note({"step": "gate", "ordering_id": None, **described_error(err)})
             return
-        run_candidate(
-            self.maker,
+        flow = self.maker.make(
             candidate,
-            own,
-            self.stores.job_store,
-            run.launch_folder,
             hull=hull,
+            finished=finished,
+            parts=own.reusable(self.maker.asked),
+            unconverged=own.unconverged,
             released=candidate.candidate_id in run.released,
-            retry_failed=run.retry_failed,
             maker_text=self.maker_text,
-            on_failure=note,
         )
+        run_candidate(flow, self.stores.job_store, run.launch_folder, note)
 
 
 @contextmanager
@@ -212,50 +215,18 @@ def candidate_lock(launch_folder: Path, key: str) -> Iterator[bool]:
         lock.release()
 
 
-def run_candidate(  # noqa: PLR0913 - each is named by its caller
-    maker: RecipeMaker,
-    candidate: CandidateDoc,
-    known: Calculated,
+def run_candidate(
+    flow: Flow,
     job_store: JobStore,
     launch_folder: Path,
-    *,
-    hull: HullSnapshot | None,
-    released: bool,
-    retry_failed: bool,
-    maker_text: str,
     on_failure: Callable[[Failure], None],
 ) -> None:
     """
-    Compute in this process what a candidate lacks.
+    Compute in this process what a candidate lacks: its flow, to the end.
 
-    Parameters
-    ----------
-    known
-        What is known of its calculation: what finished is not repeated.
-    hull
-        Competing phases of its elements, where there is a gate.
-    released
-        Whether the operator lets it pass the gate.
-    retry_failed
-        Whether orderings that failed before are tried again.
-    maker_text
-        The maker as JSON text, written once for many candidates.
-    on_failure
-        Told of each failure, the moment it happens.
-
-    Raises
-    ------
-    StoreError
-        If the database or the execution record failed: the candidate did not.
+    ``on_failure`` is told of each failure, the moment it happens; one without an error
+    is one too. StoreError if the database or the execution record failed.
     """
-    flow = maker.make(
-        candidate,
-        hull=hull,
-        finished=known.done(retry_failed=retry_failed),
-        parts=known.reusable(maker.asked),
-        released=released,
-        maker_text=maker_text,
-    )
     failures: list[Failure] = []
 
     def note(failure: Failure) -> None:
@@ -294,45 +265,46 @@ def run_flow_locally(
     launch_folder.mkdir(parents=True, exist_ok=True)
     watch = Watch(on_failure, own_folders=True)
     folder = Path(tempfile.mkdtemp(dir=launch_folder, prefix=_prefix(os.getpid())))
-    uri = store_uri(job_store)
-    try:
-        with translated_outages(uri, f"running {flow.name}"):
-            return _run(flow, job_store, folder, watch)
-    finally:
-        if not watch.outages:
-            with translated_outages(uri, "tidying launch folders"):
-                tidy(folder, job_store.docs_store)
-
-
-def _run(flow: Flow, job_store: JobStore, folder: Path, watch: Watch) -> bool:
-    with (
-        (folder.parent / JOB_LOG).open("a", encoding="utf-8") as log,
-        redirect_stdout(log),
-        redirect_stderr(log),
-        watched(watch),
-        warnings.catch_warnings(),
-    ):
-        # The orderings of a candidate do not depend on each other, and jobflow warns
-        # that it may run them in any order.
-        warnings.filterwarnings("ignore", "Some jobs are not connected", UserWarning)
+    with _logged(launch_folder / JOB_LOG):
+        uri = store_uri(job_store)
         try:
-            run_locally(
-                flow,
-                store=job_store,
-                root_dir=folder,
-                # Codes find the files of the calculation before them by its folder.
-                create_folders=True,
-                log=False,
-                ensure_success=True,
-                allow_external_references=True,
-            )
+            with translated_outages(uri, f"running {flow.name}"), watched(watch):
+                run_locally(
+                    flow,
+                    store=job_store,
+                    root_dir=folder,
+                    # Codes find files of the calculation before them by its folder.
+                    create_folders=True,
+                    log=False,
+                    ensure_success=True,
+                    allow_external_references=True,
+                )
         except RuntimeError as err:
             if str(err) != _UNFINISHED:
                 raise
             if watch.outages:
                 raise watch.outages[0] from None
             return False
+        finally:
+            if not watch.outages:
+                with translated_outages(uri, "tidying launch folders"):
+                    tidy(folder, job_store.docs_store)
     return True
+
+
+@contextmanager
+def _logged(path: Path) -> Iterator[None]:
+    """Write into a file what is printed."""
+    with (
+        path.open("a", encoding="utf-8") as log,
+        redirect_stdout(log),
+        redirect_stderr(log),
+        warnings.catch_warnings(),
+    ):
+        # The orderings of a candidate do not depend on each other, and jobflow warns
+        # that it may run them in any order.
+        warnings.filterwarnings("ignore", "Some jobs are not connected", UserWarning)
+        yield
 
 
 def tidy_launches(

@@ -25,7 +25,7 @@ from monty.json import MontyDecoder, MontyEncoder
 
 from hts_battery.flows.execution.recorded import jobs_of, recorded
 from hts_battery.schemas.base import Document
-from hts_battery.schemas.campaign import candidate_key
+from hts_battery.schemas.campaign import RelaxationSpec, candidate_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from hts_battery.schemas.campaign import CampaignSpec, GateSpec
     from hts_battery.schemas.candidate import CandidateDoc
     from hts_battery.schemas.cost import PlannedStep
+    from hts_battery.schemas.dispatch import Unconverged
     from hts_battery.schemas.gate import HullSnapshot
 
 RESULT_STEP = "result"
@@ -155,6 +156,8 @@ class RecipeMaker(Maker):
         Packages with their versions here; a node with others refuses the jobs.
     gate
         Threshold in eV/atom and its temperature; none lets every candidate pass.
+    steps
+        Ionic steps that a relaxation is allowed, of all jobs that it goes on in.
     routing
         Step → what FireWorks is told of its jobs besides what the first job was told:
         ``_fworker``, ``_queueadapter``. Empty where jobs go the way of the first job.
@@ -164,6 +167,7 @@ class RecipeMaker(Maker):
     calculation: dict[str, object] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     gate: GateSpec | None = None
+    steps: int = RelaxationSpec().steps
     routing: dict[str, dict[str, object]] = field(default_factory=dict)
 
     @property
@@ -178,6 +182,7 @@ class RecipeMaker(Maker):
         hull: HullSnapshot | None = None,
         finished: Iterable[str] = (),
         parts: Mapping[str, str] | None = None,
+        unconverged: Mapping[str, Unconverged] | None = None,
         released: bool = False,
         uuid: str | None = None,
         maker_text: str | None = None,
@@ -193,6 +198,8 @@ class RecipeMaker(Maker):
             Orderings of an earlier run that need nothing more.
         parts
             Part of an earlier run → job whose stored output it is.
+        unconverged
+            Ordering id → relaxation that used up its steps and goes on.
         released
             Whether the operator lets it pass the gate.
         uuid

@@ -28,12 +28,16 @@ from jobflow import (
     Response,
     job,
 )
-from pymatgen.core import Structure
 
 from hts_battery.flows.engines.engine import Capability
 from hts_battery.flows.engines.registry import engine
 from hts_battery.flows.execution.node import ORDERING_PACKAGES, installed_versions
 from hts_battery.flows.execution.recorded import jobs_of
+from hts_battery.flows.recipes.continuation import (
+    going_on,
+    relax_job,
+    starting_structure,
+)
 from hts_battery.flows.recipes.gate import Threshold, gate_verdict, prerelaxed
 from hts_battery.flows.recipes.recipe import (
     CampaignRecipe,
@@ -52,9 +56,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Self
 
+    from hts_battery.flows.recipes.continuation import GoingOn
     from hts_battery.flows.recipes.gate import Prerelaxation
     from hts_battery.schemas.campaign import CampaignSpec
     from hts_battery.schemas.candidate import CandidateDoc
+    from hts_battery.schemas.dispatch import Unconverged
     from hts_battery.schemas.gate import HullSnapshot
     from hts_battery.schemas.structure import OrderedCell
 
@@ -76,6 +82,8 @@ class Known(TypedDict):
     """Ordering id → output of its pre-relaxation."""
     released: bool
     """Whether the operator lets the candidate pass the gate."""
+    unconverged: Mapping[str, GoingOn]
+    """Ordering id → relaxation that goes on."""
 
 
 class OrderTags(TypedDict):
@@ -144,8 +152,21 @@ def _added(
     if not todo:
         return None  # type: ignore[return-value] # jobflow's own default for none
     order: OrderTags = {"order_uuid": order_uuid, "n_orderings": len(cells)}
-    if maker.prerelax_maker is None:
-        return maker.calculations(todo, {}, order=order)
+    unconverged = known["unconverged"]
+    # What was relaxed before has passed the gate, and needs no cheap relaxation.
+    passed = [
+        cell
+        for cell in todo
+        if maker.prerelax_maker is None or cell.ordering_id in unconverged
+    ]
+    flows: list[Job | Flow] = []
+    if passed:
+        flows.append(
+            maker.calculations(passed, {}, order=order, unconverged=unconverged)
+        )
+    todo = [cell for cell in todo if cell not in passed]
+    if maker.prerelax_maker is None or not todo:
+        return Flow(flows)
     outcomes: dict[str, object] = {
         name: prerelaxed(output) for name, output in known["prerelaxed"].items()
     }
@@ -175,7 +196,7 @@ def _added(
     maker.route(gate, GATE_STEP)
     # What stands behind the gate goes its own ways.
     gate.config.pass_manager_config = not maker.routing
-    return Flow([*jobs, gate])
+    return Flow([*flows, *jobs, gate])
 
 
 @job
@@ -243,32 +264,6 @@ def candidate_orderings(
         seed=structure.seed,
         max_deviation=structure.max_deviation,
         magnetic_order=structure.magnetic_order,
-    )
-
-
-def starting_structure(
-    cell: OrderedCell, outcome: Prerelaxation | None, *, magmom: bool, charge: bool
-) -> Structure:
-    """
-    Return the structure that a calculation of an ordered cell starts from.
-
-    Lattice and positions are those of the pre-relaxation, if there is one; ValueError
-    if that is of other atoms. Starting moments and formal charges where they are asked.
-    """
-    start = calculator_structure(cell, magmom=magmom, charge=charge)
-    if outcome is None:
-        return start
-    relaxed = outcome["structure"]
-    if [site.specie.symbol for site in relaxed] != [s.specie.symbol for s in start]:
-        raise ValueError(
-            f"pre-relaxation of ordering {cell.ordering_id} returned other atoms than "
-            "it was given"
-        )
-    return Structure(
-        relaxed.lattice,
-        start.species,
-        relaxed.frac_coords,
-        site_properties=start.site_properties,
     )
 
 
@@ -357,6 +352,7 @@ class ScreenMaker(RecipeMaker):
             gate=spec.gate,
             relax_maker=relax_maker or engine(spec.engine).relax_maker(spec.relaxation),
             calculation=spec.calculation,
+            steps=spec.relaxation.steps,
             entropy=spec.entropy,
             versions=installed_versions([*ORDERING_PACKAGES, *packages]),
             magmom=engine(spec.engine).magmom,
@@ -377,6 +373,7 @@ class ScreenMaker(RecipeMaker):
         hull: HullSnapshot | None = None,
         finished: Iterable[str] = (),
         parts: Mapping[str, str] | None = None,
+        unconverged: Mapping[str, Unconverged] | None = None,
         released: bool = False,
         uuid: str | None = None,
         maker_text: str | None = None,
@@ -399,6 +396,7 @@ class ScreenMaker(RecipeMaker):
                 for name, uuid in sorted(by_ordering.items())
             },
             "released": released,
+            "unconverged": going_on(unconverged or {}),
         }
         text = maker_text or self.to_text()
         step = ORDER_STEP if order_uuid is None else CONTINUE_STEP
@@ -419,19 +417,23 @@ class ScreenMaker(RecipeMaker):
         outcomes: Mapping[str, Prerelaxation],
         *,
         order: OrderTags,
+        unconverged: Mapping[str, GoingOn] | None = None,
     ) -> Flow:
         """Make, on the node, the jobs that compute cells or pre-relaxed ones."""
         flows: list[Job | Flow] = []
         for cell in cells:
+            before = (unconverged or {}).get(cell.ordering_id)
             start: Any = starting_structure(
                 cell,
-                outcomes.get(cell.ordering_id),
+                before or outcomes.get(cell.ordering_id),
                 magmom=self.magmom,
                 charge=self.charge,
             )
             jobs: list[Job | Flow] = []
             if self.relax_maker is not None:
-                jobs.append(self.relax_maker.make(start))
+                jobs.append(
+                    relax_job(self.relax_maker, start, steps=self.steps, before=before)
+                )
                 self.tag(jobs[-1], RELAX_STEP, **_tags(order, cell))
                 start = jobs[-1].output.structure
             if self.static_maker is not None:

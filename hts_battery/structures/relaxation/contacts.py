@@ -98,7 +98,7 @@ def _ways(prototype_name: str) -> tuple[_Ways, ...]:
 
 def _centres(cell: Cell, anions: list[str]) -> NDArray[np.float64]:
     """Centres of the polyhedra of anions near the cell, fractional."""
-    positions = np.concatenate([cell.coordinates[cell.sites_of(a)] for a in anions])
+    positions = np.concatenate([cell.coordinates[cell.sites[a]] for a in anions])
     steps = range(-_IMAGES, _IMAGES + 1)
     images = np.array(list(product(steps, repeat=3)))
     points = (positions[:, None, :] + images).reshape(-1, 3) @ cell.lattice
@@ -313,7 +313,7 @@ def _coordination_cutoffs(prototype_name: str) -> tuple[tuple[str, str, float], 
         number = prototype.sublattices[first].coordination
         rows = [
             np.sort(lengths[(i == site) & (names[j] == second)])
-            for site in cell.sites_of(first)
+            for site in cell.sites[first]
         ]
         inside = max(row[number - 1] for row in rows)
         outside = min(row[number] for row in rows)

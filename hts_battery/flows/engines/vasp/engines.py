@@ -16,7 +16,7 @@ import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict, cast
 
 from hts_battery.errors import ConfigurationError
 from hts_battery.flows.engines.engine import (
@@ -142,11 +142,19 @@ def _maker(
     )
 
 
-def _input_set(engine: str) -> dict[str, Any]:
+class _InputSet(TypedDict):
+    """What is read of pymatgen's settings of an input set."""
+
+    POTCAR: dict[str, str]
+    """Element → symbol of its pseudopotential."""
+    POTCAR_FUNCTIONAL: str
+
+
+def _input_set(engine: str) -> _InputSet:
     """Return the settings of pymatgen's input set that belongs to an engine."""
     from pymatgen.io.vasp.sets import MP24RelaxSet, MPRelaxSet  # noqa: PLC0415 - 2.5 s
 
-    return dict((MPRelaxSet if engine == _GGA else MP24RelaxSet).CONFIG)
+    return cast("_InputSet", (MPRelaxSet if engine == _GGA else MP24RelaxSet).CONFIG)
 
 
 def _missing_commands(_elements: frozenset[str]) -> Iterator[str]:

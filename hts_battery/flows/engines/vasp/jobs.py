@@ -15,7 +15,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from atomate2 import SETTINGS
 from atomate2.common.files import gzip_output_folder
@@ -74,6 +74,8 @@ from hts_battery.vasp_standin import VASP_MARK
 if TYPE_CHECKING:
     from atomate2.vasp.jobs.base import BaseVaspMaker
     from jobflow import Job
+
+    from hts_battery.flows.execution.queue_requests import ManagerConfig
 
 
 CODE = "vasp"
@@ -411,11 +413,13 @@ class _Attempt:
             )
             # Its request to the queue is handed on as this job's was made.
             config = CURRENT_JOB.job.config
-            config.response_manager_config = repeated_config(
-                config.manager_config,
-                [one.failure_class for one in failures],
-                self.policy,
-                known=self.known,
+            config.response_manager_config = dict(
+                repeated_config(
+                    cast("ManagerConfig", config.manager_config),
+                    [one.failure_class for one in failures],
+                    self.policy,
+                    known=self.known,
+                )
             )
         return again
 

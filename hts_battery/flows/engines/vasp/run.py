@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 
 from atomate2.vasp.run import DEFAULT_HANDLERS
 from custodian.vasp.handlers import WalltimeHandler
@@ -12,6 +12,9 @@ from pydantic import Field
 
 from hts_battery.schemas.base import Document
 from hts_battery.vasp_standin.faults import WALL_TIME_VARIABLE
+
+if TYPE_CHECKING:
+    from custodian.custodian import ErrorHandler
 
 _BUFFER_S = 300
 
@@ -73,18 +76,27 @@ def rehearsal_options(command: str, *, engine: str, calculator: str) -> VaspOpti
     )
 
 
-def run_keywords(options: VaspOptions, step: str) -> dict[str, Any]:
+class RunKeywords(TypedDict, total=False):
+    """Keywords of atomate2's function that runs VASP."""
+
+    handlers: list[ErrorHandler]
+    custodian_kwargs: dict[str, object]
+    vasp_cmd: str
+    vasp_gamma_cmd: str
+
+
+def run_keywords(options: VaspOptions, step: str) -> RunKeywords:
     """Return the keywords of atomate2's function that runs VASP."""
-    keywords: dict[str, Any] = {
+    keywords: RunKeywords = {
         "handlers": _handlers(options, step),
         "custodian_kwargs": dict(options.custodian),
     }
     if options.command is not None:
-        keywords |= {"vasp_cmd": options.command, "vasp_gamma_cmd": options.command}
+        keywords["vasp_cmd"] = keywords["vasp_gamma_cmd"] = options.command
     return keywords
 
 
-def _handlers(options: VaspOptions, step: str) -> list[Any]:
+def _handlers(options: VaspOptions, step: str) -> list[ErrorHandler]:
     """
     Make custodian's handlers anew.
 

@@ -1,0 +1,149 @@
+"""
+Speed of the room learning, each figure beside a peer of the same run.
+
+Processor time of one thread, on 3,104 rows of 14 columns like those of the published
+NASICON table. SISSO v3.5 is not on the package index: the rates measured once on
+one quiet core (17,000 features and 23,000 pairs a second) are quoted, not run.
+
+    OMP_NUM_THREADS=1 python benchmarks/learning.py --json
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+import pandas as pd
+from figures import Printer
+from sklearn.svm import LinearSVC
+from statsmodels.discrete.discrete_model import Logit
+
+from hts_battery.learning import DescriptorSearch, RankingSVM
+from hts_battery.learning.closed_form import best_subsets
+from hts_battery.learning.feature_table import feature_table
+from hts_battery.learning.logit import fit_logit
+from hts_battery.learning.screening import Screen
+from hts_battery.learning.units import read_units
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+    Found = TypeVar("Found")
+
+ROWS = 3104
+SISSO_FEATURES, SISSO_PAIRS = 17_000, 23_000  # a second
+UNITS = {
+    **dict.fromkeys(("a", "b"), "eV"),
+    **dict.fromkeys(("c", "d", "e"), "angstrom"),
+    **dict.fromkeys(("f", "g", "h", "i"), "pauling"),
+}
+show = Printer()
+
+
+def processor(work: Callable[[], Found]) -> tuple[Found, float]:
+    """Do it twice; return what it gave and the shorter seconds of processor."""
+    took = []
+    for _ in range(2):
+        start = time.process_time()
+        found = work()
+        took.append(time.process_time() - start)
+    return found, min(took)
+
+
+def table() -> tuple[pd.DataFrame, Array]:
+    """Fourteen columns, some of few values, and a target of two planted features."""
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        random.uniform(0.2, 2, (ROWS, 14)), columns=list("abcdefghijklmn")
+    )
+    frame["m"] = random.integers(0, 9, ROWS) / 2
+    frame["n"] = random.integers(0, 3, ROWS) / 2
+    target = np.exp(frame.n) * np.cbrt(frame.m) + frame.a * frame.d * (
+        frame.f + frame.g
+    )
+    return frame, (target + random.normal(size=ROWS)).to_numpy()
+
+
+def screening(frame: pd.DataFrame, target: Array) -> None:
+    """Screen all features of two operators, with units and without."""
+    columns = {name: frame[name].to_numpy() for name in frame}
+    for name, units in (("with units", read_units(UNITS)), ("without units", None)):
+
+        def screened(units: object = units) -> int:
+            screen = Screen(feature_table(columns, units))  # type: ignore[arg-type] - one of two
+            screen.best(target, 1000)
+            return screen.count
+
+        count, took = processor(screened)
+        rate = count / took
+        peer = "SISSO, quoted: 17,000 features/s"
+        show(f"screening {name}", rate, "features/s", peer, rate / SISSO_FEATURES)
+    features = np.random.default_rng(1).normal(size=(ROWS, 2000))
+    _, took = processor(lambda: best_subsets(features, target, 2, 100))
+    rate = 2000 * 1999 / 2 / took
+    peer = "SISSO's L0, quoted: 23,000 pairs/s"
+    show("pairs in closed form", rate, "pairs/s", peer, rate / SISSO_PAIRS)
+
+
+def ranking(frame: pd.DataFrame, target: Array) -> None:
+    """Fit the exact ranking of two features; LinearSVC on all pairs at one optimum."""
+    features = frame[["a", "m"]].to_numpy()
+    first, second = np.triu_indices(ROWS, k=1)
+    pairs = features[first] - features[second]
+    higher = np.where(target[first] > target[second], 1, -1)
+    ours, took = processor(lambda: RankingSVM().fit(features, target))
+    start = time.process_time()
+    peer = LinearSVC(fit_intercept=False, dual=False, tol=1e-6).fit(pairs, higher)
+    slow = time.process_time() - start
+    assert np.allclose(peer.coef_[0], ours.coef_, rtol=1e-3)
+    show(
+        "exact ranking of 4.8 million pairs",
+        took * 1000,
+        "ms",
+        "LinearSVC",
+        slow / took,
+    )
+
+
+def whole_search(frame: pd.DataFrame, target: Array) -> None:
+    """Search two dimensions, units given, from columns to formulas."""
+    search = DescriptorSearch(units=UNITS)
+    start = time.process_time()
+    search.fit(frame, target)
+    show("whole search, two dimensions", time.process_time() - start, "s")
+
+
+def logits() -> None:
+    """Fit a logit of 20 columns with the variance between groups."""
+    random = np.random.default_rng(2)
+    design = np.column_stack([np.ones(ROWS), random.normal(size=(ROWS, 20))])
+    label = (random.random(ROWS) < 1 / (1 + np.exp(1 - design[:, 1]))).astype(float)
+    groups = random.integers(0, 130, ROWS)
+    _, took = processor(lambda: fit_logit(design, label, groups))
+    how = {"cov_type": "cluster", "cov_kwds": {"groups": groups}}
+    _, slow = processor(lambda: Logit(label, design).fit(disp=0, **how))
+    show(
+        "logit, variance between groups", took * 1000, "ms", "statsmodels", slow / took
+    )
+
+
+def main() -> None:
+    """Print every figure."""
+    global show  # noqa: PLW0603 - one printer for the run
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true")
+    show = Printer(as_json=parser.parse_args().json)
+    frame, target = table()
+    screening(frame, target)
+    ranking(frame, target)
+    whole_search(frame, target)
+    logits()
+
+
+if __name__ == "__main__":
+    main()

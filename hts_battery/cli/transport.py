@@ -1,0 +1,180 @@
+"""hts transport: diffusivities of trajectories, and their lines with temperature."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hts_battery.cli import formatting
+from hts_battery.cli.options import AsJson
+from hts_battery.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hts_battery.schemas.transport import Diffusivity, Interval
+    from hts_battery.transport.trajectory_files import Trajectory
+
+_TABLE = (".csv", ".csv.gz")
+
+
+def analyse(  # noqa: PLR0913, PLR0917 - options
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="Trajectory: .traj, .extxyz, XDATCAR, vasprun.xml, a .parquet chunk "
+            "or a folder of them.",
+        ),
+    ],
+    ion: Annotated[str, typer.Option(help="Element that moves.")] = "Li",
+    time_step: Annotated[
+        float | None,
+        typer.Option(help="Between frames, in fs, where the file does not say."),
+    ] = None,
+    temperature: Annotated[
+        float | None,
+        typer.Option(help="In K, where the file does not say; for conductivities."),
+    ] = None,
+    charge: Annotated[float, typer.Option(help="Of the ion, in e.")] = 1.0,
+    jump_length: Annotated[float, typer.Option(help="In angstrom.")] = 3.0,
+    method: Annotated[
+        str,
+        typer.Option(
+            help="covariance; mogroup or pymatgen: fits of others, without an error."
+        ),
+    ] = "covariance",
+    figure: Annotated[
+        Path | None, typer.Option(help="Draw strides into this picture.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure diffusivity, conductivity and Haven ratio, with errors."""
+    from hts_battery.transport.published_methods import METHODS
+
+    if method not in METHODS:
+        raise ConfigurationError(f"--method {method}: one of {', '.join(METHODS)}")
+    if method != METHODS[0]:
+        answer = _published(file, ion, time_step, jump_length, method)
+        if as_json:
+            formatting.json_line(answer)
+            return
+        formatting.table(
+            ("quantity", "value"), ((name, value) for name, value in answer.items())
+        )
+        formatting.note("a fit to correlated points: its error is not known from it")
+        return
+    from hts_battery.transport import diffusivity
+
+    frames = _read(file, time_step)
+    found = diffusivity(
+        frames.positions,
+        frames.lattices,
+        mobile=frames.indices(ion),
+        time_step=frames.time_step or 0.0,
+        temperature=temperature or frames.temperature,
+        charges=charge,
+        jump_length=jump_length,
+    )
+    if figure is not None:
+        from hts_battery.transport.figures import draw_diffusivity
+
+        draw_diffusivity(found, figure, f"{ion} in {file.name}")
+    if as_json:
+        formatting.json_line(found.model_dump(mode="json"))
+        return
+    formatting.table(("quantity", "value", "95 %", "unit"), _rows(found))
+    formatting.line(f"{found.verdict}: {found.reason}")
+    _notes(found, ion)
+
+
+def _read(file: Path, time_step: float | None) -> Trajectory:
+    """Read a trajectory; its time step must be known."""
+    from dataclasses import replace
+
+    from hts_battery.transport.trajectory_files import read_trajectory
+
+    frames = read_trajectory(file)
+    spacing = time_step or frames.time_step
+    if spacing is None:
+        raise ConfigurationError(
+            f"{file} does not say how far its frames are apart: give --time-step, in "
+            "fs from frame to frame"
+        )
+    return replace(frames, time_step=spacing)
+
+
+def _published(
+    file: Path, ion: str, time_step: float | None, jump_length: float, method: str
+) -> dict[str, float | str]:
+    """Fit as a published program does."""
+    from hts_battery.transport import published_methods as published
+
+    if method == "mogroup" and file.name.endswith(_TABLE):
+        times, msd = published.read_displacements(file)
+    else:
+        frames = _read(file, time_step)
+        ways = published.ways_of(frames, ion)
+        spacing = frames.time_step or 0.0
+        if method == "pymatgen":
+            tracer, collective = published.pymatgen_diffusivity(ways, spacing)
+            return {
+                "method": method,
+                "tracer": tracer,
+                "collective": collective,
+                "haven_ratio": tracer / collective,
+            }
+        times, msd = published.displacement_curve(ways, spacing)
+    fitted = published.mogroup_diffusivity(times, msd, jump_length=jump_length)
+    return {"method": method, "tracer": fitted}
+
+
+def _rows(found: Diffusivity) -> Iterator[tuple[str, str, str, str]]:
+    """Lay the numbers out."""
+    for name, value, interval, unit in (
+        ("D*", found.tracer, found.tracer_interval, "cm²/s"),
+        ("D_sigma", found.collective, found.collective_interval, "cm²/s"),
+        (
+            "conductivity, Nernst-Einstein",
+            found.conductivity,
+            found.conductivity_interval,
+            "S/cm",
+        ),
+        (
+            "conductivity, charge",
+            found.charge_conductivity,
+            found.charge_conductivity_interval,
+            "S/cm",
+        ),
+        ("Haven ratio", found.haven_ratio, found.haven_ratio_interval, ""),
+    ):
+        if value is not None or interval is not None:
+            yield (
+                name,
+                "" if value is None else f"{value:.3g}",
+                _interval(interval),
+                unit,
+            )
+    yield "jumps", f"{found.jumps}", "", f"of {found.jump_length:g} Å"
+
+
+def _interval(interval: Interval | None) -> str:
+    """Write an interval."""
+    return "" if interval is None else f"{interval[0]:.3g} to {interval[1]:.3g}"
+
+
+def _notes(found: Diffusivity, ion: str) -> None:
+    """Say what the numbers rest on."""
+    time = (found.frames - 1) * found.time_step / 1000
+    formatting.note(
+        f"{found.ions} {ion}, {found.frames} frames, {time:g} ps; relative to "
+        f"{found.framework} framework atoms (drift {found.framework_drift:.2f} Å, own "
+        f"displacement {found.framework_displacement:.2f} Å). Scatter of this run "
+        "alone: no error of the forces, of the size of the cell, of orderings."
+    )
+    if found.immobile:
+        formatting.note(f"{found.immobile} {ion} never left their places")
+    if found.time_needed is not None:
+        formatting.note(f"a run of about {found.time_needed / 1000:.3g} ps may do")

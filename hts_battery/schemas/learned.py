@@ -1,0 +1,56 @@
+"""Formulas that were learned from a table, with all that a reader must know of them."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from hts_battery.schemas.base import Document
+
+
+class LearnedFormula(Document):
+    """One formula: features, coefficients, and how it does on rows kept aside."""
+
+    text: str = Field(description="Features, joined by semicolons.")
+    latex: str
+    python: str = Field(description="Source of score(columns), over arrays.")
+    coefficients: tuple[float, ...] = Field(description="One a feature; 0 of a tree.")
+    intercept: float
+    boundary: float | None = Field(
+        description="Score at most which a row is called stable, if there are both."
+    )
+    complexity: int = Field(description="Operators in all features.")
+    fold_score: float = Field(description="The measure on rows kept aside, mean.")
+    train_score: float = Field(description="The measure on the rows of the fit.")
+    wins: float | None = Field(
+        description="Share of resamplings that it wins; null where not compared."
+    )
+
+
+class LearnedDescriptor(Document):
+    """A search: its question, its rows, its formulas, best first."""
+
+    task: str
+    method: str
+    dimensions: int
+    target: str = Field(description="Column that was learned.")
+    columns: tuple[str, ...] = Field(description="Columns that were searched.")
+    units: dict[str, str] | None = Field(description="Column → unit; null: none asked.")
+    measure: str = Field(description="What the scores are.")
+    base_score: float = Field(description="The measure of a constant score.")
+    forest_score: float = Field(
+        description="The measure of a random forest on the same folds: what the "
+        "columns can predict, unexplained."
+    )
+    rows: int
+    left_out: dict[str, int] = Field(description="Reason → rows left out.")
+    screened: int = Field(description="Features, twins among them.")
+    formulas: tuple[LearnedFormula, ...]
+    front: tuple[LearnedFormula, ...] = Field(
+        description="Best formula of each complexity that beats all simpler ones."
+    )
+    conventions: dict[str, str] = Field(
+        description="Calculator, hull version and structure settings of the targets."
+    )
+    seed: int
+    versions: dict[str, str] = Field(description="Package → version.")
+    digest: str = Field(description="Of the rows used, whatever their order.")

@@ -1,0 +1,110 @@
+"""What ions do in a trajectory, and what diffusivities do with temperature."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from pydantic import Field
+
+from hts_battery.schemas.base import Document
+
+TransportVerdict = Literal[
+    "diffusive", "not diffusive yet", "too few jumps", "framework moved"
+]
+"""
+What a trajectory allows to say.
+
+``diffusive``: a plateau was read. ``not diffusive yet``: none was found, or it is not
+told from zero. ``too few jumps``: fewer than three. ``framework moved``: what should
+stand still does not; nothing is read.
+"""
+Interval = tuple[float, float]
+
+
+class StridePoint(Document):
+    """Diffusivities at one stride: the slope between one and two strides."""
+
+    stride: int = Field(description="In frames.")
+    time: float = Field(description="The stride in fs.")
+    msd: float = Field(description="Mean squared displacement in that time, Å².")
+    tracer: float = Field(description="cm²/s; still with vibrations where it is short.")
+    tracer_error: float = Field(description="Standard error, cm²/s.")
+    collective: float = Field(description="Of the charge, cm²/s.")
+    collective_error: float = Field(description="Standard error, cm²/s.")
+
+
+class Diffusivity(Document):
+    """
+    Diffusivity of the mobile ions of one trajectory, relative to its framework.
+
+    Notes
+    -----
+    An interval holds the truth in 95 of 100 such runs: it speaks of the scatter of
+    one trajectory, not of the forces, of the size of the cell, or of orderings.
+    """
+
+    verdict: TransportVerdict = Field(description="What can be said.")
+    reason: str = Field(description="Why, in a sentence.")
+    tracer: float | None = Field(description="D*, cm²/s; none without a plateau.")
+    tracer_interval: Interval | None = Field(
+        description="95 %, cm²/s; (0, upper bound) without a plateau; none where the "
+        "framework moved."
+    )
+    tensor: tuple[tuple[float, float, float], ...] | None = Field(
+        description="Of D*, cm²/s, Cartesian; a third of its trace is D*."
+    )
+    tensor_error: tuple[tuple[float, float, float], ...] | None = Field(
+        description="Standard error of each component, cm²/s."
+    )
+    collective: float | None = Field(
+        description="D_sigma, of the charge, cm²/s; none where it is not told from 0."
+    )
+    collective_interval: Interval | None = Field(description="95 %, cm²/s.")
+    conductivity: float | None = Field(
+        description="Nernst-Einstein, from D*, S/cm; none without a temperature or "
+        "a cell."
+    )
+    conductivity_interval: Interval | None = Field(description="95 %, S/cm.")
+    charge_conductivity: float | None = Field(
+        description="From D_sigma, with what ions do to each other, S/cm."
+    )
+    charge_conductivity_interval: Interval | None = Field(description="95 %, S/cm.")
+    haven_ratio: float | None = Field(description="D* / D_sigma.")
+    haven_ratio_interval: Interval | None = Field(description="95 %.")
+    jumps: int = Field(
+        description="Times that an ion left its place by more than 0.6 jump lengths, "
+        "back jumps too."
+    )
+    plateau: float | None = Field(description="Stride at which D* was read, fs.")
+    collective_plateau: float | None = Field(description="Likewise D_sigma, fs.")
+    curve: tuple[StridePoint, ...] = Field(description="Every stride.")
+    time_needed: float | None = Field(
+        description="Length of a run that may have a plateau, or an error of 30 %, fs."
+    )
+    ions: int = Field(description="Mobile ions.")
+    immobile: int = Field(
+        description="Of them, ions that never left their place and are so many that "
+        "chance does not explain it; the interval is that of the others."
+    )
+    framework: int = Field(description="Atoms that define the frame of reference.")
+    framework_drift: float = Field(
+        description="Length of its common displacement, which was subtracted, Å."
+    )
+    framework_displacement: float = Field(
+        description="Root mean square of what its atoms did beside that, from the "
+        "first to the last tenth of the run, Å."
+    )
+    frames: int = Field(description="Frames.")
+    time_step: float = Field(description="Between frames, fs.")
+    temperature: float | None = Field(description="K.")
+    volume: float | None = Field(description="Mean of the cell, Å³.")
+    jump_length: float = Field(description="Stated length of a jump, Å.")
+
+    @property
+    def relative_error(self) -> float:
+        """Half of the interval over D*; infinite where no D* was read."""
+        if not self.tracer or self.tracer_interval is None:
+            return math.inf
+        low, high = self.tracer_interval
+        return (high - low) / (2 * self.tracer)
