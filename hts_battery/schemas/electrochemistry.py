@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from hts_battery.errors import CompositionError
 from hts_battery.schemas.base import Document
 from hts_battery.schemas.formula import ELEMENTS, parse_formula
 
@@ -24,7 +25,10 @@ class ElectrodeSpec(Document):
     @field_validator("formula")
     @classmethod
     def _is_formula(cls, value: str) -> str:
-        parse_formula(value)
+        try:
+            parse_formula(value)
+        except CompositionError as err:
+            raise ValueError(str(err)) from err
         return value
 
 
