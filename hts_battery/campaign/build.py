@@ -352,6 +352,7 @@ def _options(spec: CampaignSpec, asked: _Asked) -> dict[str, object]:
         "temperatures": _temperatures(spec, asked),
         "entropy": spec.entropy.model_dump(mode="json"),
         "stability": spec.stability.model_dump(mode="json"),
+        "electrochemistry": spec.electrochemistry.model_dump(mode="json"),
     }
 
 

@@ -11,6 +11,7 @@ from hts_battery.schemas.formula import atomic_fractions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from fractions import Fraction
 
     from hts_battery.schemas.formula import Formula
 
@@ -65,3 +66,18 @@ def other_alkali(formula: Formula, carrier: str) -> tuple[str, ...]:
         for symbol in sorted(atomic_fractions(formula))
         if symbol != carrier and symbol in carriers() and carriers()[symbol].alkali
     )
+
+
+def alkali_carrier(
+    amounts: Mapping[str, Fraction | float], *, default: str = "Li"
+) -> str:
+    """
+    Name the alkali metal of which there is most; the default where there is none.
+
+    Examples
+    --------
+    >>> alkali_carrier({"Na": 3, "Li": 1, "O": 2}), alkali_carrier({"O": 2})
+    ('Na', 'Li')
+    """
+    here = [el for el in amounts if el in carriers() and carriers()[el].alkali]
+    return max(here, key=lambda el: amounts[el], default=default)

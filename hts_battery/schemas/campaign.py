@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field, field_validator, model_validator
 
 from hts_battery.schemas.base import Document, FieldError, Rational, Real, Whole
+from hts_battery.schemas.electrochemistry import ElectrochemistryOptions
 from hts_battery.schemas.entropy import EntropyOptions
 from hts_battery.schemas.space import Selection
 from hts_battery.schemas.structure import MagneticOrder, OrderingMethod
@@ -215,6 +216,11 @@ class CampaignSpec(Document):
         examples=[{"left_out_references": "own_phase"}],
         description="What a candidate is compared with, and what is known at "
         "temperature.",
+    )
+    electrochemistry: ElectrochemistryOptions = Field(
+        default_factory=ElectrochemistryOptions,
+        description="Carrier, ceilings, electrodes: what capacity, stability window "
+        "and interfaces are computed with.",
     )
     filters: tuple[dict[str, object], ...] = Field(
         (),

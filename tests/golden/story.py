@@ -104,6 +104,7 @@ ROWS = "formula,energy,a,b\n" + "".join(
 """A table of NASICONs with made-up energies."""
 FILES = {
     "cell.vasp": CELL,
+    "states.csv": "formula,energy_per_atom\nLiCoO2,-5.9\nCoO2,-5.6\n",
     "mixed.cif": MIXED,
     "rows.csv": ROWS,
     "msd.csv": MSD,
@@ -140,6 +141,10 @@ disorder percolate Li1.2Mn0.4Ti0.4O2 --cations 2000 --samples 10
 disorder percolate cell.vasp --small
 disorder order cell.vasp
 disorder scattering cell.vasp --pdf cell.gr --longest 5
+electro capacity Li1.2Mn0.4Ti0.4O2
+electro window Li3PO4
+electro interface Li3PO4 Li
+electro curve states.csv --metal -1.9
 rules mine --table rows.csv --energy energy --save rules.json
 rules show rules.json
 rules filter rules.json

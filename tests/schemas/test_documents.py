@@ -28,7 +28,7 @@ MADE_BY_HAND = {
     *("BackupManifest", "CandidateDoc", "CollectionBackup", "CorrectionAudit"),
     *("FailurePolicy", "NasiconPairsSpec", "ReferencePhase", "Selection", "SpaceSpec"),
     *("SublatticeSpec", "CampaignSpec", "ReferenceEnergyFile", "ChunkWork"),
-    "AmountRange",
+    *("AmountRange", "ElectrochemistryOptions", "ElectrodeSpec"),
 }
 VALUES = st.none() | st.booleans() | st.integers(-9, 9) | st.text("ab", max_size=3)
 NUMBERS = st.floats(-1e6, 1e6, allow_nan=False).map(lambda value: round(value, 6))
