@@ -78,6 +78,7 @@ NOT_RUN = {
     "hts disorder percolate": "needs a cell; tests/cli/test_disorder.py",
     "hts disorder scattering": "needs a cell; tests/cli/test_disorder.py",
     "hts transport analyse": "needs a trajectory; tests/cli/test_transport.py",
+    "hts transport arrhenius": "needs a table; tests/cli/test_transport.py",
     "hts launchpad rerun": "needs failures; tests/campaign",
     "hts launchpad triage": "needs failures; tests/campaign",
     "hts references compute": "relaxes; tests/cli",

@@ -60,9 +60,19 @@ direct
 0 0 0.5
 0.5 0.5 0.5
 """
+LINE = """\
+T,D,D_error
+600,1.2e-6,3e-7
+700,2.1e-6,5e-7
+800,3.6e-6,7e-7
+900,5.1e-6,7e-7
+1050,8.2e-6,1e-6
+1200,1.3e-5,2e-6
+"""
 MSD = "fs,A^2\n" + "".join(f"{time},{0.05 * time}\n" for time in range(100, 2100, 100))
 FILES = {
     "cell.vasp": CELL,
+    "line.csv": LINE,
     "msd.csv": MSD,
     "small.yaml": CAMPAIGN,
     "deeper.yaml": _variant("deeper", ("engine: fake", "engine: deeper")),
@@ -96,6 +106,7 @@ disorder percolate cell.vasp --small
 disorder order cell.vasp
 disorder scattering cell.vasp --pdf cell.gr --longest 5
 transport analyse msd.csv --method mogroup
+transport arrhenius line.csv
 campaign check small.yaml
 campaign check filtered.yaml
 campaign plan small.yaml
