@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from functools import reduce
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol, TypedDict
 
 import numpy as np
 from ase import units
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ase import Atoms
-    from ase.md.md import MolecularDynamics
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
 
 Thermostat = Literal["nve", "bussi", "langevin", "nose-hoover", "berendsen", "npt"]
 
@@ -48,6 +50,27 @@ _TOO_HOT = 4.0  # times the temperature asked for
 _TOO_NEAR = 0.6  # Å
 
 
+class Integrator(Protocol):
+    """What ASE's molecular dynamics has."""
+
+    def step(self) -> object:
+        """Go on by a step."""
+
+
+class _RunState(TypedDict):
+    """All that the next step depends on."""
+
+    spec: dict[str, object]
+    symbols: list[str]
+    step: int
+    positions: list[list[float]]
+    momenta: list[list[float]]
+    cell: list[list[float]]
+    thermostat: dict[str, list[float] | float]
+    random: dict[str, object]
+    listed_at: tuple[list[list[float]], list[list[float]]] | None
+
+
 @dataclass(frozen=True)
 class DynamicsSpec:
     """
@@ -60,9 +83,9 @@ class DynamicsSpec:
     time_step
         In fs.
     thermostat
-        ``bussi`` (stochastic velocity rescaling), ``langevin``, ``nose-hoover``, ``npt``
-        (Martyna, Tobias, Klein, isotropic) and ``nve``; ``berendsen`` is there for
-        comparison: its temperature fluctuates too little.
+        ``bussi`` (stochastic velocity rescaling), ``langevin``, ``nose-hoover``,
+        ``npt`` (Martyna, Tobias, Klein, isotropic) and ``nve``; ``berendsen`` is there
+        for comparison: its temperature fluctuates too little.
     every
         Steps from frame to frame.
     relaxation_time
@@ -121,8 +144,8 @@ def run_chunk(folder: Path, atoms: Atoms, spec: DynamicsSpec, *, steps: int) -> 
     folder
         Of the run; chunks and states are written here.
     atoms
-        With a calculator. At the beginning their positions and cell are the start; later
-        only elements, masses and calculator count.
+        With a calculator. At the beginning their positions and cell are the start;
+        later only elements, masses and calculator count.
     spec
         The same for every chunk.
     steps
@@ -149,12 +172,13 @@ def run_chunk(folder: Path, atoms: Atoms, spec: DynamicsSpec, *, steps: int) -> 
     folder.mkdir(parents=True, exist_ok=True)
     states = sorted(folder.glob("state-*.json"))
     random = np.random.default_rng(spec.seed)
-    before: dict[str, object] = json.loads(states[-1].read_text()) if states else {}
+    before: _RunState | None = json.loads(states[-1].read_text()) if states else None
     first = _restore(atoms, spec, before, random) if before else 0
     if not before:
-        _draw_velocities(atoms, spec, random)
-    dynamics = _dynamics(atoms, spec, random)
-    _remember(dynamics, spec, before.get("thermostat", {}))
+        draw_velocities(atoms, spec, random)
+    dynamics = integrator(atoms, spec, random)
+    if before:
+        _remember(dynamics, spec, before["thermostat"])
     number = len(states) + 1
     frames = _Frames(atoms, spec, [])
     if not before:
@@ -171,7 +195,7 @@ def run_chunk(folder: Path, atoms: Atoms, spec: DynamicsSpec, *, steps: int) -> 
     return Chunk(number, first + steps)
 
 
-def _draw_velocities(
+def draw_velocities(
     atoms: Atoms, spec: DynamicsSpec, random: np.random.Generator
 ) -> None:
     """Draw velocities without a common one, of exactly the temperature."""
@@ -182,9 +206,9 @@ def _draw_velocities(
     atoms.set_momenta(momenta * np.sqrt(spec.temperature / atoms.get_temperature()))
 
 
-def _dynamics(
+def integrator(
     atoms: Atoms, spec: DynamicsSpec, random: np.random.Generator
-) -> MolecularDynamics:
+) -> Integrator:
     """Make ASE's integrator."""
     step, kelvin = spec.time_step * units.fs, spec.temperature
     time = spec.relaxation_time * units.fs
@@ -201,43 +225,45 @@ def _dynamics(
         case "berendsen":
             return NVTBerendsen(atoms, step, temperature_K=kelvin, taut=time)
         case "npt":
+            pressure = spec.pressure * units.GPa
             return IsotropicMTKNPT(
-                atoms, step, temperature_K=kelvin, pressure_au=spec.pressure * units.GPa,
-                tdamp=time, pdamp=10 * time,
+                atoms, step, temperature_K=kelvin, pressure_au=pressure, tdamp=time,
+                pdamp=10 * time,
             )  # fmt: skip
         case _:
             return VelocityVerlet(atoms, step)
 
 
-def _holder(dynamics: MolecularDynamics, path: str) -> tuple[object, str]:
+def _holder(dynamics: Integrator, path: str) -> tuple[object, str]:
     """Find the object that holds what a thermostat remembers."""
     *parents, name = path.split(".")
     return reduce(getattr, parents, dynamics), name
 
 
-def _remember(dynamics: MolecularDynamics, spec: DynamicsSpec, kept: object) -> None:
+def _remember(
+    dynamics: Integrator, spec: DynamicsSpec, kept: dict[str, list[float] | float]
+) -> None:
     """Give the integrator what it knew."""
-    if not isinstance(kept, dict):
-        return
     for path in _REMEMBERED[spec.thermostat]:
-        if path in kept:
-            holder, name = _holder(dynamics, path)
-            value = kept[path]
-            setattr(holder, name, np.array(value) if isinstance(value, list) else value)
+        holder, name = _holder(dynamics, path)
+        value = kept[path]
+        setattr(holder, name, np.array(value) if isinstance(value, list) else value)
 
 
 def _state(
     atoms: Atoms,
     spec: DynamicsSpec,
-    dynamics: MolecularDynamics,
+    dynamics: Integrator,
     random: np.random.Generator,
     step: int,
-) -> dict[str, object]:
+) -> _RunState:
     """Write all that the next step depends on; decimals of JSON are exact."""
-    kept = {}
+    kept: dict[str, list[float] | float] = {}
     for path in _REMEMBERED[spec.thermostat]:
         holder, name = _holder(dynamics, path)
         kept[path] = np.asarray(getattr(holder, name)).tolist()
+    # Of a calculator whose lists depend on where they were made.
+    listed = getattr(atoms.calc, "listed_at", None)
     return {
         "spec": asdict(spec),
         "symbols": atoms.get_chemical_symbols(),
@@ -246,14 +272,15 @@ def _state(
         "momenta": atoms.get_momenta().tolist(),
         "cell": atoms.cell.array.tolist(),
         "thermostat": kept,
-        "random": random.bit_generator.state,
+        "random": dict(random.bit_generator.state),
+        "listed_at": (listed[0].tolist(), listed[1].tolist()) if listed else None,
     }
 
 
 def _restore(
     atoms: Atoms,
     spec: DynamicsSpec,
-    state: dict[str, object],
+    state: _RunState,
     random: np.random.Generator,
 ) -> int:
     """Put a state back; return its step."""
@@ -264,11 +291,16 @@ def _restore(
         )
     if state["symbols"] != atoms.get_chemical_symbols():
         raise TrajectoryError("the run was begun with other atoms: use another folder")
+    if state["listed_at"]:
+        cell, positions = map(np.array, state["listed_at"])
+        atoms.set_cell(cell)
+        atoms.set_positions(positions)
+        atoms.get_forces()
     atoms.set_cell(np.array(state["cell"]))
     atoms.set_positions(np.array(state["positions"]))
     atoms.set_momenta(np.array(state["momenta"]))
     random.bit_generator.state = state["random"]
-    return int(str(state["step"]))
+    return state["step"]
 
 
 @dataclass
@@ -277,7 +309,7 @@ class _Frames:
 
     atoms: Atoms
     spec: DynamicsSpec
-    kept: list[tuple[np.ndarray, np.ndarray, float]]
+    kept: list[tuple[Floats, Floats, float]]
 
     def keep(self) -> str:
         """Keep a frame; say what is wrong with it."""
