@@ -210,3 +210,44 @@ class ArrheniusFit(Document):
         )
         width = self.factor(temperature) ** _NORMAL
         return Prediction(value, (value / width, value * width))
+
+
+class SiteKind(Document):
+    """What ions do on the sites of one label."""
+
+    label: str = Field(description="Such as 6b, 18e, tetrahedron.")
+    sites: int = Field(description="In the cell.")
+    occupancy: float = Field(description="Mean share of them that is taken.")
+    occupancy_error: float = Field(
+        description="Standard error, of blocks in time; none of them sees what takes "
+        "longer than the run."
+    )
+    residence_time: float | None = Field(
+        description="Mean time on a site, fs: all time there over all departures; none "
+        "where nobody left."
+    )
+    departures: int = Field(description="Jumps from such a site to another.")
+
+
+class SiteOccupation(Document):
+    """Where the mobile ions of a trajectory are, and between which sites they jump."""
+
+    kinds: tuple[SiteKind, ...] = Field(description="By label.")
+    jumps: dict[str, dict[str, int]] = Field(
+        description="From label, to label: number of jumps."
+    )
+    concerted_share: float | None = Field(
+        description="Share of jumps with another one, of another ion, within the "
+        "window and the distance; none without jumps."
+    )
+    concerted_by_chance: float | None = Field(
+        description="What that share would be if ions jumped when they like."
+    )
+    window: float = Field(description="Jumps so close in time are concerted, fs.")
+    distance: float = Field(description="And so close in space, Å.")
+    core_radius: float = Field(
+        description="An ion has arrived once it is so near to a site, Å."
+    )
+    unassigned: float = Field(
+        description="Share of ions and frames before an ion first was on a site."
+    )
