@@ -13,7 +13,10 @@ evaluation of its energy. It is measured in this process on members spread over 
 campaign; the overhead of a candidate is everything else.
 
 With ``--kills N`` the feeder and the rockets are killed (SIGKILL) in turn, one every
-``--kill-after`` seconds while the campaign is launched, and started again.
+``--kill-after`` seconds while the campaign is launched, and started again. With
+``--worker slurm`` the jobs go through the queue that ``sbatch`` reaches here, by
+``hts launchpad launch``, which is killed in turn with the feeder and a rocket in the
+queue; what the jobs of a queue cost is not measured.
 
 At the end stands the ledger, counted from the append-only execution record: each
 candidate in exactly one terminal state, no calculation completed twice, or the program
@@ -32,6 +35,7 @@ import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -42,7 +46,8 @@ from hts_battery.campaign.spec_file import read_campaign
 from hts_battery.connections.records.executions import read_executions
 from hts_battery.flows.engines.ionic import rescaled
 from hts_battery.flows.engines.registry import engine
-from hts_battery.flows.recipes.screen import candidate_orderings, starting_structure
+from hts_battery.flows.recipes.continuation import starting_structure
+from hts_battery.flows.recipes.screen import candidate_orderings
 from hts_battery.schemas.execution import Outcome
 
 if TYPE_CHECKING:
@@ -52,7 +57,9 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).resolve().parents[1]
 CAMPAIGN = PROJECT / "workflows/campaigns/hedrx_18810_ionic.yaml"
-WORKER = "local"
+LOCAL = "local"
+PING_SECONDS = 5
+"""A rocket of the queue that is silent for some of these is asked after."""
 SAMPLE = 50
 REGISTERED = ("check", "submit")
 """Rooms that every candidate of the file passes, whatever becomes of it."""
@@ -87,13 +94,15 @@ def main() -> None:
     parser.add_argument("--campaign", type=Path, default=CAMPAIGN)
     parser.add_argument("--folder", type=Path, required=True, help="kept, to go on")
     parser.add_argument("--count", type=int, help="a sample of so many members")
+    parser.add_argument("--worker", default=LOCAL, help="of launchpad_configs")
     parser.add_argument("--processes", type=int, default=2, help="rockets at once")
     parser.add_argument("--kills", type=int, default=0, help="processes to kill")
     parser.add_argument("--kill-after", type=float, default=60.0, help="in s, each")
     asked = parser.parse_args()
     folder = asked.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    run = Run(folder, campaign_copy(asked.campaign, folder, asked.count))
+    copy = campaign_copy(asked.campaign, folder, asked.count)
+    run = Run(folder, copy, asked.worker)
     run.kills = [asked.kill_after * (n + 1) for n in range(asked.kills)]
     run.measure(asked.processes)
 
@@ -112,8 +121,9 @@ def campaign_copy(path: Path, folder: Path, count: int | None) -> Path:
 class Run:
     """One campaign in one folder."""
 
-    def __init__(self, folder: Path, spec: Path) -> None:
+    def __init__(self, folder: Path, spec: Path, worker: str) -> None:
         self.folder = folder
+        self.worker = worker
         self.spec = spec
         self.done = folder / "rooms.json"
         self.environment = os.environ | {
@@ -128,8 +138,13 @@ class Run:
         status = json.loads(self.hts("db", "up", "--json"))
         self.server = psutil.Process(status["pid"])
         self.environment["HTS_BATTERY_MONGO_URI"] = status["uri"]
-        worker = self.folder / "worker"
-        self.hts("launchpad", "render", WORKER, "--target", str(worker))
+        worker = self.folder / "data" / "workers" / self.worker
+        if not worker.exists():
+            self.hts("launchpad", "render", self.worker)
+            config = worker / "FW_config.yaml"
+            often = f"PING_TIME_SECS: {PING_SECONDS}"
+            text = re.sub(r"PING_TIME_SECS: \d+", often, config.read_text("utf-8"))
+            config.write_text(text, encoding="utf-8")
         for name in ("FW_config", "jobflow", "atomate2"):
             key = "FW" if name == "FW_config" else name.upper()
             self.environment[f"{key}_CONFIG_FILE"] = str(worker / f"{name}.yaml")
@@ -138,7 +153,7 @@ class Run:
         rooms = {
             "check": lambda: self.command("campaign", "check", spec),
             "submit": lambda: self.command(
-                *("campaign", "submit", spec, "--worker", WORKER),
+                *("campaign", "submit", spec, "--worker", self.worker),
                 *("--templates", str(PROJECT / "launchpad_configs")),
             ),
             "launch": lambda: self.launch(worker, processes),
@@ -183,6 +198,10 @@ class Run:
     def launch(self, worker: Path, processes: int) -> Room:
         """Feed and run until every candidate has ended."""
         feed = [*HTS, "launchpad", "feed", "--watch"]
+        if self.worker != LOCAL:
+            launcher = {"launcher": [*HTS, "launchpad", "launch", self.worker]}
+            targets = {"rocket in the queue": []} | launcher | {"feeder": feed}
+            return self.room([self.start("feeder", feed)], launcher, targets)
         rocket = [
             *(
                 sys.executable,
@@ -209,21 +228,23 @@ class Run:
         that may be killed are, in turn, when their time has come.
         """
         kills = list(self.kills) if killed else []
+        targets = cycle(killed or {})
         start, before, stored = time.perf_counter(), self.spent(), self.stored()
         clients, peaks = 0.0, defaultdict[str, float](float)
         running = first + [self.start(name, one) for name, one in again.items()]
         waiting = {one.process.pid for one in first}
         while running:
             time.sleep(0.2)
+            end([] if waiting else running)
             peaks["server"] = max(peaks["server"], self.memory())
             if kills and time.perf_counter() - start > kills[0]:
+                self.kill(running, next(targets))
                 kills.pop(0)
-                kill(running, list(killed or {})[len(kills) % len(killed or {})])
             for one, status, usage in ended(running):
                 clients += usage.ru_utime + usage.ru_stime
                 peaks[one.name] = max(peaks[one.name], usage.ru_maxrss / 1024)
                 shot = status == signal.SIGKILL and killed is not None
-                if status and not shot:
+                if status and not shot and (waiting or one.name not in again):
                     raise SystemExit(f"{one.name} ended with {status}: see its log")
                 was_first = one.process.pid in waiting
                 waiting.discard(one.process.pid)
@@ -240,6 +261,16 @@ class Run:
             self.stored() - stored,
             {name: round(peak) for name, peak in peaks.items()},
         )
+
+    def kill(self, running: Sequence[Running], name: str) -> None:
+        """Kill a process by its name, or one that the queue started."""
+        found = [one.process.pid for one in running if one.name == name]
+        pid = next(iter(found or queued_rockets(self.folder)), None)
+        if pid is None:
+            show(f"not there to be killed: {name}", 0, "process")
+            return
+        os.kill(pid, signal.SIGKILL)
+        show(f"killed: {name}", pid, "process")
 
     def spent(self) -> float:
         """Return the processor seconds of the server so far."""
@@ -273,6 +304,11 @@ class Run:
         status = json.loads(self.hts(*words))
         number = status["candidates"]
         check_ledger(status["states"], number, self.folder / "data")
+        if self.worker != LOCAL:
+            show(
+                "launch: clock", self.kept()["launch"]["clock"], "s", candidates=number
+            )
+            return
         done = number - sum(status["states"].get(state, 0) for state in NOT_RUN)
         seconds = calculator_seconds(campaign)
         show("calculator: processor", seconds * 1000, "ms a candidate", candidates=done)
@@ -297,12 +333,19 @@ class Run:
         )
 
 
-def kill(running: Sequence[Running], name: str) -> None:
-    """Kill the process of a name, without warning."""
+def end(running: Sequence[Running]) -> None:
+    """Ask launchers to end, which do not by themselves."""
     for one in running:
-        if one.name == name:
-            one.process.kill()
-            show(f"killed: {name}", one.process.pid, "process")
+        if one.name == "launcher":
+            os.kill(one.process.pid, signal.SIGTERM)  # not reaped here
+
+
+def queued_rockets(folder: Path) -> Iterator[int]:
+    """Yield the rockets of jobs whose worker is rendered in a folder."""
+    for one in psutil.process_iter(["pid", "cmdline"]):
+        words = one.info["cmdline"] or []
+        if "rlaunch" in words and any(word.startswith(str(folder)) for word in words):
+            yield one.info["pid"]
 
 
 def ended(running: list[Running]) -> Iterator[tuple[Running, int, Any]]:
@@ -325,12 +368,11 @@ def check_ledger(states: Mapping[str, int], number: int, data: Path) -> None:
     repeated = Counter(key[1] for key, times in completed.items() if times > 1)
     for step, count in repeated.items():
         show(f"ledger: {step} completed twice", count, "executions", candidates=number)
-    # An ordering of some milliseconds is kept with its relaxation: killed between the
-    # two, it is made again, and comes out the same.
-    twice = sum(count for step, count in repeated.items() if step != "order")
     ended = sum(states.get(state, 0) for state in TERMINAL)
-    if twice or ended != number:
-        raise SystemExit(f"{ended} of {number} ended, {twice} completed twice")
+    if repeated or ended != number:
+        raise SystemExit(
+            f"{ended} of {number} ended, {repeated.total()} completed twice"
+        )
     for state, count in states.items():
         show(f"ledger: {state}", count, "candidates", candidates=number)
     for outcome, count in outcomes.items():

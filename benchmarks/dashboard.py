@@ -31,7 +31,12 @@ from hts_battery.connections.database.indexes import ensure_indexes
 from hts_battery.connections.database.stores import open_stores
 from hts_battery.dashboard.campaign_numbers import pair_counts, read_numbers
 from hts_battery.dashboard.latest_build import read_latest_build
-from hts_battery.dashboard.server import ServerOptions, create_server, server_of
+from hts_battery.dashboard.server import (
+    READABLE,
+    ServerOptions,
+    create_server,
+    server_of,
+)
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
@@ -110,7 +115,7 @@ def main() -> None:
                 with open_stores(opened) as stores:
                     ensure_indexes(stores)
                     fill(stores, SUMMARIES)
-            in_memory(BoundedReader(opened, seconds=600))
+            in_memory(BoundedReader(opened, READABLE, seconds=600))
             in_browser(opened)
 
 

@@ -4,6 +4,7 @@ Every exception hts_battery raises on purpose.
 HTSBatteryError
 ├── ConfigurationError       settings, launchpad_configs, campaign and space files
 │   ├── SpecError            a campaign, space or table file: knows file, line, field
+│   │   └── BadFormulasError  a list names what is no member of the space: all of them
 │   ├── QueryError           a filter, sort or field of a query
 │   │   └── UnsearchableFieldError  a property that no filter can ask for
 │   └── MissingExtraError    an optional extra of the package is not installed
@@ -86,6 +87,46 @@ class SpecError(ConfigurationError):
             file=self.file or file,
             line=self.line or line,
             field=self.field,
+        )
+
+
+class BadFormulasError(SpecError):
+    """
+    A list of formulas names some that are no members of the space.
+
+    Parameters
+    ----------
+    bad
+        A line for each: place, formula, reason.
+    total
+        Number of formulas in the list.
+    file, line, field
+        Where the list is named.
+    """
+
+    def __init__(
+        self,
+        bad: Iterable[object],
+        *,
+        total: int,
+        file: str | None = None,
+        line: int | None = None,
+        field: str | None = None,
+    ) -> None:
+        self.bad = tuple(bad)
+        words = "cannot be screened: correct {}, or leave {} out with --skip-bad"
+        if len(self.bad) == 1:
+            words = f"{words.format('it', 'it')} ({self.bad[0]})"
+            message = f"one of {total} formulas {words}"
+        else:
+            listed = "".join(f"\n  {one}" for one in self.bad)
+            words = words.format("them", "them")
+            message = f"{len(self.bad)} of {total} formulas {words}{listed}"
+        super().__init__(
+            message,
+            file=file,
+            line=line,
+            field=field,
         )
 
 

@@ -111,6 +111,11 @@ class HTSBatterySettings(BaseSettings):
         description="Folder of the append-only execution record; none means "
         "executions/ in data_dir.",
     )
+    prototype_folder: Path | None = Field(
+        None,
+        description="Folder of parent lattices of your own, one YAML file each, which "
+        "every machine that computes can read; none means those of the package alone.",
+    )
     temperatures: Annotated[tuple[float, ...], NoDecode] = Field(
         (0.0, 1473.0),
         min_length=1,
@@ -194,7 +199,7 @@ class HTSBatterySettings(BaseSettings):
         refuse_contradictions(named_profile(), written, os.environ)
         return init_settings, env_settings, InitSettingsSource(settings_cls, written)
 
-    @field_validator("data_dir", "execution_record")
+    @field_validator("data_dir", "execution_record", "prototype_folder")
     @classmethod
     def _make_absolute(cls, folder: Path | None) -> Path | None:
         # Jobs change the working directory; a relative folder would move with it.
@@ -260,7 +265,7 @@ def get_settings() -> HTSBatterySettings:
         which may be a password.
     """
     try:
-        return HTSBatterySettings()
+        found = HTSBatterySettings()
     except ValidationError as err:
         problems = "; ".join(
             ": ".join(
@@ -271,6 +276,12 @@ def get_settings() -> HTSBatterySettings:
         raise ConfigurationError(
             f"settings: {problems} (set by {ENV_PREFIX}* variables or {config_file()})"
         ) from None
+    if found.prototype_folder is not None:
+        # Documents know a parent lattice by its name alone.
+        from hts_battery.structures.prototypes import use_prototypes  # noqa: PLC0415 - only where there are some
+
+        use_prototypes(found.prototype_folder)
+    return found
 
 
 def use_profile(name: str | None) -> None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from hts_battery.campaign.spec_file import Campaign
     from hts_battery.connections.database.stores import Stores
     from hts_battery.dispatch.submission import Submitted
+    from hts_battery.flows.recipes.recipe import RecipeMaker
     from hts_battery.schemas.dispatch import FeedReport
 
 MEMBERS = 44  # of the small space
@@ -48,6 +49,8 @@ class Dispatch:
     folder: Path
     relax_maker: Any = field(default_factory=FakeRelaxMaker)
     prerelax_maker: Any = None
+    recipe: Any = ScreenMaker
+    """Maker of its recipe."""
 
     def submit(self, **options: Any) -> Submitted:  # noqa: ANN401 - those of the command
         subset = options.pop("subset", None)
@@ -65,9 +68,9 @@ class Dispatch:
         return report
 
     @property
-    def make_maker(self) -> Callable[..., ScreenMaker]:
+    def make_maker(self) -> Callable[..., RecipeMaker]:
         return partial(
-            ScreenMaker.from_campaign,
+            self.recipe.from_campaign,
             relax_maker=self.relax_maker,
             prerelax_maker=self.prerelax_maker,
         )

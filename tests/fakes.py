@@ -94,6 +94,36 @@ class FakeCountedRelaxMaker(FakeRelaxMaker):
 
 
 @dataclass
+class FakeSpringMaker(FakeCountedRelaxMaker):
+    """
+    As its parent, with an energy that rises by the square of the change of volume.
+
+    Parameters
+    ----------
+    volume
+        Of the minimum, angstrom^3 per atom.
+    stiffness
+        Second derivative of the energy, eV per atom and (angstrom^3 per atom)^2.
+    """
+
+    name: str = "fake spring"
+    volume: float = 10.0
+    stiffness: float = 0.05
+
+    @job
+    def make(self, structure: Structure) -> dict[str, Any]:
+        change = structure.volume / len(structure) - self.volume
+        found = FakeCountedRelaxMaker.make.original(self, structure)  # type: ignore[attr-defined]
+        per_atom = self.energy_per_atom + self.stiffness / 2 * change**2
+        found["output"] |= {
+            "energy": per_atom * len(structure),
+            "energy_per_atom": per_atom,
+        }
+        found["structure"] = structure.as_dict()
+        return found
+
+
+@dataclass
 class FakeDeadlyRelaxMaker(FakeRelaxMaker):
     """As its parent, but its process is killed with structures that hold an element."""
 

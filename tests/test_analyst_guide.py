@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,11 +15,12 @@ from typer.testing import CliRunner
 from hts_battery.cli.app import app
 from hts_battery.connections.database.collection_specs import expected_indexes
 from hts_battery.query import ScreeningDatabase
-from hts_battery.query.query_fields import ALIASES, FIELDS
+from hts_battery.query.query_fields import ALIASES, FIELDS, TEMPERATURE_FIELDS
 from hts_battery.settings import BlobStore, get_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from hts_battery.campaign.spec_file import Campaign
     from hts_battery.connections.database.stores import Stores
@@ -107,9 +109,16 @@ def _shell(text: str, stores: Stores) -> list[dict[str, Any]]:
     return list(found.sort(list(query.sort.items())) if query.sort else found)
 
 
-def test_every_field_of_a_filter_is_explained() -> None:
-    for name in (*FIELDS, *ALIASES, "e_hull_1473", "e_hull_upper_1473", "label_1473"):
+def test_every_field_of_a_filter_is_explained(
+    project_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(project_root / "docs" / "_site"))
+    field_page = import_module("field_page").field_page
+    for name in (*ALIASES, "e_hull_1473"):
         assert f"`{name}`" in TEXT, name
+    page = field_page()
+    for name in (*FIELDS, *(f"{base}_T" for base in TEMPERATURE_FIELDS)):
+        assert f"| `{name}` |" in page, name
 
 
 def test_every_collection_and_index_is_explained() -> None:

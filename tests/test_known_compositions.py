@@ -59,6 +59,8 @@ def test_the_elements_of_every_campaign_are_in_it(program: dict[str, Any]) -> No
     assert listed >= program["ELEMENTS"]
     for path in sorted((PROJECT / "workflows" / "campaigns").glob("*.yaml")):
         space = read_campaign(path).space
+        if space is None:
+            continue  # members of an earlier campaign
         assert space[0].amounts.keys() | space[-1].amounts.keys() <= listed, path.name
 
 

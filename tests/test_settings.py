@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import ValidationError
 
-from hts_battery.errors import ConfigurationError
+from hts_battery.errors import ConfigurationError, SpecError
 from hts_battery.settings import (
     BlobStore,
     HTSBatterySettings,
@@ -44,6 +44,16 @@ def test_defaults(tmp_path: Path) -> None:
     assert settings.data_dir == tmp_path / "hts-data"
     assert settings.execution_folder == tmp_path / "hts-data" / "executions"
     assert settings.blob_store is BlobStore.MONGO
+
+
+def test_a_folder_of_prototypes_is_known_wherever_settings_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTS_BATTERY_PROTOTYPE_FOLDER", "mine")
+    with pytest.raises(SpecError, match="there is no such folder of prototypes"):
+        get_settings()
+    (tmp_path / "mine").mkdir()
+    assert get_settings().prototype_folder == tmp_path / "mine"
 
 
 def test_read_once() -> None:

@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from command_pages import command_pages
+from field_page import field_page
 
 _PROJECT = Path(__file__).resolve().parents[2]
 
@@ -52,6 +53,7 @@ def pages(project: Path) -> dict[str, str]:
             place: (project / name).read_text("utf-8")
             for name, place in SOURCES.items()
         },
+        "fields.md": field_page(),
         "decisions/index.md": _decisions(project / "docs" / "decisions"),
         **_notebooks(project / "docs" / "notebooks"),
         **command_pages(),

@@ -15,7 +15,7 @@ ENERGY_STEPS = ("relax", "static")
 TASK_FIELDS = (
     *("metadata.step", "uuid", "index", "metadata.order_uuid", "metadata.final"),
     *("metadata.calculation.engine", "metadata.content_key", "metadata.ordering_id"),
-    *("output.state", "completed_at"),
+    *("output.state", "completed_at", "metadata.steps"),
 )
 """Of a task, in the order of :class:`EnergyTask`."""
 _SUCCEEDED = "successful"
@@ -35,6 +35,8 @@ class EnergyTask:
     ordering_id: str | None
     state: str | None
     completed_at: str | None
+    steps: int | None
+    """Ionic steps that it was allowed, those of the jobs that it goes on from too."""
     digest: str
 
     @classmethod
@@ -57,8 +59,9 @@ class EnergyTask:
 
     @property
     def preference(self) -> tuple[object, ...]:
-        """Sorts copies: what succeeded first, then what was there first."""
-        return not self.succeeded, str(self.completed_at), self.uuid
+        """Sorts copies: what succeeded, what was allowed more steps, what was first."""
+        steps = 0 if self.succeeded else -(self.steps or 0)
+        return not self.succeeded, steps, str(self.completed_at), self.uuid
 
 
 def counted_once(tasks: Iterable[EnergyTask]) -> list[EnergyTask]:

@@ -13,7 +13,6 @@ from hts_battery.builders.screening_builder import (
     ScreeningBuilder,
     by_key,
     dumped,
-    input_digest,
 )
 from hts_battery.connections.database.content_digests import content_digests
 from hts_battery.errors import HTSBatteryError
@@ -122,6 +121,8 @@ class _Batch(TypedDict, total=False):
 class EntriesBuilder(ScreeningBuilder):
     """Make one entry of every relaxation and of every reference energy."""
 
+    code_version = "8"
+
     def __init__(
         self,
         tasks: Store,
@@ -186,14 +187,14 @@ class EntriesBuilder(ScreeningBuilder):
             releases = corrected_by if "vasp" in str(task.engine) else ()
             orders = self.orders.get(task.key, set()) | {task.order_uuid}
             made = sorted(cells[one] for one in orders if one in cells)
-            digests[task.uuid] = input_digest(
+            digests[task.uuid] = self.digest(
                 task.digest, cells.get(task.order_uuid), made, releases
             )
         return digests
 
     def _reference_digests(self) -> dict[str, str]:
         return {
-            name: input_digest(digest)
+            name: self.digest(digest)
             for (engine, phase_id), digest in content_digests(
                 self.references, {}, ["engine", "phase_id"]
             )
@@ -343,7 +344,11 @@ def candidate_entry(
 def _read_entry(
     task: TaskRow, cell: Mapping[str, object] | None, common: dict[str, Any]
 ) -> EntryDoc:
-    calculation = read_task(task["output"], common["engine"])
+    calculation = read_task(
+        task["output"],
+        common["engine"],
+        steps_before=task["metadata"].get("steps_before", 0),
+    )
     structure = read_structure(calculation.structure)
     composition = structure.composition.element_composition
     formula = composition.formula.replace(" ", "")
@@ -434,7 +439,7 @@ def reference_entry(
     ``reference``: its energy, or why there is none. ``digest``: digest of the inputs.
     ``phase``: the phase in the library, if it is there: family and oxidation states.
     """
-    engine = reference.engine
+    engine, phase = reference.engine, phase or reference.phase
     entry_id = f"{engine}:{reference.phase_id}"
     amounts = parse_formula(reference.formula)
     energy = reference.comparable

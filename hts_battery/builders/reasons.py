@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hts_battery.builders.screening_builder import CODE_VERSION
 from hts_battery.schemas.build import Change, StabilityNumbers, ThermoRecord
 
 if TYPE_CHECKING:
@@ -85,6 +84,7 @@ def reasons(
     orderings: Iterable[OrderingEnergy],
     phases: Collection[str],
     options_digest: str,
+    code_version: str,
     news: HullNews | None,
 ) -> tuple[str, ...]:
     """
@@ -92,13 +92,14 @@ def reasons(
 
     ``old``: the stored record; None if there was none. ``orderings``: what it is made
     from now. ``phases``: ids in the decomposition now. ``options_digest``: digest of
-    the options now. ``news``: difference between the hull of the old record and that of
-    now; None if they are the same hull or the old one is not known.
+    the options now. ``code_version``: of the builder now. ``news``: difference between
+    the hull of the old record and that of now; None if they are the same hull or the
+    old one is not known.
     """
     if old is None:
         return (NEW_CANDIDATE,)
     found = []
-    if old["code_version"] != CODE_VERSION:
+    if old["code_version"] != code_version:
         found.append(CODE)
     if old["options_digest"] != options_digest:
         found.append(OPTIONS)

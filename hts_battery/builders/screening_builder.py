@@ -7,7 +7,7 @@ import time
 from collections import defaultdict
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, ClassVar, NotRequired, TypedDict
 from uuid import uuid4
 from zlib import crc32
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from hts_battery.schemas.base import Document
     from hts_battery.schemas.summary_table import TableHead
 
-CODE_VERSION = "7"
-"""Raised when a builder makes another document from the same input."""
 BATCH_SIZE = 250
 _BATCHES_IN_FLIGHT = 4
 
@@ -56,20 +54,20 @@ class Options(TypedDict, total=False):
     """Run to which changes are attributed; a new one if not given."""
 
 
-def input_digest(*inputs: object) -> str:
+def input_digest(*inputs: object, code_version: str = "") -> str:
     """
     Digest everything a document is made from.
 
     ``inputs``: documents, digests and options; anything JSON can hold, other values by
-    their text. Returns: 24 hexadecimal digits; the same for the same content in any key
-    order.
+    their text. ``code_version``: of the builder that makes it. Returns: 24 hexadecimal
+    digits; the same for the same content in any key order.
 
     Examples
     --------
     >>> input_digest({"a": 1, "b": 2}) == input_digest({"b": 2, "a": 1})
     True
     """
-    text = json.dumps([CODE_VERSION, inputs], sort_keys=True, default=str)
+    text = json.dumps([code_version, inputs], sort_keys=True, default=str)
     return sha256(text.encode()).hexdigest()[:24]
 
 
@@ -103,6 +101,9 @@ class ScreeningBuilder(Builder):
     document of it within the ``scope``, the criteria of those that this builder is
     responsible for.
     """
+
+    code_version: ClassVar[str]
+    """Raised when this builder makes another document from the same input."""
 
     def __init__(
         self,
@@ -157,10 +158,14 @@ class ScreeningBuilder(Builder):
         self.read += 1
         self._digests.append(digest)
 
+    def digest(self, *inputs: object) -> str:
+        """Digest what a document is made from, this builder's code included."""
+        return input_digest(*inputs, code_version=self.code_version)
+
     @property
     def inputs_digest(self) -> str:
         """Digest of all inputs of this run, in any order."""
-        return input_digest(sorted(self._digests))
+        return self.digest(sorted(self._digests))
 
     def batches(self, names: Iterable[str]) -> Iterator[list[str]]:
         """Cut names into sorted batches."""
@@ -199,7 +204,7 @@ class ScreeningBuilder(Builder):
 
     def report(self, seconds: float) -> BuildReport:
         """Return the counts of a run that took that many seconds."""
-        names = BuildReport.model_fields.keys() - {"seconds"}
+        names = BuildReport.model_fields.keys() - {"seconds", "skipped"}
         counts = {name: getattr(self, name) for name in names}
         return BuildReport(**counts, seconds=seconds)
 

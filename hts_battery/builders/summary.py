@@ -12,7 +12,6 @@ from hts_battery.builders.screening_builder import (
     ScreeningBuilder,
     by_key,
     dumped,
-    input_digest,
 )
 from hts_battery.connections.database.content_digests import query_values
 from hts_battery.schemas.build import ThermoRecord
@@ -152,6 +151,8 @@ class SummaryBuilder(ScreeningBuilder):
     those at which a candidate must have been assessed.
     """
 
+    code_version = "7"
+
     def __init__(
         self,
         candidates: Store,
@@ -187,7 +188,7 @@ class SummaryBuilder(ScreeningBuilder):
         for name, group in groups.items():
             why = why_unmade(group, self.temperatures)
             same = [shared[name]] if name in shared else []
-            digest = why or input_digest(sorted(group.items()), *same)
+            digest = why or self.digest(sorted(group.items()), *same)
             self.saw(digest)
             if why is None:
                 digests[name] = digest

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, NotRequired, TypedDict, Unpack, cast
 
-from hts_battery.builders.screening_builder import Made, ScreeningBuilder, input_digest
+from hts_battery.builders.screening_builder import Made, ScreeningBuilder
 from hts_battery.connections.database.content_digests import query_values
 from hts_battery.schemas.optimade import structure_properties
 from hts_battery.schemas.summary_table import (
@@ -18,23 +18,26 @@ from hts_battery.schemas.summary_table import (
     TablePart,
     arrow_schema,
     cell_row,
+    is_property,
+    property_columns,
     table_row,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterator, Mapping, Sequence
 
     import pyarrow as pa
     from maggma.core import Store
 
     from hts_battery.builders.screening_builder import Options
-    from hts_battery.schemas.rows import SummaryRow
+    from hts_battery.schemas.rows import PropertyRow, SummaryRow
 
     Row = Mapping[str, object]
 
 LARGEST_PART = 8_000_000
 """Bytes of a part, far below the 16 MB that a document may have."""
 _AT_ONCE = 2_500
+_OF_PROPERTY = ("subject_id", "name", "conditions", "value", "uncertainty")
 _KEY = "candidate_id"
 _DIGEST = "input_digest"
 
@@ -102,6 +105,8 @@ class SummaryTableBuilder(ScreeningBuilder):
         Summaries.
     entries
         Entries, for the size of the cell.
+    properties
+        Properties of candidates, which are columns.
     summary_table
         Store that is written: the head, and parts by campaign, version and row.
     campaigns
@@ -112,10 +117,13 @@ class SummaryTableBuilder(ScreeningBuilder):
         the whole table.
     """
 
+    code_version = "8"
+
     def __init__(
         self,
         summary: Store,
         entries: Store,
+        properties: Store,
         summary_table: Store,
         *,
         campaigns: Mapping[str, Sequence[float]],
@@ -123,10 +131,14 @@ class SummaryTableBuilder(ScreeningBuilder):
     ) -> None:
         self.summary = summary
         self.entries = entries
+        self.properties = properties
         self.summary_table = summary_table
         self.campaigns = {name: tuple(at) for name, at in campaigns.items()}
         super().__init__(
-            [summary, entries], [summary_table], key=["part_id"], options=options
+            [summary, entries, properties],
+            [summary_table],
+            key=["part_id"],
+            options=options,
         )
 
     def get_items(self) -> Iterator[_Item]:
@@ -142,11 +154,15 @@ class SummaryTableBuilder(ScreeningBuilder):
         valid = dict(known)
         for name, temperatures in self.campaigns.items():
             digests = self._digests_of(name)
+            held, mark = self._properties_of(name, digests)
             found = CampaignTable(
                 campaign=name,
-                version=input_digest(sorted(digests.items()), sorted(temperatures)),
+                version=self.digest(
+                    sorted(digests.items()), sorted(temperatures), mark
+                ),
                 n_rows=len(digests),
                 temperatures=tuple(sorted(set(temperatures))),
+                properties=held,
             )
             old = known.pop(name, None)
             if not digests:
@@ -172,6 +188,23 @@ class SummaryTableBuilder(ScreeningBuilder):
             self.saw(digest)
         return found
 
+    def _properties_of(
+        self, campaign: str, wanted: Container[str]
+    ) -> tuple[dict[str, tuple[float, ...]], str]:
+        """Name the properties that are columns, with temperatures, and digest all."""
+        held: dict[str, set[float]] = {}
+        total = 0
+        for doc in self.properties.query(
+            {"campaign": campaign}, properties=list(_OF_PROPERTY)
+        ):
+            columns = property_columns([cast("PropertyRow", doc)])
+            if columns and doc["subject_id"] in wanted:
+                kelvins = held.setdefault(doc["name"], set())
+                kelvins |= {float(kelvin) for kelvin in doc["conditions"].values()}
+                # A sum, so that the order in which they come does not matter.
+                total += int(self.digest(doc["subject_id"], columns), 16)
+        return {name: tuple(sorted(held[name])) for name in sorted(held)}, f"{total:x}"
+
     def _is_whole(self, found: CampaignTable) -> bool:
         parts = self.summary_table.query(_of(found), properties=["n_rows"])
         return found.n_rows == sum(int(part["n_rows"]) for part in parts)
@@ -194,8 +227,30 @@ class SummaryTableBuilder(ScreeningBuilder):
             in_part = pc.field(_KEY).isin(part)
             tables = [table.filter(in_part) for table in kept]
             tables += self._made(found.campaign, [n for n in part if n not in names])
-            whole = pa.concat_tables(tables, promote_options="default")
-            yield {"campaign": found, "first_row": start, "table": whole.sort_by(_KEY)}
+            whole = pa.concat_tables(tables, promote_options="default").sort_by(_KEY)
+            whole = self._with_properties(whole, found.campaign, part)
+            yield {"campaign": found, "first_row": start, "table": whole}
+
+    def _with_properties(
+        self, table: pa.Table, campaign: str, names: Sequence[str]
+    ) -> pa.Table:
+        """Put the properties of the candidates of a part beside their summaries."""
+        rows: dict[str, list[PropertyRow]] = {name: [] for name in names}
+        for doc in query_values(
+            self.properties,
+            "subject_id",
+            names,
+            criteria={"campaign": campaign},
+            properties=_OF_PROPERTY,
+        ):
+            rows[doc["subject_id"]].append(cast("PropertyRow", doc))
+        columns = [property_columns(rows[name]) for name in table[_KEY].to_pylist()]
+        added = arrow_table(columns)
+        kept = [name for name in table.column_names if not is_property(name)]
+        table = table.select(kept)
+        for column in added.schema:
+            table = table.append_column(column, added[column.name])
+        return table
 
     def _kept(
         self, old: CampaignTable, digests: Mapping[str, str]

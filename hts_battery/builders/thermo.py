@@ -22,12 +22,10 @@ from hts_battery.builders.reference_hulls import (
     stored_depth,
 )
 from hts_battery.builders.screening_builder import (
-    CODE_VERSION,
     Made,
     ScreeningBuilder,
     by_key,
     dumped,
-    input_digest,
 )
 from hts_battery.builders.stability import (
     ENTRY_FIELDS,
@@ -89,6 +87,8 @@ class ThermoBuilder(ScreeningBuilder):
     hulls are added to ``hulls``, what was written, replaced and removed to ``changes``.
     ``temperatures`` in K; ``engine_error``: what is known of the error of E_hull.
     """
+
+    code_version = "7"
 
     def __init__(  # noqa: PLR0913 - maggma hands every argument over by name
         self,
@@ -208,7 +208,7 @@ class ThermoBuilder(ScreeningBuilder):
         )
 
     def _options_digest(self) -> str:
-        return input_digest(
+        return self.digest(
             self.campaign.entropy.model_dump(mode="json"),
             self.campaign.stability.model_dump(mode="json"),
             self.engine_error.model_dump(mode="json"),
@@ -221,7 +221,7 @@ class ThermoBuilder(ScreeningBuilder):
         options = self.campaign.stability
         gibbs = options.references_at_temperature is not ReferencesAtTemperature.NONE
         versions = {name: known.hull.digest for name, known in self.known_hulls.items()}
-        return input_digest(
+        return self.digest(
             self._options_digest(),
             # These answers have no certificate that a change of references leaves.
             versions if gibbs or others is not None else sorted(versions),
@@ -236,7 +236,7 @@ class ThermoBuilder(ScreeningBuilder):
         some = len(wanted) <= self.batch_size
         criteria = {"candidate_id": {"$in": sorted(wanted)}} if some else {}
         return {
-            name: input_digest(digest, energies[name], common)
+            name: self.digest(digest, energies[name], common)
             for (name,), digest in content_digests(
                 self.candidates, criteria, ["candidate_id"]
             )
@@ -413,7 +413,7 @@ class ThermoBuilder(ScreeningBuilder):
             result=result,
             hull_version=outcome.hull_version,
             options_digest=item["options_digest"],
-            code_version=CODE_VERSION,
+            code_version=self.code_version,
             input_digest=part["input_digest"],
         )
         old = part["old"].get(temperature)
@@ -445,6 +445,7 @@ class ThermoBuilder(ScreeningBuilder):
             orderings=record.orderings,
             phases=[phase.reference_id for phase in phases],
             options_digest=record.options_digest,
+            code_version=self.code_version,
             news=news,
         )
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
+from hts_battery.builders.registry import collections_of
 from hts_battery.builders.screening_builder import input_digest
 from hts_battery.connections.database.content_digests import content_digests
 from hts_battery.schemas.build import (
@@ -21,12 +22,14 @@ if TYPE_CHECKING:
 
     from hts_battery.connections.database.stores import Stores
 
-_COUNTED = ("entries", "thermo", "summary", "summary_table")
+_GROWING = frozenset(("hulls", "changes"))
+"""What a run that changes nothing may add to, or lacks until something has changed."""
 
 
 def document_counts(stores: Stores) -> dict[str, int]:
     """Count the documents of the collections that builders write, by metadata."""
-    return {name: getattr(stores, name).estimated_count() for name in _COUNTED}
+    counted = sorted(set(collections_of("writes")) - _GROWING)
+    return {name: stores.store(name).estimated_count() for name in counted}
 
 
 @dataclass
@@ -59,7 +62,6 @@ class LastRun:
         found = BuildManifest.model_validate(doc)
         same = (
             found.only is None
-            and found.code_version == self.now.code_version
             and found.versions == self.now.versions
             and found.document_counts == document_counts(self.stores)
             # What could not be made is tried again, and said again.
@@ -96,6 +98,12 @@ class ChainInputs:
     @cached_property
     def _candidates(self) -> str:
         found = content_digests(self.stores.candidates, {}, ["candidate_id"])
+        return input_digest(sorted(digest for _, digest in found))
+
+    @cached_property
+    def results(self) -> str:
+        """Digest of what recipes found out, whatever campaign asked for it."""
+        found = content_digests(self.stores.tasks, {"metadata.step": "result"}, [])
         return input_digest(sorted(digest for _, digest in found))
 
     def digest(self, campaign: str, entries: str, options: dict[str, object]) -> str:

@@ -12,16 +12,20 @@ from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
-from hts_battery.builders.entries import EntriesBuilder
+from hts_battery.builders.property_builder import RESULTS
+from hts_battery.builders.registry import (
+    BuildContext,
+    Scope,
+    ancestors,
+    builder_named,
+    builders,
+)
 from hts_battery.builders.screening_builder import (
     BATCH_SIZE,
-    CODE_VERSION,
     input_digest,
     new_run_id,
     run_builder,
 )
-from hts_battery.builders.summary import SummaryBuilder
-from hts_battery.builders.summary_table import SummaryTableBuilder
 from hts_battery.builders.thermo import ThermoBuilder
 from hts_battery.builders.unchanged import ChainInputs, LastRun, document_counts
 from hts_battery.campaign.built_states import forget_built_states, note_built_states
@@ -43,21 +47,22 @@ from hts_battery.schemas.uncertainty import CalculatorError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from hts_battery.builders.registry import BuilderSpec
     from hts_battery.builders.screening_builder import Options, ScreeningBuilder
     from hts_battery.connections.database.locks import Lease
     from hts_battery.connections.database.stores import Stores
     from hts_battery.schemas.build import BuildReport
 
-BUILDERS = ("entries", "thermo", "summary", "summary_table")
+BUILDERS = tuple(spec.name for spec in builders())
 """Names of the builders in the order in which they are run."""
-
-_TABLE = "summary_table"
-"""The one builder that reads and writes all campaigns of a run at once."""
 
 LOCK = "build"
 """Name of the lock that a run of the builders holds."""
 
 logger = logging.getLogger(__name__)
+
+_NAMED = ("space", "listed", "prototype")
+"""Of a stored campaign: what stands in files that its file names."""
 
 _PACKAGES = ("hts_battery", "numpy", "pymatgen", "maggma", "emmet-core")
 
@@ -152,18 +157,19 @@ class _Run:
             plain[name] = getattr(self.manifest, name)
         self.stores.builds.update(plain, key="run_id")
 
-    def carry_out(self, name: str, campaign: str, builder: ScreeningBuilder) -> None:
+    def carry_out(
+        self, spec: BuilderSpec, campaign: str, builder: ScreeningBuilder
+    ) -> None:
         """Run one builder and note what it did."""
+        name = spec.name
         place = f"{name} {campaign}".strip()
         start = time.perf_counter()
-        digest = (
-            self._table_digest() if name == _TABLE else self._chain_digest(campaign)
-        )
+        digest = self.place_digest(spec, campaign)
         if digest is not None and self.last.has_seen(place, digest):
             report = self.last.report(place, time.perf_counter() - start)
             hulls = self.last.hulls(campaign) if name == "thermo" else ()
         else:
-            if name == "entries":
+            if digest is None:
                 builder.settled = partial(self.last.has_seen, place)
             report = run_builder(builder, before_write=self.lease.check)
             hulls = tuple(_hull_summaries(builder))
@@ -183,19 +189,43 @@ class _Run:
         entries = self.manifest.reports.get("entries")
         if entries is not None and entries.written + entries.failed + entries.removed:
             forget_built_states(self.stores, besides=campaigns)
-        whole = self.manifest.only is None
+        whole, judged = self.manifest.only is None, builder_named("summary")
         for campaign in campaigns:
             note_built_states(
                 self.stores,
                 campaign,
                 run_id=self.manifest.run_id,
-                digest=self._chain_digest(campaign) if whole else None,
+                digest=self.place_digest(judged, campaign) if whole else None,
             )
 
-    def _table_digest(self) -> str | None:
-        """Digest what all campaigns of this run are made from, where it is known."""
-        found = [self._chain_digest(name) for name in self.manifest.options]
-        return None if None in found else input_digest(found)
+    def skip(self, spec: BuilderSpec, reason: str) -> None:
+        """Note that a builder cannot run here, and why."""
+        logger.warning("%s is skipped: %s", spec.name, reason)
+        report = total_report([]).model_copy(update={"skipped": reason})
+        self.note(reports={**self.manifest.reports, spec.name: report})
+
+    def place_digest(self, spec: BuilderSpec, campaign: str) -> str | None:
+        """
+        Digest what a builder reads, with the code that makes it; None if not known.
+
+        A new version of one builder leaves alone what does not read from it.
+        """
+        if spec.scope is Scope.DATABASE:
+            return None
+        names = [campaign] if spec.scope is Scope.CAMPAIGN else [*self.manifest.options]
+        found = [self._chain_digest(name) for name in names]
+        if None in found:
+            return None
+        above = ancestors(spec, builders())
+        line = [(one.name, one.code_version) for one in above]
+        if any(RESULTS in one.reads for one in above):
+            found.append(self.chain.results)
+        return input_digest(found, line, self._skipped(spec))
+
+    def _skipped(self, spec: BuilderSpec) -> list[str]:
+        """Name what did not run of what a builder is made from."""
+        known = ancestors(spec, builders())
+        return [one.name for one in known if one.skipped_because is not None]
 
     def _chain_digest(self, campaign: str) -> str | None:
         """Digest what a campaign's builders read; None where it cannot be known."""
@@ -216,28 +246,25 @@ def _run(
     problems: dict[str, str] | None = None,
 ) -> dict[str, BuildReport]:
     """Run the builders; write down why a campaign was left out, if that may be."""
-    if asked.only is not None and asked.only not in BUILDERS:
-        raise ConfigurationError(
-            f"there is no builder {asked.only!r}; choose one of all, "
-            f"{', '.join(BUILDERS)}"
-        )
+    chosen = builders() if asked.only is None else (builder_named(asked.only),)
     with _recorded_run(specs, stores, asked) as run:
-        for name in BUILDERS:
-            if asked.only not in (None, name):
+        for one in chosen:
+            if one.skipped_because is not None:
+                run.skip(one, one.skipped_because)
                 continue
             # What the table holds of a campaign that cannot be read stays.
             whole = [spec for spec in specs if spec.name not in (problems or {})]
-            for campaign, builder in _builders(name, whole, run, asked):
+            for campaign, builder in _contexts(one, whole, run, asked):
                 if problems is None or not campaign:
-                    run.carry_out(name, campaign, builder)
+                    run.carry_out(one, campaign, builder)
                 elif campaign not in problems:
                     with _noting(problems, campaign):
-                        run.carry_out(name, campaign, builder)
-            if name not in run.manifest.reports:  # no campaign in the database
-                run.note(reports={**run.manifest.reports, name: total_report([])})
+                        run.carry_out(one, campaign, builder)
+            if one.name not in run.manifest.reports:  # no campaign in the database
+                run.note(reports={**run.manifest.reports, one.name: total_report([])})
         left_out = problems or {}
         run.note_built_states(
-            [spec.name for spec in specs if spec.name not in left_out]
+            [one.name for one in specs if one.screens and one.name not in left_out]
         )
         run.note(problems=dict(left_out))
     return run.manifest.reports
@@ -270,8 +297,9 @@ def _recorded_run(
             only=asked.only,
             retry_failed=asked.retry_failed,
             versions={name: version(name) for name in _PACKAGES},
-            code_version=CODE_VERSION,
+            code_version=" ".join(f"{o.name}:{o.code_version}" for o in builders()),
             options={spec.name: _options(spec, asked) for spec in specs},
+            campaigns={spec.name: _file_content(spec, stores) for spec in specs},
         )
         run = _Run(
             stores,
@@ -310,6 +338,13 @@ def _mark_interrupted(stores: Stores) -> None:
         )
 
 
+def _file_content(spec: CampaignSpec, stores: Stores) -> dict[str, object]:
+    """Return what a campaign's file said, and the files that it named."""
+    named = stores.campaigns.query_one({"name": spec.name}, properties=[*_NAMED]) or {}
+    found = {name: named[name] for name in _NAMED if named.get(name) is not None}
+    return {**spec.model_dump(mode="json"), **found}
+
+
 def _options(spec: CampaignSpec, asked: _Asked) -> dict[str, object]:
     return {
         **spec.calculation,
@@ -324,47 +359,50 @@ def _temperatures(spec: CampaignSpec, asked: _Asked) -> tuple[float, ...]:
     return spec.temperatures or asked.temperatures
 
 
-def _builders(
-    name: str, specs: Sequence[CampaignSpec], run: _Run, asked: _Asked
+def _contexts(
+    spec: BuilderSpec, specs: Sequence[CampaignSpec], run: _Run, asked: _Asked
 ) -> Iterator[tuple[str, ScreeningBuilder]]:
-    """Make one builder for each campaign; entries belong to none."""
-    stores = run.stores
-    options: Options = {
-        "retry_failed": asked.retry_failed,
-        "batch_size": asked.batch_size,
-        "run_id": run.manifest.run_id,
-    }
-    if name == "entries":
-        yield (
-            "",
-            EntriesBuilder(stores.tasks, stores.references, stores.entries, **options),
-        )
+    """Make one builder for each campaign whose energies are ranked, or one for all."""
+    specs = [one for one in specs if one.screens]
+    context = build_context(
+        run.stores,
+        specs,
+        asked.temperatures,
+        retry_failed=asked.retry_failed,
+        batch_size=asked.batch_size,
+        run_id=run.manifest.run_id,
+    )
+    if spec.scope is not Scope.CAMPAIGN:
+        yield "", spec.builder(context, None)
         return
-    if name == _TABLE:
-        at = {spec.name: _temperatures(spec, asked) for spec in specs}
-        yield "", summary_table_builder(stores, at, **options)
-        return
-    for spec in specs:
-        temperatures = _temperatures(spec, asked)
-        if name == "summary":
-            for temperature in temperatures:
+    for campaign in specs:
+        if spec.name == "summary":
+            for temperature in context.temperatures[campaign.name]:
                 path = f"energy_above_hull_at.{temperature_key(temperature)}"
-                ensure_index(stores, "summary", path)
-                ensure_index(stores, "summary", "campaign", path)
-        yield spec.name, campaign_builder(name, spec, stores, temperatures, **options)
+                ensure_index(run.stores, "summary", path)
+                ensure_index(run.stores, "summary", "campaign", path)
+        yield campaign.name, spec.builder(context, campaign)
+
+
+def build_context(
+    stores: Stores,
+    specs: Sequence[CampaignSpec],
+    temperatures: Sequence[float],
+    **options: Unpack[Options],
+) -> BuildContext:
+    """Say what builders are made from; ``temperatures`` where a campaign has none."""
+    at = {spec.name: spec.temperatures or tuple(temperatures) for spec in specs}
+    return BuildContext(stores, at, _engine_error, options)
 
 
 def summary_table_builder(
     stores: Stores,
     campaigns: Mapping[str, Sequence[float]],
     **options: Unpack[Options],
-) -> SummaryTableBuilder:
+) -> ScreeningBuilder:
     """Make the builder of the table; ``campaigns``: name → temperatures in K."""
-    return SummaryTableBuilder(
-        *(stores.summary, stores.entries, stores.summary_table),
-        campaigns=campaigns,
-        **options,
-    )
+    context = BuildContext(stores, campaigns, _engine_error, options)
+    return builder_named("summary_table").builder(context, None)
 
 
 def campaign_builder(
@@ -374,24 +412,9 @@ def campaign_builder(
     temperatures: Sequence[float],
     **options: Unpack[Options],
 ) -> ScreeningBuilder:
-    """Make the builder of one campaign with a name of :data:`BUILDERS`."""
-    made: dict[str, Callable[..., ScreeningBuilder]] = {
-        "thermo": partial(
-            ThermoBuilder,
-            *(stores.members, stores.candidates, stores.entries),
-            *(stores.thermo, stores.hulls, stores.changes),
-            campaign=spec,
-            temperatures=temperatures,
-            engine_error=_engine_error(spec.engine),
-        ),
-        "summary": partial(
-            SummaryBuilder,
-            *(stores.candidates, stores.thermo, stores.summary),
-            campaign=spec.name,
-            temperatures=temperatures,
-        ),
-    }
-    return made[name](**options)
+    """Make a builder of one campaign, by its name."""
+    context = BuildContext(stores, {spec.name: temperatures}, _engine_error, options)
+    return builder_named(name).builder(context, spec)
 
 
 def _engine_error(name: str) -> CalculatorError:
@@ -452,13 +475,11 @@ def chain_of_builders(
 
     ``temperatures`` in K, where a campaign names none.
     """
-    specs = stored_campaigns(stores)
-    entries = EntriesBuilder(stores.tasks, stores.references, stores.entries)
-    at = {spec.name: spec.temperatures or tuple(temperatures) for spec in specs}
-    others = [
-        campaign_builder(name, spec, stores, at[spec.name])
-        for name in BUILDERS[1:]
-        if name != _TABLE
-        for spec in specs
+    specs = [spec for spec in stored_campaigns(stores) if spec.screens]
+    context = build_context(stores, specs, temperatures)
+    return [
+        one.builder(context, campaign)
+        for one in builders()
+        if one.skipped_because is None
+        for campaign in (specs if one.scope is Scope.CAMPAIGN else [None])
     ]
-    return [entries, *others, summary_table_builder(stores, at)]

@@ -39,6 +39,8 @@ def read_built_states(stores: Stores, campaign: str) -> BuiltStates:
     scope = {"campaign": campaign}
     doc = stores.campaigns.query_one({"name": campaign}, properties=["spec"])
     spec = None if doc is None else CampaignSpec.model_validate(doc["spec"])
+    if spec is not None and spec.source is not None and not spec.screens:
+        return _of_properties(stores, spec.recipe, spec.source.campaign)
     reasons = _reasons(stores, spec)
     pooled = spec is not None and spec.stability.orderings is OrderingScope.POOLED
     records = list(stores.thermo.query(scope, properties=[*RECORD_FIELDS, "error"]))
@@ -60,6 +62,20 @@ def read_built_states(stores: Stores, campaign: str) -> BuiltStates:
         usable=None
         if pooled
         else frozenset(key for key, said in reasons.items() if None in said),
+    )
+
+
+def _of_properties(stores: Stores, recipe: str, source: str) -> BuiltStates:
+    """Read what builders made of a recipe's results, for the cells of a campaign."""
+    found: dict[str, str | None] = {}
+    for doc in stores.properties.query(
+        {"campaign": source, "provenance.recipe": recipe},
+        properties=["subject_id", "reason"],
+    ):
+        found[doc["subject_id"]] = found.get(doc["subject_id"]) or doc["reason"]
+    return BuiltStates(
+        ranked=frozenset(name for name, reason in found.items() if reason is None),
+        unjudged={name: reason for name, reason in found.items() if reason is not None},
     )
 
 

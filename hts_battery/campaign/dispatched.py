@@ -11,7 +11,7 @@ from hts_battery.connections.records.worker_controls import read_worker_controls
 from hts_battery.schemas.dispatch import EndingKind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from hts_battery.connections.database.stores import Stores
     from hts_battery.connections.launchpad.workflows import SentWorkflow
@@ -124,3 +124,12 @@ class Dispatched:
                             name, item, hold, workflow
                         )
         return self._records.get(key)
+
+
+def single_failures(endings: Iterable[EndingRow]) -> list[EndingRow]:
+    """Leave, of the candidates that were lost with one chunk, the last."""
+    found: dict[tuple[int | None, int], EndingRow] = {}
+    for number, one in enumerate(endings):
+        chunk = one.get("lost_with")
+        found[chunk, number if chunk is None else 0] = one
+    return list(found.values())

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hts_battery.campaign.local_processes import run_in_processes
+from hts_battery.campaign.source import resolved
 from hts_battery.connections.database.clients import translated_outages
 from hts_battery.flows.execution.spool import store_spooled
 from hts_battery.flows.recipes.calculated import released_ids
@@ -86,6 +87,7 @@ def run_candidates(  # noqa: PLR0913 - each is named by its caller
         computed has not failed and stays to be done.
     """
     progress = progress or Progress()
+    campaign = resolved(campaign, stores)
     with translated_outages(stores.database.uri, "computing candidates"):
         # What finished while the database was away is there, and not to be done.
         store_spooled(launch_folder, stores.job_store)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from hts_battery.campaign.cost import (
     LEAST_JOBS,
@@ -16,11 +16,12 @@ from hts_battery.campaign.cost import (
     wall_seconds,
 )
 from hts_battery.campaign.registration import registered
+from hts_battery.campaign.source import read_candidates, resolved
 from hts_battery.campaign.spec_file import read_campaign
 from hts_battery.campaign.status import campaign_status
-from hts_battery.flows.engines.registry import engine
+from hts_battery.flows.recipes.registry import campaign_recipe
 from hts_battery.schemas.candidate import CandidateDoc
-from hts_battery.schemas.cost import CampaignWork, FinishedJob, Overhead, PlannedStep
+from hts_battery.schemas.cost import CampaignWork, FinishedJob, Overhead
 from hts_battery.schemas.dispatch import EndingKind
 from hts_battery.schemas.species import VACANCY
 from hts_battery.schemas.state import NEEDS_NOTHING
@@ -32,9 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from hts_battery.campaign.spec_file import Campaign
     from hts_battery.connections.database.stores import Stores
     from hts_battery.schemas.campaign import CampaignSpec
-    from hts_battery.schemas.candidate import Candidate
     from hts_battery.schemas.cost import CampaignPlan, CostLaw, GateShare
     from hts_battery.schemas.rows import (
         BacklogItemRow,
@@ -44,11 +45,12 @@ if TYPE_CHECKING:
         VerdictRow,
     )
 
+T = TypeVar("T")
+
 ENOUGH_JOBS = 300
 """Finished jobs after which no more are read."""
 _AT_ONCE = 100
 _MOST_READ = 20  # at a hundred candidates each, most of which may not be computed
-_TIMED_STEPS = frozenset({"prerelax", "relax", "static"})
 _FIELDS = (
     "uuid",
     "index",
@@ -109,8 +111,8 @@ def _jobs_of(stores: Stores, keys: Sequence[str]) -> Iterator[FinishedJob]:
     criteria = {"metadata.content_key": {"$in": list(keys)}}
     found = stores.tasks.query(criteria, properties=list(_FIELDS))
     for task in cast("Iterator[TaskRow]", found):
-        if task["metadata"]["step"] not in _TIMED_STEPS:
-            continue
+        if not isinstance(task.get("output"), dict):
+            continue  # cells, as ordered or strained: no engine has computed
         known = last.get(task["uuid"])
         if known is None or known["index"] < task["index"]:
             last[task["uuid"]] = task
@@ -174,22 +176,24 @@ def plan_campaign(
     assumptions: Assumptions,
     *,
     execution_folder: Path,
+    skip_bad: bool = False,
 ) -> CampaignPlan:
     """
     Price a campaign; nothing is written.
 
     ``path``: the campaign file. ``stores``: open stores; none where there is no
     database yet. ``assumptions``: what the user says. ``execution_folder``: folder of
-    the execution record. Raises SpecError if the file is wrong.
+    the execution record. ``skip_bad``: whether formulas that are no members are left
+    out. Raises SpecError if the file is wrong.
     """
     if stores is None:
-        campaign = read_campaign(path)
+        campaign = resolved(read_campaign(path, skip_bad=skip_bad), stores)
         spec = campaign.spec
-        count, sample = _thinned(candidate for _, candidate in campaign.kept())
+        count, sample = _members_of(campaign)
         known = _Evidence()
     else:
         status = campaign_status(path, stores, execution_folder=execution_folder)
-        spec, sample = _sample(path, stores)
+        spec, sample = _sample(path, stores, skip_bad=skip_bad)
         count = status.candidates
         done = sum(status.states.get(str(state), 0) for state in NEEDS_NOTHING)
         known = _evidence(spec, stores, assumptions, done)
@@ -198,7 +202,7 @@ def plan_campaign(
         campaign=spec.name,
         candidates=count,
         left=count - known.done,
-        steps=planned_steps(spec),
+        steps=campaign_recipe(spec.recipe).cost(spec),
         atoms=tuple(cell_atoms(one, spec) for one in sample),
         nodes=assumptions.nodes or (submission["nodes"] if submission else 1),
     )
@@ -220,34 +224,12 @@ def plan_campaign(
     )
 
 
-def planned_steps(spec: CampaignSpec) -> tuple[PlannedStep, ...]:
-    """List the calculations of one candidate of a campaign."""
-    orderings = sum(spec.structure.n_orderings.values())
-    steps = [PlannedStep(engine="", step="order", for_each=1, behind_gate=False)]
-    gated = spec.gate is not None
-    if spec.prerelax is not None:
-        steps += [
-            PlannedStep(
-                engine=spec.prerelax.engine,
-                step="prerelax",
-                for_each=orderings,
-                behind_gate=False,
-            ),
-            PlannedStep(engine="", step="gate", for_each=1, behind_gate=False),
-        ]
-    steps += [
-        PlannedStep(
-            engine=spec.engine, step=name, for_each=orderings, behind_gate=gated
-        )
-        for name in engine(spec.engine).steps
-    ]
-    return tuple(steps)
-
-
-def cell_atoms(candidate: Candidate, spec: CampaignSpec) -> int:
+def cell_atoms(candidate: CandidateDoc, spec: CampaignSpec) -> int:
     """Count the atoms of the cell in which a candidate is computed."""
+    if candidate.start is not None:
+        return candidate.start.n_atoms
     found = represent(
-        candidate.assignment,
+        candidate.to_candidate().assignment,
         prototype_of_family(candidate.family),
         atoms=spec.structure.atoms,
         max_deviation=spec.structure.max_deviation,
@@ -260,9 +242,17 @@ def cell_atoms(candidate: Candidate, spec: CampaignSpec) -> int:
     )
 
 
-def _thinned(candidates: Iterable[Candidate]) -> tuple[int, list[Candidate]]:
+def _members_of(campaign: Campaign) -> tuple[int, list[CandidateDoc]]:
+    """Count the members of a campaign, and keep an even sample of them."""
+    if campaign.chosen is not None:
+        return _thinned(one for _, one in campaign.members())
+    count, kept = _thinned(candidate for _, candidate in campaign.kept())
+    return count, [CandidateDoc.from_candidate(one) for one in kept]
+
+
+def _thinned(candidates: Iterable[T]) -> tuple[int, list[T]]:
     """Count candidates, and keep an even sample without keeping all."""
-    kept: list[Candidate] = []
+    kept: list[T] = []
     count, stride = 0, 1
     for count, candidate in enumerate(candidates, start=1):
         if (count - 1) % stride:
@@ -273,25 +263,21 @@ def _thinned(candidates: Iterable[Candidate]) -> tuple[int, list[Candidate]]:
     return count, kept
 
 
-def _sample(path: Path, stores: Stores) -> tuple[CampaignSpec, list[Candidate]]:
+def _sample(
+    path: Path, stores: Stores, *, skip_bad: bool
+) -> tuple[CampaignSpec, list[CandidateDoc]]:
     """Return a campaign with some of its candidates, from the database if they are."""
     known = registered(path, stores)
     if known is None:
-        campaign = read_campaign(path)
-        _, sample = _thinned(candidate for _, candidate in campaign.kept())
-        return campaign.spec, sample
+        campaign = resolved(read_campaign(path, skip_bad=skip_bad), stores)
+        return campaign.spec, _members_of(campaign)[1]
     # By id, which is a digest: a random sample.
     members = stores.members.query(
         {"campaign": known.spec.name}, properties=["candidate_id"], limit=_SAMPLE
     )
     ids = [doc["candidate_id"] for doc in members]
-    docs = stores.candidates.query({"candidate_id": {"$in": ids}})
-    return known.spec, [_candidate(doc) for doc in docs]
-
-
-def _candidate(doc: Mapping[str, object]) -> Candidate:
-    fields = {name: doc[name] for name in CandidateDoc.model_fields if name in doc}
-    return CandidateDoc.model_validate(fields).to_candidate()
+    start = None if known.spec.screens else known.spec.name
+    return known.spec, list(read_candidates(ids, stores, start=start).values())
 
 
 def _evidence(

@@ -297,6 +297,8 @@ def _anions_of(candidates: Iterable[Candidate]) -> set[str]:
 
 def hull_engines(spec: CampaignSpec) -> tuple[str, ...]:
     """Engines of which a campaign needs competing phases: for the hull and the gate."""
+    if not spec.screens:
+        return ()
     if spec.gate is None or spec.prerelax is None:
         return (spec.engine,)
     return tuple(dict.fromkeys((spec.engine, spec.prerelax.engine)))
@@ -316,18 +318,37 @@ def missing_references(
     """
     wanted = set(elements)
     lacking = {
-        name: sorted(
-            wanted.difference(*map(parse_formula, usable_formulas(name, stores)))
-        )
+        name: wanted.difference(*map(parse_formula, usable_formulas(name, stores)))
         for name in hull_engines(spec)
     }
     return [
-        f"the engine {name} has no competing phase with {', '.join(symbols)}: no "
-        f"E_hull without them; `hts references compute --engine {name} --elements "
-        f"{','.join(sorted(wanted))}`"
+        f"the engine {name} has no competing phase with {', '.join(sorted(symbols))}: "
+        f"no E_hull without them; {_what_to_do(name, symbols, wanted)}"
         for name, symbols in lacking.items()
         if symbols
     ]
+
+
+def _what_to_do(engine_name: str, lacking: set[str], wanted: set[str]) -> str:
+    """Say how phases of the elements that an engine lacks come: made, or brought."""
+    from hts_battery.structures.references.library import phases_within  # noqa: PLC0415 - pymatgen is slow
+
+    known = {element for one in phases_within(wanted) for element in one.elements}
+    here, nowhere = sorted(lacking & known), sorted(lacking - known)
+    words = []
+    if here:
+        words.append(
+            f"`hts references compute --engine {engine_name} --elements "
+            f"{','.join(sorted(wanted & known))}` computes those of the library"
+        )
+    if nowhere:
+        words.append(
+            f"the library has none of {', '.join(nowhere)}: bring the element itself "
+            f"and its compounds, `hts references add {nowhere[0]}.cif … --engine "
+            f"{engine_name}`, or `hts references import --from-mp --structures "
+            f"--elements {','.join(nowhere)},O --engine {engine_name}`"
+        )
+    return "; ".join(words)
 
 
 def lacking_compounds(

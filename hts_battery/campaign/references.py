@@ -10,8 +10,8 @@ from hts_battery.flows.engines.registry import engine
 from hts_battery.flows.recipes.local import refuse_full, run_flow_locally, tidy_launches
 from hts_battery.flows.recipes.references import (
     REFERENCE_STEP,
+    ReferenceMaker,
     reference_energy,
-    reference_flow,
     reference_key,
 )
 from hts_battery.schemas.decoding import read_structure
@@ -83,7 +83,11 @@ def compute_references(  # noqa: PLR0913 - each is named by its caller
     }
     outputs = {name: _output(key, stores) for name, key in keys.items()}
     todo = [phase for phase in phases if outputs[phase.phase_id] is None]
-    maker = relax_maker or _maker(todo, engine_name, relaxation)
+    maker = ReferenceMaker(
+        engine_name=engine_name,
+        relaxation=relaxation,
+        relax_maker=relax_maker or _maker(todo, engine_name, relaxation),
+    )
     if todo:
         tidy_launches(launch_folder, stores.tasks)
     energies = []
@@ -92,13 +96,7 @@ def compute_references(  # noqa: PLR0913 - each is named by its caller
         progress.begin("references", name)
         if outputs[name] is None:
             refuse_full(launch_folder, launch_quota)
-            flow = reference_flow(
-                phase,
-                engine_name,
-                relaxation,
-                start=starts.get(name),
-                relax_maker=maker,
-            )
+            flow = maker.make(phase, start=starts.get(name))
             run_flow_locally(flow, stores.job_store, launch_folder)
             outputs[name] = _output(keys[name], stores)
         energies.append(reference_energy(phase, outputs[name], engine_name))

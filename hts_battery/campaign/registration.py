@@ -10,10 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.campaign.ownership import claim, refuse_other_file
-from hts_battery.campaign.spec_file import read_spec
-from hts_battery.errors import SpecError
+from hts_battery.campaign.source import resolved
+from hts_battery.campaign.spec_file import listed_formulas, read_spec
+from hts_battery.errors import ConfigurationError
 from hts_battery.schemas.campaign import KEY_SCHEME
 from hts_battery.schemas.files import load_yaml
+from hts_battery.schemas.text_files import read_text
+from hts_battery.structures.prototypes import (
+    own_prototype_digest,
+    prototype_of_family,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -26,6 +32,8 @@ if TYPE_CHECKING:
 _MODULUS = 1 << 96
 
 _BATCH = 100
+_LEFT_OUT = 1000
+"""Formulas of a list that are stored as left out; their number is, too."""
 _MEMBER = ["candidate_id", "content_key", "space_index", "released"]
 
 
@@ -97,6 +105,8 @@ def registration_digest(
         _space(spec.space, path.parent),
         limit,
     ]
+    if spec.selection is not None and spec.selection.file is not None:
+        content.append([one.text for one in listed_formulas(spec.selection, path)])
     text = json.dumps(content, sort_keys=True, default=str)
     return sha256(text.encode()).hexdigest()[:24]
 
@@ -111,13 +121,7 @@ def _space(space: Any, folder: Path) -> list[Any]:  # noqa: ANN401 - what YAML h
     table = space.get("species_table") if isinstance(space, dict) else None
     if not isinstance(table, str):
         return [space]
-    try:
-        return [space, (folder / table).read_text(encoding="utf-8")]
-    except OSError as err:
-        raise SpecError(
-            f"cannot use the species table {table}: {err.strerror}",
-            file=str(folder / table),
-        ) from err
+    return [space, read_text(folder / table)]
 
 
 def refuse_other(campaign: Campaign, stores: Stores, *, replace: bool = False) -> None:
@@ -133,6 +137,7 @@ def register(campaign: Campaign, stores: Stores, *, replace: bool = True) -> int
     ``replace``: whether it takes the place of another file of the same name. Returns:
     number of candidates that were new to the database.
     """
+    campaign = resolved(campaign, stores)
     return register_members(campaign, stores, list(campaign.members()), replace=replace)
 
 
@@ -144,6 +149,7 @@ def register_members(
     replace: bool = True,
 ) -> int:
     """As :func:`register`, with the members of the campaign listed already."""
+    prototype = _prototype(campaign, stores)
     _claim(campaign, stores, replace=replace)
     spec = campaign.spec
     known = {
@@ -152,7 +158,7 @@ def register_members(
     }
     # A member's candidate is there; one of another campaign is left as it is.
     added = [
-        candidate.model_dump(mode="json")
+        candidate.model_dump(mode="json", exclude={"start"})
         for _, candidate in chosen
         if candidate.candidate_id not in known
     ]
@@ -167,6 +173,7 @@ def register_members(
             "released": bool(
                 known.get(candidate.candidate_id, {}).get("released", False)
             ),
+            **_start(candidate),
         }
         for index, candidate in chosen
     ]
@@ -193,14 +200,63 @@ def register_members(
             "name": spec.name,
             **claim(campaign, known_campaign, replace=replace),
             "spec": spec.model_dump(mode="json"),
+            "space": _space(spec.space, campaign.path.parent)[0],
+            "listed": _listed(campaign),
+            "prototype": prototype,
             "members": len(members),
             "digest": registration_digest(spec, campaign.path, limit=campaign.limit),
             "key_sum": key_sum(str(member["content_key"]) for member in members),
             "gate_since": gate_since(known_campaign, spec),
+            # Written last: a choice that was cut off is made again.
+            "source_build": campaign.build,
         },
         key="name",
     )
     return new
+
+
+def _prototype(campaign: Campaign, stores: Stores) -> dict[str, str | None] | None:
+    """
+    Name the parent lattice of a campaign, with the digest of one of the user's own.
+
+    ConfigurationError if cells of one name have been made with other numbers: keys
+    hold the name, so cells of both would be taken for the same.
+    """
+    if campaign.space is None:
+        return None
+    name = prototype_of_family(campaign.space.family).name
+    digest = own_prototype_digest(name)
+    for doc in stores.campaigns.query(
+        {"prototype.name": name}, properties=["name", "prototype"]
+    ):
+        if doc["prototype"]["digest"] != digest:
+            raise ConfigurationError(
+                f"the prototype {name} has other numbers than when the campaign "
+                f"{doc['name']} was registered: give the changed one another name and "
+                "family, or take back the change"
+            )
+    return {"name": name, "digest": digest}
+
+
+def _listed(campaign: Campaign) -> dict[str, object] | None:
+    """Say which list a campaign's members were taken from, and what it left out."""
+    selection = campaign.spec.selection
+    if selection is None or selection.method != "formulas":
+        return None
+    texts = [one.text for one in listed_formulas(selection, campaign.path)]
+    return {
+        "file": selection.file,
+        "formulas": len(texts),
+        "sha256": sha256("\n".join(texts).encode()).hexdigest(),
+        "left_out": [str(one) for one in campaign.listed.bad[:_LEFT_OUT]],
+        "n_left_out": len(campaign.listed.bad),
+    }
+
+
+def _start(candidate: CandidateDoc) -> dict[str, object]:
+    """Return what is stored with a member of the cell that it starts from."""
+    start = candidate.start
+    return {} if start is None else {"start": start.model_dump(mode="json")}
 
 
 def _claim(campaign: Campaign, stores: Stores, *, replace: bool) -> None:

@@ -32,6 +32,7 @@ _OF_CAMPAIGN = (
     "alerts",
     "built_states",
     "thermo",
+    "properties",
     "summary",
     "summary_table",
     "dispatches",

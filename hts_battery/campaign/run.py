@@ -10,7 +10,11 @@ from hts_battery.campaign.build import build
 from hts_battery.campaign.local_run import Progress, run_candidates
 from hts_battery.campaign.reference_gaps import campaign_elements, hull_engines
 from hts_battery.campaign.registration import refuse_other, register
+from hts_battery.campaign.source import resolved
+from hts_battery.connections.records.stored_documents import read_stored
 from hts_battery.errors import BusyError, ConfigurationError
+from hts_battery.schemas.campaign import CampaignSpec
+from hts_battery.schemas.property import PropertyDoc
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -49,6 +53,7 @@ def run_campaign(  # noqa: PLR0913 - each is named by its caller
     parameters are those of :func:`~hts_battery.campaign.local_run.run_candidates`.
     Returns the number of candidates computed, and what each builder did.
     """
+    campaign = resolved(campaign, stores)
     spec = campaign.spec
     refuse_other(campaign, stores, replace=replace)
     elements = campaign_elements(campaign)
@@ -68,11 +73,42 @@ def run_campaign(  # noqa: PLR0913 - each is named by its caller
     )
     while True:
         try:
-            return computed, build(spec, stores, temperatures=temperatures)
+            return computed, build(
+                built_campaign(spec, stores), stores, temperatures=temperatures
+            )
         except BusyError as err:
             # Another run of this database builds now; one that died is recognised.
             logger.info("%s", err)
             time.sleep(_BUILD_POLL_SECONDS)
+
+
+def built_campaign(spec: CampaignSpec, stores: Stores) -> CampaignSpec:
+    """Return the campaign whose documents change: the one that has the cells."""
+    if spec.screens or spec.source is None:
+        return spec
+    doc = stores.campaigns.query_one({"name": spec.source.campaign})
+    if doc is None:
+        return spec
+    return read_stored(CampaignSpec, doc.get("spec"), f"the campaign {doc['name']}")
+
+
+def recipe_properties(campaign: Campaign, stores: Stores) -> list[PropertyDoc]:
+    """Read what builders made of the results of a recipe, for a campaign's members."""
+    spec, campaign = campaign.spec, resolved(campaign, stores)
+    names = [one.candidate_id for _, one in campaign.members()]
+    place = {name: number for number, name in enumerate(names)}
+    found = []
+    for doc in stores.properties.query(
+        {
+            "campaign": built_campaign(spec, stores).name,
+            "provenance.recipe": spec.recipe,
+        }
+    ):
+        doc.pop("_id", None)
+        mine = doc["provenance"]["engine"] == spec.engine
+        if mine and doc["subject_id"] in place:
+            found.append(PropertyDoc.model_validate(doc))
+    return sorted(found, key=lambda one: (place[one.subject_id], one.name))
 
 
 def ensure_references(

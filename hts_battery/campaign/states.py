@@ -126,7 +126,8 @@ def _calculation_state(records: CandidateRecords) -> StateAndReason | None:
         return CandidateState(ending["kind"]), ending["reason"]
     kind = known.ending(gate)
     if kind is None:
-        return None
+        # What used up its steps has more now, whatever the builders said of it.
+        return (CandidateState.WAITING, _progress(known)) if known.unconverged else None
     if kind is EndingKind.GATED and gate is not None:
         return CandidateState.GATED, known.gate_reason(gate)
     if kind is EndingKind.COMPUTED and not known.is_complete:
@@ -163,6 +164,11 @@ def _failure(known: Calculated) -> str | None:
 def _progress(known: Calculated) -> str:
     """Say how many orderings are done."""
     done = len(known.finished) + len(known.failed)
+    if known.unconverged and known.n_orderings is not None:
+        return (
+            f"{done} of {known.n_orderings} orderings computed, "
+            f"{len(known.unconverged)} relaxed on from where they ended"
+        )
     if known.n_orderings is None:
         return f"{done} orderings computed, more are asked for"
     return f"{done} of {known.n_orderings} orderings computed"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hts_battery.campaign.built_states import noted_built_states, read_built_states
 from hts_battery.campaign.dispatched import Dispatched
 from hts_battery.campaign.registration import Registered, key_sum, registered
+from hts_battery.campaign.source import resolved
 from hts_battery.campaign.spec_file import (
     load_campaign,
     read_campaign,
@@ -68,6 +69,7 @@ def candidate_statuses(
 
     :func:`campaign_status` answers sooner for a campaign that was submitted.
     """
+    campaign = resolved(campaign, stores)
     spec = campaign.spec
     members = set(stores.members.distinct("candidate_id", {"campaign": spec.name}))
     released = released_ids(spec.name, stores)
@@ -79,7 +81,9 @@ def candidate_statuses(
     found = []
     for _, candidate in campaign.members():
         name, key = candidate.candidate_id, campaign.key(candidate)
-        known = calculated.get(key, nothing).asked_for(spec.structure.n_orderings)
+        known = calculated.get(key, nothing).asked_for(
+            spec.orderings, spec.relaxation.steps
+        )
         state, reason = candidate_state(
             CandidateRecords(
                 name,
@@ -114,14 +118,15 @@ def campaign_status(
     now = now or datetime.now(UTC)
     with translated_outages(stores.database.uri, "looking where a campaign stands"):
         known = registered(path, stores)
-        campaign = load_campaign(path) if known is None else None
+        # What was left out is no candidate of the campaign.
+        campaign = load_campaign(path, skip_bad=True) if known is None else None
         spec = read_spec(path) if known is None else known.spec
         dispatched = Dispatched.read(stores, spec.name)
         states: Iterable[StateAndReason]
         if exact or known is None or dispatched.submission is None:
             exact = True
             found = candidate_statuses(
-                campaign or read_campaign(path),
+                campaign or read_campaign(path, skip_bad=True),
                 stores,
                 execution_folder=execution_folder,
             )
@@ -256,7 +261,9 @@ def _registered_states(
     unsaid = [key for key, record in records.items() if not _says_all(record, known)]
     outputs = read_some(stores, unsaid)
     calculated = {
-        key: outputs.get(key, Calculated()).asked_for(spec.structure.n_orderings)
+        key: outputs.get(key, Calculated()).asked_for(
+            spec.orderings, spec.relaxation.steps
+        )
         for key in unsaid
     }
     for key, name in members.items():
@@ -285,8 +292,9 @@ def _says_all(record: DispatchRecord | None, known: Registered) -> bool:
     if result is not record.item["ending"] and result["kind"] != EndingKind.COMPUTED:
         # What failed before a cancellation may have been about to be tried again.
         return False
-    if record.item["asked"] != known.spec.structure.n_orderings:
-        return False  # sent when the file asked for other numbers of orderings
+    fewer_steps = record.item.get("asked_steps", 0) < known.spec.relaxation.steps
+    if fewer_steps or record.item["asked"] != known.spec.orderings:
+        return False  # sent when the file asked for other orderings, or fewer steps
     return result["kind"] != EndingKind.GATED or known.gate_stood(
         record.campaign, datetime.fromisoformat(result["time"])
     )

@@ -55,7 +55,7 @@ def unsubmitted(stores: Stores, campaign: str) -> Unsubmitted | None:
     known = read_some(stores, sorted(left))
     waiting = sum(
         known.get(key, Calculated())
-        .asked_for(spec.structure.n_orderings)
+        .asked_for(spec.orderings, spec.relaxation.steps)
         .needs_work(spec.gate, released=members[key] in released, retry_failed=False)
         for key in left
     )

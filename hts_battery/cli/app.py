@@ -18,11 +18,24 @@ from hts_battery.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 with Path(__file__).with_name("commands.csv").open(encoding="utf-8") as _file:
     COMMANDS = tuple(csv.DictReader(_file))
 """Every noun and command, its function, and what it says of itself in lists."""
+
+
+def _builder_rows() -> Iterator[dict[str, str]]:
+    """Describe the command of each builder of properties, found by its file."""
+    folder = Path(__file__).parents[1] / "builders" / "properties"
+    for path in sorted(folder.glob("[a-z]*.py")):
+        said = path.read_text(encoding="utf-8").split('"""', 2)[1]
+        yield {
+            "noun": "build",
+            "name": path.stem.replace("_", "-"),
+            "function": f"build.{path.stem}",
+            "help": said.strip().splitlines()[0],
+        }
 
 
 class LazyCommand(TyperCommand):
@@ -49,9 +62,10 @@ class LazyGroup(TyperGroup):
 
     def __init__(self, *, name: str, commands: dict[str, Any], **options: Any) -> None:  # noqa: ANN401 - typer's own
         noun = "" if name == "hts" else name
+        rows = [*COMMANDS, *(_builder_rows() if noun == "build" else ())]
         lazy = {
             row["name"]: LazyCommand(row)
-            for row in COMMANDS
+            for row in rows
             if row["noun"] == noun and row["function"]
         }
         super().__init__(name=name, commands=lazy | commands, **options)

@@ -12,7 +12,7 @@ from hts_battery.cli.options import AsJson, DryRun
 from hts_battery.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from hts_battery.campaign.build_failures import BuildFailure
     from hts_battery.schemas.build import BuildReport
@@ -88,6 +88,7 @@ def _report(
     """Print what each builder did, and why documents of it have no result."""
     total: dict[str, dict[str, Any]] = {
         name: {field: getattr(report, field) for field in _COUNTS}
+        | ({"skipped": report.skipped} if report.skipped else {})
         for name, report in reports.items()
     }
     if as_json:
@@ -114,6 +115,9 @@ def _report(
         right=_COUNTS,
         least={"builder": max(map(len, total))},
     )
+    for name, report in reports.items():
+        if report.skipped:
+            formatting.line(f"{name} is skipped: {report.skipped}")
     for one in failures[:_SHOWN]:
         formatting.line(
             f"{one.builder}, {one.subject}: {one.count:,} without a result, such as "
@@ -139,32 +143,19 @@ def all_builders(
     )
 
 
-def entries(
-    dry_run: DryRun = False, retry_failed: RetryFailed = False, as_json: AsJson = False
-) -> None:
-    """Make comparable entries of tasks and references."""
-    _build("entries", dry_run=dry_run, as_json=as_json, retry_failed=retry_failed)
+def __getattr__(name: str) -> Callable[..., None]:
+    """Make the command of one builder, which has its name."""
+    if name.startswith("_"):
+        raise AttributeError(name)
 
+    def command(
+        dry_run: DryRun = False,
+        retry_failed: RetryFailed = False,
+        as_json: AsJson = False,
+    ) -> None:
+        _build(name, dry_run=dry_run, as_json=as_json, retry_failed=retry_failed)
 
-def thermo(
-    dry_run: DryRun = False, retry_failed: RetryFailed = False, as_json: AsJson = False
-) -> None:
-    """Judge every candidate that has an energy."""
-    _build("thermo", dry_run=dry_run, as_json=as_json, retry_failed=retry_failed)
-
-
-def summary(
-    dry_run: DryRun = False, retry_failed: RetryFailed = False, as_json: AsJson = False
-) -> None:
-    """Flatten stabilities for analysts."""
-    _build("summary", dry_run=dry_run, as_json=as_json, retry_failed=retry_failed)
-
-
-def summary_table(
-    dry_run: DryRun = False, retry_failed: RetryFailed = False, as_json: AsJson = False
-) -> None:
-    """Write the table of all summaries, from which questions are answered."""
-    _build("summary_table", dry_run=dry_run, as_json=as_json, retry_failed=retry_failed)
+    return command
 
 
 def list_runs(

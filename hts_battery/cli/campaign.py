@@ -17,8 +17,10 @@ from hts_battery.cli.opening import (
     get_settings,
     opened_stores,
     refuse_other_file,
+    say_left_out,
+    with_members,
 )
-from hts_battery.cli.options import AsJson, DryRun, Replace, SpecFile
+from hts_battery.cli.options import AsJson, DryRun, Replace, SkipBad, SpecFile
 from hts_battery.errors import ConfigurationError, SubmissionError
 from hts_battery.schemas.state import NEEDS_NOTHING, CandidateState
 
@@ -32,46 +34,65 @@ if TYPE_CHECKING:
 _MEV = 1000.0
 
 
-def check(spec: SpecFile, replace: Replace = False, as_json: AsJson = False) -> None:
+def check(
+    spec: SpecFile,
+    skip_bad: SkipBad = False,
+    replace: Replace = False,
+    as_json: AsJson = False,
+) -> None:
     """Read a campaign file and check it to the last member; write nothing."""
     from hts_battery.campaign.deviating_cells import DeviatingCells
     from hts_battery.campaign.spec_file import load_members
     from hts_battery.compositions.filters import FilterReport
 
     report = FilterReport()
-    campaign, members = load_members(spec, report)
+    campaign, members = load_members(spec, report, skip_bad=skip_bad)
+    if campaign.spec.source is not None:
+        campaign = with_members(campaign)
+        members = campaign.kept()
     refuse_other_file(campaign, replace=replace)
     cells = DeviatingCells(campaign.spec.structure)
     candidates, elements = 0, set[str]()
     for _, candidate in members:
         candidates += 1
         elements.update(candidate.amounts)
-        cells.add(candidate)
+        if campaign.spec.screens:
+            cells.add(candidate)
     missing = missing_phases(campaign, elements)
     lacking = lacking_phases(campaign, elements)
     answer = {
         "campaign": campaign.spec.name,
-        "space": campaign.space.count,
+        "space": None if campaign.space is None else campaign.space.count,
         "candidates": candidates,
         "removed": dict(report.removed),
         "short": report.short if report.removed else {},
         "missing": missing,
         "lacking": lacking,
         **cells.as_dict(),
+        **({"left_out": list(map(str, campaign.listed.bad))} if skip_bad else {}),
     }
     if as_json:
         formatting.json_line(answer)
         return
     formatting.line(
-        f"{spec}: sound; {candidates:,} candidates out of {campaign.space.count:,} "
-        "compositions"
+        f"{spec}: sound; {candidates:,} candidates out of {_whole(campaign)}"
     )
+    say_left_out(campaign)
     for rule, count in sorted(report.removed.items()):
         formatting.line(f"{rule} removes {count:,}, such as {report.examples[rule]}")
     if report.removed:
         _say_what_is_short(campaign, candidates, report.short)
     for line in (*cells.lines(), *missing, *lacking):
         formatting.line(line)
+
+
+def _whole(campaign: Campaign) -> str:
+    """Say out of what the candidates of a campaign are chosen."""
+    source = campaign.spec.source
+    if source is not None:
+        return f"those of {source.campaign}, build {campaign.build}"
+    count = 0 if campaign.space is None else campaign.space.count
+    return f"{count:,} compositions"
 
 
 def _say_what_is_short(
@@ -83,7 +104,8 @@ def _say_what_is_short(
             f"the filters leave no more than {count:,} of {stratum or 'the space'}: "
             "other strata give the rest"
         )
-    wanted = campaign.spec.selection.count
+    selection = campaign.spec.selection
+    wanted = None if selection is None else selection.count
     if wanted is not None and candidates < wanted:
         formatting.line(f"{candidates:,} are fewer than the {wanted:,} asked for")
 
@@ -120,6 +142,7 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
         int | None,
         typer.Option(min=1, help="Candidates computed at once; one a core by default."),
     ] = None,
+    skip_bad: SkipBad = False,
     replace: Replace = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
@@ -127,10 +150,12 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
     """Run a campaign here, from compositions to a ranking; interrupted, it resumes."""
     from hts_battery.campaign.spec_file import load_campaign
 
-    campaign = load_campaign(spec)
+    campaign = load_campaign(spec, skip_bad=skip_bad)
+    say_left_out(campaign)
     settings = get_settings()
     refuse_other_file(campaign, replace=replace)
     if dry_run:
+        campaign = with_members(campaign)
         candidates = sum(1 for _ in campaign.members())
         if as_json:
             formatting.json_line({"candidates": candidates})
@@ -157,7 +182,8 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
         found = candidate_statuses(
             campaign, stores, execution_folder=settings.execution_folder
         )
-        _report(campaign, stores, found, out=out, as_json=as_json)
+        report = _report if campaign.spec.screens else _report_properties
+        report(campaign, stores, found, out=out, as_json=as_json)
     if not as_json:
         running = sum(item.state is CandidateState.RUNNING for item in found)
         known = sum(item.state in NEEDS_NOTHING for item in found) - computed
@@ -167,7 +193,7 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
                 f"{running} are being computed by another process of this data "
                 "folder; run again to rank them"
             )
-        _what_next(spec, settings.data_dir, found)
+        _what_next(campaign, settings.data_dir, found)
     _complain(found, problems)
 
 
@@ -230,6 +256,27 @@ def _complain(found: list[CandidateStatus], problems: list[str]) -> None:
         )
 
 
+def _report_properties(
+    campaign: Campaign,
+    stores: Stores,
+    found: list[CandidateStatus],
+    *,
+    out: Path,
+    as_json: bool,
+) -> None:
+    """Write the table of what a recipe that ranks nothing found out, and print it."""
+    from hts_battery.campaign.run import recipe_properties
+    from hts_battery.cli.recipe_results import report_properties
+    from hts_battery.query.exports import write_properties
+
+    made = recipe_properties(campaign, stores)
+    report_properties(campaign.spec, found, made, as_json=as_json)
+    path = out / f"{campaign.spec.name}.csv"
+    write_properties(made, path)
+    if not as_json:
+        formatting.line(f"table: {path}")
+
+
 def _report(
     campaign: Campaign,
     stores: Stores,
@@ -283,15 +330,18 @@ def _report(
     formatting.line(f"table: {csv}   figure: {png}")
 
 
-def _what_next(spec: Path, data_dir: Path, found: list[CandidateStatus]) -> None:
+def _what_next(
+    campaign: Campaign, data_dir: Path, found: list[CandidateStatus]
+) -> None:
     formatting.line(f"data: {data_dir}   what next:")
     example = found[0].candidate.candidate_id
     # `make screen` calls the command by its path, a person mostly by its name.
     folder = "" if shutil.which("hts") else ".venv/bin/"
+    ranked = ("hts query stable", "what mixing entropy stabilises")
     for command, purpose in (
-        ("hts query stable", "what mixing entropy stabilises"),
+        *([ranked] if campaign.spec.screens else []),
         (f"hts query show {example}", "one candidate with every term"),
-        (f"hts campaign status {spec}", "where every candidate stands"),
+        (f"hts campaign status {campaign.path}", "where every candidate stands"),
         ("hts references list", "the competing phases"),
     ):
         formatting.line(f"  {folder}{command:<60} {purpose}")
@@ -313,7 +363,7 @@ def release(
     from hts_battery.campaign.spec_file import load_campaign
     from hts_battery.campaign.status import candidate_statuses
 
-    campaign = load_campaign(spec)
+    campaign = load_campaign(spec, skip_bad=True)
     with opened_stores(make_indexes=not dry_run) as stores:
         found = candidate_statuses(
             campaign, stores, execution_folder=get_settings().execution_folder

@@ -159,22 +159,24 @@ def init_roles(
     as_json: AsJson = False,
 ) -> None:
     """Make the roles worker, builder and analyst, and users that have them."""
+    from hts_battery.builders.registry import collections_of
     from hts_battery.connections.database.database import database
-    from hts_battery.connections.database.roles import PRIVILEGES
     from hts_battery.connections.database.roles import init_roles as make
+    from hts_battery.connections.database.roles import privileges
 
     settings = get_settings()
+    granted = privileges(collections_of("reads"), collections_of("writes"))
     wanted = [_split(text) for text in user or ()]
     if not dry_run:
         users = tuple(_new_user(*pair) for pair in wanted)
         with database(
             settings.mongo_uri, name=settings.database, data_dir=settings.data_dir
         ) as opened:
-            make(opened, users)
+            make(opened, users, granted=granted)
     if as_json:
         formatting.json_line(
             {
-                "roles": {role.database_name: PRIVILEGES[role] for role in PRIVILEGES},
+                "roles": {role.database_name: granted[role] for role in granted},
                 "users": {name: role for role, name in wanted},
                 "written": not dry_run,
             }
@@ -190,7 +192,7 @@ def init_roles(
                     name for name, allowed in found.items() if allowed == actions
                 ),
             )
-            for role, found in PRIVILEGES.items()
+            for role, found in granted.items()
             for actions in dict.fromkeys(found.values())
         ],
         title=f"{'would make' if dry_run else 'made'} in {settings.database}",

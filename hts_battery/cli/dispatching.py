@@ -16,8 +16,10 @@ from hts_battery.cli.opening import (
     opened_launchpad,
     opened_stores,
     refuse_other_file,
+    say_left_out,
+    with_members,
 )
-from hts_battery.cli.options import AsJson, DryRun, Replace, SpecFile
+from hts_battery.cli.options import AsJson, DryRun, Replace, SkipBad, SpecFile
 from hts_battery.errors import ConfigurationError
 from hts_battery.schemas.dispatch_options import BLOCK_SIZE, DispatchMode, PriorityRule
 
@@ -87,6 +89,7 @@ def submit(  # noqa: PLR0913, PLR0917 - each is an option of the command
     retry_failed: Annotated[
         bool, typer.Option(help="Send candidates again whose calculation failed.")
     ] = False,
+    skip_bad: SkipBad = False,
     replace: Replace = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
@@ -103,7 +106,8 @@ def submit(  # noqa: PLR0913, PLR0917 - each is an option of the command
     if not any_worker:
         _refuse_unknown({worker, *routes.values()}, templates)
     subset = MemberSubset.parse(span, shard)
-    campaign = read_campaign(spec)
+    campaign = read_campaign(spec, skip_bad=skip_bad)
+    say_left_out(campaign)
     submission = plan_submission(
         campaign.spec,
         worker,
@@ -160,7 +164,9 @@ def _plan(
     from hts_battery.campaign.spec_file import load_members
     from hts_battery.dispatch.submission import plan_backlog, read_members
 
-    members = read_members(campaign, Progress(), load_members(campaign.path)[1])
+    campaign = with_members(campaign)
+    _, checked = load_members(campaign.path, skip_bad=campaign.skip_bad)
+    members = read_members(campaign, Progress(), checked)
     if database_exists():
         with opened_stores(make_indexes=False) as stores:
             found = plan_backlog(
@@ -208,10 +214,12 @@ def _submit(
     replace: bool,
     as_json: bool,
 ) -> None:
+    from hts_battery.campaign.source import resolved
     from hts_battery.dispatch.feeder import feed
     from hts_battery.dispatch.submission import read_members, readiness, submit_campaign
 
     with opened_launchpad() as (stores, launchpad), formatting.progress() as progress:
+        campaign = resolved(campaign, stores)
         members = read_members(campaign, progress, _checked(campaign, stores))
         for problem in readiness(campaign.spec, submission, members, stores):
             formatting.note(problem)
@@ -267,4 +275,4 @@ def _checked(
     doc = stores.campaigns.query_one({"name": campaign.spec.name})
     if doc is not None and doc["spec"] == campaign.spec.model_dump(mode="json"):
         return None
-    return load_members(campaign.path)[1]
+    return load_members(campaign.path, skip_bad=campaign.skip_bad)[1]

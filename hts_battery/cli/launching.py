@@ -80,6 +80,8 @@ def end_by_signal() -> None:
     """Let SIGTERM end this process as Ctrl-C does: what it holds is given back."""
 
     def leave(*_: object) -> NoReturn:
+        # Asked again, it goes on giving back.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         raise SystemExit(_TERMINATED)
 
     signal.signal(signal.SIGTERM, leave)

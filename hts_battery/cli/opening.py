@@ -64,6 +64,26 @@ def refuse_other_file(campaign: Campaign, *, replace: bool) -> None:
             refuse_other(campaign, stores, replace=replace)
 
 
+def say_left_out(campaign: Campaign) -> None:
+    """List the formulas of a campaign's list that are left out, each with why."""
+    from hts_battery.cli import formatting
+
+    for one in campaign.listed.bad:
+        formatting.note(f"left out: {one}")
+
+
+def with_members(campaign: Campaign) -> Campaign:
+    """Return a campaign with its members; those of an earlier one are read."""
+    if campaign.spec.source is None:
+        return campaign
+    from hts_battery.campaign.source import resolved
+
+    if not database_exists():
+        return resolved(campaign, None)
+    with opened_stores(make_indexes=False) as stores:
+        return resolved(campaign, stores)
+
+
 def database_exists() -> bool:
     """Say whether there is a database to read, without making one."""
     from hts_battery.connections.database import embedded

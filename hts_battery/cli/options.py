@@ -34,6 +34,13 @@ Replace = Annotated[
         "--replace", help="Take the place of another file with this campaign's name."
     ),
 ]
+SkipBad = Annotated[
+    bool,
+    typer.Option(
+        "--skip-bad",
+        help="Leave out, and list, formulas that are no members of the space.",
+    ),
+]
 
 NameOrSpec = Annotated[
     str,

@@ -9,7 +9,7 @@ import typer
 
 from hts_battery.cli import formatting
 from hts_battery.cli.opening import database_exists, get_settings, opened_stores
-from hts_battery.cli.options import AsJson, SpecFile
+from hts_battery.cli.options import AsJson, SkipBad, SpecFile
 
 if TYPE_CHECKING:
     from hts_battery.schemas.cost import CampaignPlan, StepPrice
@@ -36,6 +36,7 @@ def plan(
             min=0, max=1, help="Share of the candidates that the gate is to stop."
         ),
     ] = None,
+    skip_bad: SkipBad = False,
     as_json: AsJson = False,
 ) -> None:
     """Price a campaign in node-hours and bytes; write nothing."""
@@ -52,6 +53,7 @@ def plan(
             stores,
             Assumptions(worker, nodes, gated),
             execution_folder=get_settings().execution_folder,
+            skip_bad=skip_bad,
         )
     if as_json:
         formatting.json_line(found.model_dump(mode="json"))

@@ -16,6 +16,7 @@ from hts_battery.query.tables import GroupBy
 
 if TYPE_CHECKING:
     from hts_battery.query import ScreeningDatabase
+    from hts_battery.query.explanation import Explanation
     from hts_battery.query.groups import GroupCounts
     from hts_battery.schemas.rows import SummaryRow
 
@@ -229,28 +230,51 @@ def show(
     why: Annotated[
         bool, typer.Option("--why", help="How each E_hull was made, term by term.")
     ] = False,
+    left_out: Annotated[
+        bool,
+        typer.Option(
+            "--left-out",
+            help="E_hull without each product in turn: which phase would have to go.",
+        ),
+    ] = False,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            "--at",
+            metavar="KELVIN,…",
+            help="E_hull at these temperatures, or 0:2000:100 (first, last, step), "
+            "from the stored terms: nothing is built again.",
+        ),
+    ] = None,
     campaign: Campaign = None,
     as_json: AsJson = False,
 ) -> None:
     """Show one candidate with every term, campaign by campaign that screened it."""
-    from hts_battery.cli import query_tables
     from hts_battery.query import ScreeningDatabase
 
+    if left_out or at is not None:
+        if why:
+            raise ConfigurationError("--why is a question of its own: leave it out")
+        _show_what_if(candidate_id, at, left_out, campaign, as_json)
+        return
     with opened_stores() as stores:
         screening = ScreeningDatabase(stores)
         made = screening.why(candidate_id, campaign=campaign) if why else []
         summaries = [] if why else screening.get(candidate_id, campaign=campaign)
     found = made or summaries
     if not found:
-        place = "" if campaign is None else f" by campaign {campaign}"
-        raise CompositionError(
-            f"no candidate {candidate_id} has been assessed{place}; `hts campaign "
-            "status SPEC` says where it stands"
-        )
+        raise _not_assessed(candidate_id, campaign)
     if as_json:
         for document in found:
             formatting.json_line(document)
         return
+    _print_shown(made, summaries)
+
+
+def _print_shown(made: list[Explanation], summaries: list[SummaryRow]) -> None:
+    """Print each campaign's terms, or what each says of a candidate."""
+    from hts_battery.cli import query_tables
+
     for explained in made:
         formatting.line(query_tables.whose(explained))
         query_tables.explanation(explained)
@@ -259,6 +283,47 @@ def show(
     for summary in summaries:
         formatting.line(query_tables.whose(summary))
         formatting.fields(summary)
+
+
+def _not_assessed(candidate_id: str, campaign: str | None) -> CompositionError:
+    place = "" if campaign is None else f" by campaign {campaign}"
+    return CompositionError(
+        f"no candidate {candidate_id} has been assessed{place}; `hts campaign "
+        "status SPEC` says where it stands"
+    )
+
+
+def _show_what_if(
+    candidate_id: str,
+    at: str | None,
+    left_out: bool,
+    campaign: str | None,
+    as_json: bool,
+) -> None:
+    """Show a candidate at other temperatures, or with one competing phase less."""
+    from hts_battery.cli import what_if
+    from hts_battery.query.what_if import left_out_tables, stability_curve
+
+    kelvin = what_if.temperatures(at)
+    if left_out and len(kelvin) > 1:
+        raise ConfigurationError("--left-out is asked at one temperature: --at 1473")
+    with opened_stores() as stores:
+        if left_out:
+            tables = left_out_tables(
+                stores,
+                candidate_id,
+                temperature=kelvin[0] if kelvin else None,
+                campaign=campaign,
+            )
+            if tables:
+                what_if.show_left_out(tables, as_json=as_json)
+                return
+        else:
+            points = stability_curve(stores, candidate_id, kelvin, campaign=campaign)
+            if points:
+                what_if.show_curve(points, as_json=as_json)
+                return
+    raise _not_assessed(candidate_id, campaign)
 
 
 def compare(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hts_battery.cli import formatting
 from hts_battery.query.builds import label_words
-from hts_battery.query.query_fields import Kind, query_field
+from hts_battery.query.query_fields import query_field
 from hts_battery.query.tables import (
     MEV_PER_EV,
     campaigns_text,
@@ -41,7 +41,7 @@ def selection(
     ``title``: line above the table.
     """
     cells = [[_short(row[name]) for name in names] for row in rows]
-    units = [query_field(name).unit for name in names]
+    units = [query_field(name).unit_words for name in names]
     headings = [
         f"{name}\n{unit}" if unit else name
         for name, unit in zip(names, units, strict=True)
@@ -49,7 +49,7 @@ def selection(
     right = [
         heading
         for heading, name in zip(headings, names, strict=True)
-        if query_field(name).kind in (Kind.NUMBER, Kind.INTEGER)
+        if query_field(name).is_axis
     ]
     least = {
         heading: max(
@@ -70,11 +70,11 @@ def selection(
 
 
 def _record(
-    names: Sequence[str], units: Sequence[str | None], values: Sequence[object]
+    names: Sequence[str], units: Sequence[str], values: Sequence[object]
 ) -> None:
     """Print a row that is wider than the terminal: nothing of it may disappear."""
     first, *rest = (
-        f"{name} -" if value in {None, ""} else f"{name} {value} {unit or ''}".rstrip()
+        f"{name} -" if value in {None, ""} else f"{name} {value} {unit}".rstrip()
         for name, unit, value in zip(names, units, values, strict=True)
     )
     formatting.line(first if names[0] != "formula" else _text(values[0]))

@@ -30,6 +30,16 @@ Elements = Annotated[
 ]
 
 
+Like = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="SPEC",
+        help="Compute as this campaign does: its engine, relaxation, pre-relaxed "
+        "structures.",
+    ),
+]
+
+
 def import_references(  # noqa: PLR0913, PLR0917 - options are named on the command line
     file: Annotated[
         Path | None,
@@ -51,6 +61,20 @@ def import_references(  # noqa: PLR0913, PLR0917 - options are named on the comm
     largest: Annotated[
         int, typer.Option(min=1, help="Largest number of elements of a system fetched.")
     ] = 3,
+    structures: Annotated[
+        bool,
+        typer.Option(
+            "--structures",
+            help="With --from-mp: fetch structures and compute them with the engine, "
+            "or as the campaign file says.",
+        ),
+    ] = False,
+    within: Annotated[
+        float,
+        typer.Option(
+            min=0, help="With --structures: meV/atom above the service's own hull."
+        ),
+    ] = 25.0,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -59,6 +83,17 @@ def import_references(  # noqa: PLR0913, PLR0917 - options are named on the comm
     from hts_battery.campaign.references import store_references
     from hts_battery.flows.recipes.references import shipped_energies
 
+    if structures:
+        if not from_mp:
+            raise ConfigurationError(
+                "--structures belongs to --from-mp; files of structures go through "
+                "`hts references add`"
+            )
+        from hts_battery.cli.own_references import import_structures
+
+        systems = _systems(file, elements, largest)
+        import_structures(systems, file, engine, within, dry_run, as_json)
+        return
     rejected: tuple[Rejection, ...] = ()
     if from_mp:
         energies, rejected = _fetched(file, engine, elements, largest)
@@ -101,27 +136,38 @@ def _fetched(
     from hts_battery.campaign.reference_import import (
         from_materials_project,
         materials_project_thermo_type,
-        subsystems,
     )
-    from hts_battery.campaign.spec_file import read_campaign
     from hts_battery.connections.materials_project import connect
-    from hts_battery.flows.engines.registry import engine as engine_of
 
     materials_project_thermo_type(engine)  # refuses an engine that has none
+    systems = _systems(spec, elements, largest)
+    refuse_unsupported(systems, engine)
+    return from_materials_project(systems, connect(), engine_name=engine)
+
+
+def _systems(spec: Path | None, elements: str | None, largest: int) -> tuple[str, ...]:
+    """Chemical systems of a campaign file, or of some elements."""
+    from hts_battery.campaign.reference_import import subsystems
+    from hts_battery.campaign.spec_file import read_campaign
+
     if (spec is None) == (elements is None):
         raise ConfigurationError("--from-mp needs a campaign file or --elements")
     if spec is not None:
-        kept = (one.amounts for _, one in read_campaign(spec).kept())
-        systems = subsystems((frozenset(one) for one in kept), largest=largest)
-    else:
-        systems = subsystems([_symbols(elements or "")], largest=largest)
+        kept = (one.amounts for _, one in read_campaign(spec, skip_bad=True).kept())
+        return subsystems((frozenset(one) for one in kept), largest=largest)
+    return subsystems([_symbols(elements or "")], largest=largest)
+
+
+def refuse_unsupported(systems: Iterable[str], engine: str) -> None:
+    """Refuse systems with an element that the engine cannot compute."""
+    from hts_battery.flows.engines.registry import engine as engine_of
+
     named = {symbol for system in systems for symbol in system.split("-")}
     if unsupported := engine_of(engine).unsupported(named):
         raise ConfigurationError(
             f"engine {engine} cannot compute {', '.join(sorted(unsupported))}: leave "
             "it out"
         )
-    return from_materials_project(systems, connect(), engine_name=engine)
 
 
 def _symbols(elements: str) -> list[str]:
@@ -133,14 +179,7 @@ def _symbols(elements: str) -> list[str]:
 
 def compute(  # noqa: PLR0913, PLR0917 - options are named on the command line
     engine: Engine = "chgnet",
-    like: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="SPEC",
-            help="Compute as this campaign does: its engine, relaxation, pre-relaxed "
-            "structures.",
-        ),
-    ] = None,
+    like: Like = None,
     elements: Elements = None,
     phase: Annotated[
         list[str] | None, typer.Option(help="Only this phase; may be repeated.")
@@ -159,17 +198,10 @@ def compute(  # noqa: PLR0913, PLR0917 - options are named on the command line
     as_json: AsJson = False,
 ) -> None:
     """Relax competing phases with an engine; what is in the job store is not redone."""
-    from hts_battery.campaign.spec_file import read_campaign
     from hts_battery.dispatch.submission import MemberSubset
-    from hts_battery.flows.engines.registry import engine as engine_of
     from hts_battery.flows.recipes.references import energy_file, write_energy_file
-    from hts_battery.schemas.campaign import RelaxationSpec
 
-    relaxation, prerelax = RelaxationSpec(), None
-    if like is not None:
-        spec = read_campaign(like).spec
-        engine, relaxation, prerelax = spec.engine, spec.relaxation, spec.prerelax
-    engine_of(engine)  # refuses an unknown one
+    engine, relaxation, prerelax = settings_like(like, engine)
     phases = _phases(elements, phase)
     phases = _without_energy(phases, engine) if missing else phases
     phases = list(MemberSubset.parse(None, shard).of(phases))
@@ -179,19 +211,34 @@ def compute(  # noqa: PLR0913, PLR0917 - options are named on the command line
         else:
             formatting.line(f"would relax up to {len(phases)} phases with {engine}")
         return
-    energies = _computed(phases, engine, relaxation, prerelax)
+    energies = computed_energies(phases, engine, relaxation, prerelax)
     if write is not None:
         write_energy_file(
             write, energy_file(energies, engine, relaxation, prerelax=prerelax)
         )
-    _report_computed(energies, as_json)
+    report_computed(energies, as_json)
 
 
-def _report_computed(energies: list[ReferenceEnergy], as_json: bool) -> None:
+def settings_like(
+    like: Path | None, engine: str
+) -> tuple[str, RelaxationSpec, PrerelaxSpec | None]:
+    """Engine and settings of a campaign, or an engine's own; refuse an unknown one."""
+    from hts_battery.campaign.spec_file import read_campaign
+    from hts_battery.flows.engines.registry import engine as engine_of
+    from hts_battery.schemas.campaign import RelaxationSpec
+
+    if like is not None:
+        spec = read_campaign(like).spec
+        return engine_of(spec.engine).name, spec.relaxation, spec.prerelax
+    return engine_of(engine).name, RelaxationSpec(), None
+
+
+def report_computed(energies: list[ReferenceEnergy], as_json: bool) -> None:
     """Say what came of each phase, or which were rejected."""
     if as_json:
         for energy in energies:
-            formatting.json_line(energy.model_dump(mode="json", exclude={"structure"}))
+            hidden = {"structure", "phase"}
+            formatting.json_line(energy.model_dump(mode="json", exclude=hidden))
         return
     rejected = [energy for energy in energies if energy.rejected]
     for energy in rejected:
@@ -207,7 +254,7 @@ def _without_energy(phases: list[ReferencePhase], engine: str) -> list[Reference
     return [one for one in phases if one.phase_id not in known]
 
 
-def _computed(
+def computed_energies(
     phases: list[ReferencePhase],
     engine: str,
     relaxation: RelaxationSpec,
@@ -249,9 +296,11 @@ def _phases(elements: str | None, names: list[str] | None) -> list[ReferencePhas
     )
 
     if elements is None:
-        found = load_reference_phases()
+        found = (*load_reference_phases(), *_own_phases())
     else:
-        found = phases_within(_symbols(elements))
+        wanted = frozenset(_symbols(elements))
+        own = (phase for phase in _own_phases() if phase.elements <= wanted)
+        found = (*phases_within(wanted), *own)
     if names:
         known = {phase.phase_id for phase in found}
         unknown = sorted(set(names) - known)
@@ -263,20 +312,38 @@ def _phases(elements: str | None, names: list[str] | None) -> list[ReferencePhas
     return list(found)
 
 
+def _own_energies() -> tuple[ReferenceEnergy, ...]:
+    """Energies of phases that a user brought to the database, where there is one."""
+    if not database_exists():
+        return ()
+    from hts_battery.campaign.own_references import stored_own_energies
+
+    with opened_stores(make_indexes=False) as stores:
+        return stored_own_energies(stores)
+
+
+def _own_phases() -> tuple[ReferencePhase, ...]:
+    found = {one.phase_id: one.phase for one in _own_energies() if one.phase}
+    return tuple(found.values())
+
+
 def list_references(
     elements: Elements = None, engine: Engine = "chgnet", as_json: AsJson = False
 ) -> None:
     """List the competing phases by chemical system, with their shipped energies."""
     from hts_battery.flows.engines.registry import engine as engine_of
     from hts_battery.flows.recipes.references import known_energies
+    from hts_battery.structures.references.own_phases import found_space_group
 
-    energies = known_energies(engine_of(engine).name)
+    name = engine_of(engine).name
+    own = (one for one in _own_energies() if one.engine == name)
+    energies = known_energies(name) | {one.phase_id: one for one in own}
     rows: list[dict[str, object]] = [
         {
             "chemical_system": phase.chemical_system,
             "phase_id": phase.phase_id,
             "formula": phase.formula,
-            "space_group": phase.space_group_symbol,
+            "space_group": found_space_group(phase),
             "calculator": energies[phase.phase_id].calculator
             if phase.phase_id in energies
             else None,
@@ -353,7 +420,7 @@ def gaps(
     from hts_battery.campaign.spec_file import read_campaign
     from hts_battery.flows.engines.registry import engine as engine_of
 
-    campaign = read_campaign(spec)
+    campaign = read_campaign(spec, skip_bad=True)
     name = engine_of(engine or campaign.spec.engine).name
     if database_exists():
         with opened_stores(make_indexes=False) as stores:

@@ -9,8 +9,8 @@ import typer
 
 from hts_battery.cli import formatting
 from hts_battery.cli.campaign import missing_phases
-from hts_battery.cli.opening import get_settings
-from hts_battery.cli.options import AsJson, DryRun, SpecFile
+from hts_battery.cli.opening import get_settings, say_left_out, with_members
+from hts_battery.cli.options import AsJson, DryRun, SkipBad, SpecFile
 from hts_battery.errors import SubmissionError
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def rehearse(  # noqa: PLR0913, PLR0917 - each is an option
     templates: Annotated[Path, typer.Option(help="Folder of the workers.")] = Path(
         "launchpad_configs"
     ),
+    skip_bad: SkipBad = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -56,7 +57,8 @@ def rehearse(  # noqa: PLR0913, PLR0917 - each is an option
     )
     from hts_battery.operations.rehearsal import rehearse as run_rehearsal
 
-    campaign = load_campaign(spec)
+    campaign = with_members(load_campaign(spec, skip_bad=skip_bad))
+    say_left_out(campaign)
     injection = Injection.from_words(failure_rate or (), seed=seed)
     phases = tuple(missing_phases(campaign, elements_of(campaign)))
     if dry_run:

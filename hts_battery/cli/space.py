@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hts_battery.cli import formatting
-from hts_battery.cli.options import AsJson, SpecFile
+from hts_battery.cli.options import AsJson, DryRun, SpecFile
 from hts_battery.errors import CompositionError, ConfigurationError, SpecError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from hts_battery.compositions import CompositionSpace
     from hts_battery.schemas.candidate import Candidate
@@ -116,3 +117,68 @@ def find_index(
         formatting.json_line({"index": index})
     else:
         formatting.line(str(index))
+
+
+def from_cif(  # noqa: PLR0913, PLR0917 - options are named on the command line
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="Structure with partial occupancies (CIF)."
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Space file to write; printed if none."),
+    ] = None,
+    family: Annotated[
+        str | None, typer.Option(help="Family of the candidates; the file's name.")
+    ] = None,
+    state: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SPECIES",
+            help="What an element may be, like Mn3+, where the file does not say; "
+            "repeatable, also for one element.",
+        ),
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Write over a file that exists.")
+    ] = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a space of a parent of your own: sublattices, species, sites of a CIF."""
+    from hts_battery.compositions import load_space
+    from hts_battery.structures.parent_space import given_species, parent_space
+    from hts_battery.structures.structure_files import read_structure_file
+
+    read = read_structure_file(file)
+    if len(read.structures) > 1:
+        raise ConfigurationError(
+            f"{file} holds {len(read.structures)} structures: a parent is one, split "
+            "the file"
+        )
+    stem = re.sub("[^a-z0-9_-]+", "-", file.name.split(".")[0].lower())
+    name = family or stem.strip("-_") or "own"
+    states = given_species(state or ())
+    try:
+        parent = parent_space(read.structures[0], name, states=states)
+        count = load_space(parent.mapping).count
+    except (ConfigurationError, CompositionError) as err:
+        raise SpecError(str(err), file=str(file)) from err
+    written = None
+    if output is not None and not dry_run:
+        if output.exists() and not replace:
+            raise ConfigurationError(f"{output} exists: --replace writes over it")
+        output.write_text(parent.as_yaml(file.name), encoding="utf-8")
+        written = str(output)
+    if as_json:
+        row = {**parent.mapping, "count": count, "problem": parent.problem}
+        formatting.json_line({**row, "written": written})
+    elif output is None:
+        formatting.raw(parent.as_yaml(file.name))
+    else:
+        for note in filter(None, (parent.problem, *read.notes)):
+            formatting.line(note)
+        done = "written" if written else "would be written"
+        formatting.line(f"{output} {done}: {count:,} compositions, family {name}")

@@ -48,7 +48,7 @@ def status(
         # Refuses a wrong file before a database is made.
         from hts_battery.campaign.spec_file import load_campaign
 
-        load_campaign(spec)
+        load_campaign(spec, skip_bad=True)
     with opened_stores(make_indexes=False) as stores:
         if watch:
             _watch(spec, stores, every, picture, as_json=as_json)
@@ -94,7 +94,7 @@ def _list(spec: Path, stores: Stores) -> None:
 
     folder = get_settings().execution_folder
     for item in candidate_statuses(
-        read_campaign(spec), stores, execution_folder=folder
+        read_campaign(spec, skip_bad=True), stores, execution_folder=folder
     ):
         if item.reason:
             formatting.line(f"{item.candidate.formula}: {item.state}: {item.reason}")

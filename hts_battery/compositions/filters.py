@@ -52,6 +52,7 @@ class RedoxCompatibility(Document):
     pairs: tuple[tuple[CheckedSpecies, CheckedSpecies], ...] | None = Field(
         None,
         min_length=1,
+        examples=[[["Mn3+", "Cr3+"]]],
         description="Pairs of species that react with each other; if none are given, "
         "those of which the redox potentials of the species table say so.",
     )
@@ -110,10 +111,15 @@ class RadiusWindow(Document):
 
     rule: Literal["radius-window"] = Field(description="Name of the rule.")
     reference: tuple[CheckedSpecies, ...] = Field(
-        min_length=1, description="Species whose radii span the window."
+        min_length=1,
+        examples=[["Mn4+", "Y3+"]],
+        description="Species whose radii span the window.",
     )
     tolerance: float = Field(
-        0.0, ge=0, description="Widening of the window on both sides, in angstrom."
+        0.0,
+        ge=0,
+        description="Widening of the window on both sides, in angstrom.",
+        json_schema_extra={"unit": "angstrom"},
     )
 
     @field_validator("reference")
@@ -150,7 +156,9 @@ class SizeMismatch(Document):
     """
 
     rule: Literal["size-mismatch"] = Field(description="Name of the rule.")
-    maximum: float = Field(ge=0, description="Greatest mismatch allowed, a fraction.")
+    maximum: float = Field(
+        ge=0, examples=[0.1], description="Greatest mismatch allowed, a fraction."
+    )
 
     def invalid_reason(self, candidate: Candidate) -> str | None:
         """Say the mismatch if it is too large, or which metal has no radius."""
@@ -257,7 +265,9 @@ def load_filters(
     try:
         found = _FILTERS.validate_python(tuple(blocks))
     except ValidationError as err:
-        raise spec_error(err, file=file, lines=lines, prefix="filters") from err
+        raise spec_error(
+            err, file=file, lines=lines, prefix="filters", shape=tuple[Filter, ...]
+        ) from err
     if redox is None:
         return found
     return tuple(
@@ -353,6 +363,8 @@ def selected(
     selection: Selection,
     filters: Sequence[Filter] = (),
     report: FilterReport | None = None,
+    *,
+    listed: Sequence[int] = (),
 ) -> Iterator[tuple[int, Candidate]]:
     """
     Stream the selected members that no filter removes, with their indices.
@@ -368,6 +380,9 @@ def selected(
         The space.
     selection
         All members, a range of indices, a random sample, or a list of formulas.
+    listed
+        Indices of the members of a list of formulas, see
+        :func:`~hts_battery.compositions.formula_list.listed_members`.
     filters
         Rules that remove members.
     report
@@ -381,7 +396,7 @@ def selected(
     Raises
     ------
     CompositionError
-        If a formula is no member, or the space has no such strata.
+        If the space has no such strata.
     IndexError
         If a range leaves the space.
     ValueError
@@ -389,7 +404,8 @@ def selected(
     """
     report = report if report is not None else FilterReport()
     if selection.method != "sample":
-        for one in filtered(_named(space, selection), filters, report):
+        members = _named(space, selection, listed)
+        for one in filtered(members, filters, report):
             if one.rule is None:
                 yield one.index, one.candidate
         return
@@ -413,7 +429,7 @@ def selected(
 
 
 def _named(
-    space: CompositionSpace, selection: Selection
+    space: CompositionSpace, selection: Selection, listed: Sequence[int]
 ) -> Iterator[tuple[int, Candidate]]:
     """Members that stand one after the other, or are named one by one."""
     if selection.method == "all":
@@ -422,6 +438,5 @@ def _named(
         start = selection.start or 0
         yield from enumerate(space.iterate(start, selection.stop), start)
     else:
-        for formula in selection.formulas or ():
-            index = space.index(formula)
+        for index in listed:
             yield index, space[index]

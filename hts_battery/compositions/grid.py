@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from hts_battery.compositions.assignments import frame_assignments, spin_states
 from hts_battery.compositions.frames import FrameBuilder
 from hts_battery.compositions.interval import IntervalTables
+from hts_battery.compositions.membership import reason_outside
 from hts_battery.compositions.mixture import interval_choices
 from hts_battery.compositions.sampling import Stratum
 from hts_battery.compositions.space import CompositionSpace
@@ -273,48 +274,32 @@ class GridSpace(CompositionSpace):
         return tuple(amounts.get(name, _ZERO) for name in names)
 
     def _index_of(self, amounts: Mapping[str, Fraction], text: object) -> int:
-        unknown = set(amounts) - self.spec.symbols
-        if unknown:
-            raise CompositionError(
-                f"{text} is not in {self.name}: it holds {', '.join(sorted(unknown))}"
-            )
-        per_unit = self._per_formula_unit(amounts, text)
-        place = self._keys.get(self._key(per_unit))
-        if place is None:
-            raise CompositionError(
-                f"{text} is not in {self.name}: no member has these amounts of "
-                + ", ".join(
-                    filter(None, (*self.spec.fixed_elements, self.spec.balance))
-                )
-            )
-        members = self._members[place]
-        integers = members.row(per_unit)
-        if integers is None:
-            raise CompositionError(
-                f"{text} is not in {self.name}: its amounts are no whole steps of "
-                f"{self.spec.step} ({self.basis})"
-            )
-        rank = members.walker.rank(integers)
-        if rank is None or members.amounts(integers) != per_unit:
-            raise CompositionError(
-                f"{text} is not in {self.name}: it breaks a bound or cannot be neutral"
-            )
-        return rank + (self._ends[place - 1] if place else 0)
+        per_unit = self._per_formula_unit(amounts)
+        place = None if per_unit is None else self._keys.get(self._key(per_unit))
+        if per_unit is not None and place is not None:
+            members = self._members[place]
+            integers = members.row(per_unit)
+            rank = None if integers is None else members.walker.rank(integers)
+            if (
+                integers is not None
+                and rank is not None
+                and members.amounts(integers) == per_unit
+            ):
+                return rank + (self._ends[place - 1] if place else 0)
+        reason = reason_outside(self.spec, self._builder, amounts)
+        raise CompositionError(f"{text} is not in {self.name}: {reason}")
 
     def _per_formula_unit(
-        self, amounts: Mapping[str, Fraction], text: object
-    ) -> dict[str, Fraction]:
-        """Scale a formula to one formula unit."""
+        self, amounts: Mapping[str, Fraction]
+    ) -> dict[str, Fraction] | None:
+        """Scale a formula to one formula unit; None where it is of other elements."""
         elements, total = self._normaliser
         held = sum(
             (amount for element, amount in amounts.items() if element in elements),
             _ZERO,
         )
-        if not held:
-            raise CompositionError(
-                f"{text} is not in {self.name}: it holds none of "
-                f"{', '.join(sorted(elements))}"
-            )
+        if not held or not self.spec.symbols.issuperset(amounts):
+            return None
         if held == total:
             return dict(amounts)
         return {element: amount * total / held for element, amount in amounts.items()}
@@ -349,7 +334,7 @@ class MixtureCounter:
 
     @cached_property
     def _species_counts(self) -> dict[int, int]:
-        return count_species(self.mixture)
+        return count_species(self.mixture, self._limit)
 
 
 def with_metals(mixture: Mixture, metals: int) -> Mixture | None:

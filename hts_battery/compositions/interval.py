@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from functools import cached_property
-from math import comb
+from math import comb, prod
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -25,7 +25,7 @@ from hts_battery.compositions.walk import Branches
 from hts_battery.errors import StateLimitError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -76,6 +76,8 @@ class ExclusionBits:
 
 
 _INT64_SAFE = 2**62
+_WORK_PER_ENTRY = 1000
+"""Additions for each table entry of a space's limit: some ten seconds by default."""
 
 
 class Prefix(NamedTuple):
@@ -116,6 +118,7 @@ class IntervalTables:
         ]
         self._masks = ExclusionBits(mixture)
         self._counts_metals = self._metal_sizes()
+        self._state_limit = state_limit
         self._check_size(state_limit)
         dtype = self._dtype([1] * self.depth)
         self._low = [
@@ -168,7 +171,11 @@ class IntervalTables:
     def _species_totals(self) -> NDArray[np.int64]:
         """Number of species assignments by charge, from zero up."""
         options = [len(i.shares[0].options) for i in self._mixture.items]
-        ways = [[choice.ways for choice in one] for one in self._choices]
+        ways = [
+            [] if self._is_free(level) else [choice.ways for choice in one]
+            for level, one in enumerate(self._choices)
+        ]
+        self._check_work(ways)
         first = self._tables(ways, self._dtype(options))[0][0]
         totals: NDArray[np.int64] = first[self._mixture.groups[0].units, 0]
         return totals
@@ -328,7 +335,9 @@ class IntervalTables:
         if entries > state_limit:
             raise StateLimitError(
                 f"counting needs {entries} table entries, more than the state_limit "
-                f"of {state_limit}: use fewer exclusions, a coarser step, or raise it"
+                f"of {state_limit}: use fewer exclusions, a coarser step, or raise it "
+                f"(state_limit: {_rounded_up(entries)} takes "
+                f"{8 * entries / 1e6:.0f} MB)"
             )
 
     def _dtype(self, options: list[int]) -> type:
@@ -354,6 +363,9 @@ class IntervalTables:
             if self._last_of_group[level]:
                 below = self._gate_tables(level, below, dtype)
             for present in self._masks.reached[level]:
+                if not ways[level]:
+                    found[level][present] = self._free_table(level, present, below)
+                    continue
                 table: NDArray[np.int64] = np.zeros(self._shape(level), dtype=dtype)
                 for choice, charges in zip(
                     self._choices[level], ways[level], strict=True
@@ -368,6 +380,54 @@ class IntervalTables:
                 found[level][present] = table
             below = found[level]
         return found
+
+    def _is_free(self, level: int) -> bool:
+        """Say whether nothing bounds an item, nor any of its several species."""
+        item = self._mixture.items[level]
+        options, units = item.shares[0].options, self._shape(level)[0] - 1
+        amounts = [choice.units for choice in self._choices[level]]
+        return (
+            len(options) > 1
+            and amounts == list(range(units + 1))
+            and all(one.minimum == 0 and one.maximum >= units for one in options)
+        )
+
+    def _free_table(
+        self, level: int, present: int, below: dict[int, NDArray[np.int64]]
+    ) -> NDArray[np.int64]:
+        """Completions where any number of units may be of any species of an item."""
+        absent = self._masks.after(level, present, is_present=False)
+        taken = self._masks.after(level, present, is_present=True)
+        item = self._mixture.items[level]
+        table: NDArray[np.int64] = np.zeros_like(next(iter(below.values())))
+        if absent is not None:
+            table += below[absent]
+        if taken is not None:
+            none = _moved(below[taken], 0, metal=item.metal)
+            some = none.copy()
+            zero = self._lowest[item.shares[0].group]
+            for option in item.shares[0].options:
+                charge = option.charge - zero
+                # One unit more of this species, on top of however many there are.
+                for units in range(1, len(some)):
+                    _add(some[units : units + 1], some[units - 1 : units], charge, 1)
+            table += some - none
+        return table
+
+    def _check_work(self, ways: Sequence[Sequence[Mapping[int, int]]]) -> None:
+        """Refuse to count species where adding up every table would take minutes."""
+        work = sum(
+            len(self._masks.reached[level])
+            * int(prod(self._shape(level)))
+            * sum(len(charges) for charges in here)
+            for level, here in enumerate(ways)
+        )
+        if work > _WORK_PER_ENTRY * self._state_limit:
+            raise StateLimitError(
+                f"counting oxidation states needs {work:.1e} additions, more than "
+                f"{_WORK_PER_ENTRY} times the state_limit of {self._state_limit}: use "
+                "fewer bounds on species, a coarser step, or raise state_limit"
+            )
 
     def _shape(self, level: int) -> tuple[int, int, int]:
         group = self._mixture.items[level].shares[0].group
@@ -426,3 +486,9 @@ def _add(
     width = table.shape[2]
     if charge < width:
         table[:, :, charge:] += times * rest[:, :, : width - charge]
+
+
+def _rounded_up(number: int) -> int:
+    """Round a number up to its first two digits."""
+    step = int(10 ** max(len(str(number)) - 2, 0))
+    return -(-number // step) * step

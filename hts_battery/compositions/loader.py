@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,15 +11,15 @@ from pydantic import ValidationError
 from hts_battery.compositions.grid import GridSpace
 from hts_battery.compositions.nasicon import NasiconPairs
 from hts_battery.errors import (
-    CompositionError,
     EmptySpaceError,
     SpecError,
     StateLimitError,
 )
-from hts_battery.schemas.files import line_of, load_yaml, spec_error
+from hts_battery.schemas.files import line_of, load_mapping, spec_error
 from hts_battery.schemas.space import NasiconPairsSpec, SpaceSpec
+from hts_battery.schemas.spec_messages import none_of
 from hts_battery.schemas.species import parse_species
-from hts_battery.schemas.species_table import read_species_table
+from hts_battery.schemas.species_table import read_table_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -150,11 +149,10 @@ def load_space(source: str | Path | Mapping[str, object]) -> CompositionSpace:
     Raises
     ------
     SpecError
-        If the file is wrong, with file, line and field.
+        If the file is wrong, or exact counting would need more than its
+        ``state_limit``, with file, line and field.
     EmptySpaceError
         If no composition satisfies every constraint; says which empties it.
-    StateLimitError
-        If exact counting would need too many states.
 
     Examples
     --------
@@ -175,6 +173,8 @@ def load_space(source: str | Path | Mapping[str, object]) -> CompositionSpace:
         if err.line is not None or err.file is not None:
             raise
         raise block.error(err.message, err.field) from err
+    except StateLimitError as err:
+        raise block.error(str(err), "state_limit") from err
 
 
 def _find_block(source: str | Path | Mapping[str, object]) -> _Block:
@@ -182,29 +182,46 @@ def _find_block(source: str | Path | Mapping[str, object]) -> _Block:
     if isinstance(source, Mapping):
         block = _Block(dict(source), None, {}, "")
     else:
-        data, lines = load_yaml(source)
-        if not isinstance(data, dict):
-            raise SpecError("a space is written as a mapping", file=str(source))
+        data, lines = load_mapping(source, "a space")
         block = _Block(data, str(source), lines, "")
     if _BLOCK not in block.data:
         return block
     inner = block.data[_BLOCK]
     if isinstance(inner, str):
-        return _find_block(block.folder / inner)
+        path = block.folder / inner
+        if not path.is_file():
+            raise block.error(
+                f"there is no file {inner!r} in {block.folder.absolute()}: the name of "
+                "the file of a space is relative to this file",
+                _BLOCK,
+            )
+        if block.file is not None and path.samefile(block.file):
+            raise block.error(
+                "a space cannot stand in a file that names itself", _BLOCK
+            )
+        return _find_block(path)
     if not isinstance(inner, Mapping):
-        raise block.error("a space is a mapping or the name of its file", _BLOCK)
+        raise block.error(
+            "write a mapping or a text, like space: my_space.yaml", _BLOCK
+        )
     return block._replace(data=dict(inner), prefix=_BLOCK)
 
 
 def _build(block: _Block) -> CompositionSpace:
     data = dict(block.data)
     table = _user_table(data.pop(_TABLE, None), block)
+    if "rule" in data and data["rule"] not in _RULES:
+        raise block.error(none_of(data["rule"], list(_RULES)), "rule")
     model = _RULES.get(str(data.get("rule")), SpaceSpec)
     try:
         spec = model.model_validate(data)
     except ValidationError as err:
         raise spec_error(
-            err, file=block.file, lines=block.lines or None, prefix=block.prefix
+            err,
+            file=block.file,
+            lines=block.lines or None,
+            prefix=block.prefix,
+            shape=model,
         ) from err
     space: CompositionSpace
     if isinstance(spec, NasiconPairsSpec):
@@ -222,11 +239,11 @@ def _user_table(name: object, block: _Block) -> dict[str, SpeciesProperties] | N
         return None
     if not isinstance(name, str):
         raise block.error("name a CSV file here", _TABLE)
-    try:
-        with (block.folder / name).open(encoding="utf-8", newline="") as handle:
-            lines = [line for line in handle if not line.startswith("#")]
-        return read_species_table(csv.DictReader(lines))
-    except (OSError, KeyError, ValueError, CompositionError) as err:
+    path = block.folder / Path(name).expanduser()
+    if not path.is_file():
         raise block.error(
-            f"cannot use the species table {name}: {err}", _TABLE
-        ) from err
+            f"there is no file {name!r} in {block.folder.absolute()}: its name is "
+            "relative to this file",
+            _TABLE,
+        )
+    return read_table_file(path)

@@ -14,6 +14,7 @@ from functools import cached_property, partial
 from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
+from hts_battery.compositions.membership import reason_outside_pairs
 from hts_battery.compositions.sampling import Stratum
 from hts_battery.compositions.space import CompositionSpace
 from hts_battery.errors import CompositionError
@@ -119,7 +120,8 @@ class NasiconPairs(CompositionSpace):
         formula = canonical_formula(amounts)
         place = bisect_left(self._members, (formula,))
         if place == self.count or self._members[place].formula != formula:
-            raise CompositionError(f"{text} is not in {self.name}")
+            reason = reason_outside_pairs(self.spec, amounts)
+            raise CompositionError(f"{text} is not in {self.name}: {reason}")
         return place
 
     def _strata(

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 
+_STEPS_PER_ENTRY = 20
+"""Steps that take about as long as making an entry, so that a refusal comes soon."""
+
+
 class _Remainder(NamedTuple):
     """Everything but the charge that the rest of an assignment depends on."""
 
@@ -166,14 +170,26 @@ def _names(item: Item) -> set[str]:
     return species | {item.element}
 
 
-def count_species(mixture: Mixture) -> dict[int, int]:
-    """Count the species assignments of each charge: charge → number."""
+def count_species(mixture: Mixture, state_limit: int) -> dict[int, int]:
+    """
+    Count the species assignments of each charge: charge → number.
+
+    StateLimitError where that takes more steps than some table entries would.
+    """
     rules = _Rules(mixture)
+    left = state_limit * _STEPS_PER_ENTRY
     here: dict[_Remainder, dict[int, int]] = {rules.start: {0: 1}}
     for level, moves in enumerate(rules.moves):
         later: dict[_Remainder, dict[int, int]] = defaultdict(lambda: defaultdict(int))
         for place, charges in here.items():
             for move in (one for each in moves.values() for one in each):
+                left -= 1 + len(charges) * len(move.charges)
+                if left < 0:
+                    raise StateLimitError(
+                        "counting oxidation states takes more steps than the "
+                        f"state_limit of {state_limit} allows: use a coarser step, or "
+                        "raise it"
+                    )
                 target = rules.after(level, place, move)
                 if target is not None:
                     _add_ways(later[target], charges, move)
@@ -199,7 +215,7 @@ class SubsetAutomaton:
         self.depth = len(mixture.items)
         self._rules = _Rules(mixture)
         self._limit = state_limit
-        self._entries = 0
+        self._entries = 0.0
         # Charges are bits, counted from a zero that no partial sum falls below.
         self._zero = -_least_partial_charge(mixture)
         self._target = 1 << (self._zero + target) if self._zero + target >= 0 else 0
@@ -256,6 +272,8 @@ class SubsetAutomaton:
         total = 0
         for amount, moves in self._rules.moves[level].items():
             after: dict[_Remainder, int] = {}
+            steps = sum(1 + len(move.charges) for move in moves)
+            self._spend(len(places) * steps / _STEPS_PER_ENTRY)
             for place, bits in places.items():
                 for move in moves:
                     target = self._rules.after(level, place, move)
@@ -274,7 +292,7 @@ class SubsetAutomaton:
         self._sizes.append(total)
         return len(self._sizes) - 1
 
-    def _spend(self, entries: int) -> None:
+    def _spend(self, entries: float) -> None:
         self._entries += entries
         if self._entries > self._limit:
             raise StateLimitError(

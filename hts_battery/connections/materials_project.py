@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hts_battery.errors import ConfigurationError, StoreError
+from hts_battery.schemas.decoding import read_structure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from pymatgen.core import Structure
 
 KEY_VARIABLES = ("MP_API_KEY", "PMG_MAPI_KEY")
 THERMO_TYPE_GGA = "GGA_GGA+U"
@@ -19,12 +22,50 @@ THERMO_TYPE_GGA = "GGA_GGA+U"
 THERMO_TYPE_R2SCAN = "R2SCAN"
 """r2SCAN alone, the energies that belong to those of the engine vasp-mp24."""
 
+_STRUCTURE_FIELDS = ("material_id", "structure", "theoretical")
 _BATCH = 100  # systems a question: they travel in its address
 _REFUSED = re.compile(r"\b(401|403)\b|api[ _-]?key", re.IGNORECASE)
 
 
+class SummarySearch(Protocol):
+    """What is used of mp-api's ``SummaryRester``."""
+
+    def search(
+        self,
+        *,
+        chemsys: list[str],
+        energy_above_hull: tuple[float, float],
+        deprecated: bool,
+        all_fields: bool,
+        fields: list[str],
+    ) -> list[Any]:
+        """Return the summaries of some chemical systems, with the fields asked for."""
+
+
+class MaterialsResters(Protocol):
+    """What is used of mp-api's ``MaterialsRester``."""
+
+    @property
+    def summary(self) -> SummarySearch:
+        """Summaries of materials."""
+
+
+@dataclass(frozen=True)
+class FetchedStructure:
+    """One structure of the Materials Project."""
+
+    material_id: str
+    structure: Structure
+    is_reported: bool
+    """Whether an experimental compound has it."""
+
+
 class Rester(Protocol):
     """What is used of mp-api's ``MPRester``."""
+
+    @property
+    def materials(self) -> MaterialsResters:
+        """Endpoints of materials."""
 
     def get_entries(
         self,
@@ -76,6 +117,62 @@ class MaterialsProject:
                 for entry in answer
             ]
         return found
+
+    def structures(
+        self, chemical_systems: Sequence[str], *, within: float
+    ) -> list[FetchedStructure]:
+        """
+        Return the structures of chemical systems near the service's own hull, by id.
+
+        Parameters
+        ----------
+        chemical_systems
+            Like ``Li-Mn-O``; structures of exactly these elements each.
+        within
+            At most so far above the hull, eV/atom.
+
+        Raises
+        ------
+        ConfigurationError
+            If the key is refused.
+        StoreError
+            If the service does not answer, or answers without a structure.
+        """
+        found: dict[str, FetchedStructure] = {}
+        for start in range(0, len(chemical_systems), _BATCH):
+            with _translated(self.errors):
+                answer = self.rester.materials.summary.search(
+                    chemsys=list(chemical_systems[start : start + _BATCH]),
+                    energy_above_hull=(0.0, within),
+                    deprecated=False,
+                    all_fields=False,
+                    fields=list(_STRUCTURE_FIELDS),
+                )
+            for doc in answer:
+                one = _fetched_structure(doc)
+                found[one.material_id] = one
+        return [found[name] for name in sorted(found)]
+
+
+def _fetched_structure(doc: object) -> FetchedStructure:
+    """Read a summary as the client returns it: an object, or its dictionary."""
+    values = {
+        name: doc.get(name) if isinstance(doc, dict) else getattr(doc, name, None)
+        for name in _STRUCTURE_FIELDS
+    }
+    structure = values["structure"]
+    if isinstance(structure, dict):
+        structure = read_structure(structure)
+    if structure is None or values["material_id"] is None:
+        raise StoreError(
+            "the Materials Project answered without structure or id: the client mp-api "
+            "may be of another release than the service"
+        )
+    return FetchedStructure(
+        material_id=str(values["material_id"]),
+        structure=structure,
+        is_reported=values["theoretical"] is False,
+    )
 
 
 @contextmanager

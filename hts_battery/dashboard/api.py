@@ -15,12 +15,15 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from hts_battery.dashboard.campaign_numbers import pair_counts
 from hts_battery.dashboard.candidate_data import final_structures, read_candidate
-from hts_battery.dashboard.summaries import find_summaries
+from hts_battery.dashboard.summaries import checked_filter, find_summaries
 from hts_battery.errors import ConfigurationError, QueryLimitError, StoreError
 from hts_battery.query.builds import read_builds, read_changes
+from hts_battery.query.expressions import one_of
+from hts_battery.query.selection import fields_of, selected_rows, split_names
 from hts_battery.schemas.base import Document
 from hts_battery.schemas.build import BuildManifest, ThermoRecord
 from hts_battery.schemas.entry import EntryDoc
+from hts_battery.schemas.property import PropertyDoc
 from hts_battery.schemas.status import CampaignStatus
 from hts_battery.schemas.summary import SummaryDoc
 
@@ -71,6 +74,35 @@ class CandidateAnswer(Document):
     tasks: list[dict[str, object]] = Field(
         description="Its jobs without their outputs: uuid, step, host, time, folder."
     )
+    properties: list[PropertyDoc] = Field(
+        default_factory=list, description="Its properties, by name and campaign."
+    )
+
+
+class FieldDoc(Document):
+    """A field that can be asked for."""
+
+    name: str = Field(description="Its name.")
+    description: str = Field(description="What it is.")
+    unit: str | None = Field(description="Its unit; 1 or null where there is none.")
+    kind: str = Field(description="number, integer, boolean, text, list or time.")
+    property: bool = Field(description="Whether a builder of properties makes it.")
+    stored: bool = Field(description="Whether any candidate has it.")
+
+
+class FieldsAnswer(Document):
+    """Every field, in the order of tables."""
+
+    data: list[FieldDoc] = Field(description="At each temperature that is stored.")
+
+
+class ValuesAnswer(OfOneCampaign):
+    """Chosen fields of the candidates of a campaign."""
+
+    total: int = Field(description="Candidates that match, on all pages.")
+    page_offset: int = Field(description="Place of the first one, from 0.")
+    units: dict[str, str] = Field(description="Field → its unit.")
+    data: list[dict[str, object]] = Field(description="Field → value; by E_hull.")
 
 
 class StructureAnswer(Document):
@@ -188,6 +220,16 @@ Temperature = Annotated[
         description="In K, any; E_hull - T·S where the builders did not use it.",
     ),
 ]
+FilterText = Annotated[
+    str | None,
+    Query(
+        alias="filter",
+        description="In OPTIMADE's filter language, on fields of a summary.",
+    ),
+]
+FieldNames = Annotated[
+    str, Query(max_length=1000, description="Names of fields, comma between them.")
+]
 Key = Annotated[str, Path(max_length=200, pattern=r"^[A-Za-z0-9_.:-]+$")]
 Offset = Annotated[int, Query(ge=0, le=10_000_000, description="First row.")]
 Limit = Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="Rows of a page.")]
@@ -276,13 +318,7 @@ def _add_summaries(
     def summaries(
         campaign: Campaign = None,
         temperature: Temperature = 0.0,
-        filter_text: Annotated[
-            str | None,
-            Query(
-                alias="filter",
-                description="In OPTIMADE's filter language, on fields of a summary.",
-            ),
-        ] = None,
+        filter_text: FilterText = None,
         page_offset: Offset = 0,
         page_limit: Limit = 50,
     ) -> JSONResponse:
@@ -307,6 +343,8 @@ def _add_summaries(
             }
         )
 
+    _add_fields(app, cache)
+
     @app.get("/aggregates", responses={200: {"model": AggregatesDoc}})
     def aggregates(
         campaign: Campaign = None, temperature: Temperature = 0.0
@@ -324,6 +362,54 @@ def _add_summaries(
                 "candidates": counts.present.tolist(),
                 "stable": counts.stable.tolist(),
                 "certain": counts.certain.tolist(),
+            }
+        )
+
+
+def _add_fields(app: FastAPI, cache: LatestBuildCache) -> None:
+    @app.get("/fields", responses={200: {"model": FieldsAnswer}})
+    def fields() -> JSONResponse:
+        """List everything that can be asked for, with units."""
+        table = cache.get().table
+        return _json(
+            {
+                "data": [
+                    {
+                        "name": one.name,
+                        "description": one.description,
+                        "unit": one.unit,
+                        "kind": one.kind,
+                        "property": one.is_property,
+                        "stored": one.column in table.stored_columns,
+                    }
+                    for one in table.fields
+                ]
+            }
+        )
+
+    @app.get("/values", responses={200: {"model": ValuesAnswer}})
+    def values(
+        fields: FieldNames,
+        campaign: Campaign = None,
+        filter_text: FilterText = None,
+        page_offset: Offset = 0,
+        page_limit: Limit = 50,
+    ) -> JSONResponse:
+        """Return chosen fields of the candidates of a campaign, page by page."""
+        latest = cache.get()
+        name, table = latest.asked_or_newest(campaign), latest.table
+        chosen = fields_of(split_names(fields), temperatures=table.temperatures)
+        where = checked_filter(table, filter_text) & one_of("campaign", [name])
+        rows = table.sorted_rows(where, [one.column for one in chosen])
+        page = rows.slice(page_offset, page_limit).to_pydict()
+        return _json(
+            {
+                "campaign": name,
+                "engine": latest.engine(name),
+                "total": len(rows),
+                "page_offset": page_offset,
+                "units": {one.name: one.unit for one in chosen if one.unit},
+                "data": selected_rows(page, chosen),
             }
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
@@ -61,6 +61,8 @@ class CandidateData:
     """One per calculated ordering, the lowest energy first, rejected ones last."""
     tasks: list[TaskRow]
     """Jobs without their outputs, in the order in which they ended."""
+    properties: list[dict[str, object]] = field(default_factory=list)
+    """Properties, by name and campaign."""
 
     @property
     def orderings(self) -> dict[str, list[str]]:
@@ -96,6 +98,7 @@ class CandidateData:
                 for task in self.tasks
                 if task["metadata"].get("content_key") in keys
             ],
+            properties=[doc for doc in self.properties if doc["campaign"] == campaign],
         )
 
 
@@ -106,6 +109,9 @@ def read_candidate(reader: BoundedReader, candidate_id: str) -> CandidateData:
         name: reader.find(name, mine, limit=MOST_DOCUMENTS)
         for name in ("summary", "thermo", "entries")
     }
+    properties = reader.find(
+        "properties", {"subject_id": candidate_id}, limit=MOST_DOCUMENTS
+    )
     tasks = reader.find(
         "tasks",
         {"metadata.candidate_id": candidate_id},
@@ -120,6 +126,9 @@ def read_candidate(reader: BoundedReader, candidate_id: str) -> CandidateData:
         entries=sorted(found["entries"], key=_energy),
         tasks=sorted(
             cast("list[TaskRow]", tasks), key=lambda doc: str(doc.get("completed_at"))
+        ),
+        properties=sorted(
+            properties, key=lambda doc: (doc["name"], str(doc["campaign"]))
         ),
     )
 

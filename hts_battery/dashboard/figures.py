@@ -254,6 +254,46 @@ def composition_figure(
     )
 
 
+def fields_figure(
+    values: tuple[NDArray[np.float64], NDArray[np.float64]],
+    energies: NDArray[np.float64],
+    formulas: Sequence[str],
+    titles: tuple[str, str],
+) -> go.Figure:
+    """
+    Draw two fields of candidates against each other, E_hull as colour.
+
+    ``values``: across and up, of each candidate. ``energies``: E_hull, eV/atom.
+    ``formulas``: of each candidate. ``titles``: names of the axes, with units.
+    """
+    across, up = values
+    colours = MEV * energies
+    reach = max(float(np.abs(colours).max(initial=1)), 1.0)
+    shown = go.Figure(
+        go.Scattergl(
+            x=across,
+            y=up,
+            mode="markers",
+            text=list(formulas),
+            marker={
+                "color": colours,
+                "cmin": -reach,
+                "cmax": reach,
+                "colorscale": [[0, BLUE], [0.5, "#F2F2EE"], [1, ORANGE]],
+                "colorbar": {"title": {"text": "meV/atom"}, "thickness": 12},
+                "line": {"width": 0.5, "color": GREY},
+                "size": 8,
+            },
+            hovertemplate="%{text}<br>%{x:.4g}, %{y:.4g}<extra></extra>",
+        )
+    )
+    return styled(
+        shown,
+        xaxis={"title": {"text": titles[0]}},
+        yaxis={"title": {"text": titles[1]}},
+    )
+
+
 def lines_figure(
     temperatures: Sequence[float],
     lines: Sequence[tuple[str, Sequence[float], str]],

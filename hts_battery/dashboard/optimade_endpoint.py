@@ -42,9 +42,9 @@ from hts_battery.errors import (
 )
 from hts_battery.query.expressions import EVERYTHING, one_of
 from hts_battery.query.filters import expression_of
-from hts_battery.query.query_fields import Kind, QueryField, fields_at
 from hts_battery.query.summary_table import in_order
 from hts_battery.schemas.decoding import read_structure
+from hts_battery.schemas.field_spec import FieldSpec, Kind
 from hts_battery.schemas.summary_table import CELL, column_type, column_values
 
 if TYPE_CHECKING:
@@ -87,43 +87,43 @@ _OF_THE_CELL = (
 )
 """Properties that are read from the task: they can be had, not asked for."""
 
-_TYPE = QueryField("type", "", Kind.TEXT, None, "", constant="structures")
+_TYPE = FieldSpec("type", "", kind=Kind.TEXT, constant="structures")
 """What every entry of this endpoint is."""
 
 
-def own_fields(temperatures: Iterable[float]) -> list[QueryField]:
+def own_fields(fields: Iterable[FieldSpec]) -> dict[str, FieldSpec]:
     """
-    Return the fields of `hts query` that are properties of ours.
+    Return the fields of `hts query` that are properties of ours, in lower case.
 
     Elements and species are OPTIMADE's own: those of the calculated cell.
     """
     taken = ("elements", "species")
-    return [field for field in fields_at(temperatures) if field.name not in taken]
+    return {field.name.lower(): field for field in fields if field.name not in taken}
 
 
-def optimade_fields(temperatures: Iterable[float]) -> dict[str, QueryField]:
-    """Return what can be asked for by its OPTIMADE name; temperatures are in K."""
+def optimade_fields(fields: Iterable[FieldSpec]) -> dict[str, FieldSpec]:
+    """Return what can be asked for by its OPTIMADE name."""
     paths = {name: f"{CELL}{name}" for name in _STANDARD}
     paths["chemical_formula_descriptive"] = "formula"
     standard = {
-        name: QueryField(name, path, Kind(column_type(path).value), None, "")
+        name: FieldSpec(name, "", kind=column_type(path), path=path)
         for name, path in paths.items()
     }
     return standard | {
-        f"_{PREFIX}_{field.name}": field for field in own_fields(temperatures)
+        f"_{PREFIX}_{name}": field for name, field in own_fields(fields).items()
     }
 
 
-def provider_fields(temperatures: Iterable[float]) -> list[dict[str, object]]:
+def provider_fields(fields: Iterable[FieldSpec]) -> list[dict[str, object]]:
     """Describe our own properties: name without prefix, type, unit, description."""
     return [
         {
-            "name": field.name,
+            "name": name,
             "type": _TYPES.get(field.kind, str(field.kind)),
-            "description": field.meaning,
+            "description": field.description,
             **({"unit": field.unit} if field.unit else {}),
         }
-        for field in own_fields(temperatures)
+        for name, field in own_fields(fields).items()
     ]
 
 
@@ -135,7 +135,7 @@ def optimade_app(
 
     ``base_url``: address under which the application is reached.
     """
-    temperatures = cache.get().table.temperatures
+    fields = cache.get().table.fields
     config = ServerConfig(
         debug=False,
         # The library's own collections stay empty, in memory; ours take their place.
@@ -152,7 +152,7 @@ def optimade_app(
             "for disordered compositions, with stabilities at temperature.",
         },
         implementation={"name": "hts_battery", "version": version("hts_battery")},
-        provider_fields={"structures": provider_fields(temperatures)},
+        provider_fields={"structures": provider_fields(fields)},
         length_aliases={"structures": {"elements": "nelements"}},
     )
     app = create_app(config)
@@ -254,7 +254,7 @@ class _Filters:
     """Reads filters as `hts query` does, on OPTIMADE's names."""
 
     def __init__(
-        self, mapper: StructureMapper, fields: Mapping[str, QueryField]
+        self, mapper: StructureMapper, fields: Mapping[str, FieldSpec]
     ) -> None:
         self._mapper = mapper
         self._fields = fields
@@ -267,7 +267,7 @@ class _Filters:
         """Make an expression on the table of summaries."""
         return expression_of(text, self._field_of)
 
-    def _field_of(self, name: str) -> QueryField | None:
+    def _field_of(self, name: str) -> FieldSpec | None:
         if name in self._fields:
             return self._fields[name]
         if name == "type":
@@ -293,7 +293,7 @@ class SummaryStructures(EntryCollection):
         self, reader: BoundedReader, cache: LatestBuildCache, config: ServerConfig
     ) -> None:
         mapper = StructureMapper(config)
-        self._fields = optimade_fields(cache.get().table.temperatures)
+        self._fields = optimade_fields(cache.get().table.fields)
         filters = _Filters(mapper, self._fields)
         # Its parser and transformer in one.
         super().__init__(StructureResource, mapper, cast("Any", filters), config)
@@ -340,17 +340,17 @@ class SummaryStructures(EntryCollection):
         where = _described(criteria["filter"])
         name_of = self.resource_mapper.get_optimade_field
         order = {
-            self._fields[name_of(name)].path: direction
+            self._fields[name_of(name)].column: direction
             for name, direction in criteria.get("sort", ())
             if name_of(name) in self._fields
         }
         rows = in_order(table.rows(where, [_ID, *order]), order or {_ID: 1})
         ids = rows[_ID].slice(skip, criteria["limit"]).to_pylist()
-        names = {field.path for field in self._fields.values()}
+        names = {field.column for field in self._fields.values()}
         found = in_order(table.rows(one_of(_ID, ids), sorted(names)), order or {_ID: 1})
         columns = {path: column_values(path, found[path].to_pylist()) for path in names}
         docs = [
-            {name: columns[field.path][row] for name, field in self._fields.items()}
+            {name: columns[field.column][row] for name, field in self._fields.items()}
             for row in range(len(found))
         ]
         try:

@@ -15,7 +15,8 @@ from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import RedirectResponse, Response
 
-from hts_battery.connections.database.bounded_reader import BoundedReader
+from hts_battery.builders.registry import collections_of
+from hts_battery.connections.database.bounded_reader import BoundedReader, readable
 from hts_battery.dashboard.api import api_app
 from hts_battery.dashboard.app import dashboard_app
 from hts_battery.dashboard.callbacks import CallbackCheck
@@ -45,6 +46,8 @@ _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 _THIS_MACHINE = frozenset(("localhost", "127.0.0.1", "::1"))
 LOOPBACK = frozenset(("localhost", "127.0.0.1", "[::1]"))
+READABLE = readable(collections_of("writes"))
+"""Collections that the dashboard reads; it cannot reach any other."""
 _READING_SECONDS = 600.0
 
 
@@ -177,9 +180,9 @@ def create_server(
     -------
     ASGI application
     """
-    reader = BoundedReader(database)
+    reader = BoundedReader(database, READABLE)
     cache = LatestBuildCache(
-        BoundedReader(database, seconds=_READING_SECONDS, concurrency=1)
+        BoundedReader(database, READABLE, seconds=_READING_SECONDS, concurrency=1)
     )
     optimade = optimade_app(
         reader,

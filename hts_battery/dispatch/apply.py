@@ -37,7 +37,7 @@ from hts_battery.dispatch.decide import (
     TakeBack,
 )
 from hts_battery.flows.recipes.calculated import store_failures
-from hts_battery.flows.recipes.screen import ScreenMaker
+from hts_battery.flows.recipes.registry import maker_of
 from hts_battery.schemas.dispatch import Dispatch, DispatchState
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from hts_battery.connections.database.stores import Stores
     from hts_battery.connections.launchpad.launchpad import Batch, ExactLaunchPad
     from hts_battery.connections.records.backlog import Backlog
+    from hts_battery.flows.recipes.recipe import RecipeMaker
     from hts_battery.schemas.campaign import CampaignSpec
     from hts_battery.schemas.candidate import CandidateDoc
 
@@ -62,7 +63,7 @@ class Desk:
     lease: Lease
     """Checked before each write."""
     backlog: Backlog
-    make_maker: Callable[[CampaignSpec], ScreenMaker] = ScreenMaker.from_campaign
+    make_maker: Callable[[CampaignSpec], RecipeMaker] = maker_of
     candidates: Mapping[str, CandidateDoc] = field(default_factory=dict)
     """Candidates that need not be read, by their ids."""
     dry_run: bool = False

@@ -13,12 +13,7 @@ from hts_battery.flows.execution.queue_requests import (
     queue_rule,
 )
 from hts_battery.flows.recipes.chunk import chunk_job
-from hts_battery.flows.recipes.screen import (
-    GATE_STEP,
-    PRERELAX_STEP,
-    RELAX_STEP,
-    STATIC_STEP,
-)
+from hts_battery.flows.recipes.registry import campaign_recipe
 from hts_battery.schemas.dispatch import ChunkRequest, ChunkWork, DispatchMode
 
 if TYPE_CHECKING:
@@ -27,7 +22,7 @@ if TYPE_CHECKING:
     from jobflow import Flow, Job
 
     from hts_battery.dispatch.decide import Sendable
-    from hts_battery.flows.recipes.screen import ScreenMaker
+    from hts_battery.flows.recipes.recipe import RecipeMaker
     from hts_battery.schemas.campaign import CampaignSpec
     from hts_battery.schemas.dispatch import Submission
 
@@ -36,15 +31,16 @@ class BatchMaker:
     """Make what is sent of one campaign."""
 
     def __init__(
-        self, submission: Submission, spec: CampaignSpec, maker: ScreenMaker
+        self, submission: Submission, spec: CampaignSpec, maker: RecipeMaker
     ) -> None:
         self._submission = submission
         self._spec = spec
+        self._work = campaign_recipe(spec.recipe).work(spec)
         self._maker = maker
         if submission.mode is DispatchMode.STEPS:
             # What is made here must know that its children go their own ways.
             self._maker = replace(maker, routing=self._routing({}))
-        self._texts: dict[tuple[tuple[Any, ...], ...], str] = {}
+        self._texts: dict[tuple[tuple[str, object], ...], str] = {}
 
     def make(self, number: int, fw_id: int, chunk: Sequence[Sendable]) -> Batch:
         """
@@ -65,7 +61,10 @@ class BatchMaker:
         config: dict[str, Any] = {
             "_fworker": self._submission.worker,
             "_queueadapter": self._request(
-                self._spec.engine, len(chunk) if by_chunks else 0, factors
+                self._spec.engine,
+                len(chunk) if by_chunks else 0,
+                factors,
+                self._atoms(chunk),
             )
             | asked,
         }
@@ -89,6 +88,7 @@ class BatchMaker:
                 retry=one.item.retry,
                 failures=tuple(dict(failure) for failure in one.failures),
                 finished=tuple(sorted(one.known.finished)),
+                unconverged=one.known.unconverged,
             )
             for one in chunk
         )
@@ -111,18 +111,29 @@ class BatchMaker:
             one.candidate,
             hull=one.hull,
             finished=one.known.done(retry_failed=one.item.retry),
-            prerelax_uuids=one.known.prerelaxed,
+            parts=one.known.parts,
+            unconverged=one.known.unconverged,
             released=one.released,
             uuid=dispatch_id,
-            maker_text=self._written(factors, asked),
+            maker_text=self._written(factors, asked, self._atoms([one])),
         )
 
+    def _atoms(self, chunk: Sequence[Sendable]) -> int | None:
+        """Return the number of atoms of the largest cell, as far as it is known."""
+        starts = [one.candidate.start for one in chunk]
+        known = [one.n_atoms for one in starts if one is not None]
+        return max(known, default=self._spec.structure.atoms)
+
     def _request(
-        self, engine: str, calculations: int, factors: Mapping[str, float]
+        self,
+        engine: str,
+        calculations: int,
+        factors: Mapping[str, float],
+        atoms: int | None,
     ) -> dict[str, Any]:
         return queue_request(
             queue_rule(engine),
-            atoms=self._spec.structure.atoms,
+            atoms=atoms,
             calculations=calculations,
             max_hours=self._submission.max_walltime,
             max_memory=self._submission.max_memory,
@@ -130,38 +141,37 @@ class BatchMaker:
         )
 
     def _written(
-        self, factors: Mapping[str, float], asked: Mapping[str, str] | None = None
+        self,
+        factors: Mapping[str, float],
+        asked: Mapping[str, str] | None = None,
+        atoms: int | None = None,
     ) -> str:
         """Write the maker as text, with queue requests that grew or were given."""
         asked = asked or {}
-        wanted = (tuple(sorted(factors.items())), tuple(sorted(asked.items())))
+        wanted = (*sorted(factors.items()), *sorted(asked.items()), ("atoms", atoms))
         if wanted not in self._texts:
             routing = {}
             if self._submission.mode is DispatchMode.STEPS:
-                routing = self._routing(factors, asked)
+                routing = self._routing(factors, asked, atoms)
             self._texts[wanted] = replace(self._maker, routing=routing).to_text()
         return self._texts[wanted]
 
     def _routing(
-        self, factors: Mapping[str, float], asked: Mapping[str, str] | None = None
+        self,
+        factors: Mapping[str, float],
+        asked: Mapping[str, str] | None = None,
+        atoms: int | None = None,
     ) -> dict[str, dict[str, Any]]:
         """Say for each step which worker takes it and what its queue job asks for."""
-        engine, prerelax = self._spec.engine, self._spec.prerelax
-        steps = {
-            GATE_STEP: (engine, 0),
-            PRERELAX_STEP: (engine if prerelax is None else prerelax.engine, 1),
-            RELAX_STEP: (engine, 1),
-            STATIC_STEP: (engine, 1),
-        }
         return {
             step: {
                 "_fworker": self._submission.routes.get(step, self._submission.worker),
-                "_queueadapter": self._request(name, calculations, factors)
+                "_queueadapter": self._request(name, calculations, factors, atoms)
                 | dict(asked or {}),
                 QUEUE_LIMITS: {
                     "max_hours": self._submission.max_walltime,
                     "max_memory": self._submission.max_memory,
                 },
             }
-            for step, (name, calculations) in steps.items()
+            for step, (name, calculations) in self._work.items()
         }

@@ -19,7 +19,6 @@ from hts_battery.schemas.dispatch import (
     Hold,
 )
 from hts_battery.schemas.failure import FailureClass
-from hts_battery.schemas.structure import covers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -86,7 +85,7 @@ def collected(
         else:
             stored = known.get(key, Calculated())
             result = _unreported(item, workflow, stored, snapshot, cost)
-        if not covers(item.asked, snapshot.wanted):
+        if not item.covers(snapshot.wanted, snapshot.steps):
             # The campaign asks for more since it was sent.
             result = result._replace(again=not cancelled)
         found[key] = result
@@ -118,7 +117,7 @@ def _unreported(
 ) -> Collected:
     """Say what came of a candidate by its Fireworks and by what is stored of it."""
     gate, released = snapshot.spec.gate, item.candidate_id in snapshot.released
-    own = known.asked_for(item.asked)
+    own = known.asked_for(item.asked, item.asked_steps)
     # What failed of orderings that others ask for is theirs to try again.
     others = tuple(one for one in known.failures if one not in own.failures)
     # FireWorks fails what runs beside one that was deleted, whatever came of it.
@@ -134,7 +133,10 @@ def _unreported(
     own.failures = (*own.failures, *new)
     if new:
         if _has_remedy(item, new[0]):
-            return Collected(ending_of(EndingKind.FAILED, new, cost), again=True)
+            ending = ending_of(EndingKind.FAILED, new, cost)
+            if new[0]["step"] == CHUNK_STEP:
+                ending = ending.model_copy(update={"lost_with": workflow.fw_id})
+            return Collected(ending, again=True)
     elif unfinished:
         if any(one.state == "DEFUSED" for one in workflow.fireworks):
             # Taken back, stopped between two steps, or deleted by hand.
@@ -174,7 +176,11 @@ def ending_of(
     return Ending(
         kind=kind,
         failure_class=failure_class(first),
-        reason=f"{first.get('error_class')}: {first.get('error_message')}",
+        reason=": ".join(
+            str(first[name])
+            for name in ("error_class", "error_message")
+            if first.get(name)
+        ),
         **cost._asdict(),
     )
 

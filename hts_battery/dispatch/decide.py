@@ -265,7 +265,11 @@ def decide_collection(snapshot: Snapshot, ended: Ended) -> list[Action[Any]]:
         items
         for items in snapshot.missing.values()
         # The campaign file may have been changed meanwhile.
-        if hold is not None or any(item.asked != snapshot.wanted for item in items)
+        if hold is not None
+        or any(
+            (item.asked, item.asked_steps) != (snapshot.wanted, snapshot.steps)
+            for item in items
+        )
     )
     return [*actions, *_collected(snapshot, ended)]
 
@@ -353,6 +357,7 @@ def _dispatched(chunk: Sequence[Sendable], snapshot: Snapshot) -> tuple[Sendable
     new = {
         "dispatch_id": str(uuid5(NAMESPACE_OID, words)),
         "asked": dict(snapshot.wanted),
+        "asked_steps": snapshot.steps,
     }
     return tuple(one._replace(item=one.item.model_copy(update=new)) for one in chunk)
 
@@ -372,7 +377,7 @@ def _sendable(item: BacklogItem, snapshot: Snapshot, prepared: Prepared) -> Send
     return Sendable(
         item,
         candidate,
-        everything.asked_for(snapshot.wanted),
+        everything.asked_for(snapshot.wanted, snapshot.steps),
         everything.failures,
         hull,
         problem,
@@ -401,6 +406,10 @@ def _sorted(snapshot: Snapshot, prepared: Prepared) -> tuple[End, list[Sendable]
             failures[item.content_key] = (*map(dict, one.failures), one.problem)
         kind = ending_kind(known, gate, released=released)
         ending = ending_of(kind, known.failures, Cost(snapshot.now))
-        changes = {"ending": ending, "asked": dict(snapshot.wanted)}
+        changes = {
+            "ending": ending,
+            "asked": dict(snapshot.wanted),
+            "asked_steps": snapshot.steps,
+        }
         ended.append(item.model_copy(update=changes))
     return End(items=tuple(ended), failures=failures), due

@@ -52,7 +52,7 @@ from hts_battery.errors import (
     SubmissionError,
     UnreadableDocumentError,
 )
-from hts_battery.flows.recipes.screen import ScreenMaker
+from hts_battery.flows.recipes.registry import maker_of
 from hts_battery.schemas.cancellation import CancelState
 from hts_battery.schemas.dispatch import EndingKind, FeedReport, Hold
 
@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from hts_battery.connections.launchpad.launchpad import ExactLaunchPad
     from hts_battery.dispatch.decide import Action
     from hts_battery.dispatch.snapshot import Snapshot
+    from hts_battery.flows.recipes.recipe import RecipeMaker
     from hts_battery.schemas.campaign import CampaignSpec
     from hts_battery.schemas.candidate import CandidateDoc
     from hts_battery.schemas.dispatch import Submission
@@ -77,7 +78,7 @@ def feed(
     *,
     campaigns: Iterable[str] | None = None,
     candidates: Mapping[str, CandidateDoc] | None = None,
-    make_maker: Callable[[CampaignSpec], ScreenMaker] = ScreenMaker.from_campaign,
+    make_maker: Callable[[CampaignSpec], RecipeMaker] = maker_of,
     wait: bool = True,
 ) -> list[FeedReport]:
     """
@@ -123,7 +124,7 @@ def _feed_all(
     lease: Lease,
     campaigns: Iterable[str] | None,
     candidates: Mapping[str, CandidateDoc],
-    make_maker: Callable[[CampaignSpec], ScreenMaker],
+    make_maker: Callable[[CampaignSpec], RecipeMaker],
 ) -> list[FeedReport]:
     """Make a pass under a lock that is held."""
     reports, problem = [], _Problems(campaigns is not None)
@@ -272,7 +273,7 @@ def resume(
     launchpad: ExactLaunchPad,
     campaign: str,
     *,
-    make_maker: Callable[[CampaignSpec], ScreenMaker] = ScreenMaker.from_campaign,
+    make_maker: Callable[[CampaignSpec], RecipeMaker] = maker_of,
 ) -> FeedReport:
     """
     Go on after a pause.
@@ -327,7 +328,7 @@ def _hold(
     launchpad: ExactLaunchPad,
     campaign: str,
     hold: Hold | None,
-    make_maker: Callable[[CampaignSpec], ScreenMaker] = ScreenMaker.from_campaign,
+    make_maker: Callable[[CampaignSpec], RecipeMaker] = maker_of,
 ) -> FeedReport:
     with (
         translated_outages(stores.database.uri, f"holding {campaign}"),

@@ -6,17 +6,27 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from hts_battery.campaign.source import read_candidates
 from hts_battery.connections.launchpad.workflows import read_ended, read_workflows
 from hts_battery.connections.records.backlog import keys_sent
 from hts_battery.connections.records.stored_documents import read_stored
 from hts_battery.connections.records.worker_controls import read_worker_controls
 from hts_battery.errors import UnreadableDocumentError
-from hts_battery.flows.recipes.calculated import Calculated, read_some, released_ids
+from hts_battery.flows.recipes.calculated import (
+    Calculated,
+    add_geometries,
+    read_some,
+    released_ids,
+)
 from hts_battery.flows.recipes.chunk import CHUNK_STEP
 from hts_battery.flows.recipes.gate import GateHulls
 from hts_battery.schemas.campaign import CampaignSpec
-from hts_battery.schemas.candidate import CandidateDoc
-from hts_battery.schemas.dispatch import BacklogItem, ChunkReport, EndingKind
+from hts_battery.schemas.dispatch import (
+    BacklogItem,
+    ChunkReport,
+    DispatchMode,
+    EndingKind,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,13 +36,13 @@ if TYPE_CHECKING:
     from hts_battery.connections.launchpad.launchpad import ExactLaunchPad
     from hts_battery.connections.launchpad.workflows import SentWorkflow
     from hts_battery.schemas.archive import ArchivedWorkflow
+    from hts_battery.schemas.candidate import CandidateDoc
     from hts_battery.schemas.dispatch import Submission
     from hts_battery.schemas.structure import OrderingMethod
 
 Chunk = tuple[BacklogItem, ...]
 """Candidates, mostly those of one dispatch: several in a chunk, one in steps."""
 
-_BATCH = 100  # the embedded server compares every document with every key
 _ENDED_AT_ONCE = 50
 _SECONDS_PER_HOUR = 3600
 
@@ -66,7 +76,12 @@ class Snapshot:
     @property
     def wanted(self) -> Mapping[OrderingMethod, int]:
         """Method → orderings that are asked for."""
-        return self.spec.structure.n_orderings
+        return self.spec.orderings
+
+    @property
+    def steps(self) -> int:
+        """Ionic steps that a relaxation is allowed."""
+        return self.spec.relaxation.steps
 
     @cached_property
     def in_hand(self) -> dict[str, Chunk]:
@@ -247,17 +262,20 @@ def read_prepared(
         return Prepared()
     wanted = {item.candidate_id for item in items}
     candidates = {one: at_hand[one] for one in wanted if one in at_hand}
-    ids = sorted(wanted - set(candidates))
-    for start in range(0, len(ids), _BATCH):
-        some = {"candidate_id": {"$in": ids[start : start + _BATCH]}}
-        for doc in stores.candidates.query(some):
-            doc.pop("_id", None)
-            candidates[doc["candidate_id"]] = CandidateDoc.model_validate(doc)
+    spec = snapshot.spec
+    candidates |= read_candidates(
+        sorted(wanted - set(candidates)),
+        stores,
+        start=None if spec.screens else spec.name,
+    )
     if gone := sorted(wanted - set(candidates)):
         raise UnreadableDocumentError(
             f"{len(gone)} candidates to be sent are not in the database, such as "
             f"{gone[0]}: submit the campaign's file again"
         )
     known = read_some(stores, [item.content_key for item in items])
+    if snapshot.submission.mode is DispatchMode.CHUNKS:
+        # A node without a database cannot look up where a relaxation goes on.
+        add_geometries(stores, known.values(), snapshot.steps)
     hulls = GateHulls.of_campaign(snapshot.spec, stores)
     return Prepared(waiting, candidates, known, hulls)

@@ -10,6 +10,7 @@ from hts_battery.campaign.local_run import Progress
 from hts_battery.campaign.reference_gaps import hull_engines, missing_references
 from hts_battery.campaign.registration import register_members
 from hts_battery.campaign.run import ensure_references
+from hts_battery.campaign.source import resolved
 from hts_battery.connections.database.clients import translated_outages
 from hts_battery.connections.processes import host_name
 from hts_battery.connections.records.backlog import (
@@ -40,7 +41,6 @@ from hts_battery.schemas.dispatch import (
     PriorityRule,
     Submission,
 )
-from hts_battery.schemas.structure import covers
 from hts_battery.thermo.entropy import candidate_entropy
 
 if TYPE_CHECKING:
@@ -304,6 +304,7 @@ def submit_campaign(  # noqa: PLR0913 - each is named by its caller
         translated_outages(stores.database.uri, "submitting a campaign"),
         dispatching(stores, f"hts campaign submit {submission.campaign}") as lease,
     ):
+        campaign = resolved(campaign, stores)
         if members is None:
             members = read_members(campaign, progress or Progress())
         register_members(campaign, stores, members, replace=replace)
@@ -399,6 +400,8 @@ def read_members(
     kept: Iterable[tuple[int, Candidate]] | None = None,
 ) -> list[Member]:
     """List the members of a campaign; ``kept`` checks them while they are listed."""
+    if campaign.chosen is not None:
+        return list(campaign.members())
     progress.total("members", _selected(campaign))
     found = []
     for index, candidate in campaign.kept() if kept is None else kept:
@@ -410,8 +413,10 @@ def read_members(
 def _selected(campaign: Campaign) -> int:
     """Count the members that a campaign file selects, before its filters."""
     selection = campaign.spec.selection
-    if selection.formulas is not None:
-        return len(selection.formulas)
+    if campaign.space is None or selection is None:
+        return 0
+    if selection.method == "formulas":
+        return len(campaign.listed.indices)
     if selection.count is not None:
         return selection.count
     if selection.stop is not None:
@@ -436,8 +441,11 @@ class _Unsent:
         self._gate = spec.gate
         self._stores = stores
         self._retry = retry_failed
-        self._wanted = spec.structure.n_orderings
-        self._elsewhere = keys_in_hand(stores, self._wanted, besides=spec.name)
+        self._wanted = spec.orderings
+        self._steps = spec.relaxation.steps
+        self._elsewhere = keys_in_hand(
+            stores, self._wanted, self._steps, besides=spec.name
+        )
         self._released = released_ids(spec.name, stores)
         self._calculated: dict[str, Calculated] | None = None
 
@@ -452,12 +460,13 @@ class _Unsent:
                 return False
             if (
                 item.ending.kind is EndingKind.COMPUTED
-                and covers(item.asked, self._wanted)
+                and item.covers(self._wanted, self._steps)
                 and (item.ending.failure_class is None or not self._retry)
             ):
                 return False
         if self._calculated is None:
             self._calculated = read_calculated(self._stores)
-        known = self._calculated.get(key, Calculated()).asked_for(self._wanted)
+        stored = self._calculated.get(key, Calculated())
+        known = stored.asked_for(self._wanted, self._steps)
         released = candidate.candidate_id in self._released
         return known.needs_work(self._gate, released=released, retry_failed=self._retry)

@@ -7,7 +7,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from hts_battery.campaign.dispatched import Dispatched
+from hts_battery.campaign.dispatched import Dispatched, single_failures
 from hts_battery.connections.database.clients import translated_outages
 from hts_battery.connections.launchpad.launchpad import launchpad_beside
 from hts_battery.connections.launchpad.reservations import worker_loads
@@ -312,7 +312,7 @@ def alert_facts(
     submission = dispatched.submission
     if submission is None:
         return None
-    endings = sorted(
+    told = sorted(
         (
             ending
             for item in dispatched.own
@@ -321,6 +321,7 @@ def alert_facts(
         ),
         key=lambda ending: datetime.fromisoformat(ending["time"]),
     )
+    endings = single_failures(told)
     build = last_build or {}
     holds = {
         name: one.reason

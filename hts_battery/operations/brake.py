@@ -11,6 +11,7 @@ import logging
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from hts_battery.campaign.dispatched import single_failures
 from hts_battery.connections.launchpad.ended_runs import (
     completed_since,
     last_runs,
@@ -123,6 +124,8 @@ def same_failure(
     """
     Return the class by which the last so many dispatches all failed, and a reason.
 
+    A chunk that was lost is one, whatever it held.
+
     Parameters
     ----------
     endings
@@ -145,7 +148,8 @@ def same_failure(
         ),
         key=lambda pair: pair[0],
     )
-    last = [one for time, one in told if since is None or time > since][-count:]
+    recent = [one for time, one in told if since is None or time > since]
+    last = single_failures(recent)[-count:]
     classes = {
         one["failure_class"] if one["kind"] == EndingKind.FAILED else None
         for one in last

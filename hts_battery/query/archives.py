@@ -38,6 +38,9 @@ class ExportManifest(Document):
         0, ge=0, description="Number of structures beside the rows; no unit."
     )
     columns: tuple[str, ...] = Field(description="Names of the columns, in order.")
+    units: dict[str, str] = Field(
+        default_factory=dict, description="Column → its unit; 1 for none."
+    )
     file_format: str = Field(description="csv, json, parquet, optimade, cif or poscar.")
     created_at: datetime = Field(description="UTC.")
     filter: str | None = Field(
@@ -46,8 +49,10 @@ class ExportManifest(Document):
     sort: tuple[str, ...] = Field((), description="Order, as it was asked for.")
     limit: int = Field(0, ge=0, description="Most rows asked for; 0 is no limit.")
     campaigns: dict[str, dict[str, object]] = Field(
-        description="Campaign → engine, temperatures (K), entropy and stability "
-        "options of the last build."
+        description="Campaign → all that its file said when it was last built: space, "
+        "selection with the digest of a list, filters, structure, engine, relaxation, "
+        "gate, temperatures (K), entropy and stability options; and the build: run, "
+        "code, package versions, digest of each hull."
     )
     calculators: dict[str, int] = Field(
         description="Calculator with versions → rows; no unit."

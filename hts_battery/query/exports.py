@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
     from hts_battery.query.archives import ExportManifest
+    from hts_battery.schemas.property import PropertyDoc
     from hts_battery.schemas.rows import SummaryRow
 
     Rows = Sequence[Mapping[str, object]]
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 MANIFEST_KEY = b"hts_battery.manifest"
 """Where the manifest stands in the metadata of a Parquet file."""
+UNIT_KEY = b"unit"
+"""Where its unit stands in the metadata of a column of a Parquet file."""
 
 
 class ExportFormat(StrEnum):
@@ -60,6 +63,22 @@ class Content(NamedTuple):
     """What the JSON format writes: whole documents, or the rows again."""
     structures: Structures = ()
     """Summaries with their structures, for the formats that hold them."""
+
+
+def write_properties(properties: Iterable[PropertyDoc], path: Path) -> None:
+    """Write properties as CSV, one a row, its conditions as JSON."""
+    names = ("subject_id", "campaign", "name", "value", "uncertainty", "unit", "n")
+    rows = [
+        {
+            **one.model_dump(mode="json", include={*names, "reason"}),
+            "conditions": json.dumps(one.conditions),
+            "calculator": one.provenance.calculator,
+        }
+        for one in properties
+    ]
+    columns = (*names, "conditions", "calculator", "reason")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, rows_csv(rows, columns))
 
 
 def manifest_path(path: Path) -> Path:
@@ -176,6 +195,10 @@ def _parquet(rows: Rows, manifest: ExportManifest) -> bytes:
     table = pa.Table.from_pylist(full)
     if not full:
         table = pa.table({name: pa.array([], pa.string()) for name in manifest.columns})
+    for number, column in enumerate(table.schema):
+        if unit := manifest.units.get(column.name):
+            said = column.with_metadata({UNIT_KEY: unit.encode()})
+            table = table.set_column(number, said, table[number])
     table = table.replace_schema_metadata(
         {MANIFEST_KEY: manifest.model_dump_json().encode()}
     )

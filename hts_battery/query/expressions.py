@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hts_battery.errors import QueryError
-from hts_battery.query.query_fields import Kind, QueryField
+from hts_battery.query.query_fields import normal
+from hts_battery.schemas.field_spec import FieldSpec, Kind
 from hts_battery.schemas.summary_table import SEPARATOR
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ _PIECES = {
 }
 
 
-def comparison(field: QueryField, operator: str, value: object) -> pc.Expression:
+def comparison(field: FieldSpec, operator: str, value: object) -> pc.Expression:
     """
     Compare a field with a value; what is unknown fulfils no comparison.
 
@@ -40,7 +41,7 @@ def comparison(field: QueryField, operator: str, value: object) -> pc.Expression
 
     Examples
     --------
-    >>> field = QueryField("t_mix", "mixing_temperature", Kind.NUMBER, "K", "")
+    >>> field = FieldSpec("t_mix", "E_hull/S", "K", path="mixing_temperature")
     >>> print(comparison(field, "<=", 900))
     (mixing_temperature <= 900)
     """
@@ -49,29 +50,19 @@ def comparison(field: QueryField, operator: str, value: object) -> pc.Expression
             f'{field.name} is a list: write {field.name} HAS "…", HAS ALL, HAS ANY or '
             "HAS ONLY"
         )
-    path, wanted = field.path, checked_value(field, value)
+    path, wanted = field.column, checked_value(field, value)
     if operator in ("=", "!="):
         path = field.equal_path or path
-        if field.normal is not None:
-            wanted = _normal(field, str(wanted))
+        if field.spelling is not None:
+            wanted = normal(field, str(wanted))
     elif field.kind is Kind.BOOLEAN:
         raise QueryError(f"{field.name} is TRUE or FALSE: compare it with = or !=")
     found: pc.Expression = _COMPARE[operator](_column(field, path), wanted)
     return found
 
 
-def _normal(field: QueryField, text: str) -> str:
-    """Bring a text into the form of a column; the message names the field."""
-    if field.normal is None:
-        return text
-    try:
-        return field.normal(text)
-    except QueryError as err:
-        raise QueryError(f"{field.name}: {err}") from err
-
-
 def checked_value(
-    field: QueryField, value: object
+    field: FieldSpec, value: object
 ) -> float | int | str | bool | datetime:
     """
     Return a value of the kind that a field holds.
@@ -96,8 +87,8 @@ def checked_value(
     return value
 
 
-def _checked_number(field: QueryField, value: object) -> float | int:
-    unit = f" in {field.unit}" if field.unit else ""
+def _checked_number(field: FieldSpec, value: object) -> float | int:
+    unit = f" in {field.unit_words}" if field.unit_words else ""
     if isinstance(value, bool):
         raise QueryError(f"{field.name} is a number{unit}, not TRUE or FALSE")
     if not isinstance(value, int | float):
@@ -111,7 +102,7 @@ def _checked_number(field: QueryField, value: object) -> float | int:
     return int(value)
 
 
-def _time(field: QueryField, value: str) -> datetime:
+def _time(field: FieldSpec, value: str) -> datetime:
     try:
         found = datetime.fromisoformat(value)
         return found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
@@ -121,17 +112,17 @@ def _time(field: QueryField, value: str) -> datetime:
         ) from None
 
 
-def _column(field: QueryField, path: str) -> pc.Expression:
+def _column(field: FieldSpec, path: str) -> pc.Expression:
     """Name a column of the table, or write what every row has."""
     return pc.field(path) if field.constant is None else pc.scalar(field.constant)
 
 
-def known(field: QueryField) -> pc.Expression:
+def known(field: FieldSpec) -> pc.Expression:
     """Say that a field has a value."""
-    return _column(field, field.path).is_valid()
+    return _column(field, field.column).is_valid()
 
 
-def text_part(field: QueryField, place: str, value: object) -> pc.Expression:
+def text_part(field: FieldSpec, place: str, value: object) -> pc.Expression:
     """
     Look for a piece of text, taken literally.
 
@@ -142,10 +133,10 @@ def text_part(field: QueryField, place: str, value: object) -> pc.Expression:
         raise QueryError(f"{field.name} is not text: {place} cannot be asked of it")
     if not isinstance(value, str):
         raise QueryError(f'{field.name} is text: write it in quotes, "{value}"')
-    return _PIECES[place](_column(field, field.path), value)
+    return _PIECES[place](_column(field, field.column), value)
 
 
-def has(field: QueryField, how: str, values: Sequence[object]) -> pc.Expression:
+def has(field: FieldSpec, how: str, values: Sequence[object]) -> pc.Expression:
     """
     Say what a list holds; a list that is missing holds nothing.
 
@@ -156,7 +147,7 @@ def has(field: QueryField, how: str, values: Sequence[object]) -> pc.Expression:
     if field.kind is not Kind.LIST:
         raise QueryError(f"{field.name} is no list: compare it with = instead of HAS")
     wanted = list(dict.fromkeys(_item(field, value) for value in values))
-    column = pc.field(field.path)
+    column = pc.field(field.column)
     if how == "ONLY":
         choices = "|".join(map(re.escape, wanted))
         pattern = f"^{SEPARATOR}(?:(?:{choices}){SEPARATOR})*$"
@@ -168,19 +159,19 @@ def has(field: QueryField, how: str, values: Sequence[object]) -> pc.Expression:
     return pc.coalesce(found, pc.scalar(value=False))
 
 
-def _item(field: QueryField, value: object) -> str:
-    if isinstance(value, int | float) and not field.normal:
+def _item(field: FieldSpec, value: object) -> str:
+    if isinstance(value, int | float) and field.spelling is None:
         return str(value)
-    return _normal(field, str(checked_value(field, value)))
+    return normal(field, str(checked_value(field, value)))
 
 
-def list_length(field: QueryField, operator: str, value: Any) -> pc.Expression:  # noqa: ANN401 - any value
+def list_length(field: FieldSpec, operator: str, value: Any) -> pc.Expression:  # noqa: ANN401 - any value
     """Compare the number of items of a list."""
     if field.kind is not Kind.LIST:
         raise QueryError(f"LENGTH can be asked of lists, not of {field.name}")
-    length = QueryField(f"{field.name} LENGTH", "", Kind.INTEGER, None, "")
+    length = FieldSpec(f"{field.name} LENGTH", "", kind=Kind.INTEGER)
     found: pc.Expression = _COMPARE[operator](
-        pc.count_substring(pc.field(field.path), SEPARATOR),
+        pc.count_substring(pc.field(field.column), SEPARATOR),
         checked_value(length, value) + 1,  # type: ignore[operator]
     )
     return found

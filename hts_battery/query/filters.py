@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache, reduce
 from operator import and_, or_
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,7 +22,7 @@ from hts_battery.query.expressions import (
     list_length,
     text_part,
 )
-from hts_battery.query.query_fields import QueryField, query_field
+from hts_battery.query.query_fields import query_field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -29,12 +30,15 @@ if TYPE_CHECKING:
 
     import pyarrow.compute as pc
 
+    from hts_battery.schemas.field_spec import FieldSpec
+
 LONGEST = 2000
 """Characters of a filter."""
 DEEPEST = 20
 """Brackets inside brackets."""
 
 _GRAMMAR = (1, 2, 0)
+_NAME = re.compile(r"\nIDENTIFIER:.*")
 _EXCERPT = 20
 _REVERSED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "!=": "!="}
 
@@ -49,7 +53,7 @@ def read_filter(
     ----------
     text
         For example ``elements HAS ALL "Mn","Ti" AND e_hull_1473 <= 0``; the names
-        are those of :data:`~hts_battery.query.query_fields.FIELDS`. Nothing but
+        are those of :data:`~hts_battery.schemas.fields.FIELDS`. Nothing but
         spaces is no condition.
     temperatures
         Stored temperatures in K; naming another one is then an error.
@@ -76,7 +80,7 @@ def read_filter(
 
 
 def expression_of(
-    text: str, field_of: Callable[[str], QueryField | None]
+    text: str, field_of: Callable[[str], FieldSpec | None]
 ) -> pc.Expression:
     """
     Read a filter on any fields.
@@ -126,10 +130,15 @@ def _parser() -> Lark:
 
 
 def optimade_grammar() -> str:
-    """Return OPTIMADE's grammar of filters, in which TRUE and FALSE are told apart."""
+    """
+    Return OPTIMADE's grammar of filters, with two differences.
+
+    TRUE and FALSE are told apart: its rule of them throws away which of the two was
+    written. Names may hold capitals behind their first letter, as alpha_LiM_1 does.
+    """
     path: Path = AVAILABLE_PARSERS[_GRAMMAR]["default"]
-    # Its rule of TRUE and FALSE throws away which of the two was written.
-    return path.read_text("utf-8").replace("\nbool:", "\n!bool:")
+    text = path.read_text("utf-8").replace("\nbool:", "\n!bool:")
+    return _NAME.sub("\nIDENTIFIER: /[a-z_][a-zA-Z_0-9]*/", text)
 
 
 def _unreadable(text: str, err: UnexpectedInput) -> str:
@@ -148,7 +157,7 @@ def _unreadable(text: str, err: UnexpectedInput) -> str:
 class _Reader(BaseTransformer):
     """Turns the tree of a filter into an expression; one method per rule."""
 
-    def __init__(self, field_of: Callable[[str], QueryField | None]) -> None:
+    def __init__(self, field_of: Callable[[str], FieldSpec | None]) -> None:
         super().__init__()
         self._field_of = field_of
 
@@ -245,7 +254,7 @@ class _Reader(BaseTransformer):
 class _Named(NamedTuple):
     """What a name in a filter stands for."""
 
-    field: QueryField | None
+    field: FieldSpec | None
 
     def asked(
         self, make: Callable[..., pc.Expression], *arguments: object
@@ -262,7 +271,7 @@ def _number(text: Token) -> float:
     return int(value) if text.type == "SIGNED_INT" and abs(value) < 2**53 else value
 
 
-def _unknown(field: QueryField) -> pc.Expression:
+def _unknown(field: FieldSpec) -> pc.Expression:
     return ~known(field)
 
 

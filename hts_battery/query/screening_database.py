@@ -11,12 +11,12 @@ from hts_battery.query.comparison import Comparison, compared
 from hts_battery.query.explanation import explanation
 from hts_battery.query.expressions import one_of
 from hts_battery.query.groups import GroupCounts, counted, grouped
-from hts_battery.query.query_fields import Kind
 from hts_battery.query.reading import SummaryReader
 from hts_battery.query.selection import default_fields, fields_of, selected_rows
 from hts_battery.query.structures import computed_entry, structures
 from hts_battery.query.summary_table import ENERGY_AT, OPEN_AT
 from hts_battery.query.tables import GroupBy, summary_rows
+from hts_battery.schemas.field_spec import Kind
 from hts_battery.schemas.summary import temperature_key
 from hts_battery.settings import get_settings
 
@@ -152,7 +152,7 @@ class ScreeningDatabase:
         names = default_fields(table.temperatures) if fields is None else fields
         chosen = fields_of(names, temperatures=table.temperatures)
         where = table.where(criteria, campaign)
-        paths = [field.path for field in chosen]
+        paths = [field.column for field in chosen]
         rows = table.sorted_rows(where, paths, sort=sort, limit=limit)
         return selected_rows(rows.to_pydict(), chosen)
 
@@ -259,8 +259,8 @@ class ScreeningDatabase:
         """
         table = self._reader.table()
         (chosen,) = fields_of([field], temperatures=table.temperatures)
-        rows = table.rows(table.where(criteria, campaign), [chosen.path])
-        return counted(rows[chosen.path], is_list=chosen.kind is Kind.LIST)
+        rows = table.rows(table.where(criteria, campaign), [chosen.column])
+        return counted(rows[chosen.column], is_list=chosen.kind is Kind.LIST)
 
     def group(
         self,
@@ -395,7 +395,8 @@ class ScreeningDatabase:
             found = self.table(
                 criteria, campaign=campaign, limit=limit, sort=sort, fields=fields
             )
-            return pd.DataFrame(found, columns=list(fields))
+            names = [field.name for field in fields_of(fields)]
+            return pd.DataFrame(found, columns=names)
         table = self._reader.table()
         where = table.where(criteria, campaign)
         docs = table.summaries(where, sort=sort, limit=limit)

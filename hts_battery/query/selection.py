@@ -5,22 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hts_battery.errors import QueryError
-from hts_battery.query.query_fields import Kind, QueryField, query_field
+from hts_battery.query.query_fields import fields_at, query_field
+from hts_battery.schemas.field_spec import Kind
 from hts_battery.schemas.summary_table import column_values
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
+    from hts_battery.schemas.field_spec import FieldSpec
+
 DEFAULT_ORDER = {"energy_above_hull": 1, "candidate_id": 1}
 """The most stable first."""
 
 _MOST_FIELDS = 100
-_AT_TEMPERATURE = ("e_hull", "e_hull_upper", "label", "open", "p_stable")
 
 
 def fields_of(
     names: Sequence[str], *, temperatures: Collection[float] | None = None
-) -> list[QueryField]:
+) -> list[FieldSpec]:
     """
     Find the fields of a list of names.
 
@@ -28,7 +30,7 @@ def fields_of(
 
     Examples
     --------
-    >>> [field.path for field in fields_of(["formula", "e_hull_0"])]
+    >>> [field.column for field in fields_of(["formula", "e_hull_0"])]
     ['formula', 'energy_above_hull_at.0K']
     """
     if len(names) > _MOST_FIELDS:
@@ -47,14 +49,8 @@ def default_fields(temperatures: Iterable[float]) -> tuple[str, ...]:
     >>> default_fields([0.0, 1473.0])[4:8]
     ('e_hull', 'e_hull_1473', 'e_hull_upper_1473', 'label_1473')
     """
-    hot = [f"{kelvin:g}".replace(".", "_") for kelvin in temperatures if kelvin > 0]
-    return (
-        *("candidate_id", "campaign", "formula", "n_metals", "e_hull"),
-        *(f"{name}_{kelvin}" for kelvin in hot for name in _AT_TEMPERATURE),
-        *("uncertainty", "n_orderings", "t_mix", "entropy", "engine"),
-        *("hull_depth_risk", "hull_depth_risk_reported"),
-        *("deviation", "calculated_formula", "flags"),
-    )
+    hot = [kelvin for kelvin in temperatures if kelvin > 0]
+    return tuple(spec.name for spec in fields_at(hot) if spec.shown)
 
 
 def order_of(
@@ -79,7 +75,7 @@ def order_of(
     ):
         if field.kind is Kind.LIST:
             raise QueryError(f"{field.name} is a list and has no order")
-        order[field.path] = -1 if name.startswith("-") else 1
+        order[field.column] = -1 if name.startswith("-") else 1
     return {**order, "candidate_id": order.get("candidate_id", 1)}
 
 
@@ -96,11 +92,11 @@ def split_names(text: str | None) -> list[str]:
 
 
 def selected_rows(
-    columns: Mapping[str, Sequence[object]], fields: Sequence[QueryField]
+    columns: Mapping[str, Sequence[object]], fields: Sequence[FieldSpec]
 ) -> list[dict[str, object]]:
     """Return the chosen fields of rows of the table, by the names asked for."""
     names = [field.name for field in fields]
-    values = [column_values(field.path, columns[field.path]) for field in fields]
+    values = [column_values(field.column, columns[field.column]) for field in fields]
     return [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
 
 

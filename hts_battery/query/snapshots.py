@@ -33,13 +33,18 @@ from hts_battery.query.query_fields import PREFIX
 from hts_battery.query.reading import SummaryReader
 from hts_battery.query.selection import fields_of, flat_rows, selected_rows
 from hts_battery.query.structures import structures
-from hts_battery.query.tables import summary_rows
+from hts_battery.query.tables import column_units, summary_rows
+from hts_battery.schemas.fields import PROPERTY
+from hts_battery.schemas.summary_table import is_property, summaries_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    import pyarrow.compute as pc
+
     from hts_battery.connections.database.stores import Stores
+    from hts_battery.query.summary_table import SummaryTable
     from hts_battery.schemas.rows import SummaryRow
 
     Rows = Sequence[Mapping[str, object]]
@@ -78,7 +83,7 @@ def exported(
     if file_format is ExportFormat.JSON and not fields:
         # Whole documents, of which the table does not hold every part.
         found = table.sorted_rows(where, (), sort=order, limit=asked.limit)
-        summaries = list(reader.documents(found))
+        summaries = _with_properties(list(reader.documents(found)), table, where)
     else:
         summaries = table.summaries(where, sort=order, limit=asked.limit)
     documents: Rows = cast("Rows", summaries)
@@ -89,7 +94,7 @@ def exported(
         keys = [*whose, *(_KEYS if file_format.has_structures else ())]
         names = [*(one for one in dict.fromkeys(keys) if one not in fields), *fields]
         chosen = fields_of(names, temperatures=table.temperatures)
-        paths = [field.path for field in chosen]
+        paths = [field.column for field in chosen]
         found = table.sorted_rows(where, paths, sort=order, limit=asked.limit)
         documents = selected_rows(found.to_pydict(), chosen)
         rows = flat_rows(documents)
@@ -107,6 +112,24 @@ def exported(
         return manifest
 
     return content, save
+
+
+def _with_properties(
+    summaries: list[SummaryRow], table: SummaryTable, where: pc.Expression
+) -> list[SummaryRow]:
+    """Add their properties to whole summaries, as the table holds them."""
+    paths = sorted(name for name in table.stored_columns if is_property(name))
+    if not paths:
+        return summaries
+    rows = table.rows(where, [*paths, *_KEYS])
+    found = {
+        (str(one["campaign"]), str(one["candidate_id"])): one.get(PROPERTY)
+        for one in cast("list[dict[str, Any]]", summaries_of(rows.to_pydict()))
+    }
+    for doc in cast("list[dict[str, Any]]", summaries):
+        if held := found.get((doc["campaign"], doc["candidate_id"])):
+            doc[PROPERTY] = held
+    return summaries
 
 
 class Asked(NamedTuple):
@@ -177,24 +200,51 @@ def manifest_of(
     run: Mapping[str, Any] = next(iter(runs), {})
     columns = columns_of(rows)
     names = sorted({doc["campaign"] for doc in summaries})
-    options = run.get("options", {})
     return ExportManifest(
         digest=rows_digest(rows, columns),
         n_rows=len(rows),
         n_structures=len(summaries) if file_format.has_structures else 0,
         columns=columns,
+        units=column_units(columns),
         file_format=str(file_format),
         created_at=datetime.now(UTC),
         filter=asked.filter,
         sort=asked.sort,
         limit=asked.limit,
-        campaigns={name: options.get(name, {}) for name in names},
+        campaigns={name: _cited(stores, name) for name in names},
         calculators=dict(Counter(doc["calculator"] for doc in summaries)),
         hull_versions=dict(Counter(doc["hull_version"] for doc in summaries)),
         run_id=run.get("run_id"),
         code_version=run.get("code_version"),
         package_versions={**run.get("versions", {}), **_versions()},
     )
+
+
+def _cited(stores: Stores, campaign: str) -> dict[str, object]:
+    """Say everything of a campaign that a paper cites, from the run that built it."""
+    runs = stores.builds.query(
+        {"state": "finished", f"options.{campaign}": {"$exists": True}},
+        sort={"run_id": -1},
+        limit=1,
+    )
+    run: Mapping[str, Any] | None = next(iter(runs), None)
+    if run is None:
+        return {}
+    hulls = [one for one in run.get("hulls", ()) if one["campaign"] == campaign]
+    return {
+        **run.get("campaigns", {}).get(campaign, {}),
+        # As they were used: the file may leave temperatures to the settings.
+        "temperatures": run["options"][campaign].get("temperatures"),
+        "build": {
+            "run_id": run["run_id"],
+            "code_version": run.get("code_version"),
+            "versions": run.get("versions", {}),
+            "hulls": [
+                {name: one[name] for name in ("scheme", "hull_version", "n_references")}
+                for one in hulls
+            ],
+        },
+    }
 
 
 def _versions() -> dict[str, str]:

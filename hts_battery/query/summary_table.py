@@ -32,6 +32,7 @@ from hts_battery.schemas.summary_table import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from hts_battery.schemas.field_spec import FieldSpec
     from hts_battery.schemas.rows import SummaryRow
 
     class ReadDocuments(Protocol):
@@ -102,6 +103,15 @@ class SummaryTable:
         return tuple(sorted(found))
 
     @cached_property
+    def fields(self) -> list[FieldSpec]:
+        """Everything that can be asked for: fields, at the temperatures stored."""
+        found: dict[str, set[float]] = {}
+        for one in self.head.campaigns:
+            for name, kelvins in one.properties.items():
+                found.setdefault(name, set()).update(kelvins)
+        return fields_at(self.temperatures, {n: sorted(k) for n, k in found.items()})
+
+    @cached_property
     def _dataset(self) -> ds.FileSystemDataset:
         """All parts; a column that one of them lacks is null there."""
         fragments = [
@@ -110,9 +120,17 @@ class SummaryTable:
         ]
         known = [fragment.physical_schema for fragment in fragments]
         paths = dict.fromkeys(name for schema in known for name in schema.names)
-        fields = (field.path for field in fields_at(self.temperatures))
-        paths |= dict.fromkeys((*fields, *_ALWAYS))
+        paths |= dict.fromkeys((*(one.column for one in self.fields), *_ALWAYS))
         return ds.FileSystemDataset(fragments, arrow_schema(paths), _FORMAT)
+
+    @cached_property
+    def stored_columns(self) -> frozenset[str]:
+        """Names of the columns that a part holds; the others are null everywhere."""
+        return frozenset(
+            name
+            for fragment in self._dataset.get_fragments()
+            for name in fragment.physical_schema.names
+        )
 
     @property
     def columns(self) -> list[str]:

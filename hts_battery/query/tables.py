@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, cast
+
+from hts_battery.schemas.field_spec import PROPERTY
+from hts_battery.schemas.fields import FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,6 +15,8 @@ if TYPE_CHECKING:
     from hts_battery.schemas.rows import PhaseRow, SummaryRow
 
 MEV_PER_EV = 1000.0
+
+_KELVIN = re.compile(r"_\d+(?:_\d+)?K?$")
 
 _BY_TEMPERATURE = {
     "energy_above_hull_upper": "energy_above_hull_upper_at",
@@ -117,6 +123,30 @@ def mixing_notes(summaries: Iterable[SummaryRow]) -> Iterator[str]:
         yield f"mixing counted: {counted}" + (f"; other: {other}" if other else "")
 
 
+def column_units(columns: Iterable[str]) -> dict[str, str]:
+    """
+    Say the unit of each column of rows, where it has one.
+
+    ``columns``: names of :func:`summary_rows`, or of fields.
+
+    Examples
+    --------
+    >>> column_units(["formula", "energy_above_hull_1473K", "t_mix", "alpha_LiM_1"])
+    {'energy_above_hull_1473K': 'eV/atom', 't_mix': 'K', 'alpha_LiM_1': '1'}
+    """
+    units: dict[str, str] = {}
+    for spec in FIELDS:
+        if spec.unit:
+            plain = spec.column.removeprefix(f"{PROPERTY}.").removesuffix("_at")
+            units |= {plain: spec.unit, spec.name: spec.unit}
+    found = ((name, _KELVIN.sub("", name)) for name in columns)
+    return {
+        name: units.get(name) or units[base]
+        for name, base in found
+        if name in units or base in units
+    }
+
+
 def summary_rows(summaries: Iterable[SummaryRow]) -> list[dict[str, object]]:
     """
     Flatten summaries into rows of plain values.
@@ -129,7 +159,7 @@ def summary_rows(summaries: Iterable[SummaryRow]) -> list[dict[str, object]]:
     ``hull_depth_risk_reported``) in eV/atom, ``entropy`` in eV/K per atom,
     ``entropy_<sublattice>`` in eV/K per formula unit, ``mixing_temperature`` in K,
     ``deviation`` (of ``calculated_formula``, to which all numbers belong) in atoms per
-    formula unit.
+    formula unit; properties, in the units of their fields, come last.
     """
     rows = []
     for doc in cast("Iterable[Mapping[str, Any]]", summaries):
@@ -189,6 +219,10 @@ def summary_rows(summaries: Iterable[SummaryRow]) -> list[dict[str, object]]:
             "n_references": doc["n_references"],
             "hull_version": doc["hull_version"],
             "flags": "; ".join(doc["flags"]),
+        }
+        row |= {
+            name.replace(".", "_"): value
+            for name, value in sorted((doc.get(PROPERTY) or {}).items())
         }
         rows.append(row)
     return rows

@@ -29,6 +29,9 @@ class BuildReport(Document):
         "made of them: summaries whose stabilities are not all of one hull.",
     )
     seconds: float = Field(description="Wall time in s.")
+    skipped: str | None = Field(
+        None, description="Why the builder did not run; null where it did."
+    )
 
 
 def total_report(reports: Iterable[BuildReport]) -> BuildReport:
@@ -41,11 +44,10 @@ def total_report(reports: Iterable[BuildReport]) -> BuildReport:
     0
     """
     found = list(reports)
+    counts = BuildReport.model_fields.keys() - {"skipped"}
     return BuildReport(
-        **{
-            name: sum(getattr(report, name) for report in found)
-            for name in BuildReport.model_fields
-        }
+        **{name: sum(getattr(report, name) for report in found) for name in counts},
+        skipped=next((report.skipped for report in found if report.skipped), None),
     )
 
 
@@ -207,9 +209,16 @@ class BuildManifest(Document):
     only: str | None = Field(None, description="The one builder asked for, if one.")
     retry_failed: bool = Field(description="Whether failures were tried again.")
     versions: dict[str, str] = Field(description="Package → version.")
-    code_version: str = Field(description="Version of the builders' code.")
+    code_version: str = Field(
+        description="Versions of the builders' code, in one line."
+    )
     options: dict[str, dict[str, object]] = Field(
         description="Campaign → temperatures, entropy and stability options."
+    )
+    campaigns: dict[str, dict[str, object]] = Field(
+        default_factory=dict,
+        description="Campaign → what its file said, with the space, the list of "
+        "formulas and the parent lattice that it named.",
     )
     problems: dict[str, str] = Field(
         default_factory=dict,

@@ -103,7 +103,7 @@ def is_vasp_task(output: TaskOutput) -> bool:
     return "calcs_reversed" in output
 
 
-def read_task(output: TaskOutput, engine: str) -> Calculation:
+def read_task(output: TaskOutput, engine: str, *, steps_before: int = 0) -> Calculation:
     """
     Read the output of a job: ASE, force field, GPAW or VASP.
 
@@ -112,7 +112,8 @@ def read_task(output: TaskOutput, engine: str) -> Calculation:
 
     ``output``: a ``ForceFieldTaskDocument``, the document of GPAW, which has its form,
     or a ``TaskDoc`` of VASP, with or without the record of its run, as stored.
-    ``engine``: name of the engine, for the calculator's name. Raises KeyError if the
+    ``engine``: name of the engine, for the calculator's name. ``steps_before``: ionic
+    steps of the relaxation that this one goes on from. Raises KeyError if the
     document is not of that kind: a programming error, not a failure of the calculation.
 
     Examples
@@ -134,6 +135,8 @@ def read_task(output: TaskOutput, engine: str) -> Calculation:
         return _read_vasp(output, engine)
     result = output["output"]
     steps = result.get("n_steps")
+    if steps is not None:
+        steps += steps_before
     converged = output.get("state") == _CONVERGED and output.get("is_force_converged")
     return Calculation(
         energy=result["energy"],

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from fractions import Fraction
 from hashlib import sha256
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
 
 from pydantic import Field
 
 from hts_battery.errors import CompositionError
 from hts_battery.schemas.base import Document, Rational
+from hts_battery.schemas.decoding import StructureDict, read_structure
 from hts_battery.schemas.formula import canonical_formula, display_formula
 from hts_battery.schemas.species import VACANCY, parse_species
 from hts_battery.schemas.species_table import SpinState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sized
+
+    from pymatgen.core import Structure
 
     Assignment = Mapping[str, Mapping[str, Fraction]]
     """Sublattice → species → amount per formula unit."""
@@ -176,6 +179,31 @@ class Candidate:
         return f"<Candidate {self.formula} {self.family} {self.candidate_id}>"
 
 
+class StartingCell(Document):
+    """The relaxed cell of a candidate that a further recipe starts from."""
+
+    campaign: str = Field(description="Campaign that relaxed it.")
+    entry_id: str = Field(description="Entry of its energy: the lowest ordering's.")
+    ordering_id: str = Field(description="Digest of candidate, cell and decoration.")
+    engine: str = Field(description="Engine that relaxed it.")
+    calculator: str = Field(description="Calculator with its version.")
+    energy_per_atom: float = Field(description="Its energy as compared, in eV/atom.")
+    digest: str = Field(description="Of structure and engine; part of content keys.")
+    structure: StructureDict = Field(
+        description="Relaxed lattice (angstrom) and positions as a dictionary of "
+        "pymatgen's Structure: species with oxidation states, starting moments."
+    )
+
+    @property
+    def n_atoms(self) -> int:
+        """Number of atoms of the cell."""
+        return len(cast("Sized", self.structure["sites"]))
+
+    def to_structure(self) -> Structure:
+        """Build the pymatgen structure, oxidation states and moments included."""
+        return read_structure(self.structure)
+
+
 class CandidateDoc(Document):
     """A candidate as it is stored and as it travels to a node."""
 
@@ -201,6 +229,11 @@ class CandidateDoc(Document):
         default_factory=dict,
         description="Species → spin state and unpaired electrons, where the space "
         "overrides the species table; empty if nowhere.",
+    )
+    start: StartingCell | None = Field(
+        None,
+        description="Relaxed cell that a recipe starts from; stored with the member, "
+        "not with the candidate.",
     )
 
     @classmethod

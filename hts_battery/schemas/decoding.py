@@ -10,7 +10,9 @@ first, and what names anything but the classes of documents is refused.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BeforeValidator
 
 from hts_battery.errors import ForeignClassError
 
@@ -58,6 +60,22 @@ Modules, with what is below them, that hold nothing but data.
 
 Settings and input sets are none: some read a file or an address that a document names.
 """
+
+
+def _plain(value: object) -> object:
+    """Turn tuples into lists, so that a stored document equals the one in memory."""
+    as_dict = getattr(value, "as_dict", None)
+    if callable(as_dict):
+        return _plain(as_dict())
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+StructureDict = Annotated[dict[str, object], BeforeValidator(_plain)]
+"""A structure as pymatgen's dictionary of it, or the structure itself, written so."""
 
 
 def check_document(document: object, what: str = "document") -> None:

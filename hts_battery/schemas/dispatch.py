@@ -10,6 +10,7 @@ the state of a candidate, which is derived.
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from pydantic import AwareDatetime, Field
 
@@ -24,7 +25,10 @@ from hts_battery.schemas.dispatch_options import (
 )
 from hts_battery.schemas.failure import FailureClass
 from hts_battery.schemas.gate import HullSnapshot
-from hts_battery.schemas.structure import OrderingMethod
+from hts_battery.schemas.structure import OrderingMethod, covers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = [
     "BLOCK_SIZE",
@@ -44,6 +48,7 @@ __all__ = [
     "PriorityRule",
     "QueueRule",
     "Submission",
+    "Unconverged",
 ]
 
 
@@ -113,6 +118,11 @@ class Ending(Document):
         None, description="Kind of the failure, where something failed."
     )
     reason: str | None = Field(None, description="The first failure, for people.")
+    lost_with: int | None = Field(
+        None,
+        description="First Firework of the chunk that was lost with all that it had "
+        "not computed: one failure of one run, however many candidates it held.",
+    )
     seconds: float = Field(
         0.0, ge=0, description="Wall time of all its launches in s, repeated ones too."
     )
@@ -141,6 +151,9 @@ class BacklogItem(Document):
         default_factory=dict,
         description="Method → orderings asked for when it was last sent; empty before.",
     )
+    asked_steps: int = Field(
+        0, description="Ionic steps allowed when it was last sent; 0 before."
+    )
     retry: bool = Field(
         default=False, description="Whether what failed before is tried again."
     )
@@ -153,6 +166,10 @@ class BacklogItem(Document):
     earlier: tuple[Ending, ...] = Field(
         (), description="Endings of earlier dispatches, the first one first."
     )
+
+    def covers(self, wanted: Mapping[OrderingMethod, int], steps: int) -> bool:
+        """Say whether it was sent with so many orderings and ionic steps, or more."""
+        return covers(self.asked, wanted) and self.asked_steps >= steps
 
 
 class BacklogBlock(Document):
@@ -196,6 +213,20 @@ class Dispatch(Document):
     time: AwareDatetime = Field(description="When it was last written, UTC.")
 
 
+class Unconverged(Document):
+    """A relaxation that used up its steps, and where it goes on."""
+
+    uuid: str = Field(description="Job whose output is its last geometry.")
+    steps: int = Field(
+        ge=0, description="Ionic steps that it was allowed, all jobs together."
+    )
+    structure: dict[str, object] | None = Field(
+        None,
+        description="That geometry as pymatgen writes it, for a node that has no "
+        "outputs of other jobs.",
+    )
+
+
 class ChunkRequest(Document):
     """One candidate of a chunk, and what was known of it when it was sent."""
 
@@ -214,6 +245,10 @@ class ChunkRequest(Document):
     )
     finished: tuple[str, ...] = Field(
         (), description="Orderings that have an energy already, wherever it was made."
+    )
+    unconverged: dict[str, Unconverged] = Field(
+        default_factory=dict,
+        description="Ordering id → where its relaxation goes on.",
     )
 
 

@@ -60,6 +60,7 @@ class ExecutionStart(Document):
     host: str = Field(description="Host it runs on.")
     pid: int = Field(description="Process id on that host.")
     process: str = Field(description="Start and boot: tells a recycled pid.")
+    scope: str | None = Field(None, description="User and namespace that see it.")
     time: AwareDatetime = Field(description="When it started, UTC by that host.")
 
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from hts_battery.errors import SpecError
+from hts_battery.schemas.base import FieldError
+from hts_battery.schemas.spec_messages import SHAPES, find_place, sentence
+from hts_battery.schemas.text_files import read_text
+from hts_battery.schemas.yaml_problems import (
+    refuse_comma,
+    refuse_uneven_commas,
+    yaml_problem,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from pydantic import ValidationError
 
@@ -28,16 +36,29 @@ def load_yaml(path: str | Path) -> tuple[Any, Lines]:
     numbered from 0 (``sublattices.cation.species.0``). Raises SpecError if the file
     cannot be read, is not YAML, or a mapping has a key twice.
     """
-    name = str(path)
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as err:
-        raise SpecError(
-            f"cannot read this file: {err.strerror or err}", file=name
-        ) from err
-    except UnicodeDecodeError as err:
-        raise SpecError("not a text file in UTF-8", file=name) from err
-    return parse_yaml(text, name=name)
+    return parse_yaml(read_text(path), name=str(path))
+
+
+def load_mapping(path: str | Path, what: str) -> tuple[dict[str, Any], Lines]:
+    """
+    Read a YAML file that holds a mapping; SpecError if it holds anything else.
+
+    ``what``: what the file describes, for messages: a campaign, a space.
+    """
+    data, lines = load_yaml(path)
+    if isinstance(data, dict):
+        return data, lines
+    if data is None:
+        found = "nothing stands in this file"
+    elif isinstance(data, list):
+        found = "this file holds a list"
+    else:
+        found = f"this file holds {str(data)[:40]!r} alone"
+    raise SpecError(
+        f"{found}: {what} is written as a mapping, one 'field: value' a line",
+        file=str(path),
+        line=1,
+    )
 
 
 def parse_yaml(text: str, *, name: str | None = None) -> tuple[Any, Lines]:
@@ -62,48 +83,54 @@ def parse_yaml(text: str, *, name: str | None = None) -> tuple[Any, Lines]:
     >>> data["b"]["c"], lines["b.c.1"]
     ([2, 3], 3)
     """
-    loader = yaml.SafeLoader(text)
+    lines: Lines = {}
     try:
-        node = loader.get_single_node()
-        lines: Lines = {}
-        if node is None:
-            return None, lines
-        _note_lines(node, "", lines, name)
-        return loader.construct_document(node), lines
-    except yaml.MarkedYAMLError as err:
-        mark = err.problem_mark
-        raise SpecError(
-            f"not YAML: {err.problem or err}",
-            file=name,
-            line=mark.line + 1 if mark else None,
-        ) from err
+        loader = yaml.SafeLoader(text)
+        try:
+            node = loader.get_single_node()
+            if node is None:
+                return None, lines
+            _note_lines(node, "", lines, name)
+            return loader.construct_document(node), lines
+        finally:
+            loader.dispose()
     except yaml.YAMLError as err:
-        raise SpecError(f"not YAML: {err}", file=name) from err
-    except (RecursionError, ValueError) as err:
+        message, line = yaml_problem(err, text)
+        raise SpecError(message, file=name, line=line) from err
+    except RecursionError as err:
+        raise SpecError("too many brackets inside one another", file=name) from err
+    except ValueError as err:
         raise SpecError(f"cannot read this YAML: {err}", file=name) from err
-    finally:
-        loader.dispose()
 
 
 def _note_lines(node: yaml.Node, path: str, lines: Lines, name: str | None) -> None:
     """Write the line of a node and of everything inside it; refuse double keys."""
     lines.setdefault(path, node.start_mark.line + 1)
     if isinstance(node, yaml.SequenceNode):
+        refuse_uneven_commas(node, path, name)
         for index, value in enumerate(node.value):
             _note_lines(value, _join(path, index), lines, name)
     elif isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
+        seen: dict[str, int] = {}
+        refuse_comma(node.value, path, name)
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise SpecError(
+                    "a list or a mapping cannot be the name of a field",
+                    file=name,
+                    line=key.start_mark.line + 1,
+                )
             inner = _join(path, key.value)
             line = key.start_mark.line + 1
             if key.value in seen and key.value != _MERGE_KEY:
                 raise SpecError(
-                    "this key stands here a second time",
+                    "this key stands here a second time, the first is on line "
+                    f"{seen[key.value]}: leave one of them out",
                     file=name,
                     line=line,
                     field=inner,
                 )
-            seen.add(key.value)
+            seen.setdefault(key.value, line)
             lines[inner] = line
             _note_lines(value, inner, lines, name)
 
@@ -118,39 +145,54 @@ def spec_error(
     file: str | None = None,
     lines: Mapping[str, int] | None = None,
     prefix: str = "",
+    shape: object = None,
 ) -> SpecError:
     """
     Turn the first complaint of a validation into one line with file, line, field.
 
     ``error``: what pydantic raised. ``file``: the file the data came from. ``lines``:
     line of each dotted field path, from :func:`load_yaml`. ``prefix``: path of the
-    validated block inside the file, for example ``space``.
+    validated block inside the file, for example ``space``. ``shape``: document, or
+    annotation, that was validated: its fields know their examples and units.
     """
-    complaints = error.errors(include_url=False)
-    # A misspelt field explains a missing one, so it is named first.
-    unknown = [one for one in complaints if one["type"] == "extra_forbidden"]
-    first = (unknown or complaints)[0]
-    field = prefix
-    for part in first["loc"]:
-        # Branches of a union stand in the location but not in the file.
-        candidate = _join(field, part)
-        known = lines is None or candidate in lines or first["type"] == "missing"
-        if known or (str(part).isidentifier() and not _is_branch(part, first["loc"])):
-            field = candidate
-    message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        message = "no such field here; check its spelling"
-    elif first["type"] == "missing":
-        message = "this field is required"
-    others = error.error_count() - 1
+    complaints = [
+        (one, find_place(shape, one["loc"])) for one in error.errors(include_url=False)
+    ]
+    paths = {one.path for _, one in complaints}
+    # A misspelt field explains a missing one, so it is named first; what is wrong
+    # inside something says more than what is wrong with the whole.
+    first, place = min(
+        complaints,
+        key=lambda one: (
+            one[0]["type"] != "extra_forbidden",
+            any(_is_inside(path, one[1].path) for path in paths),
+            one[0]["type"] in SHAPES,
+        ),
+    )
+    kinds = [
+        one["type"]
+        for one, there in complaints
+        if there.path == place.path and one["type"] in SHAPES
+    ]
+    message = sentence(first, place, kinds=kinds)
+    cause = first.get("ctx", {}).get("error")
+    inner = cause.field.split(".") if isinstance(cause, FieldError) else []
+    field = ".".join([*filter(None, [prefix]), *place.path, *inner])
+    others = {
+        there.path
+        for one, there in complaints
+        if there.path != place.path
+        and not _is_inside(place.path, there.path)
+        and not (one["type"] == "missing" and there.path[:-1] == place.path[:-1])
+    }
     if others:
-        message += f" (and {others} more)"
+        message += f" (and {len(others)} more)"
     return SpecError(message, file=file, line=line_of(field, lines), field=field)
 
 
-def _is_branch(part: object, location: tuple[int | str, ...]) -> bool:
-    """Whether a part of a location names a branch of a union, not a field."""
-    return isinstance(part, str) and part != location[-1]
+def _is_inside(path: Sequence[str], outer: Sequence[str]) -> bool:
+    """Say whether a path leads further into what another one leads to."""
+    return len(path) > len(outer) and list(path[: len(outer)]) == list(outer)
 
 
 def line_of(field: str | None, lines: Mapping[str, int] | None) -> int | None:

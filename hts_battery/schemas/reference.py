@@ -30,6 +30,11 @@ class SourceKind(StrEnum):
     """Idealised coordinates written or computed by this project; no citation."""
     ELECTROSTATIC_ORDERING = "own electrostatic ordering"
     """Ordering of a parent lattice with the lowest energy of its formal charges."""
+    OWN_FILE = "own file"
+    """An ordered structure that a user brought in a file."""
+    OWN_FILE_ORDERED = "own file, ordered by us"
+    """A disordered structure of a user's file in an ordering of low energy of its
+    formal charges; nobody has refined that ordering."""
 
 
 class OrderingSource(Document):
@@ -94,6 +99,9 @@ class ReferenceSource(Document):
     ordering: OrderingSource | None = Field(
         default=None, description="How an electrostatic ordering is made again."
     )
+    file: str | None = Field(
+        default=None, description="Name of the user's file that it was read in."
+    )
 
     @model_validator(mode="after")
     def _citation_belongs_to_a_file(self) -> Self:
@@ -125,6 +133,9 @@ class ReferenceSource(Document):
             raise ValueError("type_source belongs to decorated published types")
         if (self.kind is SourceKind.ELECTROSTATIC_ORDERING) != bool(self.ordering):
             raise ValueError("ordering belongs to electrostatic orderings")
+        own = self.kind in (SourceKind.OWN_FILE, SourceKind.OWN_FILE_ORDERED)
+        if own != bool(self.file):
+            raise ValueError("file belongs to structures of a user's own, and only")
         return self
 
 
@@ -285,6 +296,12 @@ class ReferenceEnergy(Document):
     )
     source: str | None = Field(
         default=None, description="Where an imported energy comes from."
+    )
+    phase: ReferencePhase | None = Field(
+        default=None,
+        exclude_if=lambda phase: phase is None,
+        description="The phase itself, where a user brought it and the library does "
+        "not hold it; other engines compute it from here.",
     )
 
     @property

@@ -73,12 +73,31 @@ class NasiconGeometry(Document):
         description="Mean volume of the oxygen octahedra of the 6b cavities in cubic "
         "angstrom.",
     )
+    metal_polyanion: float = Field(
+        ge=0,
+        description="Mean distance, through a bottleneck triangle, from the metal "
+        "whose octahedron has the triangle's shortest edge to the polyanion centre "
+        "across it, in angstrom; a name of this project.",
+    )
     polyanion_volumes: dict[str, float] = Field(
         description="Mean volume of the oxygen tetrahedra of each polyanion centre, "
         "element → cubic angstrom."
     )
     polyanion_heights: dict[str, float] = Field(
         description="Mean height of the same, element → angstrom."
+    )
+
+
+class LithiumOrder(Document):
+    """Order of Li and all other cations of one cell, whatever their sublattices."""
+
+    metal: tuple[float | None, float | None] = Field(
+        description="Warren-Cowley parameter of Li and the other cations in the first "
+        "and second shell of cations, dimensionless; null without Li or without others."
+    )
+    fluorine: float | None = Field(
+        description="The same of Li and F among the contacts of cations and anions; "
+        "null without Li or without F."
     )
 
 
@@ -98,6 +117,11 @@ class CellDescriptors(Document):
     )
     nasicon: NasiconGeometry | None = Field(
         None, description="Null unless the network is that of NASICON."
+    )
+    lithium: LithiumOrder | None = Field(
+        None,
+        description="Null for NASICON, and where the atoms do not stand on the "
+        "parent's sites one to one.",
     )
 
 

@@ -26,8 +26,11 @@ class TaskMetadata(TypedDict, total=False):
     order_uuid: str
     ordering_id: str
     ordering_method: str
+    part: str
     asked: Mapping[str, int]
     final: bool
+    steps: int
+    steps_before: int
     step: str
     calculation: CalculationRow
 
@@ -131,6 +134,16 @@ class OrderingRow(TypedDict):
     scheme: str
 
 
+class PropertyRow(TypedDict):
+    """What the table holds of a :class:`~hts_battery.schemas.property.PropertyDoc`."""
+
+    subject_id: str
+    name: str
+    conditions: dict[str, float | int | str]
+    value: float | int | bool | str | None
+    uncertainty: float | None
+
+
 class PhaseRow(TypedDict):
     """A :class:`~hts_battery.schemas.thermo.DecompositionPhase`."""
 
@@ -171,6 +184,14 @@ class EstimatesRow(TypedDict):
     """A :class:`~hts_battery.schemas.thermo.OrderingEstimates`."""
 
     random_spread: float | None
+    random_mean: float | None
+    lowest: float
+
+
+class OptionsRow(TypedDict):
+    """What is read of a :class:`~hts_battery.schemas.thermo.StabilityOptions`."""
+
+    other_candidates: bool
 
 
 class ResultRow(TypedDict):
@@ -197,6 +218,7 @@ class ResultRow(TypedDict):
     decomposition: Sequence[PhaseRow]
     chemical_potentials: Mapping[str, float]
     excluded_references: Sequence[str]
+    options: OptionsRow
     hull_depth_risk: float | None
     hull_depth_risk_reported: float | None
     hull_depth_reason: str | None
@@ -340,6 +362,7 @@ class EndingRow(TypedDict):
     kind: str
     reason: str | None
     failure_class: str | None
+    lost_with: int | None
     node_hours: float
     time: str
 
@@ -352,6 +375,7 @@ class BacklogItemRow(TypedDict):
     dispatch_id: str | None
     fw_id: int | None
     asked: Mapping[str, int]
+    asked_steps: NotRequired[int]
     ending: EndingRow | None
     earlier: Sequence[EndingRow]
 

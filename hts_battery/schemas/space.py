@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from hts_battery.errors import CompositionError
-from hts_battery.schemas.base import Document, Rational
+from hts_battery.schemas.base import Document, FieldError, Rational, Whole
 from hts_battery.schemas.formula import ELEMENTS
 from hts_battery.schemas.species import VACANCY, parse_species
 from hts_battery.schemas.species_table import Role, Spin
@@ -85,7 +85,8 @@ def _species_mapping(value: object) -> object:
         pairs = [(species, said or {}) for species, said in value.items()]
     else:
         raise ValueError(  # noqa: TRY004 - pydantic reports only ValueError
-            "write a list of species, or a mapping species: bounds"
+            "write a list of species, like [Li+, Mn3+], or a mapping with bounds, like "
+            "{Li+: {minimum: 1.1}, Mn3+: {}}"
         )
     read: dict[str, object] = {}
     for species, said in pairs:
@@ -93,7 +94,12 @@ def _species_mapping(value: object) -> object:
             raise ValueError(  # noqa: TRY004 - pydantic reports only ValueError
                 f"{species!r} is not a species; write text like Mn3+"
             )
-        name = _checked_species(species)
+        try:
+            name = str(parse_species(species))
+        except CompositionError as err:
+            # A place in a list, the name itself in a mapping.
+            field = str(len(read)) if isinstance(value, list | tuple) else species
+            raise FieldError(str(err), field) from err
         if name in read:
             raise ValueError(f"species {name} stands twice on this sublattice")
         read[name] = said
@@ -107,10 +113,14 @@ class SublatticeSpec(Document):
 
     sites: Rational = Field(gt=0, description="Sites per formula unit.")
     species: Annotated[dict[str, SpeciesSpec], BeforeValidator(_species_mapping)] = (
-        Field(description="Species that may sit here, with bounds where wanted.")
+        Field(
+            examples=[{"Mn3+": {"minimum": 0.1, "maximum": 0.4}}],
+            description="Species that may sit here, with bounds where wanted.",
+        )
     )
     metals: MetalsSpec = Field(
         default_factory=MetalsSpec,
+        examples=[{"minimum": 3, "maximum": 6}],
         description="Number of different metals on this sublattice and their amounts.",
     )
 
@@ -138,8 +148,8 @@ class AmountRange(Document):
 
 
 def _checked_element(symbol: str) -> str:
-    if symbol not in ELEMENTS:
-        raise ValueError(f"{symbol!r} is not an element")
+    if not isinstance(symbol, str) or symbol not in ELEMENTS:
+        raise ValueError(f"{symbol!r} is not an element: write its symbol, like Li")
     return symbol
 
 
@@ -168,26 +178,34 @@ class SpaceSpec(Document):
     )
     step: Rational = Field(gt=0, le=1, description="Grid step in units of the basis.")
     sublattices: dict[str, SublatticeSpec] = Field(
-        min_length=1, description="Name → sublattice."
+        min_length=1,
+        examples=[{"anion": {"sites": 2, "species": ["O2-", "F-"]}}],
+        description="Name → sublattice.",
     )
     elements: dict[ElementSymbol, AmountBounds] = Field(
         default_factory=dict,
+        examples=[{"Li": {"minimum": 1.1, "maximum": 1.3}}],
         description="Bounds of an element over all its species and sublattices.",
     )
     contents: dict[ElementSymbol, tuple[Amount, ...] | AmountRange] = Field(
         default_factory=dict,
+        examples=[{"F": [0, 0.2]}, {"F": {"first": 0, "last": 0.4, "step": 0.1}}],
         description="Element → the amounts per formula unit that it may take; every "
         "combination of several elements is in the space.",
     )
     stoichiometries: tuple[dict[ElementSymbol, Amount], ...] = Field(
-        (), description="Instead of contents: the combinations themselves."
+        (),
+        examples=[[{"Li": 1.2, "F": 0.2}]],
+        description="Instead of contents: the combinations themselves.",
     )
     balance: ElementSymbol | None = Field(
         None,
         description="Element whose amount charge neutrality decides, off the grid.",
     )
     exclusions: tuple[tuple[str, ...], ...] = Field(
-        (), description="Sets of species or elements that may not all be present."
+        (),
+        examples=[[["Mn3+", "Cr3+"]]],
+        description="Sets of species or elements that may not all be present.",
     )
     state_limit: int = Field(
         2_000_000,
@@ -198,25 +216,50 @@ class SpaceSpec(Document):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.contents and self.stoichiometries:
-            raise ValueError("give either contents or stoichiometries, not both")
+            raise FieldError(
+                "give either contents or stoichiometries, not both", "stoichiometries"
+            )
         if len({frozenset(one) for one in self.stoichiometries}) > 1:
-            raise ValueError("every stoichiometry must name the same elements")
+            raise FieldError(
+                "every stoichiometry must name the same elements", "stoichiometries"
+            )
         if self.balance in self.fixed_elements:
-            raise ValueError(f"{self.balance} cannot be both fixed and the balance")
-        for name in (*self.fixed_elements, *self.elements, self.balance):
-            if name is not None and name not in self.symbols:
-                raise ValueError(f"{name} has no species on any sublattice")
-        for exclusion in self.exclusions:
-            self._check_exclusion(exclusion)
+            raise FieldError(
+                f"{self.balance} cannot be both fixed and the balance", "balance"
+            )
+        fixed = "stoichiometries" if self.stoichiometries else "contents"
+        for field, names in (
+            (fixed, self.fixed_elements),
+            ("elements", self.elements),
+            ("balance", (self.balance,)),
+        ):
+            for name in names:
+                if name is not None and name not in self.symbols:
+                    raise FieldError(f"{name} has no species on any sublattice", field)
+        for number, exclusion in enumerate(self.exclusions):
+            self._check_exclusion(exclusion, f"exclusions.{number}")
         return self
 
-    def _check_exclusion(self, exclusion: tuple[str, ...]) -> None:
-        names = set(exclusion)
-        if len(names) < 2:  # noqa: PLR2004 - one member excludes nothing but itself
-            raise ValueError("an exclusion needs at least two different members")
-        for name in names:
-            if name not in self.symbols and _checked_species(name) not in self.species:
-                raise ValueError(f"exclusion of {name}, which is on no sublattice")
+    def _check_exclusion(self, exclusion: tuple[str, ...], field: str) -> None:
+        if len(set(exclusion)) < 2:  # noqa: PLR2004 - one member excludes nothing but itself
+            raise FieldError(
+                "an exclusion needs at least two different members: to leave one out, "
+                "take it from the species",
+                field,
+            )
+        for name in exclusion:
+            if name in self.symbols:
+                continue
+            try:
+                known = str(parse_species(name)) in self.species
+            except CompositionError as err:
+                raise FieldError(f"{err}, or an element like Mn", field) from err
+            if not known:
+                raise FieldError(
+                    f"{name} is on no sublattice: there are "
+                    f"{', '.join(sorted(self.species))}",
+                    field,
+                )
 
     @property
     def fixed_elements(self) -> tuple[str, ...]:
@@ -302,46 +345,78 @@ class Selection(Document):
     method: Literal["all", "range", "sample", "formulas"] = Field(
         description="Every member, a range of indices, a random sample, or a list."
     )
-    start: int | None = Field(None, ge=0, description="First index of a range.")
-    stop: int | None = Field(None, ge=0, description="First index after a range.")
-    count: int | None = Field(None, gt=0, description="Size of a sample.")
-    seed: int | None = Field(None, ge=0, description="Seed of a sample.")
+    start: Whole | None = Field(
+        None, ge=0, examples=[0], description="First index of a range."
+    )
+    stop: Whole | None = Field(
+        None, ge=0, examples=[100], description="First index after a range."
+    )
+    count: Whole | None = Field(
+        None, gt=0, examples=[8], description="Size of a sample."
+    )
+    seed: Whole | None = Field(
+        None, ge=0, examples=[1], description="Seed of a sample."
+    )
     stratify: (
         Stratification
         | Annotated[tuple[Stratification, ...], Field(min_length=1)]
         | None
     ) = Field(
         None,
+        examples=["metals", ["stoichiometry", "metals"]],
         description="Draw the same number from each number of metals, from each "
         "stoichiometry (combination of fixed amounts), or from each of the first and "
         "within it from each of the second.",
     )
     formulas: tuple[str, ...] | None = Field(None, description="The members wanted.")
+    file: str | None = Field(
+        None,
+        min_length=1,
+        examples=["mine.csv"],
+        description="Instead of formulas: the CSV or text file that holds them, "
+        "relative to this one.",
+    )
+    column: str | None = Field(
+        None,
+        min_length=1,
+        examples=["formula"],
+        description="Heading of its column that holds the formulas.",
+    )
 
     @model_validator(mode="after")
     def _fields_of_method(self) -> Self:
-        needed = {
-            "all": set(),
+        needed: set[str] = {
+            "all": set[str](),
             "range": {"start", "stop"},
             "sample": {"count", "seed"},
-            "formulas": {"formulas"},
+            "formulas": {"file" if self.file is not None else "formulas"},
         }[self.method]
-        optional = {"stratify"} if self.method == "sample" else set()
+        optional = {"sample": {"stratify"}, "formulas": {"column"}}.get(
+            self.method if self.method == "sample" or self.file is not None else "",
+            set[str](),
+        )
         given = {
             name
-            for name in ("start", "stop", "count", "seed", "stratify", "formulas")
-            if getattr(self, name) is not None
+            for name in type(self).model_fields
+            if name != "method" and getattr(self, name) is not None
         }
         if missing := needed - given:
-            raise ValueError(f"method {self.method} needs {', '.join(sorted(missing))}")
-        if extra := given - needed - optional:
+            ways = " or file" if missing == {"formulas"} else ""
             raise ValueError(
+                f"method {self.method} needs {', '.join(sorted(missing))}{ways}"
+            )
+        if extra := given - needed - optional:
+            raise FieldError(
                 f"method {self.method} takes no {', '.join(sorted(extra))}"
+                + (" beside a file" if "formulas" in extra else ""),
+                min(extra),
             )
         if len(set(self.strata)) < len(self.strata):
             raise ValueError("stratify names the same thing twice")
         if self.method == "range" and (self.stop or 0) <= (self.start or 0):
-            raise ValueError("a range must stop after it starts")
+            raise FieldError("a range must stop after it starts", "stop")
+        if self.formulas == ():
+            raise FieldError("at least one formula must stand here", "formulas")
         return self
 
     @property

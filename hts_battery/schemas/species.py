@@ -47,9 +47,44 @@ def parse_species(text: str) -> Species:
         return Species(VACANCY, 0)
     match = _SPECIES.fullmatch(text)
     if match is None or match["element"] not in ELEMENTS or match["size"] == "0":
-        raise CompositionError(
-            f"{text!r} is not a species; write the element and its charge, "
-            f"like Mn3+, Li+, O2-, or {VACANCY} for a vacancy"
-        )
+        raise CompositionError(f"{text!r} is not a species{_advice(text)}")
     size = int(match["size"] or 1)
     return Species(match["element"], size if match["sign"] == "+" else -size)
+
+
+_RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻−–", "0123456789+---")  # noqa: RUF001 - as papers print charges
+_LOOSE = re.compile(
+    r"(?P<element>[A-Za-z]{1,2}?)[\s_^{(]*(?:"
+    r"(?P<before>\d*)(?P<sign>[+-])|(?P<after>[+-])(?P<size>\d+)|"
+    r"(?P<roman>VIII|VII|VI|IV|V|I{1,3})(?P<minus>-?)|(?P<repeated>\+{2,}|-{2,})"
+    r")[\s})]*"
+)
+_ROMAN = {"I": 1, "II": 2, "III": 3, "IV": 4, "V": 5, "VI": 6, "VII": 7, "VIII": 8}
+_EMPTY_SITES = frozenset(("□", "v", "va", "vac", "vacancy", "x", "null"))
+
+
+def _advice(text: str) -> str:
+    """Say how a species is written that somebody has written in another way."""
+    plain = text.translate(_RAISED).strip()
+    if plain.lower() in _EMPTY_SITES:
+        return f": write {VACANCY} for a vacancy"
+    match = _LOOSE.fullmatch(plain)
+    if match is not None:
+        element = match["element"].capitalize()
+        if element not in ELEMENTS:
+            return f": {match['element']} is no element"
+        if match["repeated"]:
+            size, sign = len(match["repeated"]), match["repeated"][0]
+        elif match["roman"]:
+            size, sign = _ROMAN[match["roman"]], match["minus"] or "+"
+        else:
+            size = int(match["before"] or match["size"] or 1)
+            sign = match["sign"] or match["after"]
+        if size:
+            return f": write {Species(element, size if sign == '+' else -size)}"
+    if plain.capitalize() in ELEMENTS:
+        return f": write its charge, like {plain.capitalize()}3+"
+    return (
+        "; write the element and its charge, like Mn3+, Li+, O2-, or "
+        f"{VACANCY} for a vacancy"
+    )

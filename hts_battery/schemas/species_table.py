@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import csv
+import re
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
-from hts_battery.errors import CompositionError
+from hts_battery.errors import CompositionError, SpecError
 from hts_battery.schemas.base import Document
+from hts_battery.schemas.files import spec_error
+from hts_battery.schemas.spec_messages import unknown_field
 from hts_battery.schemas.species import VACANCY, parse_species
+from hts_battery.schemas.text_files import read_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
+    from pathlib import Path
 
 Role = Literal[
     "charge carrier", "redox centre", "charge compensator", "polyanion centre", "anion"
@@ -57,6 +62,7 @@ class SpeciesProperties(Document):
     )
     potential: int | None = Field(
         None,
+        json_schema_extra={"unit": "mV"},
         description="Potential in mV against the standard hydrogen electrode of the "
         "couple of the species and the next lower state of its element in the table; "
         "none for the lowest state, or if unknown. Their order over all elements "
@@ -85,49 +91,132 @@ def species_table() -> Mapping[str, SpeciesProperties]:
     'low'
     """
     data = files("hts_battery.schemas") / "data" / "species.csv"
-    with data.open(encoding="utf-8") as handle:
-        lines = [line for line in handle if not line.startswith("#")]
-    return read_species_table(csv.DictReader(lines))
+    return read_species_table(data.read_text(encoding="utf-8"))
+
+
+def read_table_file(path: Path) -> dict[str, SpeciesProperties]:
+    """Read a species table of one's own; SpecError names file, line and column."""
+    return read_species_table(read_text(path), name=str(path))
+
+
+_NEEDED = ("species", "role", "spin", "unpaired_electrons", "preference", "source")
+_COLUMNS = (*_NEEDED, "potential")
 
 
 def read_species_table(
-    rows: Iterable[Mapping[str, str]],
+    text: str, *, name: str | None = None
 ) -> dict[str, SpeciesProperties]:
-    """
-    Read rows with the columns of ``data/species.csv``.
+    r"""
+    Read a table with the columns of ``data/species.csv``.
 
     Parameters
     ----------
-    rows
-        Mappings with ``species``, ``role``, ``spin``, ``unpaired_electrons``,
-        ``preference`` and ``source``, all text. ``potential`` may be left out: the
-        package's table then says it.
+    text
+        CSV with the columns ``species``, ``role``, ``spin``, ``unpaired_electrons``,
+        ``preference`` and ``source``; lines that begin with ``#`` are comments.
+        ``potential`` may be left out: the package's table then says it.
+    name
+        Name of the file, for messages.
 
     Raises
     ------
-    CompositionError
-        If a species cannot be read.
-    ValueError
-        If a species stands twice or a value is not allowed.
+    SpecError
+        If a column is unknown or missing, a species cannot be read or stands twice, or
+        a value is not allowed: with the line and the column.
+
+    Examples
+    --------
+    >>> heading = "species,role,spin,unpaired_electrons,preference,source"
+    >>> read_species_table(f"{heading}\nMn3+,redox centre,low,2,0,mine")["Mn3+"].spin
+    'low'
+    >>> read_species_table(f"{heading},moment\nMn3+,,,4,0,mine,4")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    hts_battery.errors.SpecError: 1: moment: no such field here; check its spelling: ...
     """
+    lines = text.splitlines(keepends=True)
+    rows = csv.reader(
+        ("" if line.startswith("#") else line for line in lines), strict=True
+    )
     table: dict[str, SpeciesProperties] = {}
-    for row in rows:
-        species = parse_species(row["species"])
-        if str(species) in table:
-            raise ValueError(f"species {species} stands twice in the table")
-        table[str(species)] = SpeciesProperties.model_validate(
-            {
-                "element": species.element,
-                "charge": species.charge,
-                "role": row["role"] or None,
-                "spin": row["spin"] or None,
-                "unpaired_electrons": row["unpaired_electrons"],
-                "preference": row["preference"],
-                "source": row["source"],
-            }
-            | ({"potential": row["potential"] or None} if "potential" in row else {})
+    heading: list[str] | None = None
+    try:
+        for cells in rows:
+            row = [cell.strip() for cell in cells]
+            if not any(row):
+                continue
+            if heading is None:
+                heading = _checked_heading(row, name, rows.line_num)
+                continue
+            said_of, found = _species_row(heading, row, name, rows.line_num)
+            if said_of in table:
+                raise SpecError(
+                    f"{said_of} stands in this table twice: leave one of them out",
+                    file=name,
+                    line=rows.line_num,
+                    field="species",
+                )
+            table[said_of] = found
+    except csv.Error as err:
+        raise SpecError(f"not a table: {err}", file=name, line=rows.line_num) from err
+    if heading is None:
+        raise SpecError(
+            f"nothing stands in this table: its heading is {','.join(_COLUMNS)}",
+            file=name,
         )
     return table
+
+
+def _checked_heading(row: list[str], name: str | None, line: int) -> list[str]:
+    if len(row) == 1 and re.search("[;\t]", row[0]):
+        raise SpecError(
+            "the columns of this table are separated by commas", file=name, line=line
+        )
+    for one in row:
+        if one not in _COLUMNS:
+            raise SpecError(
+                unknown_field(one, _COLUMNS), file=name, line=line, field=one or None
+            )
+        if row.count(one) > 1:
+            raise SpecError(
+                "this column stands here twice", file=name, line=line, field=one
+            )
+    if missing := [one for one in _NEEDED if one not in row]:
+        raise SpecError(
+            f"the columns {', '.join(missing)} are missing: the heading is "
+            f"{','.join(_COLUMNS)}",
+            file=name,
+            line=line,
+        )
+    return row
+
+
+def _species_row(
+    heading: list[str], row: list[str], name: str | None, line: int
+) -> tuple[str, SpeciesProperties]:
+    """Read one row: the species in its one spelling, and what is said of it."""
+    if len(row) != len(heading):
+        raise SpecError(
+            f"{len(row)} cells stand here, and {len(heading)} in the heading: put what "
+            "holds a comma in quotation marks",
+            file=name,
+            line=line,
+        )
+    cells = dict(zip(heading, row, strict=True))
+    try:
+        species = parse_species(cells.pop("species"))
+    except CompositionError as err:
+        raise SpecError(str(err), file=name, line=line, field="species") from err
+    empty = {"role": None, "spin": None, "potential": None}
+    said = {one: cell or empty.get(one, cell) for one, cell in cells.items()}
+    try:
+        found = SpeciesProperties.model_validate(
+            {**said, "element": species.element, "charge": species.charge}
+        )
+    except ValidationError as err:
+        error = spec_error(err, file=name, shape=SpeciesProperties)
+        raise error.at(line=line) from err
+    return str(species), found
 
 
 def completed_table(

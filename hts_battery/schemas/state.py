@@ -33,7 +33,7 @@ class CandidateState(StrEnum):
     UNJUDGED = "unjudged"
     """Has an energy but no stability, the record says why: add references."""
     RANKED = "ranked"
-    """Has a summary: nothing left to do."""
+    """Has a summary, or the properties of its recipe: nothing left to do."""
 
 
 NEEDS_NOTHING = frozenset(

@@ -6,10 +6,10 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from hts_battery.schemas.base import Document, Rational
-from hts_battery.schemas.decoding import read_structure
+from hts_battery.schemas.decoding import StructureDict, read_structure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -69,15 +69,6 @@ def ordering_id(
     cell = ";".join(",".join(str(x) for x in row) for row in supercell)
     text = "\n".join((_ID_SCHEME, candidate_id, prototype, cell, " ".join(decoration)))
     return sha256(text.encode("ascii")).hexdigest()[:_ID_LENGTH]
-
-
-def _plain(value: object) -> object:
-    """Turn tuples into lists, so that a stored document equals the one in memory."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value
 
 
 class OrderedCell(Document):
@@ -144,17 +135,11 @@ class OrderedCell(Document):
         "method gives from the first seed on; two methods may come to one ordering. "
         "Empty where it was not written down.",
     )
-    structure: dict[str, object] = Field(
+    structure: StructureDict = Field(
         description="The decorated cell as a dictionary of pymatgen's Structure: "
         "species with oxidation states, site properties sublattice, site_label and "
         "magmom (Bohr magnetons)."
     )
-
-    @field_validator("structure", mode="before")
-    @classmethod
-    def _store_plain(cls, value: object) -> object:
-        as_dict = getattr(value, "as_dict", None)
-        return _plain(as_dict() if callable(as_dict) else value)
 
     def to_structure(self) -> Structure:
         """Build the pymatgen structure, oxidation states and moments included."""

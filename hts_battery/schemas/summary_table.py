@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from enum import StrEnum
 from functools import cache
 from types import NoneType
 from typing import TYPE_CHECKING, Any, cast, get_args, get_origin
@@ -11,7 +10,10 @@ from typing import TYPE_CHECKING, Any, cast, get_args, get_origin
 from pydantic import Field
 
 from hts_battery.schemas.base import Document
+from hts_battery.schemas.field_spec import PROPERTY, Kind
+from hts_battery.schemas.fields import PROPERTIES, uncertainty_of
 from hts_battery.schemas.formula import parse_formula
+from hts_battery.schemas.property import condition_key
 from hts_battery.schemas.summary import SummaryDoc
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from hts_battery.schemas.rows import SummaryRow
+    from hts_battery.schemas.rows import PropertyRow, SummaryRow
 
 HEAD = "head"
 """Key of the one document that names the parts of the table that is valid."""
@@ -46,61 +48,51 @@ _PART = re.compile(r"([A-Z][a-z]?)(\d+(?:\.\d+)?)?")
 _PLAIN = re.compile(rf"(?:{_PART.pattern})+")
 
 
-class ColumnType(StrEnum):
-    """What stands in a column."""
-
-    TEXT = "text"
-    NUMBER = "number"
-    INTEGER = "integer"
-    BOOLEAN = "boolean"
-    LIST = "list"
-    TIME = "time"
-
-
-def _type(annotation: object) -> ColumnType:
+def _type(annotation: object) -> Kind:
     """Read the type of a field, or of the values of a map."""
     if get_origin(annotation) is dict:
         return _type(get_args(annotation)[1])
     if get_origin(annotation) is tuple:
-        return ColumnType.LIST
+        return Kind.LIST
     (kind,) = [
         one for one in (get_args(annotation) or (annotation,)) if one is not NoneType
     ][:1]
     known = {
-        float: ColumnType.NUMBER,
-        int: ColumnType.INTEGER,
-        bool: ColumnType.BOOLEAN,
+        float: Kind.NUMBER,
+        int: Kind.INTEGER,
+        bool: Kind.BOOLEAN,
     }
-    return known.get(cast("type", kind), ColumnType.TEXT)
+    return known.get(cast("type", kind), Kind.TEXT)
 
 
 _TYPES = {
     name: _type(field.annotation)
     for name, field in SummaryDoc.model_fields.items()
     if name not in LEFT_OUT
-} | {"decomposition": ColumnType.LIST, "amounts": ColumnType.NUMBER}
+} | {"decomposition": Kind.LIST, "amounts": Kind.NUMBER}
 _MAPS = tuple(
     name
     for name, field in SummaryDoc.model_fields.items()
     if name in _TYPES and get_origin(field.annotation) is dict
 )
 _CELL_TYPES = {
-    "elements": ColumnType.LIST,
-    "nelements": ColumnType.INTEGER,
-    "elements_ratios": ColumnType.LIST,
-    "nsites": ColumnType.INTEGER,
-    "nperiodic_dimensions": ColumnType.INTEGER,
-    "dimension_types": ColumnType.LIST,
-    "structure_features": ColumnType.LIST,
-    "last_modified": ColumnType.TIME,
+    "elements": Kind.LIST,
+    "nelements": Kind.INTEGER,
+    "elements_ratios": Kind.LIST,
+    "nsites": Kind.INTEGER,
+    "nperiodic_dimensions": Kind.INTEGER,
+    "dimension_types": Kind.LIST,
+    "structure_features": Kind.LIST,
+    "last_modified": Kind.TIME,
 }
+_PROPERTIES = {spec.name: spec for spec in PROPERTIES}
 _NUMBERS = frozenset(("decomposition.amount", f"{CELL}elements_ratios"))
 _INTEGERS = frozenset((f"{CELL}dimension_types",))
 """Columns whose lists hold numbers."""
 
 
 @cache
-def column_type(path: str) -> ColumnType:
+def column_type(path: str) -> Kind:
     """
     Say what stands in a column.
 
@@ -111,7 +103,10 @@ def column_type(path: str) -> ColumnType:
     """
     field, _, key = path.partition(".")
     if path.startswith(CELL):
-        return _CELL_TYPES.get(key, ColumnType.TEXT)
+        return _CELL_TYPES.get(key, Kind.TEXT)
+    if field == PROPERTY:
+        declared = _PROPERTIES.get(key.partition(".")[0])
+        return declared.kind if declared else Kind.NUMBER
     return _TYPES[field]
 
 
@@ -120,10 +115,10 @@ def arrow_schema(paths: Iterable[str]) -> pa.Schema:
     import pyarrow as pa  # noqa: PLC0415 - half a second that other documents do not need
 
     types = {
-        ColumnType.NUMBER: pa.float64(),
-        ColumnType.INTEGER: pa.int64(),
-        ColumnType.BOOLEAN: pa.bool_(),
-        ColumnType.TIME: pa.timestamp("us", tz="UTC"),
+        Kind.NUMBER: pa.float64(),
+        Kind.INTEGER: pa.int64(),
+        Kind.BOOLEAN: pa.bool_(),
+        Kind.TIME: pa.timestamp("us", tz="UTC"),
     }
     return pa.schema(
         [(path, types.get(column_type(path), pa.string())) for path in paths]
@@ -162,6 +157,39 @@ def _amounts(formula: str) -> dict[str, float]:
     return found
 
 
+def is_property(path: str) -> bool:
+    """Say whether a column is of a property, or of its uncertainty."""
+    return path.startswith(f"{PROPERTY}.")
+
+
+def property_columns(properties: Iterable[PropertyRow]) -> dict[str, object]:
+    """
+    Write properties of one candidate as columns, their uncertainties beside them.
+
+    Those of other conditions than a temperature, and arrays, are no columns, nor are
+    those that nothing declares any more.
+
+    Examples
+    --------
+    >>> property_columns([{"subject_id": "c", "name": "alpha_LiM_1", "conditions": {},
+    ...                    "value": -0.2, "uncertainty": 0.1}])
+    {'property.alpha_LiM_1': -0.2, 'property.alpha_LiM_1_uncertainty': 0.1}
+    """
+    row: dict[str, object] = {}
+    for one in properties:
+        name, key = one["name"], condition_key(one["conditions"])
+        spec = _PROPERTIES.get(name)
+        if spec is None or key is None or one["value"] is None:
+            continue
+        if bool(key) is not spec.at_temperature:
+            continue
+        end = f".{key}" if key else ""
+        row[f"{spec.column}{end}"] = one["value"]
+        if spec.uncertainty and one["uncertainty"] is not None:
+            row[f"{uncertainty_of(spec).column}{end}"] = one["uncertainty"]
+    return row
+
+
 def cell_row(properties: Mapping[str, object]) -> dict[str, object]:
     """Write a structure in OPTIMADE's words as columns."""
     return {f"{CELL}{name}": _stored(value) for name, value in properties.items()}
@@ -193,7 +221,7 @@ def listed(path: str, text: str | None) -> list[Any] | None:
 
 def column_values(path: str, values: Sequence[Any]) -> Sequence[Any]:
     """Return what a column says, lists as lists."""
-    if column_type(path) is not ColumnType.LIST:
+    if column_type(path) is not Kind.LIST:
         return values
     return [listed(path, value) for value in values]
 
@@ -245,6 +273,11 @@ class CampaignTable(Document):
     n_rows: int = Field(ge=0, description="Summaries; no unit.")
     temperatures: tuple[float, ...] = Field(
         description="Temperatures in K at which E_hull is a column."
+    )
+    properties: dict[str, tuple[float, ...]] = Field(
+        default_factory=dict,
+        description="Property that is a column → temperatures in K at which it is one; "
+        "none for a property without temperature.",
     )
 
 

@@ -95,6 +95,7 @@ class StabilityOptions(Document):
     )
     gas_pressures: dict[str, float] = Field(
         default_factory=lambda: {"O2": 1.0, "F2": 1.0},
+        examples=[{"O2": 0.21}],
         description="Gas (O2, F2) → partial pressure in bar; used by the Gibbs "
         "energies only.",
     )
@@ -102,6 +103,7 @@ class StabilityOptions(Document):
         default=None,
         ge=0,
         allow_inf_nan=False,
+        json_schema_extra={"unit": "eV/atom"},
         description="Standard deviation of the calculator's E_hull in eV/atom, instead "
         "of the engine's own; null takes that of the engine, where it has one.",
     )

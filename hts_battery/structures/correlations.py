@@ -57,7 +57,7 @@ def pair_shells(prototype_name: str, supercell: IntMatrix) -> tuple[PairShells, 
     [6.0, 8.0, 24.0, 30.0]
     """
     cell = build_cell(prototype_name, supercell)
-    edges = _shell_edges(prototype_name)
+    edges = shell_edges(prototype_name)
     cutoff = max(upper for shells in edges.values() for _, upper in shells)
     i, j, _, distances = neighbour_pairs(cell.lattice, cell.coordinates, cutoff)
     found = []
@@ -73,7 +73,7 @@ def pair_shells(prototype_name: str, supercell: IntMatrix) -> tuple[PairShells, 
 
 
 @lru_cache(maxsize=64)
-def _shell_edges(
+def shell_edges(
     prototype_name: str,
 ) -> dict[tuple[str, str], tuple[tuple[float, float], ...]]:
     """Lower and upper distance of each shell of each pair of sublattices."""
@@ -192,45 +192,6 @@ def objective(errors: Mapping[str, Iterable[float]]) -> float:
 def comparable(objectives: NDArray[np.float64]) -> NDArray[np.float64]:
     """Round objectives so that equal ones are equal whatever order summed them."""
     return np.asarray(np.round(objectives / _OBJECTIVE_UNIT) * _OBJECTIVE_UNIT)
-
-
-def warren_cowley(
-    cell: Cell, decoration: Sequence[str]
-) -> dict[str, tuple[dict[str, float], ...]]:
-    r"""
-    Warren-Cowley short-range-order parameters of every pair of species.
-
-    .. math:: \alpha_{ab}^s = 1 - \frac{p_{ab}^s}{x_a x_b}
-
-    0 for a random alloy, negative where a and b attract each other.
-
-    Returns
-    -------
-    dict
-        ``first/second`` sublattices → for each shell ``a/b`` → parameter.
-    """
-    texts = np.array(decoration)
-    found: dict[str, tuple[dict[str, float], ...]] = {}
-    for shells in pair_shells(cell.prototype, cell.supercell):
-        rows = texts[cell.sites_of(shells.first)]
-        columns = texts[cell.sites_of(shells.second)]
-        a_names, b_names = sorted(set(rows)), sorted(set(columns))
-        if len(a_names) == 1 and len(b_names) == 1:
-            continue
-        a, b = occupations(list(rows)), occupations(list(columns))
-        paired = np.einsum("ia,sij,jb->sab", a, shells.counts, b, optimize=True)
-        paired /= shells.counts.sum(axis=(1, 2)).reshape(-1, 1, 1)
-        alpha = 1 - paired / np.outer(a.mean(axis=0), b.mean(axis=0))
-        found[f"{shells.first}/{shells.second}"] = tuple(
-            {
-                f"{x}/{y}": float(alpha[s, m, n])
-                for m, x in enumerate(a_names)
-                for n, y in enumerate(b_names)
-                if shells.first != shells.second or m <= n
-            }
-            for s in range(len(shells.distances))
-        )
-    return found
 
 
 # Steps for which a site that was swapped stays.

@@ -12,17 +12,18 @@ import numpy as np
 from hts_battery.errors import OrderingError
 from hts_battery.schemas.relaxed import (
     CellDescriptors,
+    LithiumOrder,
     NasiconGeometry,
     TetrahedronStatistics,
 )
 from hts_battery.schemas.species import parse_species
 from hts_battery.schemas.species_table import species_properties
 from hts_battery.structures.cells import build_cell
-from hts_battery.structures.correlations import warren_cowley
 from hts_battery.structures.neighbours import minimum_image_vectors, neighbour_pairs
 from hts_battery.structures.prototypes import load_prototype
 from hts_battery.structures.relaxation.parent_map import map_to_parent
-from hts_battery.structures.site_labels import nasicon_sites
+from hts_battery.structures.short_range_order import lithium_order, short_range_order
+from hts_battery.structures.site_labels import CENTRE, METAL, nasicon_sites
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,6 +74,7 @@ def nasicon_geometry(structure: Structure, sites: NasiconSites) -> NasiconGeomet
         tetrahedron_height=_rounded(tetrahedron_heights(pyramids)[..., 0].mean()),
         tetrahedron_volume=_rounded(tetrahedron_volume(pyramids).mean()),
         octahedron_volume=_rounded(_octahedron_volumes(centre, corners).mean()),
+        metal_polyanion=_rounded(_metal_polyanion(structure, sites, faces).mean()),
         polyanion_volumes=volumes,
         polyanion_heights=heights,
     )
@@ -91,6 +93,31 @@ def _faces_towards(
     reach = np.einsum("ntx,nkx->nkt", outwards, ways)
     best = reach.argmax(axis=2)
     return np.asarray(triangles[np.arange(len(centre))[:, None], best])
+
+
+def _metal_polyanion(
+    structure: Structure, sites: NasiconSites, faces: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """
+    Distances from metal to polyanion centre through each bottleneck triangle.
+
+    The metal is the one nearest to the triangle's shortest edge, of whose octahedron
+    that is an edge; the centre the one nearest to the triangle, on its other side.
+    """
+    corners = faces.reshape(-1, 3, 3)
+    following = np.roll(corners, -1, axis=1)
+    short = np.linalg.norm(following - corners, axis=2).argmin(axis=1)
+    rows = np.arange(len(corners))
+    middle = (corners[rows, short] + following[rows, short]) / 2
+    ends = []
+    for label, points in ((METAL, middle), (CENTRE, corners.mean(axis=1))):
+        atoms = [n for n, one in enumerate(sites.labels) if one == label]
+        places = structure.frac_coords[atoms]
+        start = structure.lattice.get_fractional_coords(points)
+        near = structure.lattice.get_all_distances(start, places).argmin(axis=1)
+        matrix = structure.lattice.matrix
+        ends.append(points + minimum_image_vectors(matrix, start, places[near]))
+    return np.asarray(np.linalg.norm(ends[1] - ends[0], axis=1))
 
 
 def _octahedron_volumes(
@@ -202,6 +229,7 @@ def describe(
         warren_cowley=None if decoration is None else _short_range(mapped, decoration),
         tetrahedra=None if decoration is None else _tetrahedra(mapped, decoration),
         nasicon=None if sites is None else nasicon_geometry(mapped.relaxed, sites),
+        lithium=None if decoration is None else _lithium(mapped, decoration),
     )
 
 
@@ -213,8 +241,18 @@ def _short_range(
             {species: round(value, _DECIMALS) for species, value in shell.items()}
             for shell in shells
         )
-        for pair, shells in warren_cowley(mapped.cell, decoration).items()
+        for pair, shells in short_range_order(mapped.cell, decoration).items()
     }
+
+
+def _lithium(mapped: ParentMap, decoration: Sequence[str]) -> LithiumOrder | None:
+    if mapped.cell.prototype == NASICON:
+        return None
+    metals, fluorine = lithium_order(mapped.cell, decoration)
+    first, second, contact = (
+        None if one is None else _rounded(one) for one in (*metals, fluorine)
+    )
+    return LithiumOrder(metal=(first, second), fluorine=contact)
 
 
 def _tetrahedra(

@@ -71,7 +71,17 @@ def calculator_structure(
     >>> calculator_structure(cell, magmom=False, charge=True).site_properties
     {'charge': [2.0, 2.0, -2.0, -2.0]}
     """
-    structure = cell.to_structure()
+    return bare_structure(cell.to_structure(), magmom=magmom, charge=charge)
+
+
+def bare_structure(structure: Structure, *, magmom: bool, charge: bool) -> Structure:
+    """
+    Return a decorated structure as :func:`calculator_structure` does a cell.
+
+    Oxidation states become the site property ``charge`` where that is asked for;
+    ``magmom`` says whether that site property stays.
+    """
+    structure = structure.copy()
     charges = [float(site.specie.oxi_state or 0) for site in structure]
     structure.remove_oxidation_states()
     for name in tuple(structure.site_properties):

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from hashlib import sha256
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
 import yaml
-from pydantic import Field
+from pydantic import Field, ValidationError
 
-from hts_battery.errors import OrderingError
+from hts_battery.errors import OrderingError, SpecError
 from hts_battery.schemas.base import Document, Rational
+from hts_battery.schemas.files import load_mapping, spec_error
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _DATA = files("hts_battery.structures") / "data" / "prototypes"
 
@@ -83,15 +89,84 @@ class Prototype(Document):
     )
 
 
-def prototype_names() -> tuple[str, ...]:
-    """Name every prototype that has a data file."""
+_OWN: dict[str, Path] = {}
+"""Name of a prototype of the user's own → its file."""
+
+
+def use_prototypes(folder: Path) -> None:
+    """
+    Let a folder of prototypes of one's own stand beside those of the package.
+
+    Every process that orders candidates, or reads ordered cells, has to know it: the
+    setting ``prototype_folder`` says it to all of them.
+
+    Raises
+    ------
+    SpecError
+        If a file is no prototype, has the name of another, or claims a family that
+        another one has: with file, line and field.
+    """
+    if not folder.is_dir():
+        raise SpecError("there is no such folder of prototypes", file=str(folder))
+    found = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    families = {
+        family: name for name in _shipped() for family in load_prototype(name).families
+    }
+    for name, path in found.items():
+        prototype = _read(path)
+        if prototype.name != name or name in _shipped():
+            raise SpecError(
+                f"the prototype of {path.name} is called {prototype.name}: a file is "
+                "called as its prototype, and none as one of the package",
+                file=str(path),
+                field="name",
+            )
+        for family in prototype.families:
+            if families.setdefault(family, name) != name:
+                raise SpecError(
+                    f"the family {family} is ordered on {families[family]} already: "
+                    "give yours another name",
+                    file=str(path),
+                    field="families",
+                )
+    _OWN.clear()
+    _OWN.update(found)
+    load_prototype.cache_clear()
+    prototype_of_family.cache_clear()
+
+
+def _read(path: Path) -> Prototype:
+    """Read a prototype of the user's own; refuse it with file, line and field."""
+    data, lines = load_mapping(path, "a prototype")
+    try:
+        return Prototype.model_validate(data)
+    except ValidationError as err:
+        raise spec_error(err, file=str(path), lines=lines, shape=Prototype) from err
+
+
+def own_prototype_digest(name: str) -> str | None:
+    """Digest what the file of a prototype of one's own says; None of the package's."""
+    if name not in _OWN:
+        return None
+    text = load_prototype(name).model_dump_json(exclude={"title", "source"})
+    return sha256(text.encode()).hexdigest()[:24]
+
+
+def _shipped() -> tuple[str, ...]:
     names = (entry.name for entry in _DATA.iterdir())
     return tuple(sorted(n.removesuffix(".yaml") for n in names if n.endswith(".yaml")))
+
+
+def prototype_names() -> tuple[str, ...]:
+    """Name every prototype that has a data file: the package's, then one's own."""
+    return (*_shipped(), *sorted(_OWN))
 
 
 @lru_cache(maxsize=64)
 def load_prototype(name: str) -> Prototype:
     """Read one prototype from its data file."""
+    if name in _OWN:
+        return _read(_OWN[name])
     if name not in prototype_names():
         known = ", ".join(prototype_names())
         raise OrderingError(f"no prototype {name!r}; there are {known}")
@@ -108,5 +183,6 @@ def prototype_of_family(family: str) -> Prototype:
             return prototype
     known = ", ".join(sorted(f for p in prototypes for f in p.families))
     raise OrderingError(
-        f"no prototype for the family {family!r}; families with one: {known}"
+        f"no prototype for the family {family!r}; families with one: {known}; one of "
+        "your own is a file in the folder of the setting prototype_folder"
     )

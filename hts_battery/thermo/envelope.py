@@ -119,8 +119,8 @@ class Envelope:
         self._pure = pure_phases(fractions, energies)
         # Solved as formation energies: totals of thousands of eV would leave no
         # digits for differences of one meV.
-        self._zeros = np.where(self._pure < 0, 0.0, energies[self._pure])
-        self.energies = energies - fractions @ self._zeros
+        self.zeros = np.where(self._pure < 0, 0.0, energies[self._pure])
+        self.energies = energies - fractions @ self.zeros
         spread = float(np.abs(self.energies).max())
         self._artificial = _ARTIFICIAL_COST * (1.0 + spread)
         self._examined = np.zeros(len(energies), dtype=bool)
@@ -144,11 +144,11 @@ class Envelope:
         smaller = self._sizes[competing] < self._sizes[numbers[0]]
         candidates = competing[~smaller | self._stable[competing]]
         lowest = np.full(len(numbers), np.inf)
-        for batch in self._batches(self.fractions[numbers], candidates):
+        for batch in self.batches(self.fractions[numbers], candidates):
             problems, bases = batch.problems, solve_batch(batch.problems)
             costs = (bases.potentials * problems.targets).sum(axis=1)
             # What is not verified is kept: a phase too many changes no answer.
-            verified = bases.solved & ~self._holds_artificial(batch, bases)
+            verified = bases.solved & ~self.holds_artificial(batch, bases)
             lowest[batch.numbers] = np.where(verified, costs, np.inf)
         self._stable[numbers] = self.energies[numbers] <= lowest + ENERGY_TOLERANCE
         self._examined[numbers] = True
@@ -228,7 +228,7 @@ class Envelope:
         self, rows: Floats, numbers: Integers, columns: Integers, solutions: Solutions
     ) -> None:
         """Solve compositions by the batch simplex, the rest by HiGHS."""
-        for batch in self._batches(rows[numbers], columns):
+        for batch in self.batches(rows[numbers], columns):
             bases = solve_batch(batch.problems)
             self._finish(rows, numbers, batch, bases, solutions)
 
@@ -236,14 +236,14 @@ class Envelope:
         self,
         rows: Floats,
         numbers: Integers,
-        batch: _Batch,
+        batch: Batch,
         bases: Bases,
         solutions: Solutions,
     ) -> None:
         """Write verified answers down and keep their bases; solve the rest again."""
-        good = bases.solved & ~self._holds_artificial(batch, bases)
+        good = bases.solved & ~self.holds_artificial(batch, bases)
         own = numbers[batch.numbers]
-        phases = self._phases(batch, bases)
+        phases = self.basic_phases(batch, bases)
         kept = Bases(
             phases[good],
             bases.amounts[good],
@@ -271,11 +271,11 @@ class Envelope:
         )
         if mixture is not None:
             count = len(mixture.phases)
-            solutions.energies[number] = mixture.energy + rows[number] @ self._zeros
+            solutions.energies[number] = mixture.energy + rows[number] @ self.zeros
             solutions.phases[number, :count] = columns[mixture.phases]
             solutions.amounts[number, :count] = mixture.amounts
             solutions.potentials[number, active] = (
-                mixture.potentials + self._zeros[active]
+                mixture.potentials + self.zeros[active]
             )
 
     def _solve_reopened(
@@ -287,7 +287,7 @@ class Envelope:
             return
         gone = list(excluded.values())
         everything = np.arange(len(self.energies))
-        for batch in self._batches(rows[numbers], everything, gone=gone):
+        for batch in self.batches(rows[numbers], everything, gone=gone):
             for place, number in enumerate(batch.numbers):
                 lost = np.isin(self._pure[batch.active[place]], gone[number])
                 batch.problems.start_costs[place, lost] = self._artificial
@@ -314,13 +314,13 @@ class Envelope:
         targets: Floats,
     ) -> None:
         elements = active.shape[1]
-        potentials = bases.potentials + self._zeros[active]
+        potentials = bases.potentials + self.zeros[active]
         solutions.energies[numbers] = (potentials * targets).sum(axis=1)
         solutions.phases[numbers, :elements] = bases.phases
         solutions.amounts[numbers, :elements] = bases.amounts
         solutions.potentials[numbers[:, None], active] = potentials
 
-    def _phases(self, batch: _Batch, bases: Bases) -> Integers:
+    def basic_phases(self, batch: Batch, bases: Bases) -> Integers:
         """Index of the reference behind each basic column."""
         local = np.take_along_axis(batch.columns, np.maximum(bases.phases, 0), axis=1)
         element = np.take_along_axis(
@@ -328,7 +328,7 @@ class Envelope:
         )
         return np.where(bases.phases < 0, self._pure[element], local)
 
-    def _holds_artificial(self, batch: _Batch, bases: Bases) -> Flags:
+    def holds_artificial(self, batch: Batch, bases: Bases) -> Flags:
         """Whether an element without a reference of its own is still in the basis."""
         costs = np.take_along_axis(
             batch.problems.start_costs, np.maximum(-1 - bases.phases, 0), axis=1
@@ -336,13 +336,13 @@ class Envelope:
         held = (bases.phases < 0) & (costs >= self._artificial)
         return np.asarray(held.any(axis=1))
 
-    def _batches(
+    def batches(
         self,
         rows: Floats,
         columns: Integers,
         *,
         gone: Sequence[Integers] | None = None,
-    ) -> Iterator[_Batch]:
+    ) -> Iterator[Batch]:
         """Cut compositions into batches of equally many elements."""
         sizes = np.count_nonzero(rows, axis=1)
         words = element_words(rows)
@@ -367,7 +367,7 @@ class Envelope:
         numbers: Integers,
         columns: Integers,
         gone: Sequence[Integers] | None,
-    ) -> _Batch:
+    ) -> Batch:
         targets = rows[numbers]
         inside = contained(self.words[columns], element_words(targets))
         for place, phases in enumerate(gone or ()):
@@ -383,7 +383,7 @@ class Envelope:
         costs[places, position] = self.energies[columns[found]]
         active = np.nonzero(targets)[1].reshape(len(numbers), -1)
         pure = self._pure[active]
-        return _Batch(
+        return Batch(
             numbers=numbers,
             active=active,
             columns=local,
@@ -399,7 +399,7 @@ class Envelope:
         )
 
 
-class _Batch(NamedTuple):
+class Batch(NamedTuple):
     """Problems with the numbers they came from."""
 
     numbers: Integers

@@ -18,6 +18,7 @@ from hts_battery.thermo.envelope import (
     element_words,
     fraction_rows,
 )
+from hts_battery.thermo.exchanges import lowest_exchanges
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from hts_battery.schemas.formula import Formula
     from hts_battery.thermo.envelope import Solutions
+    from hts_battery.thermo.exchanges import Exchanged, Exchanges
 
 _SAME_COMPOSITION = 1e-9
 _NO_AMOUNT = 1e-9  # smaller amounts are rounding of phases at the edge of a basis
@@ -225,6 +227,15 @@ class Hull:
             None if missing else self._decomposition(solutions, number)
             for number, missing in enumerate(np.isnan(solutions.energies))
         ]
+
+    @property
+    def element_energies(self) -> NDArray[np.float64]:
+        """Energy of the lowest phase of each element, eV/atom; 0 where none is pure."""
+        return self._envelope.zeros
+
+    def exchanges(self, asked: Exchanges) -> Exchanged:
+        """Solve for lowest mixtures that exchange atoms with the outside."""
+        return lowest_exchanges(self._envelope, asked)
 
     def joined_by(
         self,

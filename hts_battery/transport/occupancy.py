@@ -182,7 +182,9 @@ def _kind(
     """Describe the sites of one label."""
     there = (chosen[visits] & (visits >= 0)).sum(axis=1)
     shares = there / chosen.sum()
-    blocks = np.array([part.mean() for part in np.array_split(shares, min(_BLOCKS, len(shares)))])
+    blocks = np.array(
+        [part.mean() for part in np.array_split(shares, min(_BLOCKS, len(shares)))]
+    )
     departures = sum(bool(chosen[one.start]) for one in jumps)
     time = float(there.sum()) * time_step
     return SiteKind(

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hts_battery.builders.entries import EntriesBuilder
+from hts_battery.builders.registry import builder_named
 from hts_battery.builders.screening_builder import run_builder
-from hts_battery.campaign.build import campaign_builder, summary_table_builder
+from hts_battery.campaign.build import BUILDERS, build_context
 from hts_battery.schemas.structure import OrderingMethod
 
 if TYPE_CHECKING:
@@ -28,16 +28,8 @@ class Chain:
     spec: CampaignSpec
 
     def make(self, name: str, **options: object) -> ScreeningBuilder:
-        stores = self.stores
-        temperatures = self.spec.temperatures or (0.0,)
-        if name == "entries":
-            return EntriesBuilder(
-                stores.tasks, stores.references, stores.entries, **options
-            )
-        if name == "summary_table":
-            campaigns = {self.spec.name: temperatures}
-            return summary_table_builder(stores, campaigns, **options)
-        return campaign_builder(name, self.spec, stores, temperatures, **options)
+        context = build_context(self.stores, [self.spec], (0.0,), **options)
+        return builder_named(name).builder(context, self.spec)
 
     def asks_for(self, **numbers: int) -> None:
         """Let the campaign ask for other numbers of orderings."""
@@ -47,8 +39,7 @@ class Chain:
         self.spec = self.spec.model_copy(update={"structure": structure})
 
     def run(self, **options: object) -> dict[str, BuildReport]:
-        names = ("entries", "thermo", "summary", "summary_table")
-        return {name: run_builder(self.make(name, **options)) for name in names}
+        return {name: run_builder(self.make(name, **options)) for name in BUILDERS}
 
 
 @pytest.fixture

@@ -25,7 +25,6 @@ from hts_battery.builders.reasons import (
     hull_news,
     reasons,
 )
-from hts_battery.builders.screening_builder import CODE_VERSION
 from hts_battery.schemas.build import OrderingEnergy
 
 ORDERING = {
@@ -53,7 +52,7 @@ def record(**changes: Any) -> Any:  # noqa: ANN401 - a stored record
         "candidate_id": "c",
         "temperature": 1473.0,
         "state": "successful",
-        "code_version": CODE_VERSION,
+        "code_version": "7",
         "options_digest": "o",
         "orderings": [ORDERING],
         "result": RESULT,
@@ -74,6 +73,7 @@ def why(
         orderings=[OrderingEnergy.model_validate(one) for one in now],
         phases=phases,
         options_digest=options,
+        code_version="7",
         news=news,
     )
 

@@ -14,10 +14,10 @@ from hts_battery.campaign.plan import (
     Assumptions,
     finished_jobs,
     plan_campaign,
-    planned_steps,
 )
 from hts_battery.campaign.registration import register
 from hts_battery.campaign.spec_file import load_campaign, read_campaign
+from hts_battery.flows.recipes.screen import planned_steps
 from hts_battery.schemas.dispatch import (
     BacklogBlock,
     BacklogItem,

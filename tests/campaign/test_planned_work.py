@@ -16,8 +16,8 @@ from hts_battery.campaign.plan import (
     _job,
     _overhead,
     _thinned,
-    planned_steps,
 )
+from hts_battery.flows.recipes.screen import planned_steps
 from hts_battery.schemas.campaign import CampaignSpec
 from hts_battery.schemas.cost import CampaignWork
 

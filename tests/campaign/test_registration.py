@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hts_battery.campaign import registration
 from hts_battery.campaign.build import build, stored_campaigns
 from hts_battery.campaign.registration import register
 from hts_battery.campaign.spec_file import load_campaign
@@ -39,6 +40,53 @@ def test_a_campaign_is_read_back_as_its_file_said(
 ) -> None:
     register(small_campaign, stores)
     assert stored_campaigns(stores) == [small_campaign.spec]
+
+
+def test_a_parent_lattice_that_changed_under_its_name_is_refused(
+    campaign_file: Callable[..., Path],
+    small_campaign: Campaign,
+    stores: Stores,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    register(small_campaign, stores)
+    (doc,) = stores.campaigns.query()
+    assert doc["prototype"] == {"name": "rocksalt", "digest": None}
+    monkeypatch.setattr(registration, "own_prototype_digest", lambda _name: "other")
+    other = load_campaign(campaign_file(("name: small", "name: other")))
+    with pytest.raises(
+        ConfigurationError,
+        match="the prototype rocksalt has other numbers than when the campaign small",
+    ):
+        register(other, stores)
+    assert stores.campaigns.count() == 1
+
+
+def test_a_list_is_part_of_the_registration(
+    campaign_file: Callable[..., Path], stores: Stores
+) -> None:
+    text = campaign_file().read_text("utf-8")
+    start, stop = text.index("selection:"), text.index("structure:")
+    path = campaign_file(
+        (text[start:stop], "selection: {method: formulas, file: mine.txt}\n")
+    )
+    mine = path.with_name("mine.txt")
+    mine.write_text("# one\nLi1.2Mn0.4Ti0.4O2\nLiCoO2\n")
+    register(load_campaign(path, skip_bad=True), stores)
+    (doc,) = stores.campaigns.query()
+    listed = doc["listed"]
+    assert (listed["file"], listed["formulas"], listed["n_left_out"]) == (
+        "mine.txt",
+        2,
+        1,
+    )
+    assert listed["left_out"][0].startswith("mine.txt:3: LiCoO2: it holds Co")
+    found = registration.registered(path, stores)
+    assert found is not None
+    assert found.members == 1
+    mine.write_text("# two\nLi1.2Mn0.4Ti0.4O2\nLiCoO2\n")
+    assert registration.registered(path, stores) is not None
+    mine.write_text("Li1.3Mn0.4Ti0.3O1.7F0.3\n")
+    assert registration.registered(path, stores) is None
 
 
 def test_two_campaigns_share_their_candidates(

@@ -43,6 +43,39 @@ def test_check_counts_and_writes_nothing(
     assert list(folder.iterdir()) == []
 
 
+def test_bad_formulas_of_a_list_are_listed_and_left_out_on_request(
+    hts: Callable[..., Answer], campaign_file: Callable[..., Path]
+) -> None:
+    text = campaign_file().read_text("utf-8")
+    start, stop = text.index("selection:"), text.index("structure:")
+    path = campaign_file(
+        (text[start:stop], "selection: {method: formulas, file: mine.txt}\n")
+    )
+    mine = path.with_name("mine.txt")
+    mine.write_text("Li₁.₂Mn₀.₄Ti₀.₄O₂\nLiCoO2\nLi1.2Mn0.4Ti0.3O2\n")
+    for command in (("check",), ("plan",), ("run", "--dry-run")):
+        answer = hts("campaign", command[0], path, *command[1:])
+        assert answer.status == 2
+        first, *rest = answer.err.splitlines()
+        assert first == (
+            f"error: {path}:9: selection.file: 2 of 3 formulas cannot be screened: "
+            "correct them, or leave them out with --skip-bad"
+        )
+        assert rest == [
+            "  mine.txt:2: LiCoO2: it holds Co, and the space has F, Li, Mn, O, Ti",
+            (
+                "  mine.txt:3: Li1.2Mn0.4Ti0.3O2: the cations add up to 1.9 per "
+                "formula unit, not 2"
+            ),
+        ]
+    (answer,) = hts("campaign", "check", path, "--skip-bad", "--json").lines
+    assert answer["candidates"] == 1
+    assert answer["left_out"] == [line.strip() for line in rest]
+    said = hts("campaign", "run", path, "--skip-bad", "--dry-run")
+    assert "up to 1 candidates" in said.out
+    assert said.err.count("left out: mine.txt:") == 2
+
+
 def test_check_says_what_filters_remove(
     hts: Callable[..., Answer], campaign_file: Callable[..., Path]
 ) -> None:

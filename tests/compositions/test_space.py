@@ -29,6 +29,7 @@ FILES = [
     "campaigns/hedrx_full",
     "spaces/nasicon_grid",
     "spaces/layered",
+    "spaces/spinel",
 ]
 
 

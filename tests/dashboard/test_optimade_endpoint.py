@@ -18,6 +18,7 @@ from server_client import ServerClient
 
 from hts_battery.connections.database.bounded_reader import BoundedReader
 from hts_battery.dashboard.candidate_data import final_structures
+from hts_battery.dashboard.server import READABLE
 from hts_battery.errors import ForeignClassError
 from hts_battery.schemas.decoding import read_structure
 
@@ -230,10 +231,9 @@ def test_a_cell_that_names_a_foreign_module_is_not_served_and_imports_nothing(
         everything = optimade.get("structures").json()["data"]
         cells = [doc["attributes"]["lattice_vectors"] for doc in everything]
         assert len(everything) == 3
+        found = final_structures(BoundedReader(shown.database, READABLE), [entry])
         with pytest.raises(ForeignClassError, match=planted.name):
-            read_structure(
-                final_structures(BoundedReader(shown.database), [entry])[entry]
-            )
+            read_structure(found[entry])
     finally:
         shown.tasks.update(before, key=["uuid", "index"])
     assert not planted.was_imported

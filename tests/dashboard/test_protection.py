@@ -20,10 +20,11 @@ pytest.importorskip("dash", reason="the extra 'dashboard' is not installed")
 
 from server_client import ServerClient
 
-from hts_battery.connections.database.bounded_reader import READABLE, BoundedReader
+from hts_battery.connections.database.bounded_reader import BoundedReader
 from hts_battery.dashboard.half_sent import WaitingConnections
 from hts_battery.dashboard.protection import CALLBACK_PATH, LARGEST_BODY, Protection
 from hts_battery.dashboard.server import (
+    READABLE,
     ServerOptions,
     create_server,
     read_token,
@@ -388,7 +389,7 @@ def test_neither_logs_nor_pages_hold_secrets(
 
 
 def test_other_collections_cannot_be_reached(shown: Stores) -> None:
-    reader = BoundedReader(shown.database)
+    reader = BoundedReader(shown.database, READABLE)
     for name in ("locks", "blobs", "backlog", "fireworks", "launches", "system.users"):
         assert name not in READABLE
         with pytest.raises(StoreError, match="may not be read"):
@@ -401,14 +402,14 @@ def test_a_query_that_takes_too_long_is_cut_off(shown: Stores) -> None:
     shown.tasks.collection.insert_many(
         [{"uuid": f"slow {n}", "index": 1, "text": "a" * 50} for n in range(3000)]
     )
-    reader = BoundedReader(shown.database, seconds=0.001)
+    reader = BoundedReader(shown.database, READABLE, seconds=0.001)
     with pytest.raises(QueryLimitError, match="took more than"):
         reader.find("tasks", {"text": {"$regex": "a*a*b$"}})
     shown.tasks.collection.delete_many({"text": {"$exists": True}})
 
 
 def test_readers_wait_for_their_turn_and_give_up(shown: Stores) -> None:
-    reader = BoundedReader(shown.database, concurrency=1, turn_seconds=0.01)
+    reader = BoundedReader(shown.database, READABLE, concurrency=1, turn_seconds=0.01)
     with (
         reader._reading("summary"),  # noqa: SLF001 - holds the only turn
         pytest.raises(QueryLimitError, match="too many"),

@@ -19,6 +19,7 @@ from hts_battery.campaign.spec_file import load_campaign
 from hts_battery.connections.database.bounded_reader import BoundedReader
 from hts_battery.dashboard.app import find_page
 from hts_battery.dashboard.latest_build import read_latest_build
+from hts_battery.dashboard.server import READABLE
 from hts_battery.schemas.campaign import CampaignSpec
 from hts_battery.settings import get_settings
 
@@ -295,7 +296,7 @@ def test_campaigns_come_by_their_last_build(
     client: ServerClient, shown: Stores
 ) -> None:
     assert client
-    reader = BoundedReader(shown.database)
+    reader = BoundedReader(shown.database, READABLE)
     assert read_latest_build(reader).campaigns == ("second_one", "shown")
     (doc,) = shown.campaigns.query({"name": "shown"})
     build(CampaignSpec.model_validate(doc["spec"]), shown, temperatures=(0.0,))

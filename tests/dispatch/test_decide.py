@@ -248,7 +248,7 @@ def archived(
 
 
 def calculated(**fields: object) -> Calculated:
-    made = [_Ordered("1", {"random": 1}, {"random": ["o1"]})]
+    made = [_Ordered("uuid", "1", {"random": 1}, {"random": ["o1"]})]
     return Calculated(**{"n_orderings": 1, "ordered": made, **fields})
 
 

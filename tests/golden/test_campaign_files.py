@@ -29,6 +29,9 @@ _PROSE = {"description", "space"}
 def described(path: Path) -> dict[str, Any]:
     """Say what a file declares, and which members it holds and selects first."""
     content = yaml.safe_load(path.read_text("utf-8"))
+    if "source" in content:
+        spec = hts_battery.CampaignSpec.model_validate(content)
+        return {"campaign": plain(spec.model_dump(mode="json", exclude=_PROSE))}
     space = load_space(path)
     found = {
         "count": space.count,

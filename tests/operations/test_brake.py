@@ -83,6 +83,7 @@ def ending(minute: int, kind: str, failure_class: str | None = None) -> EndingRo
         "kind": kind,
         "reason": f"reason {minute}",
         "failure_class": failure_class,
+        "lost_with": None,
         "node_hours": 0.0,
         "time": (NOON + timedelta(minutes=minute)).isoformat(),
     }
@@ -117,6 +118,14 @@ def test_failures_of_one_class_in_a_row(
     kind, reason = same_failure(reversed(endings), 3, since=moment)
     assert kind == found
     assert reason == (f"reason {len(history) - 1}" if found else "")
+
+
+def test_a_chunk_that_was_lost_is_one_failure() -> None:
+    lost = [ending(n // 50, "failed", "node") for n in range(100)]
+    for number, one in enumerate(lost):
+        one["lost_with"] = number // 50
+    assert same_failure(lost, 3) == (None, "")
+    assert same_failure([*lost, ending(2, "failed", "node")], 3)[0] == "node"
 
 
 def test_the_last_words_are_those_of_the_error_file(tmp_path: Path) -> None:

@@ -62,6 +62,7 @@ def test_a_manifest_says_what_went_in(ranked: Campaign, stores: Stores) -> None:
     assert set(manifest.reports) == set(BUILDERS)
     assert set(manifest.input_digests) == {
         "entries",
+        "local_structure small",
         "thermo small",
         "summary small",
         "summary_table",

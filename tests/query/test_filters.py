@@ -152,6 +152,6 @@ def test_every_field_says_what_it_is() -> None:
     for name, field in FIELDS.items():
         assert query_field(name) is field
         assert query_field(f"_hts_{name}") is field
-        assert field.meaning
+        assert field.description
     assert query_field("e_hull_1273_15").path == "energy_above_hull_at.1273_15K"
     assert len(METALS) == len(set(METALS))

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import tarfile
 import zipfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 import pytest
 from pymatgen.core import Structure
 
+from hts_battery.campaign.build import build
+from hts_battery.campaign.registration import register
+from hts_battery.campaign.spec_file import load_campaign
 from hts_battery.errors import QueryError
 from hts_battery.query import ScreeningDatabase
 from hts_battery.query.exports import ExportFormat, manifest_path
@@ -18,6 +21,7 @@ from hts_battery.query.snapshots import Asked, cell_text, exported, read_snapsho
 from hts_battery.query.tables import summary_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from hts_battery.campaign.spec_file import Campaign
@@ -132,6 +136,40 @@ def test_an_optimade_file_is_what_a_server_of_theirs_reads(
             }
         )
         assert len(read.as_pymatgen) == attributes["nsites"]
+
+
+def test_a_manifest_holds_what_a_paper_cites_of_every_campaign(
+    small: Stores, ranked: Campaign, campaign_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    # The last build is of another campaign alone.
+    other = load_campaign(
+        campaign_file(("name: small", "name: other"), name="other.yaml")
+    )
+    register(other, small)
+    build(other.spec, small, temperatures=(0.0,))
+    _, save = exported(small, file_format=ExportFormat.CSV)
+    manifest = save(tmp_path / "all.csv")
+    assert sorted(manifest.campaigns) == ["other", "small"]
+    for campaign in (ranked, other):
+        cited: dict[str, Any] = manifest.campaigns[campaign.spec.name]
+        said = campaign.spec.model_dump(mode="json")
+        for name in ("selection", "structure", "engine", "entropy", "stability"):
+            assert cited[name] == said[name]
+        assert cited["relaxation"] == {"fmax": 0.05, "steps": 500, "relax_cell": True}
+        assert cited["space"]["sublattices"]["anion"]["sites"] == 2
+        assert cited["prototype"] == {"name": "rocksalt", "digest": None}
+        assert cited["listed"]["formulas"] == 2
+        assert len(cited["listed"]["sha256"]) == 64
+        built = cited["build"]
+        assert {one["hull_version"] for one in built["hulls"]} <= set(
+            manifest.hull_versions
+        )
+        assert all(one["n_references"] > 0 for one in built["hulls"])
+        assert built["versions"]["pymatgen"]
+        assert built["code_version"]
+    first, last = (manifest.campaigns[name]["build"] for name in ("small", "other"))
+    assert first["run_id"] < last["run_id"] == manifest.run_id
+    assert read_snapshot(tmp_path / "all.csv").manifest == manifest
 
 
 def test_parquet_carries_types_and_its_manifest(small: Stores, tmp_path: Path) -> None:

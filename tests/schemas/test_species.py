@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hts_battery.errors import CompositionError
+from hts_battery.errors import CompositionError, SpecError
 from hts_battery.schemas.formula import ELEMENTS
 from hts_battery.schemas.species import VACANCY, Species, parse_species
 from hts_battery.schemas.species_table import (
@@ -82,13 +82,82 @@ def test_unpaired_electrons_agree_with_the_crystal_field_of_pymatgen() -> None:
 
 
 def test_a_double_entry_is_refused() -> None:
-    row = {
-        "species": "Mn3+", "role": "", "spin": "", "unpaired_electrons": "4",
-        "preference": "0", "source": "x",
-    }  # fmt: skip
-    assert read_species_table([row])["Mn3+"].role is None
-    with pytest.raises(ValueError, match="stands twice"):
-        read_species_table([row, {**row, "species": "Mn3+"}])
+    table = "species,role,spin,unpaired_electrons,preference,source\nMn3+,,,4,0,x\n"
+    assert read_species_table(table)["Mn3+"].role is None
+    with pytest.raises(SpecError) as caught:
+        read_species_table(f"{table}# again\nMn3+,,,4,0,y\n", name="mine.csv")
+    assert str(caught.value) == (
+        "mine.csv:4: species: Mn3+ stands in this table twice: leave one of them out"
+    )
+
+
+HEADING = "species,role,spin,unpaired_electrons,preference,source"
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        ("", f"nothing stands in this table: its heading is {HEADING},potential"),
+        (
+            f"{HEADING},moment\nMn3+,,,4,0,x,4",
+            (
+                f"1: moment: no such field here; check its spelling: there are "
+                f"{HEADING.replace(',', ', ')}, potential"
+            ),
+        ),
+        (
+            HEADING.replace("unpaired_electrons", "unpairedElectrons"),
+            "1: unpairedElectrons: no such field here: write unpaired_electrons",
+        ),
+        (
+            "species,role\nMn3+,anion",
+            (
+                "1: the columns spin, unpaired_electrons, preference, source are missing: "
+                f"the heading is {HEADING},potential"
+            ),
+        ),
+        (f"{HEADING},role\n", "1: role: this column stands here twice"),
+        (
+            HEADING.replace(",", ";"),
+            "1: the columns of this table are separated by commas",
+        ),
+        (
+            f"{HEADING}\nMn3+,redox center,low,2,0,x",
+            (
+                "2: role: 'redox center' is none of charge carrier, redox centre, charge "
+                "compensator, polyanion centre, anion: write redox centre"
+            ),
+        ),
+        (
+            f"{HEADING}\nMn3+,,LS,2,0,x",
+            "2: spin: 'LS' is none of high, low",
+        ),
+        (f"{HEADING}\nMn+3,,,4,0,x", "2: species: 'Mn+3' is not a species: write Mn3+"),
+        (
+            f"{HEADING}\nMn3+,,,-4,0,x",
+            "2: unpaired_electrons: '-4' is too small: it must be at least 0",
+        ),
+        (
+            f"{HEADING}\nMn3+,,,4,0,by me, and you",
+            (
+                "2: 7 cells stand here, and 6 in the heading: put what holds a comma in "
+                "quotation marks"
+            ),
+        ),
+        (
+            f"{HEADING},potential\nMn3+,,,4,0,x,1.5 V",
+            (
+                "2: potential: '1.5 V' is not a whole number: write 1500 (in mV, without "
+                "the unit)"
+            ),
+        ),
+        (f'{HEADING}\n"Mn3+,,,4,0,x', "2: not a table: unexpected end of data"),
+    ],
+)
+def test_a_wrong_table_is_answered_with_line_and_column(table: str, says: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        read_species_table(table)
+    assert str(caught.value) == says
 
 
 @pytest.mark.parametrize("spin", ["high", "low"])

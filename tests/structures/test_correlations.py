@@ -15,9 +15,9 @@ from hts_battery.structures.correlations import (
     correlation_errors,
     objective,
     pair_shells,
-    warren_cowley,
 )
 from hts_battery.structures.ordering import random_decoration
+from hts_battery.structures.short_range_order import short_range_order
 
 CELL = build_cell("rocksalt", compact_supercell("rocksalt", 20))
 COUNTS = {"cation": {"Li+": 12, "Mn3+": 8}, "anion": {"O2-": 16, "F-": 4}}
@@ -59,7 +59,7 @@ def test_a_large_random_cell_is_nearly_uncorrelated() -> None:
     # Over 600 bonds, the fewest of a shell, the standard deviation of the share of
     # unlike pairs is 0.02, and the error is as large as that share is wrong.
     assert max(correlation_errors(cell, decoration)["cation/cation"]) < 0.08
-    for shell in warren_cowley(cell, decoration)["cation/cation"]:
+    for shell in short_range_order(cell, decoration)["cation/cation"]:
         assert abs(shell["Li+/Mn3+"]) < 0.16
 
 
@@ -90,7 +90,7 @@ def test_warren_cowley_of_layered_order_is_known() -> None:
     # Alternate (111) planes: 6 of 12 first neighbours unlike, all 6 second ones.
     cell = build_cell("rocksalt", ((1, 0, 0), (0, 1, 0), (0, 0, 2)))
     cation = ["Li+", "Co3+"]
-    parameters = warren_cowley(cell, [*cation, "O2-", "O2-"])["cation/cation"]
+    parameters = short_range_order(cell, [*cation, "O2-", "O2-"])["cation/cation"]
     assert [round(s["Co3+/Li+"], 9) for s in parameters[:2]] == [0, -1]
 
 

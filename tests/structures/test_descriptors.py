@@ -7,8 +7,8 @@ import pytest
 
 from hts_battery.structures import order_candidate
 from hts_battery.structures.cells import build_cell
-from hts_battery.structures.correlations import warren_cowley
 from hts_battery.structures.descriptors import cell_descriptors
+from hts_battery.structures.short_range_order import short_range_order
 
 if TYPE_CHECKING:
     from hts_battery.schemas.candidate import Candidate
@@ -18,7 +18,7 @@ def test_a_rocksalt_cell_has_short_range_order_and_tetrahedra(drx: Candidate) ->
     ordered = order_candidate(drx, iterations=500)
     found = cell_descriptors(ordered)
     cell = build_cell(ordered.prototype, ordered.supercell)
-    expected = warren_cowley(cell, ordered.decoration)
+    expected = short_range_order(cell, ordered.decoration)
     assert found.warren_cowley is not None
     assert set(found.warren_cowley) == set(expected)
     assert found.warren_cowley["cation/cation"][0]["Li+/Mn3+"] == pytest.approx(

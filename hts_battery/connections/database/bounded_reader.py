@@ -18,19 +18,22 @@ if TYPE_CHECKING:
 
     from hts_battery.connections.database.database import Database
 
-READABLE = (
-    "builds",
-    "campaigns",
-    "candidates",
-    "changes",
-    "entries",
-    "members",
-    "summary",
-    "summary_table",
-    "tasks",
-    "thermo",
-)
-"""What the dashboard shows; it cannot reach any other collection."""
+_SHOWN = ("builds", "campaigns", "candidates", "members", "tasks")
+"""What the dashboard shows beside what builders write."""
+
+
+def readable(written: Iterable[str]) -> frozenset[str]:
+    """
+    Name what the dashboard shows; it cannot reach any other collection.
+
+    ``written``: collections that builders write.
+
+    Examples
+    --------
+    >>> "summary" in readable(["summary"]), "locks" in readable(["summary"])
+    (True, False)
+    """
+    return frozenset((*_SHOWN, *written))
 
 
 class BoundedReader:
@@ -44,7 +47,7 @@ class BoundedReader:
     def __init__(
         self,
         database: Database,
-        collections: Iterable[str] = READABLE,
+        collections: Iterable[str],
         *,
         seconds: float = 10.0,
         concurrency: int = 8,

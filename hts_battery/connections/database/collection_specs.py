@@ -33,6 +33,7 @@ SLICED_BY = {
     BLOBS: "blob_uuid",
     "candidates": "candidate_id",
     "entries": "entry_id",
+    "properties": "property_id",
     "summary": "candidate_id",
     "tasks": "uuid",
     "thermo": "candidate_id",
@@ -114,6 +115,15 @@ COLLECTIONS: dict[str, tuple[str, tuple[Index, ...]]] = {
             Index(("family",)),
             Index(("flags",)),
             Index(("input_digest",)),
+        ),
+    ),
+    "properties": (
+        "property_id",
+        (
+            Index(("property_id",), unique=True),
+            Index(("campaign", "builder", "subject_id")),
+            Index(("campaign", "subject_id")),
+            Index(("subject_id",)),
         ),
     ),
     # The head, and Parquet files of up to 50,000 rows; see schemas/summary_table.py.

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from pymongo.errors import OperationFailure
 
-from hts_battery.connections.database.bounded_reader import READABLE
+from hts_battery.connections.database.bounded_reader import readable
 from hts_battery.connections.database.clients import shared_client, translated_errors
 from hts_battery.connections.database.collection_specs import BLOBS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
 
     from pydantic import SecretStr
     from pymongo.database import Database as MongoDatabase
@@ -36,7 +37,7 @@ _LAUNCHPAD = (
     "launches",
     "workflows",
 )
-_QUERIES = ("hulls", "references")
+_QUERIES = ("references",)
 """What `hts query` reads besides what the dashboard shows."""
 _STATUS = (
     "backlog",
@@ -68,47 +69,38 @@ class Role(StrEnum):
         return f"hts_{self.value}"
 
 
-PRIVILEGES: Mapping[Role, Mapping[str, tuple[str, ...]]] = {
-    Role.WORKER: {
-        **dict.fromkeys(
-            (
-                "campaigns",
-                "candidates",
-                "dispatches",
-                "entries",
-                "members",
-                "references",
-            ),
-            _READ,
-        ),
-        **dict.fromkeys(("tasks", "failures", *_BLOBS, *_LAUNCHPAD), _WRITE),
-    },
-    Role.BUILDER: {
-        **dict.fromkeys(
-            ("campaigns", "candidates", "members", "references", "tasks", "failures"),
-            _READ,
-        ),
-        **dict.fromkeys(_BLOBS, _READ),
-        **dict.fromkeys(
-            (
-                "builds",
-                "changes",
-                "entries",
-                "hulls",
-                "locks",
-                "summary",
-                "summary_table",
-                "thermo",
-            ),
-            _BUILD,
-        ),
-    },
-    Role.ANALYST: dict.fromkeys(
-        sorted({*READABLE, *_QUERIES, *_STATUS}),
+Privileges = Mapping[str, tuple[str, ...]]
+"""Collection → actions."""
+
+_RUNS = ("builds", "locks")
+"""What a run of the builders writes of itself."""
+_RECORDS = ("campaigns", "candidates", "members", "references", "tasks", "failures")
+"""What a run of the builders reads, whatever builders there are."""
+_WORKER = {
+    **dict.fromkeys(
+        ("campaigns", "candidates", "dispatches", "entries", "members", "references"),
         _READ,
     ),
+    **dict.fromkeys(("tasks", "failures", *_BLOBS, *_LAUNCHPAD), _WRITE),
 }
-"""Role → collection → actions; whoever submits campaigns is the database's owner."""
+
+
+def privileges(
+    reads: Iterable[str], writes: Iterable[str]
+) -> Mapping[Role, Privileges]:
+    """
+    Say what each role may do; whoever submits campaigns is the database's owner.
+
+    ``reads``, ``writes``: collections that builders read, and that they write.
+    """
+    written = dict.fromkeys(sorted({*_RUNS, *writes}), _BUILD)
+    read = {*_RECORDS, *_BLOBS, *reads} - written.keys()
+    shown = {*readable(writes), *_QUERIES, *_STATUS}
+    return {
+        Role.WORKER: _WORKER,
+        Role.BUILDER: {**dict.fromkeys(sorted(read), _READ), **written},
+        Role.ANALYST: dict.fromkeys(sorted(shown), _READ),
+    }
 
 
 @dataclass(frozen=True)
@@ -120,23 +112,31 @@ class NewUser:
     password: SecretStr
 
 
-def init_roles(database: Database, users: tuple[NewUser, ...] = ()) -> None:
+def init_roles(
+    database: Database,
+    users: tuple[NewUser, ...] = (),
+    *,
+    granted: Mapping[Role, Privileges],
+) -> None:
     """
     Make the roles, or bring them up to date, and users that have them.
 
-    A user that exists gets the role and the password, which no error repeats.
+    ``granted``: what each role may do, see :func:`privileges`. A user that exists gets
+    the role and the password, which no error repeats.
     """
     uri = database.uri
     with translated_errors(uri, "making roles"), shared_client(uri) as client:
         mongo = client[database.name]
         for role in Role:
-            _make_role(mongo, role)
+            _make_role(mongo, role, granted[role])
         for user in users:
             _make_user(mongo, user)
 
 
-def _make_role(mongo: MongoDatabase[dict[str, object]], role: Role) -> None:
-    definition = {"privileges": _privileges(mongo.name, role), "roles": []}
+def _make_role(
+    mongo: MongoDatabase[dict[str, object]], role: Role, granted: Privileges
+) -> None:
+    definition = {"privileges": _privileges(mongo.name, granted), "roles": []}
     _make(mongo, "Role", role.database_name, definition, _ROLE_EXISTS)
 
 
@@ -163,7 +163,7 @@ def _make(
         mongo.command({f"update{kind}": name, **definition})
 
 
-def _privileges(database: str, role: Role) -> list[Mapping[str, object]]:
+def _privileges(database: str, granted: Privileges) -> list[Mapping[str, object]]:
     whole = {"resource": {"db": database, "collection": ""}, "actions": list(_WHOLE)}
     return [
         whole,
@@ -172,6 +172,6 @@ def _privileges(database: str, role: Role) -> list[Mapping[str, object]]:
                 "resource": {"db": database, "collection": collection},
                 "actions": list(actions),
             }
-            for collection, actions in PRIVILEGES[role].items()
+            for collection, actions in granted.items()
         ),
     ]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from jobflow import JobStore
 from maggma.stores import GridFSStore, MongoStore, S3Store
@@ -198,6 +198,8 @@ class Stores:
         Comparable energies of candidates and competing phases, or why not.
     thermo
         Stability of each candidate at each temperature.
+    properties
+        One property of one candidate, entry or structure a document.
     summary
         One flat document per candidate and campaign for analysts.
     summary_table
@@ -228,6 +230,8 @@ class Stores:
         jobflow's store: ``tasks``, with ``blobs`` as the additional store ``data``.
     blob_store
         Kind of the blob store.
+    further
+        Collections that only builders of properties and recipes know, by name.
     """
 
     database: Database
@@ -240,6 +244,7 @@ class Stores:
     references: SharedMongoStore
     entries: SharedMongoStore
     thermo: SharedMongoStore
+    properties: SharedMongoStore
     summary: SharedMongoStore
     summary_table: SharedMongoStore
     hulls: SharedMongoStore
@@ -255,11 +260,20 @@ class Stores:
     archived_workflows: SharedMongoStore
     job_store: JobStore
     blob_store: BlobStore = BlobStore.MONGO
+    further: Mapping[str, SharedMongoStore] = field(default_factory=dict)
 
     @property
     def all(self) -> tuple[Store, ...]:
         """Every store that holds a connection."""
-        return tuple(getattr(self, item.name) for item in fields(self)[1:-2])
+        named = (getattr(self, item.name) for item in fields(self)[1:-3])
+        return (*named, *self.further.values())
+
+    def store(self, name: str) -> SharedMongoStore:
+        """Return the store of a collection; KeyError where it is none of them."""
+        if name not in COLLECTIONS or name == BLOBS:
+            raise KeyError(name)
+        found = self.further.get(name) or getattr(self, name)
+        return cast("SharedMongoStore", found)
 
     def close(self) -> None:
         """Close every store; the server's client goes with its last user."""
@@ -315,12 +329,14 @@ def open_stores(
             sub_dir=s3_prefix,
             key="blob_uuid",
         )
+    attributes = {item.name for item in fields(Stores)}
     opened = Stores(
         database=database,
         blobs=blobs,
         job_store=_job_store(stores["tasks"], blobs),
         blob_store=blob_store,
-        **stores,
+        further={name: one for name, one in stores.items() if name not in attributes},
+        **{name: one for name, one in stores.items() if name in attributes},
     )
     with translated_errors(database.uri, "opening its stores"):
         for store in opened.all:

@@ -167,19 +167,20 @@ def _items(
 
 
 def keys_in_hand(
-    stores: Stores, wanted: Mapping[OrderingMethod, int], *, besides: str
+    stores: Stores, wanted: Mapping[OrderingMethod, int], steps: int, *, besides: str
 ) -> set[str]:
     """
     Return the content keys of which other campaigns are about to compute enough.
 
-    A campaign that asks for fewer orderings of a method than are wanted is left out.
+    A campaign that asks for fewer orderings of a method than are wanted, or for fewer
+    ionic ``steps``, is left out.
     """
     enough = [
         doc["name"]
         for doc in stores.campaigns.query(
-            properties=["name", "spec.structure.n_orderings"]
+            properties=["name", "spec.structure.n_orderings", "spec.relaxation.steps"]
         )
-        if covers(_orderings(doc), wanted)
+        if covers(_orderings(doc), wanted) and _steps(doc) >= steps
     ]
     cancelled = set(
         stores.submissions.distinct("campaign", {"hold": Hold.CANCELLED.value})
@@ -190,7 +191,13 @@ def keys_in_hand(
             stores, {"campaign": {"$in": enough, "$ne": besides}}
         )
         if item.get("ending") is None
-        and (item.get("dispatch_id") is None or covers(item.get("asked") or {}, wanted))
+        and (
+            item.get("dispatch_id") is None
+            or (
+                covers(item.get("asked") or {}, wanted)
+                and (item.get("asked_steps") or 0) >= steps
+            )
+        )
         and (item.get("dispatch_id") is not None or campaign not in cancelled)
     }
 
@@ -199,6 +206,12 @@ def _orderings(doc: Mapping[str, Any]) -> Mapping[Any, int]:
     """Return how many orderings a stored campaign asks for; none if it is broken."""
     structure = (doc.get("spec") or {}).get("structure") or {}
     return structure.get("n_orderings") or {}
+
+
+def _steps(doc: Mapping[str, Any]) -> int:
+    """Return how many ionic steps a stored campaign allows; 0 if it is broken."""
+    relaxation = (doc.get("spec") or {}).get("relaxation") or {}
+    return relaxation.get("steps") or 0
 
 
 def keys_sent(stores: Stores, *, besides: str | None = None) -> set[str]:

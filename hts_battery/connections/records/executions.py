@@ -25,7 +25,13 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from hts_battery.connections.durable_files import append_durably
-from hts_battery.connections.processes import host_name, process_identity
+from hts_battery.connections.processes import (
+    ProcessState,
+    host_name,
+    process_identity,
+    process_scope,
+    process_state,
+)
 from hts_battery.errors import StoreError
 from hts_battery.schemas.execution import (
     SCHEMA_VERSION,
@@ -87,6 +93,7 @@ class ExecutionRecord:
             host=host_name(),
             pid=os.getpid(),
             process=process_identity(os.getpid()) or "",
+            scope=process_scope(),
             time=datetime.now(UTC),
         )
         began = time.monotonic()
@@ -283,14 +290,19 @@ def _read_line(line: bytes, *, place: str) -> ExecutionStart | ExecutionEnd | No
         ) from err
 
 
+_OUTCOMES = {
+    ProcessState.ALIVE: Outcome.RUNNING,
+    ProcessState.STOPPED: Outcome.RUNNING,
+    ProcessState.GONE: Outcome.INTERRUPTED,
+    ProcessState.UNKNOWN: Outcome.UNKNOWN,
+}
+
+
 def _outcome(start: ExecutionStart, end: ExecutionEnd | None) -> Outcome:
     """Say how an execution ended; the process table decides where no end is."""
     if end is not None:
         return end.outcome
-    if start.host != host_name():
-        return Outcome.UNKNOWN
-    alive = process_identity(start.pid) == start.process
-    return Outcome.RUNNING if alive else Outcome.INTERRUPTED
+    return _OUTCOMES[process_state(start.host, start.pid, start.process, start.scope)]
 
 
 def _tally(outcomes: Iterable[Outcome]) -> ExecutionCounts:

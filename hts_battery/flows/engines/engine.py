@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 from math import pi, sqrt
 from typing import TYPE_CHECKING
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from jobflow import Maker
 
     from hts_battery.schemas.campaign import RelaxationSpec
+
+MakerOf = Callable[["RelaxationSpec"], "Maker"]
+"""Relaxation settings → maker of a job or flow, whose output is a task document."""
 
 Check = Callable[[frozenset[str]], Iterable[str]]
 """Elements to be computed → what is missing here, each with what to do about it."""
@@ -71,6 +75,22 @@ _NO_ERROR_KNOWN = CalculatorError(
 )
 
 
+class Capability(StrEnum):
+    """What a recipe may need of an engine; the value completes "it cannot"."""
+
+    RELAX = "relax a cell"
+    """Energies of cells whose lattice and atoms it moves."""
+    KEEP_CELL = "relax the atoms of a cell that it keeps"
+    """Energies of cells at a given lattice."""
+
+
+def keeping_the_cell(relax_maker: MakerOf) -> MakerOf:
+    """Return the maker of an engine whose settings say whether cells move."""
+    return lambda relaxation: relax_maker(
+        relaxation.model_copy(update={"relax_cell": False})
+    )
+
+
 @dataclass(frozen=True)
 class Engine:
     """
@@ -109,6 +129,8 @@ class Engine:
     rough
         Whether its numbers decide nothing about materials, so that a competing phase is
         kept unless its volume is no crystal's.
+    makers
+        What else it can: capability → maker, as ``relax_maker`` is.
     process_memory
         GB that a process takes which computes with one thread; none for an engine that
         starts a program, which has the cores to itself.
@@ -116,7 +138,7 @@ class Engine:
 
     name: str
     packages: tuple[str, ...]
-    relax_maker: Callable[[RelaxationSpec], Maker]
+    relax_maker: MakerOf
     extra: str
     steps: tuple[str, ...] = ("relax",)
     magmom: bool = False
@@ -129,6 +151,18 @@ class Engine:
     error: CalculatorError = _NO_ERROR_KNOWN
     rough: bool = False
     process_memory: float | None = None
+    makers: Mapping[Capability, MakerOf] = field(default_factory=dict)
+
+    def maker(self, capability: Capability, relaxation: RelaxationSpec) -> Maker:
+        """Make the maker of a capability; ConfigurationError where it has none."""
+        makers = {Capability.RELAX: self.relax_maker, **self.makers}
+        if capability not in makers:
+            raise ConfigurationError(f"engine {self.name} cannot {capability}")
+        return makers[capability](relaxation)
+
+    def can(self, capability: Capability) -> bool:
+        """Say whether it has a capability."""
+        return capability is Capability.RELAX or capability in self.makers
 
     def calculator(self) -> str:
         """

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hts_battery.errors import ConfigurationError
-from hts_battery.flows.engines.engine import CHGNET_ERROR, IONIC_ERROR, Engine
+from hts_battery.flows.engines.engine import (
+    CHGNET_ERROR,
+    IONIC_ERROR,
+    Capability,
+    Engine,
+    keeping_the_cell,
+)
 from hts_battery.flows.execution.node import node_settings
 
 if TYPE_CHECKING:
@@ -56,6 +63,7 @@ def chgnet_engine() -> Engine:
         checks=(_missing_device,),
         error=CHGNET_ERROR,
         process_memory=_PROCESS_MEMORY,
+        makers={Capability.KEEP_CELL: keeping_the_cell(_chgnet_relax_maker)},
     )
 
 
@@ -84,12 +92,14 @@ def force_field_engine(name: str) -> Engine:
             f"{', '.join(sorted(FORCE_FIELDS))}, written as {PREFIX}MACE-MP-0"
         ) from err
     package = FORCE_FIELDS[model]
+    relax_maker = partial(_relax_maker, model=model)
     return Engine(
         name=f"{PREFIX}{model}",
         packages=(package,),
-        relax_maker=lambda relaxation: _relax_maker(relaxation, model),
+        relax_maker=relax_maker,
         extra="",
         process_memory=_PROCESS_MEMORY,
+        makers={Capability.KEEP_CELL: keeping_the_cell(relax_maker)},
     )
 
 
@@ -119,6 +129,7 @@ def ionic_engine() -> Engine:
         error=IONIC_ERROR,
         rough=True,
         process_memory=0.6,
+        makers={Capability.KEEP_CELL: keeping_the_cell(_ionic_relax_maker)},
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from hts_battery.errors import ConfigurationError
@@ -61,5 +62,11 @@ def engine(name: str) -> Engine:
         raise ConfigurationError(
             f"there is no engine {name!r}; choose one of {', '.join(sorted(ENGINES))}, "
             f"{PREFIX}NAME for a force field of atomate2, or {REHEARSAL_PREFIX}NAME "
-            "for a rehearsal without the code"
+            f"for a rehearsal without the code{_guess(name)}"
         ) from err
+
+
+def _guess(name: str) -> str:
+    """Name the engine that somebody may mean, if one is written much like that."""
+    close = get_close_matches(name.lower().replace("_", "-"), ENGINES, n=1)
+    return f" (did you mean {close[0]}?)" if close else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from hts_battery.schemas.dispatch import EndingKind
+from hts_battery.schemas.dispatch import EndingKind, Unconverged
 from hts_battery.schemas.structure import chosen, covers, joined, series_of
 from hts_battery.thermo.estimates import energy_at_gate, passes_gate
 
@@ -28,8 +28,10 @@ _FIELDS = (
     "metadata.content_key",
     "metadata.step",
     "metadata.ordering_id",
+    "metadata.part",
     "metadata.asked",
     "metadata.final",
+    "metadata.steps",
     "completed_at",
     "output.ordering_id",
     "output.method",
@@ -39,10 +41,12 @@ _FIELDS = (
     "output.energy_above_hull_0k",
     "output.entropy",
     "output.output.energy",
+    "output.state",
+    "output.is_force_converged",
 )
 # Steps whose tasks decide whether a candidate is done. On the embedded server each task
 # that is read costs a millisecond or two, whatever is asked of it.
-_STATE_STEPS = ("order", "gate", "relax", "static")
+_STATE_STEPS = ("order", "gate", "relax", "static", "result")
 _BATCH = 100  # the embedded server compares every document with every key
 
 
@@ -50,6 +54,7 @@ _BATCH = 100  # the embedded server compares every document with every key
 class _Ordered:
     """What one job that ordered a candidate said."""
 
+    uuid: str
     at: str
     asked: Mapping[str, int]
     """Method → orderings that were asked for."""
@@ -69,32 +74,56 @@ class Calculated:
     """Number of ordered cells that are asked for; none before they were made."""
     ordered: list[_Ordered] = field(default_factory=list)
     """What the jobs said that ordered it."""
-    prerelaxed: dict[str, str] = field(default_factory=dict)
-    """Ordering id → job that pre-relaxed it; read for a single key only."""
+    parts: dict[str, str] = field(default_factory=dict)
+    """Part → job that computed it, and whose output another run takes: the ordering id
+    of a pre-relaxation, or what a recipe names; read for a single key only."""
     verdict: StoredVerdictRow | None = None
     """The newest verdict of the gate, as stored."""
     finished: set[str] = field(default_factory=set)
     """Ids of the orderings that have an energy."""
+    converged: set[str] = field(default_factory=set)
+    """Ids of those whose relaxation ended before its steps did."""
+    unconverged: dict[str, Unconverged] = field(default_factory=dict)
+    """Ordering id → relaxation that used up its steps; of several the longest."""
     failures: tuple[Mapping[str, object], ...] = ()
     """What went wrong: step, ordering_id, error_class, error_message."""
 
-    def asked_for(self, wanted: Mapping[Any, int]) -> Calculated:
-        """Leave the orderings that a campaign asks for: ``wanted`` by method."""
+    def asked_for(self, wanted: Mapping[Any, int], steps: int) -> Calculated:
+        """
+        Leave the orderings that a campaign asks for.
+
+        ``wanted``: method → number; where none are asked for there is one cell, and all
+        that is known is of it. ``steps``: ionic steps that it allows: a relaxation that
+        was allowed fewer and did not converge is not finished, and goes on.
+        """
+        if not wanted:
+            return replace(self, n_orderings=1, unconverged={})
         runs = sorted(self.ordered, key=lambda one: one.at)
         series = joined(one.series for one in runs)
         known = {name for names in series.values() for name in names}
         mine = set(chosen(series, wanted))
         enough = any(covers(one.asked, wanted) for one in runs)
         others = known - mine
+        going_on = {
+            name: one
+            for name, one in self.unconverged.items()
+            if name not in self.converged | others and one.steps < steps
+        }
         return replace(
             self,
             n_orderings=len(mine) if enough else None,
-            finished=self.finished - others,
+            finished=self.finished - others - going_on.keys(),
+            unconverged=going_on,
             failures=tuple(
                 one for one in self.failures if one.get("ordering_id") not in others
             ),
             verdict=self._verdict_on(mine) if enough else None,
         )
+
+    def reusable(self, asked: Mapping[str, int]) -> dict[str, str]:
+        """Return the parts, and the job whose output is the orderings asked for."""
+        order = [("order", one.uuid) for one in self.ordered if one.asked == asked]
+        return self.parts | dict(order[:1])
 
     def _verdict_on(self, names: Collection[str]) -> StoredVerdictRow | None:
         """Return the gate's verdict on some orderings alone; none if one is missing."""
@@ -110,6 +139,12 @@ class Calculated:
         # All cells of a candidate are of one composition, so of one point of the hull.
         lowest = above + min(some) - min(energies.values())
         return {**self.verdict, "energy_above_hull_0k": lowest}
+
+    def note_unconverged(self, name: str, one: Unconverged) -> None:
+        """Note a relaxation that used up its steps: the longest goes on."""
+        self.finished.add(name)
+        known = self.unconverged.get(name, one)
+        self.unconverged[name] = max(known, one, key=lambda each: each.steps)
 
     @property
     def failed(self) -> set[str]:
@@ -215,6 +250,25 @@ def read_outputs(
     return _collected(found, [{"content_key": key, "failures": failures}])[key]
 
 
+def add_geometries(
+    stores: Stores, calculations: Iterable[Calculated], steps: int
+) -> None:
+    """Read where relaxations go on that were allowed fewer ionic steps than these."""
+    open_ones = {
+        one.uuid: (known, name)
+        for known in calculations
+        for name, one in known.unconverged.items()
+        if name not in known.converged and one.steps < steps
+    }
+    uuids = sorted(open_ones)
+    for start in range(0, len(uuids), _BATCH):
+        wanted = {"uuid": {"$in": uuids[start : start + _BATCH]}}
+        for doc in stores.tasks.query(wanted, properties=["uuid", "output.structure"]):
+            known, name = open_ones[doc["uuid"]]
+            found = {"structure": doc["output"]["structure"]}
+            known.unconverged[name] = known.unconverged[name].model_copy(update=found)
+
+
 def store_failures(
     stores: Stores,
     key: str,
@@ -268,17 +322,36 @@ def _take(task: TaskRow, known: Calculated) -> None:
     step = metadata["step"]
     if step == "order":
         at, asked = str(task["completed_at"]), metadata.get("asked") or {}
-        known.ordered.append(_Ordered(at, asked, series_of(task["output"])))
+        series = series_of(task["output"])
+        known.ordered.append(_Ordered(task["uuid"], at, asked, series))
     elif step == "prerelax":
-        known.prerelaxed[metadata["ordering_id"]] = task["uuid"]
+        known.parts[metadata["ordering_id"]] = task["uuid"]
     elif step == "gate":
         new = cast("StoredVerdictRow", {**output, "at": str(task["completed_at"])})
         known.verdict = max(known.verdict or new, new, key=_precedence)
-    # A failed attempt stores no energy.
-    elif (
-        metadata.get("final") and (output.get("output") or {}).get("energy") is not None
-    ):
+    elif metadata.get("final") and _has_energy(output):
+        name = metadata["ordering_id"]
+        if "steps" in metadata and not _converged(output):
+            one = Unconverged(uuid=task["uuid"], steps=metadata["steps"])
+            known.note_unconverged(name, one)
+        else:
+            known.finished.add(name)
+            known.converged.add(name)
+    elif step == "result":
         known.finished.add(metadata["ordering_id"])
+    elif "part" in metadata and _has_energy(output):
+        known.parts[metadata["part"]] = task["uuid"]
+
+
+def _converged(output: Mapping[str, object]) -> bool:
+    """Say whether a relaxation ended as it should, as far as its output says."""
+    failed = output.get("state") == "failed"
+    return not failed and output.get("is_force_converged") is not False
+
+
+def _has_energy(output: Mapping[str, Any]) -> bool:
+    """Say whether an attempt came to an energy; one that failed stores none."""
+    return (output.get("output") or {}).get("energy") is not None
 
 
 def _precedence(verdict: StoredVerdictRow) -> tuple[int, str]:

@@ -18,7 +18,7 @@ from hts_battery.connections.processes import host_name
 from hts_battery.flows.execution.recorded import recorded
 from hts_battery.flows.recipes.calculated import read_outputs
 from hts_battery.flows.recipes.local import run_candidate
-from hts_battery.flows.recipes.screen import ScreenMaker
+from hts_battery.flows.recipes.recipe import RecipeMaker
 from hts_battery.schemas.campaign import candidate_key
 from hts_battery.schemas.dispatch import (
     ChunkEntry,
@@ -44,13 +44,13 @@ def compute_chunk_job(work_text: str, maker_text: str) -> ChunkReport:
     """
     Compute what the candidates of a chunk lack, one after another.
 
-    Work and maker are JSON texts of :class:`ChunkWork` and :class:`ScreenMaker`:
+    Work and maker are JSON texts of :class:`ChunkWork` and :class:`RecipeMaker`:
     jobflow and FireWorks walk several times through whatever is not a text. A candidate
     that failed does not fail the chunk. StoreError if the database or the execution
     record failed: no candidate has failed by it, and the chunk can be run again.
     """
     work = ChunkWork.model_validate_json(work_text)
-    maker = ScreenMaker.from_text(maker_text)
+    maker = RecipeMaker.from_text(maker_text)
     # The jobs of the candidates put their own store there, and take it away.
     store = CURRENT_JOB.store
     folder = Path.cwd()
@@ -71,7 +71,7 @@ def compute_chunk_job(work_text: str, maker_text: str) -> ChunkReport:
 def _compute(
     request: ChunkRequest,
     work: ChunkWork,
-    maker: ScreenMaker,
+    maker: RecipeMaker,
     maker_text: str,
     store: JobStore,
     folder: Path,
@@ -82,10 +82,12 @@ def _compute(
         found = read_outputs(store.docs_store, key, failures)
         # A node without a database has not seen what was computed elsewhere.
         found.finished.update(request.finished)
+        for name, one in request.unconverged.items():
+            found.note_unconverged(name, one)
         return found
 
     found = read(request.failures)
-    known = found.asked_for(maker.asked)
+    known = found.asked_for(maker.asked, maker.steps)
     if not known.needs_work(
         maker.gate, released=request.released, retry_failed=request.retry
     ):
@@ -113,9 +115,9 @@ def _compute(
 
 
 def _entry(
-    known: Calculated, request: ChunkRequest, maker: ScreenMaker, seconds: float = 0.0
+    known: Calculated, request: ChunkRequest, maker: RecipeMaker, seconds: float = 0.0
 ) -> ChunkEntry:
-    own = known.asked_for(maker.asked)
+    own = known.asked_for(maker.asked, maker.steps)
     return ChunkEntry(
         kind=ending_kind(own, maker.gate, released=request.released),
         failures=tuple(dict(one) for one in known.failures),
@@ -131,7 +133,7 @@ def ending_kind(
 
 
 def chunk_job(
-    work: ChunkWork, maker: ScreenMaker, maker_text: str, *, uuid: str, campaign: str
+    work: ChunkWork, maker: RecipeMaker, maker_text: str, *, uuid: str, campaign: str
 ) -> Job:
     """
     Make the job of a chunk, tagged and recorded: with the same uuid, the same job.

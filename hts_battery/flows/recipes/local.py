@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from hts_battery.connections.database.stores import Stores
     from hts_battery.flows.execution.recorded import Failure
-    from hts_battery.flows.recipes.screen import ScreenMaker
+    from hts_battery.flows.recipes.recipe import RecipeMaker
     from hts_battery.schemas.campaign import CampaignSpec
     from hts_battery.schemas.candidate import CandidateDoc
     from hts_battery.schemas.gate import HullSnapshot
@@ -80,11 +80,13 @@ class CandidateRun:
         known = read_calculated(stores)
         # What waits or runs in a queue would be computed twice.
         sent = keys_sent(stores)
-        calculation, wanted = self.spec.calculation, self.spec.structure.n_orderings
+        calculation, wanted = self.spec.calculation, self.spec.orderings
+        steps = self.spec.relaxation.steps
         nothing = Calculated()
         for _, candidate in members:
             key = candidate_key(candidate, calculation)
-            if key not in sent and known.get(key, nothing).asked_for(wanted).needs_work(
+            own = known.get(key, nothing).asked_for(wanted, steps)
+            if key not in sent and own.needs_work(
                 self.spec.gate,
                 released=candidate.candidate_id in self.released,
                 retry_failed=self.retry_failed,
@@ -112,11 +114,11 @@ class _Computation:
 
     def __init__(self, run: CandidateRun, stores: Stores) -> None:
         from hts_battery.flows.recipes.gate import GateHulls  # noqa: PLC0415 - pymatgen is slow
-        from hts_battery.flows.recipes.screen import ScreenMaker  # noqa: PLC0415 - likewise
+        from hts_battery.flows.recipes.registry import campaign_recipe  # noqa: PLC0415 - likewise
 
         self.run, self.stores = run, stores
         self.quota = node_settings().launch_quota
-        self.maker = ScreenMaker.from_campaign(
+        self.maker = campaign_recipe(run.spec.recipe).make(
             run.spec, relax_maker=run.relax_maker, prerelax_maker=run.prerelax_maker
         )
         self.maker_text = self.maker.to_text()
@@ -131,7 +133,7 @@ class _Computation:
                 return False
             # Another process may have finished it since the list was made.
             known = read_one(self.stores, key)
-            own = known.asked_for(spec.structure.n_orderings)
+            own = known.asked_for(spec.orderings, spec.relaxation.steps)
             released = candidate.candidate_id in run.released
             if not own.needs_work(
                 spec.gate, released=released, retry_failed=run.retry_failed
@@ -213,7 +215,7 @@ def candidate_lock(launch_folder: Path, key: str) -> Iterator[bool]:
 
 
 def run_candidate(  # noqa: PLR0913 - each is named by its caller
-    maker: ScreenMaker,
+    maker: RecipeMaker,
     candidate: CandidateDoc,
     known: Calculated,
     job_store: JobStore,
@@ -252,7 +254,8 @@ def run_candidate(  # noqa: PLR0913 - each is named by its caller
         candidate,
         hull=hull,
         finished=known.done(retry_failed=retry_failed),
-        prerelax_uuids=known.prerelaxed,
+        parts=known.reusable(maker.asked),
+        unconverged=known.unconverged,
         released=released,
         maker_text=maker_text,
     )

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from jobflow import Flow
+from jobflow import Flow, Maker
 from pydantic import ValidationError
 
 from hts_battery.connections.durable_files import write_whole
 from hts_battery.errors import ConfigurationError
+from hts_battery.flows.engines.engine import Capability
 from hts_battery.flows.engines.gpaw.engines import GPAWEngine
 from hts_battery.flows.engines.registry import engine
 from hts_battery.flows.execution.node import installed_versions
 from hts_battery.flows.execution.recorded import jobs_of, recorded
+from hts_battery.flows.recipes.recipe import Recipe, Subject
 from hts_battery.schemas.calculation import is_vasp_task, read_task
-from hts_battery.schemas.campaign import content_key
+from hts_battery.schemas.campaign import RelaxationSpec, content_key
 from hts_battery.schemas.decoding import read_structure
 from hts_battery.schemas.formula import parse_formula
 from hts_battery.schemas.reference import (
@@ -31,7 +34,10 @@ from hts_battery.structures.references.checks import (
     drift_problems,
     relaxation_problems,
 )
-from hts_battery.structures.references.library import reference_structure
+from hts_battery.structures.references.library import (
+    reference_groups,
+    reference_structure,
+)
 from hts_battery.structures.references.site_properties import (
     reference_charges,
     reference_moments,
@@ -43,11 +49,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
     from pathlib import Path
 
-    from jobflow import Maker
     from pymatgen.core import Structure
 
     from hts_battery.schemas.calculation import TaskOutput
-    from hts_battery.schemas.campaign import PrerelaxSpec, RelaxationSpec
+    from hts_battery.schemas.campaign import PrerelaxSpec
     from hts_battery.schemas.energy import ComparableEnergy
     from hts_battery.schemas.reference import ReferencePhase
 
@@ -90,35 +95,57 @@ def reference_key(
     return content_key(phase.phase_id, calculation)
 
 
-def reference_flow(
-    phase: ReferencePhase,
-    engine_name: str,
-    relaxation: RelaxationSpec,
-    *,
-    start: Structure | None = None,
-    relax_maker: Maker | None = None,
-) -> Flow:
+@dataclass
+class ReferenceMaker(Maker):
     """
-    Make the flow that relaxes one competing phase, with the settings of candidates.
+    Relax competing phases, with the settings of candidates.
 
-    It begins from the structure of the library unless another is given, such as one
-    relaxed with a cheaper engine: atoms in the order of the library.
+    Parameters
+    ----------
+    name
+        Name of the flows this maker produces.
+    engine_name, relaxation
+        Engine and settings, which are part of the content key.
+    relax_maker
+        Maker of the relaxation; the engine's own if none.
     """
-    maker = relax_maker or engine(engine_name).relax_maker(relaxation)
-    job = maker.make(_started(phase, engine_name, start))
-    flow = Flow([job], output=job.output, name=f"reference {phase.phase_id}")
-    flow.update_metadata(
-        {
-            "step": REFERENCE_STEP,
-            "phase_id": phase.phase_id,
-            "engine": engine_name,
-            "content_key": reference_key(phase, engine_name, relaxation, start=start),
-        }
-    )
-    # Not its calculations on the way, where an engine takes several.
-    for one in jobs_of(flow):
-        one.update_metadata({"final": one.uuid == flow.output.uuid}, dynamic=True)
-    return recorded(flow)
+
+    name: str = REFERENCE_STEP
+    engine_name: str = "chgnet"
+    relaxation: RelaxationSpec = field(default_factory=RelaxationSpec)
+    relax_maker: Maker | None = None
+
+    def make(self, phase: ReferencePhase, *, start: Structure | None = None) -> Flow:
+        """
+        Make the flow that relaxes one competing phase.
+
+        It begins from the structure of the library unless another is given, such as one
+        relaxed with a cheaper engine: atoms in the order of the library.
+        """
+        name, relaxation = self.engine_name, self.relaxation
+        maker = self.relax_maker or engine(name).relax_maker(relaxation)
+        job = maker.make(_started(phase, name, start))
+        flow = Flow([job], output=job.output, name=f"{self.name} {phase.phase_id}")
+        flow.update_metadata(
+            {
+                "step": REFERENCE_STEP,
+                "phase_id": phase.phase_id,
+                "engine": name,
+                "content_key": reference_key(phase, name, relaxation, start=start),
+            }
+        )
+        # Not its calculations on the way, where an engine takes several.
+        for one in jobs_of(flow):
+            one.update_metadata({"final": one.uuid == flow.output.uuid}, dynamic=True)
+        return recorded(flow)
+
+
+RECIPE = Recipe(
+    name="references",
+    steps=(REFERENCE_STEP,),
+    subject=Subject.PHASE,
+    needs=Capability.RELAX,
+)
 
 
 def _started(
@@ -146,6 +173,7 @@ def reference_energy(
         "engine": engine_name,
         "n_atoms": len(start),
         "start_digest": structure_digest(start),
+        "phase": None if phase.group in reference_groups() else phase,
     }
     if output is None:
         return ReferenceEnergy(

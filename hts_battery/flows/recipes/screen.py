@@ -14,7 +14,6 @@ not pass costs nothing more.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -29,14 +28,25 @@ from jobflow import (
     Response,
     job,
 )
-from monty.json import MontyDecoder, MontyEncoder
-from pymatgen.core import Structure
 
+from hts_battery.flows.engines.engine import Capability
 from hts_battery.flows.engines.registry import engine
 from hts_battery.flows.execution.node import ORDERING_PACKAGES, installed_versions
-from hts_battery.flows.execution.recorded import jobs_of, recorded
+from hts_battery.flows.execution.recorded import jobs_of
+from hts_battery.flows.recipes.continuation import (
+    going_on,
+    relax_job,
+    starting_structure,
+)
 from hts_battery.flows.recipes.gate import Threshold, gate_verdict, prerelaxed
-from hts_battery.schemas.campaign import StructureSpec, candidate_key
+from hts_battery.flows.recipes.recipe import (
+    CampaignRecipe,
+    RecipeMaker,
+    StepWork,
+    Subject,
+)
+from hts_battery.schemas.campaign import SCREEN, StructureSpec
+from hts_battery.schemas.cost import PlannedStep
 from hts_battery.schemas.entropy import EntropyOptions
 from hts_battery.schemas.gate import GateAnswer
 from hts_battery.structures.inputs import calculator_structure
@@ -46,13 +56,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Self
 
+    from hts_battery.flows.recipes.continuation import GoingOn
     from hts_battery.flows.recipes.gate import Prerelaxation
-    from hts_battery.schemas.campaign import CampaignSpec, GateSpec
+    from hts_battery.schemas.campaign import CampaignSpec
     from hts_battery.schemas.candidate import CandidateDoc
+    from hts_battery.schemas.dispatch import Unconverged
     from hts_battery.schemas.gate import HullSnapshot
     from hts_battery.schemas.structure import OrderedCell
 
 ORDER_STEP = "order"
+CONTINUE_STEP = "continue"
+"""Of a job that adds what an earlier job has ordered, and orders nothing."""
 PRERELAX_STEP = "prerelax"
 GATE_STEP = "gate"
 RELAX_STEP = "relax"
@@ -68,6 +82,8 @@ class Known(TypedDict):
     """Ordering id → output of its pre-relaxation."""
     released: bool
     """Whether the operator lets the candidate pass the gate."""
+    unconverged: Mapping[str, GoingOn]
+    """Ordering id → relaxation that goes on."""
 
 
 class OrderTags(TypedDict):
@@ -97,18 +113,60 @@ def order_candidate_job(
     """
     maker = ScreenMaker.from_text(maker_text)
     cells = candidate_orderings(candidate, maker.structure)
+    uuid = CURRENT_JOB.job.uuid
+    added = _added(candidate, maker_text, cells, uuid, hull=hull, known=known)
+    return Response(output=list(cells), addition=added)
+
+
+@job
+def continue_candidate_job(
+    candidate: CandidateDoc,
+    maker_text: str,
+    cells: Sequence[OrderedCell],
+    order_uuid: str,
+    *,
+    hull: HullSnapshot | None,
+    known: Known,
+) -> Response[Any]:
+    """Add the jobs that compute what another job, ``order_uuid``, has ordered."""
+    return Response(
+        addition=_added(
+            candidate, maker_text, cells, order_uuid, hull=hull, known=known
+        )
+    )
+
+
+def _added(
+    candidate: CandidateDoc,
+    maker_text: str,
+    cells: Sequence[OrderedCell],
+    order_uuid: str,
+    *,
+    hull: HullSnapshot | None,
+    known: Known,
+) -> Flow:
+    """Make, on the node, the jobs of the cells that are not finished."""
+    maker = ScreenMaker.from_text(maker_text)
     finished = set(known["finished"])
     todo = [cell for cell in cells if cell.ordering_id not in finished]
     if not todo:
-        return Response(output=list(cells))
-    order: OrderTags = {
-        "order_uuid": CURRENT_JOB.job.uuid,
-        "n_orderings": len(cells),
-    }
-    if maker.prerelax_maker is None:
-        return Response(
-            output=list(cells), addition=maker.calculations(todo, {}, order=order)
+        return None  # type: ignore[return-value] # jobflow's own default for none
+    order: OrderTags = {"order_uuid": order_uuid, "n_orderings": len(cells)}
+    unconverged = known["unconverged"]
+    # What was relaxed before has passed the gate, and needs no cheap relaxation.
+    passed = [
+        cell
+        for cell in todo
+        if maker.prerelax_maker is None or cell.ordering_id in unconverged
+    ]
+    flows: list[Job | Flow] = []
+    if passed:
+        flows.append(
+            maker.calculations(passed, {}, order=order, unconverged=unconverged)
         )
+    todo = [cell for cell in todo if cell not in passed]
+    if maker.prerelax_maker is None or not todo:
+        return Flow(flows)
     outcomes: dict[str, object] = {
         name: prerelaxed(output) for name, output in known["prerelaxed"].items()
     }
@@ -118,8 +176,7 @@ def order_candidate_job(
             made = maker.prerelax_maker.make(
                 calculator_structure(cell, magmom=False, charge=maker.prerelax_charge)
             )
-            _tag(made, PRERELAX_STEP, order, cell)
-            maker.route(made, PRERELAX_STEP)
+            maker.tag(made, PRERELAX_STEP, **_tags(order, cell))
             jobs.append(made)
             outcomes[cell.ordering_id] = made.output
     gate = gate_job(
@@ -139,7 +196,7 @@ def order_candidate_job(
     maker.route(gate, GATE_STEP)
     # What stands behind the gate goes its own ways.
     gate.config.pass_manager_config = not maker.routing
-    return Response(output=list(cells), addition=Flow([*jobs, gate]))
+    return Flow([*flows, *jobs, gate])
 
 
 @job
@@ -210,42 +267,13 @@ def candidate_orderings(
     )
 
 
-def starting_structure(
-    cell: OrderedCell, outcome: Prerelaxation | None, *, magmom: bool, charge: bool
-) -> Structure:
-    """
-    Return the structure that a calculation of an ordered cell starts from.
-
-    Lattice and positions are those of the pre-relaxation, if there is one; ValueError
-    if that is of other atoms. Starting moments and formal charges where they are asked.
-    """
-    start = calculator_structure(cell, magmom=magmom, charge=charge)
-    if outcome is None:
-        return start
-    relaxed = outcome["structure"]
-    if [site.specie.symbol for site in relaxed] != [s.specie.symbol for s in start]:
-        raise ValueError(
-            f"pre-relaxation of ordering {cell.ordering_id} returned other atoms than "
-            "it was given"
-        )
-    return Structure(
-        relaxed.lattice,
-        start.species,
-        relaxed.frac_coords,
-        site_properties=start.site_properties,
-    )
-
-
-def _tag(made: Job | Flow, step: str, order: OrderTags, cell: OrderedCell) -> None:
-    made.update_metadata(
-        {
-            "step": step,
-            **order,
-            "ordering_id": cell.ordering_id,
-            "ordering_method": str(cell.method),
-        },
-        dynamic=True,
-    )
+def _tags(order: OrderTags, cell: OrderedCell) -> dict[str, object]:
+    """Say of which ordering a job is."""
+    return {
+        **order,
+        "ordering_id": cell.ordering_id,
+        "ordering_method": str(cell.method),
+    }
 
 
 def _mark_final(made: Sequence[Job | Flow]) -> None:
@@ -262,54 +290,38 @@ def _mark_final(made: Sequence[Job | Flow]) -> None:
 
 
 @dataclass
-class ScreenMaker(Maker):
+class ScreenMaker(RecipeMaker):
     """
     Order a candidate, and compute each of its orderings.
 
     Parameters
     ----------
-    name
-        Name of the flows this maker produces.
     structure
         How the ordered cells are made.
     prerelax_maker
         Maker of the cheap relaxation before the gate; none switches both off.
-    gate
-        Threshold in eV/atom and its temperature; none lets every candidate pass.
     relax_maker
         Maker of the job or flow that relaxes a structure; none switches it off.
     static_maker
         Maker of the job that gives the energy of the relaxed structure; none takes
         the energy of the relaxation.
-    calculation
-        What is digested, with the candidate, into the content key; stored with the
-        outputs.
     entropy
         What is counted in the mixing entropy at the gate.
-    versions
-        Packages with their versions here; a node with others refuses the jobs.
     magmom
         Whether the engine takes the starting moments of the cells.
     charge, prerelax_charge
         Whether the engine, and that of the pre-relaxation, take formal charges.
-    routing
-        Step → what FireWorks is told of its jobs besides what the order job was told:
-        ``_fworker``, ``_queueadapter``. Empty where jobs go the way of the order job.
     """
 
-    name: str = "screen"
+    name: str = SCREEN
     structure: StructureSpec = field(default_factory=StructureSpec)
     prerelax_maker: Maker | None = None
-    gate: GateSpec | None = None
     relax_maker: Maker | None = None
     static_maker: Maker | None = None
-    calculation: dict[str, object] = field(default_factory=dict)
     entropy: EntropyOptions = field(default_factory=EntropyOptions)
-    versions: dict[str, str] = field(default_factory=dict)
     magmom: bool = False
     charge: bool = False
     prerelax_charge: bool = False
-    routing: dict[str, dict[str, object]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse a maker that would order candidates and compute nothing."""
@@ -340,6 +352,7 @@ class ScreenMaker(Maker):
             gate=spec.gate,
             relax_maker=relax_maker or engine(spec.engine).relax_maker(spec.relaxation),
             calculation=spec.calculation,
+            steps=spec.relaxation.steps,
             entropy=spec.entropy,
             versions=installed_versions([*ORDERING_PACKAGES, *packages]),
             magmom=engine(spec.engine).magmom,
@@ -353,87 +366,50 @@ class ScreenMaker(Maker):
         """Method → orderings asked for."""
         return {str(name): n for name, n in self.structure.n_orderings.items()}
 
-    def route(self, made: Job | Flow, step: str) -> None:
-        """Send a job that is made on the node where its step belongs."""
-        if self.routing:
-            # The current job hands nothing on by itself, see make().
-            inherited = CURRENT_JOB.job.config.manager_config
-            for one in jobs_of(made):
-                one.config.manager_config = {**inherited, **self.routing.get(step, {})}
-
-    def to_text(self) -> str:
-        """Write the maker as the JSON text that travels with its jobs."""
-        return json.dumps(self, cls=MontyEncoder)
-
-    @classmethod
-    def from_text(cls, text: str) -> Self:
-        """Read what :meth:`to_text` wrote, its makers included."""
-        maker: Self = json.loads(text, cls=MontyDecoder)
-        return maker
-
     def make(  # noqa: PLR0913 - each is named by its caller
         self,
         candidate: CandidateDoc,
         *,
         hull: HullSnapshot | None = None,
         finished: Iterable[str] = (),
-        prerelax_uuids: Mapping[str, str] | None = None,
+        parts: Mapping[str, str] | None = None,
+        unconverged: Mapping[str, Unconverged] | None = None,
         released: bool = False,
         uuid: str | None = None,
         maker_text: str | None = None,
     ) -> Flow:
         """
-        Make the flow of one candidate: one job, tagged and recorded, that makes more.
+        Make the flow of one candidate, as all recipes do.
 
-        Parameters
-        ----------
-        hull
-            Competing phases of its elements, where there is a gate.
-        finished
-            Orderings of an earlier run that need nothing more.
-        prerelax_uuids
-            Ordering id → job whose stored output is its pre-relaxation.
-        released
-            Whether the operator lets it pass the gate.
-        uuid
-            Uuid of the order job; a new one by default.
-        maker_text
-            What :meth:`to_text` returns, where it is written once for many candidates.
+        ``parts``: by ordering id; the orderings themselves by the name of their step.
         """
         if self.gate is not None and hull is None:
             raise ValueError(
                 f"{candidate.formula}: a gate needs competing phases to compare with"
             )
+        by_ordering = dict(parts or {})
+        order_uuid = by_ordering.pop(ORDER_STEP, None)
         known: Known = {
             "finished": sorted(finished),
             "prerelaxed": {
                 name: OutputReference(uuid)
-                for name, uuid in sorted((prerelax_uuids or {}).items())
+                for name, uuid in sorted(by_ordering.items())
             },
             "released": released,
+            "unconverged": going_on(unconverged or {}),
         }
-        order: Job = order_candidate_job(
-            candidate, maker_text or self.to_text(), hull=hull, known=known
+        text = maker_text or self.to_text()
+        step = ORDER_STEP if order_uuid is None else CONTINUE_STEP
+        order: Job = (
+            order_candidate_job(candidate, text, hull=hull, known=known)
+            if order_uuid is None
+            else continue_candidate_job(
+                *(candidate, text, OutputReference(order_uuid), order_uuid),
+                hull=hull,
+                known=known,
+            )
         )
-        if uuid is not None:
-            order.set_uuid(uuid)
-        order.name = ORDER_STEP
-        order.config.pass_manager_config = not self.routing
-        flow = Flow(
-            [order], output=order.output, name=f"{self.name} {candidate.formula}"
-        )
-        flow.update_metadata(
-            {
-                "candidate_id": candidate.candidate_id,
-                "content_key": candidate_key(candidate, self.calculation),
-                "calculation": self.calculation,
-                "versions": self.versions,
-            },
-            dynamic=True,
-        )
-        # Not dynamic: the jobs made on the node have steps of their own.
-        order.update_metadata({"step": ORDER_STEP, "asked": self.asked}, dynamic=False)
-        return recorded(flow)
+        return self.started(order, candidate, step=step, uuid=uuid)
 
     def calculations(
         self,
@@ -441,26 +417,67 @@ class ScreenMaker(Maker):
         outcomes: Mapping[str, Prerelaxation],
         *,
         order: OrderTags,
+        unconverged: Mapping[str, GoingOn] | None = None,
     ) -> Flow:
         """Make, on the node, the jobs that compute cells or pre-relaxed ones."""
         flows: list[Job | Flow] = []
         for cell in cells:
+            before = (unconverged or {}).get(cell.ordering_id)
             start: Any = starting_structure(
                 cell,
-                outcomes.get(cell.ordering_id),
+                before or outcomes.get(cell.ordering_id),
                 magmom=self.magmom,
                 charge=self.charge,
             )
             jobs: list[Job | Flow] = []
             if self.relax_maker is not None:
-                jobs.append(self.relax_maker.make(start))
-                _tag(jobs[-1], RELAX_STEP, order, cell)
-                self.route(jobs[-1], RELAX_STEP)
+                jobs.append(
+                    relax_job(self.relax_maker, start, steps=self.steps, before=before)
+                )
+                self.tag(jobs[-1], RELAX_STEP, **_tags(order, cell))
                 start = jobs[-1].output.structure
             if self.static_maker is not None:
                 jobs.append(self.static_maker.make(start))
-                _tag(jobs[-1], STATIC_STEP, order, cell)
-                self.route(jobs[-1], STATIC_STEP)
+                self.tag(jobs[-1], STATIC_STEP, **_tags(order, cell))
             _mark_final(jobs)
             flows.append(Flow(jobs, output=jobs[-1].output))
         return Flow(flows)
+
+
+def planned_steps(spec: CampaignSpec) -> tuple[PlannedStep, ...]:
+    """List the calculations of one candidate of a campaign."""
+    orderings = sum(spec.orderings.values())
+    behind = spec.gate is not None
+    steps = [(ORDER_STEP, "", 1, False)]
+    if spec.prerelax is not None:
+        steps.append((PRERELAX_STEP, spec.prerelax.engine, orderings, False))
+        steps.append((GATE_STEP, "", 1, False))
+    steps += [
+        (name, spec.engine, orderings, behind) for name in engine(spec.engine).steps
+    ]
+    return tuple(
+        PlannedStep(engine=name, step=step, for_each=n, behind_gate=gated)
+        for step, name, n, gated in steps
+    )
+
+
+def _work(spec: CampaignSpec) -> dict[str, StepWork]:
+    """Say what each step that is made on the node asks of a queue."""
+    before = spec.engine if spec.prerelax is None else spec.prerelax.engine
+    return {
+        GATE_STEP: StepWork(spec.engine, 0),
+        PRERELAX_STEP: StepWork(before, 1),
+        RELAX_STEP: StepWork(spec.engine, 1),
+        STATIC_STEP: StepWork(spec.engine, 1),
+    }
+
+
+RECIPE = CampaignRecipe(
+    name=SCREEN,
+    steps=(ORDER_STEP, PRERELAX_STEP, GATE_STEP, RELAX_STEP, STATIC_STEP),
+    subject=Subject.CANDIDATE,
+    needs=Capability.RELAX,
+    make=ScreenMaker.from_campaign,
+    cost=planned_steps,
+    work=_work,
+)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hts_battery.connections.database.bounded_reader import READABLE, BoundedReader
+from hts_battery.builders.registry import collections_of
+from hts_battery.connections.database.bounded_reader import BoundedReader, readable
 from hts_battery.connections.database.collection_specs import COLLECTIONS
 from hts_battery.errors import QueryLimitError, StoreError
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from hts_battery.connections.database.stores import Stores
 
 pytestmark = pytest.mark.mongo
+READABLE = readable(collections_of("writes"))
 NAMES = [f"run {number}" for number in range(6)]
 
 
@@ -24,7 +26,7 @@ def reader(stores: Stores) -> BoundedReader:
         for n, name in enumerate(NAMES)
     ]
     stores.builds.update(docs, key="run_id")
-    return BoundedReader(stores.database)
+    return BoundedReader(stores.database, READABLE)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +94,7 @@ def test_it_names_the_database_and_no_server(
 
 
 def test_what_waits_too_long_for_its_turn_is_refused(stores: Stores) -> None:
-    reader = BoundedReader(stores.database, concurrency=1, turn_seconds=0.0)
+    reader = BoundedReader(stores.database, READABLE, concurrency=1, turn_seconds=0.0)
     with (
         reader._reading("builds"),  # noqa: SLF001 - holds the only turn
         pytest.raises(QueryLimitError, match="try again"),

@@ -16,10 +16,11 @@ from pydantic import SecretStr
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-from hts_battery.connections.database.bounded_reader import READABLE, BoundedReader
+from hts_battery.builders.registry import collections_of
+from hts_battery.connections.database.bounded_reader import BoundedReader, readable
 from hts_battery.connections.database.collection_specs import COLLECTIONS
 from hts_battery.connections.database.database import database
-from hts_battery.connections.database.roles import PRIVILEGES, NewUser, Role, init_roles
+from hts_battery.connections.database.roles import NewUser, Role, init_roles, privileges
 from hts_battery.errors import StoreError
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.mongo
 
 NAME = "screening"
+READABLE = readable(collections_of("writes"))
+PRIVILEGES = privileges(collections_of("reads"), collections_of("writes"))
 PASSWORD = "pass-word-of-a-test"  # noqa: S105 - nobody else's
 SECONDS = 60.0
 WRITES = {"insert", "update", "remove"}
@@ -96,13 +99,14 @@ def test_an_analyst_reads_and_cannot_write(
     )
     assert PASSWORD not in repr(users)
     with database(guarded("root"), name=NAME, data_dir=tmp_path) as opened:
-        init_roles(opened, users)
-        init_roles(opened, users)  # again changes nothing and is no error
+        init_roles(opened, users, granted=PRIVILEGES)
+        # Again changes nothing and is no error.
+        init_roles(opened, users, granted=PRIVILEGES)
     with database(guarded("a_analyst"), name=NAME, data_dir=tmp_path) as opened:
-        reader = BoundedReader(opened)
+        reader = BoundedReader(opened, READABLE)
         assert reader.find("summary", {}) == [{"candidate_id": "a"}]
         with pytest.raises(StoreError, match="not authorized") as raised:
-            init_roles(opened)
+            init_roles(opened, granted=PRIVILEGES)
         assert PASSWORD not in str(raised.value)
         with pytest.raises(StoreError, match="not authorized"):
             opened.drop()

@@ -190,9 +190,9 @@ def test_another_campaign_computes_enough_or_it_does_not_count(
     sent = item(2, dispatch_id="d", asked=asked or theirs)
     backlog_of(stores, "two", item(1), sent, item(3, ending=ending(EndingKind.FAILED)))
     wanted = {OrderingMethod.SQS: 2}
-    found = keys_in_hand(stores, wanted, besides="one")
+    found = keys_in_hand(stores, wanted, 0, besides="one")
     assert found == {item(number).content_key for number in shared}
-    assert keys_in_hand(stores, wanted, besides="two") == set()
+    assert keys_in_hand(stores, wanted, 0, besides="two") == set()
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hts_battery.connections.processes import process_scope
 from hts_battery.connections.records import executions as executions_module
 from hts_battery.connections.records.executions import (
     ExecutionRecord,
@@ -198,6 +199,14 @@ def test_without_an_end_on_another_host(tmp_path: Path) -> None:
     assert only(tmp_path).outcome is Outcome.UNKNOWN
     path.write_text(json.dumps({**start, "process": "recycled"}) + "\n")
     assert only(tmp_path).outcome is Outcome.INTERRUPTED
+    # A number that is not there says nothing of another container's or user's process.
+    for scope, outcome in (
+        ("1000@pid:[7]", Outcome.UNKNOWN),
+        (process_scope(), Outcome.INTERRUPTED),
+    ):
+        gone = {"pid": 2**22 + 1, "process": start["process"], "scope": scope}
+        path.write_text(json.dumps({**start, **gone}) + "\n")
+        assert only(tmp_path).outcome is outcome
 
 
 def test_threads_share_a_file(tmp_path: Path) -> None:

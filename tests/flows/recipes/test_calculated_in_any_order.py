@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 KEY = "k"
 NAMES = ("a", "b", "c")
+STEPS = 500
 WANTED = {"sqs": 2, "random": 1}
 SERIES = {"a": {"sqs": 0}, "b": {"sqs": 1}, "c": {"random": 0}}
 
@@ -79,10 +80,10 @@ TASKS = [
 def test_any_order_says_the_same(tasks: list[dict[str, Any]]) -> None:
     found = read(tasks)
     assert found.finished == {"a", "c"}
-    assert found.prerelaxed.keys() == {"a"}
+    assert found.parts.keys() == {"a"}
     assert found.verdict is not None
     assert found.verdict["energies_per_atom"] == {"a": -1.0, "b": -1.2}
-    own = found.asked_for(WANTED)
+    own = found.asked_for(WANTED, STEPS)
     assert own.n_orderings == 3
     assert not own.is_complete
     assert own.ending(None) is EndingKind.COMPUTED
@@ -99,23 +100,23 @@ def test_of_two_verdicts_on_as_many_orderings_the_newest_counts() -> None:
 def test_what_others_ask_for_is_not_a_campaigns_own() -> None:
     failures = [{"step": "relax", "ordering_id": name} for name in ("b", "c")]
     found = read([TASKS[1], relaxed("a")], failures)
-    one = found.asked_for({"sqs": 1})
+    one = found.asked_for({"sqs": 1}, STEPS)
     assert (one.n_orderings, one.finished, one.failures) == (1, {"a"}, ())
     assert one.is_complete
-    more = found.asked_for({"sqs": 2})
+    more = found.asked_for({"sqs": 2}, STEPS)
     assert more.failed == {"b"}
     assert more.is_complete
     assert more.needs_work(None, released=False, retry_failed=True)
     # Nobody has ordered as many yet.
-    assert found.asked_for({"sqs": 5}).n_orderings is None
+    assert found.asked_for({"sqs": 5}, STEPS).n_orderings is None
 
 
 def test_a_verdict_on_some_orderings_is_that_of_their_lowest() -> None:
     found = read([order(2, {"sqs": 2}, "ab"), gate(4, {"a": -1.0, "b": -1.25})])
-    own = found.asked_for({"sqs": 1}).verdict
+    own = found.asked_for({"sqs": 1}, STEPS).verdict
     assert own is not None
     assert own["energy_above_hull_0k"] == pytest.approx(0.3)
-    whole = found.asked_for({"sqs": 2}).verdict
+    whole = found.asked_for({"sqs": 2}, STEPS).verdict
     assert whole is not None
     assert whole["energy_above_hull_0k"] == pytest.approx(0.05)
 

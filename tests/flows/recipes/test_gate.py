@@ -321,7 +321,7 @@ def test_a_gated_candidate_costs_nothing_more_until_it_is_released(
         doc["metadata"]["ordering_id"]: doc["uuid"]
         for doc in stores.tasks.query({"metadata.step": "prerelax"})
     }
-    released = maker.make(candidate, hull=snapshot, prerelax_uuids=uuids, released=True)
+    released = maker.make(candidate, hull=snapshot, parts=uuids, released=True)
     assert run_flow_locally(released, stores.job_store, tmp_path / "l")
     assert stores.tasks.count({"metadata.final": True}) == 2
     verdicts = stores.tasks.distinct("output.verdict", {"metadata.step": "gate"})

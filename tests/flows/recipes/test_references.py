@@ -13,11 +13,11 @@ from hts_battery.errors import ConfigurationError
 from hts_battery.flows.execution.recorded import RecordedJob
 from hts_battery.flows.recipes import references
 from hts_battery.flows.recipes.references import (
+    ReferenceMaker,
     checked_energy_file,
     energy_file,
     known_energies,
     reference_energy,
-    reference_flow,
     reference_key,
     shipped_energies,
     structure_digest,
@@ -92,9 +92,7 @@ def test_the_key_of_a_phase_changes_with_its_settings() -> None:
 
 
 def test_the_flow_of_a_phase_is_tagged_and_recorded() -> None:
-    flow = reference_flow(
-        PHASE, "chgnet", RelaxationSpec(), relax_maker=FakeRelaxMaker()
-    )
+    flow = ReferenceMaker(relax_maker=FakeRelaxMaker()).make(PHASE)
     ((job, _),) = flow.iterflow()
     assert isinstance(job, RecordedJob)
     assert job.metadata == {

@@ -14,13 +14,14 @@ from monty.json import MontyDecoder, MontyEncoder
 from hts_battery.connections.records.executions import ledger, read_executions
 from hts_battery.errors import DatabaseOutageError
 from hts_battery.flows.execution.recorded import RecordedJob
+from hts_battery.flows.recipes.continuation import starting_structure
 from hts_battery.flows.recipes.local import (
     JOB_LOG,
     _prefix,
     run_flow_locally,
     tidy_launches,
 )
-from hts_battery.flows.recipes.screen import ScreenMaker, starting_structure
+from hts_battery.flows.recipes.screen import ScreenMaker
 from hts_battery.schemas.campaign import GateSpec
 from hts_battery.schemas.execution import Outcome
 from hts_battery.schemas.structure import OrderedCell, OrderingMethod

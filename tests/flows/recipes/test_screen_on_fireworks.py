@@ -92,7 +92,7 @@ def test_a_gated_candidate_is_released_on_fireworks(
         doc["metadata"]["ordering_id"]: doc["uuid"]
         for doc in stores.tasks.query({"metadata.step": "prerelax"})
     }
-    released = maker.make(candidate, hull=hull, prerelax_uuids=uuids, released=True)
+    released = maker.make(candidate, hull=hull, parts=uuids, released=True)
     assert launch(released) == ["fake counted relax"]
     # The one that failed was tried again, the two others were taken from the store.
     assert len((tmp_path / "calls").read_text().splitlines()) == 4

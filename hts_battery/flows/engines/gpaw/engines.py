@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hts_battery.errors import ConfigurationError
-from hts_battery.flows.engines.engine import LCAO_ERROR, PBE_U_ERROR, Engine
+from hts_battery.flows.engines.engine import (
+    LCAO_ERROR,
+    PBE_U_ERROR,
+    Capability,
+    Engine,
+    keeping_the_cell,
+)
 from hts_battery.flows.engines.gpaw.process import gpaw_command
 from hts_battery.flows.engines.gpaw.settings import GPAWSettings
 from hts_battery.flows.execution.node import node_settings
@@ -69,6 +75,7 @@ def _engine(name: str, settings: GPAWSettings) -> GPAWEngine:
         magmom=True,
         elements=_elements_with_data,
         checks=(_command_is_there,),
+        makers={Capability.KEEP_CELL: keeping_the_cell(relax_maker)},
         error=PBE_U_ERROR if settings.mode == "pw" else LCAO_ERROR,
         settings=settings,
     )

@@ -25,6 +25,7 @@ from hts_battery.flows.engines.engine import (
     PBE_U_ERROR,
     R2SCAN_ERROR,
     REHEARSAL_ERROR,
+    Capability,
     Engine,
 )
 from hts_battery.schemas.campaign import RelaxationSpec
@@ -76,6 +77,11 @@ def _engine(
         elements=lambda: frozenset(_input_set(name)["POTCAR"]),
         checks=(_missing_commands, partial(_missing_potcars, name)),
         error=error,
+        makers={
+            Capability.KEEP_CELL: partial(
+                _maker, name=name, label=label, keep_cell=True
+            )
+        },
     )
 
 
@@ -98,10 +104,12 @@ def rehearsal(engine: Engine) -> Engine:
             f"are {_GGA}, {_MP24}"
         )
     name, label = f"{REHEARSAL_PREFIX}{engine.name}", f"{engine.label} {VASP_MARK}"
+    stand_in = partial(_maker, name=name, label=label, rehearse=True)
     return replace(
         engine,
         name=name,
-        relax_maker=partial(_maker, name=name, label=label, rehearse=True),
+        relax_maker=stand_in,
+        makers={Capability.KEEP_CELL: partial(stand_in, keep_cell=True)},
         label=label,
         error=REHEARSAL_ERROR,
         checks=(),
@@ -109,7 +117,12 @@ def rehearsal(engine: Engine) -> Engine:
 
 
 def _maker(
-    relaxation: RelaxationSpec, *, name: str, label: str, rehearse: bool = False
+    relaxation: RelaxationSpec,
+    *,
+    name: str,
+    label: str,
+    rehearse: bool = False,
+    keep_cell: bool = False,
 ) -> Maker:
     """Return the maker of an engine, with or without the stand-in."""
     if relaxation != RelaxationSpec():
@@ -125,6 +138,7 @@ def _maker(
         calculator=label,
         settings=name.removeprefix(REHEARSAL_PREFIX).removeprefix("vasp-"),
         rehearse=rehearse,
+        keep_cell=keep_cell,
     )
 
 

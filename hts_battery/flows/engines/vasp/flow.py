@@ -24,14 +24,16 @@ class VaspFlowMaker(Maker):
     Make the VASP flow of an engine where it is asked for one.
 
     Three input sets travel with atomate2's maker; this one is the engine's name, the
-    label of its energies, ``mp-gga`` or ``mp24``, and whether the stand-in runs, so
-    that submitting a candidate stays small and takes no import of six seconds.
+    label of its energies, ``mp-gga`` or ``mp24``, whether the stand-in runs, and
+    whether atoms alone are relaxed, so that submitting a candidate stays small and
+    takes no import of six seconds.
     """
 
     name: str = "vasp-mp-gga"
     calculator: str = "vasp mp-gga PBE"
     settings: str = "mp-gga"
     rehearse: bool = False
+    keep_cell: bool = False
 
     def make(self, structure: Structure, prev_dir: str | Path | None = None) -> Flow:
         """Make the flow; its magnetic start is the site property ``magmom``."""
@@ -56,6 +58,7 @@ class VaspFlowMaker(Maker):
             options = rehearsal_options(
                 REHEARSAL_COMMAND, engine=self.name, calculator=self.calculator
             )
+        options = options.model_copy(update={"keep_cell": self.keep_cell})
         if self.settings == "mp24":
             return mp24_maker(options)
         return mp_gga_maker(options)

@@ -80,6 +80,7 @@ CODE = "vasp"
 """Name of VASP in the settings of remedies."""
 STATIC = "static"
 """The calculation of a flow whose energy counts."""
+_CELL_KEPT = 2  # VASP's number for atoms that move in a cell that does not
 _WAVES = "WAVECAR"
 _DENSITIES = (_WAVES, "CHGCAR")
 _RECORDED_PACKAGES = ("hts_battery", "atomate2", "custodian", "emmet-core", "pymatgen")
@@ -264,6 +265,8 @@ class _Attempt:
         if self.prev_dir is not None:
             copy_vasp_outputs(self.prev_dir, **maker.copy_vasp_kwargs)
         generator = deepcopy(maker.input_set_generator)
+        if options.keep_cell:
+            generator.user_incar_settings["ISIF"] = _CELL_KEPT
         generator.user_incar_settings.update(self.past.settings)
         generator.user_incar_settings.update(self._densities())
         write_vasp_input_set(

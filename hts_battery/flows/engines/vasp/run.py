@@ -30,6 +30,10 @@ class VaspOptions(Document):
         default=False,
         description="Whether to write POTCAR.spec instead of POTCAR: for the stand-in.",
     )
+    keep_cell: bool = Field(
+        default=False,
+        description="Whether only atoms are relaxed; no energy for a hull comes of it.",
+    )
     wall_time: int | None = Field(
         None,
         gt=0,

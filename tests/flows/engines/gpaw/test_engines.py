@@ -7,7 +7,7 @@ import pytest
 from hts_battery.errors import ConfigurationError
 from hts_battery.flows.engines.gpaw.engines import GPAWEngine
 from hts_battery.flows.engines.registry import ENGINES, engine
-from hts_battery.flows.recipes.references import reference_flow
+from hts_battery.flows.recipes.references import ReferenceMaker
 from hts_battery.schemas.campaign import RelaxationSpec
 from hts_battery.settings import get_settings
 from hts_battery.structures.references.library import reference_phase
@@ -65,9 +65,9 @@ def test_a_launcher_that_is_not_there_is_named(
 
 
 def test_competing_phases_start_from_the_moments_of_their_species() -> None:
-    flow = reference_flow(reference_phase("MnO-rocksalt"), "gpaw", RelaxationSpec())
+    flow = ReferenceMaker(engine_name="gpaw").make(reference_phase("MnO-rocksalt"))
     ((job, _),) = flow.iterflow()
     assert job.function_args[0].site_properties["magmom"] == [5.0, 0.0]
-    flow = reference_flow(reference_phase("MnO-rocksalt"), "chgnet", RelaxationSpec())
+    flow = ReferenceMaker().make(reference_phase("MnO-rocksalt"))
     ((job, _),) = flow.iterflow()
     assert not job.function_args[0].site_properties

@@ -1,0 +1,1 @@
+"""PIPELINE: properties of candidates, one builder a module; each is found here."""

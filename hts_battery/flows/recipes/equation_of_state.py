@@ -1,0 +1,330 @@
+"""
+Energies of a relaxed cell at several volumes, through atomate2's flow, and their fit.
+
+On the node the first job adds the others::
+
+    start ── relax ── strain ──┬─ volume ─┐
+                               ├─ volume ─┼─ result
+                               └─ …      ─┘
+
+``relax`` only where another engine than this one has relaxed the cell. All lengths are
+scaled by the same factor and the atoms relax; the shape of the cell is kept, which
+makes the bulk modulus an upper bound where it would change under pressure. Every volume
+must have an energy: one that failed is tried again alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypedDict, cast
+
+from atomate2.common.flows.eos import CommonEosMaker
+from jobflow import Flow, Job, Maker, OutputReference, Response, job
+from monty.json import jsanitize
+
+from hts_battery.errors import CalculationError
+from hts_battery.flows.engines.engine import Capability
+from hts_battery.flows.engines.registry import engine
+from hts_battery.flows.execution.node import installed_versions
+from hts_battery.flows.recipes.recipe import (
+    RESULT_STEP,
+    CampaignRecipe,
+    RecipeMaker,
+    StepWork,
+    Subject,
+)
+from hts_battery.schemas.calculation import read_task
+from hts_battery.schemas.cost import PlannedStep
+from hts_battery.schemas.decoding import read_structure
+from hts_battery.schemas.equation_of_state import (
+    EquationOfState,
+    EquationOfStateOptions,
+)
+from hts_battery.schemas.failure import FailureClass
+from hts_battery.structures.inputs import bare_structure
+from hts_battery.thermo.equation_of_state import equation_fit, other_fits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Self
+
+    from pymatgen.core import Structure
+
+    from hts_battery.schemas.calculation import Calculation, TaskOutput
+    from hts_battery.schemas.campaign import CampaignSpec
+    from hts_battery.schemas.candidate import CandidateDoc, StartingCell
+    from hts_battery.schemas.dispatch import Unconverged
+    from hts_battery.schemas.gate import HullSnapshot
+
+START_STEP, RELAX_STEP, STRAIN_STEP, VOLUME_STEP = "start", "relax", "strain", "volume"
+_PACKAGES = ("hts_battery", "atomate2", "pymatgen")
+
+
+@job
+def start_job(
+    candidate: CandidateDoc, maker_text: str, parts: Mapping[str, object]
+) -> Response[Any]:
+    """
+    Add the jobs that compute a relaxed cell at every volume that no run has computed.
+
+    ``maker_text``: an :class:`EquationOfStateMaker` as JSON text. ``parts``: part →
+    output of the job that computed it. The output names the cell.
+    """
+    maker = EquationOfStateMaker.from_text(maker_text)
+    start = _start_of(candidate)
+    return Response(
+        output={"entry_id": start.entry_id, "ordering_id": start.ordering_id},
+        addition=maker.calculations(candidate, parts),
+    )
+
+
+@job(output_schema=EquationOfState)
+def result_job(
+    candidate: CandidateDoc,
+    points: Mapping[str, object],
+    engine_name: str,
+    options: EquationOfStateOptions,
+) -> EquationOfState:
+    """
+    Fit the energies of all volumes.
+
+    Raises
+    ------
+    CalculationError
+        If a relaxation at one of the volumes did not converge, two calculators gave the
+        energies, or they have no minimum between the volumes.
+    """
+    found = {name: point(output, engine_name) for name, output in points.items()}
+    failed = [
+        f"{name}: {one['failure']}" for name, one in found.items() if one["failure"]
+    ]
+    if failed:
+        raise CalculationError(FailureClass.IONIC, "; ".join(failed))
+    (calculator, *others) = sorted({one["calculator"] for one in found.values()})
+    if others:
+        raise CalculationError(
+            FailureClass.VERSION_SKEW,
+            f"energies of {calculator} and {', '.join(others)}: another number of "
+            "points computes all of them with one",
+        )
+    start = _start_of(candidate)
+    atoms = start.n_atoms
+    pairs = sorted(
+        (one["volume"] / atoms, one["energy"] / atoms) for one in found.values()
+    )
+    volumes, energies = zip(*pairs, strict=True)
+    fit = equation_fit(volumes, energies, model=options.model)
+    return EquationOfState(
+        **fit.model_dump(),
+        candidate_id=candidate.candidate_id,
+        entry_id=start.entry_id,
+        ordering_id=start.ordering_id,
+        calculator=calculator,
+        n_atoms=atoms,
+        volumes=volumes,
+        energies=energies,
+        other_models=other_fits(volumes, energies, besides=options.model),
+    )
+
+
+class Point(TypedDict):
+    """What is needed of a relaxation at one volume, of the whole cell."""
+
+    volume: float
+    """In angstrom^3."""
+    energy: float
+    """In eV."""
+    calculator: str
+    failure: str | None
+    """Why the energy may not be used."""
+
+
+def point(output: object, engine_name: str) -> Point:
+    """Read a task document, or return what this function returned before."""
+    if isinstance(output, dict) and "volume" in output:
+        return cast("Point", output)
+    found = _read(output, engine_name)
+    return {
+        "volume": read_structure(found.structure).volume,
+        "energy": found.energy,
+        "calculator": found.calculator,
+        "failure": found.failure,
+    }
+
+
+def _read(output: object, engine_name: str) -> Calculation:
+    """Read a task document, which jobflow hands over as object or dictionary."""
+    plain = jsanitize(output, strict=True, enum_values=True)
+    return read_task(cast("TaskOutput", plain), engine_name)
+
+
+@dataclass
+class _AnyEngine(Maker):
+    """Takes a structure by the name that atomate2's flow gives it."""
+
+    name: str = "kept cell"
+    maker: Maker = field(default_factory=Maker)
+
+    def make(
+        self,
+        structure: Structure,
+        prev_dir: str | None = None,  # noqa: ARG002 - each volume starts from the same
+    ) -> Job | Flow:
+        """Make what the engine's own maker makes."""
+        made: Job | Flow = self.maker.make(structure)
+        return made
+
+
+def _start_of(candidate: CandidateDoc) -> StartingCell:
+    if candidate.start is None:
+        raise ValueError(f"{candidate.formula} has no relaxed cell to start from")
+    return candidate.start
+
+
+@dataclass
+class EquationOfStateMaker(RecipeMaker):
+    """
+    Compute a relaxed cell at several volumes, and fit an equation of state.
+
+    Parameters
+    ----------
+    options
+        Volumes and equation.
+    engine_name
+        Engine whose energies they are.
+    relax_maker
+        Maker of a relaxation of cell and atoms, for cells that another engine relaxed.
+    cell_maker
+        Maker of a relaxation of the atoms in a cell that is kept.
+    magmom, charge
+        Whether the engine takes starting moments and formal charges.
+    """
+
+    name: str = "equation_of_state"
+    options: EquationOfStateOptions = field(default_factory=EquationOfStateOptions)
+    engine_name: str = "chgnet"
+    relax_maker: Maker | None = None
+    cell_maker: Maker | None = None
+    magmom: bool = False
+    charge: bool = False
+
+    @classmethod
+    def from_campaign(
+        cls,
+        spec: CampaignSpec,
+        *,
+        relax_maker: Maker | None = None,
+        prerelax_maker: Maker | None = None,  # noqa: ARG003 - it has no such step
+    ) -> Self:
+        """Configure the maker as a campaign says; one of an engine may be injected."""
+        chosen = engine(spec.engine)
+        return cls(
+            calculation=spec.calculation,
+            versions=installed_versions([*_PACKAGES, *chosen.packages]),
+            options=EquationOfStateOptions.model_validate(spec.recipe_options),
+            engine_name=spec.engine,
+            relax_maker=relax_maker or chosen.relax_maker(spec.relaxation),
+            cell_maker=relax_maker
+            or chosen.maker(Capability.KEEP_CELL, spec.relaxation),
+            magmom=chosen.magmom,
+            charge=chosen.charge,
+        )
+
+    def make(  # noqa: PLR0913 - each is named by its caller
+        self,
+        candidate: CandidateDoc,
+        *,
+        hull: HullSnapshot | None = None,  # noqa: ARG002 - it has no gate
+        finished: Iterable[str] = (),  # noqa: ARG002 - the parts say what is left
+        parts: Mapping[str, str] | None = None,
+        unconverged: Mapping[str, Unconverged] | None = None,  # noqa: ARG002 - ends or fails
+        released: bool = False,  # noqa: ARG002 - it has no gate
+        uuid: str | None = None,
+        maker_text: str | None = None,
+    ) -> Flow:
+        """Make the flow of one candidate, as all recipes do; ``parts``: the volumes."""
+        known = {
+            name: OutputReference(job) for name, job in sorted((parts or {}).items())
+        }
+        first: Job = start_job(candidate, maker_text or self.to_text(), known)
+        return self.started(first, candidate, step=START_STEP, uuid=uuid)
+
+    def calculations(
+        self, candidate: CandidateDoc, parts: Mapping[str, object]
+    ) -> Flow:
+        """Make, on the node, the jobs of the volumes not known yet, and the fit."""
+        start = _start_of(candidate)
+        tags = {"ordering_id": start.ordering_id}
+        jobs: list[Job | Flow] = []
+        engine_name = self.engine_name
+        points: dict[str, object] = {
+            name: point(output, engine_name)
+            for name, output in parts.items()
+            if name != RELAX_STEP
+        }
+        structure: Any = bare_structure(
+            start.to_structure(), magmom=self.magmom, charge=self.charge
+        )
+        if RELAX_STEP in parts:
+            relaxed = _read(parts[RELAX_STEP], engine_name)
+            structure = read_structure(relaxed.structure)
+        elif start.engine != engine_name:
+            jobs.append(cast("Maker", self.relax_maker).make(structure))
+            self.tag(jobs[-1], RELAX_STEP, part=RELAX_STEP, **tags)
+            structure = jobs[-1].output.structure
+        names = [f"volume {number}" for number in range(1, self.options.points + 1)]
+        flow = CommonEosMaker(
+            name=self.name,
+            eos_relax_maker=_AnyEngine(maker=cast("Maker", self.cell_maker)),
+            linear_strain=(-self.options.largest_strain, self.options.largest_strain),
+            number_of_frames=self.options.points,
+            postprocessor=cast("Any", None),  # ours reads any engine's documents
+        ).make(structure)
+        *relaxations, strain = flow.jobs
+        self.tag(strain, STRAIN_STEP, **tags)
+        for name, one in zip(names, relaxations, strict=True):
+            self.tag(one, VOLUME_STEP, part=name, **tags)
+        # A flow gives up no job that its output names.
+        flow.output = None
+        known = [place for place, name in enumerate(names) if name in points]
+        if len(known) < len(names):
+            flow.remove_jobs(known)
+            jobs.append(flow)
+        missing = zip(names, relaxations, strict=True)
+        points = {name: one.output for name, one in missing} | points
+        result: Job = result_job(candidate, points, engine_name, self.options)
+        self.tag(result, RESULT_STEP, **tags)
+        result.name = RESULT_STEP
+        return Flow([*jobs, result], output=result.output)
+
+
+def _cost(spec: CampaignSpec) -> tuple[PlannedStep, ...]:
+    """List the calculations of one candidate; a first relaxation is not foreseen."""
+    points = EquationOfStateOptions.model_validate(spec.recipe_options).points
+    steps = [
+        (START_STEP, "", 1),
+        *((name, spec.engine, points) for name in engine(spec.engine).steps),
+        (RESULT_STEP, "", 1),
+    ]
+    return tuple(
+        PlannedStep(engine=name, step=step, for_each=number, behind_gate=False)
+        for step, name, number in steps
+    )
+
+
+def _work(spec: CampaignSpec) -> dict[str, StepWork]:
+    """Say what each step that is made on the node asks of a queue."""
+    engines = dict.fromkeys((RELAX_STEP, VOLUME_STEP), StepWork(spec.engine, 1))
+    return engines | dict.fromkeys((STRAIN_STEP, RESULT_STEP), StepWork(spec.engine, 0))
+
+
+RECIPE = CampaignRecipe(
+    name="equation_of_state",
+    steps=(START_STEP, RELAX_STEP, STRAIN_STEP, VOLUME_STEP, RESULT_STEP),
+    subject=Subject.RELAXED_CELL,
+    needs=Capability.KEEP_CELL,
+    make=EquationOfStateMaker.from_campaign,
+    cost=_cost,
+    work=_work,
+    options=EquationOfStateOptions,
+)
