@@ -9,6 +9,7 @@ import typer
 
 from hts_battery.cli import formatting
 from hts_battery.cli.options import AsJson
+from hts_battery.cli.structure_files import read_structure
 from hts_battery.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def percolate(  # noqa: PLR0913, PLR0917 - options
     """Say what of the carriers a percolating network reaches, at random or in cells."""
     file = Path(what)
     if file.suffix.lower() in _STRUCTURE_SUFFIXES or file.name.startswith("POSCAR"):
-        _show_cell(_read(file), rule, carrier, small=small, as_json=as_json)
+        _show_cell(read_structure(file), rule, carrier, small=small, as_json=as_json)
         return
     from hts_battery.disorder.random_limit import measured_lattice, random_limit
 
@@ -99,7 +100,7 @@ def order(
     """Print the Warren-Cowley order parameters of a cell, pair by pair."""
     from hts_battery.disorder import warren_cowley
 
-    values = warren_cowley(_read(cell), shells=shells)
+    values = warren_cowley(read_structure(cell), shells=shells)
     if as_json:
         formatting.json_line({"-".join(pair): alpha for pair, alpha in values.items()})
         return
@@ -141,7 +142,7 @@ def scattering(  # noqa: PLR0913, PLR0917 - options
         raise ConfigurationError("give --pdf FILE, --data FILE or --diffuse PLANE")
     from hts_battery.disorder import scattering_report
 
-    structure = _read(cell)
+    structure = read_structure(cell)
     contrast = scattering_report.contrast(structure, radiation)
     if not as_json:
         formatting.table(
@@ -272,21 +273,3 @@ def _compositions(what: str) -> list[tuple[Mapping[str, Fraction], str | None]]:
         ]
         found.setdefault("-".join(contents), (member.amounts, usual))
     return list(found.values())
-
-
-def _read(file: Path) -> Structure:
-    """Read a structure file; what cannot be read is named."""
-    import warnings
-
-    from pymatgen.core import Structure
-
-    if not file.is_file():
-        raise ConfigurationError(f"{file}: no such file")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of rounded coordinates and the like
-            return Structure.from_file(file)
-    except Exception as err:
-        raise ConfigurationError(
-            f"{file}: not a structure that pymatgen reads ({err}); CIF, POSCAR or JSON"
-        ) from err

@@ -14,10 +14,16 @@ from hts_battery.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hts_battery.schemas.transport import Diffusivity, Interval
+    from hts_battery.schemas.transport import (
+        ArrheniusFit,
+        Diffusivity,
+        Interval,
+        Prediction,
+    )
     from hts_battery.transport.trajectory_files import Trajectory
 
 _TABLE = (".csv", ".csv.gz")
+_ROOM = 300.0  # K
 
 
 def analyse(  # noqa: PLR0913, PLR0917 - options
@@ -90,6 +96,111 @@ def analyse(  # noqa: PLR0913, PLR0917 - options
     _notes(found, ion)
 
 
+def arrhenius(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE.csv",
+            help="Columns T (K), D (cm²/s), D_error (cm²/s, one standard error).",
+        ),
+    ],
+    figure: Annotated[
+        Path | None, typer.Option(help="Draw the line into this picture.")
+    ] = None,
+    cell: Annotated[
+        Path | None,
+        typer.Option(help="Structure file: the conductivity of its ions at 300 K."),
+    ] = None,
+    ion: Annotated[str, typer.Option(help="Element that moves, with --cell.")] = "Li",
+    seed: Annotated[int, typer.Option(min=0, help="Of the simulated lines.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Fit an Arrhenius line, and test whether it is one: kinks, jumps, curves."""
+    from hts_battery.transport import arrhenius as fit
+    from hts_battery.transport.trajectory_files import read_diffusivities
+
+    found = fit(*read_diffusivities(file), seed=seed)
+    if figure is not None:
+        from hts_battery.transport.figures import draw_arrhenius
+
+        draw_arrhenius(found, figure, file.name)
+    conductivity = None if cell is None else _conductivity(found, cell, ion)
+    if as_json:
+        formatting.json_line(_arrhenius_answer(found, conductivity))
+        return
+    formatting.table(("quantity", "value", "unit"), _arrhenius_rows(found))
+    _say_prediction(found, conductivity)
+    for warning in found.warnings:
+        formatting.note(f"warning: {warning}")
+
+
+def _conductivity(found: ArrheniusFit, cell: Path, ion: str) -> Prediction | None:
+    """Return the Nernst-Einstein conductivity at room temperature."""
+    from hts_battery.cli.structure_files import read_structure
+    from hts_battery.transport.conductivity import nernst_einstein
+
+    if found.verdict != "single":
+        return None
+    structure = read_structure(cell)
+    ions = structure.composition.element_composition[ion]
+    if not ions:
+        raise ConfigurationError(f"{cell} has no {ion}: --ion says what moves")
+    factor = nernst_einstein(ions / structure.volume, _ROOM)
+    value, (low, high) = found.at(_ROOM)
+    return type(found.at(_ROOM))(value * factor, (low * factor, high * factor))
+
+
+def _arrhenius_answer(
+    found: ArrheniusFit, conductivity: Prediction | None
+) -> dict[str, object]:
+    """Put the fit and its predictions at 300 K into one object."""
+    answer: dict[str, object] = found.model_dump(mode="json")
+    single = found.verdict == "single"
+    answer["diffusivity_300K"] = found.at(_ROOM)._asdict() if single else None
+    answer["conductivity_300K"] = conductivity._asdict() if conductivity else None
+    return answer
+
+
+def _arrhenius_rows(found: ArrheniusFit) -> Iterator[tuple[str, str, str]]:
+    """Lay a fit out."""
+    energy = f"{found.activation_energy:.4f} ± {found.activation_energy_error:.4f}"
+    yield "activation energy", energy, "eV"
+    yield "ln prefactor", f"{found.log_prefactor:.3f}", "of cm²/s"
+    chi = f"{found.chi_squared:.3g} / {found.degrees_of_freedom}"
+    yield "chi squared / freedom", chi, ""
+    for kind, chance in found.p_values.items():
+        yield (
+            f"p of {'anything but a line' if kind == 'any' else kind}",
+            (f"{chance:.4f}"),
+            "",
+        )
+    alternative = f"energy doubled below {found.power_break:.0f} K"
+    yield "power", f"{found.power:.0%}", alternative
+    if found.break_temperature is not None and found.activation_energies:
+        low, high = found.activation_energies
+        yield "break", f"{found.break_temperature:.0f}", "K"
+        yield "energies below and above", f"{low:.3f} and {high:.3f}", "eV"
+
+
+def _say_prediction(found: ArrheniusFit, conductivity: Prediction | None) -> None:
+    """Say what the line predicts, or that it does not."""
+    if found.verdict != "single":
+        formatting.line(f"{found.verdict}: nothing is predicted at {_ROOM:g} K")
+        return
+    value, (low, high) = found.at(_ROOM)
+    formatting.line(
+        f"single: D at {_ROOM:g} K is {value:.3g} cm²/s ({low:.2g} to {high:.2g}, 95 %)"
+    )
+    if conductivity is not None:
+        value, (low, high) = conductivity
+        formatting.line(
+            f"conductivity (Nernst-Einstein) at {_ROOM:g} K is {value:.3g} S/cm "
+            f"({low:.2g} to {high:.2g})"
+        )
+    lowest = found.temperatures[0]
+    formatting.note(f"extrapolated from {lowest:g} K: breaks below it are not seen")
+
+
 def _read(file: Path, time_step: float | None) -> Trajectory:
     """Read a trajectory; its time step must be known."""
     from dataclasses import replace
@@ -111,9 +222,10 @@ def _published(
 ) -> dict[str, float | str]:
     """Fit as a published program does."""
     from hts_battery.transport import published_methods as published
+    from hts_battery.transport.trajectory_files import read_displacements
 
     if method == "mogroup" and file.name.endswith(_TABLE):
-        times, msd = published.read_displacements(file)
+        times, msd = read_displacements(file)
     else:
         frames = _read(file, time_step)
         ways = published.ways_of(frames, ion)

@@ -133,6 +133,18 @@ class IonicPotential:
             self._lists = _Lists(cell, positions, self._ions.charges)
         return self._lists
 
+    @property
+    def listed_at(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """
+        Cell and positions at which its pairs were listed.
+
+        Pairs near the end of the list add 1e-9 eV: who goes on exactly evaluates here
+        first.
+        """
+        return (
+            None if self._lists is None else (self._lists.cell, self._lists.positions)
+        )
+
     def _pairs(
         self, lists: _Lists, lengths: NDArray[np.float64]
     ) -> tuple[float, NDArray[np.float64]]:

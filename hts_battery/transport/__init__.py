@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from hts_battery.transport.arrhenius_fit import arrhenius
     from hts_battery.transport.conductivity import diffusivity
 
-__all__ = ["diffusivity"]
+__all__ = ["arrhenius", "diffusivity"]
 
-_MODULES = {"diffusivity": "conductivity"}
+_MODULES = {"arrhenius": "arrhenius_fit", "diffusivity": "conductivity"}
 
 
 def __getattr__(name: str) -> object:

@@ -5,11 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.constants import elementary_charge, physical_constants
+from scipy.constants import elementary_charge
 from scipy.special import stdtrit
 
 from hts_battery.errors import TrajectoryError
-from hts_battery.schemas.transport import Diffusivity, Interval, StridePoint
+from hts_battery.schemas.transport import (
+    KB_EV_PER_K,
+    Diffusivity,
+    Interval,
+    StridePoint,
+)
 from hts_battery.transport.jumps import count_jumps, most_jumps, never_moved
 from hts_battery.transport.strides import (
     TOLD_FROM_ZERO,
@@ -34,7 +39,6 @@ if TYPE_CHECKING:
 CM2_PER_S = 0.1
 """One Å²/fs in cm²/s."""
 
-KB_EV_PER_K = physical_constants["Boltzmann constant in eV/K"][0]
 _CM3 = 1e24  # Å³
 _FEWEST_JUMPS = 3
 _MOVED_SHARE = 0.1  # of the framework, that left its places
@@ -301,9 +305,8 @@ class _Run:
         """Return the conductivity over the diffusivity, S s/cm³."""
         if self.temperature is None or self.ways.volume is None:
             return None
-        density = float(np.square(self.charges).sum()) / self.ways.volume * _CM3
-        volts = KB_EV_PER_K * self.temperature
-        return density * elementary_charge / volts
+        density = float(np.square(self.charges).sum()) / self.ways.volume
+        return nernst_einstein(density, self.temperature)
 
     def _tensor(self, read: Stride | None) -> tuple[Tensor | None, Tensor | None]:
         """Return the tensor and its standard errors, cm²/s."""
@@ -333,6 +336,25 @@ class _Run:
             )
             for one, all_of_it in zip(self.strides, self.collective, strict=True)
         )
+
+
+def nernst_einstein(density: float, temperature: float) -> float:
+    """
+    Return the conductivity over the diffusivity, in S s/cm³.
+
+    Parameters
+    ----------
+    density
+        Squared charges in a volume, in e²/Å³.
+    temperature
+        In K.
+
+    Examples
+    --------
+    >>> round(nernst_einstein(0.01, 300.0) * 1e-8, 6)
+    0.00062
+    """
+    return density * _CM3 * elementary_charge / (KB_EV_PER_K * temperature)
 
 
 def _told(read: Stride) -> bool:

@@ -11,15 +11,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from hts_battery.errors import TrajectoryError
 from hts_battery.transport.conductivity import CM2_PER_S
 from hts_battery.transport.unwrapping import mobile_ways
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import ArrayLike, NDArray
 
     from hts_battery.transport.trajectory_files import Trajectory
@@ -33,7 +30,6 @@ _SHORTEST_FS = 1000.0
 _MOST_LAGS = 200
 _OBSERVATIONS = 30
 _DIMENSIONS = 3
-_COLUMNS = ("lags in fs", "mean squared displacements in Å²")
 
 
 def mean_squared_displacements(ways: Floats, lags: ArrayLike) -> Floats:
@@ -84,16 +80,6 @@ def displacement_curve(ways: Floats, time_step: float) -> tuple[Floats, Floats]:
     lags = np.arange(1, len(ways))
     times = np.asarray(lags * time_step, dtype=float)
     return times, mean_squared_displacements(ways, lags)
-
-
-def read_displacements(path: Path) -> tuple[Floats, Floats]:
-    """Read a table whose first columns are lags in fs and displacements in Å²."""
-    table = pd.read_csv(path).select_dtypes("number")
-    if table.shape[1] < len(_COLUMNS):
-        raise TrajectoryError(
-            f"{path}: two columns of numbers are needed, {' and '.join(_COLUMNS)}"
-        )
-    return table.iloc[:, 0].to_numpy(float), table.iloc[:, 1].to_numpy(float)
 
 
 def mogroup_diffusivity(

@@ -1,4 +1,4 @@
-"""Trajectories as files: what other programs write, and chunks of our own."""
+"""Trajectories and tables as files: what others write, and chunks of our own."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -257,8 +258,8 @@ def _read_chunk(file: Path) -> Trajectory:
         raise TrajectoryError(f"{file}: Parquet, but no chunk of a trajectory")
 
     def rows(name: str) -> Floats:
-        values = table.column(name).combine_chunks().values
-        return np.asarray(values.to_numpy(), dtype=float).reshape(len(table), -1, 3)
+        flat = table.column(name).combine_chunks().flatten()
+        return np.asarray(flat, dtype=float).reshape(len(table), -1, 3)
 
     return Trajectory(
         tuple(head["symbols"]),
@@ -267,3 +268,44 @@ def _read_chunk(file: Path) -> Trajectory:
         head["time_step"],
         head["temperature"],
     )
+
+
+def read_displacements(path: Path) -> tuple[Floats, Floats]:
+    """Read a table whose first columns are lags in fs and displacements in Å²."""
+    times, msd, *_ = _columns(
+        path, ("lags in fs", "mean squared displacements in Å²"), ()
+    )
+    return times, msd
+
+
+def read_diffusivities(path: Path) -> tuple[Floats, Floats, Floats]:
+    """
+    Read temperatures, diffusivities and their relative errors.
+
+    Parameters
+    ----------
+    path
+        CSV with columns ``T`` (K), ``D`` (cm²/s) and ``D_error`` (one standard error,
+        cm²/s), or three columns in this order under other names.
+    """
+    kelvin, values, errors = _columns(
+        path, ("T in K", "D in cm²/s", "D_error in cm²/s"), ("T", "D", "D_error")
+    )
+    return kelvin, values, errors / values
+
+
+def _columns(
+    path: Path, meanings: tuple[str, ...], names: tuple[str, ...]
+) -> list[Floats]:
+    """Read columns by name where the table has all, by place otherwise."""
+    if not path.is_file():
+        raise TrajectoryError(f"{path}: no such file")
+    table = pd.read_csv(path).select_dtypes("number")
+    if names and set(names) <= set(table.columns):
+        table = table[list(names)]
+    if table.shape[1] < len(meanings):
+        raise TrajectoryError(
+            f"{path}: {len(meanings)} columns of numbers are needed: "
+            + ", ".join(meanings)
+        )
+    return [table.iloc[:, n].to_numpy(float) for n in range(len(meanings))]

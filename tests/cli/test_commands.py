@@ -59,6 +59,8 @@ READING = {
     "disorder order",
     "disorder percolate",
     "disorder scattering",  # writes the files that it is asked for
+    "transport analyse",
+    "transport arrhenius",
     "doctor",  # writes with --fix only
 }
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.io import write
+from pymatgen.core import Lattice, Structure
 from typer.testing import CliRunner
 from walkers_of_ions import random_walk
 
@@ -76,3 +77,41 @@ def test_a_file_without_a_time_step_is_refused(tmp_path: Path) -> None:
     assert "too few jumps" in shown.output
     shown = RUN.invoke(app, [*words, "--method", "guess"])
     assert "covariance, mogroup, pymatgen" in str(shown.exception)
+
+
+def test_a_table_is_fitted(tmp_path: Path) -> None:
+    kelvin = np.linspace(600, 1500, 8)
+    values = 1e-3 * np.exp(-0.25 / (8.617333262e-5 * kelvin))
+    rows = [f"{t},{d},{0.1 * d}" for t, d in zip(kelvin, values, strict=True)]
+    table = tmp_path / "line.csv"
+    table.write_text("\n".join(["T,D,D_error", *rows]))
+    Structure(Lattice.cubic(5), ["Li", "O"], [[0, 0, 0], [0.5] * 3]).to(
+        str(tmp_path / "POSCAR"), fmt="poscar"
+    )
+    words = ["transport", "arrhenius", str(table)]
+    also = ["--cell", str(tmp_path / "POSCAR"), "--figure", str(tmp_path / "line.png")]
+    shown = RUN.invoke(app, [*words, *also])
+    assert shown.exit_code == 0, shown.output
+    assert "0.2500 ±" in shown.output
+    assert "conductivity (Nernst-Einstein)" in shown.output
+    assert (tmp_path / "line.png").stat().st_size > 10_000
+    found = json.loads(RUN.invoke(app, [*words, "--json"]).stdout)
+    assert found["verdict"] == "single"
+    assert found["diffusivity_300K"]["value"] == pytest.approx(6.31e-8, rel=0.01)
+
+
+def test_a_break_predicts_nothing(tmp_path: Path) -> None:
+    kelvin = np.linspace(600, 1500, 8)
+    x = 1 / (8.617333262e-5 * kelvin)
+    values = np.exp(-7 - 0.2 * x - 0.2 * np.maximum(x - x[3], 0))
+    rows = [f"{t},{d},{0.05 * d}" for t, d in zip(kelvin, values, strict=True)]
+    (tmp_path / "kink.csv").write_text("\n".join(["a,b,c", *rows]))
+    words = ["transport", "arrhenius", str(tmp_path / "kink.csv")]
+    shown = RUN.invoke(app, [*words, "--figure", str(tmp_path / "kink.png")])
+    assert shown.exit_code == 0, shown.output
+    assert "kink: nothing is predicted at 300 K" in shown.output
+    assert "energies below and above" in shown.output
+    assert (
+        json.loads(RUN.invoke(app, [*words, "--json"]).stdout)["diffusivity_300K"]
+        is None
+    )

@@ -88,6 +88,7 @@ NOT_RUN = {
     "hts rules mine": "needs a table; tests/cli/test_rules.py",
     "hts rules show": "needs rules; tests/cli/test_rules.py",
     "hts transport analyse": "needs a trajectory; tests/cli/test_transport.py",
+    "hts transport arrhenius": "needs a table; tests/cli/test_transport.py",
     "hts launchpad rerun": "needs failures; tests/campaign",
     "hts launchpad triage": "needs failures; tests/campaign",
     "hts references compute": "relaxes; tests/cli",

@@ -60,15 +60,16 @@ direct
 0 0 0.5
 0.5 0.5 0.5
 """
+LINE = """\
+T,D,D_error
+600,1.2e-6,3e-7
+700,2.1e-6,5e-7
+800,3.6e-6,7e-7
+900,5.1e-6,7e-7
+1050,8.2e-6,1e-6
+1200,1.3e-5,2e-6
+"""
 MSD = "fs,A^2\n" + "".join(f"{time},{0.05 * time}\n" for time in range(100, 2100, 100))
-_METALS = ("Zr2", "Ti2", "ZrTi", "HfTi", "Hf2", "SnZr")
-ROWS = "formula,energy,a,b\n" + "".join(
-    f"Na{1 + n}{_METALS[row % 6]}Si{n}P{3 - n}O12,"
-    f"{(row * 7 % 11) - 5},{1 + row * 3 % 7},{2 + row * 5 % 9}\n"
-    for row in range(60)
-    for n in (row // 6 % 3,)
-)
-"""A table of NASICONs with made-up energies."""
 MIXED = """data_mixed
 _cell_length_a 4.1
 _cell_length_b 4.1
@@ -107,6 +108,7 @@ FILES = {
     "states.csv": "formula,energy_per_atom\nLiCoO2,-5.9\nCoO2,-5.6\n",
     "mixed.cif": MIXED,
     "rows.csv": ROWS,
+    "line.csv": LINE,
     "msd.csv": MSD,
     "small.yaml": CAMPAIGN,
     "deeper.yaml": _variant("deeper", ("engine: fake", "engine: deeper")),
@@ -151,6 +153,7 @@ rules filter rules.json
 learn descriptor rows.csv --target energy --columns a,b --dimensions 1 --save found.json
 learn apply found.json rows.csv
 transport analyse msd.csv --method mogroup
+transport arrhenius line.csv
 campaign check small.yaml
 campaign check filtered.yaml
 campaign plan small.yaml

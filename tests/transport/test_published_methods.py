@@ -14,10 +14,12 @@ from hts_battery.transport.published_methods import (
     mean_squared_displacements,
     mogroup_diffusivity,
     pymatgen_diffusivity,
-    read_displacements,
     ways_of,
 )
-from hts_battery.transport.trajectory_files import read_trajectory
+from hts_battery.transport.trajectory_files import (
+    read_displacements,
+    read_trajectory,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,5 +72,5 @@ def test_what_no_fit_can_use_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TrajectoryError, match="lags begin at 1000 fs"):
         pymatgen_diffusivity(np.zeros((20, 3, 3)), 10.0)
     (tmp_path / "one.csv").write_text("a,b\n1,x\n")
-    with pytest.raises(TrajectoryError, match="two columns of numbers"):
+    with pytest.raises(TrajectoryError, match="2 columns of numbers"):
         read_displacements(tmp_path / "one.csv")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ase import Atoms
+    from numpy.typing import NDArray
     from pymatgen.core import Structure
 
     from hts_battery.schemas.campaign import RelaxationSpec
@@ -42,6 +43,11 @@ class IonicCalculator(Calculator):
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call] # ASE is not typed
         self._potential: IonicPotential | None = None
+
+    @property
+    def listed_at(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """Cell and positions at which the potential listed its pairs."""
+        return None if self._potential is None else self._potential.listed_at
 
     def calculate(
         self,
