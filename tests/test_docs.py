@@ -43,13 +43,17 @@ def test_no_page_names_a_command_that_is_not_there() -> None:
     assert unknown == set()
 
 
+GENERATED = {"fields.md"}
+"""Pages that the site makes of declarations: strict builds check links to them."""
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
     for target in LINK.findall(page.read_text("utf-8")):
         if "://" in target or target.startswith("#"):
             continue
         path = page.parent / target.partition("#")[0]
-        assert path.exists(), f"{page.name}: {target}"
+        assert path.exists() or path.name in GENERATED, f"{page.name}: {target}"
 
 
 @pytest.mark.parametrize("name", HTSBatterySettings.model_fields)

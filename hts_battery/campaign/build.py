@@ -189,13 +189,13 @@ class _Run:
         entries = self.manifest.reports.get("entries")
         if entries is not None and entries.written + entries.failed + entries.removed:
             forget_built_states(self.stores, besides=campaigns)
-        whole, judged = self.manifest.only is None, builder_named("summary")
+        whole, assessed = self.manifest.only is None, builder_named("summary")
         for campaign in campaigns:
             note_built_states(
                 self.stores,
                 campaign,
                 run_id=self.manifest.run_id,
-                digest=self.place_digest(judged, campaign) if whole else None,
+                digest=self.place_digest(assessed, campaign) if whole else None,
             )
 
     def skip(self, spec: BuilderSpec, reason: str) -> None:

@@ -11,10 +11,10 @@ class LearnedFormula(Document):
     """One formula: features, coefficients, and how it does on rows kept aside."""
 
     text: str = Field(description="Features, joined by semicolons.")
-    latex: str
+    latex: str = Field(description="The score, as LaTeX.")
     python: str = Field(description="Source of score(columns), over arrays.")
     coefficients: tuple[float, ...] = Field(description="One a feature; 0 of a tree.")
-    intercept: float
+    intercept: float = Field(description="Added to the score; 0 of a ranking.")
     boundary: float | None = Field(
         description="Score at most which a row is called stable, if there are both."
     )
@@ -29,9 +29,9 @@ class LearnedFormula(Document):
 class LearnedDescriptor(Document):
     """A search: its question, its rows, its formulas, best first."""
 
-    task: str
-    method: str
-    dimensions: int
+    task: str = Field(description="rank, classify or regress.")
+    method: str = Field(description="so, tree or rank.")
+    dimensions: int = Field(description="Features in a formula, at most.")
     target: str = Field(description="Column that was learned.")
     columns: tuple[str, ...] = Field(description="Columns that were searched.")
     units: dict[str, str] | None = Field(description="Column → unit; null: none asked.")
@@ -41,16 +41,16 @@ class LearnedDescriptor(Document):
         description="The measure of a random forest on the same folds: what the "
         "columns can predict, unexplained."
     )
-    rows: int
+    rows: int = Field(description="Rows used.")
     left_out: dict[str, int] = Field(description="Reason → rows left out.")
     screened: int = Field(description="Features, twins among them.")
-    formulas: tuple[LearnedFormula, ...]
+    formulas: tuple[LearnedFormula, ...] = Field(description="The best first.")
     front: tuple[LearnedFormula, ...] = Field(
         description="Best formula of each complexity that beats all simpler ones."
     )
     conventions: dict[str, str] = Field(
         description="Calculator, hull version and structure settings of the targets."
     )
-    seed: int
+    seed: int = Field(description="Of folds and resamplings.")
     versions: dict[str, str] = Field(description="Package → version.")
     digest: str = Field(description="Of the rows used, whatever their order.")

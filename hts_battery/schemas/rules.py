@@ -52,14 +52,14 @@ class Rule(Document):
     q_value: float | None = Field(
         description="The false-discovery rate at which it would be supported."
     )
-    verdict: Verdict
+    verdict: Verdict = Field(description="How sure the rule is.")
     reason: str | None = Field(description="What speaks against it, if anything.")
 
 
 class PairEffect(Document):
     """What two elements together do beyond what each does alone."""
 
-    elements: tuple[str, str]
+    elements: tuple[str, str] = Field(description="The two.")
     n: int = Field(description="Rows that hold both.")
     stable: int = Field(description="Stable ones of them.")
     odds_ratio: float | None = Field(
@@ -70,25 +70,25 @@ class PairEffect(Document):
     q_value: float | None = Field(
         description="The false-discovery rate at which it would be supported."
     )
-    verdict: Verdict
+    verdict: Verdict = Field(description="How sure the effect is.")
 
 
 class RuleTable(Document):
     """Rules of one table, with all that is needed to find them again."""
 
-    label: str
+    label: str = Field(description="Column that says which rows are stable.")
     groups: str | None = Field(description="Column whose groups are kept together.")
     base_rate: float | None = Field(description="Stable share of the rows used.")
     base_rate_interval: Interval | None = Field(description="Its 95 % interval.")
     used: int = Field(description="Rows used.")
     left_out: dict[str, int] = Field(description="Reason → rows left out.")
-    rules: tuple[Rule, ...]
-    pairs: tuple[PairEffect, ...]
-    false_discovery_rate: float
+    rules: tuple[Rule, ...] = Field(description="One a column, and one a window.")
+    pairs: tuple[PairEffect, ...] = Field(description="Elements beyond single ones.")
+    false_discovery_rate: float = Field(description="Share of false ones allowed.")
     folds: int = Field(description="Parts, each assessed by a fit of the others.")
     conventions: dict[str, str] = Field(
         description="Calculator, hull version and structure settings of the labels."
     )
-    seed: int
+    seed: int = Field(description="Of the folds.")
     versions: dict[str, str] = Field(description="Package → version.")
     digest: str = Field(description="Of the rows used, whatever their order.")

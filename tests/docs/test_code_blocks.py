@@ -53,7 +53,8 @@ COVERED = {
 """Page → the test that runs its marked block, or its ten questions, to the end."""
 
 RUN = {
-    "hts build all", "hts build diff", "hts build list", "hts build summary-table",
+    "hts build all", "hts build diff", "hts build list", "hts build local-structure",
+    "hts build summary-table",
     "hts build thermo", "hts campaign check", "hts campaign plan", "hts db backup",
     "hts query compare", "hts query export", "hts query find", "hts query show",
     "hts query snapshot", "hts query stable", "hts references gaps",

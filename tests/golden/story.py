@@ -196,6 +196,12 @@ build entries
 build thermo
 build summary
 build summary-table
+build capacity
+build equation-of-state
+build local-structure
+build ordering-spectrum
+build percolation
+build stability-window
 campaign run gated.yaml
 campaign status gated.yaml
 campaign list
