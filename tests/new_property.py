@@ -6,7 +6,6 @@ import json
 import sys
 from pathlib import Path
 
-from hts_battery.builders.properties.mean_mass import MeanMassBuilder
 from server_client import ServerClient
 from typer.testing import CliRunner
 
@@ -44,7 +43,7 @@ def main(folder: Path) -> None:  # noqa: PLR0915 - every face once
     with screening_stores(get_settings()) as stores:
         answers["first"] = night(stores)
         answers["second"] = night(stores)
-        MeanMassBuilder.code_version = "2"
+        made_up.MeanMassBuilder.code_version = "2"
         answers["new version"] = night(stores)
         doc = stores.properties.query_one({"name": NAME})
         answers["document"] = [doc["unit"], doc["provenance"]["code_version"]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from hts_battery.schemas.build import BuildReport
 
 _SHOWN = 10
+_BUILDERS = ("entries", "thermo", "summary", "summary_table")
+"""Those that make no properties."""
 _COUNTS = ("read", "written", "failed", "unchanged", "unmade", "removed", "seconds")
 
 
@@ -143,7 +146,8 @@ def all_builders(
 
 def __getattr__(name: str) -> Callable[..., None]:
     """Make the command of one builder, which has its name."""
-    if name.startswith("_"):
+    file = Path(__file__).parents[1] / "builders" / "properties" / f"{name}.py"
+    if name not in _BUILDERS and not file.is_file():
         raise AttributeError(name)
 
     def command(

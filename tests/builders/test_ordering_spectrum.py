@@ -36,7 +36,7 @@ def known(
     structure = ranked.spec.structure.model_copy(update={"n_orderings": numbers})
     builder = OrderingSpectrumBuilder(
         *(stores.members, stores.candidates, stores.entries),
-        *(stores.thermo, stores.properties),
+        *(stores.thermo, stores.tasks, stores.properties),
         campaign=ranked.spec.model_copy(update={"structure": structure}),
         temperatures=(0.0,),
     )

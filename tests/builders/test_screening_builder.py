@@ -35,6 +35,8 @@ PLAIN = st.recursive(
 class Doubled(ScreeningBuilder):
     """Doubles a number: the smallest builder that there can be."""
 
+    code_version = "1"
+
     def __init__(
         self,
         numbers: MemoryStore,

@@ -43,7 +43,9 @@ def test_a_second_run_computes_nothing_and_gives_the_same_table(
     computed, reports, table = run()
     assert computed == 2
     assert list(reports) == list(BUILDERS)
-    assert all(report.written > 0 for report in reports.values())
+    # There is no equation of state to read yet.
+    idle = [name for name, report in reports.items() if not report.written]
+    assert idle == ["equation_of_state"]
     assert len(table.splitlines()) == 3
 
     computed, reports, again = run()
