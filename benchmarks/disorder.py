@@ -81,8 +81,8 @@ def dense_parameters(
     texts = np.array(decoration)
     found = {}
     for shells in pair_shells(cell.prototype, cell.supercell):
-        rows = texts[cell.sites_of(shells.first)]
-        columns = texts[cell.sites_of(shells.second)]
+        rows = texts[cell.sites[shells.first]]
+        columns = texts[cell.sites[shells.second]]
         a, b = occupations(list(rows)), occupations(list(columns))
         paired = np.einsum("ia,sij,jb->sab", a, shells.counts, b, optimize=True)
         paired /= shells.counts.sum(axis=(1, 2)).reshape(-1, 1, 1)

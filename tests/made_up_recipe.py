@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from hts_battery.schemas.campaign import CampaignSpec
     from hts_battery.schemas.candidate import CandidateDoc
+    from hts_battery.schemas.dispatch import Unconverged
     from hts_battery.schemas.gate import HullSnapshot
 
 
@@ -56,6 +57,7 @@ class ShortestDistanceMaker(RecipeMaker):
         hull: HullSnapshot | None = None,  # noqa: ARG002 - of all recipes
         finished: Iterable[str] = (),  # noqa: ARG002
         parts: Mapping[str, str] | None = None,  # noqa: ARG002
+        unconverged: Mapping[str, Unconverged] | None = None,  # noqa: ARG002
         released: bool = False,  # noqa: ARG002
         uuid: str | None = None,
         maker_text: str | None = None,

@@ -172,7 +172,7 @@ class IntervalTables:
         """Number of species assignments by charge, from zero up."""
         options = [len(i.shares[0].options) for i in self._mixture.items]
         ways = [
-            [] if self._is_free(level) else [choice.ways for choice in one]
+            None if self._is_free(level) else [choice.ways for choice in one]
             for level, one in enumerate(self._choices)
         ]
         self._check_work(ways)
@@ -353,7 +353,7 @@ class IntervalTables:
         return np.int64 if bound < _INT64_SAFE else object
 
     def _tables(
-        self, ways: list[list[dict[int, int]]], dtype: type
+        self, ways: Sequence[list[dict[int, int]] | None], dtype: type
     ) -> list[dict[int, NDArray[np.int64]]]:
         """Weighted completions by level and exclusion bits: units, metals, charge."""
         items = self._mixture.items
@@ -363,13 +363,12 @@ class IntervalTables:
             if self._last_of_group[level]:
                 below = self._gate_tables(level, below, dtype)
             for present in self._masks.reached[level]:
-                if not ways[level]:
+                weights = ways[level]
+                if weights is None:
                     found[level][present] = self._free_table(level, present, below)
                     continue
                 table: NDArray[np.int64] = np.zeros(self._shape(level), dtype=dtype)
-                for choice, charges in zip(
-                    self._choices[level], ways[level], strict=True
-                ):
+                for choice, charges in zip(self._choices[level], weights, strict=True):
                     taken = choice.units > 0
                     after = self._masks.after(level, present, is_present=taken)
                     if after is not None and choice.units < len(table):
@@ -414,13 +413,14 @@ class IntervalTables:
             table += some - none
         return table
 
-    def _check_work(self, ways: Sequence[Sequence[Mapping[int, int]]]) -> None:
+    def _check_work(self, ways: Sequence[Sequence[Mapping[int, int]] | None]) -> None:
         """Refuse to count species where adding up every table would take minutes."""
         work = sum(
             len(self._masks.reached[level])
             * int(prod(self._shape(level)))
             * sum(len(charges) for charges in here)
             for level, here in enumerate(ways)
+            if here is not None
         )
         if work > _WORK_PER_ENTRY * self._state_limit:
             raise StateLimitError(

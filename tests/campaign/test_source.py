@@ -247,7 +247,7 @@ REFUSED = {
     ),
     "members from two places": (
         (SOURCE, f"{SOURCE}\nselection: {{method: all}}"),
-        (1, "", "leave the others out"),
+        (4, "source", "leave the others out"),
     ),
     "members from nowhere": ((SOURCE, "description: x"), (1, "", "or by `source`")),
 }

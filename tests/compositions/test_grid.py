@@ -223,3 +223,15 @@ def test_balanced_metal_fractions_equal_brute_force() -> None:
         for one in members
     )
     assert sum(space.metal_counts.values()) == space.count
+
+
+def test_a_species_that_no_whole_step_can_hold_leaves_no_member() -> None:
+    cations = {"Li+": None, "Mn2+": None, "Mo4+": {"minimum": "1/2", "maximum": "1/2"}}
+    sublattices = {
+        "cation": {"sites": 1, "species": cations},
+        "anion": {"sites": 2, "species": ["O2-", "F-"]},
+    }
+    data = {"family": "test", "basis": "formula-unit", "step": "1/3"}
+    spec = SpaceSpec.model_validate({**data, "sublattices": sublattices})
+    space = GridSpace(spec)
+    assert space.count == len(list(space)) == len(brute.brute_force(spec))

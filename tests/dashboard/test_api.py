@@ -158,6 +158,8 @@ def test_the_description_names_every_path_and_no_422(api: ServerClient) -> None:
     assert set(schema["paths"]) == {
         "/summaries",
         "/aggregates",
+        "/fields",
+        "/values",
         "/candidates/{candidate_id}",
         "/structures/{entry_id}",
         "/campaigns",

@@ -8,8 +8,8 @@ from pymatgen.core import Lattice, Species, Structure
 
 from hts_battery.disorder import lattice_cell, warren_cowley
 from hts_battery.errors import OrderingError
-from hts_battery.structures import correlations
 from hts_battery.structures.cells import build_cell
+from hts_battery.structures.short_range_order import short_range_order
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*not charge balanced")
 HALF = {"cation": {"Li": 0.5, "Mn": 0.5}, "anion": {"O": 1}}
@@ -44,7 +44,7 @@ def test_it_equals_the_count_over_a_parent_cell(
     sites = len(cell.sublattices)
     kinds = {"cation": ("Li+", "Mn3+", "Ti4+"), "anion": ("O2-", "F-")}
     decoration = [str(random.choice(kinds[name])) for name in cell.sublattices]
-    right = correlations.warren_cowley(cell, decoration)
+    right = short_range_order(cell, decoration)
     order = random.permutation(sites)
     turn, _ = np.linalg.qr(random.normal(size=(3, 3)))
     structure = Structure(

@@ -76,8 +76,8 @@ def test_lists_of_pairs_say_what_whole_tables_say(seed: int, prototype: str) -> 
     found = short_range_order(cell, names)
     texts = np.array(names)
     for shells in pair_shells(cell.prototype, cell.supercell):
-        rows = texts[cell.sites_of(shells.first)]
-        columns = texts[cell.sites_of(shells.second)]
+        rows = texts[cell.sites[shells.first]]
+        columns = texts[cell.sites[shells.second]]
         a, b = occupations(list(rows)), occupations(list(columns))
         if a.shape[1] == b.shape[1] == 1:
             continue
@@ -106,7 +106,7 @@ def test_li_and_all_others_are_the_mean_of_the_pairs(seed: int) -> None:
     if None in metals:
         return
     shells = short_range_order(cell, names)["cation/cation"]
-    cations = [names[site] for site in cell.sites_of("cation")]
+    cations = [names[site] for site in cell.sites["cation"]]
     shares = {one: cations.count(one) for one in set(cations) - {"Li+"}}
     for value, shell in zip(metals, shells, strict=False):
         mean = sum(n * shell[f"Li+/{one}"] for one, n in shares.items())
