@@ -3,7 +3,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from fireworks import Firework, FWAction, FWorker, ScriptTask, Workflow
+from fakes import FakeTask
+from fireworks import Firework, FWAction, FWorker, Workflow
 
 from hts_battery.connections.launchpad.launchpad import open_launchpad
 from hts_battery.connections.launchpad.trials import read_trial, remove_trial
@@ -27,7 +28,7 @@ def launchpad(database: Database) -> Iterator[ExactLaunchPad]:
 def sent(launchpad: ExactLaunchPad) -> int:
     """Insert a workflow of two steps, as a trial has them; return its first."""
     first, second = (
-        Firework(ScriptTask(script="true"), name=name, spec={"stage": name}, fw_id=one)
+        Firework(FakeTask(error=""), name=name, spec={"stage": name}, fw_id=one)
         for one, name in ((-2, "node"), (-1, "outputs"))
     )
     numbers = launchpad.add_wf(Workflow([first, second], {first: [second]}))
