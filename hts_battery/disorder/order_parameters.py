@@ -134,7 +134,9 @@ def pair_parameters(
                 if not between and i > j:
                     continue
                 product = np.conj(waves[first][i]) * waves[second][j]
-                counts = np.rint(np.fft.irfftn(product, ring.orders, (0, 1, 2)))
+                counts = np.rint(
+                    np.fft.irfftn(product, ring.orders.tolist(), (0, 1, 2))
+                )
                 ideal = _share(waves[first][i], cell) * _share(waves[second][j], cell)
                 found = np.array([counts[where].sum() for where in reached])
                 alpha = 1 - found / pairs / ideal
