@@ -79,7 +79,7 @@ def percolate(  # noqa: PLR0913, PLR0917 - options
         for amounts, usual in _compositions(what)
     ]
     if figure is not None:
-        from hts_battery.disorder.figures import draw_percolation
+        from hts_battery.disorder.percolation_figures import draw_percolation
 
         first = found[0]
         lattice = (first.parent, first.rule, cations, samples, seed)
