@@ -32,6 +32,8 @@ RECIPES = {
     SCREEN: "hts_battery.flows.recipes.screen",
     "references": "hts_battery.flows.recipes.references",
     "equation_of_state": "hts_battery.flows.recipes.equation_of_state",
+    "lattice_training": "hts_battery.flows.recipes.lattice_training",
+    "lattice_monte_carlo": "hts_battery.flows.recipes.lattice_monte_carlo",
 }
 """Recipe → module that holds it as ``RECIPE``: a stored campaign of another version's
 recipe cannot be read here."""
