@@ -124,7 +124,7 @@ def capacity(
     """
     amounts = parse_formula(formula)
     charge = carrier_charge(carrier)
-    name, table = _table(ceilings)
+    name, table = ceilings_table(ceilings)
     unknown = sorted(amounts.keys() - table.keys())
     if unknown:
         raise CompositionError(
@@ -152,8 +152,8 @@ def capacity(
     )
 
 
-def _table(ceilings: str | Mapping[str, int]) -> tuple[str, Mapping[str, int]]:
-    """Name a table and give its charges."""
+def ceilings_table(ceilings: str | Mapping[str, int]) -> tuple[str, Mapping[str, int]]:
+    """Name a table of the highest charges and give it; ValueError if it is none."""
     if isinstance(ceilings, Mapping):
         for symbol, charge in ceilings.items():
             if symbol not in ELEMENTS:

@@ -32,6 +32,7 @@ RECIPES = {
     SCREEN: "hts_battery.flows.recipes.screen",
     "references": "hts_battery.flows.recipes.references",
     "equation_of_state": "hts_battery.flows.recipes.equation_of_state",
+    "charged_cells": "hts_battery.flows.recipes.charged_cells",
 }
 """Recipe → module that holds it as ``RECIPE``: a stored campaign of another version's
 recipe cannot be read here."""
