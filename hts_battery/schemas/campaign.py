@@ -34,6 +34,7 @@ RECIPES = {
     "equation_of_state": "hts_battery.flows.recipes.equation_of_state",
     "lattice_training": "hts_battery.flows.recipes.lattice_training",
     "lattice_monte_carlo": "hts_battery.flows.recipes.lattice_monte_carlo",
+    "charged_cells": "hts_battery.flows.recipes.charged_cells",
 }
 """Recipe → module that holds it as ``RECIPE``: a stored campaign of another version's
 recipe cannot be read here."""
