@@ -243,6 +243,6 @@ def _show(found: list[SimulatedOrder], limit: RandomLimit) -> None:
     formatting.note(
         f"alpha: Warren-Cowley of Li and M, shells 1 and 2; Li4: tetrahedra of four "
         "Li, which alone mislead; accessible: share in clusters that wrap. "
-        f"{first.cells} cells of {first.sites:,} cations, {first.attempts} swaps tried a site, seed "
-        f"{first.seed}. {first.caveat}"
+        f"{first.cells} cells of {first.sites:,} cations, {first.attempts} swaps "
+        f"tried a site, seed {first.seed}. {first.caveat}"
     )

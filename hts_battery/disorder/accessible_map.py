@@ -77,10 +77,10 @@ def accessible_map(
     asked = effort or Effort()
     if not (lithium and fluorine):
         raise OrderingError("a map needs amounts of Li and of F")
+    simulated = [_simulated(x, y, energies, asked) for y in fluorine for x in lithium]
     return [
-        MapPoint(_random(x, y, asked.seed), _simulated(x, y, energies, asked))
-        for y in fluorine
-        for x in lithium
+        MapPoint(_random(one.lithium, one.fluorine, asked.seed), one)
+        for one in simulated
     ]
 
 
