@@ -24,7 +24,7 @@ from hts_battery.schemas.lattice import (
     PairEnergies,
     RefusedCells,
 )
-from hts_battery.schemas.species import parse_species
+from hts_battery.schemas.species import Species, parse_species
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -253,9 +253,9 @@ def outside_domain(
     )
 
 
-def occupation_in_model(
+def species_in_model(
     amounts: Mapping[str, Fraction], species: Iterable[str]
-) -> Occupation:
+) -> dict[str, Fraction]:
     """
     Give the elements of a formula the species of a model, so that it is neutral.
 
@@ -276,9 +276,10 @@ def occupation_in_model(
     Examples
     --------
     >>> one = Fraction(1)
-    >>> occupation_in_model(
+    >>> found = species_in_model(
     ...     {"Li": one, "Mn": one, "O": 2 * one}, ["Li+", "Mn2+", "Mn3+", "O2-"])
-    {'cation': {'Li+': 0.5, 'Mn3+': 0.5}, 'anion': {'O2-': 1.0}}
+    >>> {name: str(amount) for name, amount in found.items()}
+    {'Li+': '1', 'Mn3+': '1', 'O2-': '2'}
     """
     formula = display_formula({key: Fraction(n) for key, n in amounts.items()})
     states: dict[str, list[int]] = defaultdict(list)
@@ -294,18 +295,39 @@ def occupation_in_model(
     if len(found) != 1:
         raise OrderingError(
             f"{formula}: {len(found) or 'no'} neutral "
-            f"{'choices' if len(found) != 1 else 'choice'} of the model's species "
+            f"{'choice' if not found else 'choices'} of the model's species "
             f"{', '.join(sorted(species))}"
         )
-    sides: Occupation = {"cation": {}, "anion": {}}
-    for (element, charge), amount in found[0].items():
-        sign = "-" if charge < 0 else "+"
-        name = f"{element}{'' if abs(charge) == 1 else abs(charge)}{sign}"
-        sides["anion" if charge < 0 else "cation"][name] = float(amount)
-    for shares in sides.values():
-        total = sum(shares.values())
-        shares.update({name: amount / total for name, amount in shares.items()})
-    return sides
+    return {
+        str(Species(element, charge)): amount
+        for (element, charge), amount in found[0].items()
+    }
+
+
+def occupation_in_model(
+    amounts: Mapping[str, Fraction], species: Iterable[str]
+) -> Occupation:
+    """
+    Return the fractions of the model's species on cation and anion sites.
+
+    ``amounts``, ``species`` and what is refused as of :func:`species_in_model`.
+
+    Examples
+    --------
+    >>> one = Fraction(1)
+    >>> occupation_in_model(
+    ...     {"Li": one, "Mn": one, "O": 2 * one}, ["Li+", "Mn2+", "Mn3+", "O2-"])
+    {'cation': {'Li+': 0.5, 'Mn3+': 0.5}, 'anion': {'O2-': 1.0}}
+    """
+    sides: dict[str, dict[str, Fraction]] = {"cation": {}, "anion": {}}
+    for name, amount in species_in_model(amounts, species).items():
+        side = "anion" if parse_species(name).charge < 0 else "cation"
+        sides[side][name] = amount
+    return {
+        side: {name: float(n / sum(shares.values())) for name, n in shares.items()}
+        for side, shares in sides.items()
+        if shares
+    }
 
 
 _Choice = dict[tuple[str, int], Fraction]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hts_battery.disorder.lattice_model import LatticeState
 
 _FOLDS = 5
-_FEWEST = 8  # cells, and two compositions, below which nothing is fitted
+_FEWEST = 8  # cells, below which nothing is fitted
 _OUTSIDE = 8.0  # robust standard deviations of left-out cells
 _LEAST_OUTSIDE = 0.03  # eV/atom: whatever the others do, this is no other state
 _MOST_OUTSIDE = 0.1  # of the cells: more are no outliers but a model that fails
@@ -45,7 +45,8 @@ class LatticeFit(NamedTuple):
     dielectric: float | None
     """What divides electrostatics; None where they do not help."""
     error: float
-    """Root mean square error in eV/atom of compositions that were left out."""
+    """Root mean square error in eV/atom of compositions that were left out; of cells
+    where all have one composition."""
     absolute_error: float
     """Mean absolute error in eV/atom of the same."""
     swap_error: float
@@ -111,8 +112,7 @@ def fit_lattice_model(
     Raises
     ------
     OrderingError
-        Numbers of structures and energies differ, or too few cells or compositions are
-        left.
+        Numbers of structures and energies differ, or too few cells are left.
     """
     if len(structures) != len(energies):
         raise OrderingError(
@@ -129,7 +129,7 @@ def fit_lattice_model(
     refused |= {used[at]: why for at, why in outside.items()}
     used = tuple(number for number in used if number not in refused)
     _refuse_few(structures, used, refused)
-    groups = [structures[number].composition.reduced_formula for number in used]
+    groups = _groups([structures[number] for number in used])
     chosen = [placed.state(structures[number]) for number in used]
     features = lattice_features(chosen)
     atoms = np.array([len(state.species) for state in chosen])
@@ -158,19 +158,26 @@ def fit_lattice_model(
     )
 
 
+def _groups(structures: Sequence[Structure]) -> list[str]:
+    """Name what is left out together: a composition; a cell where there is but one."""
+    formulas = [one.composition.reduced_formula for one in structures]
+    if len(set(formulas)) > 1:
+        return formulas
+    return [str(number) for number in range(len(formulas))]
+
+
 def _refuse_few(
     structures: Sequence[Structure], used: Sequence[int], refused: Mapping[int, str]
 ) -> None:
     """Refuse to fit to fewer cells or compositions than can say anything."""
-    groups = {structures[number].composition.reduced_formula for number in used}
-    if len(used) >= _FEWEST and len(groups) > 1:
+    if len(used) >= _FEWEST:
         return
+    groups = {structures[number].composition.reduced_formula for number in used}
     reasons = Counter(refused.values())
     listed = "; ".join(f"{count} {why}" for why, count in reasons.most_common(3))
     raise OrderingError(
         f"{len(used)} cells of {len(groups)} compositions are left of "
-        f"{len(structures)}: {_FEWEST} of two compositions are needed"
-        + (f" ({listed})" if listed else "")
+        f"{len(structures)}: {_FEWEST} are needed" + (f" ({listed})" if listed else "")
     )
 
 

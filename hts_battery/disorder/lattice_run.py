@@ -105,6 +105,7 @@ def run_lattice(
     acceptance = min(one.acceptance for one in both)
     reasons = tests.reasons(acceptance)
     good = not reasons
+    carriers = _carriers(both, good=good)
     return SampledLattice(
         LatticeRun(
             formula=formula,
@@ -122,11 +123,25 @@ def run_lattice(
             fit_error=_fit_error(document, state, both[0].frames[-1], model),
             heat_capacity=_heat_capacity(both, options.temperature) if good else None,
             order=_order(both) if good else None,
-            **_carriers(both, good=good),
+            carrier=carriers.carrier,
+            carrier_share=carriers.share,
+            tetrahedra=carriers.tetrahedra,
+            accessible=carriers.accessible,
+            wraps=carriers.wraps,
             caveat=CAVEAT,
         ),
         both[0].frames[-1],
     )
+
+
+class _Carriers(NamedTuple):
+    """What was counted of the carriers; nothing where a run is not in equilibrium."""
+
+    carrier: str | None
+    share: float
+    tetrahedra: tuple[SampledValue, ...] | None
+    accessible: SampledValue | None
+    wraps: float | None
 
 
 class _Tests(NamedTuple):
@@ -258,25 +273,27 @@ def _heat_capacity(both: Sequence[_Series], temperature: float) -> SampledValue:
     return _mean([float(block.var(ddof=1)) / kt**2 / atoms for block in blocks])
 
 
-def _carriers(both: Sequence[_Series], *, good: bool) -> dict[str, object]:
+def _carriers(both: Sequence[_Series], *, good: bool) -> _Carriers:
     """Count what of the carriers a wrapping cluster holds."""
-    symbols = {element_of(str(one)) for one in both[0].frames[0].composition}
-    carrier = next((one for one in _CARRIERS if one in symbols), None)
-    nothing = {"tetrahedra": None, "accessible": None, "wraps": None}
+    composition = both[0].frames[0].composition
+    amounts = {element_of(str(one)): n for one, n in composition.items()}
+    carrier = next((one for one in _CARRIERS if one in amounts), None)
+    share = 2 * amounts.get(carrier or "", 0.0) / composition.num_atoms
     if carrier is None or not good:
-        return {"carrier": carrier, **nothing}
+        return _Carriers(carrier, share, None, None, None)
     found = [
         accessible_carriers(frame, "0tm", carrier, small=True)
         for one in both
         for frame in one.frames
     ]
     shares = [one.tetrahedra or () for one in found]
-    return {
-        "carrier": carrier,
-        "tetrahedra": tuple(_mean(column) for column in zip(*shares, strict=True)),
-        "accessible": _mean([one.fraction for one in found]),
-        "wraps": float(np.mean([any(one.wraps) for one in found])),
-    }
+    return _Carriers(
+        carrier,
+        share,
+        tuple(_mean(column) for column in zip(*shares, strict=True)),
+        _mean([one.fraction for one in found]),
+        float(np.mean([any(one.wraps) for one in found])),
+    )
 
 
 def _fit_error(

@@ -265,6 +265,9 @@ class LatticeRun(Document):
         description="Pair → Warren-Cowley parameter of shells 1, 2."
     )
     carrier: str | None = Field(description="Element that moves; null without one.")
+    carrier_share: float = Field(
+        ge=0, le=1, description="Of the cation sites, that hold it."
+    )
     tetrahedra: tuple[SampledValue, ...] | None = Field(
         description="Tetrahedra with 0, 1, 2, 3, 4 carriers, of all."
     )
