@@ -131,13 +131,13 @@ def apply(
         for one in rows:
             formatting.json_line(one)
         return
-    words = {True: "stable", False: "not", None: ""}
+    words = {"True": "yes", "False": "no", "None": ""}
     shown = [
         (
             one["row"],
             one.get("formula", ""),
             "not defined" if one["score"] is None else f"{one['score']:.6g}",
-            words[one["stable"]],
+            words[str(one["stable"])],
         )
         for one in rows
     ]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _SPACES = (".yaml", ".yml")
 _EWALD = "ewald_energy"
+_LABELS = ("calculator", "hull_version")
 
 
 def read_csv(file: Path) -> pd.DataFrame:
@@ -37,8 +38,8 @@ def learning_table(source: str, *, temperature: float | None = None) -> pd.DataF
     Read a CSV file, or the descriptors and energies of a campaign that was built.
 
     ``temperature``: of a campaign, in K; its highest if none. A campaign has the
-    columns ``formula``, ``energy`` (E_hull at the temperature, eV/atom) and every
-    descriptor.
+    columns ``formula``, ``metals`` (their set), ``energy`` (E_hull at the temperature,
+    eV/atom) and every descriptor.
     """
     if Path(source).suffix.lower() in _SPACES:
         raise ConfigurationError(
@@ -73,8 +74,8 @@ def campaign_table(
                 f"no energies at {kelvin:g} K were built: there are {listed} K"
             )
         energy = f"e_hull_{kelvin:g}".replace(".", "_")
-        fields = ["candidate_id", "formula", "species", energy, "same_cell_as"]
-        fields += ["calculator", "hull_version", *DESCRIPTORS, _EWALD]
+        fields = ["candidate_id", "formula", "species", "n_metals", energy]
+        fields += ["same_cell_as", *_LABELS, *DESCRIPTORS, _EWALD]
         frame = screening.to_frame(campaign=campaign, fields=fields)
         settings = _structure_settings(stores, campaign)
     if frame.empty and needs_energy:
@@ -84,7 +85,17 @@ def campaign_table(
     frame = frame.rename(columns={energy: "energy"})
     frame["energy"] = frame.energy.astype(float).where(frame.same_cell_as.isna())
     frame["structure_settings"] = settings
+    frame["metals"] = [_metals(one) for one in frame.species]
     return frame.drop(columns="same_cell_as")
+
+
+def _metals(species: Sequence[str]) -> str:
+    """Name the set of metals of a candidate."""
+    from hts_battery.compositions.descriptors import is_metal
+    from hts_battery.schemas.species import parse_species
+
+    found = {parse_species(one).element for one in species if is_metal(one)}
+    return "-".join(sorted(found))
 
 
 def _structure_settings(stores: Stores, campaign: str) -> str | None:
