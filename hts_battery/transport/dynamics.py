@@ -179,7 +179,7 @@ def run_chunk(folder: Path, atoms: Atoms, spec: DynamicsSpec, *, steps: int) -> 
     dynamics = integrator(atoms, spec, random)
     if before:
         _remember(dynamics, spec, before["thermostat"])
-    number = len(states) + 1
+    number = int(states[-1].stem[-4:]) + 1 if states else 1
     frames, last = _Frames(atoms, spec, []), first + steps
     for step in range(first + 1 if before else 0, last + 1):
         if step:
