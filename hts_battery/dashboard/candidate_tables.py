@@ -8,6 +8,7 @@ from dash import dcc, html
 
 from hts_battery.dashboard.parts import MEV, aria, millis, table
 from hts_battery.query.builds import label_words
+from hts_battery.query.electrochemistry import electrochemistry_answers
 from hts_battery.query.properties import COLUMNS, property_rows
 from hts_battery.schemas.entropy import EntropyOptions
 from hts_battery.schemas.property import PropertyDoc
@@ -211,6 +212,22 @@ def orderings(data: CandidateData) -> Component:
         caption="Orderings: energy above the lowest, volume, what became of the cell",
         numbers=("seed", "meV/atom", "Å³/atom"),
     )
+
+
+def electrochemistry(data: CandidateData) -> list[Component]:
+    """Answer what one asks of a cathode or an electrolyte; nothing where none is."""
+    found = electrochemistry_answers(map(PropertyDoc.model_validate, data.properties))
+    if not found:
+        return []
+    return [
+        html.H2("Electrochemistry"),
+        table(
+            ("question", "answer", "because"),
+            list(found),
+            caption="Voltages against the metal of the carrier.",
+            row_headings=True,
+        ),
+    ]
 
 
 def properties(data: CandidateData) -> Component:
