@@ -8,8 +8,7 @@ taken, with the charges that metals and oxygen have once the others are gone.
 
 from __future__ import annotations
 
-from fractions import Fraction
-from math import ceil, floor
+from math import floor
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -32,6 +31,7 @@ from hts_battery.structures.relaxation.verdict import moment_bounds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from fractions import Fraction
 
     from numpy.typing import NDArray
     from pymatgen.core import Structure
@@ -113,7 +113,7 @@ def carriers_left(
         wanted = {round(share * full) for share in shares}
     else:
         charged = full - metal_electrons(structure, carrier, ceilings)
-        wanted = {charged, charged - ceil(Fraction(charged, 2))}
+        wanted = {charged, charged // 2}
     return tuple(sorted(wanted | {full}, reverse=True))
 
 
