@@ -32,7 +32,7 @@ from jobflow import (
 from hts_battery.flows.engines.engine import Capability
 from hts_battery.flows.engines.registry import engine
 from hts_battery.flows.execution.node import ORDERING_PACKAGES, installed_versions
-from hts_battery.flows.execution.recorded import jobs_of
+from hts_battery.flows.execution.recorded import earlier_output, jobs_of
 from hts_battery.flows.recipes.continuation import (
     going_on,
     relax_job,
@@ -112,7 +112,7 @@ def order_candidate_job(
     the gate.
     """
     maker = ScreenMaker.from_text(maker_text)
-    cells = candidate_orderings(candidate, maker.structure)
+    cells = earlier_output() or candidate_orderings(candidate, maker.structure)
     uuid = CURRENT_JOB.job.uuid
     added = _added(candidate, maker_text, cells, uuid, hull=hull, known=known)
     return Response(output=list(cells), addition=added)
