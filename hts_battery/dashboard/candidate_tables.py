@@ -8,6 +8,7 @@ from dash import dcc, html
 
 from hts_battery.dashboard.parts import MEV, aria, card, cards, millis, table
 from hts_battery.query.builds import label_words
+from hts_battery.query.electrochemistry import electrochemistry_answers
 from hts_battery.query.properties import COLUMNS, property_rows
 from hts_battery.schemas.entropy import EntropyOptions
 from hts_battery.schemas.property import PropertyDoc
@@ -255,6 +256,22 @@ def _value_words(doc: PropertyDoc) -> str:
     """Write a number with its uncertainty."""
     error = "" if doc.uncertainty is None else f" ± {doc.uncertainty:.2g}"
     return f"{doc.value:.3g}{error}"
+
+
+def electrochemistry(data: CandidateData) -> list[Component]:
+    """Answer what one asks of a cathode or an electrolyte; nothing where none is."""
+    found = electrochemistry_answers(map(PropertyDoc.model_validate, data.properties))
+    if not found:
+        return []
+    return [
+        html.H2("Electrochemistry"),
+        table(
+            ("question", "answer", "because"),
+            list(found),
+            caption="Voltages against the metal of the carrier.",
+            row_headings=True,
+        ),
+    ]
 
 
 def properties(data: CandidateData) -> Component:

@@ -16,6 +16,7 @@ from hts_battery.dashboard.candidate_data import (
 )
 from hts_battery.dashboard.candidate_tables import (
     decomposition,
+    electrochemistry,
     entropy_terms,
     orderings,
     percolation,
@@ -107,6 +108,7 @@ def _layout(sources: Sources, shown: str) -> Component:
                 [_cell_panel(data), figure("candidate-lines", "E_hull over T.")],
                 className="grid",
             ),
+            *electrochemistry(data),
             html.H2("Energy terms"),
             html.P(f"Uncertainty: {first['uncertainty_source']}.", className="note"),
             terms(data),
