@@ -125,3 +125,26 @@ def test_bad_columns_are_refused(
 ) -> None:
     with pytest.raises(ConfigurationError, match=message):
         stability_logit(planted(60, 0).assign(**change), "stable", columns)
+
+
+def test_heavy_tails_are_no_separation() -> None:
+    """Newton's steps without a check of the height end in a singular matrix there."""
+    random = np.random.default_rng(1)
+    singular = 0
+    for _ in range(120):
+        x = np.clip(random.standard_t(1.5, size=(200, 3)), -30, 30)
+        x = (x - x.mean(axis=0)) / x.std(axis=0)
+        design = np.column_stack([np.ones(200), x, x[:, :1] ** 2])
+        logits = design @ (6 * random.normal(size=5))
+        chance = 1 / (1 + np.exp(-np.clip(logits, -50, 50)))
+        label = (random.random(200) < chance).astype(float)
+        fit = fit_logit(design, label)
+        if fit.penalised:
+            continue
+        chance = 1 / (1 + np.exp(-(design @ fit.coefficients)))
+        assert np.abs(design.T @ (label - chance)).max() < 1e-5
+        try:
+            Logit(label, design).fit(disp=0, method="newton")
+        except np.linalg.LinAlgError:
+            singular += 1
+    assert singular > 0
