@@ -122,7 +122,8 @@ class CandidateInputs(NamedTuple):
     properties: tuple[PropertyDoc, ...]
     """Those of other builders that are read."""
     common: object
-    """What :meth:`PropertyBuilder.common` read for all candidates."""
+    """What :meth:`PropertyBuilder.common` read for all candidates, or
+    :meth:`PropertyBuilder.together` made of it for this one."""
     results: tuple[RecipeResult, ...] = ()
     """Those of the builder's recipe, in whatever campaign it was computed."""
 
@@ -196,6 +197,10 @@ class PropertyBuilder(ScreeningBuilder):
     def common(self) -> tuple[object, object]:
         """Read what all candidates need, like a hull, and what to know it again by."""
         return None, None
+
+    def together(self, batch: Sequence[CandidateInputs]) -> Sequence[CandidateInputs]:
+        """Solve what is faster for many at once, and put it where `values` reads it."""
+        return batch
 
     def get_items(self) -> Iterator[_Batch]:
         """Yield batches of candidates whose properties are missing or outdated."""
@@ -377,20 +382,8 @@ class PropertyBuilder(ScreeningBuilder):
         """Return the properties of one batch."""
         made: list[PropertyDoc] = []
         failed = 0
-        for part in item["inputs"]:
-            found = CandidateInputs(
-                CandidateDoc.model_validate(part["candidate"]),
-                tuple(map(EntryDoc.model_validate, part["entries"])),
-                tuple(
-                    sorted(
-                        map(ThermoRecord.model_validate, part["stabilities"]),
-                        key=lambda record: record.temperature,
-                    )
-                ),
-                tuple(map(PropertyDoc.model_validate, part["properties"])),
-                item["common"],
-                tuple(map(_result, part["results"])),
-            )
+        batch = [_read(part, item["common"]) for part in item["inputs"]]
+        for part, found in zip(item["inputs"], self.together(batch), strict=True):
             try:
                 values = list(self.values(found))
             except (HTSBatteryError, ValueError) as err:
@@ -444,6 +437,23 @@ class PropertyBuilder(ScreeningBuilder):
                 siblings=len(values),
                 input_digest=digest,
             )
+
+
+def _read(part: _Part, common: object) -> CandidateInputs:
+    """Read the documents of one candidate."""
+    return CandidateInputs(
+        CandidateDoc.model_validate(part["candidate"]),
+        tuple(map(EntryDoc.model_validate, part["entries"])),
+        tuple(
+            sorted(
+                map(ThermoRecord.model_validate, part["stabilities"]),
+                key=lambda record: record.temperature,
+            )
+        ),
+        tuple(map(PropertyDoc.model_validate, part["properties"])),
+        common,
+        tuple(map(_result, part["results"])),
+    )
 
 
 def _result(task: TaskRow) -> RecipeResult:
