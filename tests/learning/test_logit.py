@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from learning.planted_tables import planted
+from scipy.special import expit
 from statsmodels.discrete.discrete_model import Logit
 
 from hts_battery.errors import ConfigurationError
@@ -141,7 +142,7 @@ def test_heavy_tails_are_no_separation() -> None:
         fit = fit_logit(design, label)
         if fit.penalised:
             continue
-        chance = 1 / (1 + np.exp(-(design @ fit.coefficients)))
+        chance = expit(design @ fit.coefficients)
         assert np.abs(design.T @ (label - chance)).max() < 1e-5
         try:
             Logit(label, design).fit(disp=0, method="newton")
