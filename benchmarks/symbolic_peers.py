@@ -52,8 +52,8 @@ def by_gplearn(columns: Array, target: Array, seconds: float) -> Array:
         warm_start=True,
         random_state=0,
     )
-    start = time.process_time()
-    while time.process_time() - start < seconds:
+    start = time.monotonic()
+    while time.monotonic() - start < seconds:
         model.fit(columns, target)
         model.set_params(generations=model.generations + 1)
     return np.asarray(model.predict(columns))

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm, rankdata
 from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
 
 from hts_battery.errors import ConfigurationError
 from hts_battery.learning.closed_form import best_subsets
@@ -146,7 +147,14 @@ class DescriptorSearch(BaseEstimator):
 
     def predict(self, X: pd.DataFrame | ArrayLike) -> Array:  # noqa: N803 - as above
         """Return scores of the best formula; higher: less stable. NaN: not defined."""
-        return self.descriptors_[0](_columns(X))
+        check_is_fitted(self)
+        columns, best = _columns(X), self.descriptors_[0]
+        missing = sorted(best.columns - columns.keys())
+        if missing:
+            raise ConfigurationError(
+                f"no column {missing[0]!r}; there are {', '.join(columns)}"
+            )
+        return best(columns)
 
     def goals(self, y: Array) -> tuple[Array, Array]:
         """Return what formulas are assessed by, and what least squares are taken of."""

@@ -149,3 +149,10 @@ def test_heavy_tails_are_no_separation() -> None:
         except np.linalg.LinAlgError:
             singular += 1
     assert singular > 0
+
+
+def test_the_square_of_yes_or_no_is_refused() -> None:
+    frame = planted(200, 0).assign(m=lambda f: (f.b > 0).astype(float))
+    with pytest.raises(ConfigurationError, match="square of 'm' follows"):
+        stability_logit(frame, "stable", ["a"], squared=["m"])
+    assert stability_logit(frame, "stable", ["m"]).verdict == "fitted"

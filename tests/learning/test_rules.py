@@ -316,3 +316,16 @@ def test_adjusted_shares_take_the_others_out() -> None:
     assert np.isnan(one[1])
     empty = report.adjusted_shares("b", [-9.0, 0.0, 50.0, 60.0])
     assert (empty[-1][0], np.isnan(empty[-1][1])) == (0, True)
+
+
+def test_columns_of_any_name_and_size_are_mined() -> None:
+    frame = planted(300, 0, columns=2)
+    frame = with_label(frame, frame.a - 1)
+    plain = by_column(mine_rules(frame, "stable"))["a"]
+    huge = mine_rules(frame.assign(a=frame.a * 1e200), "stable").rules[0]
+    assert huge.odds_ratio == pytest.approx(plain.odds_ratio)
+    numbered = mine_rules(frame.rename(columns={"a": 0, "b": 1}), "stable")
+    assert numbered.columns == ("0", "1")
+    assert numbered.rules[0].odds_ratio == plain.odds_ratio
+    with pytest.raises(ConfigurationError, match="give 0 to 1"):
+        mine_rules(frame, "stable", false_discovery_rate=5)
