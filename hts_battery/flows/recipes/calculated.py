@@ -226,8 +226,17 @@ class Calculated:
 
 def read_calculated(stores: Stores) -> dict[str, Calculated]:
     """Read what is known of each calculation, by content key; the others are absent."""
-    steps = {"metadata.step": {"$in": list(_STATE_STEPS)}}
-    return _collected(_tasks(stores.tasks, steps), _failures(stores, {}))
+    tasks = cast("Iterator[TaskRow]", stores.tasks.every(_FIELDS))
+    failures = stores.failures.every(("content_key", "failures"))
+    return _collected(
+        (one for one in tasks if _step(one) in _STATE_STEPS),
+        cast("Iterator[FailuresRow]", failures),
+    )
+
+
+def _step(task: TaskRow) -> str | None:
+    """Return the step of a task; None where whoever stored it named none."""
+    return (task.get("metadata") or {}).get("step")
 
 
 def read_some(stores: Stores, keys: Sequence[str]) -> dict[str, Calculated]:
