@@ -102,7 +102,7 @@ def test_what_cannot_be_asked_is_refused(
         lambda found: found.group("n-metals", temperature=999.0),
         lambda found: found.distinct("label_999"),
         lambda found: found.to_frame(sort=["e_hull_999"]),
-        lambda found: found.table(fields=["probability_stable_999"]),
+        lambda found: found.table(fields=["p_stable_999"]),
     ],
 )
 def test_every_door_says_that_a_temperature_is_not_stored(
