@@ -330,6 +330,25 @@ def occupation_in_model(
     }
 
 
+def occupation_inside(
+    document: LatticeModelDoc, amounts: Mapping[str, Fraction]
+) -> Occupation:
+    """
+    Return the fractions of a composition that a model may speak of.
+
+    Raises
+    ------
+    OrderingError
+        It lies outside the compositions that were fitted to, or no choice of the
+        model's species is neutral.
+    """
+    occupation = occupation_in_model(amounts, document.parameters.species_energies)
+    if why := outside_domain(occupation, document.domain):
+        formula = display_formula(dict(amounts))
+        raise OrderingError(f"{formula} is outside the model {document.digest}: {why}")
+    return occupation
+
+
 _Choice = dict[tuple[str, int], Fraction]
 
 
