@@ -13,9 +13,12 @@ from hts_battery.cli.options import AsJson, DryRun
 from hts_battery.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pymatgen.core import Structure
 
     from hts_battery.campaign.lattice_campaigns import TrainingPlan
+    from hts_battery.schemas.campaign import CampaignSpec
     from hts_battery.schemas.lattice import (
         LatticeModelDoc,
         LatticeRun,
@@ -82,22 +85,32 @@ def fit(
         ),
     ],
     save: Annotated[Path, typer.Option(help="File of the model.")] = Path("model.json"),
+    closing: Annotated[
+        Path | None,
+        typer.Option(
+            "--close", help="Write the campaign of `hts disorder close`, too."
+        ),
+    ] = None,
     seed: Seed = 0,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Fit a lattice model to what training campaigns have relaxed."""
-    from hts_battery.campaign.lattice_campaigns import read_training
+    from hts_battery.campaign.lattice_campaigns import read_training, registered_spec
     from hts_battery.disorder.lattice_document import fit_training
 
     names = [campaign_name(one) for one in campaigns]
     with opened_stores(make_indexes=False) as stores:
         trainings = {name: read_training(name, stores) for name in names}
+        spec = registered_spec(names[0], stores)
     document = fit_training(trainings, seed=seed)
     if dry_run:
         formatting.note(f"would write {save}")
     else:
         save.write_text(document.model_dump_json(indent=1), encoding="utf-8")
+    if closing is not None and not dry_run:
+        made, comment = _closing(document, spec, closing, (), 6, 1273.0)
+        closing.write_text(made.text(comment), encoding="utf-8")
     if as_json:
         formatting.json_line(document.model_dump(mode="json"))
         return
@@ -162,25 +175,39 @@ def close(  # noqa: PLR0913, PLR0917 - options
     as_json: AsJson = False,
 ) -> None:
     """Write the campaign that computes what a model finds lowest and typical."""
-    from hts_battery.campaign.lattice_campaigns import plan_closing, registered_spec
+    from hts_battery.campaign.lattice_campaigns import registered_spec
 
     document = read_model(model)
     with opened_stores(make_indexes=False) as stores:
         spec = registered_spec(document.campaigns[0], stores)
+    made, comment = _closing(document, spec, out, formulas or (), cells, temperature)
+    _write_plan(made, comment, out, dry_run=dry_run, as_json=as_json)
+
+
+def _closing(
+    document: LatticeModelDoc,
+    spec: CampaignSpec,
+    out: Path,
+    formulas: Sequence[str],
+    cells: int,
+    temperature: float,
+) -> tuple[TrainingPlan, str]:
+    """Plan the campaign of a model's own states, and what stands above it."""
+    from hts_battery.campaign.lattice_campaigns import plan_closing
+
     made = plan_closing(
         document,
         spec,
-        formulas or (),
+        formulas,
         name=_name_of(out),
         cells=cells,
         temperature=temperature,
     )
     known = " ".join(document.campaigns)
-    comment = (
+    return made, (
         f"States of the lattice model {document.digest}, to be computed as it was "
         f"trained.\nAfterwards: hts disorder fit {known} {_name_of(out)}"
     )
-    _write_plan(made, comment, out, dry_run=dry_run, as_json=as_json)
 
 
 def order_temperature(  # noqa: PLR0913, PLR0917 - options

@@ -245,10 +245,11 @@ def outside_domain(
         A_eq=np.append(np.ones(count), 0.0)[None],
         b_eq=[1.0],
     )
-    if found.fun <= _OUTSIDE:
+    distance = float(found.fun if found.fun is not None else np.inf)
+    if distance <= _OUTSIDE:
         return None
     return (
-        f"{found.fun:.2g} of the sites away from every mixture of the compositions "
+        f"{distance:.2g} of the sites away from every mixture of the compositions "
         "that were fitted to"
     )
 

@@ -99,15 +99,22 @@ def sample_branch(
         walk.beta = 1 / (BOLTZMANN * temperature)
         for _ in range(sweeps // 2):
             walk.sweep()
-        energies, orders = np.empty(sweeps), np.empty(sweeps)
+        series, ordered = np.empty(sweeps), np.empty(sweeps)
         for at in range(sweeps):
             walk.sweep()
-            energies[at] = (start + walk.changed) / cations
-            orders[at] = 0.0 if order is None else order.value(walk.species)
-        error = correlated_error(energies)
-        rows.append((energies.mean(), error, orders.mean(), (orders**2).mean()))
-    columns = np.array(rows).T
-    return Branch(np.array(temperatures, dtype=float), *columns, walk.species.copy())
+            series[at] = (start + walk.changed) / cations
+            ordered[at] = 0.0 if order is None else order.value(walk.species)
+        error = correlated_error(series)
+        rows.append((series.mean(), error, ordered.mean(), (ordered**2).mean()))
+    energies, errors, orders, fourth = np.array(rows).T
+    return Branch(
+        np.array(temperatures, dtype=float),
+        energies,
+        errors,
+        orders,
+        fourth,
+        walk.species.copy(),
+    )
 
 
 def free_energy_from_disorder(
@@ -383,10 +390,11 @@ def _up_to(
     cold = sample_branch(ordered, ladder, settings.sweeps, seed=settings.seed + 2)
     kept = heated.orders >= _ORDERED
     return Branch(
-        *(
-            np.concatenate([getattr(cold, name), getattr(heated, name)[kept]])
-            for name in ("temperatures", "energies", "errors", "orders", "fourth")
-        ),
+        np.concatenate([cold.temperatures, heated.temperatures[kept]]),
+        np.concatenate([cold.energies, heated.energies[kept]]),
+        np.concatenate([cold.errors, heated.errors[kept]]),
+        np.concatenate([cold.orders, heated.orders[kept]]),
+        np.concatenate([cold.fourth, heated.fourth[kept]]),
         heated.last,
     )
 

@@ -341,7 +341,7 @@ def swap_spread(state: LatticeState, random: np.random.Generator) -> float:
         species[cations:] = random.permutation(species[cations:])
         energies.append(state.energy(species))
     mixed = max(1, len(species) - len({*state.names}))
-    return max(float(np.std(energies)) / np.sqrt(mixed), 1e-6)
+    return max(float(np.std(energies) / np.sqrt(mixed)), 1e-6)
 
 
 def annealed(
