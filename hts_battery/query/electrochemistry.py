@@ -75,7 +75,9 @@ def electrochemistry_answers(properties: Iterable[PropertyDoc]) -> list[Answer]:
     ]
 
 
-def _numbers(found: dict[str, PropertyDoc], names: Sequence[str]) -> list[float | None]:
+def _numbers(
+    found: dict[str, PropertyDoc], names: Sequence[str]
+) -> list[float | None]:
     """Values by name, None where there is none."""
     values = (found[name].value if name in found else None for name in names)
     return [float(v) if isinstance(v, int | float) else None for v in values]
@@ -142,11 +144,7 @@ def _window(found: dict[str, PropertyDoc]) -> Iterator[Answer]:
 def _electrodes(found: Sequence[PropertyDoc]) -> Iterator[Answer]:
     for one in found:
         conditions = one.conditions
-        at = (
-            f" at {volts(float(conditions['voltage']))}"
-            if "voltage" in conditions
-            else ""
-        )
+        at = f" at {volts(float(conditions['voltage']))}" if "voltage" in conditions else ""
         value = one.value
         yield Answer(
             f"What at {conditions['electrode']}{at}?",
@@ -176,11 +174,7 @@ def _certainty(found: dict[str, PropertyDoc]) -> Iterator[Answer]:
     if charged is not None and isinstance(charged.value, float):
         freed = found.get("charged_freed_oxygen")
         gone = freed.value if freed is not None else None
-        share = (
-            f", {100 * gone:.0f} % of its oxygen free"
-            if isinstance(gone, float)
-            else ""
-        )
+        share = f", {100 * gone:.0f} % of its oxygen free" if isinstance(gone, float) else ""
         above = [
             f"charged cell {MEV_PER_EV * charged.value:.0f} meV/atom above the hull{share}"
         ]

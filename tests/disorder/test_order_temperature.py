@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 
 from hts_battery.disorder import LatticeModel, lattice_cell
+from hts_battery.disorder.branches import (
+    binder_crossing,
+    free_energy_from_disorder,
+)
 from hts_battery.disorder.ground_state import (
     OrderParameter,
     enlarged,
     ground_state,
 )
 from hts_battery.disorder.monte_carlo import BOLTZMANN
-from hts_battery.disorder.order_temperature import (
-    binder_crossing,
-    free_energy_from_disorder,
-    order_temperature,
-)
+from hts_battery.disorder.order_temperature import order_temperature
 from hts_battery.errors import OrderingError
 
 HALF = {"cation": {"Li": 0.5, "Mn": 0.5}}
