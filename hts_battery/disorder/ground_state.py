@@ -196,8 +196,11 @@ class OrderParameter:
         self.species = np.unique(state.species[: self.cations])
         power = self._power(state.species)
         power[0, 0, 0] = 0.0
-        self.star = self._star(state, power)
-        self.whole = float(power[self.star].sum())
+        star = np.array(self._star(state, power))
+        turns = (np.array(self.places).T / ring.orders) @ star
+        self.waves = np.exp(2j * np.pi * turns)
+        """Phase of each wave of the star at each cation, (cations, waves)."""
+        self.whole = float(power[tuple(star)].sum())
 
     def _power(self, species: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the squared Fourier components at every wave of the cell."""
@@ -232,8 +235,8 @@ class OrderParameter:
 
     def value(self, species: NDArray[np.int64]) -> float:
         """Return it for a decoration, 1 where it is perfectly ordered."""
-        return (
-            float(self._power(species)[self.star].sum()) / self.whole
-            if (self.whole)
-            else 0.0
-        )
+        if not self.whole:
+            return 0.0
+        cations = species[: self.cations]
+        parts = [(cations == kind) @ self.waves for kind in self.species]
+        return float(np.sum(np.abs(parts) ** 2)) / self.whole
