@@ -233,6 +233,7 @@ build thermo
 build summary
 build summary-table
 build capacity
+build descriptors
 build equation-of-state
 build local-structure
 build ordering-spectrum
