@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, islice
-from typing import TYPE_CHECKING, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hts_battery.schemas.candidate import Candidate
 
     Array = NDArray[np.float64]
-    Integers = NDArray[np.int64]
+    Integers = NDArray[np.integer[Any]]
 
 _STREAMED = 10_000
 
@@ -219,8 +219,9 @@ def _visit_halves(mixture: Mixture, parts: list[_Part], best: _Best) -> int:
         fitting.append(pairs)
     for part, pairs in zip(parts, fitting, strict=True):
         here = _Best(best.n, limit)
-        pairs = pairs.lowest(best.n, limit)
-        for scores, places in halves.members(pairs, part.scores, lambda: here.limit):
+        for scores, places in halves.members(
+            pairs.lowest(best.n, limit), part.scores, here
+        ):
             here.add(scores, places)
         scores, places = here.sorted()
         ranks = [part.members.walker.rank(halves.row(one)) for one in places.tolist()]
