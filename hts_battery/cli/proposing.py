@@ -107,7 +107,10 @@ def iterate(  # noqa: PLR0913, PLR0917 - options
         node_hours=node_hours,
     )
     if dry_run:
-        formatting.note(f"would compute up to {rounds * batch:,} compositions")
+        if as_json:
+            formatting.json_line({"rounds": rounds, "compositions": rounds * batch})
+        else:
+            formatting.line(f"would compute up to {rounds * batch:,} compositions")
         return
     out.mkdir(parents=True, exist_ok=True)
     with opened_stores() as stores:

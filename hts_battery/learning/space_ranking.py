@@ -125,7 +125,7 @@ def rank_space(
     >>> weights = dict.fromkeys(["Li", "Mn", "Cr", "Nb", "O", "F"], 0.0) | {"Ti": -0.1}
     >>> best = rank_space(space, SeparableSurrogate(weights), temperature=1473, n=3)
     >>> best[0].candidate.formula, round(best[0].score, 4), best.visited == space.count
-    ('Li1.1Mn0.2Nb0.2Ti0.5O2', -0.0857, True)
+    ('Li1.3Mn0.3Ti0.4O1.8F0.2', -0.0869, True)
     """
     if n < 1 or not temperature >= 0:
         raise ValueError(

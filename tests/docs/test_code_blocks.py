@@ -84,6 +84,8 @@ NOT_RUN = {
     "hts electro interface": "tests/cli/test_electro.py",
     "hts electro window": "tests/cli/test_electro.py",
     "hts learn apply": "needs a search; tests/cli/test_rules.py",
+    "hts campaign iterate": "minutes; tests/campaign/test_proposals.py",
+    "hts campaign propose": "needs a campaign; tests/campaign/test_proposals.py",
     "hts learn descriptor": "needs a table; tests/cli/test_rules.py",
     "hts rules filter": "needs rules; tests/cli/test_rules.py",
     "hts rules mine": "needs a table; tests/cli/test_rules.py",

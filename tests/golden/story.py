@@ -160,6 +160,8 @@ campaign plan small.yaml
 campaign run small.yaml --dry-run
 campaign run small.yaml
 campaign status small.yaml
+campaign propose small --batch 2 --dry-run
+campaign iterate small --rounds 1 --temperature 1473 --least-probability 0.5 --dry-run
 build all --dry-run
 build list
 query find
