@@ -141,7 +141,7 @@ def logits() -> None:
 
 
 def whole_space() -> None:
-    """Rank 4.7 × 10⁹ members; the peer makes and scores each, on the first of them."""
+    """Rank 4.7e9 members; the peer makes and scores each, on the first of them."""
     space = load_space(SPACE)
     elements = sorted(space.spec.symbols)  # type: ignore[attr-defined]
     values = np.random.default_rng(0).normal(0, 0.3, len(elements))

@@ -26,6 +26,7 @@ LEAST_COVERAGE = 0.8
 """Below it, surely, an element's compositions are outside of what a fit says."""
 _PENALTIES = np.logspace(-6, 1, 15)
 _LEAST_HELD = 5
+_LEAST_VARIANCE = 1e-12  # eV²: no energy is known better than a µeV
 
 
 def fractions(formulas: Sequence[Formula], elements: Sequence[str]) -> Array:
@@ -140,7 +141,7 @@ def fit_linear_energies(
         inverse=np.linalg.inv(
             (x - centre).T @ (x - centre) + penalty * np.eye(len(elements))
         ),
-        variance=float(rest @ rest) / freedom,
+        variance=max(float(rest @ rest) / freedom, _LEAST_VARIANCE),
         degrees_of_freedom=freedom,
         rows=len(y),
     )
