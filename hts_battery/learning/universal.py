@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
@@ -90,10 +90,10 @@ def chgnet_output(structures: Sequence[Structure], version: str) -> UniversalOut
     model = CHGNet.load(model_name=version, use_device="cpu", verbose=False)
     energies, features = [], []
     for start in range(0, len(structures), _BATCH):
-        found = model.predict_structure(
-            list(structures[start : start + _BATCH]),
-            task="e",
-            return_crystal_feas=True,
+        some = list(structures[start : start + _BATCH])
+        found = cast(
+            "list[dict[str, Array]]",  # one for each structure of a list
+            model.predict_structure(some, task="e", return_crystal_feas=True),
         )
         energies += [float(one["e"]) for one in found]
         features += [one["crystal_fea"] for one in found]

@@ -86,6 +86,7 @@ NOT_RUN = {
     "hts learn apply": "needs a search; tests/cli/test_rules.py",
     "hts campaign iterate": "minutes; tests/campaign/test_proposals.py",
     "hts campaign propose": "needs a campaign; tests/campaign/test_proposals.py",
+    "hts learn curve": "needs a data set; tests/learning/test_curve.py",
     "hts learn descriptor": "needs a table; tests/cli/test_rules.py",
     "hts rules filter": "needs rules; tests/cli/test_rules.py",
     "hts rules mine": "needs a table; tests/cli/test_rules.py",

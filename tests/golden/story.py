@@ -152,6 +152,7 @@ rules show rules.json
 rules filter rules.json
 learn descriptor rows.csv --target energy --columns a,b --dimensions 1 --save found.json
 learn apply found.json rows.csv
+learn curve --dataset nothing.json
 transport analyse msd.csv --method mogroup
 transport arrhenius line.csv
 campaign check small.yaml
