@@ -57,6 +57,8 @@ def read_entries(path: Path) -> StructureSet:
 
     try:
         found = loadfn(path)
+        if not isinstance(found, list):
+            raise TypeError("it is no list")
         structures = [one.structure.copy() for one in found]
         energies = [one.energy / len(one.structure) for one in found]
     except (OSError, ValueError, TypeError, AttributeError) as err:
