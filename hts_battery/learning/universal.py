@@ -57,14 +57,14 @@ def read_entries(path: Path) -> StructureSet:
 
     try:
         found = loadfn(path)
-        if not isinstance(found, list):
-            raise TypeError("it is no list")
         structures = [one.structure.copy() for one in found]
         energies = [one.energy / len(one.structure) for one in found]
     except (OSError, ValueError, TypeError, AttributeError) as err:
         raise ConfigurationError(
             f"{path} holds no list of pymatgen's ComputedStructureEntry: {err}"
         ) from err
+    if not structures:
+        raise ConfigurationError(f"{path} holds no ComputedStructureEntry")
     for one in structures:
         one.remove_oxidation_states()
         for name in list(one.site_properties):
