@@ -189,10 +189,10 @@ def _is_held(space: GridSpace, element: str) -> bool:
         )
         if items == frame.mixture.items:
             continue
-        holding = MixtureCounter(
+        restricted = MixtureCounter(
             frame.mixture._replace(items=items), space.spec.state_limit
         )
-        if holding.walker(frame.target).count:
+        if restricted.walker(frame.target).count:
             return True
     return False
 
