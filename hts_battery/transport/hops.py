@@ -107,8 +107,8 @@ def rocksalt_hops(structure: Structure, *, carrier: str = "Li") -> list[Hop]:
     for first in cations[symbols[cations] == carrier].tolist():
         ends, ways = near[first]
         close = np.linalg.norm(ways[:, None] - ways, axis=2) < _edge(structure, cations)
-        for second in np.flatnonzero(symbols[ends] == carrier):
-            if ends[second] < first:
+        for second in np.flatnonzero(symbols[ends] == carrier).tolist():
+            if ends[second] <= first:  # once, and not into its own image
                 continue
             common = np.flatnonzero(close[second])
             for one, other in combinations(common.tolist(), 2):
@@ -136,7 +136,9 @@ def _neighbours(
     """Return, for each cation, its twelve neighbours and the ways to them in Å."""
     if not len(cations):
         raise HopError("no cations: no rock salt")
-    pairs = structure_pairs(structure, _edge(structure, cations), sites=cations)
+    pairs = structure_pairs(
+        structure, _edge(structure, cations), sites=cations.tolist()
+    )
     keep = np.isin(pairs.second, cations)
     first, second = pairs.first[keep], pairs.second[keep]
     places = structure.frac_coords
@@ -240,7 +242,7 @@ def _inwards(structure: Structure, way: _Way) -> Hop:
 
 def _distinct(structure: Structure, hops: Sequence[Hop], lattice: Floats) -> list[Hop]:
     """Keep one of the hops that symmetry makes equal, with their number."""
-    inverse = np.linalg.inv(lattice)
+    inverse = np.asarray(np.linalg.inv(lattice), dtype=float)
     operations = SpacegroupAnalyzer(structure, _SYMMETRY).get_symmetry_operations()
     # A hop is known by its ends and narrow places; either direction of one into a
     # vacancy made for it is the same.
