@@ -19,11 +19,11 @@ from ase.mep import NEB
 from ase.mep.neb import idpp_interpolate
 from ase.optimize import BFGS, FIRE
 from pymatgen.io.ase import AseAtomsAdaptor
-from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from hts_battery.errors import HopError
 from hts_battery.schemas.barrier import Barrier, BarrierOptions
 from hts_battery.structures.neighbours import minimum_image_vectors, nearest_image
+from hts_battery.transport.hops import symmetry_operations
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 _SLID = 0.5  # of the hop: an end that is further from its site is another place
 _SAME_PLACE = 0.05  # Å
-_SYMMETRY = 0.02  # Å
 _MIRRORED = 1e-3  # Å
 _NUDGE = 0.01  # Å
 _IDPP_FMAX, _IDPP_STEPS = 0.1, 100
@@ -223,8 +222,7 @@ def mirror_of(start: Atoms, moves: Sequence[Move]) -> Mirror | None:
     for move in moves:
         after[move.atom] += move.end
     vias = np.array([before[move.atom] + move.via for move in moves])
-    analyzer = SpacegroupAnalyzer(AseAtomsAdaptor.get_structure(start[rest]), _SYMMETRY)
-    for operation in analyzer.get_symmetry_operations():
+    for operation in symmetry_operations(AseAtomsAdaptor.get_structure(start[rest])):
         turned = operation.operate_multi(before @ inverse)
         order = _matched(turned, after @ inverse, start.numbers, cell)
         back = operation.operate_multi(after @ inverse)

@@ -15,6 +15,7 @@ from itertools import combinations, zip_longest
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from pymatgen.core import SymmOp
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from hts_battery.errors import HopError, OrderingError
@@ -243,7 +244,7 @@ def _inwards(structure: Structure, way: _Way) -> Hop:
 def _distinct(structure: Structure, hops: Sequence[Hop], lattice: Floats) -> list[Hop]:
     """Keep one of the hops that symmetry makes equal, with their number."""
     inverse = np.asarray(np.linalg.inv(lattice), dtype=float)
-    operations = SpacegroupAnalyzer(structure, _SYMMETRY).get_symmetry_operations()
+    operations = symmetry_operations(structure)
     # A hop is known by its ends and narrow places; either direction of one into a
     # vacancy made for it is the same.
     places = [_marks(structure, hop, inverse) for hop in hops]
@@ -265,6 +266,19 @@ def _distinct(structure: Structure, hops: Sequence[Hop], lattice: Floats) -> lis
         left &= ~same
         kept.append(hop._replace(equal=int(same.sum())))
     return sorted(kept, key=lambda hop: (hop.kind, hop.label, hop.length))
+
+
+def symmetry_operations(structure: Structure) -> list[SymmOp]:
+    """
+    List the symmetry operations of a cell, fractional; the identity at least.
+
+    spglib finds none where distances lie about its tolerance: what is then taken as
+    different costs work, and no number is wrong.
+    """
+    try:
+        return list(SpacegroupAnalyzer(structure, _SYMMETRY).get_symmetry_operations())
+    except ValueError:  # pymatgen's, of a search that failed
+        return [SymmOp(np.eye(4))]
 
 
 def _marks(structure: Structure, hop: Hop, inverse: Floats) -> Floats:

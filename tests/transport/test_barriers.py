@@ -59,7 +59,7 @@ def test_the_mirror_saves_work_and_changes_nothing() -> None:
     )
     assert one.forward == pytest.approx(other.forward, abs=1e-4)
     assert other.forward == pytest.approx(other.backward, abs=1e-4)
-    assert one.energies == pytest.approx(other.energies, abs=1e-3)
+    assert one.energies == pytest.approx(other.energies, abs=5e-3)
     assert one.force_calls <= 0.7 * other.force_calls
 
 

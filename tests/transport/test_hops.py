@@ -169,6 +169,22 @@ def test_what_has_no_hops_says_why(nzp36: Structure) -> None:
         rocksalt_hops(alone)
 
 
+def test_a_cell_about_the_tolerance_has_no_symmetry(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It was met after a relaxation of Na3Zr4SiP5O24: spglib found nothing at all."""
+
+    def fails(*_: object) -> None:
+        raise ValueError("Symmetry detection failed")
+
+    monkeypatch.setattr(
+        "hts_battery.transport.hops.SpacegroupAnalyzer.get_symmetry_operations", fails
+    )
+    hops = rocksalt_hops(lithium_titanate("layered"))
+    assert len(hops) == 96
+    assert {hop.equal for hop in hops} == {1}
+
+
 def mean_length(hops: list[Hop]) -> float:
     return float(np.mean([hop.length for hop in hops]))
 
