@@ -14,9 +14,11 @@ from hts_battery.cli.feeding import print_report
 from hts_battery.cli.opening import (
     get_settings,
     opened_launchpad,
+    read_campaign,
     refuse_other_file,
     say_left_out,
     stores_if_any,
+    with_members,
 )
 from hts_battery.cli.options import (
     AsJson,
@@ -113,7 +115,6 @@ def submit(  # noqa: PLR0913, PLR0917 - each is an option of the command
     as_json: AsJson = False,
 ) -> None:
     """Hand a campaign to a worker; a second time it adds what is missing."""
-    from hts_battery.campaign.spec_file import read_campaign
     from hts_battery.dispatch.submission import (
         MemberSubset,
         plan_submission,
@@ -173,7 +174,9 @@ def _plan(
     from hts_battery.campaign.spec_file import load_members
     from hts_battery.dispatch.submission import plan_backlog, read_members
 
-    members = read_members(campaign, Progress(), load_members(campaign.path)[1])
+    campaign = with_members(campaign)
+    checked = load_members(campaign.path, skip_bad=campaign.skip_bad)[1]
+    members = read_members(campaign, Progress(), checked)
     candidates = new = len(subset.of(members))
     with stores_if_any() as stores:
         if stores is not None:

@@ -123,7 +123,11 @@ def whole_numbers(
     >>> whole_numbers({"Li": 0.6, "Mn": 0.4}, 32)
     {'Li': 19, 'Mn': 13}
     """
-    exact = {key: Fraction(str(share)) for key, share in shares.items()}
+    try:
+        exact = {key: Fraction(str(share)) for key, share in shares.items()}
+    except ValueError as err:
+        listed = ", ".join(f"{key} {share}" for key, share in shares.items())
+        raise OrderingError(f"fractions of the {where} sites: {listed}") from err
     total = sum(exact.values(), Fraction(0))
     if abs(total - 1) > _SUM_TOLERANCE or any(share < 0 for share in exact.values()):
         raise OrderingError(
@@ -148,14 +152,18 @@ def site_species(structure: Structure) -> list[Species | Element]:
         A site holds more than one species.
     """
     found = []
+    known: dict[int, Species | Element] = {}  # sites made alike share what they hold
     for number, site in enumerate(structure):
-        kinds = list(site.species)
-        if len(kinds) != 1:
-            raise OrderingError(
-                f"site {number} holds {site.species_string}: an ordered cell is "
-                "needed, with one species on every site"
-            )
-        found.append(kinds[0])
+        held = site.species
+        if id(held) not in known:
+            kinds = list(held)
+            if len(kinds) != 1:
+                raise OrderingError(
+                    f"site {number} holds {site.species_string}: an ordered cell is "
+                    "needed, with one species on every site"
+                )
+            known[id(held)] = kinds[0]
+        found.append(known[id(held)])
     return found
 
 

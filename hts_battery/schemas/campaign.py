@@ -33,6 +33,9 @@ RECIPES = {
     SCREEN: "hts_battery.flows.recipes.screen",
     "references": "hts_battery.flows.recipes.references",
     "equation_of_state": "hts_battery.flows.recipes.equation_of_state",
+    "lattice_training": "hts_battery.flows.recipes.lattice_training",
+    "lattice_monte_carlo": "hts_battery.flows.recipes.lattice_monte_carlo",
+    "charged_cells": "hts_battery.flows.recipes.charged_cells",
     "molecular_dynamics": "hts_battery.flows.recipes.molecular_dynamics",
     "migration_barrier": "hts_battery.flows.recipes.migration_barrier",
 }

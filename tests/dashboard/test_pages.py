@@ -35,7 +35,19 @@ pytestmark = [pytest.mark.mongo, pytest.mark.browser, pytest.mark.slow]
 SECONDS = 120
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 DRIVER = shutil.which("chromedriver")
-PAGES = ["/", "/stability", "/elements", "/compositions", "/candidates", "/changes"]
+PAGES = [
+    *(
+        "/",
+        "/stability",
+        "/elements",
+        "/rules",
+        "/descriptors",
+        "/compositions",
+        "/disorder",
+        "/candidates",
+    ),
+    "/changes",
+]
 
 
 @pytest.fixture(scope="module")
@@ -173,6 +185,20 @@ def test_the_overview_counts_and_ranks(reader: Reader) -> None:
     assert reader.find('#overview a[href^="/candidate/"]')
 
 
+def test_the_page_of_disorder_says_what_percolates(reader: Reader) -> None:
+    reader.open("/disorder")
+    said = reader.text("#percolation-count")
+    assert said.startswith("3 of 3 candidates percolate with carriers at random")
+    assert "every cluster ends somewhere" in reader.text(".lead")
+    drawn = "document.querySelectorAll('#{} .main-svg .{}').length"
+    reader.until(f"{drawn.format('percolation', 'point')} == 6")
+    reader.until(f"{drawn.format('accessible-maps', 'hm')} == 2")
+    reader.until(f"{drawn.format('tetrahedra', 'point')} == 3")
+    assert "Tetrahedra of four carriers alone mislead" in reader.text(
+        "#tetrahedra-words"
+    )
+
+
 def test_the_slider_moves_the_stable_set(reader: Reader, shown: Stores) -> None:
     reader.open("/stability")
     reader.until("document.querySelector('#distribution .main-svg .bars')")
@@ -201,6 +227,14 @@ def test_pairs_have_a_map_chords_and_a_table(reader: Reader) -> None:
     assert reader.open("/elements") == "Element compatibility"
     reader.until("document.querySelector('#pair-map .main-svg .hm')")
     reader.until("document.querySelector('#chords .main-svg')")
+    words = "document.querySelector('#reported-chords-words').textContent"
+    reader.until(f"{words}.includes('disordered rocksalt')")
+    reader.choose("reported-types", "NASICON")
+    reader.until(f"{words}.includes('32 compounds (NASICON)')")
+    reader.until(
+        "document.querySelector('#element-effects-words').textContent"
+        ".includes('too few rows')"
+    )
     reader.find("#pair-tables summary").click()
     assert "Mn-Ti" in reader.text("#pair-tables")
 
@@ -211,6 +245,17 @@ def test_the_map_of_pairs_shows_numbers_too(reader: Reader) -> None:
     reader.until(f"{words}.includes('colour: share')")
     reader.choose("pair-colour", "number of candidates")
     reader.until(f"{words}.includes('colour: number')")
+
+
+def test_three_candidates_are_too_few_to_learn_from(reader: Reader) -> None:
+    assert reader.open("/rules") == "Rules"
+    assert reader.text("#rules-count").startswith("3 candidates")
+    assert "too few rows" in reader.text("#rules-table table")
+    assert reader.open("/descriptors") == "Descriptors"
+    reader.find("#formula-search").click()
+    reader.until(
+        "document.querySelector('#formula-words').textContent.startsWith('too few')"
+    )
 
 
 def test_a_map_of_composition(reader: Reader) -> None:

@@ -32,7 +32,7 @@ from jobflow import (
 from hts_battery.flows.engines.engine import Capability
 from hts_battery.flows.engines.registry import engine
 from hts_battery.flows.execution.node import ORDERING_PACKAGES, installed_versions
-from hts_battery.flows.execution.recorded import jobs_of
+from hts_battery.flows.execution.recorded import earlier_output, jobs_of
 from hts_battery.flows.recipes.continuation import (
     going_on,
     relax_job,
@@ -44,6 +44,7 @@ from hts_battery.flows.recipes.recipe import (
     RecipeMaker,
     StepWork,
     Subject,
+    job_of_output,
 )
 from hts_battery.schemas.campaign import SCREEN, StructureSpec
 from hts_battery.schemas.cost import PlannedStep
@@ -112,7 +113,7 @@ def order_candidate_job(
     the gate.
     """
     maker = ScreenMaker.from_text(maker_text)
-    cells = candidate_orderings(candidate, maker.structure)
+    cells = earlier_output() or candidate_orderings(candidate, maker.structure)
     uuid = CURRENT_JOB.job.uuid
     added = _added(candidate, maker_text, cells, uuid, hull=hull, known=known)
     return Response(output=list(cells), addition=added)
@@ -278,15 +279,10 @@ def _tags(order: OrderTags, cell: OrderedCell) -> dict[str, object]:
 
 def _mark_final(made: Sequence[Job | Flow]) -> None:
     """Mark the one job whose energy counts, that of the last output, and the others."""
-    output = made[-1].output
-    if not isinstance(output, OutputReference):
-        raise TypeError(
-            f"the flow {made[-1].name} must have the output of one of its jobs as "
-            "output, or nobody knows which of its energies counts"
-        )
+    final = job_of_output(made[-1])
     for part in made:
         for one in jobs_of(part):
-            one.update_metadata({"final": one.uuid == output.uuid}, dynamic=True)
+            one.update_metadata({"final": one is final}, dynamic=True)
 
 
 @dataclass
