@@ -1,4 +1,4 @@
-"""All 3,881 compositions of a published screening on the kept energies, as one digest."""
+"""All 3,881 compositions of a published screening on the kept energies, digested."""
 
 from __future__ import annotations
 

@@ -162,9 +162,7 @@ def result_job(
     )
 
 
-def _check(
-    chosen: Mapping[str, ChosenCell], found: Mapping[str, RelaxedCell]
-) -> None:
+def _check(chosen: Mapping[str, ChosenCell], found: Mapping[str, RelaxedCell]) -> None:
     """Refuse an amount without an energy, and energies of two calculators."""
     for left in dict.fromkeys(row["carriers"] for row in chosen.values()):
         failures = {
