@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from maggma.core import Store
+    from hts_battery.connections.database.stores import SharedMongoStore
 
 ENERGY_STEPS = ("relax", "static")
 TASK_FIELDS = (
@@ -93,10 +93,10 @@ def _copies(tasks: Iterable[EnergyTask]) -> list[list[EnergyTask]]:
     return list(found.values())
 
 
-def read_energy_tasks(tasks: Store) -> Iterator[EnergyTask]:
+def read_energy_tasks(tasks: SharedMongoStore) -> Iterator[EnergyTask]:
     """Yield what decides of every task that has an energy."""
-    for step in ENERGY_STEPS:
-        for doc in tasks.query({"metadata.step": step}, properties=list(TASK_FIELDS)):
+    for doc in tasks.every(TASK_FIELDS):
+        if _value(doc, "metadata.step") in ENERGY_STEPS:
             yield EnergyTask.of([_value(doc, name) for name in TASK_FIELDS])
 
 

@@ -91,8 +91,9 @@ class Value:
     array: Sequence[float] | Sequence[Sequence[float]] | None = None
     notes: Sequence[str] = ()
     method: str | None = None
-    inputs: Sequence[str] = ()
-    """Ids of the entries it is made of; all that were read if none are named."""
+    inputs: Sequence[str] | None = None
+    """Ids of the entries it is made of, none if it says nothing of a calculation; all
+    that were read if not given."""
     engine: str | None = None
     """That of the campaign if none is named."""
     calculator: str | None = None
@@ -152,6 +153,8 @@ class PropertyBuilder(ScreeningBuilder):
     requires: ClassVar[tuple[str, ...]] = ()
     """Packages of an optional extra; without them it is skipped."""
     extra: ClassVar[str] = ""
+    without_inputs: ClassVar[bool] = False
+    """Whether a candidate of which nothing that it reads has come has properties."""
 
     def __init__(  # noqa: PLR0913 - maggma hands every argument over by name
         self,
@@ -316,7 +319,7 @@ class PropertyBuilder(ScreeningBuilder):
         """Say whether there is anything to be made: what is read has come."""
         if RESULTS in self.reads:
             return bool(found.results)
-        return bool(found.marks) or not self.reads
+        return bool(found.marks) or not self.reads or self.without_inputs
 
     def _stored(self) -> dict[str, str | None]:
         """Read the digest of what stands there; None where it is not whole."""
@@ -398,6 +401,8 @@ class PropertyBuilder(ScreeningBuilder):
         calculator = calculators.pop() if len(calculators) == 1 else None
         engine = self.campaign.engine
         for one in values:
+            used = [e.entry_id for e in found.entries]
+            inputs = tuple(used if one.inputs is None else one.inputs)
             yield PropertyDoc(
                 property_id=property_id(
                     (SubjectKind.CANDIDATE, name),
@@ -422,10 +427,10 @@ class PropertyBuilder(ScreeningBuilder):
                 provenance=Provenance(
                     code_version=self.code_version,
                     recipe=self.recipe,
-                    engine=one.engine or (engine if found.entries else None),
-                    calculator=one.calculator or calculator,
+                    engine=one.engine or (engine if inputs else None),
+                    calculator=one.calculator or (calculator if inputs else None),
                     method=one.method,
-                    inputs=tuple(one.inputs or (e.entry_id for e in found.entries)),
+                    inputs=inputs,
                     seed=one.seed,
                     versions=dict(one.versions),
                 ),

@@ -39,6 +39,7 @@ SLICED_BY = {
     BLOBS: "blob_uuid",
     "candidates": "candidate_id",
     "entries": "entry_id",
+    "failures": "content_key",
     "properties": "property_id",
     "summary": "candidate_id",
     "tasks": "uuid",

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from pathlib import Path
+from importlib.util import find_spec
 from threading import Thread
 from typing import TYPE_CHECKING, Self
 
@@ -41,8 +41,10 @@ from hts_battery.schemas.base import Document
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
-_PROGRAM = "secantusd-py"
+_PACKAGE = "secantus"
+_PROGRAM = "hts_battery.connections.database.server_program"
 _OPTIONS = ("--sync-on-commit", "--standalone", "--cache-size", "256M")
 _ASKS = ("--auth",)
 _LISTENING = re.compile(r"secantus listening on 127\.0\.0\.1:(\d+)")
@@ -53,6 +55,11 @@ _PING_SECONDS = 10.0
 _INTERNAL = 1
 _ROOM = 16 * 1024**2  # a file of its log has 10 MB
 _REMEDY = "free it, 'hts db down', 'hts db up'"
+_DAMAGED = ("WT_TRY_SALVAGE", "WT_PANIC")
+_RESTORE = (
+    "its files are damaged: move them to another place, and 'hts db restore' puts a "
+    "backup into a new database"
+)
 _OTHERS = 0o077
 _POLL_SECONDS = 0.02
 # A folder that holds nothing else is nobody else's business.
@@ -138,7 +145,13 @@ def living_server(folder: ServerFolder) -> ServerState | None:
 
 
 def start_server(folder: ServerFolder, *, keep: bool) -> ServerState:
-    """Start a server that asks who is there, at its last port if that is free."""
+    """
+    Start a server that asks who is there, at its last port if that is free.
+
+    None is started on a full disk: it would write its files half.
+    """
+    if is_full(folder):
+        raise _not_started(folder)
     if read_user(folder.user) is None:
         _make_user(folder, keep=keep)
     port = _last_port(folder)
@@ -172,7 +185,7 @@ def _start(
     folder: ServerFolder, options: Sequence[str], *, port: int, keep: bool
 ) -> ServerState | None:
     """Launch a server and wait until it listens; none if it does not."""
-    state = _spawn(folder, options, port=port, keep=keep)
+    state = launch(folder, options, port=port, keep=keep)
     found = wait_until_listening(folder, state)
     if found is None:
         folder.state.unlink(missing_ok=True)
@@ -186,9 +199,11 @@ def _not_started(folder: ServerFolder) -> StoreError:
             f"the embedded database did not start on {folder.database}: its disk is "
             "full: free it, 'hts db up'"
         )
+    said = _last_line(folder.log)
+    remedy = f"; {_RESTORE}" if any(word in said for word in _DAMAGED) else ""
     return StoreError(
         f"the embedded database did not start on {folder.database}: "
-        f"{_last_line(folder.log)} (all of it in {folder.log})"
+        f"{said} (all of it in {folder.log}){remedy}"
     )
 
 
@@ -210,15 +225,17 @@ def complete_uri(folder: ServerFolder, state: ServerState) -> str:
     return user.uri(_port(state))
 
 
-def _spawn(
+def launch(
     folder: ServerFolder, options: Sequence[str], *, port: int, keep: bool
 ) -> ServerState:
     """Launch the server process and write down which it is before it runs."""
     # An empty configuration of our own keeps one in the home folder from being read.
     configuration = folder.server / "secantusd.toml"
     configuration.touch()
+    if find_spec(_PACKAGE) is None:
+        raise StoreError(f"the embedded database is not installed: {_INSTALL}")
     command = [
-        _program(),
+        *(sys.executable, "-P", "-m", _PROGRAM),
         *("--config", str(configuration)),
         *("--host", HOST, "--port", str(port)),
         *("--storage-path", str(folder.database)),
@@ -257,15 +274,6 @@ def _spawn(
     with suppress(BrokenPipeError), process.stdin:  # type: ignore[union-attr] # a pipe was asked for
         process.stdin.write(b"go\n")  # type: ignore[union-attr] # likewise
     return state
-
-
-def _program() -> str:
-    """Find the server beside this interpreter, then on the path."""
-    beside = Path(sys.executable).parent / _PROGRAM
-    found = str(beside) if beside.is_file() else shutil.which(_PROGRAM)
-    if found is None:
-        raise StoreError(f"the embedded database is not installed: {_INSTALL}")
-    return found
 
 
 def _last_port(folder: ServerFolder) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hts_battery.connections.database.collection_specs import SLICED_BY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from pymongo.collection import Collection
 
@@ -59,10 +59,12 @@ def slices_of(collection: Collection[Any]) -> list[dict[str, object]]:
     return [*filters, {field: None}]
 
 
-def read_sliced(collection: Collection[Any]) -> Iterator[Any]:
-    """Yield every document of a collection, slice by slice."""
+def read_sliced(
+    collection: Collection[Any], fields: Sequence[str] | None = None
+) -> Iterator[Any]:
+    """Yield every document of a collection, or some fields of each, slice by slice."""
     for criteria in slices_of(collection):
-        yield from collection.find(criteria)
+        yield from collection.find(criteria, fields)
 
 
 def _first_indexed(collection: Collection[Any]) -> set[str]:

@@ -19,6 +19,7 @@ from hts_battery.connections.database.collection_specs import BLOBS, COLLECTIONS
 from hts_battery.connections.database.database import Database, database
 from hts_battery.connections.database.indexes import ensure_indexes
 from hts_battery.connections.database.layout import check_layout
+from hts_battery.connections.database.slices import read_sliced
 from hts_battery.connections.database.uris import redact
 from hts_battery.errors import ConfigurationError, QueryError, StoreError
 from hts_battery.schemas.decoding import check_document
@@ -65,6 +66,10 @@ class SharedMongoStore(MongoStore):
     def estimated_count(self) -> int:
         """Count the documents by what the server notes of them: at no cost."""
         return self.collection.estimated_document_count()
+
+    def every(self, fields: Sequence[str]) -> Iterator[dict[str, object]]:
+        """Yield some fields of every document, however many, slice by slice."""
+        return read_sliced(self.collection, fields)
 
     def insert_new(self, docs: Iterable[dict[str, object]]) -> list[dict[str, object]]:
         """

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from jobflow import Flow, Job, Response
+from jobflow import Flow, Job, OutputReference, Response
 from monty.json import jsanitize
 from pydantic import ValidationError
 
@@ -52,6 +52,9 @@ if TYPE_CHECKING:
     failed job; failure_class and evidence where its program said more."""
 
 FIREWORK_FILE = "FW.json"
+OWN_OUTPUT = "own_output"
+"""Where the metadata of a job that makes more name the argument by which it takes what
+an earlier launch of it has stored."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,8 @@ class RecordedJob(Job):
     What a finished job returned is not lost because the database is away: its output
     is kept in the launch folder (:mod:`hts_battery.flows.execution.spool`). A rocket
     waits for the database for a while. The same Firework run again takes an output that
-    is there, unless the job had made more jobs, which are not kept.
+    is there. A job that had made more jobs, which are not kept, is given that output if
+    it takes it, and runs to make them.
     """
 
     def run(
@@ -166,7 +170,7 @@ class RecordedJob(Job):
         record = ExecutionRecord(settings.execution_folder)
         try:
             with self._waiting(settings.outage_patience):
-                response = self._reused(store, folder, record)
+                response = self._reused(store, job_dir, folder, record)
                 if response is None:
                     response = self._run_recorded(store, job_dir, folder, record)
         except StoreError as err:
@@ -229,10 +233,12 @@ class RecordedJob(Job):
         job_dir: Path | None,
         folder: Path | None,
         record: ExecutionRecord,
+        *,
+        reused: bool = False,
     ) -> Response[Any]:
         uri = store_uri(store)
         kept: Path | None = None
-        with self._execution(record):
+        with self._execution(record, reused=reused):
             refuse_other_versions(self.metadata.get("versions", {}))
             held = HeldStore(store, self.uuid)
             with translated_outages(uri, f"running {self.name}"):
@@ -292,20 +298,30 @@ class RecordedJob(Job):
             store_output(output, store)
 
     def _reused(
-        self, store: JobStore, folder: Path | None, record: ExecutionRecord
+        self,
+        store: JobStore,
+        job_dir: Path | None,
+        folder: Path | None,
+        record: ExecutionRecord,
     ) -> Response[Any] | None:
         """Return what an earlier launch of the same Firework had computed, if any."""
         if folder is None or not self._in_rocket:
             return None
         uri = store_uri(store)
         with translated_outages(uri, f"looking for the output of {self.name}"):
-            if not self._retries().attempt(lambda: self._is_stored(store, folder)):
-                return None
-            with self._execution(record, reused=True):
-                output = store.get_output(self.uuid, which=self.index, load=True)
-        return Response(output=output)
+            kind = self._retries().attempt(lambda: self._stored_kind(store, folder))
+            if kind == ResponseKind.OUTPUT:
+                with self._execution(record, reused=True):
+                    output = store.get_output(self.uuid, which=self.index, load=True)
+                return Response(output=output)
+        argument = self.metadata.get(OWN_OUTPUT)
+        if kind is None or argument is None:
+            return None
+        self.function_kwargs[argument] = OutputReference(self.uuid)
+        return self._run_recorded(store, job_dir, folder, record, reused=True)
 
-    def _is_stored(self, store: JobStore, folder: Path) -> bool:
+    def _stored_kind(self, store: JobStore, folder: Path) -> str | None:
+        """Say what kind of response is stored of this job; none if there is nothing."""
         for launch in earlier_launches(folder):
             if launch.ran(self.uuid) and (launch.folder / SPOOL).is_file():
                 store_spooled(launch.folder, store)
@@ -313,10 +329,7 @@ class RecordedJob(Job):
             {"uuid": self.uuid, "index": self.index},
             properties=[f"metadata.{RESPONSE_FIELD}"],
         )
-        if found is None:
-            return False
-        kind = (found.get("metadata") or {}).get(RESPONSE_FIELD)
-        return bool(kind == ResponseKind.OUTPUT)
+        return ((found or {}).get("metadata") or {}).get(RESPONSE_FIELD)
 
     def _mark(self) -> LaunchMark:
         metadata = self.metadata

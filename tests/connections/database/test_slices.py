@@ -46,6 +46,8 @@ def test_every_document_is_read_once_whatever_its_name(stores: Stores) -> None:
         doc.get("candidate_id") for doc in read_sliced(stores.candidates.collection)
     ]
     assert sorted(map(str, read)) == sorted([*names, "None"])
+    some = stores.candidates.every(["no"])
+    assert [doc["no"] for doc in some if set(doc) > {"_id"}] == ["id"]
     digests = content_digests(stores.candidates, {}, ["candidate_id"])
     assert sorted(str(name) for (name,), _ in digests) == sorted([*names, "None"])
 

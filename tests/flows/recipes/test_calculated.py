@@ -1,9 +1,21 @@
 from __future__ import annotations
 
-import pytest
+from typing import TYPE_CHECKING, Any
 
-from hts_battery.flows.recipes.calculated import Calculated
+import pytest
+from pymongo.collection import Collection
+
+from hts_battery.builders.energy_tasks import read_energy_tasks
+from hts_battery.connections.database.slices import SLICE
+from hts_battery.flows.recipes.calculated import (
+    Calculated,
+    read_calculated,
+    read_some,
+)
 from hts_battery.schemas.campaign import GateSpec
+
+if TYPE_CHECKING:
+    from hts_battery.connections.database.stores import Stores
 
 WHOLE = {"step": "order", "ordering_id": None}
 SECOND = {"step": "relax", "ordering_id": "b"}
@@ -70,3 +82,54 @@ def test_the_reason_names_value_and_threshold() -> None:
     assert Calculated(verdict=VERDICT).gate_reason(gate) == (
         "pre-relaxed E_hull(1000 K) = 50.0 meV/atom is above the gate of 40.0"
     )
+
+
+def task(n: int, step: str) -> dict[str, Any]:
+    return {
+        "uuid": f"{7919 * n % 65536:04x}-{step}",
+        "index": 1,
+        "metadata": {
+            "step": step,
+            "content_key": f"{n:04x}",
+            "ordering_id": "a",
+            "final": step == "relax",
+        },
+        "output": {"output": {"energy": -1.0}},
+    }
+
+
+@pytest.mark.mongo
+def test_no_question_asks_for_all_that_was_calculated(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = range(2 * SLICE)
+    steps = ("relax", "prerelax")
+    docs = [task(n, step) for n in numbers for step in steps]
+    # Of nothing of ours, and of a collection as large.
+    stores.tasks.collection.insert_many(
+        [*docs, {"uuid": "x"}, {"uuid": "y", "index": 2}]
+    )
+    failed = [{"content_key": f"{n:04x}", "failures": [SECOND]} for n in numbers]
+    stores.failures.collection.insert_many(failed)
+    asked: list[dict[str, Any]] = []
+    find = Collection.find
+
+    def noting(self: Any, criteria: Any, *rest: Any) -> Any:  # noqa: ANN401 - pymongo's
+        asked.append(criteria)
+        return find(self, criteria, *rest)
+
+    monkeypatch.setattr(Collection, "find", noting)
+    found = read_calculated(stores)
+    energies = [one.uuid for one in read_energy_tasks(stores.tasks)]
+    assert {tuple(one) for one in asked} == {("uuid",), ("content_key",)}
+    monkeypatch.undo()
+    assert sorted(energies) == sorted(doc["uuid"] for doc in docs[::2])
+    keys = [f"{n:04x}" for n in numbers]
+    known = read_some(stores, keys)
+    assert {key: (one.finished, one.failed) for key, one in found.items()} == {
+        key: (known[key].finished, known[key].failed) for key in keys
+    }
+    assert found["0001"].finished == {"a"}
+    assert found["0001"].failed == {"b"}
+    # Parts are read for single keys only.
+    assert found["0001"].parts == {}
