@@ -43,17 +43,17 @@ screen: $(STAMP)
 	@$(BIN)/hts campaign run $(CAMPAIGN)
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -m "not long and not slurm" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not long and not slurm" -n 2 --dist loadfile --no-loadscope-reorder
 	$(BIN)/python -m pytest -m "slurm and not long" tests/slurm tests/chaos
 
 FAST_TESTS := not mongo and not slurm and not dft and not browser and not chaos and not slow and not long
 
 test-fast: $(STAMP)
-	$(BIN)/python -m pytest -m "$(FAST_TESTS)" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "$(FAST_TESTS)" -n 2 --dist loadfile --no-loadscope-reorder
 
 # Processes that tests start are counted where they run this interpreter's package.
 coverage: $(STAMP)
-	$(BIN)/python -m pytest -m "$(if $(FAST),$(FAST_TESTS),not long and not slurm)" -n 2 --dist loadfile --cov --cov-report=
+	$(BIN)/python -m pytest -m "$(if $(FAST),$(FAST_TESTS),not long and not slurm)" -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=
 	@$(BIN)/python .ci/coverage_by_room.py
 
 test-all: $(STAMP)

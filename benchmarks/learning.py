@@ -5,22 +5,30 @@ Processor time of one thread, on 3,104 rows of 14 columns like those of the publ
 NASICON table. SISSO v3.5 is not on the package index: the rates measured once on
 one quiet core (17,000 features and 23,000 pairs a second) are quoted, not run.
 
-    OMP_NUM_THREADS=1 python benchmarks/learning.py --json
+    OMP_NUM_THREADS=1 python benchmarks/learning.py --json --peers PYTHON
+
+pyoperon and gplearn may be installed in an environment of their own, PYTHON.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import subprocess
+import sys
+import tempfile
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import pandas as pd
 from figures import Printer
+from scipy.stats import norm, rankdata
 from sklearn.svm import LinearSVC
 from statsmodels.discrete.discrete_model import Logit
 
-from hts_battery.learning import DescriptorSearch, RankingSVM
+from hts_battery.learning import DescriptorSearch, RankingSVM, pair_accuracy
 from hts_battery.learning.closed_form import best_subsets
 from hts_battery.learning.feature_table import feature_table
 from hts_battery.learning.logit import fit_logit
@@ -36,6 +44,9 @@ if TYPE_CHECKING:
     Found = TypeVar("Found")
 
 ROWS = 3104
+PEERS = Path(__file__).with_name("symbolic_peers.py")
+NASICON = Path(__file__).parents[2] / "shared" / "data" / "nasicon_2021"
+NASICON /= "compositions.csv"
 SISSO_FEATURES, SISSO_PAIRS = 17_000, 23_000  # a second
 UNITS = {
     **dict.fromkeys(("a", "b"), "eV"),
@@ -118,6 +129,39 @@ def whole_search(frame: pd.DataFrame, target: Array) -> None:
     show("whole search, two dimensions", time.process_time() - start, "s")
 
 
+def accuracy(python: str) -> None:
+    """Compare order-free accuracy on the rows of the fit, all at our time."""
+    frame, energies = nasicon_rows() if NASICON.is_file() else table()
+    # By the clock, since the peers can only be told a time of the clock.
+    start = time.monotonic()
+    search = DescriptorSearch().fit(frame, energies)
+    took = time.monotonic() - start
+    ours = pair_accuracy(search.predict(frame), energies)
+    show("search without units, published rows or alike", took, "s")
+    scores = norm.ppf((rankdata(energies) - 0.5) / len(energies))
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "rows.npz"
+        np.savez(file, columns=frame.to_numpy(), target=scores)
+        for peer in ("pyoperon", "gplearn"):
+            command = [python, str(PEERS), peer, str(file), str(took)]
+            done = subprocess.run(  # noqa: S603 - our own script
+                command, capture_output=True, text=True, check=False
+            )
+            if done.returncode:
+                show(f"{peer}_peer_missing", 0, "1", peer)
+                continue
+            found = pair_accuracy(json.loads(done.stdout.splitlines()[-1]), energies)
+            name = f"order-free accuracy at {peer}'s equal time"
+            show(name, ours, "1", f"{peer}: {found:.4f}", ours / found)
+
+
+def nasicon_rows() -> tuple[pd.DataFrame, Array]:
+    """Read the published rows: the 14 columns of the file, E(1000 K)."""
+    rows = pd.read_csv(NASICON)
+    energies = rows["NewEhullLst"].to_numpy()
+    return rows.drop(columns=["CompName", "NewEhullLst", "EFormLst"]), energies
+
+
 def logits() -> None:
     """Fit a logit of 20 columns with the variance between groups."""
     random = np.random.default_rng(2)
@@ -137,12 +181,17 @@ def main() -> None:
     global show  # noqa: PLW0603 - one printer for the run
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true")
-    show = Printer(as_json=parser.parse_args().json)
+    parser.add_argument(
+        "--peers", default=sys.executable, help="Python with pyoperon and gplearn."
+    )
+    asked = parser.parse_args()
+    show = Printer(as_json=asked.json)
     frame, target = table()
     screening(frame, target)
     ranking(frame, target)
     whole_search(frame, target)
     logits()
+    accuracy(asked.peers)
 
 
 if __name__ == "__main__":

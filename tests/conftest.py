@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import uuid
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,11 @@ if TYPE_CHECKING:
     from hts_battery.connections.database.stores import Stores
 
 PROJECT = Path(__file__).resolve().parents[1]
+# What stands in it is lost with the machine, and nothing waits for a disk.
+_MEMORY = Path("/dev", "shm")
+_ROOM = 2 * 1024**3
+_SLOW = ("dft", "chaos", "slow", "browser")
+"""Markers of what takes seconds at least."""
 
 SMALL_CAMPAIGN = """\
 name: small
@@ -40,6 +47,14 @@ _TWO_FORMULAS = (
     "selection: {method: formulas, "
     "formulas: [Li1.3Mn0.4Ti0.3O1.7F0.3, Li1.2Mn0.4Ti0.4O2]}"
 )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take long first: two workers then end together."""
+    slow = Counter(
+        item.path for item in items for kind in _SLOW if item.get_closest_marker(kind)
+    )
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +80,17 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def mongo_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Folder of this run's server: in memory, where making an index does not wait."""
+    if not _MEMORY.is_dir() or shutil.disk_usage(_MEMORY).free < _ROOM:
+        yield tmp_path_factory.mktemp("hts-data")
+        return
+    with tempfile.TemporaryDirectory(dir=_MEMORY, prefix="hts-data-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def mongo_uri(server_folder: Path) -> Iterator[str]:
     """Server of this run: HTS_BATTERY_TEST_MONGO_URI, else an embedded one."""
     named = os.environ.get("HTS_BATTERY_TEST_MONGO_URI")
     if named:
@@ -74,7 +99,7 @@ def mongo_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     # Imported here: most tests need no database, and pymongo costs time to import.
     from hts_battery.connections.database.embedded import embedded_server  # noqa: PLC0415
 
-    with embedded_server(tmp_path_factory.mktemp("hts-data")) as server:
+    with embedded_server(server_folder) as server:
         yield server.uri
 
 

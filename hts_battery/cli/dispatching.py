@@ -18,6 +18,7 @@ from hts_battery.cli.opening import (
     refuse_other_file,
     say_left_out,
     stores_if_any,
+    with_members,
 )
 from hts_battery.cli.options import (
     AsJson,
@@ -173,7 +174,9 @@ def _plan(
     from hts_battery.campaign.spec_file import load_members
     from hts_battery.dispatch.submission import plan_backlog, read_members
 
-    members = read_members(campaign, Progress(), load_members(campaign.path)[1])
+    campaign = with_members(campaign)
+    checked = load_members(campaign.path, skip_bad=campaign.skip_bad)[1]
+    members = read_members(campaign, Progress(), checked)
     candidates = new = len(subset.of(members))
     with stores_if_any() as stores:
         if stores is not None:

@@ -250,15 +250,14 @@ def _states(path: Path) -> tuple[list[str], list[float]]:
     """Read formulas and energies of states; the error names the line."""
     try:
         rows = list(csv.DictReader(path.read_text("utf-8").splitlines()))
-        return (
-            [row["formula"] for row in rows],
-            [float(row["energy_per_atom"]) for row in rows],
-        )
+        states = [(row["formula"], float(row["energy_per_atom"])) for row in rows]
+        formulas, energies = zip(*states, strict=True)
     except (OSError, KeyError, TypeError, ValueError) as err:
         raise ConfigurationError(
             f"{path}: {err}: give a CSV file with the columns formula and "
-            "energy_per_atom (eV)"
+            "energy_per_atom (eV), a state a line"
         ) from err
+    return list(formulas), list(energies)
 
 
 def _carrier(formula: str, asked: str | None) -> str:

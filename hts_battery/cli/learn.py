@@ -213,7 +213,7 @@ def _show_kept_aside(found: LearnedDescriptor) -> None:
 
 def _recalled(one: Recall) -> str:
     if one.recall is None or one.interval is None:
-        return f"{one.n} found"
+        return "too few rows to say what is found"
     low, high = one.interval
     return f"{one.recall:.2f} ({low:.2f} to {high:.2f}) of {one.n} found"
 

@@ -122,9 +122,7 @@ def with_members(campaign: Campaign) -> Campaign:
         return campaign
     from hts_battery.campaign.source import resolved
 
-    if not database_exists():
-        return resolved(campaign, None)
-    with opened_stores(make_indexes=False) as stores:
+    with stores_if_any() as stores:
         return resolved(campaign, stores)
 
 

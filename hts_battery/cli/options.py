@@ -7,10 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hts_battery.cli.completion import (
-    complete_campaign,
-    complete_worker,
-)
+from hts_battery.cli.completion import complete_campaign, complete_worker
 
 SpecFile = Annotated[
     Path, typer.Argument(metavar="SPEC", help="Campaign or space file (YAML).")

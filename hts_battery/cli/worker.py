@@ -11,12 +11,7 @@ import typer
 from hts_battery.cli import formatting
 from hts_battery.cli.completion import TEMPLATES
 from hts_battery.cli.opening import opened_stores
-from hts_battery.cli.options import (
-    AsJson,
-    DryRun,
-    Templates,
-    WorkerName,
-)
+from hts_battery.cli.options import AsJson, DryRun, Templates, WorkerName
 from hts_battery.errors import ConfigurationError
 
 if TYPE_CHECKING:

@@ -225,10 +225,10 @@ def known_points(
     empty = np.empty(0)
     if not rows:
         return MapPoints(empty, empty, [])
-    values = [one(columns) for one in found.best.expressions]
-    good = np.isfinite(np.array(values)).all(axis=0)
+    features = [one(columns) for one in found.best.expressions]
+    good = np.isfinite(np.array(features)).all(axis=0)
     labels = np.array(names, dtype=object)[good].tolist()
-    return MapPoints(values[0][good], values[-1][good], labels)
+    return MapPoints(features[0][good], features[-1][good], labels)
 
 
 def _line(best: Descriptor) -> Line | None:

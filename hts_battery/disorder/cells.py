@@ -123,7 +123,11 @@ def whole_numbers(
     >>> whole_numbers({"Li": 0.6, "Mn": 0.4}, 32)
     {'Li': 19, 'Mn': 13}
     """
-    exact = {key: Fraction(str(share)) for key, share in shares.items()}
+    try:
+        exact = {key: Fraction(str(share)) for key, share in shares.items()}
+    except ValueError as err:
+        listed = ", ".join(f"{key} {share}" for key, share in shares.items())
+        raise OrderingError(f"fractions of the {where} sites: {listed}") from err
     total = sum(exact.values(), Fraction(0))
     if abs(total - 1) > _SUM_TOLERANCE or any(share < 0 for share in exact.values()):
         raise OrderingError(

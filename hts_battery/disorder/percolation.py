@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -147,8 +148,7 @@ def percolation_threshold(
     lattice = parent_lattice(parent)
     refuse_rule(rule)
     cell = _supercell(parent, size)
-    if samples < 1:
-        raise OrderingError(f"{samples} samples: at least one is needed")
+    _check_draws(samples, seed)
     network = percolation_network(lattice, rule, cell)
     filling = RandomFilling(grouped(network.network), network)
     random = np.random.default_rng(seed)
@@ -183,8 +183,8 @@ def percolation_threshold(
         bracket_errors=(unit * float(errors[0]), unit * float(errors[1])),
         sites=filling.sites,
         supercell=tuple((int(a), int(b), int(c)) for a, b, c in cell.matrix),
-        samples=samples,
-        seed=seed,
+        samples=int(samples),
+        seed=int(seed),
         kernel=KERNEL,
         caveat=caveat,
     )
@@ -216,6 +216,7 @@ def accessible_curve(
     >>> abs(share - 0.841) < 0.03, error < 0.02, wraps
     (True, True, 1.0)
     """
+    _check_draws(samples, seed)
     network = percolation_network(
         parent_lattice(parent), rule, _supercell(parent, size)
     )
@@ -239,6 +240,14 @@ def _supercell(parent: str, size: int | Sequence[int]) -> Torus:
         times = max(1, round(cells[0] / _NASICON_CELLS ** (1 / 3)))
         return torus(times * np.array(_NASICON_ROWS))
     return torus(cells)
+
+
+def _check_draws(samples: int, seed: int) -> None:
+    """Refuse numbers of samples and seeds that are none."""
+    if not isinstance(samples, Integral) or samples < 1:
+        raise OrderingError(f"samples {samples!r}: a whole number, at least one")
+    if not isinstance(seed, Integral) or seed < 0:
+        raise OrderingError(f"seed {seed!r}: a whole number, at least zero")
 
 
 def _near_cubic(lattice: NDArray[np.float64]) -> bool:

@@ -141,12 +141,20 @@ def random_limit(  # noqa: PLR0913
     Raises
     ------
     OrderingError
-        A formula that the parent has no room for, an unknown parent or rule.
+        A formula that the parent has no room for, an unknown parent or rule, or a rule
+        of no composition.
     """
     usual = PARENTS[family_of(amounts)]
     chosen = parent or usual[0]
     by = rule or ("nasicon" if chosen == "nasicon" else "0tm")
+    if by == "bond":
+        raise OrderingError(
+            "the rule 'bond' opens bonds between full sites: no composition has that; "
+            "percolation_threshold takes it"
+        )
     held = carrier_filling(amounts, chosen, carrier)
+    if by == "nasicon_all":  # 6b is filled at random like 18e
+        held = held._replace(sites=held.sites * 4 / 3, given=Fraction(0))
     filling = float((held.amount - held.given) / held.sites)
     threshold, curve = measured_lattice(chosen, by, cations, samples, seed)
     unit = 2.0 if by in TETRAHEDRAL else 1.0

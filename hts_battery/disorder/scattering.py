@@ -97,7 +97,7 @@ def pair_distribution(
     D. A. Keen, J. Appl. Cryst. 34, 172 (2001), 10.1107/S0021889800019993.
     """
     r = np.asarray(distances, dtype=float)
-    if r.ndim != 1 or not len(r) or r.min() <= 0 or displacement <= 0:
+    if r.ndim != 1 or not (len(r) and np.all(r > 0)) or not displacement > 0:
         raise OrderingError("distances and displacement must be positive")
     width = np.sqrt(2 * displacement)
     names = site_symbols(structure)

@@ -60,6 +60,11 @@ class Descriptor:
         return "; ".join(one.text for one in self.expressions)
 
     @property
+    def columns(self) -> frozenset[str]:
+        """Columns that the features are made of."""
+        return frozenset().union(*(one.columns for one in self.expressions))
+
+    @property
     def complexity(self) -> int:
         """Number of operators in all features."""
         return sum(one.complexity for one in self.expressions)

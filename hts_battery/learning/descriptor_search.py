@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pandas as pd
 from scipy.stats import norm, rankdata
 from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
 
 from hts_battery.errors import ConfigurationError
 from hts_battery.learning.closed_form import best_subsets
@@ -144,7 +147,14 @@ class DescriptorSearch(BaseEstimator):
 
     def predict(self, X: pd.DataFrame | ArrayLike) -> Array:  # noqa: N803 - as above
         """Return scores of the best formula; higher: less stable. NaN: not defined."""
-        return self.descriptors_[0](_columns(X))
+        check_is_fitted(self)
+        columns, best = _columns(X), self.descriptors_[0]
+        missing = sorted(best.columns - columns.keys())
+        if missing:
+            raise ConfigurationError(
+                f"no column {missing[0]!r}; there are {', '.join(columns)}"
+            )
+        return best(columns)
 
     def goals(self, y: Array) -> tuple[Array, Array]:
         """Return what formulas are assessed by, and what least squares are taken of."""
@@ -230,11 +240,8 @@ class DescriptorSearch(BaseEstimator):
         starts = [one for one, _ in list(found.values())]
         if size > 1:
             starts = _in_turns(starts, [(one,) for one in _spread(pool)])
-        seen: set[tuple[str, ...]] = set()
-        for start in starts:
-            if size < 2 or left <= 0:  # noqa: PLR2004
-                break
-            left = _climb(screen, target, start, size, left, seen, found)
+        if size > 1:
+            _exchange(screen, target, starts, (size, left), found)
         return [one for one, _ in sorted(found.values(), key=_by_explained)]
 
 
@@ -244,39 +251,77 @@ def _by_explained(found: tuple[Features, float]) -> tuple[float, int, tuple[str,
     return -round(explained, 10), complexity, _key(features)
 
 
-def _climb(  # noqa: PLR0913, PLR0917 - a search and its memory
+def _exchange(
     screen: Screen,
     target: Array,
-    start: Features,
-    size: int,
-    left: int,
-    seen: set[tuple[str, ...]],
+    starts: Sequence[Features],
+    limits: tuple[int, int],
     found: dict[tuple[str, ...], tuple[Features, float]],
-) -> int:
-    """Exchange one member after the other for the best of all, while that helps."""
-    here = list(start)
-    best, idle = -1.0, 0
-    while left > 0 and idle < size:
-        others = here[1:] if len(here) == size else here
-        if (_key(tuple(others)) in seen) or not others:
-            break
-        seen.add(_key(tuple(others)))
-        left -= 1
-        beside = np.column_stack([one.column for one in others])
-        partner = screen.best(target, 3, beside=beside)
-        if not partner:
-            break
-        for one in partner:
+) -> None:
+    """
+    Exchange one member after the other for the best of all, while that helps.
+
+    Several sets are exchanged at a time, since one pass over the features answers for
+    all. ``limits``: members of a set, and screenings at most. ``found``: what is added
+    to, sets and what they explain.
+    """
+    size, left = limits
+    most = int(np.clip(_AT_ONCE // max(size * screen.count, 1), 1, _WIDEST))
+    waiting = deque(_Climb(list(start), size) for start in starts)
+    seen: set[tuple[str, ...]] = set()
+    while waiting and left > 0:
+        asked: list[_Climb] = []
+        while waiting and len(asked) < min(most, left):
+            one = waiting.popleft()
+            key = _key(tuple(one.others))
+            if one.others and key not in seen:
+                seen.add(key)
+                asked.append(one)
+        left -= len(asked)
+        besides = [np.column_stack([f.column for f in one.others]) for one in asked]
+        partners = screen.best_several(target, 3, besides) if asked else []
+        for one, partner in zip(asked, partners, strict=True):
+            if one.take(partner, target, found):
+                waiting.appendleft(one)
+
+
+_AT_ONCE, _WIDEST = 2e7, 8
+"""Sums held at a time, and sets that are exchanged at a time."""
+
+
+@dataclass
+class _Climb:
+    """A set of features whose members are exchanged one after the other."""
+
+    here: list[Feature]
+    size: int
+    best: float = -1.0
+    idle: int = 0
+
+    @property
+    def others(self) -> list[Feature]:
+        """Members that stay when the next one is exchanged."""
+        return self.here[1:] if len(self.here) == self.size else self.here
+
+    def take(
+        self,
+        partners: Sequence[Feature],
+        target: Array,
+        found: dict[tuple[str, ...], tuple[Features, float]],
+    ) -> bool:
+        """Take the best partner; say whether to go on."""
+        others = self.others
+        for one in partners:
             made = (*others, one)
-            explained = _explained(made, target)
-            found.setdefault(_key(made), (made, explained))
-        here = [*others, partner[0]]
-        if len(here) < size:
-            continue
-        explained = _explained(tuple(here), target)
-        idle = 0 if explained > best + _GAIN else idle + 1
-        best = max(best, explained)
-    return left
+            found.setdefault(_key(made), (made, _explained(made, target)))
+        if not partners:
+            return False
+        self.here = [*others, partners[0]]
+        if len(self.here) == self.size:
+            explained = _explained(tuple(self.here), target)
+            self.idle = 0 if explained > self.best + _GAIN else self.idle + 1
+            self.best = max(self.best, explained)
+        return self.idle < self.size
 
 
 _GAIN = 1e-9

@@ -10,7 +10,7 @@ import numpy as np
 from hts_battery.learning.folds import each_fold
 from hts_battery.learning.logit import fit_logit
 from hts_battery.learning.shares import area_under_curve, share_interval
-from hts_battery.learning.tables import independent
+from hts_battery.learning.tables import deviation, independent
 from hts_battery.schemas.rules import Rule
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ class Effect:
             return "inside the window against outside"
         if form == "yes or no":
             return f"{self.values.max():g} against {self.values.min():g}"
-        return f"one standard deviation, {self.values.std():.3g}, more"
+        return f"one standard deviation, {deviation(self.values):.3g}, more"
 
     def _fit(self, columns: Array, *, adjusted: bool) -> LogitFit:
         """Fit the column, or its powers, alone or beside the held ones."""

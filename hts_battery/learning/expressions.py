@@ -111,6 +111,13 @@ class Expression:
         return sum(one.complexity for one in self.operands) + bool(self.operands)
 
     @cached_property
+    def columns(self) -> frozenset[str]:
+        """Columns that it is made of."""
+        if not self.operands:
+            return frozenset((self.name,))
+        return frozenset().union(*(one.columns for one in self.operands))
+
+    @cached_property
     def text(self) -> str:
         """The formula as people type it."""
         return self._written("text")

@@ -84,7 +84,8 @@ def separation(
     Assess scores of rows kept aside; the bounds of a fold come from the others.
 
     Recall lets the same share of unstable rows pass in every fold, so that no bound
-    that is moved can raise it.
+    that is moved can raise it; folds with too few unstable rows for that are not
+    counted.
 
     Parameters
     ----------
@@ -105,6 +106,7 @@ def separation(
     called = np.zeros(len(scores), dtype=bool)
     passed = np.zeros(len(scores), dtype=bool)
     used = np.zeros(len(scores), dtype=bool)
+    counted = np.zeros(len(scores), dtype=bool)
     areas = []
     for seen, aside in each_fold(folds):
         bad = unstable[aside]
@@ -115,7 +117,9 @@ def separation(
         known = seen & np.isfinite(scores)
         called[aside] = scores[aside] > best_boundary(scores[known], unstable[known])
         others = scores[aside][bad]
-        passed[aside] = scores[aside] <= np.quantile(others, FALSE_POSITIVES)
+        if len(others) * FALSE_POSITIVES >= 1:
+            counted |= aside
+            passed[aside] = scores[aside] <= np.quantile(others, FALSE_POSITIVES)
     stable = used & ~unstable
     if not areas:
         return None
@@ -128,9 +132,9 @@ def separation(
         auc=float(np.mean(areas)),
         balanced_accuracy=float(right),
         false_positive_rate=FALSE_POSITIVES,
-        recall=_recall(passed, stable),
+        recall=_recall(passed, stable & counted),
         subgroups={
-            name: _recall(passed, stable & (subgroups == name))
+            name: _recall(passed, stable & counted & (subgroups == name))
             for name in names
             if subgroups is not None
         },

@@ -16,6 +16,7 @@ from hts_battery.learning.tables import (
     label_conventions,
     numeric_columns,
     package_versions,
+    with_text_names,
 )
 from hts_battery.schemas.learned import LearnedDescriptor, LearnedFormula
 
@@ -78,6 +79,7 @@ def search_rows(
     MixedCalculatorError
         If targets of several calculators, hulls or structure settings meet.
     """
+    frame = with_text_names(frame)
     named = [one for one in (groups, subgroups) if one]
     wanted = [target, *named, *(columns or [])]
     missing = [name for name in wanted if name not in frame.columns]

@@ -9,7 +9,14 @@ import numpy as np
 from scipy.special import expit
 from scipy.stats import norm, t
 
-from hts_battery.learning.tables import read_table
+from hts_battery.errors import ConfigurationError
+from hts_battery.learning.tables import (
+    LabelledTable,
+    deviation,
+    independent,
+    read_table,
+    with_text_names,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -218,9 +225,10 @@ def stability_logit(
     (True, 2)
     """
     linear = list(dict.fromkeys([*columns, *squared]))
-    table = read_table(frame, label, columns=linear)
+    table = read_table(with_text_names(frame), label, columns=linear)
     table.check_independent(linear)
     squares = list(dict.fromkeys(squared))
+    _check_squares(table, linear, squares)
     names = [*linear, *(f"{name}^2" for name in squares)]
     verdict: Verdict = "fitted"
     values = errors = np.full(1 + len(names), np.nan)
@@ -249,6 +257,25 @@ def stability_logit(
         stable=int(table.label.sum()),
         left_out=table.left_out,
     )
+
+
+def _check_squares(
+    table: LabelledTable, linear: Sequence[str], squares: Sequence[str]
+) -> None:
+    """Refuse a square that follows from the other terms, such as that of yes or no."""
+    if not len(table.label):
+        return
+    values = [table.columns[name] for name in linear]
+    scaled = [(one - one.mean()) / deviation(one) for one in values]
+    powers = [scaled[linear.index(name)] ** 2 for name in squares]
+    design = np.column_stack([np.ones(len(table.label)), *scaled, *powers])
+    kept = independent(design)
+    for number, name in enumerate(squares, start=1 + len(linear)):
+        if number not in kept:
+            raise ConfigurationError(
+                f"the square of {name!r} follows from the other columns: leave it out "
+                "of those squared"
+            )
 
 
 def _polynomial(

@@ -20,6 +20,7 @@ from hts_battery.learning.tables import (
     numeric_columns,
     package_versions,
     read_table,
+    with_text_names,
 )
 from hts_battery.schemas.rules import RuleTable
 
@@ -176,7 +177,12 @@ def mine_rules(
     >>> {rule.columns: rule.verdict for rule in report.rules}
     {('x',): 'supported', ('z',): 'not supported'}
     """
-    named = list(elements or ())
+    if not 0 <= false_discovery_rate <= 1:
+        raise ConfigurationError(
+            f"a false-discovery rate of {false_discovery_rate:g}: give 0 to 1"
+        )
+    frame = with_text_names(frame)
+    named = list(map(str, elements or ()))
     columns = numeric_columns(frame, without=[label, groups, *named])
     table = read_table(frame, label, columns=[*columns, *named], groups=groups)
     miner = _Miner(table, columns, seed)
@@ -308,4 +314,5 @@ def _scaled(values: Array) -> Array:
     reach = _OUTLIER * (high - low)
     if reach > 0:
         values = np.clip(values, middle - reach, middle + reach)
+    values = values / (float(np.abs(values).max()) or 1.0)
     return np.asarray((values - values.mean()) / values.std())

@@ -106,10 +106,25 @@ class Screen:
         beside
             Features already chosen, shape (rows, k).
         """
-        held = _orthonormal(beside, len(target))
-        rest = target - target.mean()
-        rest = rest - held @ (held.T @ rest)
-        scores = np.concatenate([_scores(one, rest, held) for one in self._blocks])
+        return self.best_several(target, number, [beside])[0]
+
+    def best_several(
+        self, target: Array, number: int, besides: Sequence[Array | None]
+    ) -> list[list[Feature]]:
+        """
+        Return the same beside each of several sets, in one pass over the features.
+
+        ``besides``: sets of features already chosen, each of shape (rows, k).
+        """
+        asked = [_Beside.of(target, one) for one in besides]
+        blocks = [_scores(one, asked) for one in self._blocks]
+        return [
+            self._leading(np.concatenate(scores), one, number)
+            for one, scores in zip(asked, zip(*blocks, strict=True), strict=True)
+        ]
+
+    def _leading(self, scores: Array, asked: _Beside, number: int) -> list[Feature]:
+        """Name and evaluate the features with the highest scores."""
         few = min(int(_MARGIN * number) + 10, len(scores))
         order = np.argpartition(-scores, few - 1)[:few]
         ends = np.cumsum([len(block.variance) for block in self._blocks])
@@ -118,17 +133,17 @@ class Screen:
             block = int(np.searchsorted(ends, place, side="right"))
             start = ends[block] - len(self._blocks[block].variance)
             candidates.append(self._blocks[block].expression(int(place - start)))
-        return self._verified(candidates, rest, held, number)
+        return self._verified(candidates, asked, number)
 
     def _verified(
-        self, candidates: Sequence[Expression], rest: Array, held: Array, number: int
+        self, candidates: Sequence[Expression], asked: _Beside, number: int
     ) -> list[Feature]:
         """Evaluate candidates; leave out what is undefined, and twins."""
         found = []
         for expression in candidates:
             here = expression(self.table.columns)
             if is_usable(here):
-                found.append(Feature(expression, here, _exact(here, rest, held)))
+                found.append(Feature(expression, here, _exact(here, asked)))
         found.sort(key=lambda one: _rank(one.score, one.expression))
         return _without_twins(found)[:number]
 
@@ -266,20 +281,42 @@ def _orthonormal(beside: Array | None, rows: int) -> Array:
     return np.asarray(np.linalg.qr(beside - beside.mean(axis=0))[0])
 
 
-def _scores(block: _Block, rest: Array, held: Array) -> Array:
-    """Share of the squares of the rest that each feature of a block explains."""
-    *beside, explained = np.square(block.sums(np.vstack([held.T, rest])))
-    free = block.variance - sum(beside)
-    good = free > np.maximum(_PARALLEL * block.variance, 0.0)
-    found = np.zeros(len(free))
-    total = float(rest @ rest)
-    if total > 0:
-        found[good] = explained[good] / (free[good] * total)
+class _Beside(NamedTuple):
+    """What is chosen already, and what that leaves of a target."""
+
+    held: Array
+    """Orthonormal, centred, shape (rows, k)."""
+    rest: Array
+
+    @classmethod
+    def of(cls, target: Array, beside: Array | None) -> _Beside:
+        """Take features out of a target."""
+        held = _orthonormal(beside, len(target))
+        rest = target - target.mean()
+        return cls(held, rest - held @ (held.T @ rest))
+
+
+def _scores(block: _Block, asked: Sequence[_Beside]) -> list[Array]:
+    """Share of the squares of each rest that each feature of a block explains."""
+    vectors = [part for one in asked for part in (*one.held.T, one.rest)]
+    sums = iter(np.square(block.sums(np.stack(vectors))))
+    found = []
+    for one in asked:
+        free = block.variance.copy()
+        for _ in range(one.held.shape[1]):
+            free -= next(sums)
+        good = free > np.maximum(_PARALLEL * block.variance, 0.0)
+        scores, explained = np.zeros(len(free)), next(sums)
+        total = float(one.rest @ one.rest)
+        if total > 0:
+            scores[good] = explained[good] / (free[good] * total)
+        found.append(scores)
     return found
 
 
-def _exact(values: Array, rest: Array, held: Array) -> float:
+def _exact(values: Array, asked: _Beside) -> float:
     """Score one evaluated feature, without differences of large sums."""
+    held, rest = asked
     centred = values - values.mean()
     size = float(centred @ centred)
     centred = centred - held @ (held.T @ centred)

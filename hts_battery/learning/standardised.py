@@ -74,7 +74,7 @@ def standardised_shares(
     unknown = (float("nan"), (0.0, 1.0))
     found: dict[int, tuple[float, Interval]] = {}
     if not few and len(filled) > 1:
-        found = _standardised(bins, filled, label, held)
+        found = _standardised(bins, filled.tolist(), label, held)
     return [(int(sizes[n]), *found.get(n, unknown)) for n in range(count)]
 
 

@@ -87,6 +87,17 @@ def independent(design: Array) -> list[int]:
     return kept
 
 
+def deviation(values: Array) -> float:
+    """Return the standard deviation, also of values whose squares have no room."""
+    largest = float(np.abs(values).max(initial=0.0)) or 1.0
+    return float((values / largest).std()) * largest
+
+
+def with_text_names(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a frame whose columns are called by texts."""
+    return frame.rename(columns=str)
+
+
 def residual(column: Array, others: Array) -> Array:
     """Return what of a column its least-squares fit by others leaves."""
     return column - others @ np.linalg.lstsq(others, column, rcond=None)[0]

@@ -10,7 +10,9 @@ from hts_battery.schemas.base import Document
 class Recall(Document):
     """Stable rows that a score finds."""
 
-    n: int = Field(description="Stable rows.")
+    n: int = Field(
+        description="Stable rows of folds with enough others to set the rate."
+    )
     recall: float | None = Field(description="Share of them found; null without any.")
     interval: tuple[float, float] | None = Field(description="Its 95 % interval.")
 

@@ -74,6 +74,13 @@ def test_bad_formulas_of_a_list_are_listed_and_left_out_on_request(
     said = hts("campaign", "run", path, "--skip-bad", "--dry-run")
     assert "up to 1 candidates" in said.out
     assert said.err.count("left out: mine.txt:") == 2
+    said = hts(
+        *("campaign", "submit", path, "--worker", "x"),
+        "--any-worker",
+        "--skip-bad",
+        "--dry-run",
+    )
+    assert "would submit 1 of 1 candidates" in said.out
 
 
 def test_check_says_what_filters_remove(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -136,3 +138,19 @@ def test_a_file_that_is_no_structure_is_named(tmp_path: Path) -> None:
     assert (
         "not a structure that pymatgen reads" in str(refused.exception) + refused.output
     )
+
+
+@pytest.mark.parametrize("command", ["percolate", "simulate"])
+def test_without_the_extra_the_command_says_which(command: str) -> None:
+    """In another process, where numba cannot be imported."""
+    program = (
+        "import sys; sys.modules['numba'] = None; "
+        "from hts_battery.cli.app import app, main; main()"
+    )
+    asked = [sys.executable, "-c", program, "disorder", command, "Li1.2Mn0.8O2"]
+    done = subprocess.run(asked, capture_output=True, text=True, check=False)  # noqa: S603
+    assert done.returncode == 1
+    said = " ".join((done.stdout + done.stderr).split())
+    assert "numba is missing: install the extra with pip install" in said
+    assert "hts_battery[disorder]" in said
+    assert "Traceback" not in said

@@ -79,6 +79,14 @@ def test_interface_closed_and_at_a_voltage() -> None:
     assert (inert["mutual"], inert["equation"], inert["fraction"]) == (0, None, None)
 
 
+def test_a_curve_needs_states(tmp_path: Path) -> None:
+    empty = tmp_path / "empty.csv"
+    empty.write_text("formula,energy_per_atom\n")
+    found = RUN.invoke(app, ["electro", "curve", str(empty), "--metal", "-1.9"])
+    assert found.exit_code != 0
+    assert "a state a line" in found.output + str(found.exception or "")
+
+
 def test_curve_and_its_figure(states: Path, tmp_path: Path) -> None:
     picture = tmp_path / "curve.png"
     text = shown("curve", str(states), "--metal", "-1.9", "--figure", str(picture))

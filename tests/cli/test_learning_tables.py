@@ -150,3 +150,11 @@ def test_a_formula_is_applied_to_a_space(tmp_path: Path, project_root: Path) -> 
     failed = run("learn", "descriptor", space, "--target", "energy")
     assert isinstance(failed.exception, ConfigurationError)
     assert "has no energies" in str(failed.exception)
+
+
+def test_a_table_of_reported_compounds_that_cannot_be_read_serves_nothing(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "mine.csv").write_text("formula,doi\nLiMnO2,10.1/1\n")
+    failed = run("serve", "--open", "--reported", tmp_path / "mine.csv")
+    assert "mine.csv:1: there is no column structure_type" in str(failed.exception)

@@ -36,7 +36,16 @@ SECONDS = 120
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 DRIVER = shutil.which("chromedriver")
 PAGES = [
-    *("/", "/stability", "/elements", "/compositions", "/disorder", "/candidates"),
+    *(
+        "/",
+        "/stability",
+        "/elements",
+        "/rules",
+        "/descriptors",
+        "/compositions",
+        "/disorder",
+        "/candidates",
+    ),
     "/changes",
 ]
 
@@ -218,6 +227,14 @@ def test_pairs_have_a_map_chords_and_a_table(reader: Reader) -> None:
     assert reader.open("/elements") == "Element compatibility"
     reader.until("document.querySelector('#pair-map .main-svg .hm')")
     reader.until("document.querySelector('#chords .main-svg')")
+    words = "document.querySelector('#reported-chords-words').textContent"
+    reader.until(f"{words}.includes('disordered rocksalt')")
+    reader.choose("reported-types", "NASICON")
+    reader.until(f"{words}.includes('32 compounds (NASICON)')")
+    reader.until(
+        "document.querySelector('#element-effects-words').textContent"
+        ".includes('too few rows')"
+    )
     reader.find("#pair-tables summary").click()
     assert "Mn-Ti" in reader.text("#pair-tables")
 
@@ -228,6 +245,17 @@ def test_the_map_of_pairs_shows_numbers_too(reader: Reader) -> None:
     reader.until(f"{words}.includes('colour: share')")
     reader.choose("pair-colour", "number of candidates")
     reader.until(f"{words}.includes('colour: number')")
+
+
+def test_three_candidates_are_too_few_to_learn_from(reader: Reader) -> None:
+    assert reader.open("/rules") == "Rules"
+    assert reader.text("#rules-count").startswith("3 candidates")
+    assert "too few rows" in reader.text("#rules-table table")
+    assert reader.open("/descriptors") == "Descriptors"
+    reader.find("#formula-search").click()
+    reader.until(
+        "document.querySelector('#formula-words').textContent.startsWith('too few')"
+    )
 
 
 def test_a_map_of_composition(reader: Reader) -> None:

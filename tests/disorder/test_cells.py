@@ -81,6 +81,8 @@ def test_every_anion_has_six_cations(parent: str) -> None:
         ("nasicon", {"cation": {"Na": 1}}, "order_candidate"),
         ("rocksalt", {"cation": {"Lithium": 1}, "anion": {"O": 1}},
          "'Lithium' is no element"),
+        ("rocksalt", {"cation": {"Li": float("nan"), "Mn": 0.5}, "anion": {"O": 1}},
+         "fractions of the cation sites: Li nan, Mn 0.5"),
         ("rocksalt", {"cation": {"Li": 1.5, "Mn": -0.5}, "anion": {"O": 1}},
          "not to one"),
     ],

@@ -50,6 +50,13 @@ def test_nasicon_fills_6b_first() -> None:
     assert poor.excess == pytest.approx(-3 * poor.threshold)
 
 
+def test_all_sodium_sites_at_random_count_all_four() -> None:
+    held = random_limit(parse_formula("Na2Zr2SiP2O12"), rule="nasicon_all", **QUICK)
+    assert held.filling == pytest.approx(2 / 4)
+    assert held.sites_per_formula_unit == pytest.approx(4)
+    assert held.excess == pytest.approx(2 - 4 * held.threshold)
+
+
 def test_no_carrier_gives_nothing_accessible() -> None:
     found = random_limit(parse_formula("MnO"), **QUICK)
     assert (found.accessible, found.accessible_per_formula_unit) == (0, 0)
@@ -63,6 +70,7 @@ def test_no_carrier_gives_nothing_accessible() -> None:
         ("LiMnO2", {"parent": "nasicon"}, "no sites for the rule|six|NASICON|room"),
         ("LiMnO2", {"parent": "perovskite"}, "no parent lattice"),
         ("LiMnO2", {"rule": "2tm"}, "no rule '2tm'"),
+        ("LiMnO2", {"rule": "bond"}, "no composition has that"),
     ],
 )
 def test_what_cannot_be_is_refused(

@@ -144,10 +144,35 @@ def test_debye_sum_of_two_atoms() -> None:
     assert found == pytest.approx(10 + 6 * np.sin(2 * waves) / (2 * waves))
 
 
+@pytest.mark.physics
+def test_debye_sum_of_a_sphere_is_twice_debyecalculators(tmp_path: Path) -> None:
+    """515 atoms of rock salt, neutrons; it counts every pair once."""
+    peer = pytest.importorskip("debyecalculator", reason="DebyeCalculator is missing")
+    grid = np.array(list(np.ndindex(11, 11, 11))) - 5
+    sphere = grid[(grid**2).sum(axis=1) <= 5**2]
+    assert len(sphere) == 515
+    names = np.where(sphere.sum(axis=1) % 2 == 0, "Mn", "O")
+    file = tmp_path / "sphere.xyz"
+    rows = [
+        f"{name} {x} {y} {z}"
+        for name, (x, y, z) in zip(names, 2.1 * sphere, strict=True)
+    ]
+    file.write_text("\n".join(["515", "", *rows]) + "\n", encoding="utf-8")
+    calculator = peer.DebyeCalculator(
+        qmin=1, qmax=20, qstep=0.1, biso=0.0, radiation_type="neutron", device="cpu"
+    )
+    q, right = map(np.asarray, calculator.iq(str(file)))
+    lengths = {"Mn": -3.73, "O": 5.803}
+    powers = np.array([lengths[name] for name in names])
+    found = debye_intensity(2.1 * sphere, powers, q)
+    assert found == pytest.approx(2 * right, rel=1e-5, abs=1e-5 * found.max())
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda c: pair_distribution(c, [0.0, 1.0]), "must be positive"),
+        (lambda c: pair_distribution(c, [float("nan")]), "must be positive"),
         (lambda c: pair_distribution(c, R, displacement=0), "must be positive"),
         (lambda c: pair_distribution(c, R, radiation="light"), "no radiation 'light'"),
         (lambda _: scattering_power("Xx", "xray"), "no xray scattering power of 'Xx'"),

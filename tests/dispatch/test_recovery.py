@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from fakes import FakeRelaxMaker
 from fireworks import FWAction, FWorker
 from jobflow import Flow, Job
 from pymatgen.io.vasp import Poscar
@@ -36,6 +37,7 @@ from hts_battery.errors import DatabaseOutageError
 from hts_battery.flows.engines.vasp.jobs import mp_gga_maker
 from hts_battery.flows.execution.recorded import recorded
 from hts_battery.flows.execution.spool import SPOOL
+from hts_battery.flows.recipes.screen import ScreenMaker
 from hts_battery.schemas.execution import Outcome
 from hts_battery.schemas.failure import FailureClass, RunRecord
 from hts_battery.schemas.launch import LaunchMark
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from hts_battery.campaign.spec_file import Campaign
     from hts_battery.connections.database.stores import Stores
     from hts_battery.connections.launchpad.queues import QueueKind
     from hts_battery.schemas.recovery import RecoveryReport
@@ -242,6 +245,44 @@ def test_a_rocket_killed_while_it_adds_jobs_adds_them_once(rockets: Rockets) -> 
     rockets.run("addition")
     assert states(rockets.stores) == ["COMPLETED", "COMPLETED"]
     assert rockets.stores.tasks.count({"output": 2}) == 1
+
+
+KILLED_BEFORE_ITS_END_IS_TOLD = """
+import os, sys
+from hts_battery.connections.launchpad import fireworks_commands
+from hts_battery.connections.launchpad import launchpad
+
+class Killed(launchpad.ExactLaunchPad):
+    def complete_launch(self, *args, **kwargs):
+        os._exit(9)
+
+fireworks_commands.WorkerLaunchPad = Killed
+sys.exit(fireworks_commands.main())
+"""
+
+
+def test_what_a_killed_job_has_ordered_is_not_ordered_again(
+    rockets: Rockets, small_campaign: Campaign
+) -> None:
+    maker = ScreenMaker.from_campaign(small_campaign.spec, relax_maker=FakeRelaxMaker())
+    _, candidate = next(small_campaign.members())
+    flow = maker.make(candidate)
+    with open_launchpad(rockets.stores.database) as launchpad:
+        submit([flow], launchpad, WORKER)
+    process = rockets.start("launch", script=KILLED_BEFORE_ITS_END_IS_TOLD)
+    output, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 9, output
+    (ordered,) = rockets.stores.tasks.query({"metadata.step": "order"})
+    report = look(rockets.stores, now=later(hours=1))
+    assert [one.action for one in report.runs] == [RecoveryAction.PUT_BACK]
+    rockets.run("again")
+    assert outcomes(rockets) == [Outcome.COMPLETED, Outcome.REUSED]
+    # Its jobs are made from what was ordered first, and run.
+    rockets.run("relax")
+    (relaxed,) = rockets.stores.tasks.query({"metadata.step": "relax"})
+    (cell,) = ordered["output"]
+    assert relaxed["metadata"]["ordering_id"] == cell["ordering_id"]
+    assert outcomes(rockets) == [Outcome.COMPLETED, Outcome.REUSED, Outcome.COMPLETED]
 
 
 def test_a_launch_that_could_not_tell_its_end_is_completed_later(

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 
 from hts_battery.errors import ConfigurationError
 from hts_battery.learning import DescriptorSearch, pair_accuracy
@@ -179,6 +180,15 @@ def test_what_cannot_be_searched(
         DescriptorSearch().fit(drawn(6, 29), np.arange(29))
     with pytest.raises(ConfigurationError, match="one target each"):
         DescriptorSearch().fit(drawn(6), np.arange(29))
+
+
+def test_what_cannot_be_predicted() -> None:
+    frame = drawn(6, 60)
+    with pytest.raises(NotFittedError):
+        DescriptorSearch().predict(frame)
+    search = DescriptorSearch("regress", dimensions=1).fit(frame, frame.a * frame.b)
+    with pytest.raises(ConfigurationError, match="no column 'b'; there are a, c, d"):
+        search.predict(frame.drop(columns="b"))
 
 
 def test_scores_of_parts() -> None:

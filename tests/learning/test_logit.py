@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from learning.planted_tables import planted
+from scipy.special import expit
 from statsmodels.discrete.discrete_model import Logit
 
 from hts_battery.errors import ConfigurationError
@@ -125,3 +126,33 @@ def test_bad_columns_are_refused(
 ) -> None:
     with pytest.raises(ConfigurationError, match=message):
         stability_logit(planted(60, 0).assign(**change), "stable", columns)
+
+
+def test_heavy_tails_are_no_separation() -> None:
+    """Newton's steps without a check of the height end in a singular matrix there."""
+    random = np.random.default_rng(1)
+    singular = 0
+    for _ in range(120):
+        x = np.clip(random.standard_t(1.5, size=(200, 3)), -30, 30)
+        x = (x - x.mean(axis=0)) / x.std(axis=0)
+        design = np.column_stack([np.ones(200), x, x[:, :1] ** 2])
+        logits = design @ (6 * random.normal(size=5))
+        chance = 1 / (1 + np.exp(-np.clip(logits, -50, 50)))
+        label = (random.random(200) < chance).astype(float)
+        fit = fit_logit(design, label)
+        if fit.penalised:
+            continue
+        chance = expit(design @ fit.coefficients)
+        assert np.abs(design.T @ (label - chance)).max() < 1e-5
+        try:
+            Logit(label, design).fit(disp=0, method="newton")
+        except np.linalg.LinAlgError:
+            singular += 1
+    assert singular > 0
+
+
+def test_the_square_of_yes_or_no_is_refused() -> None:
+    frame = planted(200, 0).assign(m=lambda f: (f.b > 0).astype(float))
+    with pytest.raises(ConfigurationError, match="square of 'm' follows"):
+        stability_logit(frame, "stable", ["a"], squared=["m"])
+    assert stability_logit(frame, "stable", ["m"]).verdict == "fitted"

@@ -9,6 +9,7 @@ from learning.planted_tables import METALS, planted
 
 from hts_battery.errors import ConfigurationError, MixedCalculatorError
 from hts_battery.learning import mine_rules
+from hts_battery.learning.standardised import quantile_edges
 from hts_battery.schemas.rules import RuleTable
 
 if TYPE_CHECKING:
@@ -282,3 +283,49 @@ def test_not_the_mixing_but_the_charge_spread(nasicon: pd.DataFrame) -> None:
     assert rules["metal_radius_spread"].verdict == "supported"
     assert rules["metal_radius_spread"].odds_ratio is not None
     assert rules["metal_radius_spread"].odds_ratio < 1
+
+
+def test_conventions_are_those_of_rows_that_have_a_label() -> None:
+    frame = planted(60, 0).astype({"stable": object})
+    frame["calculator"] = "one"
+    frame.loc[:4, "stable"] = None
+    frame.loc[:4, "calculator"] = None
+    report = mine_rules(frame, "stable")
+    assert report.conventions == {"calculator": "one"}
+    assert report.left_out == {"no stable": 5}
+    frame.loc[50:, "calculator"] = None
+    with pytest.raises(MixedCalculatorError, match=r"not said \(10 rows\), one \(45"):
+        mine_rules(frame, "stable")
+
+
+def test_adjusted_shares_take_the_others_out() -> None:
+    random = np.random.default_rng(0)
+    a = random.normal(size=3000)
+    frame = pd.DataFrame({"a": a, "b": 0.6 * a + random.normal(size=3000)})
+    report = mine_rules(with_label(frame, 1.5 * frame.a), "stable")
+    edges = quantile_edges(report.values("b"))
+    raw = [share for _, share, _ in report.shares("b", edges)]
+    adjusted = report.adjusted_shares("b", edges)
+    assert raw[-1] - raw[0] > 0.3
+    for rows, share, (low, high) in adjusted:
+        assert rows == 500
+        assert low < share < high
+        assert low < report.base_rate < high  # type: ignore[operator] - there are rows
+    few = mine_rules(planted(29, 0), "stable")
+    (one, *_) = few.adjusted_shares("a", [-9.0, 0.0, 9.0])
+    assert np.isnan(one[1])
+    empty = report.adjusted_shares("b", [-9.0, 0.0, 50.0, 60.0])
+    assert (empty[-1][0], np.isnan(empty[-1][1])) == (0, True)
+
+
+def test_columns_of_any_name_and_size_are_mined() -> None:
+    frame = planted(300, 0, columns=2)
+    frame = with_label(frame, frame.a - 1)
+    plain = by_column(mine_rules(frame, "stable"))["a"]
+    huge = mine_rules(frame.assign(a=frame.a * 1e200), "stable").rules[0]
+    assert huge.odds_ratio == pytest.approx(plain.odds_ratio)
+    numbered = mine_rules(frame.rename(columns={"a": 0, "b": 1}), "stable")
+    assert numbered.columns == ("0", "1")
+    assert numbered.rules[0].odds_ratio == plain.odds_ratio
+    with pytest.raises(ConfigurationError, match="give 0 to 1"):
+        mine_rules(frame, "stable", false_discovery_rate=5)

@@ -67,7 +67,9 @@ def check_uri(uri: str) -> None:
         Names the setting and what is wrong with it; never repeats a password.
     """
     for problem in _problems(uri):
-        raise ConfigurationError(f"{_SETTING} ({redact(uri)}): {problem}")
+        # Where the scheme was forgotten too, what precedes the host is nobody's.
+        shown = redact(uri) if "://" in uri else redact(f"://{uri}")[3:]
+        raise ConfigurationError(f"{_SETTING} ({shown}): {problem}")
 
 
 def refused(uri: str, error: Exception) -> ConfigurationError:

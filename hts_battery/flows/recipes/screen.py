@@ -32,7 +32,7 @@ from jobflow import (
 from hts_battery.flows.engines.engine import Capability
 from hts_battery.flows.engines.registry import engine
 from hts_battery.flows.execution.node import ORDERING_PACKAGES, installed_versions
-from hts_battery.flows.execution.recorded import OWN_OUTPUT, jobs_of
+from hts_battery.flows.execution.recorded import earlier_output, jobs_of
 from hts_battery.flows.recipes.continuation import (
     going_on,
     relax_job,
@@ -101,7 +101,6 @@ def order_candidate_job(
     *,
     hull: HullSnapshot | None,
     known: Known,
-    ordered: Sequence[OrderedCell] | None = None,
 ) -> Response[Any]:
     """
     Order a candidate and add the jobs that compute the ordered cells, the output.
@@ -111,10 +110,10 @@ def order_candidate_job(
 
     ``maker_text``: a :class:`ScreenMaker` as JSON text, because jobflow and FireWorks
     walk several times through whatever is not a text. ``hull``: competing phases for
-    the gate. ``ordered``: what an earlier launch of this job has ordered.
+    the gate.
     """
     maker = ScreenMaker.from_text(maker_text)
-    cells = ordered or candidate_orderings(candidate, maker.structure)
+    cells = earlier_output() or candidate_orderings(candidate, maker.structure)
     uuid = CURRENT_JOB.job.uuid
     added = _added(candidate, maker_text, cells, uuid, hull=hull, known=known)
     return Response(output=list(cells), addition=added)
@@ -406,8 +405,6 @@ class ScreenMaker(RecipeMaker):
                 known=known,
             )
         )
-        if order_uuid is None:
-            order.update_metadata({OWN_OUTPUT: "ordered"}, dynamic=False)
         return self.started(order, candidate, step=step, uuid=uuid)
 
     def calculations(

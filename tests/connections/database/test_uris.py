@@ -92,6 +92,11 @@ def test_a_file_that_is_no_certificate(tmp_path: Path) -> None:
     refusal(f"mongodb://h/?tls=true&tlsCertificateKeyFile={file}")
 
 
+@pytest.mark.parametrize("uri", ["me:secret@h", "//me:sec@ret@h:27017/x", "me:secret@"])
+def test_a_forgotten_scheme_shows_no_password(uri: str) -> None:
+    assert "sec" not in refusal(uri)
+
+
 @pytest.mark.parametrize(
     "uri",
     [

@@ -232,6 +232,8 @@ WORDS: dict[str, dict[FailureClass, list[str]]] = {
         ],
         BAD: [
             "Error reading item 'NSW' from file INCAR.",
+            "ERROR: number of potentials on File POTCAR incompatible with number of species",
+            "ERROR: the type information is not consistent with the number of types",
             "|  -----> I REFUSE TO CONTINUE WITH THIS SICK JOB ... BYE!!! <-----  |",
             "VERY BAD NEWS! internal error in subroutine IBZKPT:",
             "ERROR: POTCAR file is not from the right release",

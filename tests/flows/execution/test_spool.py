@@ -17,8 +17,8 @@ from hts_battery.connections.records.executions import read_executions
 from hts_battery.errors import DatabaseOutageError, StoreError
 from hts_battery.flows.execution.recorded import (
     FIREWORK_FILE,
-    OWN_OUTPUT,
     RecordedJob,
+    earlier_output,
     recorded,
 )
 from hts_battery.flows.execution.spool import (
@@ -62,8 +62,8 @@ def grow(folder: str) -> Response[int]:
 
 
 @job
-def grow_from(folder: str, found: dict[str, Any] | None = None) -> Response[Any]:
-    found = found or compute.original(folder, 6)
+def grow_from(folder: str) -> Response[Any]:
+    found = earlier_output() or compute.original(folder, 6)
     return Response(output=found, addition=Flow([compute(folder, found["number"])]))
 
 
@@ -185,7 +185,6 @@ def test_a_job_that_made_jobs_takes_what_it_had_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     one = in_rocket(grow_from(str(launch)))
-    one.metadata[OWN_OUTPUT] = "found"
     text = one.as_dict()
     one.run(stores.job_store)  # killed before the rocket wrote down its new jobs
     again(launch, monkeypatch)

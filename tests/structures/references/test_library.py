@@ -203,7 +203,7 @@ def test_phases_of_the_larger_collection_are_those_of_their_files(
     assert different_from_files(small[::12], files) == []
 
 
-@pytest.mark.slow
+@pytest.mark.long  # 32 s; a sample of them is read above each time
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_every_phase_of_the_larger_collection_is_that_of_its_file(
     shared_data: Path,

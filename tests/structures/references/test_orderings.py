@@ -123,7 +123,7 @@ def test_small_orderings_of_the_library_are_remade(phase: ReferencePhase) -> Non
     assert_remade(phase)
 
 
-@pytest.mark.slow
+@pytest.mark.long  # 45 s; the small ones above are remade each time
 def test_every_ordering_of_the_library_is_remade() -> None:
     for phase in ORDERED:
         assert_remade(phase)
