@@ -15,6 +15,7 @@ HTSBatteryError
 ├── MissingReferenceError    thermo: an element has no competing phase
 ├── MixedCalculatorError     thermo: energies of two calculators in one hull
 ├── TrajectoryError          transport: frames or diffusivities that cannot be used
+├── HopError                 transport: no such hop in a cell, or none at all
 ├── ForeignClassError        schemas: a document names what documents do not hold
 ├── StoreError               connections: a database or server is not usable
 │   ├── DatabaseOutageError  it went away, or refuses, while it was used
@@ -205,6 +206,10 @@ class MixedCalculatorError(HTSBatteryError):
 
 class TrajectoryError(HTSBatteryError):
     """A trajectory, or diffusivities, cannot be analysed as they are."""
+
+
+class HopError(HTSBatteryError):
+    """A cell has no such hop, or none whose barrier can be computed."""
 
 
 class ForeignClassError(HTSBatteryError):

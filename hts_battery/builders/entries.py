@@ -121,7 +121,7 @@ class _Batch(TypedDict, total=False):
 class EntriesBuilder(ScreeningBuilder):
     """Make one entry of every relaxation and of every reference energy."""
 
-    code_version = "8"
+    code_version = "9"
 
     def __init__(
         self,
@@ -363,6 +363,7 @@ def _read_entry(
             "deviation": ordered.deviation,
             "ordering_score": ordered.score,
             "ordering_seed": ordered.seed,
+            "electrostatic_energy": ordered.electrostatic_energy,
         }
     failure = calculation.failure or _left_prototype(relaxed)
     if not failure:

@@ -91,8 +91,9 @@ class Value:
     array: Sequence[float] | Sequence[Sequence[float]] | None = None
     notes: Sequence[str] = ()
     method: str | None = None
-    inputs: Sequence[str] = ()
-    """Ids of the entries it is made of; all that were read if none are named."""
+    inputs: Sequence[str] | None = None
+    """Ids of the entries it is made of, none if it says nothing of a calculation; all
+    that were read if not given."""
     engine: str | None = None
     """That of the campaign if none is named."""
     calculator: str | None = None
@@ -121,7 +122,8 @@ class CandidateInputs(NamedTuple):
     properties: tuple[PropertyDoc, ...]
     """Those of other builders that are read."""
     common: object
-    """What :meth:`PropertyBuilder.common` read for all candidates."""
+    """What :meth:`PropertyBuilder.common` read for all candidates, or
+    :meth:`PropertyBuilder.together` made of it for this one."""
     results: tuple[RecipeResult, ...] = ()
     """Those of the builder's recipe, in whatever campaign it was computed."""
 
@@ -151,6 +153,8 @@ class PropertyBuilder(ScreeningBuilder):
     requires: ClassVar[tuple[str, ...]] = ()
     """Packages of an optional extra; without them it is skipped."""
     extra: ClassVar[str] = ""
+    without_inputs: ClassVar[bool] = False
+    """Whether a candidate of which nothing that it reads has come has properties."""
 
     def __init__(  # noqa: PLR0913 - maggma hands every argument over by name
         self,
@@ -193,6 +197,10 @@ class PropertyBuilder(ScreeningBuilder):
     def common(self) -> tuple[object, object]:
         """Read what all candidates need, like a hull, and what to know it again by."""
         return None, None
+
+    def together(self, batch: Sequence[CandidateInputs]) -> Sequence[CandidateInputs]:
+        """Solve what is faster for many at once, and put it where `values` reads it."""
+        return batch
 
     def get_items(self) -> Iterator[_Batch]:
         """Yield batches of candidates whose properties are missing or outdated."""
@@ -311,7 +319,7 @@ class PropertyBuilder(ScreeningBuilder):
         """Say whether there is anything to be made: what is read has come."""
         if RESULTS in self.reads:
             return bool(found.results)
-        return bool(found.marks) or not self.reads
+        return bool(found.marks) or not self.reads or self.without_inputs
 
     def _stored(self) -> dict[str, str | None]:
         """Read the digest of what stands there; None where it is not whole."""
@@ -374,20 +382,8 @@ class PropertyBuilder(ScreeningBuilder):
         """Return the properties of one batch."""
         made: list[PropertyDoc] = []
         failed = 0
-        for part in item["inputs"]:
-            found = CandidateInputs(
-                CandidateDoc.model_validate(part["candidate"]),
-                tuple(map(EntryDoc.model_validate, part["entries"])),
-                tuple(
-                    sorted(
-                        map(ThermoRecord.model_validate, part["stabilities"]),
-                        key=lambda record: record.temperature,
-                    )
-                ),
-                tuple(map(PropertyDoc.model_validate, part["properties"])),
-                item["common"],
-                tuple(map(_result, part["results"])),
-            )
+        batch = [_read(part, item["common"]) for part in item["inputs"]]
+        for part, found in zip(item["inputs"], self.together(batch), strict=True):
             try:
                 values = list(self.values(found))
             except (HTSBatteryError, ValueError) as err:
@@ -405,6 +401,8 @@ class PropertyBuilder(ScreeningBuilder):
         calculator = calculators.pop() if len(calculators) == 1 else None
         engine = self.campaign.engine
         for one in values:
+            used = [e.entry_id for e in found.entries]
+            inputs = tuple(used if one.inputs is None else one.inputs)
             yield PropertyDoc(
                 property_id=property_id(
                     (SubjectKind.CANDIDATE, name),
@@ -429,16 +427,33 @@ class PropertyBuilder(ScreeningBuilder):
                 provenance=Provenance(
                     code_version=self.code_version,
                     recipe=self.recipe,
-                    engine=one.engine or (engine if found.entries else None),
-                    calculator=one.calculator or calculator,
+                    engine=one.engine or (engine if inputs else None),
+                    calculator=one.calculator or (calculator if inputs else None),
                     method=one.method,
-                    inputs=tuple(one.inputs or (e.entry_id for e in found.entries)),
+                    inputs=inputs,
                     seed=one.seed,
                     versions=dict(one.versions),
                 ),
                 siblings=len(values),
                 input_digest=digest,
             )
+
+
+def _read(part: _Part, common: object) -> CandidateInputs:
+    """Read the documents of one candidate."""
+    return CandidateInputs(
+        CandidateDoc.model_validate(part["candidate"]),
+        tuple(map(EntryDoc.model_validate, part["entries"])),
+        tuple(
+            sorted(
+                map(ThermoRecord.model_validate, part["stabilities"]),
+                key=lambda record: record.temperature,
+            )
+        ),
+        tuple(map(PropertyDoc.model_validate, part["properties"])),
+        common,
+        tuple(map(_result, part["results"])),
+    )
 
 
 def _result(task: TaskRow) -> RecipeResult:

@@ -72,6 +72,8 @@ class BuilderSpec:
     """Packages of an optional extra that it needs."""
     extra: str = ""
     """The extra that brings them."""
+    recipe: str | None = None
+    """Recipe whose results it reads."""
 
     def follows(self, other: BuilderSpec) -> bool:
         """Say whether it reads what another writes."""
@@ -152,6 +154,7 @@ def _of_properties(cls: type[PropertyBuilder]) -> BuilderSpec:
         code_version=cls.code_version,
         requires=cls.requires,
         extra=cls.extra,
+        recipe=cls.recipe,
     )
 
 

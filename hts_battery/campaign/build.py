@@ -363,8 +363,14 @@ def _temperatures(spec: CampaignSpec, asked: _Asked) -> tuple[float, ...]:
 def _contexts(
     spec: BuilderSpec, specs: Sequence[CampaignSpec], run: _Run, asked: _Asked
 ) -> Iterator[tuple[str, ScreeningBuilder]]:
-    """Make one builder for each campaign whose energies are ranked, or one for all."""
-    specs = [one for one in specs if one.screens]
+    """Make one builder for each campaign that has what it reads, or one for all."""
+    # A recipe of compositions has no cells of another campaign: its results are its own.
+    alone = [
+        one
+        for one in specs
+        if not one.screens and one.source is None and one.recipe == spec.recipe
+    ]
+    specs = [*(one for one in specs if one.screens), *alone]
     context = build_context(
         run.stores,
         specs,

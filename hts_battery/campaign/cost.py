@@ -285,7 +285,7 @@ def _price_step(
     gate: GateShare | None,
 ) -> StepPrice:
     passing = 1.0 - gate.share if gate is not None and step.behind_gate else 1.0
-    each = wall_seconds(law, work.atoms) * work.nodes * overhead.factor
+    each = wall_seconds(law, work.atoms) * step.length * work.nodes * overhead.factor
     hours = each / _SECONDS_PER_HOUR
     jobs = work.candidates * step.for_each * passing
     left = work.left * step.for_each * passing

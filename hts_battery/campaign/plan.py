@@ -386,7 +386,7 @@ def _overhead(
     for step in work.steps:
         law = laws[step.engine, step.step]
         times = count + (0 if step.behind_gate else gated)
-        alone += times * step.for_each * wall_seconds(law, work.atoms)
+        alone += times * step.for_each * step.length * wall_seconds(law, work.atoms)
     alone *= work.nodes / _SECONDS_PER_HOUR
     if count + gated < LEAST_JOBS or not (spent and alone):
         default = cost_defaults()

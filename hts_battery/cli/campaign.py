@@ -14,6 +14,7 @@ from hts_battery.cli import formatting
 from hts_battery.cli.completion import note_names
 from hts_battery.cli.opening import (
     get_settings,
+    load_campaign,
     opened_stores,
     refuse_other_file,
     say_left_out,
@@ -142,8 +143,6 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
     as_json: AsJson = False,
 ) -> None:
     """Run a campaign here, from compositions to a ranking; interrupted, it resumes."""
-    from hts_battery.campaign.spec_file import load_campaign
-
     campaign = load_campaign(spec, skip_bad=skip_bad)
     say_left_out(campaign)
     settings = get_settings()
@@ -354,7 +353,6 @@ def release(
 ) -> None:
     """Let gated candidates pass the gate; the next run computes them."""
     from hts_battery.campaign.registration import release as let_pass
-    from hts_battery.campaign.spec_file import load_campaign
     from hts_battery.campaign.status import candidate_statuses
 
     campaign = load_campaign(spec, skip_bad=True)

@@ -79,7 +79,7 @@ def percolate(  # noqa: PLR0913, PLR0917 - options
         for amounts, usual in _compositions(what)
     ]
     if figure is not None:
-        from hts_battery.disorder.figures import draw_percolation
+        from hts_battery.disorder.percolation_figures import draw_percolation
 
         first = found[0]
         lattice = (first.parent, first.rule, cations, samples, seed)
@@ -119,8 +119,8 @@ def order(
 def scattering(  # noqa: PLR0913, PLR0917 - options
     cell: StructureFile,
     pdf: Annotated[
-        Path | None, typer.Option("--pdf", help="Write G(r) into this .gr file.")
-    ] = None,
+        bool, typer.Option("--pdf", help="Write G(r) into a .gr file named as CELL.")
+    ] = False,
     data: Annotated[
         Path | None, typer.Option(help="Refine the cell against this .gr file.")
     ] = None,
@@ -134,12 +134,14 @@ def scattering(  # noqa: PLR0913, PLR0917 - options
     displacement: Annotated[
         float, typer.Option(help="U of an atom along one direction, in angstrom^2.")
     ] = 0.005,
-    out: Annotated[Path, typer.Option(help="Folder of the figures.")] = Path(),
+    out: Annotated[
+        Path, typer.Option(help="Folder of the .gr file and figures.")
+    ] = Path(),
     as_json: AsJson = False,
 ) -> None:
     """Compute, compare and draw what a cell scatters: G(r), a diffuse plane."""
-    if pdf is None and data is None and diffuse is None:
-        raise ConfigurationError("give --pdf FILE, --data FILE or --diffuse PLANE")
+    if not pdf and data is None and diffuse is None:
+        raise ConfigurationError("give --pdf, --data FILE or --diffuse PLANE")
     from hts_battery.disorder import scattering_report
 
     structure = read_structure(cell)
@@ -151,6 +153,8 @@ def scattering(  # noqa: PLR0913, PLR0917 - options
             right=("share", "scattering power"),
         )
         formatting.line(scattering_report.contrast_sentence(contrast, radiation))
+        for sentence in scattering_report.mixing_sentences(structure, radiation):
+            formatting.line(sentence)
     written = scattering_report.write_scattering(
         structure,
         scattering_report.Wanted(

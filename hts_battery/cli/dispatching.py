@@ -14,6 +14,7 @@ from hts_battery.cli.feeding import print_report
 from hts_battery.cli.opening import (
     get_settings,
     opened_launchpad,
+    read_campaign,
     refuse_other_file,
     say_left_out,
     stores_if_any,
@@ -114,7 +115,6 @@ def submit(  # noqa: PLR0913, PLR0917 - each is an option of the command
     as_json: AsJson = False,
 ) -> None:
     """Hand a campaign to a worker; a second time it adds what is missing."""
-    from hts_battery.campaign.spec_file import read_campaign
     from hts_battery.dispatch.submission import (
         MemberSubset,
         plan_submission,

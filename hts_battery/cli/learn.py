@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -14,10 +15,13 @@ from hts_battery.errors import ConfigurationError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from hts_battery.schemas.learned import LearnedDescriptor
+    from hts_battery.schemas.learned import LearnedDescriptor, Recall
 
 Table = Annotated[
-    Path, typer.Argument(metavar="TABLE", help="CSV file: a row a composition.")
+    str,
+    typer.Argument(
+        metavar="TABLE", help="CSV file, a row a composition; or a campaign, built."
+    ),
 ]
 
 
@@ -42,6 +46,12 @@ def descriptor(  # noqa: PLR0913, PLR0917 - options
     columns: Annotated[
         str | None, typer.Option(help="Columns to search in, comma between them.")
     ] = None,
+    subgroups: Annotated[
+        str | None, typer.Option(help="Column whose values' recall is said, each.")
+    ] = None,
+    temperature: Annotated[
+        float | None, typer.Option(help="Of a campaign, in K; the highest if none.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Formulas to show.")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the folds.")] = 0,
     save: Annotated[
@@ -54,13 +64,14 @@ def descriptor(  # noqa: PLR0913, PLR0917 - options
     as_json: AsJson = False,
 ) -> None:
     """Search formulas of one to three features; how good is said of rows kept aside."""
+    from hts_battery.cli.learning_tables import learning_table
     from hts_battery.learning import DescriptorSearch
     from hts_battery.learning.learned import learned, search_rows
     from hts_battery.learning.sisso import sisso_files
 
-    frame = _read(table)
+    frame = learning_table(table, temperature=temperature)
     named = None if columns is None else [one.strip() for one in columns.split(",")]
-    rows = search_rows(frame, target, groups=groups, columns=named)
+    rows = search_rows(frame, target, groups=groups, columns=named, subgroups=subgroups)
     known = None if units is None else _units(units)
     if sisso is not None:
         for name, text in sisso_files(rows.columns, rows.target, units=known).items():
@@ -83,38 +94,74 @@ def apply(
     formulas: Annotated[
         Path, typer.Argument(metavar="FORMULAS", help="File of `hts learn descriptor`.")
     ],
-    table: Table,
+    table: Annotated[
+        str,
+        typer.Argument(
+            metavar="TABLE", help="CSV file, space or campaign file, or a campaign."
+        ),
+    ],
     number: Annotated[int, typer.Option(min=1, help="Which formula, from 1.")] = 1,
+    limit: Annotated[int, typer.Option(min=1, help="Members of a space.")] = 1000,
+    sample: Annotated[
+        int | None,
+        typer.Option(min=0, help="Seed: members drawn at random, not the first ones."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score the rows of a table by a formula; higher is less stable."""
-    from pydantic import ValidationError
-
+    """Score a table, a space or a campaign by a formula; higher is less stable."""
+    from hts_battery.cli.learning_tables import table_to_score
     from hts_battery.learning.learned import apply_formula
-    from hts_battery.schemas.learned import LearnedDescriptor
 
-    try:
-        text = formulas.read_text(encoding="utf-8")
-        found = LearnedDescriptor.model_validate_json(text)
-    except (OSError, ValidationError) as err:
-        raise ConfigurationError(
-            f"{formulas} holds no formulas: write it with `hts learn descriptor --save`"
-        ) from err
-    frame = _read(table)
+    found = _learned(formulas)
+    frame = table_to_score(table, limit=limit, seed=sample)
     scores = apply_formula(found, frame, number=number)
+    boundary = found.formulas[number - 1].boundary
     rows = [
-        {"row": row, "score": None if score != score else score}  # noqa: PLR0124 - NaN
-        for row, score in enumerate(scores.tolist(), start=1)
+        {
+            "row": row,
+            **({"formula": formula} if formula else {}),
+            "score": None if isnan(score) else score,
+            "stable": None if boundary is None or isnan(score) else score <= boundary,
+        }
+        for row, (formula, score) in enumerate(
+            zip(_formulas(frame), scores.tolist(), strict=True), start=1
+        )
     ]
     if as_json:
         for one in rows:
             formatting.json_line(one)
         return
+    words = {"True": "yes", "False": "no", "None": ""}
     shown = [
-        (one["row"], "not defined" if one["score"] is None else f"{one['score']:.6g}")
+        (
+            one["row"],
+            one.get("formula", ""),
+            "not defined" if one["score"] is None else f"{one['score']:.6g}",
+            words[str(one["stable"])],
+        )
         for one in rows
     ]
-    formatting.table(["row", "score"], shown, right=["row", "score"])
+    heading = ["row", "formula", "score", "stable by it"]
+    formatting.table(heading, shown, right=["row", "score"])
+
+
+def _formulas(frame: pd.DataFrame) -> list[str]:
+    if "formula" not in frame:
+        return [""] * len(frame)
+    return [str(one) for one in frame["formula"]]
+
+
+def _learned(file: Path) -> LearnedDescriptor:
+    from pydantic import ValidationError
+
+    from hts_battery.schemas.learned import LearnedDescriptor
+
+    try:
+        return LearnedDescriptor.model_validate_json(file.read_text(encoding="utf-8"))
+    except (OSError, ValidationError) as err:
+        raise ConfigurationError(
+            f"{file} holds no formulas: write it with `hts learn descriptor --save`"
+        ) from err
 
 
 def _show(found: LearnedDescriptor, *, as_json: bool) -> None:
@@ -143,20 +190,38 @@ def _show(found: LearnedDescriptor, *, as_json: bool) -> None:
         ],
         right=["complexity", "kept aside", "fitted", "boundary", "wins"],
     )
-    formatting.note("a formula explains; for a prediction compare it with a forest")
+    _show_kept_aside(found)
+    formatting.note(
+        f"a formula explains, a forest predicts: {found.measure} of a forest "
+        f"{found.forest_score:.4f}, of a constant {found.base_score:.4f}"
+    )
 
 
-def _read(file: Path) -> pd.DataFrame:
-    import pandas as pd
+def _show_kept_aside(found: LearnedDescriptor) -> None:
+    """Say how well the first formula separates stable rows kept aside."""
+    best = found.formulas[0].kept_aside
+    if best is None:
+        return
+    formatting.line(
+        f"stable ({best.stable} of {best.n}), by the first formula: AUC "
+        f"{best.auc:.3f}, balanced accuracy {best.balanced_accuracy:.3f}; "
+        f"{_recalled(best.recall)} at {best.false_positive_rate:.0%} false positives"
+    )
+    for name, one in best.subgroups.items():
+        formatting.line(f"  {name}: {_recalled(one)}")
 
-    try:
-        return pd.read_csv(file)
-    except (OSError, ValueError) as err:
-        raise ConfigurationError(f"{file} cannot be read as a table: {err}") from err
+
+def _recalled(one: Recall) -> str:
+    if one.recall is None or one.interval is None:
+        return f"{one.n} found"
+    low, high = one.interval
+    return f"{one.recall:.2f} ({low:.2f} to {high:.2f}) of {one.n} found"
 
 
 def _units(file: Path) -> dict[str, str]:
-    found = _read(file)
+    from hts_battery.cli.learning_tables import read_csv
+
+    found = read_csv(file)
     if not {"column", "unit"} <= set(found.columns):
         raise ConfigurationError(f"{file} needs the columns column and unit")
     return dict(zip(found["column"], found["unit"].astype(str), strict=True))

@@ -62,13 +62,27 @@ def opened_launchpad() -> Iterator[tuple[Stores, ExactLaunchPad]]:
         yield stores, launchpad
 
 
+def read_campaign(path: Path, *, skip_bad: bool = False) -> Campaign:
+    """Read a campaign file; the settings first, which name parent lattices."""
+    from hts_battery.campaign import spec_file
+
+    get_settings()
+    return spec_file.read_campaign(path, skip_bad=skip_bad)
+
+
+def load_campaign(path: Path, *, skip_bad: bool = False) -> Campaign:
+    """Read and check a campaign file; the settings first, which name its parents."""
+    from hts_battery.campaign import spec_file
+
+    get_settings()
+    return spec_file.load_campaign(path, skip_bad=skip_bad)
+
+
 def campaign_name(name_or_spec: str) -> str:
     """Return the name of a campaign that is named by itself or by its file."""
     path = Path(name_or_spec)
     if path.suffix not in (".yaml", ".yml") and not path.is_file():
         return name_or_spec
-    from hts_battery.campaign.spec_file import read_campaign
-
     return read_campaign(path).spec.name
 
 

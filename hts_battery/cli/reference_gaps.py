@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hts_battery.cli import formatting
-from hts_battery.cli.opening import stores_if_any
+from hts_battery.cli.opening import read_campaign, stores_if_any
 from hts_battery.cli.options import AsJson, SpecFile
 from hts_battery.query.tables import MEV_PER_EV
 
@@ -43,7 +43,6 @@ def gaps(
 ) -> None:
     """List what a campaign's competing phases lack, and how much E_hull may fall."""
     from hts_battery.campaign.reference_gaps import campaign_gaps, usable_formulas
-    from hts_battery.campaign.spec_file import read_campaign
     from hts_battery.flows.engines.registry import engine as engine_of
 
     campaign = read_campaign(spec, skip_bad=True)

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hts_battery.cli import formatting
-from hts_battery.cli.opening import get_settings, opened_stores, stores_if_any
+from hts_battery.cli.opening import (
+    get_settings,
+    opened_stores,
+    read_campaign,
+    stores_if_any,
+)
 from hts_battery.cli.options import AsJson, DryRun, Engine
 from hts_battery.errors import ConfigurationError
 from hts_battery.schemas.formula import ELEMENTS
@@ -144,7 +149,6 @@ def _fetched(
 def _systems(spec: Path | None, elements: str | None, largest: int) -> tuple[str, ...]:
     """Chemical systems of a campaign file, or of some elements."""
     from hts_battery.campaign.reference_import import subsystems
-    from hts_battery.campaign.spec_file import read_campaign
 
     if (spec is None) == (elements is None):
         raise ConfigurationError("--from-mp needs a campaign file or --elements")
@@ -219,7 +223,6 @@ def settings_like(
     like: Path | None, engine: str
 ) -> tuple[str, RelaxationSpec, PrerelaxSpec | None]:
     """Engine and settings of a campaign, or an engine's own; refuse an unknown one."""
-    from hts_battery.campaign.spec_file import read_campaign
     from hts_battery.flows.engines.registry import engine as engine_of
     from hts_battery.schemas.campaign import RelaxationSpec
 

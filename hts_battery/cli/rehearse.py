@@ -9,7 +9,12 @@ import typer
 from hts_battery.cli import formatting
 from hts_battery.cli.campaign import phase_gaps
 from hts_battery.cli.completion import TEMPLATES
-from hts_battery.cli.opening import get_settings, say_left_out, with_members
+from hts_battery.cli.opening import (
+    get_settings,
+    load_campaign,
+    say_left_out,
+    with_members,
+)
 from hts_battery.cli.options import AsJson, DryRun, SkipBad, SpecFile, Templates
 from hts_battery.errors import SubmissionError
 
@@ -45,7 +50,6 @@ def rehearse(  # noqa: PLR0913, PLR0917 - each is an option
     as_json: AsJson = False,
 ) -> None:
     """Run a VASP campaign with a stand-in for VASP; say what the real run lacks."""
-    from hts_battery.campaign.spec_file import load_campaign
     from hts_battery.operations.queued_rehearsal import Route
     from hts_battery.operations.rehearsal import (
         Injection,

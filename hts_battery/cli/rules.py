@@ -83,7 +83,10 @@ def filters(
     report: Report,
     known: Annotated[
         Path | None,
-        typer.Option(help="Formulas of known compounds, one a line, to be kept."),
+        typer.Option(
+            help="Known compounds to be kept: a table with formula, structure_type and "
+            "doi, or formulas, one a line; the package's own table if none."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -93,48 +96,56 @@ def filters(
     from hts_battery.learning.labelled_frames import filter_blocks, lost_by
 
     blocks = filter_blocks(_read(report))
-    formulas = [] if known is None else known.read_text(encoding="utf-8").split()
-    lost = lost_by(blocks, formulas)
+    types = _known(known)
+    lost = lost_by(blocks, [one for some in types.values() for one in some])
     if as_json:
-        formatting.json_line({"filters": blocks, "known": len(formulas), "lost": lost})
+        by_type = {
+            name: {"known": len(some), "lost": sum(one in lost for one in some)}
+            for name, some in types.items()
+        }
+        number = sum(map(len, types.values()))
+        found = {"known": number, "lost": lost, "structure_types": by_type}
+        formatting.json_line({"filters": blocks, **found})
         return
     if not blocks:
         formatting.note("no rule is supported: nothing to filter by")
         return
     formatting.raw(yaml.safe_dump({"filters": blocks}, sort_keys=False))
-    if known is not None:
-        formatting.note(f"{len(lost)} of {len(formulas)} known compounds would be lost")
+    for name, some in types.items():
+        gone = sum(one in lost for one in some)
+        words = f"{name} compounds" if name else "compounds"
+        formatting.note(f"{gone} of {len(some)} known {words} would be lost")
     for one, reason in list(lost.items())[:_SHOWN_LOST]:
         formatting.note(f"{one}: {reason}")
 
 
-def _of_file(file: Path, formula: str, energy: str) -> DescribedTable:
-    import pandas as pd
+def _known(file: Path | None) -> dict[str, list[str]]:
+    """Read known compounds by their structure type, which a plain list does not say."""
+    from hts_battery.compositions.formula_list import read_formula_list
+    from hts_battery.compositions.reported import read_reported, reported_compounds
 
+    if file is not None and file.suffix.lower() != ".csv":
+        return {"": [one.text for one in read_formula_list(file)]}
+    found: dict[str, list[str]] = {}
+    for one in reported_compounds() if file is None else read_reported(file):
+        found.setdefault(one.structure_type, []).append(one.formula)
+    return found
+
+
+def _of_file(file: Path, formula: str, energy: str) -> DescribedTable:
+    from hts_battery.cli.learning_tables import read_csv
     from hts_battery.learning.labelled_frames import described_file
 
-    try:
-        found = pd.read_csv(file)
-    except (OSError, ValueError) as err:
-        raise ConfigurationError(f"{file} cannot be read as a table: {err}") from err
-    return described_file(found, formula=formula, energy=energy)
+    return described_file(read_csv(file), formula=formula, energy=energy)
 
 
 def _of_campaign(campaign: str, temperature: float | None) -> DescribedTable:
-    from hts_battery.cli.opening import campaign_name, opened_stores
-    from hts_battery.learning.labelled_frames import described_file
-    from hts_battery.query import ScreeningDatabase
+    from hts_battery.cli.learning_tables import campaign_table
+    from hts_battery.cli.opening import campaign_name
+    from hts_battery.learning.labelled_frames import described_campaign
 
-    with opened_stores() as stores:
-        screening = ScreeningDatabase(stores)
-        known = screening.temperatures()
-        if not known:
-            raise ConfigurationError("nothing has been built: run `hts build all`")
-        kelvin = max(known) if temperature is None else temperature
-        energy = f"e_hull_{kelvin:g}".replace(".", "_")
-        fields = ["formula", energy, "calculator", "hull_version"]
-        frame = screening.to_frame(campaign=campaign_name(campaign), fields=fields)
-    return described_file(frame, formula="formula", energy=energy)
+    rows = campaign_table(campaign_name(campaign), temperature=temperature)
+    return described_campaign(rows, energy="energy")
 
 
 def _read(file: Path) -> RuleTable:

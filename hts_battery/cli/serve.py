@@ -34,6 +34,13 @@ WithoutToken = Annotated[
         "checks and OPTIMADE clients; on this machine only.",
     ),
 ]
+Reported = Annotated[
+    Path | None,
+    typer.Option(
+        help="CSV file of compounds that were made (formula, structure_type, doi) for "
+        "the pages; the package's own table if none."
+    ),
+]
 PublicUrl = Annotated[
     str | None,
     typer.Option(help="Address under which a reverse proxy makes the server known."),
@@ -46,6 +53,7 @@ def serve(
     token_file: TokenFile = None,
     without_token: WithoutToken = False,
     public_url: PublicUrl = None,
+    reported: Reported = None,
 ) -> None:
     """Serve the dashboard, the JSON API and OPTIMADE until Ctrl-C; only reads."""
     try:
@@ -61,6 +69,7 @@ def serve(
             f"{err.name} is not installed: pip install 'hts_battery[dashboard]'"
         ) from err
     from hts_battery.campaign.status import stored_statuses
+    from hts_battery.compositions.reported import read_reported
     from hts_battery.connections.database.database import database
     from hts_battery.connections.database.stores import open_stores
     from hts_battery.connections.records.worker_controls import read_worker_controls
@@ -68,7 +77,8 @@ def serve(
     token = None
     if not without_token:
         token = new_token() if token_file is None else read_token(token_file)
-    options = ServerOptions(host, port, token, _checked(public_url))
+    known = None if reported is None else read_reported(reported)
+    options = ServerOptions(host, port, token, _checked(public_url), known)
     if without_token and (token_file is not None or not options.is_local):
         raise ConfigurationError(
             "--open is for this machine alone: leave out --host, --public-url and "
@@ -87,9 +97,9 @@ def serve(
             lambda: stored_statuses(stores, execution_folder=settings.execution_folder),
             lambda: read_worker_controls(stores),
         )
-        known = without_token or token_file is not None
+        shown = "" if without_token or token_file is not None else f"?token={token}"
         formatting.line(
-            f"dashboard {options.address}{'' if known else f'?token={token}'}   JSON "
+            f"dashboard {options.address}{shown}   JSON "
             "/api/v1/openapi.json   OPTIMADE /optimade/v1/info   Ctrl-C ends it"
         )
         run(app, options)

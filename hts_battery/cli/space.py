@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -13,6 +13,7 @@ from hts_battery.cli.options import AsJson, DryRun, SpecFile
 from hts_battery.errors import (
     CompositionError,
     ConfigurationError,
+    OrderingError,
     SpecError,
     StateLimitError,
 )
@@ -20,8 +21,11 @@ from hts_battery.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pymatgen.core import Structure
+
     from hts_battery.compositions import CompositionSpace
     from hts_battery.schemas.candidate import Candidate
+    from hts_battery.structures.parent_space import ParentSpace
 
 
 def _open(path: Path) -> CompositionSpace:
@@ -141,15 +145,22 @@ def from_cif(  # noqa: PLR0913, PLR0917 - options are named on the command line
             "repeatable, also for one element.",
         ),
     ] = None,
+    prototypes: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Folder for the parent lattice on which the members are ordered; that "
+            "of the setting prototype_folder.",
+        ),
+    ] = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Write over a file that exists.")
+        bool, typer.Option("--replace", help="Write over files that exist.")
     ] = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Make a space of a parent of your own: sublattices, species, sites of a CIF."""
-    from hts_battery.compositions import load_space
-    from hts_battery.structures.parent_space import given_species, parent_space
+    from hts_battery.structures.parent_space import given_species
     from hts_battery.structures.structure_files import read_structure_file
 
     read = read_structure_file(file)
@@ -160,25 +171,103 @@ def from_cif(  # noqa: PLR0913, PLR0917 - options are named on the command line
         )
     stem = re.sub("[^a-z0-9_-]+", "-", file.name.split(".")[0].lower())
     name = family or stem.strip("-_") or "own"
-    states = given_species(state or ())
+    made = _parent(read.structures[0], name, file, given_species(state or ()))
+    place = _prototype_file(prototypes, name)
+    files = [(output, made.space), (place, made.prototype)]
+    written = [] if output is None or dry_run else _written(files, replace=replace)
+    if as_json:
+        formatting.json_line(
+            {
+                **made.parent.mapping,
+                "count": made.count,
+                "problem": made.parent.problem,
+                "written": str(output) if output in written else None,
+                "prototype": str(place) if place in written else None,
+                "not_ordered": made.not_ordered,
+            }
+        )
+        return
+    if output is None:
+        formatting.raw(made.space)
+        return
+    for note in filter(None, (made.parent.problem, *read.notes)):
+        formatting.line(note)
+    done = "written" if written else "would be written"
+    formatting.line(f"{output} {done}: {made.count:,} compositions, family {name}")
+    formatting.line(_orderable(made, place, done))
+
+
+def _written(
+    files: Iterable[tuple[Path | None, str | None]], *, replace: bool
+) -> list[Path]:
+    """Write files that have a place and a text; none where one of them exists."""
+    found = [(path, text) for path, text in files if path is not None and text]
+    for path, _ in found:
+        if path.exists() and not replace:
+            raise ConfigurationError(f"{path} exists: --replace writes over it")
+    for path, text in found:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return [path for path, _ in found]
+
+
+class _Parent(NamedTuple):
+    """What a structure file makes: the texts of a space and of a prototype."""
+
+    parent: ParentSpace
+    count: int
+    space: str
+    prototype: str | None
+    not_ordered: str | None
+    """Why there is no prototype."""
+
+
+def _parent(
+    structure: Structure, name: str, file: Path, states: dict[str, list[int]]
+) -> _Parent:
+    from hts_battery.compositions import load_space
+    from hts_battery.structures.parent_prototype import (
+        parent_prototype,
+        prototype_yaml,
+    )
+    from hts_battery.structures.parent_space import parent_space
+
     try:
-        parent = parent_space(read.structures[0], name, states=states)
+        parent = parent_space(structure, name, states=states)
         count = load_space(parent.mapping).count
     except (ConfigurationError, CompositionError) as err:
         raise SpecError(str(err), file=str(file)) from err
-    written = None
-    if output is not None and not dry_run:
-        if output.exists() and not replace:
-            raise ConfigurationError(f"{output} exists: --replace writes over it")
-        output.write_text(parent.as_yaml(file.name), encoding="utf-8")
-        written = str(output)
-    if as_json:
-        row = {**parent.mapping, "count": count, "problem": parent.problem}
-        formatting.json_line({**row, "written": written})
-    elif output is None:
-        formatting.raw(parent.as_yaml(file.name))
-    else:
-        for note in filter(None, (parent.problem, *read.notes)):
-            formatting.line(note)
-        done = "written" if written else "would be written"
-        formatting.line(f"{output} {done}: {count:,} compositions, family {name}")
+    text = parent.as_yaml(file.name)
+    try:
+        prototype = parent_prototype(structure, parent, source=file.name)
+    except (ConfigurationError, OrderingError) as err:
+        return _Parent(parent, count, text, None, str(err))
+    return _Parent(parent, count, text, prototype_yaml(prototype), None)
+
+
+def _prototype_file(folder: Path | None, name: str) -> Path | None:
+    """Return where the prototype of a family belongs; None if no folder is known."""
+    from hts_battery.settings import get_settings
+
+    known = folder or get_settings().prototype_folder
+    return known and known / f"{name}.yaml"
+
+
+def _orderable(made: _Parent, path: Path | None, done: str) -> str:
+    """Say whether the members can be ordered, or what to do for it."""
+    from hts_battery.settings import get_settings
+
+    if made.not_ordered:
+        return f"its members are counted and cannot be ordered: {made.not_ordered}"
+    if path is None:
+        return (
+            "its members are counted and not yet ordered: name a folder of prototypes "
+            "with --prototypes, or in the setting prototype_folder"
+        )
+    used = get_settings().prototype_folder
+    if used is not None and path.parent.resolve() == used.resolve():
+        return f"{path} {done}: the parent lattice on which its members are ordered"
+    return (
+        f"{path} {done}: its members are ordered where the setting prototype_folder "
+        f"(HTS_BATTERY_PROTOTYPE_FOLDER) names {path.parent.absolute()}"
+    )

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hts_battery.cli import formatting
-from hts_battery.cli.opening import database_exists, get_settings, opened_stores
+from hts_battery.cli.opening import (
+    database_exists,
+    get_settings,
+    load_campaign,
+    opened_stores,
+    read_campaign,
+)
 from hts_battery.cli.options import AsJson, SpecFile
 from hts_battery.errors import StoreError
 from hts_battery.schemas.state import NEEDS_NOTHING, CandidateState
@@ -46,8 +52,6 @@ def status(
     """Say where every candidate of a campaign stands."""
     if not database_exists():
         # Refuses a wrong file before a database is made.
-        from hts_battery.campaign.spec_file import load_campaign
-
         load_campaign(spec, skip_bad=True)
     with opened_stores(make_indexes=False) as stores:
         if watch:
@@ -89,7 +93,6 @@ def _show(found: CampaignStatus) -> None:
 
 def _list(spec: Path, stores: Stores) -> None:
     """Print every candidate that has a reason."""
-    from hts_battery.campaign.spec_file import read_campaign
     from hts_battery.campaign.status import candidate_statuses
 
     folder = get_settings().execution_folder

@@ -80,7 +80,7 @@ def analyse(  # noqa: PLR0913, PLR0917 - options
         frames.lattices,
         mobile=frames.indices(ion),
         time_step=frames.time_step or 0.0,
-        temperature=temperature or frames.temperature,
+        temperature=frames.temperature if temperature is None else temperature,
         charges=charge,
         jump_length=jump_length,
     )
@@ -96,7 +96,7 @@ def analyse(  # noqa: PLR0913, PLR0917 - options
     _notes(found, ion)
 
 
-def arrhenius(
+def arrhenius(  # noqa: PLR0913, PLR0917 - options
     file: Annotated[
         Path,
         typer.Argument(
@@ -112,6 +112,7 @@ def arrhenius(
         typer.Option(help="Structure file: the conductivity of its ions at 300 K."),
     ] = None,
     ion: Annotated[str, typer.Option(help="Element that moves, with --cell.")] = "Li",
+    charge: Annotated[float, typer.Option(help="Of the ion, in e, with --cell.")] = 1.0,
     seed: Annotated[int, typer.Option(min=0, help="Of the simulated lines.")] = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -124,7 +125,7 @@ def arrhenius(
         from hts_battery.transport.figures import draw_arrhenius
 
         draw_arrhenius(found, figure, file.name)
-    conductivity = None if cell is None else _conductivity(found, cell, ion)
+    conductivity = None if cell is None else _conductivity(found, cell, ion, charge)
     if as_json:
         formatting.json_line(_arrhenius_answer(found, conductivity))
         return
@@ -134,7 +135,9 @@ def arrhenius(
         formatting.note(f"warning: {warning}")
 
 
-def _conductivity(found: ArrheniusFit, cell: Path, ion: str) -> Prediction | None:
+def _conductivity(
+    found: ArrheniusFit, cell: Path, ion: str, charge: float
+) -> Prediction | None:
     """Return the Nernst-Einstein conductivity at room temperature."""
     from hts_battery.cli.structure_files import read_structure
     from hts_battery.transport.conductivity import nernst_einstein
@@ -142,12 +145,15 @@ def _conductivity(found: ArrheniusFit, cell: Path, ion: str) -> Prediction | Non
     if found.verdict != "single":
         return None
     structure = read_structure(cell)
-    ions = structure.composition.element_composition[ion]
+    ions = structure.composition.get_el_amt_dict().get(ion)
     if not ions:
         raise ConfigurationError(f"{cell} has no {ion}: --ion says what moves")
-    factor = nernst_einstein(ions / structure.volume, _ROOM)
-    value, (low, high) = found.at(_ROOM)
-    return type(found.at(_ROOM))(value * factor, (low * factor, high * factor))
+    factor = nernst_einstein(ions * charge**2 / structure.volume, _ROOM)
+    predicted = found.at(_ROOM)
+    low, high = predicted.interval
+    return predicted._replace(
+        value=predicted.value * factor, interval=(low * factor, high * factor)
+    )
 
 
 def _arrhenius_answer(
@@ -208,7 +214,9 @@ def _read(file: Path, time_step: float | None) -> Trajectory:
     from hts_battery.transport.trajectory_files import read_trajectory
 
     frames = read_trajectory(file)
-    spacing = time_step or frames.time_step
+    spacing = frames.time_step if time_step is None else time_step
+    if spacing is not None and not spacing > 0:
+        raise ConfigurationError(f"--time-step {spacing:g}: above zero, in fs")
     if spacing is None:
         raise ConfigurationError(
             f"{file} does not say how far its frames are apart: give --time-step, in "

@@ -11,7 +11,7 @@ from __future__ import annotations
 from fractions import Fraction
 from functools import cache
 from math import sqrt
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from hts_battery.compositions.radii import octahedral_radius
 from hts_battery.errors import CompositionError
@@ -108,6 +108,28 @@ def composition_descriptors(formula: str | Mapping[str, Fraction]) -> dict[str, 
         ).spread,
         "carrier_amount": float(sum(carriers.values(), Fraction(0)) * _OXYGEN / oxygen),
     }
+
+
+class MetalRanges(NamedTuple):
+    """Ranges over the metals of a composition, and their mean charge."""
+
+    electronegativity: float
+    charge: float
+    charge_mean: float
+
+
+def metal_ranges(metals: Mapping[str, Fraction]) -> MetalRanges:
+    """
+    Return what the metals of a composition span; NaN where it is not known.
+
+    Examples
+    --------
+    >>> metal_ranges({"Hf4+": Fraction(3, 2), "Mg2+": Fraction(1, 2)})
+    MetalRanges(electronegativity=0.01, charge=2.0, charge_mean=3.5)
+    """
+    charge = _Values(metals, _charge)
+    spread = _Values(metals, _electronegativity).range
+    return MetalRanges(spread, charge.range, charge.mean)
 
 
 def species_amounts(assignment: Assignment) -> dict[str, Fraction]:

@@ -29,6 +29,7 @@ from hts_battery.compositions.descriptors import (
 )
 from hts_battery.compositions.radii import octahedral_radius, size_mismatch
 from hts_battery.compositions.redox import RedoxScale, package_scale
+from hts_battery.compositions.reported import nearest_reported, reported_species
 from hts_battery.errors import SpecError
 from hts_battery.schemas.base import Document, Rational
 from hts_battery.schemas.files import spec_error
@@ -241,8 +242,11 @@ class ReportedRadius(Document):
     role: Literal["redox centre", "charge compensator"] = Field(
         description="Metals that the rule is about."
     )
-    reported: tuple[CheckedSpecies, ...] = Field(
-        min_length=1, description="Species of that role in reported compounds."
+    reported: tuple[CheckedSpecies, ...] | None = Field(
+        None,
+        min_length=1,
+        description="Species of that role in reported compounds; those of the "
+        "package's table of reported compounds if none are given.",
     )
     tolerance: float = Field(
         ge=0, description="Greatest difference to the nearest of them, in angstrom."
@@ -250,24 +254,24 @@ class ReportedRadius(Document):
 
     @field_validator("reported")
     @classmethod
-    def _has_radii(cls, reported: tuple[str, ...]) -> tuple[str, ...]:
-        return _with_radii(reported)
+    def _has_radii(cls, reported: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        return None if reported is None else _with_radii(reported)
 
     def invalid_reason(self, candidate: Candidate) -> str | None:
         """Name the first metal of the role that is like none of them."""
-        known = {s: radius for s in self.reported if (radius := octahedral_radius(s))}
+        reported = self.reported or reported_species(self.role)
         for species in sorted(metals(candidate.assignment)):
             if species_properties(species).role != self.role:
                 continue
-            radius = octahedral_radius(species)
-            if radius is None:
+            found = nearest_reported(species, reported)
+            if found is None:
                 return f"{species} has no octahedral Shannon radius"
-            nearest = min(known, key=lambda one: (abs(known[one] - radius), one))
-            apart = abs(known[nearest] - radius)
+            nearest, apart = found
             if apart > self.tolerance + _MARGIN:
                 return (
-                    f"{species} has a radius of {radius:.3f} angstrom, {apart:.3f} "
-                    f"from {nearest}, the nearest reported {self.role}"
+                    f"{species} has a radius of {octahedral_radius(species):.3f} "
+                    f"angstrom, {apart:.3f} from {nearest}, the nearest reported "
+                    f"{self.role}"
                 )
         return None
 

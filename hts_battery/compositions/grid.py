@@ -123,7 +123,8 @@ class GridSpace(CompositionSpace):
         self._exact: dict[int, list[Walker | None]] = {}
 
     @cached_property
-    def _members(self) -> list[FrameMembers]:
+    def parts(self) -> list[FrameMembers]:
+        """Frames in order, each with the tree of its members."""
         return [FrameMembers(frame, self._walker(frame)) for frame in self.frames]
 
     def _walker(self, frame: Frame) -> Walker:
@@ -141,7 +142,7 @@ class GridSpace(CompositionSpace):
     @cached_property
     def _ends(self) -> list[int]:
         """Index after the last member of each frame."""
-        return list(accumulate(one.walker.count for one in self._members))
+        return list(accumulate(one.walker.count for one in self.parts))
 
     @property
     def count(self) -> int:
@@ -193,7 +194,7 @@ class GridSpace(CompositionSpace):
     def _part(self, stoichiometry: int | str | None, metals: int | str | None) -> _Part:
         """Members of one stoichiometry, of one number of metals, or of both."""
         walkers = (
-            [one.walker for one in self._members]
+            [one.walker for one in self.parts]
             if metals is None
             else self._walkers(int(metals))
         )
@@ -217,7 +218,7 @@ class GridSpace(CompositionSpace):
     def _index_in(self, part: _Part, place: int) -> int:
         """Index in the space of the member at a place of some of its members."""
         frame, row = part.row(place)
-        rank = self._members[frame].walker.rank(row)
+        rank = self.parts[frame].walker.rank(row)
         if rank is None:  # pragma: no cover - a part of a frame is in the frame
             raise AssertionError(row)
         return rank + (self._ends[frame - 1] if frame else 0)
@@ -234,7 +235,7 @@ class GridSpace(CompositionSpace):
         """Stream members as blocks of integer rows, the fastest way through a space."""
         stop = self._checked_stop(start, stop)
         first = 0
-        for members, end in zip(self._members, self._ends, strict=True):
+        for members, end in zip(self.parts, self._ends, strict=True):
             if end > start and first < stop:
                 for rows in members.walker.blocks(
                     max(start - first, 0), min(stop, end) - first
@@ -244,7 +245,7 @@ class GridSpace(CompositionSpace):
 
     def _member(self, index: int) -> Candidate:
         place = bisect_right(self._ends, index)
-        members = self._members[place]
+        members = self.parts[place]
         row = members.walker.unrank(index - (self._ends[place - 1] if place else 0))
         return self._candidate(members, row)
 
@@ -262,7 +263,7 @@ class GridSpace(CompositionSpace):
         """Frame of each combination of fixed and balancing amounts."""
         return {
             self._key(dict(one.frame.amounts)): place
-            for place, one in enumerate(self._members)
+            for place, one in enumerate(self.parts)
         }
 
     def _key(self, amounts: Mapping[str, Fraction]) -> tuple[Fraction, ...]:
@@ -277,7 +278,7 @@ class GridSpace(CompositionSpace):
         per_unit = self._per_formula_unit(amounts)
         place = None if per_unit is None else self._keys.get(self._key(per_unit))
         if per_unit is not None and place is not None:
-            members = self._members[place]
+            members = self.parts[place]
             integers = members.row(per_unit)
             rank = None if integers is None else members.walker.rank(integers)
             if (

@@ -52,8 +52,8 @@ class Walker:
     """Members of an automaton below one state, in lexicographic order of their rows."""
 
     def __init__(self, automaton: Automaton, start: object) -> None:
-        self._automaton = automaton
-        self._start = start
+        self.automaton = automaton
+        self.start = start
         self._branches: dict[Any, Branches] = {}
         self._blocks: dict[Any, NDArray[np.uint16]] = {}
         self._block_cells = 0
@@ -61,16 +61,16 @@ class Walker:
 
     def unrank(self, index: int) -> tuple[int, ...]:
         """Row of the member with an index; the caller checks the range."""
-        return tuple(self._automaton.unrank(self._start, index))
+        return tuple(self.automaton.unrank(self.start, index))
 
     def rank(self, row: Sequence[int]) -> int | None:
         """Index of a row, or nothing if it is no member."""
-        return self._automaton.rank(self._start, row)
+        return self.automaton.rank(self.start, row)
 
     def blocks(self, start: int, stop: int) -> Iterator[NDArray[np.uint16]]:
         """Rows of the members from one index to another, some thousand at a time."""
         if start < stop:
-            yield from self._blocks_below((), self._start, 0, start, stop)
+            yield from self._blocks_below((), self.start, 0, start, stop)
 
     def _blocks_below(
         self,
@@ -80,7 +80,7 @@ class Walker:
         start: int,
         stop: int,
     ) -> Iterator[NDArray[np.uint16]]:
-        size = self._automaton.size(state)
+        size = self.automaton.size(state)
         if size <= _BLOCK_ROWS:
             block = self._block(state, len(prefix))
             part = block[max(start - offset, 0) : min(stop - offset, size)]
@@ -105,10 +105,10 @@ class Walker:
         found = self._blocks.get(state)
         if found is not None:
             return found
-        width = self._automaton.depth - level
+        width = self.automaton.depth - level
         if width == 0:
             return np.empty((1, 0), dtype=np.uint16)
-        block = np.empty((self._automaton.size(state), width), dtype=np.uint16)
+        block = np.empty((self.automaton.size(state), width), dtype=np.uint16)
         row = 0
         for amount, child in zip(*self._look_up(state)[::2], strict=True):
             below = self._block(child, level + 1)
@@ -128,5 +128,5 @@ class Walker:
         if found is None:
             if len(self._branches) >= _CACHED_BRANCHES:
                 self._branches.clear()
-            found = self._branches[state] = self._automaton.branches(state)
+            found = self._branches[state] = self.automaton.branches(state)
         return found

@@ -8,7 +8,7 @@ import mimetypes
 import pkgutil
 import re
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,9 +25,12 @@ from hts_battery.dashboard import (
     page_candidate,
     page_changes,
     page_compositions,
+    page_descriptors,
+    page_disorder,
     page_elements,
     page_fields,
     page_overview,
+    page_rules,
     page_stability,
     page_table,
 )
@@ -51,6 +54,7 @@ if TYPE_CHECKING:
     from dash.development.base_component import Component
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from hts_battery.compositions.reported import ReportedCompound
     from hts_battery.connections.database.bounded_reader import BoundedReader
     from hts_battery.dashboard.campaign_states import CampaignStates
     from hts_battery.dashboard.latest_build import LatestBuildCache
@@ -64,7 +68,10 @@ PAGES = (
     page_overview.PAGE,
     page_stability.PAGE,
     page_elements.PAGE,
+    page_rules.PAGE,
+    page_descriptors.PAGE,
     page_compositions.PAGE,
+    page_disorder.PAGE,
     page_fields.PAGE,
     page_table.PAGE,
     page_changes.PAGE,
@@ -184,15 +191,20 @@ class _PagesAtTheirAddresses:
 
 
 def dashboard_app(
-    reader: BoundedReader, cache: LatestBuildCache, states: CampaignStates
+    reader: BoundedReader,
+    cache: LatestBuildCache,
+    states: CampaignStates,
+    reported: tuple[ReportedCompound, ...] | None = None,
 ) -> Dashboard:
     """
     Make the dashboard.
 
     ``reader``: where pages read what is not in memory. ``states``: where campaigns
-    stand.
+    stand. ``reported``: compounds that were made; the package's own table if none.
     """
     sources = Sources(reader, cache, states)
+    if reported is not None:
+        sources = replace(sources, reported=reported)
     app = _Dash(
         "hts_battery",
         title="hts_battery",

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, cast
 
 from dash import dcc, html
 
-from hts_battery.dashboard.parts import MEV, aria, millis, table
+from hts_battery.dashboard.parts import MEV, aria, card, cards, millis, table
 from hts_battery.query.builds import label_words
+from hts_battery.query.electrochemistry import electrochemistry_answers
 from hts_battery.query.properties import COLUMNS, property_rows
 from hts_battery.schemas.entropy import EntropyOptions
 from hts_battery.schemas.property import PropertyDoc
@@ -22,6 +23,15 @@ if TYPE_CHECKING:
     from hts_battery.schemas.rows import ResultRow, SummaryRow, ThermoRow
 
 _SHORT = 12
+_PERCOLATION = (
+    ("accessible_li", "accessible", "share, carriers at random"),
+    ("percolation_excess", "above the threshold", "carriers per formula unit"),
+    ("wrap_probability", "cells that wrap", "share; between 0 and 1: two kinds"),
+    ("accessible_li_simulated", "accessible, with order", "metals repel F by 2.5 kT"),
+    ("li4_fraction_random", "Li4 tetrahedra", "share, at random; alone it misleads"),
+    ("li4_fraction_simulated", "Li4, with order", "share; alone it misleads"),
+)
+"""Property, its name on a card, and what it is."""
 
 
 def _successful(data: CandidateData) -> list[tuple[ThermoRow, ResultRow]]:
@@ -211,6 +221,57 @@ def orderings(data: CandidateData) -> Component:
         caption="Orderings: energy above the lowest, volume, what became of the cell",
         numbers=("seed", "meV/atom", "Å³/atom"),
     )
+
+
+def percolation(data: CandidateData) -> Component:
+    """Show what percolates in the candidate: accessible carriers beside Li4."""
+    found = {
+        str(doc["name"]): PropertyDoc.model_validate(doc) for doc in data.properties
+    }
+    share = found.get("accessible_li")
+    if share is None:
+        return html.P("Percolation is not computed: `hts build percolation`.")
+    if not isinstance(share.value, (int, float)):
+        return html.P(f"Percolation is not known: {share.reason}.")
+    shown = [
+        card(words, _value_words(doc), note)
+        for name, words, note in _PERCOLATION
+        if (doc := found.get(name)) is not None and doc.value is not None
+    ]
+    verdict = (
+        f"{share.value:.0%} of its carriers are in a cluster that wraps the crystal"
+        if share.value
+        else "Nothing percolates: every cluster of carriers ends somewhere"
+    )
+    return html.Div(
+        [
+            html.P(f"{verdict}, where they stand at random: {share.notes[0]}."),
+            cards(shown),
+        ],
+        id="candidate-percolation",
+    )
+
+
+def _value_words(doc: PropertyDoc) -> str:
+    """Write a number with its uncertainty."""
+    error = "" if doc.uncertainty is None else f" ± {doc.uncertainty:.2g}"
+    return f"{doc.value:.3g}{error}"
+
+
+def electrochemistry(data: CandidateData) -> list[Component]:
+    """Answer what one asks of a cathode or an electrolyte; nothing where none is."""
+    found = electrochemistry_answers(map(PropertyDoc.model_validate, data.properties))
+    if not found:
+        return []
+    return [
+        html.H2("Electrochemistry"),
+        table(
+            ("question", "answer", "because"),
+            list(found),
+            caption="Voltages against the metal of the carrier.",
+            row_headings=True,
+        ),
+    ]
 
 
 def properties(data: CandidateData) -> Component:

@@ -1,10 +1,10 @@
-"""A chord diagram of elements: which pairs are predicted, and which were reported."""
+"""Chord diagrams of elements: which pairs are predicted, and which were reported."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from math import cos, pi, sin
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import plotly.graph_objects as go
 
@@ -23,6 +23,25 @@ _LABEL = 1.13
 _STEPS = 24
 
 
+class ChordWords(NamedTuple):
+    """What the ribbons of a diagram are of."""
+
+    both: str
+    only: str
+    counted: str
+    """What is counted of a pair, behind the number."""
+    shows_certain: bool
+    """Whether it says how many of them are certain."""
+
+
+PREDICTED = ChordWords(
+    "predicted and reported", "predicted only", "stable candidates", shows_certain=True
+)
+REPORTED = ChordWords(
+    "reported and predicted", "reported only", "reported compounds", shows_certain=False
+)
+
+
 @dataclass(frozen=True)
 class ChordPairs:
     """Pairs of elements of a chord diagram."""
@@ -32,7 +51,7 @@ class ChordPairs:
     predicted: Mapping[Pair, int]
     """Pair → stable candidates that hold both."""
     reported: frozenset[Pair]
-    """Pairs that stand together in a competing phase."""
+    """Pairs that stand together in a reported compound."""
     certain: Mapping[Pair, int]
     """Pair → those of the stable candidates whose label is not open."""
 
@@ -43,7 +62,7 @@ class ChordPairs:
 
     @property
     def new(self) -> tuple[Pair, ...]:
-        """Predicted, in no competing phase."""
+        """Predicted, in no reported compound."""
         return tuple(pair for pair in self._ranked if pair not in self.reported)
 
     @property
@@ -56,6 +75,17 @@ class ChordPairs:
             if pair <= here and not self.predicted.get(pair)
         )
         return tuple(sorted(left, key=sorted))
+
+    def turned(self, counts: Mapping[Pair, int]) -> ChordPairs:
+        """
+        Return the other diagram: reported pairs by their compounds.
+
+        ``counts``: pair → reported compounds that hold both.
+        """
+        here = frozenset(self.elements)
+        mine = {pair: n for pair, n in counts.items() if pair <= here}
+        predicted = frozenset(pair for pair, n in self.predicted.items() if n)
+        return ChordPairs(self.elements, mine, predicted, mine)
 
     @property
     def drawn(self) -> tuple[Pair, ...]:
@@ -80,11 +110,11 @@ def pair_name(pair: Pair) -> str:
     return "-".join(sorted(pair))
 
 
-def chord_figure(pairs: ChordPairs) -> go.Figure:
+def chord_figure(pairs: ChordPairs, words: ChordWords = PREDICTED) -> go.Figure:
     """
     Draw elements on a circle and a ribbon for each pair, as wide as it is frequent.
 
-    ``pairs``: what is drawn.
+    ``pairs``: what is drawn. ``words``: what its ribbons are called.
     """
     shown = go.Figure()
     arcs, ends = _places(pairs)
@@ -104,13 +134,14 @@ def chord_figure(pairs: ChordPairs) -> go.Figure:
             showarrow=False,
         )
     for group, colour, name in (
-        (pairs.both, BLUE, "predicted, and together in a known phase"),
-        (pairs.new, ORANGE, "predicted only"),
+        (pairs.both, BLUE, words.both),
+        (pairs.new, ORANGE, words.only),
     ):
         for number, pair in enumerate(frozenset(pairs.drawn).intersection(group)):
             first, second = sorted(pair)
-            words = f"{pair_name(pair)}: {pairs.predicted[pair]} stable, of them "
-            words += f"{pairs.certain[pair]} certain; {name}"
+            said = f"{pair_name(pair)}: {pairs.predicted[pair]} {words.counted}; {name}"
+            if words.shows_certain:
+                said += f"; {pairs.certain[pair]} of them certain"
             shown.add_scatter(
                 **_closed(_ribbon(ends[pair, first], ends[pair, second])),
                 fillcolor=colour,
@@ -119,7 +150,7 @@ def chord_figure(pairs: ChordPairs) -> go.Figure:
                 legendgroup=name,
                 showlegend=number == 0,
                 hoverinfo="text",
-                text=words,
+                text=said,
             )
     axis = {"visible": False, "range": [-1.25, 1.25]}
     return styled(

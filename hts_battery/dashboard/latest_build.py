@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from hts_battery.connections.database.bounded_reader import BoundedReader
-    from hts_battery.schemas.rows import EntryRow, RegistrationRow
+    from hts_battery.schemas.rows import RegistrationRow
 
 _ASK_AGAIN_SECONDS = 10.0
 
@@ -48,8 +48,6 @@ class LatestBuild:
     """The latest run of the builders; none before the first."""
     table: SummaryTable
     progress: tuple[CampaignCounts, ...]
-    reported: frozenset[frozenset[str]]
-    """Pairs of elements that stand together in a competing phase."""
     campaigns: tuple[str, ...] = ()
     """Those that were built, the newest build first."""
     note: str = ""
@@ -133,18 +131,10 @@ def read_latest_build(
     """Read the table, and all that the pages show beside it."""
     run_id = latest_run(reader)
     table = (tables or TableCache(reading(reader))).get()
-    references = reader.find("entries", {"kind": "reference"}, fields=["elements"])
     return LatestBuild(
         run_id,
         table,
         tuple(_progress(reader, table)),
-        frozenset(
-            frozenset((one, other))
-            for doc in cast("list[EntryRow]", references)
-            for one in doc["elements"]
-            for other in doc["elements"]
-            if one < other
-        ),
         _newest_first(reader, table),
         next(outdated(reading(reader), table.head), ""),
     )

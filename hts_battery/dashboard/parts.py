@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 from dash import dcc, html
 from dash.exceptions import PreventUpdate
 from pydantic import Field
+
+from hts_battery.compositions.reported import ReportedCompound, reported_compounds
+from hts_battery.dashboard.learned_cache import LearnedCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -44,6 +47,9 @@ class Sources:
     reader: BoundedReader
     cache: LatestBuildCache
     states: CampaignStates
+    reported: tuple[ReportedCompound, ...] = field(default_factory=reported_compounds)
+    """Compounds that pages compare with."""
+    learned: LearnedCache = field(default_factory=LearnedCache)
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
+    from hts_battery.compositions.reported import ReportedCompound
     from hts_battery.connections.database.database import Database
     from hts_battery.dashboard.campaign_states import ReadStatuses
     from hts_battery.schemas.worker_control import WorkerControl
@@ -127,6 +128,8 @@ class ServerOptions:
     """What every request must carry; none asks for nothing, on this machine only."""
     public_url: str | None = None
     """Address under which a reverse proxy makes it known."""
+    reported: tuple[ReportedCompound, ...] | None = None
+    """Compounds that were made, for its pages; the package's own table if none."""
 
     @property
     def hosts(self) -> frozenset[str]:
@@ -217,7 +220,7 @@ def create_server(
 
     root.mount("/api/v1", api_app(reader, cache, states))
     root.mount("/optimade", optimade)
-    pages = dashboard_app(reader, cache, states)
+    pages = dashboard_app(reader, cache, states, options.reported)
     root.mount("/", pages.asgi)
     root.add_middleware(GZipMiddleware, minimum_size=1000)
     return Protection(

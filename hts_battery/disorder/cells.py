@@ -148,14 +148,18 @@ def site_species(structure: Structure) -> list[Species | Element]:
         A site holds more than one species.
     """
     found = []
+    known: dict[int, Species | Element] = {}  # sites made alike share what they hold
     for number, site in enumerate(structure):
-        kinds = list(site.species)
-        if len(kinds) != 1:
-            raise OrderingError(
-                f"site {number} holds {site.species_string}: an ordered cell is "
-                "needed, with one species on every site"
-            )
-        found.append(kinds[0])
+        held = site.species
+        if id(held) not in known:
+            kinds = list(held)
+            if len(kinds) != 1:
+                raise OrderingError(
+                    f"site {number} holds {site.species_string}: an ordered cell is "
+                    "needed, with one species on every site"
+                )
+            known[id(held)] = kinds[0]
+        found.append(known[id(held)])
     return found
 
 

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 BOLTZMANN = 8.617333262e-5
 """In eV/K."""
 
-_LEAST_ACCEPTED = 1e-3  # of the trials; below it a run is frozen
+LEAST_ACCEPTED = 1e-3
+"""Accepted trials, of all: below it a run is frozen."""
+
 _AGREE = 3.0  # standard errors by which the two halves of a run may differ
 _SHELLS = 2
 _FRAMES = 50  # sweeps whose order parameters are averaged, at most
@@ -99,19 +101,18 @@ def lattice_monte_carlo(  # noqa: PLR0913
     accepted = 0
     averaged: list[PairValues] = []
     every = max(1, sweeps // _FRAMES)
-    names = _short_names(state.names)
     for at in range(sweeps):
         accepted += walk.sweep()
         energies[at] = state.energy(walk.species)
         if (at + 1) % every == 0:
-            averaged.append(_parameters(state, names[walk.species]))
+            averaged.append(order_of(state, walk.species))
     acceptance = accepted / (sweeps * max(1, len(walk.mixed)))
     return MonteCarloRun(
         _decorated(first, state, walk.species),
         energies,
         _mean(averaged),
         acceptance,
-        acceptance >= _LEAST_ACCEPTED and halves_agree(energies),
+        acceptance >= LEAST_ACCEPTED and halves_agree(energies),
     )
 
 
@@ -165,9 +166,10 @@ def _short_names(names: Sequence[str]) -> NDArray[np.str_]:
     )
 
 
-def _parameters(state: LatticeState, texts: NDArray[np.str_]) -> PairValues:
-    """Return the order parameters of a decoration."""
+def order_of(state: LatticeState, species: NDArray[np.int64]) -> PairValues:
+    """Return the order parameters of a decoration, of two shells."""
     cations = state.tables.cations
+    texts = _short_names(state.names)[species]
     return pair_parameters(
         state.sites.torus, state.kind, texts[:cations], texts[cations:], _SHELLS
     )

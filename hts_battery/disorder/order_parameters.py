@@ -8,12 +8,15 @@ import numpy as np
 
 from hts_battery.disorder.cells import element_of, species_names
 from hts_battery.disorder.lattice_sites import FCC, lattice_sites, shell_steps
+from hts_battery.disorder.torus import cycles
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pymatgen.core import Structure
 
-    from hts_battery.disorder.torus import Torus
+    from hts_battery.disorder.torus import Cycles, Torus
+
+_SUBLATTICES = (("cations", "cations"), ("anions", "anions"), ("cations", "anions"))
 
 
 class PairValues(dict[tuple[str, str], list[float]]):
@@ -92,51 +95,64 @@ def pair_parameters(
     anions: NDArray[np.str_],
     shells: int,
 ) -> PairValues:
-    """Return the parameters of a decoration given point by point."""
+    """
+    Return the parameters of a decoration given point by point.
+
+    Pairs are counted for every step at once, as correlations by Fourier transform, and
+    rounded: the counts are exact.
+
+    Parameters
+    ----------
+    cell
+        In units of the primitive vectors.
+    kind
+        ``fcc`` or ``simple_cubic``.
+    cations, anions
+        Name of the species on each point; no anions where the lattice has none.
+    shells
+        Number of shells of each pair of sublattices.
+    """
     values = PairValues()
-    points = cell.points()
-    for first, second, between in (
-        (cations, cations, False),
-        (anions, anions, False),
-        (cations, anions, True),
-    ):
-        if not (len(first) and len(second)):
-            continue
-        rows, a = np.unique(first, return_inverse=True)
-        columns, b = np.unique(second, return_inverse=True)
-        if len(rows) == len(columns) == 1:
-            continue
-        shares = np.outer(np.bincount(a) / len(first), np.bincount(b) / len(second))
-        probabilities = [
-            _pairs(cell, points, a, b, (len(rows), len(columns)), steps, not between)
-            for steps in shell_steps(kind, shells, between=between)
+    ring = cycles(cell)
+    places = tuple((cell.points() @ ring.points % ring.orders).T)
+    names, waves = {}, {}
+    for side, texts in (("cations", cations), ("anions", anions)):
+        names[side] = np.unique(texts)
+        waves[side] = [
+            np.fft.rfftn(_on_grid(texts == one, places, ring)) for one in names[side]
         ]
-        alpha = [1 - found / shares for found in probabilities]
+    for first, second in _SUBLATTICES:
+        rows, columns = names[first], names[second]
+        if not (len(rows) and len(columns)) or len(rows) == len(columns) == 1:
+            continue
+        between = first != second
+        steps = shell_steps(kind, shells, between=between)
+        reached = [tuple((step @ ring.points % ring.orders).T) for step in steps]
+        pairs = len(cations) * np.array([len(step) for step in steps])
         for i, one in enumerate(rows):
             for j, other in enumerate(columns):
-                if between or i <= j:
-                    pair = (str(one), str(other))
-                    values[pair] = [float(shell[i, j]) for shell in alpha]
+                if not between and i > j:
+                    continue
+                product = np.conj(waves[first][i]) * waves[second][j]
+                counts = np.rint(
+                    np.fft.irfftn(product, ring.orders.tolist(), (0, 1, 2))
+                )
+                ideal = _share(waves[first][i], cell) * _share(waves[second][j], cell)
+                found = np.array([counts[where].sum() for where in reached])
+                alpha = 1 - found / pairs / ideal
+                values[str(one), str(other)] = alpha.tolist()
     return values
 
 
-def _pairs(  # noqa: PLR0913, PLR0917
-    cell: Torus,
-    points: NDArray[np.int64],
-    a: NDArray[np.int64],
-    b: NDArray[np.int64],
-    shape: tuple[int, int],
-    steps: NDArray[np.int64],
-    both_ways: bool,
+def _on_grid(
+    occupied: NDArray[np.bool_], places: tuple[NDArray[np.int64], ...], ring: Cycles
 ) -> NDArray[np.float64]:
-    """Return the probability of each pair of species over the steps of a shell."""
-    if both_ways:  # a step and its reverse join the same pairs
-        steps = steps[: len(steps) // 2]
-    counts = np.zeros(shape[0] * shape[1])
-    for step in steps:
-        there = b[cell.locate(points + step)[0]]
-        counts += np.bincount(a * shape[1] + there, minlength=len(counts))
-    found = counts.reshape(shape)
-    if both_ways:
-        found = (found + found.T) / 2
-    return np.asarray(found / found.sum())
+    """Put the points that a species holds on a grid of the cell's cycles."""
+    grid = np.zeros(ring.orders)
+    grid[places] = occupied
+    return grid
+
+
+def _share(wave: NDArray[np.complex128], cell: Torus) -> float:
+    """Return the fraction of the points that a species holds: its wave at zero."""
+    return float(np.rint(wave.flat[0].real)) / cell.size

@@ -82,7 +82,14 @@ class AccessibleCurve(NamedTuple):
         filling
             Of the sites that are filled at random, between 0 and 1. Near the threshold
             the share is either nothing or much: the last number says how often.
+
+        Raises
+        ------
+        OrderingError
+            A filling that is none.
         """
+        if not 0 <= filling <= 1:
+            raise OrderingError(f"filling {filling:g}: between 0 and 1")
         step = round(filling * (len(self.carriers) - 1))
         shares = self.accessible[:, step] / max(1, self.carriers[step])
         error = float(_standard_error(shares))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from hts_battery.disorder.cells import site_symbols
+from hts_battery.disorder.cells import cation_sites, site_symbols
 from hts_battery.disorder.figures import draw_plane, draw_refinement
 from hts_battery.disorder.refinement import read_gr, refine, write_gr
 from hts_battery.disorder.scattering import diffuse_scattering, pair_distribution
@@ -36,8 +36,8 @@ class ElementContrast(NamedTuple):
 class Wanted(NamedTuple):
     """What is asked of a cell."""
 
-    pdf: Path | None
-    """File of G(r)."""
+    pdf: bool
+    """Whether G(r) is computed and written, named after the cell."""
     data: Path | None
     """File of a measured G(r)."""
     plane: str | None
@@ -48,7 +48,7 @@ class Wanted(NamedTuple):
     displacement: float
     """U in angstrom squared."""
     folder: Path
-    """Where figures go."""
+    """Where G(r) and figures go."""
     title: str
     """Name of the cell, for figures and files."""
 
@@ -92,20 +92,40 @@ def contrast_sentence(found: tuple[ElementContrast, ...], radiation: str) -> str
     return text
 
 
+def mixing_sentences(structure: Structure, radiation: str) -> tuple[str, ...]:
+    """Say the mean and the contrast of each sublattice that holds several elements."""
+    symbols, cations = site_symbols(structure), cation_sites(structure)
+    unit = RADIATIONS[radiation]
+    found = []
+    for name, sites in (("cations", cations), ("anions", ~cations)):
+        elements, counts = np.unique(symbols[sites], return_counts=True)
+        if len(elements) > 1:
+            powers = np.array([_power(str(e), radiation) for e in elements])
+            mean = float(np.average(powers, weights=counts))
+            spread = float(np.average((powers - mean) ** 2, weights=counts))
+            found.append(
+                f"{name} {', '.join(elements)}: mean {mean:.3f} {unit}, contrast (mean "
+                f"square about it) {spread:.4g} {unit}^2"
+            )
+    return tuple(found)
+
+
 def write_scattering(structure: Structure, wanted: Wanted) -> ScatteringReport:
     """Compute what is wanted, write its files, and report."""
+    wanted.folder.mkdir(parents=True, exist_ok=True)
     files: list[str] = []
     sentences: list[str] = []
     r = np.arange(_STEP, wanted.longest + _STEP / 2, _STEP)
     mean = sum(one.share * one.power for one in contrast(structure, wanted.radiation))
-    if wanted.pdf is not None:
+    if wanted.pdf:
         curve = pair_distribution(
             structure, r, radiation=wanted.radiation, displacement=wanted.displacement
         )
         title = f"{wanted.title}, {wanted.radiation}, U {wanted.displacement:g} A^2"
-        write_gr(wanted.pdf, curve.distances, curve.values, title=title)
-        files.append(str(wanted.pdf))
-        sentences.append(f"G(r) up to {wanted.longest:g} angstrom: {wanted.pdf}")
+        file = wanted.folder / f"{Path(wanted.title).stem}.gr"
+        write_gr(file, curve.distances, curve.values, title=title)
+        files.append(str(file))
+        sentences.append(f"G(r) up to {wanted.longest:g} angstrom: {file}")
     refined = None
     if wanted.data is not None:
         refined = refine(

@@ -111,7 +111,8 @@ class BatchMaker:
             one.candidate,
             hull=one.hull,
             finished=one.known.done(retry_failed=one.item.retry),
-            parts=one.known.parts,
+            # Sent again as the same dispatch, its own output is that of the same job.
+            parts=one.known.reusable(self._maker.asked, besides=dispatch_id),
             unconverged=one.known.unconverged,
             released=one.released,
             uuid=dispatch_id,

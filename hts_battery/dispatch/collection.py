@@ -126,17 +126,17 @@ def _unreported(
         own.failures = ()
     before = len(own.failures)
     unfinished = own.needs_work(gate, released=released, retry_failed=False)
-    if any(one["step"] == CHUNK_STEP for one in new) and not unfinished:
+    is_chunk = any(one["step"] == CHUNK_STEP for one in new)
+    if is_chunk and not unfinished:
         # What finished before its chunk was lost has not failed with it.
         kind = ending_kind(own, gate, released=released)
         return Collected(ending_of(kind, own.failures, cost))
     own.failures = (*own.failures, *new)
+    lost = {"lost_with": workflow.fw_id} if is_chunk else {}
     if new:
         if _has_remedy(item, new[0]):
             ending = ending_of(EndingKind.FAILED, new, cost)
-            if new[0]["step"] == CHUNK_STEP:
-                ending = ending.model_copy(update={"lost_with": workflow.fw_id})
-            return Collected(ending, again=True)
+            return Collected(ending.model_copy(update=lost), again=True)
     elif unfinished:
         if any(one.state == "DEFUSED" for one in workflow.fireworks):
             # Taken back, stopped between two steps, or deleted by hand.
@@ -148,9 +148,8 @@ def _unreported(
     kind = ending_kind(own, gate, released=released)
     changed = item.retry or len(own.failures) > before
     failures = tuple(dict(one) for one in (*others, *own.failures))
-    return Collected(
-        ending_of(kind, own.failures, cost), failures=failures if changed else None
-    )
+    ending = ending_of(kind, own.failures, cost).model_copy(update=lost)
+    return Collected(ending, failures=failures if changed else None)
 
 
 def _has_remedy(item: BacklogItem, failure: Failure) -> bool:

@@ -18,12 +18,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from math import lcm
+from numbers import Integral
 
 from pymatgen.core import Element
 
 from hts_battery.electrochemistry.carriers import carrier_charge, table_rows
 from hts_battery.errors import CompositionError
-from hts_battery.schemas.formula import parse_formula
+from hts_battery.schemas.formula import ELEMENTS, parse_formula
 
 MAH_PER_MOL = 96485.33212 / 3.6
 """Charge of one mole of electrons, mAh."""
@@ -110,7 +111,8 @@ def capacity(
         If an element has no charge in the table, or nothing in the formula is an
         anion by it (a sulfide needs a table that says so).
     ValueError
-        If the carrier or the table is not known.
+        If the carrier or the table is not known, or a charge that is brought is no
+        whole number or of no element.
 
     Examples
     --------
@@ -122,7 +124,7 @@ def capacity(
     """
     amounts = parse_formula(formula)
     charge = carrier_charge(carrier)
-    name, table = _table(ceilings)
+    name, table = ceilings_table(ceilings)
     unknown = sorted(amounts.keys() - table.keys())
     if unknown:
         raise CompositionError(
@@ -150,9 +152,16 @@ def capacity(
     )
 
 
-def _table(ceilings: str | Mapping[str, int]) -> tuple[str, Mapping[str, int]]:
-    """Name a table and give its charges."""
+def ceilings_table(ceilings: str | Mapping[str, int]) -> tuple[str, Mapping[str, int]]:
+    """Name a table of the highest charges and give it; ValueError if it is none."""
     if isinstance(ceilings, Mapping):
+        for symbol, charge in ceilings.items():
+            if symbol not in ELEMENTS:
+                raise ValueError(f"table of ceilings: {symbol!r} is no element")
+            if not isinstance(charge, Integral):
+                raise ValueError(
+                    f"ceiling of {symbol} is {charge!r}: give a whole number"
+                )
         return OWN, {**_charges("reachable"), **ceilings}
     if ceilings not in NAMES:
         raise ValueError(

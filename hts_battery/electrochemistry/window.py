@@ -95,7 +95,8 @@ class StabilityWindow:
     @property
     def reduction_products(self) -> Mapping[str, float]:
         """Formula → formula units from one unit of the candidate."""
-        return _products(self.reduction_reaction, self.carrier, default=self.carrier)
+        metal = None if self.reduction is None else self.carrier
+        return _products(self.reduction_reaction, self.carrier, default=metal)
 
     @property
     def oxidation_products(self) -> Mapping[str, float]:
@@ -180,12 +181,22 @@ class StabilityWindows:
     @cached_property
     def reduction_products(self) -> tuple[Mapping[str, float], ...]:
         """Of each candidate: formula → formula units."""
-        return tuple(window.reduction_products for window in self)
+        return tuple(
+            _products(
+                self._reaction(number, 0),
+                self.carrier,
+                default=None if np.isnan(voltage) else self.carrier,
+            )
+            for number, voltage in enumerate(self.reduction)
+        )
 
     @cached_property
     def oxidation_products(self) -> tuple[Mapping[str, float], ...]:
         """Of each candidate: formula → formula units."""
-        return tuple(window.oxidation_products for window in self)
+        return tuple(
+            _products(self._reaction(number, 1), self.carrier)
+            for number in range(len(self))
+        )
 
     def _reaction(self, number: int, side: int) -> Reaction | None:
         """Balance the reaction at one limit, None where there is none."""
@@ -194,6 +205,8 @@ class StabilityWindows:
         if np.isnan(found.voltages[number]) or taken < _NO_AMOUNT:
             return None
         formula = self.formulas[number]
+        if set(parse_formula(formula)) == {self.carrier}:
+            return None  # its metal: what is plated or stripped is itself
         return phases_reaction(
             {
                 formula: taken / atoms_of(formula),

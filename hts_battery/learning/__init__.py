@@ -11,24 +11,30 @@ if TYPE_CHECKING:
     from hts_battery.learning.nasicon import nasicon_tolerance_2021
     from hts_battery.learning.ranking import RankingSVM, pair_accuracy
     from hts_battery.learning.rules import mine_rules
+    from hts_battery.learning.separable import SeparableSurrogate
+    from hts_battery.learning.space_ranking import rank_space
 
 __all__ = [
     "DescriptorSearch",
     "RankingSVM",
+    "SeparableSurrogate",
     "composition_descriptors",
     "mine_rules",
     "nasicon_tolerance_2021",
     "pair_accuracy",
+    "rank_space",
     "stability_logit",
 ]
 
 _MODULES = {
     "DescriptorSearch": "learning.descriptor_search",
     "RankingSVM": "learning.ranking",
+    "SeparableSurrogate": "learning.separable",
     "composition_descriptors": "compositions.descriptors",
     "mine_rules": "learning.rules",
     "nasicon_tolerance_2021": "learning.nasicon",
     "pair_accuracy": "learning.ranking",
+    "rank_space": "learning.space_ranking",
     "stability_logit": "learning.logit",
 }
 

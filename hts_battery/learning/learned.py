@@ -6,12 +6,12 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from sklearn.ensemble import RandomForestRegressor
 
 from hts_battery.errors import ConfigurationError
 from hts_battery.learning.descriptor_models import fold_score
 from hts_battery.learning.folds import assign_folds, each_fold
 from hts_battery.learning.formula_source import evaluate_source
+from hts_battery.learning.kept_aside import forest_scores, kept_aside
 from hts_battery.learning.tables import (
     label_conventions,
     numeric_columns,
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from hts_battery.learning.descriptor_models import Descriptor
     from hts_battery.learning.descriptor_search import DescriptorSearch
+    from hts_battery.schemas.learned import KeptAside
 
     Array = NDArray[np.float64]
 
@@ -35,7 +36,6 @@ _MEASURES = {
     "classify": "area under the curve",
     "regress": "minus root mean squared error",
 }
-_TREES = 100
 
 
 class SearchRows(NamedTuple):
@@ -44,9 +44,18 @@ class SearchRows(NamedTuple):
     columns: pd.DataFrame
     target: Array
     target_name: str
-    groups: Array | None
+    groups: NDArray[np.str_] | None
+    subgroups: NDArray[np.str_] | None
+    """Value of the column whose rows' recall is said, each."""
     left_out: dict[str, int]
     conventions: dict[str, str]
+
+    @property
+    def codes(self) -> NDArray[np.int64] | None:
+        """Number of the group of each row."""
+        if self.groups is None:
+            return None
+        return np.unique(self.groups, return_inverse=True)[1].astype(np.int64)
 
 
 def search_rows(
@@ -55,9 +64,12 @@ def search_rows(
     *,
     groups: str | None = None,
     columns: Sequence[str] | None = None,
+    subgroups: str | None = None,
 ) -> SearchRows:
     """
     Choose the numeric columns and the rows that have all their values.
+
+    Rows come in an order that does not depend on that of the table.
 
     Raises
     ------
@@ -66,13 +78,15 @@ def search_rows(
     MixedCalculatorError
         If targets of several calculators, hulls or structure settings meet.
     """
-    wanted = [target, *([groups] if groups else []), *(columns or [])]
+    named = [one for one in (groups, subgroups) if one]
+    wanted = [target, *named, *(columns or [])]
     missing = [name for name in wanted if name not in frame.columns]
     if missing:
         listed = ", ".join(map(str, frame.columns))
         raise ConfigurationError(f"no column {missing[0]!r}; there are {listed}")
-    numeric = numeric_columns(frame, without=[target, groups])
-    names = numeric if columns is None else list(columns)
+    numeric = numeric_columns(frame, without=[target, groups, subgroups])
+    known = [name for name in numeric if frame[name].notna().any()]
+    names = known if columns is None else list(columns)
     unlike = [name for name in names if name not in numeric]
     if unlike or not names or target not in numeric_columns(frame, without=[]):
         what = unlike[0] if unlike else target if names else "every column"
@@ -87,11 +101,15 @@ def search_rows(
             left_out[f"no value of {name}"] = int((bad & used).sum())
             used &= ~bad
     kept = frame[used]
+    parts = [kept[names].to_numpy(dtype=float), kept[target].to_numpy(dtype=float)]
+    values = np.column_stack(parts)
+    kept = kept.iloc[np.lexsort(values.T)]
     return SearchRows(
         kept[names].astype(float),
         kept[target].to_numpy(dtype=float),
         target,
         kept[groups].to_numpy(dtype=str) if groups else None,
+        kept[subgroups].to_numpy(dtype=str) if subgroups else None,
         left_out,
         label_conventions(kept),
     )
@@ -102,7 +120,6 @@ def learned(
 ) -> LearnedDescriptor:
     """Describe a fitted search with its dummy and a forest on the same rows."""
     values = np.column_stack([rows.columns.to_numpy(), rows.target])
-    values = values[np.lexsort(values.T)]
     return LearnedDescriptor(
         task=search.task,
         method=search.method,
@@ -116,7 +133,10 @@ def learned(
         rows=len(rows.target),
         left_out=rows.left_out,
         screened=search.features_screened_,
-        formulas=tuple(map(_formula, search.descriptors_[:limit])),
+        formulas=tuple(
+            _formula(one, kept_aside(search, one, rows))
+            for one in search.descriptors_[:limit]
+        ),
         front=tuple(map(_formula, search.front_)),
         conventions=rows.conventions,
         seed=search.seed,
@@ -125,7 +145,7 @@ def learned(
     )
 
 
-def _formula(one: Descriptor) -> LearnedFormula:
+def _formula(one: Descriptor, aside: KeptAside | None = None) -> LearnedFormula:
     return LearnedFormula(
         text=one.text,
         latex=one.latex,
@@ -137,6 +157,7 @@ def _formula(one: Descriptor) -> LearnedFormula:
         fold_score=one.fold_score,
         train_score=one.train_score,
         wins=None if np.isnan(one.wins) else one.wins,
+        kept_aside=aside,
     )
 
 
@@ -147,17 +168,12 @@ def _base_score(task: str, target: Array) -> float:
 def _forest_score(search: DescriptorSearch, rows: SearchRows) -> float:
     """Mean measure of a random forest on rows kept aside, groups whole."""
     goal, target = search.goals(rows.target)
-    codes = None
-    if rows.groups is not None:
-        codes = np.unique(rows.groups, return_inverse=True)[1].astype(np.int64)
-    scores = []
-    columns = rows.columns.to_numpy()
-    folds = assign_folds(np.arange(len(goal), dtype=float), codes, seed=search.seed)
-    for seen, aside in each_fold(folds):
-        forest = RandomForestRegressor(_TREES, random_state=search.seed, n_jobs=1)
-        forest.fit(columns[seen], target[seen])
-        found = fold_score(search.task, forest.predict(columns[aside]), goal[aside])
-        scores.append(found)
+    folds = assign_folds(goal, rows.codes, seed=search.seed)
+    found = forest_scores(rows.columns.to_numpy(), target, folds, seed=search.seed)
+    scores = [
+        fold_score(search.task, found[aside], goal[aside])
+        for _, aside in each_fold(folds)
+    ]
     return float(np.nanmean(scores))
 
 

@@ -13,6 +13,7 @@ from hts_battery.learning.effects import Effect, inside_shares, rule_with
 from hts_battery.learning.element_pairs import pair_effects
 from hts_battery.learning.folds import assign_folds
 from hts_battery.learning.shares import discovery_rates, share_interval
+from hts_battery.learning.standardised import standardised_shares
 from hts_battery.learning.tables import (
     LabelledTable,
     is_constant,
@@ -48,6 +49,18 @@ class RuleReport(RuleTable):
 
     _table: LabelledTable = PrivateAttr()
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that were mined."""
+        return tuple(rule.columns[0] for rule in self.rules)
+
+    def values(self, column: str) -> Array:
+        """Return the values of a column that was mined, of the rows used."""
+        if column not in self._table.columns:
+            known = ", ".join(self._table.columns)
+            raise ConfigurationError(f"{column!r} was not mined; there are {known}")
+        return self._table.columns[column]
+
     def shares(
         self, column: str, edges: Sequence[float]
     ) -> list[tuple[int, float, Interval]]:
@@ -66,10 +79,7 @@ class RuleReport(RuleTable):
         list
             A bin each: rows, share (NaN without rows), Wilson's interval.
         """
-        if column not in self._table.columns:
-            known = ", ".join(self._table.columns)
-            raise ConfigurationError(f"{column!r} was not mined; there are {known}")
-        values, label = self._table.columns[column], self._table.label
+        values, label = self.values(column), self._table.label
         found = []
         for low, high in pairwise(edges):
             inside = label[(values >= low) & (values < high)]
@@ -77,6 +87,41 @@ class RuleReport(RuleTable):
             interval = share_interval(int(inside.sum()), len(inside))
             found.append((len(inside), share, interval))
         return found
+
+    def adjusted_shares(
+        self, column: str, edges: Sequence[float]
+    ) -> list[tuple[int, float, Interval]]:
+        """
+        Return what the shares would be had all bins the other columns of all rows.
+
+        The mean chance over all rows, each put into one bin, by a logit of the bins and
+        the confounders of the column's rule (standardisation).
+
+        Parameters
+        ----------
+        column, edges
+            As for :meth:`shares`.
+
+        Returns
+        -------
+        list
+            A bin each: rows, share, 95 % interval; NaN where it has no rows, or where
+            there are too few to say.
+        """
+        values = self.values(column)
+        miner = _Miner(self._table, self.columns, self.seed)
+        others = [one for one in self._held(column) if one in miner.scaled]
+        return standardised_shares(
+            np.digitize(values, edges) - 1,
+            len(edges) - 1,
+            self._table.label,
+            miner.held(others, curved=False),
+        )
+
+    def _held(self, column: str) -> tuple[str, ...]:
+        return next(
+            rule.confounders for rule in self.rules if rule.columns == (column,)
+        )
 
 
 def mine_rules(

@@ -53,7 +53,7 @@ class _Block(NamedTuple):
     variance: Array
     """Sum of squared deviations of each feature; 0 where it is not defined."""
     sums: Callable[[Array], Array]
-    """Centred vector of shape (rows,) → sum of its products with each feature."""
+    """Centred vectors, shape (k, rows) → sums of their products with each feature."""
 
 
 class Screen:
@@ -178,8 +178,9 @@ class Screen:
         square = (np.square(left).T @ np.square(right))[first, second]
         variance = _positive(square - len(left) * mean**2, square)
 
-        def sums(vector: Array) -> Array:
-            return np.asarray(((left * vector[:, None]).T @ right)[first, second])
+        def sums(vectors: Array) -> Array:
+            products = [(left.T * one) @ right for one in vectors]
+            return np.stack([one[first, second] for one in products])
 
         def expression(number: int) -> Expression:
             return Expression(operator, (names[first[number]], names[below[number]]))
@@ -198,9 +199,9 @@ class Screen:
             square = own[first] + own[second]
             variance = _positive(square + 2 * sign * within[first, second], square)
 
-            def sums(vector: Array, sign: int = sign) -> Array:
-                found = centred.T @ vector
-                return np.asarray(found[first] + sign * found[second])
+            def sums(vectors: Array, sign: int = sign) -> Array:
+                found = vectors @ centred
+                return np.asarray(found[:, first] + sign * found[:, second])
 
             def expression(number: int, operator: str = operator) -> Expression:
                 names = self.table.expressions
@@ -229,8 +230,8 @@ class Screen:
                 part -= lines[second[chosen]]
                 yield np.abs(part, out=part)
 
-        def sums(vector: Array) -> Array:
-            return np.concatenate([part @ vector for part in parts()])
+        def sums(vectors: Array) -> Array:
+            return np.concatenate([vectors @ part.T for part in parts()], axis=1)
 
         def expression(number: int) -> Expression:
             names = self.table.expressions
@@ -249,7 +250,7 @@ def _made(expressions: Sequence[Expression], values: Array) -> _Block:
     centred = values - values.mean(axis=0)
     variance = _positive(np.square(centred).sum(axis=0), np.square(values).sum(axis=0))
     return _Block(
-        expressions.__getitem__, variance, lambda vector: np.asarray(centred.T @ vector)
+        expressions.__getitem__, variance, lambda vectors: np.asarray(vectors @ centred)
     )
 
 
@@ -267,14 +268,13 @@ def _orthonormal(beside: Array | None, rows: int) -> Array:
 
 def _scores(block: _Block, rest: Array, held: Array) -> Array:
     """Share of the squares of the rest that each feature of a block explains."""
-    free = block.variance.copy()
-    for one in held.T:
-        free -= np.square(block.sums(one))
+    *beside, explained = np.square(block.sums(np.vstack([held.T, rest])))
+    free = block.variance - sum(beside)
     good = free > np.maximum(_PARALLEL * block.variance, 0.0)
     found = np.zeros(len(free))
     total = float(rest @ rest)
     if total > 0:
-        found[good] = np.square(block.sums(rest)[good]) / (free[good] * total)
+        found[good] = explained[good] / (free[good] * total)
     return found
 
 

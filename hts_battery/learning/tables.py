@@ -124,8 +124,8 @@ def read_table(
         )
     if not frame.columns.is_unique:
         raise ConfigurationError("two columns have one name: rename one")
-    conventions = label_conventions(frame)
     stable = _labels(frame, label)
+    conventions = label_conventions(frame[~np.isnan(stable)])
     values = {name: _numbers(frame, name) for name in columns}
     used = np.ones(len(frame), dtype=bool)
     left_out: dict[str, int] = {}
@@ -160,6 +160,12 @@ def label_conventions(frame: pd.DataFrame) -> dict[str, str]:
     """
     Return calculator, hull version and structure settings of labels that agree.
 
+    Parameters
+    ----------
+    frame
+        Rows that have a label; one that does not say its calculator, where others do,
+        is of another kind.
+
     Raises
     ------
     MixedCalculatorError
@@ -167,9 +173,10 @@ def label_conventions(frame: pd.DataFrame) -> dict[str, str]:
     """
     found = {}
     for name in CONVENTIONS:
-        if name not in frame.columns:
+        if name not in frame.columns or frame[name].isna().all():
             continue
-        counts = frame[name].astype(str).value_counts().sort_index()
+        kinds = frame[name].astype(object).where(frame[name].notna(), "not said")
+        counts = kinds.astype(str).value_counts().sort_index()
         if len(counts) > 1:
             listed = ", ".join(
                 f"{value} ({rows} rows)" for value, rows in counts.items()

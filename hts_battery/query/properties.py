@@ -36,8 +36,8 @@ def property_rows(properties: Iterable[PropertyDoc]) -> Iterator[tuple[str, ...]
         said = one.reason or "; ".join(one.notes)
         yield (
             f"{one.name}{_conditions(one.conditions)}",
-            "-" if one.reason else _number(one.array or one.value),
-            "" if one.uncertainty is None else _number(one.uncertainty),
+            "-" if one.reason else _number(one.array or one.value, one.unit),
+            "" if one.uncertainty is None else _number(one.uncertainty, one.unit),
             "" if one.unit == "1" else one.unit,
             "" if one.n is None else str(one.n),
             said,
@@ -52,15 +52,17 @@ def _conditions(conditions: Mapping[str, float | int | str]) -> str:
     return f" ({', '.join(named)})"
 
 
-def _number(value: object) -> str:
+def _number(value: object, unit: str = "1") -> str:
     """
-    Write a value short.
+    Write a value short; of a voltage no third decimal, which nobody knows.
 
     Examples
     --------
-    >>> _number(0.123456), _number((1.0, 2.0)), _number("single")
-    ('0.1235', '2 values', 'single')
+    >>> _number(0.123456), _number((1.0, 2.0)), _number("single"), _number(3.456, "V")
+    ('0.1235', '2 values', 'single', '3.46')
     """
     if isinstance(value, tuple):
         return f"{len(value)} values"
+    if unit == "V" and isinstance(value, float):
+        return f"{value:.2f}"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

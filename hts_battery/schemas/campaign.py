@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field, field_validator, model_validator
 
 from hts_battery.schemas.base import Document, FieldError, Rational, Real, Whole
+from hts_battery.schemas.dynamics import TransportOptions
 from hts_battery.schemas.electrochemistry import ElectrochemistryOptions
 from hts_battery.schemas.entropy import EntropyOptions
 from hts_battery.schemas.space import Selection
@@ -32,6 +33,11 @@ RECIPES = {
     SCREEN: "hts_battery.flows.recipes.screen",
     "references": "hts_battery.flows.recipes.references",
     "equation_of_state": "hts_battery.flows.recipes.equation_of_state",
+    "lattice_training": "hts_battery.flows.recipes.lattice_training",
+    "lattice_monte_carlo": "hts_battery.flows.recipes.lattice_monte_carlo",
+    "charged_cells": "hts_battery.flows.recipes.charged_cells",
+    "molecular_dynamics": "hts_battery.flows.recipes.molecular_dynamics",
+    "migration_barrier": "hts_battery.flows.recipes.migration_barrier",
 }
 """Recipe → module that holds it as ``RECIPE``: a stored campaign of another version's
 recipe cannot be read here."""
@@ -222,6 +228,11 @@ class CampaignSpec(Document):
         description="Carrier, ceilings, electrodes: what capacity, stability window "
         "and interfaces are computed with.",
     )
+    transport: TransportOptions = Field(
+        default_factory=TransportOptions,
+        description="Carrier, temperatures, lengths, hops: what molecular dynamics and "
+        "barriers are computed with.",
+    )
     filters: tuple[dict[str, object], ...] = Field(
         (),
         examples=[[{"rule": "size-mismatch", "maximum": 0.1}]],
@@ -294,6 +305,7 @@ class CampaignSpec(Document):
             return {
                 "recipe": self.recipe,
                 "options": self.recipe_options,
+                **self._transport_settings(),
                 "engine": self.engine,
                 "relaxation": self.relaxation.model_dump(mode="json"),
             }
@@ -310,6 +322,17 @@ class CampaignSpec(Document):
             # Another start may end in another minimum.
             settings["prerelax"] = self.prerelax.model_dump(mode="json")
         return settings
+
+    def _transport_settings(self) -> dict[str, object]:
+        """Return what the section `transport` says of a recipe that reads it."""
+        parts = {
+            "molecular_dynamics": {"carrier", "charge", "dynamics"},
+            "migration_barrier": {"carrier", "barrier", "hops", "kinds"},
+        }
+        if self.recipe not in parts:
+            return {}
+        chosen = self.transport.model_dump(mode="json", include=parts[self.recipe])
+        return {"transport": chosen}
 
 
 def content_key(

@@ -76,6 +76,9 @@ class PlannedStep(Document):
     engine: str = Field(description="Engine that makes it; empty for none.")
     step: str = Field(description="Calculation.")
     for_each: int = Field(ge=1, description="How often for one candidate, at most.")
+    length: float = Field(
+        1.0, gt=0, description="Wall time of one, over that of the law of its step."
+    )
     behind_gate: bool = Field(description="Whether only what passes the gate has it.")
 
 

@@ -87,6 +87,11 @@ class EntryDoc(Document):
         None, description="Objective of the ordering method; 0 is a perfect SQS."
     )
     ordering_seed: int | None = Field(None, description="Seed of the ordering.")
+    electrostatic_energy: float | None = Field(
+        None,
+        description="Ewald energy of the formal charges in eV/atom at the starting "
+        "lattice of the ordering; null where the ordering is unknown.",
+    )
     relaxed: RelaxedCell | None = Field(
         None, description="Comparison of the relaxed cell with the ordered one."
     )

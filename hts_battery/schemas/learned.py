@@ -7,6 +7,35 @@ from pydantic import Field
 from hts_battery.schemas.base import Document
 
 
+class Recall(Document):
+    """Stable rows that a score finds."""
+
+    n: int = Field(description="Stable rows.")
+    recall: float | None = Field(description="Share of them found; null without any.")
+    interval: tuple[float, float] | None = Field(description="Its 95 % interval.")
+
+
+class KeptAside(Document):
+    """How a formula tells stable rows from others that its fit has not seen."""
+
+    n: int = Field(description="Rows, each kept aside once.")
+    stable: int = Field(description="Stable ones of them.")
+    folds: int = Field(description="Parts, groups whole.")
+    auc: float = Field(description="Area under the curve, mean; 0.5 is the dummy.")
+    balanced_accuracy: float = Field(
+        description="Mean of the shares of both labels that boundaries set by the "
+        "other folds get right; 0.5 is the dummy."
+    )
+    false_positive_rate: float = Field(
+        description="Share of unstable rows that recall lets pass, in every fold; it "
+        "is also the recall of the dummy."
+    )
+    recall: Recall = Field(description="Of all stable rows, at that rate.")
+    subgroups: dict[str, Recall] = Field(
+        description="Value of a column → recall of its rows at the same bounds."
+    )
+
+
 class LearnedFormula(Document):
     """One formula: features, coefficients, and how it does on rows kept aside."""
 
@@ -23,6 +52,9 @@ class LearnedFormula(Document):
     train_score: float = Field(description="The measure on the rows of the fit.")
     wins: float | None = Field(
         description="Share of resamplings that it wins; null where not compared."
+    )
+    kept_aside: KeptAside | None = Field(
+        None, description="Null where all rows kept aside have one label."
     )
 
 

@@ -100,6 +100,7 @@ def number_advice(
 def _converted(number: Fraction, said: str, unit: str | None) -> Fraction | None:
     """Convert a number to the unit of its field, to six digits; None if unknown."""
     name = said.translate(_SPELLINGS).strip().lower()
+    name = re.sub(r"deg(rees?)?\b\.?\s*|deg(?=[cf]$)", "", name)
     convert = _CONVERSIONS.get(unit or "", {}).get(name)
     return None if convert is None else Fraction(f"{float(convert(number)):.6g}")
 
@@ -122,6 +123,8 @@ def _exact(text: str) -> Fraction | None:
         text = re.sub("[,' ]", "", text)
     elif _DECIMAL_COMMA.fullmatch(text):
         text = re.sub("[.' ]", "", text).replace(",", ".")
+    if re.search(r"[eE][-+]?\d{3,}$", text):
+        return None  # no quantity, and thousands of digits
     try:
         return Fraction(text)
     except ValueError:

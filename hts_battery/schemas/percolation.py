@@ -19,7 +19,7 @@ class PercolationThreshold(Document):
     unit: Literal["x of Li(x)M(2-x)O2", "open fraction"] = Field(
         description="What value and bracket are given in."
     )
-    value: float = Field(description="The threshold.")
+    value: float = Field(description="The threshold, by the criterion.")
     standard_error: float = Field(
         ge=0, description="Of the value, from the spread over samples."
     )
@@ -50,14 +50,16 @@ class AccessibleCarriers(Document):
     rule: str = Field(description="What joins carriers.")
     carrier: str = Field(description="Element that moves.")
     fraction: float = Field(
-        ge=0, le=1, description="Carriers in wrapping clusters, of all carriers."
+        ge=0,
+        le=1,
+        description="Carriers in clusters that wrap any axis, of all carriers.",
     )
     carriers: int = Field(description="Carriers of the cell.")
     sites: int = Field(description="Sites that the carrier may take.")
     wraps: tuple[bool, bool, bool] = Field(
         description="For each axis of the cell, whether a cluster wraps along it."
     )
-    clusters: int = Field(description="Number of wrapping clusters.")
+    clusters: int = Field(description="Number of clusters that wrap any axis.")
     tetrahedra: tuple[float, ...] | None = Field(
         description="Fractions of cation tetrahedra with 0, 1, 2, 3, 4 carriers; null "
         "for a rule without tetrahedra."
@@ -85,13 +87,18 @@ class RandomLimit(Document):
     sites_per_formula_unit: float = Field(
         gt=0, description="Sites that are filled at random, per formula unit."
     )
-    threshold: float = Field(description="Filling at which carriers percolate.")
+    threshold: float = Field(
+        description="Filling at which carriers percolate: one axis, by the universal "
+        "wrapping probability; on ordered parents the middle between any and all axes."
+    )
     threshold_error: float = Field(ge=0, description="Standard error.")
     excess: float = Field(
         description="Carriers per formula unit above the threshold; negative below."
     )
     accessible: float = Field(
-        ge=0, le=1, description="Carriers in wrapping clusters, of all carriers."
+        ge=0,
+        le=1,
+        description="Carriers in clusters that wrap any axis, of all carriers.",
     )
     accessible_error: float = Field(ge=0, description="Standard error.")
     accessible_per_formula_unit: float = Field(
@@ -100,11 +107,53 @@ class RandomLimit(Document):
     wrap_probability: float = Field(
         ge=0,
         le=1,
-        description="How often a cell of this size has a wrapping cluster; between 0 "
+        description="How often a cell of this size wraps any axis; between 0 "
         "and 1 the mean of accessible hides two kinds of cells.",
     )
     sites: int = Field(description="Sites (or bonds) filled at random in a cell.")
     samples: int = Field(description="Cells.")
     seed: int = Field(description="Seed of their random numbers.")
+    kernel: str = Field(description="Name and version of what counted.")
+    caveat: str = Field(description="What the numbers are not.")
+
+
+class SimulatedOrder(Document):
+    """What percolates in cells with a short-range order from given pair energies."""
+
+    lithium: float = Field(ge=0, le=2, description="Carriers in two cations.")
+    fluorine: float = Field(ge=0, le=2, description="F in two anions.")
+    rule: str = Field(description="What joins carriers.")
+    energies: dict[str, tuple[float, ...]] = Field(
+        description="Unlike pair → energy in kT on shells 1, 2, …; negative: they "
+        "attract. Li is the carrier, M every other cation."
+    )
+    accessible: float = Field(
+        ge=0,
+        le=1,
+        description="Carriers in clusters that wrap any axis, of all carriers.",
+    )
+    accessible_error: float = Field(ge=0, description="Standard error over cells.")
+    wrap_probability: float = Field(
+        ge=0, le=1, description="Cells with a cluster that wraps any axis, of all."
+    )
+    li4: float = Field(
+        ge=0, le=1, description="Tetrahedra with four carriers, of all; alone it "
+        "misleads: what counts is whether they touch."
+    )  # fmt: skip
+    li4_error: float = Field(ge=0, description="Standard error over cells.")
+    li4_random: float = Field(description="The same in a random alloy.")
+    alpha: dict[str, tuple[float, ...]] = Field(
+        description="Pair → Warren-Cowley parameters of four shells, mean over cells."
+    )
+    alpha_errors: dict[str, tuple[float, ...]] = Field(
+        description="Their standard errors."
+    )
+    li_around_f: float | None = Field(
+        description="Carriers among the six cations around F; null without F."
+    )
+    sites: int = Field(description="Cation sites of a cell.")
+    cells: int = Field(description="Independent cells.")
+    attempts: int = Field(description="Swaps tried for each mixed site.")
+    seed: int = Field(description="Seed of the random numbers.")
     kernel: str = Field(description="Name and version of what counted.")
     caveat: str = Field(description="What the numbers are not.")

@@ -18,10 +18,14 @@ _INNER_DOT = re.compile(
     rf"(?<=[₀-₉])[{_MIDDLE_DOTS}](?=[₀-₉])|(?<=_\{{\d)[{_MIDDLE_DOTS}](?=\d+\}})"
 )
 _SUPERSCRIPTS = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻]")
+_FRACTION = re.compile(r"\\[td]?frac\{(\d+)\}\{(\d+)\}")
+# Braces of a font hold letters together and no group: \mathrm{MnO}_2 is MnO2.
+_FONT = re.compile(
+    r"(?:\\(?:ce|text|(?:math|text)(?:rm|sf|bf|it|regular))\s*\{|\{\s*\\(?:rm|sf)\b)"
+    r"((?:[^{}\\]|\{[^{}]*\}|\\[,;! ])*)\}"
+)
 _MARKS = (
-    (re.compile(r"\\(?:ce|text|mathrm|mathsf|mathregular|textrm)\s*(?=\{)"), ""),
-    (re.compile(r"\\(?:rm|mathrm|left|right|cdot)\b\s*|\\[,;! ]"), ""),
-    (re.compile(r"\\[td]?frac\{(\d+)\}\{(\d+)\}"), r"\1/\2"),
+    (re.compile(r"\\(?:rm|sf|mathrm|left|right|cdot)\b\s*|\\[,;! ]"), ""),
     (
         re.compile(
             r"\\textsubscript(?=\{)|</?(?:sub|i|b|em|span)\b[^>]*>", re.IGNORECASE
@@ -56,7 +60,7 @@ def plain_formula(text: str) -> str:
     >>> plain_formula("Li₁.₂Mn₀.₄Ti₀.₄O₂")
     'Li1.2Mn0.4Ti0.4O2'
     >>> plain_formula(r"$\mathrm{Li_{1.3}Al_{0.3}Ti_{1.7}(PO_{4})_{3}}$")
-    '(Li1.3Al0.3Ti1.7(PO4)3)'
+    'Li1.3Al0.3Ti1.7(PO4)3'
     >>> plain_formula("Li1·2Mn0·4Ti0·4O2")
     'Li1.2Mn0.4Ti0.4O2'
     >>> plain_formula("0.5Li2MnO3·0.5LiMnO2")
@@ -71,6 +75,9 @@ def plain_formula(text: str) -> str:
         .translate(_INVISIBLE)
         .translate(_SUBSCRIPTS)
     )
+    found, fonts = _FRACTION.sub(r"\1/\2", found), 1
+    while fonts:
+        found, fonts = _FONT.subn(r"\1", found)
     for pattern, plain in _MARKS:
         found = pattern.sub(plain, found)
     found = _DECIMAL_COMMA.sub(".", _plain_characters(found))

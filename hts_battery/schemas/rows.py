@@ -113,6 +113,7 @@ class _EntryFields(TypedDict):
     ordering_series: Mapping[str, Sequence[str]]
     ordering_score: float | None
     ordering_seed: int | None
+    electrostatic_energy: float | None
     assignment: Mapping[str, Mapping[str, str]]
     deviation: Mapping[str, str]
     relaxed: RelaxedRow | None

@@ -73,6 +73,25 @@ class PairEffect(Document):
     verdict: Verdict = Field(description="How sure the effect is.")
 
 
+class ElementEffect(Document):
+    """How much higher the energy is with a metal than without, all others held."""
+
+    element: str = Field(description="The metal.")
+    n: int = Field(description="Rows that hold it.")
+    rows: int = Field(description="Rows used.")
+    effect: float | None = Field(
+        description="Energy with it minus without, in the unit of the energies; "
+        "negative is more stable."
+    )
+    error: float | None = Field(description="Standard error of the effect.")
+    p_value: float | None = Field(description="Two-sided, of no effect.")
+    q_value: float | None = Field(
+        description="The false-discovery rate at which it would be supported."
+    )
+    verdict: Verdict = Field(description="How sure the effect is.")
+    reason: str | None = Field(description="Why there is no number, if there is none.")
+
+
 class RuleTable(Document):
     """Rules of one table, with all that is needed to find them again."""
 

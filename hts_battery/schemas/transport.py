@@ -114,6 +114,11 @@ class Diffusivity(Document):
         low, high = self.tracer_interval
         return (high - low) / (2 * self.tracer)
 
+    @property
+    def standard_error(self) -> float:
+        """Standard error over D*, of an interval as wide; infinite without a D*."""
+        return self.relative_error / _NORMAL
+
 
 ArrheniusVerdict = Literal["single", "kink", "jump", "curved", "undecided"]
 """

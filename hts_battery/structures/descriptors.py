@@ -61,7 +61,7 @@ def nasicon_geometry(structure: Structure, sites: NasiconSites) -> NasiconGeomet
     centre = np.array(centres) @ lattice
     corners = np.array(octahedra) @ lattice
     target = np.array(targets) @ lattice
-    faces = _faces_towards(centre, corners, target)
+    faces = faces_towards(centre, corners, target)
     areas = triangle_area(faces).ravel()
     apexes = np.broadcast_to(centre[:, None, None, :], (*faces.shape[:2], 1, 3))
     pyramids = np.concatenate([apexes, faces], axis=2)
@@ -80,7 +80,7 @@ def nasicon_geometry(structure: Structure, sites: NasiconSites) -> NasiconGeomet
     )
 
 
-def _faces_towards(
+def faces_towards(
     centre: NDArray[np.float64],
     corners: NDArray[np.float64],
     target: NDArray[np.float64],

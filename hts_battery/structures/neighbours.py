@@ -50,7 +50,9 @@ def neighbour_pairs(
     """
     points = np.ascontiguousarray(coordinates @ lattice)
     chosen = np.arange(len(points)) if sites is None else np.asarray(sites)
-    rows, second, images, lengths = _within(lattice, points[chosen], points, cutoff)
+    rows, second, images, lengths = points_within(
+        lattice, points[chosen], points, cutoff
+    )
     first, images = chosen[rows], images.astype(np.int64)
     keep = (first != second) | images.any(axis=1)
     first, second, images = first[keep], second[keep], images[keep]
@@ -88,11 +90,11 @@ def lattice_points_within(
     lattice: NDArray[np.float64], points: NDArray[np.float64], cutoff: float
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """List, point by point, the distances to the lattice points within a cut-off."""
-    rows, _, _, lengths = _within(lattice, points, np.zeros((1, 3)), cutoff)
+    rows, _, _, lengths = points_within(lattice, points, np.zeros((1, 3)), cutoff)
     return rows, lengths
 
 
-def _within(
+def points_within(
     lattice: NDArray[np.float64],
     centres: NDArray[np.float64],
     points: NDArray[np.float64],
@@ -100,6 +102,21 @@ def _within(
 ) -> tuple[
     NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]
 ]:
+    """
+    List the points, and images of them, within a distance of centres.
+
+    Cartesian coordinates in angstrom; the number of the centre, that of the point, the
+    lattice translation of the image, the distance.
+
+    Examples
+    --------
+    >>> centres, points = np.array([[2.9, 0.0, 0.0]]), np.zeros((1, 3))
+    >>> rows, second, images, lengths = points_within(
+    ...     3 * np.eye(3), centres, points, 0.5
+    ... )
+    >>> rows.tolist(), second.tolist(), images.tolist(), lengths.round(3).tolist()
+    ([0], [0], [[1.0, 0.0, 0.0]], [0.1])
+    """
     rows, columns, images, lengths = find_points_in_spheres(
         points,
         np.ascontiguousarray(centres),

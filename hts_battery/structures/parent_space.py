@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, gcd
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pymatgen.core import Species as PymatgenSpecies
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from pymatgen.core import Structure
+    from pymatgen.symmetry.structure import SymmetrizedStructure
 
 LARGEST_PARENT = 500
 """Sites in the cell of a parent lattice."""
@@ -44,6 +45,10 @@ class ParentSublattice:
     open_elements: tuple[str, ...]
     """Elements whose oxidation state the file does not state: all that are known
     stand among the species."""
+    held: Mapping[str, Fraction]
+    """Species, or Vac → fraction; where the file states none, all states as many."""
+    orbits: tuple[tuple[int, ...], ...]
+    """Its sites in the file's cell, by orbit of the space group."""
 
 
 @dataclass(frozen=True)
@@ -173,17 +178,17 @@ def parent_space(
             f"{len(structure)} sites in its cell, at most {LARGEST_PARENT} make a "
             "parent lattice: give the smallest cell"
         )
-    orbits, symbol = _orbits(structure)
-    if all(len(held) == 1 for _, _, held in orbits):
+    analyzer = symmetry(structure)
+    found = _joined(analyzer.get_symmetrized_structure())
+    if all(len(one.held) == 1 for one in found):
         raise ConfigurationError(
             "every site holds one species alone, so nothing varies: write partial "
             "occupancies (_atom_site_occupancy) of what may share a site, or begin "
             "from a file of workflows/spaces"
         )
-    units = gcd(*(count for _, count, _ in orbits))
+    units = gcd(*(one.n_sites for one in found))
     sublattices = tuple(
-        _sublattice(name, Fraction(count, units), held, states or {})
-        for name, count, held in _named(orbits)
+        _sublattice(name, one, units, states or {}) for name, one in _named(found)
     )
     amounts = [
         one.sites * fraction
@@ -196,20 +201,35 @@ def parent_space(
         sublattices=sublattices,
         step=divisor / ceil(divisor / _FINEST_STEP),
         formula_units=units,
-        space_group=symbol,
+        space_group=str(analyzer.get_space_group_symbol()),
     )
 
 
-_Orbit = tuple[str, int, dict[str, Fraction]]
-"""Label, sites in the cell, species or Vac → fraction."""
+def symmetry(structure: Structure) -> SpacegroupAnalyzer:
+    """Return what finds the space group of a parent lattice."""
+    return SpacegroupAnalyzer(structure, symprec=_SYMMETRY_TOLERANCE_ANGSTROM)
 
 
-def _orbits(structure: Structure) -> tuple[list[_Orbit], str]:
+class _Sites(NamedTuple):
+    """Sites that make one sublattice."""
+
+    label: str
+    held: dict[str, Fraction]
+    """Species or Vac → fraction."""
+    orbits: tuple[tuple[int, ...], ...]
+
+    @property
+    def n_sites(self) -> int:
+        return sum(map(len, self.orbits))
+
+
+def _joined(structure: SymmetrizedStructure) -> list[_Sites]:
     """Find the orbits of sites, those of one species alone joined."""
-    analyzer = SpacegroupAnalyzer(structure, symprec=_SYMMETRY_TOLERANCE_ANGSTROM)
-    found: list[_Orbit] = []
-    alone: dict[str, int] = {}
-    for group in analyzer.get_symmetrized_structure().equivalent_sites:
+    found: list[_Sites] = []
+    alone: dict[str, _Sites] = {}
+    for group, indices in zip(
+        structure.equivalent_sites, structure.equivalent_indices, strict=True
+    ):
         held = {
             str(species): exact_occupancy(float(n))
             for species, n in sorted(
@@ -221,56 +241,59 @@ def _orbits(structure: Structure) -> tuple[list[_Orbit], str]:
             held[VACANCY] = rest
         elif rest < 0:  # occupancies that are rounded up
             held = {name: n / (1 - rest) for name, n in held.items()}
-        if len(held) == 1:
-            (name,) = held
-            alone[name] = alone.get(name, 0) + len(group)
-        else:
-            found.append((group[0].label, len(group), held))
-    found += [(name, count, {name: Fraction(1)}) for name, count in alone.items()]
-    return found, str(analyzer.get_space_group_symbol())
+        orbit = tuple(int(index) for index in indices)
+        if len(held) > 1:
+            found.append(_Sites(group[0].label, held, (orbit,)))
+            continue
+        (name,) = held
+        before = alone[name].orbits if name in alone else ()
+        alone[name] = _Sites(name, {name: Fraction(1)}, (*before, orbit))
+    return [*found, *alone.values()]
 
 
-def _named(orbits: Sequence[_Orbit]) -> Iterator[_Orbit]:
+def _named(sublattices: Sequence[_Sites]) -> Iterator[tuple[str, _Sites]]:
     """Give each sublattice a name of its own."""
     seen: set[str] = set()
-    for label, count, held in orbits:
+    for one in sublattices:
         # Sites that hold one species are named by its element.
-        word = _read(label)[0] if len(held) == 1 else label
+        word = _read(one.label)[0] if len(one.held) == 1 else one.label
         plain = _PLAIN.sub("_", word.lower()).strip("_") or "site"
         name, number = plain, 2
         while name in seen:
             name, number = f"{plain}_{number}", number + 1
         seen.add(name)
-        yield name, count, held
+        yield name, one
 
 
 def _sublattice(
-    name: str,
-    sites: Fraction,
-    held: Mapping[str, Fraction],
-    states: Mapping[str, Sequence[int]],
+    name: str, one: _Sites, units: int, states: Mapping[str, Sequence[int]]
 ) -> ParentSublattice:
-    species: list[str] = []
+    held: dict[str, Fraction] = {}
     unknown: list[str] = []
     occupation: dict[str, Fraction] = {}
-    for text, fraction in held.items():
-        if text == VACANCY:
-            species.append(VACANCY)
-            occupation[VACANCY] = fraction
-            continue
-        element, charge = _read(text)
-        occupation[element] = occupation.get(element, Fraction(0)) + fraction
-        if element in states:
-            species += [str(Species(element, charge)) for charge in states[element]]
+    for text, fraction in one.held.items():
+        element, charge = (VACANCY, None) if text == VACANCY else _read(text)
+        if element == VACANCY:
+            species = [VACANCY]
+        elif element in states:
+            species = [str(Species(element, state)) for state in states[element]]
         elif charge is not None and float(charge).is_integer():
-            species.append(str(Species(element, int(charge))))
+            species = [str(Species(element, int(charge)))]
         else:
-            known = _known(element)
-            species += known
-            if len(known) > 1:
+            species = _known(element)
+            if len(species) > 1:
                 unknown.append(element)
+        occupation[element] = occupation.get(element, Fraction(0)) + fraction
+        for each in species:
+            held[each] = held.get(each, Fraction(0)) + fraction / len(species)
     return ParentSublattice(
-        name, sites, occupation, tuple(dict.fromkeys(species)), tuple(unknown)
+        name,
+        Fraction(one.n_sites, units),
+        occupation,
+        tuple(held),
+        tuple(unknown),
+        held,
+        one.orbits,
     )
 
 

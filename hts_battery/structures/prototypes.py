@@ -110,11 +110,13 @@ def use_prototypes(folder: Path) -> None:
         raise SpecError("there is no such folder of prototypes", file=str(folder))
     found = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
     families = {
-        family: name for name in _shipped() for family in load_prototype(name).families
+        family: name
+        for name in package_prototypes()
+        for family in load_prototype(name).families
     }
     for name, path in found.items():
         prototype = _read(path)
-        if prototype.name != name or name in _shipped():
+        if prototype.name != name or name in package_prototypes():
             raise SpecError(
                 f"the prototype of {path.name} is called {prototype.name}: a file is "
                 "called as its prototype, and none as one of the package",
@@ -152,14 +154,15 @@ def own_prototype_digest(name: str) -> str | None:
     return sha256(text.encode()).hexdigest()[:24]
 
 
-def _shipped() -> tuple[str, ...]:
+def package_prototypes() -> tuple[str, ...]:
+    """Name the prototypes of the package."""
     names = (entry.name for entry in _DATA.iterdir())
     return tuple(sorted(n.removesuffix(".yaml") for n in names if n.endswith(".yaml")))
 
 
 def prototype_names() -> tuple[str, ...]:
     """Name every prototype that has a data file: the package's, then one's own."""
-    return (*_shipped(), *sorted(_OWN))
+    return (*package_prototypes(), *sorted(_OWN))
 
 
 @lru_cache(maxsize=64)

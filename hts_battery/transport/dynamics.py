@@ -179,20 +179,22 @@ def run_chunk(folder: Path, atoms: Atoms, spec: DynamicsSpec, *, steps: int) -> 
     dynamics = integrator(atoms, spec, random)
     if before:
         _remember(dynamics, spec, before["thermostat"])
-    number = len(states) + 1
-    frames = _Frames(atoms, spec, [])
-    if not before:
-        frames.keep()
-    for step in range(first + 1, first + steps + 1):
-        dynamics.step()
-        if step % spec.every == 0 and (trouble := frames.keep()):
+    number = int(states[-1].stem[-4:]) + 1 if states else 1
+    frames, last = _Frames(atoms, spec, []), first + steps
+    for step in range(first + 1 if before else 0, last + 1):
+        if step:
+            dynamics.step()
+        is_frame = step % spec.every == 0
+        if (is_frame or step == last) and (trouble := frames.trouble()):
             return Chunk(number, step, trouble)
+        if is_frame:
+            frames.keep()
     frames.write(folder / f"chunk-{number:04d}.parquet")
-    state = _state(atoms, spec, dynamics, random, first + steps)
+    state = _state(atoms, spec, dynamics, random, last)
     part = folder / f"state-{number:04d}.part"
     part.write_text(json.dumps(state))
     part.replace(folder / f"state-{number:04d}.json")
-    return Chunk(number, first + steps)
+    return Chunk(number, last)
 
 
 def draw_velocities(
@@ -311,11 +313,14 @@ class _Frames:
     spec: DynamicsSpec
     kept: list[tuple[Floats, Floats, float]]
 
-    def keep(self) -> str:
-        """Keep a frame; say what is wrong with it."""
-        places, cell = self.atoms.positions.copy(), self.atoms.cell.array.copy()
-        if not np.isfinite(places).all():
-            return "a position is not a finite number"
+    def trouble(self) -> str:
+        """Say what is wrong with the atoms as they are; nothing where all is well."""
+        places, cell = self.atoms.positions, self.atoms.cell.array
+        energy = self.atoms.get_potential_energy()
+        if not np.isfinite(
+            [*places.flat, *self.atoms.get_momenta().flat, energy]
+        ).all():
+            return "a position, a momentum or the energy is not a finite number"
         kelvin = self.atoms.get_temperature()
         if kelvin > _TOO_HOT * self.spec.temperature:
             return f"{kelvin:.0f} K where {self.spec.temperature:g} K were asked for"
@@ -323,12 +328,17 @@ class _Frames:
         near = neighbour_pairs(cell, fractions - np.floor(fractions), _TOO_NEAR)
         if len(near.first):
             return f"two atoms are {near.lengths.min():.2f} Å apart"
-        self.kept.append((places, cell, float(self.atoms.get_potential_energy())))
         return ""
+
+    def keep(self) -> None:
+        """Keep a frame."""
+        places, cell = self.atoms.positions.copy(), self.atoms.cell.array.copy()
+        self.kept.append((places, cell, float(self.atoms.get_potential_energy())))
 
     def write(self, path: Path) -> None:
         """Write what was kept."""
         if not self.kept:
+            path.unlink(missing_ok=True)  # of one that was killed, with more steps
             return
         places, cells, energies = map(np.array, zip(*self.kept, strict=True))
         frames = Trajectory(

@@ -9,7 +9,11 @@ import numpy as np
 
 from hts_battery.errors import TrajectoryError
 from hts_battery.schemas.transport import SiteKind, SiteOccupation
-from hts_battery.structures.neighbours import minimum_image_vectors
+from hts_battery.structures.neighbours import (
+    minimum_image_vectors,
+    neighbour_pairs,
+    points_within,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
 _BLOCKS = 10
 _BOHR = 0.529177210903  # Å
 _SHUFFLES = 20
+_ROUNDING = 1e-6  # Å
 
 
 class Jump(NamedTuple):
@@ -72,26 +77,24 @@ def site_visits(
     places = np.asarray(sites, dtype=float)
     _check_radius(places, cell, core_radius)
     frames, ions, _ = ways.shape
-    found = np.empty((frames, ions), dtype=np.int64)
+    found = np.full((frames, ions), -1, dtype=np.int64)
     for ion in range(ions):
-        away = minimum_image_vectors(cell, places[None], ways[:, None, ion])
-        lengths = np.linalg.norm(away, axis=2)
-        nearest = lengths.argmin(axis=1)
-        inside = lengths[np.arange(frames), nearest] <= core_radius
-        last = np.maximum.accumulate(np.where(inside, np.arange(frames), -1))
-        found[:, ion] = np.where(last >= 0, nearest[np.maximum(last, 0)], -1)
-    return found
+        way = (ways[:, ion] % 1.0) @ cell
+        inside, entered, _, _ = points_within(cell, way, places @ cell, core_radius)
+        found[inside, ion] = entered
+    last = np.where(found >= 0, np.arange(frames)[:, None], 0)
+    return np.take_along_axis(found, np.maximum.accumulate(last, axis=0), axis=0)
 
 
 def _check_radius(places: Floats, cell: Floats, radius: float) -> None:
     """Refuse cores that overlap."""
-    between = minimum_image_vectors(cell, places[:, None], places[None])
-    lengths = np.linalg.norm(between, axis=2)
-    np.fill_diagonal(lengths, np.inf)
-    if not 0 < radius <= lengths.min() / 2:
+    if not 0 < radius < np.inf:
+        raise TrajectoryError(f"core radius {radius:g} Å: above zero")
+    lengths = neighbour_pairs(cell, places, 2 * radius).lengths
+    if lengths.min(initial=np.inf) < 2 * radius - _ROUNDING:
         raise TrajectoryError(
-            f"core radius {radius:g} Å: above zero, and at most half of "
-            f"{lengths.min():.2f} Å, the distance of the two nearest sites"
+            f"core radius {radius:g} Å: at most half of {lengths.min():.2f} Å, the "
+            "distance of the two nearest sites"
         )
 
 
@@ -124,18 +127,12 @@ def site_occupation(  # noqa: PLR0913 - what a trajectory between sites is
 
     Parameters
     ----------
-    fractions
-        Fractional coordinates relative to the framework, frames x ions x 3.
-    lattice
-        Cell, vectors in rows, in Å.
-    sites
-        Fractional coordinates of all sites of the cell, sites x 3.
+    fractions, lattice, sites, core_radius
+        As of :func:`site_visits`.
     labels
         Of each site.
     time_step
         Between frames, in fs.
-    core_radius
-        In Å: nearer than this to a site an ion has arrived.
     window, distance
         In fs and Å: two ions whose jumps are closer than both jumped in concert.
     seed
@@ -208,29 +205,29 @@ class _Concert:
         window: float,
         distance: float,
     ) -> None:
-        self.frames = np.array([one.frame for one in jumps])
-        self.ions = np.array([one.ion for one in jumps])
-        self.window = window
-        middles = [
-            places[one.start]
-            + (step := places[one.end] - places[one.start]) / 2
-            - np.rint(step) / 2
-            for one in jumps
-        ]
-        if not jumps:
-            return
-        points = np.array(middles)
-        away = minimum_image_vectors(cell, points[:, None], points[None])
-        self.near = np.linalg.norm(away, axis=2) <= distance
-        self.near &= self.ions[:, None] != self.ions
+        table = np.array(jumps, dtype=np.int64).reshape(-1, len(Jump._fields))
+        self.frames, self.ions, starts, ends = table.T
+        self.cell, self.window, self.distance = cell, window, distance
+        steps = minimum_image_vectors(cell, places[starts], places[ends])
+        self.middles = places[starts] + steps @ np.linalg.inv(cell) / 2
 
     def share(self, frames: Integers | None = None) -> float | None:
         """Return the share of jumps in concert, at their own or at other times."""
         times = self.frames if frames is None else frames
         if not len(times):
             return None
-        close = np.abs(times[:, None] - times) <= self.window
-        return float((close & self.near).any(axis=1).mean())
+        order = np.argsort(times, kind="stable")
+        times, ions, middles = times[order], self.ions[order], self.middles[order]
+        concerted = np.zeros(len(times), dtype=bool)
+        for apart in range(1, len(times)):
+            one = np.flatnonzero(times[apart:] - times[:-apart] <= self.window)
+            if not one.size:
+                break
+            one = one[ions[one] != ions[one + apart]]
+            away = minimum_image_vectors(self.cell, middles[one], middles[one + apart])
+            near = one[np.linalg.norm(away, axis=1) <= self.distance]
+            concerted[near] = concerted[near + apart] = True
+        return float(concerted.mean())
 
     def by_chance(self, frames: int, random: np.random.Generator) -> float | None:
         """Shift the jumps of each ion in time, as a whole, and count again."""

@@ -175,11 +175,12 @@ def interval(value: float, error: float, freedom: int) -> tuple[float, float]:
 
     Few jumps scatter as counts do: the interval is that of a count (mid-P) with the
     same relative error, which Student's factor widens; for many jumps it is the usual
-    one. A value of zero or below has the upper bound of the usual one.
+    one. A value of zero or below is bounded as zero is: chance that went below
+    bounds nothing more closely.
     """
     widened = error * float(stdtrit(freedom, 0.975)) / _NORMAL
     if value <= 0:
-        return 0.0, max(value + _NORMAL * widened, 0.0)
+        return 0.0, _NORMAL * widened
     if widened == 0:
         return value, value
     count = (value / widened) ** 2

@@ -138,6 +138,8 @@ def _spacing(times: Sequence[float], frames: int) -> float | None:
     if len(times) < max(frames, 2):
         return None
     steps = np.diff(times)
+    if not steps.min() > 0:
+        raise TrajectoryError("times of frames do not ascend")
     if np.ptp(steps) > _SAME * abs(steps.mean()):
         raise TrajectoryError(
             f"frames are {steps.min():g} to {steps.max():g} fs apart: they must be "
@@ -291,21 +293,27 @@ def read_diffusivities(path: Path) -> tuple[Floats, Floats, Floats]:
     kelvin, values, errors = _columns(
         path, ("T in K", "D in cm²/s", "D_error in cm²/s"), ("T", "D", "D_error")
     )
-    return kelvin, values, errors / values
+    with np.errstate(divide="ignore", invalid="ignore"):  # refused by the fit
+        return kelvin, values, errors / values
 
 
 def _columns(
     path: Path, meanings: tuple[str, ...], names: tuple[str, ...]
 ) -> list[Floats]:
-    """Read columns by name where the table has all, by place otherwise."""
+    """Read columns by name where the table has all, the first ones otherwise."""
     if not path.is_file():
         raise TrajectoryError(f"{path}: no such file")
-    table = pd.read_csv(path).select_dtypes("number")
-    if names and set(names) <= set(table.columns):
-        table = table[list(names)]
-    if table.shape[1] < len(meanings):
+    try:
+        table = pd.read_csv(path, skipinitialspace=True)
+        if pd.to_numeric(table.columns.to_series(), errors="coerce").notna().all():
+            table = pd.read_csv(path, header=None)  # its first row is data
+    except (ValueError, OSError, EOFError) as err:
+        raise TrajectoryError(f"{path}: cannot be read as a table: {err}") from err
+    by_name = bool(names) and set(names) <= set(table.columns)
+    chosen = table[list(names)] if by_name else table.iloc[:, : len(meanings)]
+    if chosen.select_dtypes("number").shape[1] < len(meanings):
         raise TrajectoryError(
             f"{path}: {len(meanings)} columns of numbers are needed: "
             + ", ".join(meanings)
         )
-    return [table.iloc[:, n].to_numpy(float) for n in range(len(meanings))]
+    return [chosen.iloc[:, n].to_numpy(float) for n in range(len(meanings))]

@@ -22,6 +22,7 @@ _CHUNKS = 8
 _NEAR_HALF = 0.9  # of half the shortest lattice vector: the image is still the only one
 _IMAGES = np.array(list(product((0, -1, 1), repeat=3)), dtype=float)
 _DIMENSIONS = 3
+_FEWEST_FRAMES = 2
 
 
 @dataclass(frozen=True)
@@ -70,10 +71,14 @@ def mobile_ways(
         Shapes that do not fit, numbers that are not finite, an atom that moves so
         far between two frames that its image is not certain.
     """
-    places = np.asarray(positions, dtype=float)
+    places = _numbers("positions", positions)
     if places.ndim != _DIMENSIONS or places.shape[2] != _DIMENSIONS:
         raise TrajectoryError(
             f"positions of shape {places.shape}: frames x atoms x 3 are needed"
+        )
+    if len(places) < _FEWEST_FRAMES:
+        raise TrajectoryError(
+            f"{len(places)} frames: nothing moves between fewer than two"
         )
     if not np.isfinite(places).all():
         frame = int(np.argwhere(~np.isfinite(places))[0, 0])
@@ -81,7 +86,7 @@ def mobile_ways(
     ions = _indices(mobile, places.shape[1])
     volume = None
     if lattices is not None:
-        cells = _cells(np.asarray(lattices, dtype=float), len(places))
+        cells = _cells(_numbers("lattices", lattices), len(places))
         volume = float(np.abs(np.linalg.det(cells)).mean())
         places = _unwrapped(places, cells)
     still = np.ones(places.shape[1], dtype=bool)
@@ -97,11 +102,23 @@ def mobile_ways(
     return Ways(moving, frame_atoms, drift, volume)
 
 
+def _numbers(name: str, values: ArrayLike) -> Floats:
+    """Read an array of numbers."""
+    try:
+        return np.asarray(values, dtype=float)
+    except (TypeError, ValueError) as err:
+        raise TrajectoryError(f"{name}: not an array of numbers ({err})") from err
+
+
 def _indices(mobile: Sequence[int], atoms: int) -> NDArray[np.int64]:
     """Check the indices of the mobile ions."""
-    ions = np.asarray(mobile, dtype=int)
+    ions = np.asarray(mobile)
     if ions.ndim != 1 or not ions.size:
         raise TrajectoryError("no mobile ions: give their indices")
+    if not np.issubdtype(ions.dtype, np.integer):
+        raise TrajectoryError(
+            f"mobile ions as {ions.dtype}: their indices are needed, counted from 0"
+        )
     if ions.min() < 0 or ions.max() >= atoms or len(set(ions.tolist())) < len(ions):
         raise TrajectoryError(
             f"mobile ions {ions.min()} to {ions.max()}: each index once, of {atoms} "
@@ -117,6 +134,8 @@ def _cells(cells: Floats, frames: int) -> Floats:
             f"lattices of shape {cells.shape}: (3, 3), or one for each of {frames} "
             "frames"
         )
+    if not np.isfinite(cells).all():
+        raise TrajectoryError("lattices: a number is not finite")
     if not np.all(np.abs(np.linalg.det(cells)) > 0):
         raise TrajectoryError("a cell has no volume")
     return cells

@@ -29,6 +29,7 @@ from hts_battery.flows.engines.registry import ENGINES
 from hts_battery.flows.recipes.equation_of_state import EquationOfStateMaker
 from hts_battery.query import ScreeningDatabase
 from hts_battery.schemas.campaign import RECIPES
+from hts_battery.schemas.charged_cells import ChargedCells
 from hts_battery.schemas.dispatch import DispatchMode
 from hts_battery.schemas.equation_of_state import EquationOfState
 
@@ -498,3 +499,41 @@ def test_a_real_engine_by_both_ways(
     )
     assert (steps["relax"], steps["volume"]) == (2 + 2, 5 + 6)
     assert ledger(execution_folder).computed_twice == ()
+
+
+@pytest.mark.usefixtures("ranked")
+def test_carriers_are_taken_out_of_cells_of_an_earlier_campaign(
+    stores: Stores,
+    eos_file: Callable[..., Path],
+    run: Callable[..., int],
+    spring: FakeSpringMaker,
+    execution_folder: Path,
+) -> None:
+    path = eos_file(
+        ("recipe: equation_of_state", "recipe: charged_cells"),
+        ("{points: 5}", "{cells: 2}"),
+        name="charged.yaml",
+    )
+    before = plan_campaign(
+        path, stores, Assumptions(), execution_folder=execution_folder
+    )
+    assert (before.candidates, before.jobs) == (2, 2 * 7)
+    assert run(load_campaign(path)) == 2
+    found = [
+        ChargedCells.model_validate(doc["output"])
+        for doc in stores.tasks.query({"metadata.step": "result"})
+    ]
+    assert calls(spring) == sum(len(one.cells) for one in found)
+    for one in found:
+        full, charged, last = one.lowest
+        assert (one.carrier, charged, last) == ("Li", one.charged, charged // 2)
+        assert one.charged < full
+        assert one.cells[0].n_atoms == 40
+    assert run(load_campaign(path)) == 0
+    made = {one.name: one for one in recipe_properties(load_campaign(path), stores)}
+    assert list(made)[0] == "charged_e_hull"
+    assert made["voltage_average"].value is None
+    assert made["voltage_average"].reason == (
+        "no Li metal by ionic fake among the references"
+    )
+    assert made["charged_volume_change"].value is not None

@@ -56,9 +56,12 @@ READING = {
     "query compare",
     "query snapshot",
     "db status",
+    "disorder composite",  # likewise those with --figure
+    "disorder map",
     "disorder order",
     "disorder percolate",
     "disorder scattering",  # writes the files that it is asked for
+    "disorder simulate",
     "electro capacity",
     "electro curve",
     "electro interface",

@@ -86,15 +86,18 @@ def test_scattering_writes_and_refines(
     r = np.arange(1.5, 8, 0.05)
     write_gr(measured, r, 0.9 * pair_distribution(cell, r).values)
     asked = [
-        "disorder", "scattering", str(cell_file), "--pdf", str(tmp_path / "out.gr"),
+        "disorder", "scattering", str(cell_file), "--pdf",
         "--data", str(measured), "--diffuse", "hk0", "--out", str(tmp_path),
         "--longest", "6",
     ]  # fmt: skip
     shown = RUN.invoke(app, asked)
     assert shown.exit_code == 0, shown.output
     assert "Mn, Li scatter with the other sign" in shown.output
+    said = " ".join(shown.output.split())
+    assert "cations Li, Mn: mean -2.6" in said
+    assert said.index("contrast (mean square about it)") < said.index("diffuse hk0")
     assert "scale 0.9" in shown.output
-    for name in ("out.gr", "measured_refined.png", "cell_hk0.png"):
+    for name in ("cell.gr", "measured_refined.png", "cell_hk0.png"):
         assert (tmp_path / name).stat().st_size > 500
     found = json.loads(RUN.invoke(app, [*asked, "--json"]).stdout)
     assert found["refined"]["scale"][0] == pytest.approx(0.9, abs=1e-3)
@@ -105,7 +108,7 @@ def test_scattering_writes_and_refines(
     ("arguments", "message"),
     [
         (["percolate", "nowhere.cif"], "nowhere.cif: no such file"),
-        (["scattering", "CELL"], "give --pdf FILE, --data FILE or --diffuse PLANE"),
+        (["scattering", "CELL"], "give --pdf, --data FILE or --diffuse PLANE"),
         (["percolate", "Li3MnO2"], "rocksalt has as many sites for both"),
         (["percolate", "LiMnO2", "--rule", "2tm"], "no rule '2tm'"),
     ],

@@ -11,9 +11,11 @@ from pymatgen.core import Lattice, Structure
 
 from hts_battery.compositions import load_space
 from hts_battery.connections import materials_project
+from hts_battery.settings import get_settings
+from hts_battery.structures.prototypes import use_prototypes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from conftest import Answer
@@ -160,3 +162,75 @@ def test_a_parent_of_ones_own_becomes_a_space(
         assert says in refused.err
         assert len(refused.err.strip().splitlines()) == 1
     assert json.dumps(row)
+
+
+@pytest.fixture
+def own_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Name an empty folder of prototypes in the settings; it is left again."""
+    found = folder / "prototypes"
+    found.mkdir()
+    monkeypatch.setenv("HTS_BATTERY_PROTOTYPE_FOLDER", str(found))
+    get_settings.cache_clear()
+    yield
+    for path in found.iterdir():
+        path.unlink()
+    use_prototypes(found)
+
+
+def test_what_cannot_be_ordered_is_counted_and_says_why(
+    hts: Callable[..., Answer], folder: Path, files: dict[str, Path]
+) -> None:
+    words = ("space", "from-cif", files["mixed"], "-o", folder / "space.yaml")
+    assert "name a folder of prototypes with --prototypes" in hts(*words).out
+    taken = hts(*words, "--replace", "--family", "hedrx", "--prototypes", folder)
+    assert "ordered on the prototype rocksalt of the package" in taken.out
+    assert taken.status == 0
+    mine = (*words, "--replace", "--prototypes", folder / "new")
+    assert str(folder / "new") in hts(*mine).out
+    assert (folder / "new" / "mixed.yaml").is_file()
+    (row,) = hts(*mine, "--json").lines
+    assert row["prototype"] == str(folder / "new" / "mixed.yaml")
+    assert row["not_ordered"] is None
+    # Nothing is written where one of the two files exists.
+    (folder / "space.yaml").unlink()
+    assert "mixed.yaml exists" in hts(*words, "--prototypes", folder / "new").err
+    assert not (folder / "space.yaml").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.mongo
+@pytest.mark.usefixtures("own_folder")
+def test_a_parent_of_ones_own_is_screened(
+    hts: Callable[..., Answer], on_server: Path
+) -> None:
+    """From a CIF with partial occupancies to E_hull by relaxed cells."""
+    structure = Structure.from_spacegroup(
+        "Fd-3m",
+        Lattice.cubic(8.25),
+        ["Li+", {"Mn3+": 0.5, "Mn4+": 0.25, "Ti4+": 0.25}, "O2-"],
+        [[0, 0, 0], [5 / 8] * 3, [0.3867] * 3],
+    )
+    structure.to(filename=str(on_server / "screened.cif"))
+    words = (
+        "space",
+        "from-cif",
+        on_server / "screened.cif",
+        "-o",
+        on_server / "own.yaml",
+    )
+    done = hts(*words)
+    assert "the parent lattice on which its members are ordered" in done.out
+    assert load_space(on_server / "own.yaml").family == "screened"
+    get_settings.cache_clear()  # another command is another process
+    path = on_server / "campaign.yaml"
+    path.write_text(
+        "name: own\nspace: own.yaml\nengine: ionic\nrelaxation: {fmax: 5}\n"
+        "selection: {method: formulas, formulas: [LiMnTiO4]}\n"
+        "structure: {atoms: 28, iterations: 100}\n"
+    )
+    assert "sound; 1 candidate" in hts("campaign", "check", path).out
+    ran = hts("campaign", "run", path, "--processes", 1)
+    assert ran.status == 0, ran.err
+    (row,) = hts("query", "find", "--json").lines
+    assert row["formula"] == "LiMnTiO4"
+    assert row["e_hull"] > -1

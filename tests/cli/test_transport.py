@@ -49,6 +49,8 @@ def test_a_trajectory_is_analysed(chunk: Path, tmp_path: Path) -> None:
     found = json.loads(RUN.invoke(app, [*words, "--json"]).stdout)
     assert found["temperature"] == 800
     assert found["haven_ratio_interval"][0] < 1 < found["haven_ratio_interval"][1]
+    cold = RUN.invoke(app, [*words, "--temperature", "0"])
+    assert "temperature 0" in str(cold.exception)
 
 
 @pytest.mark.parametrize("method", ["mogroup", "pymatgen"])
@@ -75,6 +77,9 @@ def test_a_file_without_a_time_step_is_refused(tmp_path: Path) -> None:
     assert "--time-step" in str(shown.exception)
     shown = RUN.invoke(app, [*words, "--time-step", "2"])
     assert "too few jumps" in shown.output
+    for method in ("covariance", "pymatgen"):
+        zero = RUN.invoke(app, [*words, "--time-step", "0", "--method", method])
+        assert "--time-step 0" in str(zero.exception)
     shown = RUN.invoke(app, [*words, "--method", "guess"])
     assert "covariance, mogroup, pymatgen" in str(shown.exception)
 
@@ -95,6 +100,15 @@ def test_a_table_is_fitted(tmp_path: Path) -> None:
     assert "0.2500 ±" in shown.output
     assert "conductivity (Nernst-Einstein)" in shown.output
     assert (tmp_path / "line.png").stat().st_size > 10_000
+    once, twice = (
+        json.loads(RUN.invoke(app, [*words, *also, "--charge", e, "--json"]).stdout)
+        for e in ("1", "2")
+    )
+    assert twice["conductivity_300K"]["value"] == pytest.approx(
+        4 * once["conductivity_300K"]["value"]
+    )
+    wrong = RUN.invoke(app, [*words, *also, "--ion", "Xx"])
+    assert "has no Xx" in str(wrong.exception)
     found = json.loads(RUN.invoke(app, [*words, "--json"]).stdout)
     assert found["verdict"] == "single"
     assert found["diffusivity_300K"]["value"] == pytest.approx(6.31e-8, rel=0.01)

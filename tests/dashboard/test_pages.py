@@ -35,7 +35,10 @@ pytestmark = [pytest.mark.mongo, pytest.mark.browser, pytest.mark.slow]
 SECONDS = 120
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 DRIVER = shutil.which("chromedriver")
-PAGES = ["/", "/stability", "/elements", "/compositions", "/candidates", "/changes"]
+PAGES = [
+    *("/", "/stability", "/elements", "/compositions", "/disorder", "/candidates"),
+    "/changes",
+]
 
 
 @pytest.fixture(scope="module")
@@ -171,6 +174,20 @@ def test_the_overview_counts_and_ranks(reader: Reader) -> None:
     assert "candidates3" in reader.text("#overview .cards")
     assert "shown" in reader.text("#overview table")
     assert reader.find('#overview a[href^="/candidate/"]')
+
+
+def test_the_page_of_disorder_says_what_percolates(reader: Reader) -> None:
+    reader.open("/disorder")
+    said = reader.text("#percolation-count")
+    assert said.startswith("3 of 3 candidates percolate with carriers at random")
+    assert "every cluster ends somewhere" in reader.text(".lead")
+    drawn = "document.querySelectorAll('#{} .main-svg .{}').length"
+    reader.until(f"{drawn.format('percolation', 'point')} == 6")
+    reader.until(f"{drawn.format('accessible-maps', 'hm')} == 2")
+    reader.until(f"{drawn.format('tetrahedra', 'point')} == 3")
+    assert "Tetrahedra of four carriers alone mislead" in reader.text(
+        "#tetrahedra-words"
+    )
 
 
 def test_the_slider_moves_the_stable_set(reader: Reader, shown: Stores) -> None:

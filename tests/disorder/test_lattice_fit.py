@@ -102,7 +102,8 @@ def test_public_dft_energies_of_oxyfluorides() -> None:
     fit = fit_lattice_model([e.structure for e in equal], [e.energy for e in equal])
     assert len(fit.used) >= 134
     assert len(fit.used) + len(fit.refused) == len(equal)
-    assert set(Counter(fit.refused.values())) == {"left the parent lattice"}
+    reasons = Counter(why.split(":")[0] for why in fit.refused.values())
+    assert reasons == {"left the parent lattice": 66, "another state": 3}
     assert fit.absolute_error <= 0.025
     assert fit.error <= 0.035
     assert 5 < fit.dielectric < 60

@@ -140,6 +140,8 @@ def test_near_the_threshold_a_cell_wraps_or_does_not(
     assert 0.1 < wraps < 0.95
     assert random_rock_salt.at(0.3) == (0, 0, 0)
     assert random_rock_salt.at(1.0) == (1, 0, 1)
+    with pytest.raises(OrderingError, match="between 0 and 1"):
+        random_rock_salt.at(1.5)
 
 
 def test_a_cell_has_what_the_curve_says(random_rock_salt: AccessibleCurve) -> None:

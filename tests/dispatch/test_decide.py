@@ -367,6 +367,19 @@ def test_what_came_of_a_workflow(case: Case) -> None:
     assert stored == case.stored
 
 
+@pytest.mark.parametrize("earlier", [(), TRIED])
+@pytest.mark.parametrize("step", ["chunk", "relax"])
+def test_what_was_lost_with_its_chunk_says_so(
+    step: str, earlier: tuple[Ending, ...]
+) -> None:
+    """Whether it is sent again or was so for the last time: one run has failed."""
+    lost = archived("FIZZLED", step=step, error=OUT_OF_MEMORY)
+    one = item("k", "a", earlier=earlier)
+    found = collected(lost, [one], None, {"k": OPEN}, snapshot((one,)))["k"]
+    assert found.again is not bool(earlier)
+    assert found.ending.lost_with == (1 if step == "chunk" else None)
+
+
 def test_a_report_says_what_came_of_a_chunk_and_shares_its_cost() -> None:
     entries = {
         "k": ChunkEntry(kind=COMPUTED, seconds=30.0),

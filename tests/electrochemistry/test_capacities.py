@@ -100,6 +100,10 @@ def test_unknown_names_are_refused() -> None:
         capacity("LiFePO4", "Fe")
     with pytest.raises(ValueError, match="'high': give reachable or conservative"):
         capacity("LiFePO4", ceilings="high")
+    with pytest.raises(ValueError, match="'Xx' is no element"):
+        capacity("LiFePO4", ceilings={"Xx": 3})
+    with pytest.raises(ValueError, match=r"ceiling of Fe is 2\.5: give a whole number"):
+        capacity("LiFePO4", ceilings={"Fe": 2.5})  # type: ignore[dict-item] - wrong
 
 
 def test_the_tables_name_elements_once_each_with_a_source() -> None:

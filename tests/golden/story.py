@@ -142,7 +142,10 @@ space from-cif nothing.cif
 disorder percolate Li1.2Mn0.4Ti0.4O2 --cations 2000 --samples 10
 disorder percolate cell.vasp --small
 disorder order cell.vasp
-disorder scattering cell.vasp --pdf cell.gr --longest 5
+disorder scattering cell.vasp --pdf --longest 5
+disorder simulate Li1.2Mn0.4Ti0.4O1.9F0.1 --size 3 --cells 2 --attempts 5
+disorder map --lithium 1.2 --fluorine 0.2 --size 3 --cells 2 --attempts 5
+disorder composite --fast 0.001 --slow 0.000001 --share 0.3
 electro capacity Li1.2Mn0.4Ti0.4O2
 electro window Li3PO4
 electro interface Li3PO4 Li

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -77,44 +74,47 @@ def test_the_ionic_potential_goes_on_exactly(thermostat: str, tmp_path: Path) ->
 
 
 PROGRAM = """
-import sys
+import os, random, signal, sys, time
 from pathlib import Path
 from ase.build import bulk
 from ase.calculators.emt import EMT
 from hts_battery.transport.dynamics import DynamicsSpec, run_chunk
-atoms = bulk("Cu", cubic=True) * (2, 2, 2)
-atoms.calc = EMT()
-print("ready", flush=True)
-done = 0
-spec = DynamicsSpec(600.0, seed=3)
-while done < 240:
-    done = run_chunk(Path(sys.argv[1]), atoms, spec, steps=40).step
+
+def run():
+    done = 0
+    while done < 240:
+        atoms = bulk("Cu", cubic=True) * (2, 2, 2)
+        atoms.calc = EMT()
+        spec = DynamicsSpec(600.0, seed=3)
+        done = run_chunk(Path(sys.argv[1]), atoms, spec, steps=20).step
+
+for _ in range(20):
+    if not (child := os.fork()):
+        run()
+        os._exit(0)
+    time.sleep(random.uniform(0, 0.2))
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+run()
 """
 
 
 @pytest.mark.chaos
 @pytest.mark.slow
 def test_killed_at_random_moments_the_run_is_the_unbroken_one(tmp_path: Path) -> None:
-    random = np.random.default_rng(0)
+    """Twenty processes that have all they need in memory, so that runs are killed."""
     folder = tmp_path / "killed"
-    for _ in range(20):
-        run = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-c", PROGRAM, str(folder)], stdout=subprocess.PIPE
-        )
-        assert run.stdout is not None
-        run.stdout.readline()
-        time.sleep(0.4 * random.random())
-        os.kill(run.pid, signal.SIGKILL)
-        run.wait()
-        run.stdout.close()
-    subprocess.run(  # noqa: S603 - likewise
-        [sys.executable, "-c", PROGRAM, str(folder)], check=True, capture_output=True
+    subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-W", "ignore", "-c", PROGRAM, str(folder)], check=True
     )
     spec = DynamicsSpec(600.0, seed=3)
     run_chunk(tmp_path / "whole", copper(), spec, steps=ended(folder)["step"])  # type: ignore[arg-type]
     killed, whole = read_trajectory(folder), read_trajectory(tmp_path / "whole")
     assert killed.positions.shape == whole.positions.shape
     assert killed.positions == pytest.approx(whole.positions, abs=1e-4)
+    for name in ("positions", "momenta"):
+        ends = (ended(one)[name] for one in (folder, tmp_path / "whole"))
+        assert np.allclose(*ends, rtol=0, atol=1e-10)
     assert not list(folder.glob("*.part"))
 
 
@@ -194,7 +194,31 @@ def test_an_unstable_run_keeps_its_last_good_state(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.glob("state-*")] == ["state-0001.json"]
     atoms.positions[0] = atoms.positions[1] + 0.1
     near = run_chunk(tmp_path / "near", atoms, spec, steps=1)
-    assert near.unstable
+    assert (near.step, "two atoms" in near.unstable) == (0, True)
+
+
+def test_a_chunk_that_ends_between_frames_is_watched_too(tmp_path: Path) -> None:
+    atoms = copper()
+    spec = DynamicsSpec(300.0, every=50)
+    run_chunk(tmp_path, atoms, spec, steps=3)
+    atoms.calc = Springs(atoms.positions + 5, 300.0)
+    found = run_chunk(tmp_path, atoms, spec, steps=10)
+    assert "K where 300 K" in found.unstable
+    atoms.calc = Springs(atoms.positions, np.nan)
+    assert "not a finite number" in run_chunk(tmp_path, atoms, spec, steps=10).unstable
+    assert [path.name for path in tmp_path.glob("state-*")] == ["state-0001.json"]
+
+
+def test_frames_of_a_longer_attempt_that_was_killed_are_gone(tmp_path: Path) -> None:
+    spec = DynamicsSpec(300.0, every=5)
+    run_chunk(tmp_path, copper(), spec, steps=5)
+    run_chunk(tmp_path, copper(), spec, steps=10)
+    (tmp_path / "state-0002.json").unlink()  # killed before it was written
+    for _ in range(2):
+        run_chunk(tmp_path, copper(), spec, steps=4)
+    run_chunk(tmp_path / "whole", copper(), spec, steps=13)
+    found, whole = read_trajectory(tmp_path), read_trajectory(tmp_path / "whole")
+    assert found.positions == pytest.approx(whole.positions, abs=1e-5)
 
 
 def test_other_settings_go_to_another_folder(tmp_path: Path) -> None:

@@ -80,6 +80,22 @@ def test_concerted_jumps_are_told_from_chance() -> None:
     assert found.concerted_by_chance < 0.3
 
 
+def test_thousands_of_jumps_of_a_crowd_in_an_oblique_cell() -> None:
+    """A table of all pairs of jumps and their images would not fit into memory."""
+    random = np.random.default_rng(4)
+    cell = np.array([[20.0, 0, 0], [8, 18, 0], [-7, 6, 17]])
+    grid = np.stack(np.meshgrid(*[np.arange(4)] * 3, indexing="ij"), -1).reshape(-1, 3)
+    hops = np.eye(3, dtype=int)[random.integers(3, size=(2500, 20))]
+    hops *= random.choice([-1, 0, 1], (2500, 20, 1), p=[0.05, 0.9, 0.05])
+    places = np.cumsum(hops, axis=0)
+    away = 0.15 * random.normal(size=places.shape) @ np.linalg.inv(cell)
+    found = site_occupation(
+        places / 4 + away, cell, grid / 4, ["o"] * 64, time_step=10.0, window=20.0
+    )
+    assert found.jumps["o"]["o"] == np.abs(hops[1:]).sum() > 4500
+    assert found.concerted_share == pytest.approx(found.concerted_by_chance, abs=0.03)
+
+
 def test_who_turns_round_half_way_has_not_jumped() -> None:
     places = np.array([0.0, 0.05, 0.07, 0.02, 0.0])[:, None, None] * [1, 0, 0]
     visits = site_visits(places, CELL, SITES, core_radius=0.8)
@@ -106,5 +122,9 @@ def test_a_density_is_a_cube_file(tmp_path: Path) -> None:
 def test_cores_that_overlap_are_refused() -> None:
     with pytest.raises(TrajectoryError, match="half of 3"):
         site_visits(np.zeros((2, 1, 3)), CELL, SITES, core_radius=1.6)
+    with pytest.raises(TrajectoryError, match=r"half of 9\.00"):
+        site_visits(np.zeros((2, 1, 3)), CELL, SITES[:1], core_radius=4.6)
+    with pytest.raises(TrajectoryError, match="above zero"):
+        site_visits(np.zeros((2, 1, 3)), CELL, SITES, core_radius=0.0)
     with pytest.raises(TrajectoryError, match="7 labels for 8 sites"):
         site_occupation(np.zeros((2, 1, 3)), CELL, SITES, LABELS[1:], time_step=1.0)

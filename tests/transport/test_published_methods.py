@@ -17,6 +17,7 @@ from hts_battery.transport.published_methods import (
     ways_of,
 )
 from hts_battery.transport.trajectory_files import (
+    read_diffusivities,
     read_displacements,
     read_trajectory,
 )
@@ -74,3 +75,21 @@ def test_what_no_fit_can_use_is_refused(tmp_path: Path) -> None:
     (tmp_path / "one.csv").write_text("a,b\n1,x\n")
     with pytest.raises(TrajectoryError, match="2 columns of numbers"):
         read_displacements(tmp_path / "one.csv")
+    (tmp_path / "empty.csv").write_text("")
+    with pytest.raises(TrajectoryError, match="cannot be read as a table"):
+        read_displacements(tmp_path / "empty.csv")
+
+
+def test_columns_are_those_that_are_named(tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("n, D_error, D, T\n1, 1e-9, 1e-8, 600\n2, 1e-8, 4e-8, 700\n")
+    kelvin, values, errors = read_diffusivities(table)
+    assert kelvin.tolist() == [600, 700]
+    assert values.tolist() == [1e-8, 4e-8]
+    assert errors == pytest.approx([0.1, 0.25])
+    table.write_text("600,1e-8,1e-9\n700,4e-8,1e-8\n")  # no names: no row is lost
+    assert read_diffusivities(table)[0].tolist() == [600, 700]
+    # One that holds words is not replaced by the next one.
+    table.write_text("T,D,D_error,n\n600,1e-8,< 1e-9,40\n700,4e-8,1e-8,50\n")
+    with pytest.raises(TrajectoryError, match="3 columns of numbers"):
+        read_diffusivities(table)

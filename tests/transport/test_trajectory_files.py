@@ -122,6 +122,9 @@ def test_frames_at_other_times_are_refused(images: list[Atoms], tmp_path: Path) 
     write(tmp_path / "run.extxyz", [images[0], images[1], images[4]])
     with pytest.raises(TrajectoryError, match="20 to 60 fs apart"):
         read_trajectory(tmp_path / "run.extxyz")
+    write(tmp_path / "run.extxyz", [images[0]] * 3)
+    with pytest.raises(TrajectoryError, match="do not ascend"):
+        read_trajectory(tmp_path / "run.extxyz")
     write(tmp_path / "run.extxyz", [images[0], images[1][:3]])
     with pytest.raises(TrajectoryError, match="frame 1 has other atoms"):
         read_trajectory(tmp_path / "run.extxyz")

@@ -82,6 +82,8 @@ class Capability(StrEnum):
     """Energies of cells whose lattice and atoms it moves."""
     KEEP_CELL = "relax the atoms of a cell that it keeps"
     """Energies of cells at a given lattice."""
+    FORCES = "give forces step by step to molecular dynamics and searches of saddles"
+    """Its maker has an ASE calculator."""
 
 
 def keeping_the_cell(relax_maker: MakerOf) -> MakerOf:

@@ -63,7 +63,10 @@ def chgnet_engine() -> Engine:
         checks=(_missing_device,),
         error=CHGNET_ERROR,
         process_memory=_PROCESS_MEMORY,
-        makers={Capability.KEEP_CELL: keeping_the_cell(_chgnet_relax_maker)},
+        makers={
+            Capability.KEEP_CELL: keeping_the_cell(_chgnet_relax_maker),
+            Capability.FORCES: _chgnet_relax_maker,
+        },
     )
 
 
@@ -99,7 +102,10 @@ def force_field_engine(name: str) -> Engine:
         relax_maker=relax_maker,
         extra="",
         process_memory=_PROCESS_MEMORY,
-        makers={Capability.KEEP_CELL: keeping_the_cell(relax_maker)},
+        makers={
+            Capability.KEEP_CELL: keeping_the_cell(relax_maker),
+            Capability.FORCES: relax_maker,
+        },
     )
 
 
@@ -129,6 +135,8 @@ def ionic_engine() -> Engine:
         error=IONIC_ERROR,
         rough=True,
         process_memory=0.6,
+        # No forces for molecular dynamics: the NASICON network breaks within 6 ps at
+        # 1000 K, and LiTiO2 with vacancies melts at 900 K.
         makers={Capability.KEEP_CELL: keeping_the_cell(_ionic_relax_maker)},
     )
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from jobflow import Flow, Job, Response
+from jobflow import Flow, Job, OutputReference, Response
 from monty.json import jsanitize
 from pydantic import ValidationError
 
@@ -52,6 +52,9 @@ if TYPE_CHECKING:
     failed job; failure_class and evidence where its program said more."""
 
 FIREWORK_FILE = "FW.json"
+OWN_OUTPUT = "own_output"
+"""Where the metadata of a job that makes more name the argument by which it takes what
+an earlier launch of it has stored."""
 
 
 @dataclass(frozen=True)
@@ -108,45 +111,10 @@ class Watch:
     """Whether each job runs in a folder of its own, to be marked as the job's."""
 
 
-@dataclass
-class EarlierOutput:
-    """What an earlier launch of a Firework had stored before it was lost."""
-
-    kind: ResponseKind
-    output: Any
-    taken: bool = False
-    """Whether the job has asked for it, and computes nothing."""
-
-
 PRERELAX_STEP = "prerelax"
 _FIREWORK = "fw_id"  # jobflow puts it into the metadata of a job that a rocket runs
 _watch: ContextVar[Watch | None] = ContextVar("watch", default=None)
 _retries: ContextVar[RetryPolicy | None] = ContextVar("retries", default=None)
-_earlier: ContextVar[EarlierOutput | None] = ContextVar("earlier", default=None)
-
-
-def earlier_output() -> Any:  # noqa: ANN401 - whatever the job returns
-    """
-    Return what the running job had stored in an earlier launch; None if nothing.
-
-    For a job that adds jobs to what it makes, and was lost before they were told: what
-    takes this computes nothing, and its execution counts as reused.
-    """
-    earlier = _earlier.get()
-    if earlier is None:
-        return None
-    earlier.taken = True
-    return earlier.output
-
-
-@contextmanager
-def _known(earlier: EarlierOutput | None) -> Iterator[None]:
-    """Let a job of this block ask for what it has stored before."""
-    token = _earlier.set(earlier)
-    try:
-        yield
-    finally:
-        _earlier.reset(token)
 
 
 @contextmanager
@@ -173,8 +141,8 @@ class RecordedJob(Job):
     What a finished job returned is not lost because the database is away: its output
     is kept in the launch folder (:mod:`hts_battery.flows.execution.spool`). A rocket
     waits for the database for a while. The same Firework run again takes an output that
-    is there. Jobs that the job had made are not kept: it makes them again, from
-    :func:`earlier_output`.
+    is there. A job that had made more jobs, which are not kept, is given that output if
+    it takes it, and runs to make them.
     """
 
     def run(
@@ -202,13 +170,9 @@ class RecordedJob(Job):
         record = ExecutionRecord(settings.execution_folder)
         try:
             with self._waiting(settings.outage_patience):
-                earlier = self._earlier(store, folder)
-                if earlier is not None and earlier.kind is ResponseKind.OUTPUT:
-                    with self._execution(record, reused=lambda: True):
-                        response = Response(output=earlier.output)
-                else:
-                    with _known(earlier):
-                        response = self._run_recorded(store, job_dir, folder, record)
+                response = self._reused(store, job_dir, folder, record)
+                if response is None:
+                    response = self._run_recorded(store, job_dir, folder, record)
         except StoreError as err:
             if watch is None:
                 raise
@@ -269,11 +233,12 @@ class RecordedJob(Job):
         job_dir: Path | None,
         folder: Path | None,
         record: ExecutionRecord,
+        *,
+        reused: bool = False,
     ) -> Response[Any]:
         uri = store_uri(store)
         kept: Path | None = None
-        earlier = _earlier.get()
-        with self._execution(record, reused=lambda: bool(earlier and earlier.taken)):
+        with self._execution(record, reused=reused):
             refuse_other_versions(self.metadata.get("versions", {}))
             held = HeldStore(store, self.uuid)
             with translated_outages(uri, f"running {self.name}"):
@@ -291,7 +256,7 @@ class RecordedJob(Job):
         return response
 
     def _execution(
-        self, record: ExecutionRecord, *, reused: Callable[[], bool]
+        self, record: ExecutionRecord, *, reused: bool = False
     ) -> AbstractContextManager[object]:
         return record.execution(
             job_uuid=self.uuid,
@@ -332,23 +297,31 @@ class RecordedJob(Job):
         with translated_outages(store_uri(store), f"storing {self.name}"):
             store_output(output, store)
 
-    def _earlier(self, store: JobStore, folder: Path | None) -> EarlierOutput | None:
-        """Return what an earlier launch of the same Firework had stored, if any."""
+    def _reused(
+        self,
+        store: JobStore,
+        job_dir: Path | None,
+        folder: Path | None,
+        record: ExecutionRecord,
+    ) -> Response[Any] | None:
+        """Return what an earlier launch of the same Firework had computed, if any."""
         if folder is None or not self._in_rocket:
             return None
         uri = store_uri(store)
         with translated_outages(uri, f"looking for the output of {self.name}"):
-            kind = self._retries().attempt(lambda: self._stored(store, folder))
-            if kind is None:
-                return None
-            if kind is ResponseKind.OUTPUT:
-                output = store.get_output(self.uuid, which=self.index, load=True)
-            else:
-                output = self.output.resolve(store)
-        return EarlierOutput(kind, output)
+            kind = self._retries().attempt(lambda: self._stored_kind(store, folder))
+            if kind == ResponseKind.OUTPUT:
+                with self._execution(record, reused=True):
+                    output = store.get_output(self.uuid, which=self.index, load=True)
+                return Response(output=output)
+        argument = self.metadata.get(OWN_OUTPUT)
+        if kind is None or argument is None:
+            return None
+        self.function_kwargs[argument] = OutputReference(self.uuid)
+        return self._run_recorded(store, job_dir, folder, record, reused=True)
 
-    def _stored(self, store: JobStore, folder: Path) -> ResponseKind | None:
-        """Say of which kind the output is that is in the store; none if none is."""
+    def _stored_kind(self, store: JobStore, folder: Path) -> str | None:
+        """Say what kind of response is stored of this job; none if there is nothing."""
         for launch in earlier_launches(folder):
             if launch.ran(self.uuid) and (launch.folder / SPOOL).is_file():
                 store_spooled(launch.folder, store)
@@ -356,8 +329,7 @@ class RecordedJob(Job):
             {"uuid": self.uuid, "index": self.index},
             properties=[f"metadata.{RESPONSE_FIELD}"],
         )
-        said = ((found or {}).get("metadata") or {}).get(RESPONSE_FIELD)
-        return None if said is None else ResponseKind(said)
+        return ((found or {}).get("metadata") or {}).get(RESPONSE_FIELD)
 
     def _mark(self) -> LaunchMark:
         metadata = self.metadata

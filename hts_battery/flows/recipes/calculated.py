@@ -98,11 +98,10 @@ class Calculated:
         """
         if not wanted:
             return replace(self, n_orderings=1, unconverged={})
-        runs = sorted(self.ordered, key=lambda one: one.at)
-        series = joined(one.series for one in runs)
+        series = self._series
         known = {name for names in series.values() for name in names}
         mine = set(chosen(series, wanted))
-        enough = any(covers(one.asked, wanted) for one in runs)
+        enough = any(covers(one.asked, wanted) for one in self.ordered)
         others = known - mine
         going_on = {
             name: one
@@ -120,10 +119,31 @@ class Calculated:
             verdict=self._verdict_on(mine) if enough else None,
         )
 
-    def reusable(self, asked: Mapping[str, int]) -> dict[str, str]:
-        """Return the parts, and the job whose output is the orderings asked for."""
-        order = [("order", one.uuid) for one in self.ordered if one.asked == asked]
-        return self.parts | dict(order[:1])
+    def reusable(
+        self, asked: Mapping[str, int], *, besides: str | None = None
+    ) -> dict[str, str]:
+        """
+        Return the parts, and the job whose output is just the orderings asked for.
+
+        ``besides``: job whose output is not taken.
+        """
+        mine = chosen(self._series, asked).keys()
+        same = [
+            one.uuid
+            for one in self.ordered
+            if one.asked == asked
+            and one.uuid != besides
+            # Another release of the search may have found others since.
+            and mine == {name for names in one.series.values() for name in names}
+        ]
+        order = {"order": same[-1]} if same else {}
+        return self.parts | order
+
+    @property
+    def _series(self) -> dict[str, list[str]]:
+        """Method → its orderings in order, as the latest jobs found them."""
+        runs = sorted(self.ordered, key=lambda one: one.at)
+        return joined(one.series for one in runs)
 
     def _verdict_on(self, names: Collection[str]) -> StoredVerdictRow | None:
         """Return the gate's verdict on some orderings alone; none if one is missing."""

@@ -82,6 +82,7 @@ def _compute(
         found = read_outputs(store.docs_store, key, failures)
         # A node without a database has not seen what was computed elsewhere.
         found.finished.update(request.finished)
+        found.converged.update(request.finished)
         for name, one in request.unconverged.items():
             found.note_unconverged(name, one)
         return found

@@ -270,7 +270,7 @@ class EquationOfStateMaker(RecipeMaker):
             structure = read_structure(relaxed.structure)
         elif start.engine != engine_name:
             jobs.append(cast("Maker", self.relax_maker).make(structure))
-            self.tag(jobs[-1], RELAX_STEP, part=RELAX_STEP, **tags)
+            self.tag_part(jobs[-1], RELAX_STEP, RELAX_STEP, **tags)
             structure = jobs[-1].output.structure
         names = [f"volume {number}" for number in range(1, self.options.points + 1)]
         flow = CommonEosMaker(
@@ -283,7 +283,7 @@ class EquationOfStateMaker(RecipeMaker):
         *relaxations, strain = flow.jobs
         self.tag(strain, STRAIN_STEP, **tags)
         for name, one in zip(names, relaxations, strict=True):
-            self.tag(one, VOLUME_STEP, part=name, **tags)
+            self.tag_part(one, VOLUME_STEP, name, **tags)
         # A flow gives up no job that its output names.
         flow.output = None
         known = [place for place, name in enumerate(names) if name in points]

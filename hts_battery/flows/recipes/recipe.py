@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
-from jobflow import CURRENT_JOB, Flow, Job, Maker
+from jobflow import CURRENT_JOB, Flow, Job, Maker, OutputReference
 from monty.json import MontyDecoder, MontyEncoder
 
 from hts_battery.flows.execution.recorded import jobs_of, recorded
@@ -140,6 +140,18 @@ class CampaignRecipe(Recipe):
     options: type[Document] = NoOptions
 
 
+def job_of_output(made: Job | Flow) -> Job:
+    """Return the job whose output is that of a flow; TypeError if it is no job's."""
+    output = made.output
+    for one in jobs_of(made):
+        if isinstance(output, OutputReference) and one.uuid == output.uuid:
+            return one
+    raise TypeError(
+        f"the flow {made.name} must have the output of one of its jobs as output, or "
+        "nobody knows which of its energies counts"
+    )
+
+
 @dataclass
 class RecipeMaker(Maker):
     """
@@ -237,6 +249,12 @@ class RecipeMaker(Maker):
         """Say of a job that is made on the node what it is, and send it its way."""
         made.update_metadata({"step": step, **metadata}, dynamic=True)
         self.route(made, step)
+
+    def tag_part(self, made: Job | Flow, step: str, part: str, **tags: object) -> None:
+        """Tag as :meth:`tag` does; the output is a part that another run may take."""
+        self.tag(made, step, **tags)
+        # Of an engine's several jobs, the others have energies of other settings.
+        job_of_output(made).update_metadata({"part": part}, dynamic=True)
 
     def route(self, made: Job | Flow, step: str) -> None:
         """Send a job that is made on the node where its step belongs."""

@@ -32,7 +32,7 @@ from jobflow import (
 from hts_battery.flows.engines.engine import Capability
 from hts_battery.flows.engines.registry import engine
 from hts_battery.flows.execution.node import ORDERING_PACKAGES, installed_versions
-from hts_battery.flows.execution.recorded import earlier_output, jobs_of
+from hts_battery.flows.execution.recorded import OWN_OUTPUT, jobs_of
 from hts_battery.flows.recipes.continuation import (
     going_on,
     relax_job,
@@ -44,6 +44,7 @@ from hts_battery.flows.recipes.recipe import (
     RecipeMaker,
     StepWork,
     Subject,
+    job_of_output,
 )
 from hts_battery.schemas.campaign import SCREEN, StructureSpec
 from hts_battery.schemas.cost import PlannedStep
@@ -100,6 +101,7 @@ def order_candidate_job(
     *,
     hull: HullSnapshot | None,
     known: Known,
+    ordered: Sequence[OrderedCell] | None = None,
 ) -> Response[Any]:
     """
     Order a candidate and add the jobs that compute the ordered cells, the output.
@@ -109,10 +111,10 @@ def order_candidate_job(
 
     ``maker_text``: a :class:`ScreenMaker` as JSON text, because jobflow and FireWorks
     walk several times through whatever is not a text. ``hull``: competing phases for
-    the gate.
+    the gate. ``ordered``: what an earlier launch of this job has ordered.
     """
     maker = ScreenMaker.from_text(maker_text)
-    cells = earlier_output() or candidate_orderings(candidate, maker.structure)
+    cells = ordered or candidate_orderings(candidate, maker.structure)
     uuid = CURRENT_JOB.job.uuid
     added = _added(candidate, maker_text, cells, uuid, hull=hull, known=known)
     return Response(output=list(cells), addition=added)
@@ -278,15 +280,10 @@ def _tags(order: OrderTags, cell: OrderedCell) -> dict[str, object]:
 
 def _mark_final(made: Sequence[Job | Flow]) -> None:
     """Mark the one job whose energy counts, that of the last output, and the others."""
-    output = made[-1].output
-    if not isinstance(output, OutputReference):
-        raise TypeError(
-            f"the flow {made[-1].name} must have the output of one of its jobs as "
-            "output, or nobody knows which of its energies counts"
-        )
+    final = job_of_output(made[-1])
     for part in made:
         for one in jobs_of(part):
-            one.update_metadata({"final": one.uuid == output.uuid}, dynamic=True)
+            one.update_metadata({"final": one is final}, dynamic=True)
 
 
 @dataclass
@@ -409,6 +406,8 @@ class ScreenMaker(RecipeMaker):
                 known=known,
             )
         )
+        if order_uuid is None:
+            order.update_metadata({OWN_OUTPUT: "ordered"}, dynamic=False)
         return self.started(order, candidate, step=step, uuid=uuid)
 
     def calculations(

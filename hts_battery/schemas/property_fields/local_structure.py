@@ -29,7 +29,7 @@ FIELDS = (
     FieldSpec(
         "li4_fraction",
         "nearest-neighbour tetrahedra of cations with four Li (0-TM), of all; Na or K "
-        "where they are the carrier",
+        "where they are the carrier; alone it misleads: read accessible_li beside it",
         "1",
         uncertainty=_SPREAD,
     ),

@@ -10,8 +10,8 @@ _RANDOM = "carriers at random on the parent lattice"
 FIELDS = (
     FieldSpec(
         "accessible_li",
-        "carriers in a wrapping cluster (0-TM; NASICON: 6b and 18e), of all; "
-        f"{_RANDOM}; Na where it is the carrier",
+        "carriers in a cluster that wraps any axis (0-TM; NASICON: 6b and 18e), of "
+        f"all; {_RANDOM}; Na where it is the carrier",
         "1",
         uncertainty=_ERROR,
         shown=True,
@@ -24,7 +24,8 @@ FIELDS = (
     ),
     FieldSpec(
         "percolation_threshold",
-        f"filling of the sites at which carriers percolate; {_RANDOM}",
+        "filling of the sites at which carriers percolate, by wrapping of one axis; of "
+        f"ordered parents the middle between any and all axes; {_RANDOM}",
         "1",
         uncertainty="standard error",
     ),
@@ -36,7 +37,7 @@ FIELDS = (
     ),
     FieldSpec(
         "wrap_probability",
-        "cells with a wrapping cluster, of all: between 0 and 1 the mean of "
+        "cells with a cluster that wraps any axis, of all: between 0 and 1 the mean of "
         "accessible_li hides two kinds of cells",
         "1",
     ),

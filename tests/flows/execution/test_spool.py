@@ -15,7 +15,12 @@ from hts_battery.connections.database.retries import RetryPolicy
 from hts_battery.connections.extended_json import pack_document
 from hts_battery.connections.records.executions import read_executions
 from hts_battery.errors import DatabaseOutageError, StoreError
-from hts_battery.flows.execution.recorded import FIREWORK_FILE, recorded
+from hts_battery.flows.execution.recorded import (
+    FIREWORK_FILE,
+    OWN_OUTPUT,
+    RecordedJob,
+    recorded,
+)
 from hts_battery.flows.execution.spool import (
     SPOOL,
     HeldStore,
@@ -54,6 +59,12 @@ def compute(folder: str, number: int) -> dict[str, Any]:
 @job
 def grow(folder: str) -> Response[int]:
     return Response(output=1, addition=Flow([compute(folder, 5)]))
+
+
+@job
+def grow_from(folder: str, found: dict[str, Any] | None = None) -> Response[Any]:
+    found = found or compute.original(folder, 6)
+    return Response(output=found, addition=Flow([compute(folder, found["number"])]))
 
 
 class BrokenStore:
@@ -165,6 +176,27 @@ def test_a_job_that_made_jobs_is_run_again(
     assert stores.tasks.query_one({"uuid": one.uuid})["metadata"]["response"] == (
         "continued"
     )
+
+
+def test_a_job_that_made_jobs_takes_what_it_had_found(
+    stores: Stores,
+    launch: Path,
+    execution_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one = in_rocket(grow_from(str(launch)))
+    one.metadata[OWN_OUTPUT] = "found"
+    text = one.as_dict()
+    one.run(stores.job_store)  # killed before the rocket wrote down its new jobs
+    again(launch, monkeypatch)
+    second = RecordedJob.from_dict(text)
+    response = second.run(stores.job_store)
+    assert isinstance(response.addition, Flow)
+    assert (launch / "computed").read_text() == "."
+    outcomes = [one.outcome for one in read_executions(execution_folder).executions]
+    assert outcomes == [Outcome.COMPLETED, Outcome.REUSED]
+    (task,) = stores.tasks.query({"uuid": one.uuid})
+    assert (task["output"]["number"], task["metadata"]["response"]) == (6, "continued")
 
 
 @pytest.mark.usefixtures("execution_folder")

@@ -20,7 +20,7 @@ KEY = "k"
 NAMES = ("a", "b", "c")
 STEPS = 500
 WANTED = {"sqs": 2, "random": 1}
-SERIES = {"a": {"sqs": 0}, "b": {"sqs": 1}, "c": {"random": 0}}
+SERIES = {"a": {"sqs": 0}, "x": {"sqs": 0}, "b": {"sqs": 1}, "c": {"random": 0}}
 
 
 def task(step: str, time: int, output: Any, **metadata: Any) -> dict[str, Any]:  # noqa: ANN401 - any output
@@ -87,6 +87,27 @@ def test_any_order_says_the_same(tasks: list[dict[str, Any]]) -> None:
     assert own.n_orderings == 3
     assert not own.is_complete
     assert own.ending(None) is EndingKind.COMPUTED
+
+
+@pytest.mark.parametrize("times", [(1, 2), (2, 1)])
+def test_of_two_orderings_that_differ_the_latest_is_taken(
+    times: tuple[int, int],
+) -> None:
+    """Another release of the search has found others: those are the campaign's own."""
+    first, second = times
+    latest = "a" if first > second else "x"
+    assert read(_both(times)).reusable({"sqs": 1}) == {"order": "order 2 None"}
+    done = read([*_both(times), relaxed(latest)]).asked_for({"sqs": 1}, STEPS)
+    assert done.is_complete
+    # One of a longer series that begins otherwise says that the shorter is outdated.
+    longer = read([order(1, {"sqs": 1}, "x"), order(2, {"sqs": 2}, "ab")])
+    assert longer.reusable({"sqs": 1}) == {}
+    assert longer.reusable({"sqs": 2}) == {"order": "order 2 None"}
+    assert longer.reusable({"sqs": 2}, besides="order 2 None") == {}
+
+
+def _both(times: tuple[int, int]) -> list[dict[str, Any]]:
+    return [order(t, {"sqs": 1}, name) for t, name in zip(times, "ax", strict=True)]
 
 
 def test_of_two_verdicts_on_as_many_orderings_the_newest_counts() -> None:

@@ -26,6 +26,13 @@ from hts_battery.schemas.dispatch import (
 )
 from hts_battery.schemas.execution import Outcome
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pymatgen.core import Structure
+
+    from hts_battery.campaign.spec_file import Campaign
+
 
 @dataclass
 class FakeSteppedRelaxMaker(FakeCountedRelaxMaker):
@@ -38,14 +45,6 @@ class FakeSteppedRelaxMaker(FakeCountedRelaxMaker):
         doc: dict[str, Any] = FakeCountedRelaxMaker.make.original(self, structure)  # type: ignore[attr-defined] # jobflow sets it
         doc["output"]["n_steps"] = self.steps
         return doc
-
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from pymatgen.core import Structure
-
-    from hts_battery.campaign.spec_file import Campaign
 
 
 @pytest.fixture
@@ -150,6 +149,26 @@ def test_a_relaxation_goes_on_where_another_node_left_it(
     assert again["metadata"]["steps_before"] == 500
     assert again["output"]["structure"]["lattice"]["a"] == pytest.approx(8.5)
     assert again["output"]["output"]["n_steps"] == 400
+
+
+@pytest.mark.usefixtures("execution_folder")
+def test_what_has_converged_elsewhere_is_finished_here(
+    small_campaign: Campaign, node_store: JobStore, tmp_path: Path
+) -> None:
+    """The node has the relaxation that used up its steps, and not its continuation."""
+    maker = FakeCountedRelaxMaker(counter=str(tmp_path / "calls"), converged=False)
+    one = replace(small_campaign, limit=1)
+    run(one, node_store, maker, tmp_path / "launch")
+    (task,) = node_store.query({"metadata.step": "relax"})
+    longer = one.spec.model_copy(update={"relaxation": RelaxationSpec(steps=900)})
+    run(
+        replace(one, spec=longer),
+        node_store,
+        maker,
+        tmp_path / "again",
+        finished=(task["metadata"]["ordering_id"],),
+    )
+    assert len((tmp_path / "calls").read_text().splitlines()) == 1
 
 
 @pytest.mark.usefixtures("execution_folder")

@@ -2,12 +2,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from fakes import FakeTwoRelaxationsMaker
+from pymatgen.core import Structure
 
 from hts_battery.errors import ConfigurationError
 from hts_battery.flows.engines.engine import Capability
 from hts_battery.flows.engines.registry import ENGINES, engine
-from hts_battery.flows.recipes.recipe import CampaignRecipe, RecipeMaker, Subject
+from hts_battery.flows.recipes.recipe import (
+    CampaignRecipe,
+    RecipeMaker,
+    Subject,
+    job_of_output,
+)
 from hts_battery.flows.recipes.registry import campaign_recipe, recipe
 from hts_battery.schemas.campaign import RECIPES, RelaxationSpec
 
@@ -53,6 +61,18 @@ def test_every_engine_keeps_a_cell_if_it_is_asked_to(name: str) -> None:
     maker = engine(name).maker(Capability.KEEP_CELL, RelaxationSpec())
     moves = getattr(maker, "relax_cell", None)
     assert moves is False or getattr(maker, "keep_cell", False)
+
+
+def test_of_an_engines_two_jobs_the_last_is_a_part() -> None:
+    maker, cell = RecipeMaker(), Structure(4 * np.eye(3), ["Li"], [[0, 0, 0]])
+    flow = FakeTwoRelaxationsMaker().make(cell)
+    maker.tag_part(flow, "volume", "volume 1", ordering_id="o")
+    first, second = flow.jobs
+    assert first.metadata == {"step": "volume", "ordering_id": "o"}
+    assert second.metadata == {**first.metadata, "part": "volume 1"}
+    flow.output = None
+    with pytest.raises(TypeError, match="must have the output of one of its jobs"):
+        job_of_output(flow)
 
 
 def test_a_maker_of_a_recipe_travels_as_text() -> None:

@@ -1,0 +1,291 @@
+"""
+Cells of one composition that a lattice model is fitted to, relaxed by any engine.
+
+On the node the first job makes the cells and adds the others::
+
+    start ──┬─ cell ─┐
+            ├─ cell ─┼─ result
+            └─ …    ─┘
+
+A cell that cannot be relaxed is refused by its reason; the others count.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+from jobflow import Flow, Job, Maker, OnMissing, OutputReference, Response, job
+from monty.json import jsanitize
+
+from hts_battery.flows.engines.engine import Capability
+from hts_battery.flows.engines.registry import engine
+from hts_battery.flows.execution.node import installed_versions
+from hts_battery.flows.recipes.recipe import (
+    RESULT_STEP,
+    CampaignRecipe,
+    RecipeMaker,
+    StepWork,
+    Subject,
+)
+from hts_battery.schemas.calculation import read_task
+from hts_battery.schemas.cost import PlannedStep
+from hts_battery.schemas.decoding import read_structure
+from hts_battery.schemas.lattice import (
+    LatticeTraining,
+    LatticeTrainingOptions,
+    TrainingCell,
+)
+from hts_battery.structures.inputs import MOMENT, bare_structure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Self
+
+    from pymatgen.core import Species, Structure
+
+    from hts_battery.disorder.training_cells import PlannedCell
+    from hts_battery.schemas.calculation import Calculation, TaskOutput
+    from hts_battery.schemas.campaign import CampaignSpec
+    from hts_battery.schemas.candidate import CandidateDoc
+    from hts_battery.schemas.dispatch import Unconverged
+    from hts_battery.schemas.gate import HullSnapshot
+
+START_STEP, CELL_STEP = "start", "cell"
+_PACKAGES = ("hts_battery", "atomate2", "pymatgen", "numba")
+_FINAL_MOMENT = "final_magmom"
+
+
+@job
+def start_job(
+    candidate: CandidateDoc, maker_text: str, parts: Mapping[str, object]
+) -> Response[Any]:
+    """
+    Make the cells of a composition and add the relaxations that no run has made.
+
+    ``maker_text``: a :class:`LatticeTrainingMaker` as JSON text. ``parts``: cell →
+    output of the job that relaxed it.
+    """
+    maker = LatticeTrainingMaker.from_text(maker_text)
+    return Response(
+        output={"ordering_id": candidate.candidate_id},
+        addition=maker.relaxations(candidate, parts),
+    )
+
+
+@job(output_schema=LatticeTraining)
+def result_job(
+    candidate: CandidateDoc,
+    cells: Mapping[str, object],
+    engine_name: str,
+    options: LatticeTrainingOptions,
+) -> LatticeTraining:
+    """Collect the relaxed cells of a composition, each with its energy or reason."""
+    planned = planned_cells(candidate, options)
+    found = tuple(
+        _training_cell(name, plan, cells.get(name), engine_name)
+        for name, plan in planned.items()
+    )
+    calculators = sorted(
+        {one.calculator for one in found if one.refused is None} - {None}
+    )
+    return LatticeTraining(
+        candidate_id=candidate.candidate_id,
+        formula=candidate.formula,
+        calculator=calculators[0] if len(calculators) == 1 else None,
+        cells=found,
+        predicted_by=None if options.model is None else options.model.digest,
+    )
+
+
+def planned_cells(
+    candidate: CandidateDoc, options: LatticeTrainingOptions
+) -> dict[str, PlannedCell]:
+    """Make the cells of a composition, the same ones every time, by name."""
+    # numba is in an extra of its own.
+    from hts_battery.disorder.lattice_document import model_of  # noqa: PLC0415
+    from hts_battery.disorder.training_cells import training_cells  # noqa: PLC0415
+
+    made = training_cells(
+        candidate.assignments[0],
+        options.cells,
+        atoms=(options.smallest_atoms, options.largest_atoms),
+        seed=options.seed,
+        model=None if options.model is None else model_of(options.model),
+        temperature=options.temperature,
+    )
+    return {f"cell {number}": one for number, one in enumerate(made, 1)}
+
+
+def _training_cell(
+    name: str, plan: PlannedCell, output: object, engine_name: str
+) -> TrainingCell:
+    """Write down what became of a cell."""
+    # numba is in an extra of its own.
+    from hts_battery.disorder.refusals import moments_exchanged  # noqa: PLC0415
+
+    structure, energy, calculator, refused = None, None, None, "not relaxed: it failed"
+    if output is not None:
+        found = _read(output, engine_name)
+        structure = _decorated(plan.structure, found)
+        energy, calculator = found.energy, found.calculator
+        refused = found.failure or moments_exchanged(structure)
+    return TrainingCell(
+        name=name,
+        kind=plan.kind,
+        supercell=plan.supercell,
+        seed=plan.seed,
+        structure=None if structure is None else structure.as_dict(),
+        energy=energy,
+        calculator=calculator,
+        refused=refused,
+    )
+
+
+def _read(output: object, engine_name: str) -> Calculation:
+    """Read a task document, which jobflow hands over as object or dictionary."""
+    plain = jsanitize(output, strict=True, enum_values=True)
+    return read_task(cast("TaskOutput", plain), engine_name)
+
+
+def _decorated(start: Structure, found: Calculation) -> Structure:
+    """Give a relaxed cell the oxidation states that it started with, and moments."""
+    relaxed = read_structure(found.structure)
+    states: dict[str, list[Species]] = {}
+    for site in start:
+        states.setdefault(site.specie.symbol, []).append(site.specie)
+    # Engines may sort atoms by element; within an element they keep the order.
+    taken = {element: iter(several) for element, several in states.items()}
+    species = [next(taken[site.specie.symbol]) for site in relaxed]
+    properties = {} if found.moments is None else {_FINAL_MOMENT: list(found.moments)}
+    return type(relaxed)(
+        relaxed.lattice, species, relaxed.frac_coords, site_properties=properties
+    )
+
+
+@dataclass
+class LatticeTrainingMaker(RecipeMaker):
+    """
+    Relax cells of several shapes and kinds of order of one composition.
+
+    Parameters
+    ----------
+    options
+        How many cells, how large; a model whose own states are asked for.
+    engine_name
+        Engine whose energies they are.
+    relax_maker
+        Maker of a relaxation of cell and atoms.
+    magmom, charge
+        Whether the engine takes starting moments and formal charges.
+    """
+
+    name: str = "lattice_training"
+    options: LatticeTrainingOptions = field(default_factory=LatticeTrainingOptions)
+    engine_name: str = "chgnet"
+    relax_maker: Maker | None = None
+    magmom: bool = False
+    charge: bool = False
+
+    @classmethod
+    def from_campaign(
+        cls,
+        spec: CampaignSpec,
+        *,
+        relax_maker: Maker | None = None,
+        prerelax_maker: Maker | None = None,  # noqa: ARG003 - it has no such step
+    ) -> Self:
+        """Configure the maker as a campaign says; one of an engine may be injected."""
+        chosen = engine(spec.engine)
+        return cls(
+            calculation=spec.calculation,
+            versions=installed_versions([*_PACKAGES, *chosen.packages]),
+            options=LatticeTrainingOptions.model_validate(spec.recipe_options),
+            engine_name=spec.engine,
+            relax_maker=relax_maker or chosen.relax_maker(spec.relaxation),
+            magmom=chosen.magmom,
+            charge=chosen.charge,
+        )
+
+    def make(  # noqa: PLR0913 - each is named by its caller
+        self,
+        candidate: CandidateDoc,
+        *,
+        hull: HullSnapshot | None = None,  # noqa: ARG002 - it has no gate
+        finished: Iterable[str] = (),  # noqa: ARG002 - the parts say what is left
+        parts: Mapping[str, str] | None = None,
+        unconverged: Mapping[str, Unconverged] | None = None,  # noqa: ARG002 - refused
+        released: bool = False,  # noqa: ARG002 - it has no gate
+        uuid: str | None = None,
+        maker_text: str | None = None,
+    ) -> Flow:
+        """Make the flow of one candidate, as all recipes do; ``parts``: the cells."""
+        known = {
+            name: OutputReference(job) for name, job in sorted((parts or {}).items())
+        }
+        first: Job = start_job(candidate, maker_text or self.to_text(), known)
+        return self.started(first, candidate, step=START_STEP, uuid=uuid)
+
+    def relaxations(self, candidate: CandidateDoc, parts: Mapping[str, object]) -> Flow:
+        """Make, on the node, the jobs of the cells not known yet, and the result."""
+        tags = {"ordering_id": candidate.candidate_id}
+        jobs: list[Job | Flow] = []
+        outputs: dict[str, object] = dict(parts)
+        for name, plan in planned_cells(candidate, self.options).items():
+            if name in outputs:
+                continue
+            one = cast("Maker", self.relax_maker).make(self._input(plan.structure))
+            self.tag(one, CELL_STEP, part=name, **tags)
+            jobs.append(one)
+            outputs[name] = one.output
+        result: Job = result_job(candidate, outputs, self.engine_name, self.options)
+        result.config.on_missing_references = OnMissing.NONE
+        self.tag(result, RESULT_STEP, **tags)
+        result.name = RESULT_STEP
+        return Flow([*jobs, result], output=result.output)
+
+    def _input(self, structure: Structure) -> Structure:
+        """Return a cell as the engine takes it, with moments of its states."""
+        if self.magmom:
+            from hts_battery.structures.decoration import unpaired_electrons  # noqa: PLC0415 - slow
+
+            names = [str(site.specie) for site in structure]
+            moments = unpaired_electrons(set(names))
+            structure = structure.copy(
+                site_properties={MOMENT: [float(moments[name]) for name in names]}
+            )
+        return bare_structure(structure, magmom=self.magmom, charge=self.charge)
+
+
+def _cost(spec: CampaignSpec) -> tuple[PlannedStep, ...]:
+    """List the calculations of one composition."""
+    cells = LatticeTrainingOptions.model_validate(spec.recipe_options).cells
+    steps = [
+        (START_STEP, "", 1),
+        *((name, spec.engine, cells) for name in engine(spec.engine).steps),
+        (RESULT_STEP, "", 1),
+    ]
+    return tuple(
+        PlannedStep(engine=name, step=step, for_each=number, behind_gate=False)
+        for step, name, number in steps
+    )
+
+
+def _work(spec: CampaignSpec) -> dict[str, StepWork]:
+    """Say what each step that is made on the node asks of a queue."""
+    return {
+        CELL_STEP: StepWork(spec.engine, 1),
+        RESULT_STEP: StepWork(spec.engine, 0),
+    }
+
+
+RECIPE = CampaignRecipe(
+    name="lattice_training",
+    steps=(START_STEP, CELL_STEP, RESULT_STEP),
+    subject=Subject.CANDIDATE,
+    needs=Capability.RELAX,
+    make=LatticeTrainingMaker.from_campaign,
+    cost=_cost,
+    work=_work,
+    options=LatticeTrainingOptions,
+)
