@@ -191,7 +191,9 @@ def test_a_jump_of_volume_and_what_did_not_converge_are_flagged() -> None:
         )
     with pytest.raises(CalculationError, match="energies of fake 1 and fake 2"):
         joined(
-            cell, {4: -40.0, 2: -30.0, 0: -20.0}, **{"0 Li, 1": {"calculator": "fake 2"}}
+            cell,
+            {4: -40.0, 2: -30.0, 0: -20.0},
+            **{"0 Li, 1": {"calculator": "fake 2"}},
         )
 
 
