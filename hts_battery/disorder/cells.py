@@ -78,6 +78,8 @@ def lattice_cell(
             if parent != "nasicon"
             else "NASICON cells are made by hts_battery.structures.order_candidate"
         )
+    for name, shares in composition.items():
+        whole_numbers(shares, 1, where=name)  # refuses what are no fractions
     cell = torus(cells_of(size))
     random = np.random.default_rng(seed)
     states = {

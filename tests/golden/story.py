@@ -188,6 +188,7 @@ rules show rules.json
 rules filter rules.json
 learn descriptor rows.csv --target energy --columns a,b --dimensions 1 --save found.json
 learn apply found.json rows.csv
+learn curve --dataset nothing.json
 transport analyse msd.csv --method mogroup
 transport arrhenius line.csv
 campaign check small.yaml
@@ -196,6 +197,8 @@ campaign plan small.yaml
 campaign run small.yaml --dry-run
 campaign run small.yaml
 campaign status small.yaml
+campaign propose small --batch 2 --dry-run
+campaign iterate small --rounds 1 --temperature 1473 --least-probability 0.5 --dry-run
 build all --dry-run
 build list
 query find
@@ -233,6 +236,7 @@ build thermo
 build summary
 build summary-table
 build capacity
+build descriptors
 build equation-of-state
 build local-structure
 build ordering-spectrum
