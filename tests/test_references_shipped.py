@@ -222,6 +222,7 @@ OTHER_SYMMETRY = {
     "CuSb2O6-P21c",
     "HfOF2-ordered-oxyfluoride-cube",
     "La2O3-bixbyite",
+    "Li22Si5-F23",
     "Li4MnCr3O8-layered-ordering",
     "Li4MnFe3O8-layered-ordering",
     "LiCuO-I-4m2",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,7 @@ from hts_battery.cli.options import AsJson
 from hts_battery.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from hts_battery.electrochemistry import OxygenGas
     from hts_battery.electrochemistry.interfaces import InterfaceReaction
@@ -39,6 +40,15 @@ EnergyOption = Annotated[
 _ON_HULL = "moved onto the hull"
 
 
+@contextmanager
+def _refused_in_words() -> Iterator[None]:
+    """Say what is wrong with an argument as that, and not as a fault of the code."""
+    try:
+        yield
+    except ValueError as err:
+        raise ConfigurationError(str(err)) from err
+
+
 def capacity(
     formulas: Formulas,
     carrier: CarrierOption = None,
@@ -51,7 +61,8 @@ def capacity(
     from hts_battery.electrochemistry import capacity as counted
 
     _one_of(ceilings, ("reachable", "conservative"), "--ceilings")
-    found = [counted(f, _carrier(f, carrier), ceilings=ceilings) for f in formulas]
+    with _refused_in_words():
+        found = [counted(f, _carrier(f, carrier), ceilings=ceilings) for f in formulas]
     if as_json:
         for one in found:
             formatting.json_line(
@@ -81,6 +92,7 @@ def capacity(
         ),
         right=columns,
     )
+    _say_what_stays((one.formula, one.carrier_element) for one in found)
     formatting.note(
         f"mAh/g of the formula as written; ceilings: {ceilings}. From the composition "
         "alone: what a cell gives at a voltage is another question."
@@ -110,18 +122,19 @@ def window(  # noqa: PLR0913, PLR0917 - options
     if len(formulas) > 1 and (energy is not None or figure is not None):
         raise ConfigurationError("--energy and --figure are of one formula: give one")
     gas = None if oxygen is None else OxygenGas(oxygen)
-    found = [
-        stability_window(
-            _hull(engine, [formula, element]),
-            formula,
-            energy,
-            carrier=element,
-            tolerance=tolerance,
-            oxygen=gas,
-        )
-        for formula in formulas
-        for element in (_carrier(formula, carrier),)
-    ]
+    with _refused_in_words():
+        found = [
+            stability_window(
+                _hull(engine, [formula, element]),
+                formula,
+                energy,
+                carrier=element,
+                tolerance=tolerance,
+                oxygen=gas,
+            )
+            for formula in formulas
+            for element in (_carrier(formula, carrier),)
+        ]
     if figure is not None:
         _draw(found[0], _hull(engine, [formulas[0], found[0].carrier]), gas, figure)
     if as_json:
@@ -152,17 +165,18 @@ def interface(  # noqa: PLR0913, PLR0917 - options
     from hts_battery.electrochemistry import interface_reaction
 
     element = _carrier(formula, carrier)
-    found = [
-        interface_reaction(
-            _hull(engine, [formula, electrode, element]),
-            formula,
-            electrode,
-            carrier=element,
-            voltage=voltage,
-            energies_per_atom=energy,
-        )
-        for electrode in electrodes
-    ]
+    with _refused_in_words():
+        found = [
+            interface_reaction(
+                _hull(engine, [formula, electrode, element]),
+                formula,
+                electrode,
+                carrier=element,
+                voltage=voltage,
+                energies_per_atom=energy,
+            )
+            for electrode in electrodes
+        ]
     if as_json:
         for one in found:
             formatting.json_line(
@@ -201,7 +215,8 @@ def curve(
 
     formulas, energies = _states(states)
     element = _carrier(" ".join(formulas), carrier)
-    profile = voltage_profile(formulas, energies, metal, carrier=element)
+    with _refused_in_words():
+        profile = voltage_profile(formulas, energies, metal, carrier=element)
     if figure is not None:
         from hts_battery.electrochemistry.figures import draw_profile
 
@@ -354,10 +369,20 @@ def _show_windows(found: list[StabilityWindow], *, given: bool, engine: str) -> 
         if one.reason:
             formatting.line(one.reason)
         formatting.note(_slopes(one))
+    _say_what_stays((one.formula, one.carrier) for one in found)
     formatting.note(
         f"V against the metal; E_hull in meV/atom; competing phases by {engine}. A "
         "missing phase widens a window by tenths of a volt."
     )
+
+
+def _say_what_stays(found: Iterable[tuple[str, str]]) -> None:
+    """Name other alkali metals, which are not open."""
+    from hts_battery.electrochemistry.carriers import other_alkali
+
+    for formula, carrier in found:
+        if others := other_alkali(formula, carrier):
+            formatting.note(f"{formula}: {carrier} is open, {', '.join(others)} stays")
 
 
 def _slopes(found: StabilityWindow) -> str:

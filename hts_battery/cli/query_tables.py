@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hts_battery.cli import formatting
 from hts_battery.query.builds import label_words
+from hts_battery.query.properties import shown_value
 from hts_battery.query.query_fields import query_field
 from hts_battery.query.tables import (
     MEV_PER_EV,
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from hts_battery.query.explanation import Explanation
     from hts_battery.schemas.rows import SummaryRow
 
-_WHOLE_ABOVE = 1000
 _NARROWEST = 8
 _WIDEST = 26
 _NARROW_FORMULA = 16
@@ -40,7 +40,11 @@ def selection(
     ``rows``: name of a field → value. ``names``: names of the fields, in order.
     ``title``: line above the table.
     """
-    cells = [[_short(row[name]) for name in names] for row in rows]
+    plain = [query_field(name).unit for name in names]
+    cells = [
+        [_short(row[name], unit) for name, unit in zip(names, plain, strict=True)]
+        for row in rows
+    ]
     units = [query_field(name).unit_words for name in names]
     headings = [
         f"{name}\n{unit}" if unit else name
@@ -156,10 +160,10 @@ def side_by_side(summaries: Sequence[SummaryRow]) -> None:
     )
 
 
-def _short(value: object) -> object:
+def _short(value: object, unit: str | None) -> object:
     """Write a value for a table: numbers short, lists in one line."""
     if isinstance(value, float):
-        return f"{value:.4g}" if abs(value) < _WHOLE_ABOVE else f"{value:.0f}"
+        return shown_value(value, unit)
     if isinstance(value, list):
         return " ".join(map(str, value))
     return value

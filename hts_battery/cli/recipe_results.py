@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from hts_battery.cli import formatting
 from hts_battery.errors import SubmissionError
+from hts_battery.query.properties import shown_value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from hts_battery.campaign.status import CandidateStatus
     from hts_battery.schemas.campaign import CampaignSpec
     from hts_battery.schemas.property import PropertyDoc
-
-_DIGITS = 4
 
 
 def report_properties(
@@ -71,21 +70,9 @@ def _row(formula: str, one: PropertyDoc) -> tuple[object, ...]:
     return (
         formula,
         one.name,
-        one.reason if one.value is None else _short(one.value),
-        "" if one.uncertainty is None else _short(one.uncertainty),
+        one.reason if one.value is None else shown_value(one.value, one.unit),
+        "" if one.uncertainty is None else shown_value(one.uncertainty, one.unit),
         "" if one.unit == "1" else one.unit,
         "" if one.n is None else one.n,
         one.provenance.calculator or "",
     )
-
-
-def _short(value: float | str) -> str:
-    """
-    Write a number with four digits.
-
-    Examples
-    --------
-    >>> _short(123.456), _short(0.0123), _short(7)
-    ('123.5', '0.0123', '7')
-    """
-    return f"{value:.{_DIGITS}g}" if isinstance(value, float) else str(value)

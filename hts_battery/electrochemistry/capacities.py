@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from math import lcm
-from numbers import Integral
 
 from pymatgen.core import Element
 
@@ -158,7 +157,7 @@ def ceilings_table(ceilings: str | Mapping[str, int]) -> tuple[str, Mapping[str,
         for symbol, charge in ceilings.items():
             if symbol not in ELEMENTS:
                 raise ValueError(f"table of ceilings: {symbol!r} is no element")
-            if not isinstance(charge, Integral):
+            if charge != int(charge):
                 raise ValueError(
                     f"ceiling of {symbol} is {charge!r}: give a whole number"
                 )

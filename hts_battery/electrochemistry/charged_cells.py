@@ -83,7 +83,7 @@ def metal_electrons(
 
 
 def cell_formula(structure: Structure) -> str:
-    """Formula of a whole cell, not reduced."""
+    """Write the formula of a whole cell, not reduced."""
     counts = structure.composition.get_el_amt_dict()
     return "".join(f"{element}{round(n)}" for element, n in counts.items())
 
@@ -108,7 +108,9 @@ def carriers_left(
     """
     full = sum(site.specie.symbol == carrier for site in structure)
     if not full:
-        raise OrderingError(f"the cell holds no {carrier}: there is nothing to take out")
+        raise OrderingError(
+            f"the cell holds no {carrier}: there is nothing to take out"
+        )
     if shares:
         wanted = {round(share * full) for share in shares}
     else:
@@ -206,9 +208,7 @@ def charged_arrangements(  # noqa: PLR0913 - one argument an option of the recip
     sites = np.flatnonzero([site.specie.symbol == carrier for site in structure])
     if not 0 <= left <= len(sites):
         raise OrderingError(f"{left} {carrier} cannot stay: the cell has {len(sites)}")
-    charges = charged_charges(
-        structure, carrier, len(sites) - left, ceilings=ceilings
-    )
+    charges = charged_charges(structure, carrier, len(sites) - left, ceilings=ceilings)
     matrix = _pair_matrix(structure)
     background = charges.copy()
     background[sites] = 0.0

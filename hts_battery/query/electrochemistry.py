@@ -75,9 +75,7 @@ def electrochemistry_answers(properties: Iterable[PropertyDoc]) -> list[Answer]:
     ]
 
 
-def _numbers(
-    found: dict[str, PropertyDoc], names: Sequence[str]
-) -> list[float | None]:
+def _numbers(found: dict[str, PropertyDoc], names: Sequence[str]) -> list[float | None]:
     """Values by name, None where there is none."""
     values = (found[name].value if name in found else None for name in names)
     return [float(v) if isinstance(v, int | float) else None for v in values]
@@ -144,7 +142,11 @@ def _window(found: dict[str, PropertyDoc]) -> Iterator[Answer]:
 def _electrodes(found: Sequence[PropertyDoc]) -> Iterator[Answer]:
     for one in found:
         conditions = one.conditions
-        at = f" at {volts(float(conditions['voltage']))}" if "voltage" in conditions else ""
+        at = (
+            f" at {volts(float(conditions['voltage']))}"
+            if "voltage" in conditions
+            else ""
+        )
         value = one.value
         yield Answer(
             f"What at {conditions['electrode']}{at}?",
@@ -169,16 +171,7 @@ def _certainty(found: dict[str, PropertyDoc]) -> Iterator[Answer]:
         for note in doc.notes
         if note.startswith(("missing phases may", "hull depth"))
     )
-    charged = found.get("charged_e_hull")
-    above = []
-    if charged is not None and isinstance(charged.value, float):
-        freed = found.get("charged_freed_oxygen")
-        gone = freed.value if freed is not None else None
-        share = f", {100 * gone:.0f} % of its oxygen free" if isinstance(gone, float) else ""
-        above = [
-            f"charged cell {MEV_PER_EV * charged.value:.0f} meV/atom above the hull{share}"
-        ]
-    said = [*above, *words, *depth]
+    said = [*_charged_cell(found), *words, *depth]
     if said or "voltage_average" in found:
         average = found.get("voltage_average")
         error = average.uncertainty if average is not None else None
@@ -188,3 +181,11 @@ def _certainty(found: dict[str, PropertyDoc]) -> Iterator[Answer]:
             else "by the error of the engine and by phases that are missing"
         )
         yield Answer("How sure?", sure, "; ".join(said))
+
+
+def _charged_cell(found: dict[str, PropertyDoc]) -> Iterator[str]:
+    """Say how far the charged cell is from falling apart."""
+    above, freed = _numbers(found, ("charged_e_hull", "charged_freed_oxygen"))
+    if above is not None:
+        share = "" if freed is None else f", {100 * freed:.0f} % of its oxygen free"
+        yield f"charged cell {MEV_PER_EV * above:.0f} meV/atom above the hull{share}"

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from hts_battery.connections.database.stores import Stores
 
+_WHOLE_ABOVE = 1000
 COLUMNS = ("property", "value", "±", "unit", "n", "note")
 
 
@@ -36,8 +37,8 @@ def property_rows(properties: Iterable[PropertyDoc]) -> Iterator[tuple[str, ...]
         said = one.reason or "; ".join(one.notes)
         yield (
             f"{one.name}{_conditions(one.conditions)}",
-            "-" if one.reason else _number(one.array or one.value, one.unit),
-            "" if one.uncertainty is None else _number(one.uncertainty, one.unit),
+            "-" if one.reason else shown_value(one.array or one.value, one.unit),
+            "" if one.uncertainty is None else shown_value(one.uncertainty, one.unit),
             "" if one.unit == "1" else one.unit,
             "" if one.n is None else str(one.n),
             said,
@@ -52,17 +53,21 @@ def _conditions(conditions: Mapping[str, float | int | str]) -> str:
     return f" ({', '.join(named)})"
 
 
-def _number(value: object, unit: str = "1") -> str:
+def shown_value(value: object, unit: str | None = None) -> str:
     """
     Write a value short; of a voltage no third decimal, which nobody knows.
 
     Examples
     --------
-    >>> _number(0.123456), _number((1.0, 2.0)), _number("single"), _number(3.456, "V")
-    ('0.1235', '2 values', 'single', '3.46')
+    >>> shown_value(0.123456), shown_value((1.0, 2.0)), shown_value(18810.4)
+    ('0.1235', '2 values', '18810')
+    >>> shown_value(3.4567), shown_value(3.4567, "V")
+    ('3.457', '3.46')
     """
     if isinstance(value, tuple):
         return f"{len(value)} values"
-    if unit == "V" and isinstance(value, float):
+    if not isinstance(value, float):
+        return str(value)
+    if unit == "V":
         return f"{value:.2f}"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if abs(value) < _WHOLE_ABOVE else f"{value:.0f}"

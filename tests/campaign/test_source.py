@@ -531,7 +531,7 @@ def test_carriers_are_taken_out_of_cells_of_an_earlier_campaign(
         assert one.cells[0].n_atoms == 40
     assert run(load_campaign(path)) == 0
     made = {one.name: one for one in recipe_properties(load_campaign(path), stores)}
-    assert list(made)[0] == "charged_e_hull"
+    assert next(iter(made)) == "charged_e_hull"
     assert made["voltage_average"].value is None
     assert made["voltage_average"].reason == (
         "no Li metal by ionic fake among the references"

@@ -64,6 +64,13 @@ def test_a_phase_without_carrier_says_why() -> None:
     assert (found["oxidation"], found["width"]) == (None, None)
 
 
+def test_of_two_alkali_metals_the_one_that_is_open_is_named() -> None:
+    found = RUN.invoke(app, ["electro", "capacity", "NaLiFeO3", "--carrier", "Li"])
+    assert "NaLiFeO3: Li is open, Na stays" in found.output
+    found = RUN.invoke(app, ["electro", "window", "NaLiO", "--carrier", "Na"])
+    assert "NaLiO: Na is open, Li stays" in found.output
+
+
 def test_interface_closed_and_at_a_voltage() -> None:
     text = shown("interface", "LiTi2(PO4)3", "LiCoO2", "Li2O", "--voltage", "3.5")
     assert "meV/atom without Li" in " ".join(text.split())
@@ -103,6 +110,12 @@ def test_curve_and_its_figure(states: Path, tmp_path: Path) -> None:
         (["capacity", "Li2S"], "holds no anion"),
         (["interface", "Li2O", "Li", "--voltage", "1"], "is the open carrier"),
         (["curve", "none.csv", "--metal", "-1.9"], "none.csv"),
+        (["capacity", "LiFePO4", "--carrier", "Fe"], "carrier 'Fe': give one of Li,"),
+        (["window", "KFeO2", "--carrier", "K"], "no reference phase for K metal"),
+        (["window", "Li2O", "--energy", "nan"], "not a finite number of eV/atom"),
+        (["window", "Li2O", "--oxygen", "5000"], "give 100 to 2000 K"),
+        (["window", "Li2O", "--tolerance", "-1"], "greater than or equal to 0"),
+        (["interface", "Li2O", "LiF", "--voltage", "-1"], "greater than or equal"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(

@@ -120,7 +120,9 @@ def test_bad_cells_are_refused(cobaltate: Structure) -> None:
     with pytest.raises(OrderingError, match="names no oxidation states"):
         charged_arrangements(bare, "Li", 2)
     with pytest.raises(CompositionError, match="no highest charge of N"):
-        metal_electrons(Structure(Lattice.cubic(4), ["Li", "N"], [[0] * 3, [0.5] * 3]), "Li")
+        metal_electrons(
+            Structure(Lattice.cubic(4), ["Li", "N"], [[0] * 3, [0.5] * 3]), "Li"
+        )
 
 
 def test_moments_contacts_and_carriers_are_flagged(cobaltate: Structure) -> None:
@@ -199,7 +201,9 @@ def test_voltages_add_up_and_know_no_zero_of_energy(
     assert 4 * whole == pytest.approx(3 * parts[0] + parts[1], abs=1e-9)
     moved = cells_of(
         *(
-            cell.model_copy(update={"energy": cell.energy + shift * (12 + cell.carriers)})
+            cell.model_copy(
+                update={"energy": cell.energy + shift * (12 + cell.carriers)}
+            )
             for cell in (full, middle, empty)
         )
     )

@@ -113,7 +113,11 @@ def test_an_electrolyte_answers_between_which_voltages_and_what_forms() -> None:
     assert found["What forms below?"].answer == "A + Na -> B"
     assert found["What at Na?"].answer == "-162 meV/atom"
     assert found["What at Na?"].because == "A + 2 Na -> D"
-    assert found["What at NaKrO2?"] == ("What at NaKrO2?", "not known", "it is not known")
+    assert found["What at NaKrO2?"] == (
+        "What at NaKrO2?",
+        "not known",
+        "it is not known",
+    )
     assert "above the hull: the window is that of its products" in (
         found["How sure?"].because
     )

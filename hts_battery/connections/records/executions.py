@@ -44,7 +44,7 @@ from hts_battery.schemas.execution import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 _MESSAGE_LENGTH = 2000
@@ -69,13 +69,12 @@ class ExecutionRecord:
         content_key: str | None = None,
         step: str | None = None,
         ordering_id: str | None = None,
-        reused: Callable[[], bool] = lambda: False,
+        reused: bool = False,
     ) -> Iterator[ExecutionStart]:
         """
         Record a start, run the body, record how it ended.
 
-        ``reused``, asked when the body has ended: whether it has computed nothing and
-        only found an output again.
+        With ``reused`` the body computes nothing and only finds an output again.
 
         Raises
         ------
@@ -107,7 +106,7 @@ class ExecutionRecord:
             except StoreError as unwritten:
                 err.add_note(str(unwritten))
             raise
-        self._append(_end(start, began, None, reused=reused()))
+        self._append(_end(start, began, None, reused=reused))
 
     def _append(self, line: ExecutionStart | ExecutionEnd) -> None:
         """Write one line at the end of this process's file, onto the disk."""
