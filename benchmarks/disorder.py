@@ -22,8 +22,10 @@ from pymatgen.core import Species, Structure
 from hts_battery.disorder import LatticeModel, lattice_cell, warren_cowley
 from hts_battery.disorder.accessible import accessible_carriers
 from hts_battery.disorder.clusters import clusters, grouped
+from hts_battery.disorder.lattice_fit import fit_lattice_model
 from hts_battery.disorder.monte_carlo import lattice_monte_carlo
 from hts_battery.disorder.networks import percolation_network, tetrahedra
+from hts_battery.disorder.order_temperature import order_temperature
 from hts_battery.disorder.parents import parent_lattice
 from hts_battery.disorder.percolation import RandomFilling
 from hts_battery.disorder.torus import torus
@@ -143,6 +145,37 @@ def monte_carlo() -> None:
     show("lattice Monte Carlo, two shells, 6,912 cations", trials / took, "trials/s")
 
 
+def lattice_models() -> None:
+    """Sweep with electrostatics; fit 300 cells; bracket an order of three shells."""
+    charged = LatticeModel.from_pairs("rocksalt", {("Li", "Mn"): [0.01]}, dielectric=20)
+    mix = {"cation": {"Li": 0.6, "Mn": 0.2, "Ti": 0.2}, "anion": {"O": 1}}
+    start = lattice_cell("rocksalt", mix, 10)
+    setup = processor(lambda: charged.state(start))
+    show("lattice model with electrostatics, set-up at 8,000 sites", setup, "s")
+    took = processor(
+        lambda: lattice_monte_carlo(charged, mix, 10, temperature=1273, sweeps=20)
+    )
+    show(
+        "1,000 sweeps with electrostatics, 4,000 cations",
+        (took - setup) / 40 * 1000,
+        "s",
+        "aim: 180 s",
+        180 / ((took - setup) / 40 * 1000),
+    )
+    cells = [
+        lattice_cell("rocksalt", mix, (2, (1, 2, 2), (2, 1, 2))[n % 3], seed=n)
+        for n in range(300)
+    ]
+    energies = [charged.energy(cell) for cell in cells]
+    fit = processor(lambda: fit_lattice_model(cells, energies))
+    show("fit of 300 cells", fit, "s", "aim: 5 s", 5 / fit)
+    three = LatticeModel.from_pairs("rocksalt", {("Li", "Mn"): [-0.03, 0.015, 0.004]})
+    half = {"cation": {"Li": 0.5, "Mn": 0.5}, "anion": {"O": 1}}
+    order = processor(lambda: order_temperature(three, half, cations=2_000))
+    name = "order-disorder temperature, three shells, 2,000 cations"
+    show(name, order, "s", "aim: 300 s", 300 / order)
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="accepted; always JSON")
@@ -150,3 +183,4 @@ if __name__ == "__main__":
     percolation()
     order_parameters()
     monte_carlo()
+    lattice_models()

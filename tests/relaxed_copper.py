@@ -14,10 +14,12 @@ from hts_battery.flows.recipes.local import run_flow_locally
 from hts_battery.schemas.candidate import StartingCell
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from ase.calculators.calculator import Calculator
 
+    from hts_battery.flows.execution.recorded import Failure
     from hts_battery.flows.recipes.recipe import RecipeMaker
     from hts_battery.schemas.candidate import CandidateDoc
 
@@ -69,7 +71,11 @@ def copper(
 
 
 def computed(
-    maker: RecipeMaker, candidate: CandidateDoc, store: JobStore, folder: Path
+    maker: RecipeMaker,
+    candidate: CandidateDoc,
+    store: JobStore,
+    folder: Path,
+    failed: Callable[[Failure], None] = lambda _: None,
 ) -> bool:
     """Compute what is missing, as a campaign does; false where a job failed."""
     parts = {
@@ -78,7 +84,7 @@ def computed(
         if doc["output"] and doc["output"]["output"]["energy"] is not None
     }
     flow = maker.make(candidate, parts=parts)
-    return run_flow_locally(flow, store, folder)
+    return run_flow_locally(flow, store, folder, on_failure=failed)
 
 
 def memory_store() -> JobStore:

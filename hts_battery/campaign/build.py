@@ -364,7 +364,7 @@ def _contexts(
     spec: BuilderSpec, specs: Sequence[CampaignSpec], run: _Run, asked: _Asked
 ) -> Iterator[tuple[str, ScreeningBuilder]]:
     """Make one builder for each campaign that has what it reads, or one for all."""
-    # A recipe of compositions has no cells of another campaign: its results are its own.
+    # A recipe of compositions takes no cells of another: its results are its own.
     alone = [
         one
         for one in specs

@@ -13,10 +13,18 @@ from hts_battery.cli.options import AsJson, DryRun
 from hts_battery.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pymatgen.core import Structure
 
     from hts_battery.campaign.lattice_campaigns import TrainingPlan
-    from hts_battery.schemas.lattice import LatticeModelDoc, LatticeRun, SampledValue
+    from hts_battery.schemas.campaign import CampaignSpec
+    from hts_battery.schemas.lattice import (
+        LatticeModelDoc,
+        LatticeRun,
+        OrderTemperature,
+        SampledValue,
+    )
 
 ModelFile = Annotated[
     Path, typer.Argument(metavar="MODEL", help="File that `hts disorder fit` wrote.")
@@ -77,22 +85,32 @@ def fit(
         ),
     ],
     save: Annotated[Path, typer.Option(help="File of the model.")] = Path("model.json"),
+    closing: Annotated[
+        Path | None,
+        typer.Option(
+            "--close", help="Write the campaign of `hts disorder close`, too."
+        ),
+    ] = None,
     seed: Seed = 0,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Fit a lattice model to what training campaigns have relaxed."""
-    from hts_battery.campaign.lattice_campaigns import read_training
+    from hts_battery.campaign.lattice_campaigns import read_training, registered_spec
     from hts_battery.disorder.lattice_document import fit_training
 
     names = [campaign_name(one) for one in campaigns]
     with opened_stores(make_indexes=False) as stores:
         trainings = {name: read_training(name, stores) for name in names}
+        spec = registered_spec(names[0], stores)
     document = fit_training(trainings, seed=seed)
     if dry_run:
         formatting.note(f"would write {save}")
     else:
         save.write_text(document.model_dump_json(indent=1), encoding="utf-8")
+    if closing is not None and not dry_run:
+        made, comment = _closing(document, spec, closing, (), 6, 1273.0)
+        closing.write_text(made.text(comment), encoding="utf-8")
     if as_json:
         formatting.json_line(document.model_dump(mode="json"))
         return
@@ -106,7 +124,7 @@ def run(  # noqa: PLR0913, PLR0917 - options
     formula: Formula,
     temperature: Annotated[float, typer.Option(help="In K.")],
     cations: Cations = 4_000,
-    sweeps: Sweeps = 300,
+    sweeps: Sweeps = 200,
     seed: Seed = 0,
     cif: Annotated[
         Path | None, typer.Option(help="File for the last cell, as CIF.")
@@ -157,25 +175,71 @@ def close(  # noqa: PLR0913, PLR0917 - options
     as_json: AsJson = False,
 ) -> None:
     """Write the campaign that computes what a model finds lowest and typical."""
-    from hts_battery.campaign.lattice_campaigns import plan_closing, registered_spec
+    from hts_battery.campaign.lattice_campaigns import registered_spec
 
     document = read_model(model)
     with opened_stores(make_indexes=False) as stores:
         spec = registered_spec(document.campaigns[0], stores)
+    made, comment = _closing(document, spec, out, formulas or (), cells, temperature)
+    _write_plan(made, comment, out, dry_run=dry_run, as_json=as_json)
+
+
+def _closing(
+    document: LatticeModelDoc,
+    spec: CampaignSpec,
+    out: Path,
+    formulas: Sequence[str],
+    cells: int,
+    temperature: float,
+) -> tuple[TrainingPlan, str]:
+    """Plan the campaign of a model's own states, and what stands above it."""
+    from hts_battery.campaign.lattice_campaigns import plan_closing
+
     made = plan_closing(
         document,
         spec,
-        formulas or (),
+        formulas,
         name=_name_of(out),
         cells=cells,
         temperature=temperature,
     )
     known = " ".join(document.campaigns)
-    comment = (
+    return made, (
         f"States of the lattice model {document.digest}, to be computed as it was "
         f"trained.\nAfterwards: hts disorder fit {known} {_name_of(out)}"
     )
-    _write_plan(made, comment, out, dry_run=dry_run, as_json=as_json)
+
+
+def order_temperature(  # noqa: PLR0913, PLR0917 - options
+    model: ModelFile,
+    formula: Formula,
+    cations: Cations = 2_000,
+    sweeps: Sweeps = 200,
+    seed: Seed = 0,
+    cif: Annotated[
+        Path | None, typer.Option(help="File for the ordered cell, as CIF.")
+    ] = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Find the temperature at which order goes, between where it went and came."""
+    from hts_battery.disorder.order_temperature import fitted_order_temperature
+    from hts_battery.schemas.decoding import read_structure
+    from hts_battery.schemas.formula import parse_formula
+
+    found = fitted_order_temperature(
+        read_model(model),
+        parse_formula(formula),
+        cations=cations,
+        sweeps=sweeps,
+        seed=seed,
+    )
+    if cif is not None:
+        _write_cell(read_structure(found.structure), cif, dry_run=dry_run)
+    if as_json:
+        formatting.json_line(found.model_dump(mode="json"))
+        return
+    _show_order_temperature(found)
 
 
 def read_model(file: Path) -> LatticeModelDoc:
@@ -321,6 +385,31 @@ def _show_run(found: LatticeRun, document: LatticeModelDoc) -> None:
         formatting.note(
             "the model is not closed: `hts disorder close` tests its states"
         )
+
+
+def _show_order_temperature(found: OrderTemperature) -> None:
+    """Print the temperature, its bracket, and what orders."""
+    method = {
+        "crossing": "crossing of free energies",
+        "binder": "crossing of Binder's cumulants of two sizes",
+    }[found.method]
+    formatting.line(
+        f"order goes between {found.bracket[0]:.0f} and {found.bracket[1]:.0f} K "
+        "(cooled from disorder, heated from order)"
+    )
+    if found.value is None:
+        formatting.line(f"no value: {found.reason}")
+    else:
+        formatting.line(
+            f"order-disorder temperature {found.value:.0f} ± {found.error:.0f} K of "
+            f"the sampling, ± {found.fit_error or 0:.0f} K of the fit ({method})"
+        )
+    formatting.line(f"mean field: {found.mean_field:.0f} K")
+    formatting.line(
+        f"ordered: {found.ground_state_formula}, {found.space_group}, the lowest of "
+        f"{found.annealed_cells} annealed cells"
+    )
+    formatting.note(found.caveat)
 
 
 def _text(value: SampledValue | None, digits: int) -> str:

@@ -171,7 +171,11 @@ def from_cif(  # noqa: PLR0913, PLR0917 - options are named on the command line
         )
     stem = re.sub("[^a-z0-9_-]+", "-", file.name.split(".")[0].lower())
     name = family or stem.strip("-_") or "own"
-    made = _parent(read.structures[0], name, file, given_species(state or ()))
+    try:
+        states = given_species(state or ())
+    except CompositionError as err:
+        raise ConfigurationError(f"--state: {err}") from err
+    made = _parent(read.structures[0], name, file, states)
     place = _prototype_file(prototypes, name)
     files = [(output, made.space), (place, made.prototype)]
     written = [] if output is None or dry_run else _written(files, replace=replace)
@@ -203,11 +207,17 @@ def _written(
     """Write files that have a place and a text; none where one of them exists."""
     found = [(path, text) for path, text in files if path is not None and text]
     for path, _ in found:
+        if path.is_dir():
+            raise ConfigurationError(f"{path} is a folder: name a file")
         if path.exists() and not replace:
             raise ConfigurationError(f"{path} exists: --replace writes over it")
-    for path, text in found:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+    try:
+        for path, _ in found:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        for path, text in found:
+            path.write_text(text, encoding="utf-8")
+    except OSError as err:
+        raise ConfigurationError(f"{err.filename}: {err.strerror}") from err
     return [path for path, _ in found]
 
 

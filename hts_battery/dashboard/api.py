@@ -246,7 +246,7 @@ def _add_fields(app: FastAPI, cache: LatestBuildCache) -> None:
         """Return chosen fields of the candidates of a campaign, page by page."""
         latest = cache.get()
         name, table = latest.asked_or_newest(campaign), latest.table
-        chosen = fields_of(split_names(fields), temperatures=table.temperatures)
+        chosen = fields_of(split_names(fields), table.field)
         where = checked_filter(table, filter_text) & one_of("campaign", [name])
         rows = table.sorted_rows(where, [one.column for one in chosen])
         page = rows.slice(page_offset, page_limit).to_pydict()

@@ -41,7 +41,7 @@ from hts_battery.errors import (
     UnsearchableFieldError,
 )
 from hts_battery.query.expressions import EVERYTHING, one_of
-from hts_battery.query.filters import expression_of
+from hts_battery.query.filters import read_filter
 from hts_battery.query.summary_table import in_order
 from hts_battery.schemas.decoding import read_structure
 from hts_battery.schemas.field_spec import FieldSpec, Kind
@@ -265,7 +265,7 @@ class _Filters:
 
     def transform(self, text: str) -> pc.Expression:
         """Make an expression on the table of summaries."""
-        return expression_of(text, self._field_of)
+        return read_filter(text, self._field_of)
 
     def _field_of(self, name: str) -> FieldSpec | None:
         if name in self._fields:

@@ -194,4 +194,4 @@ def checked_filter(table: SummaryTable, text: str | None) -> pc.Expression:
     if text is None or not text.strip():
         return EVERYTHING
     check_filter(text)
-    return read_filter(text, temperatures=table.temperatures)
+    return read_filter(text, table.field)

@@ -78,11 +78,13 @@ def lattice_cell(
             if parent != "nasicon"
             else "NASICON cells are made by hts_battery.structures.order_candidate"
         )
+    for name, shares in composition.items():
+        whole_numbers(shares, 1, where=name)  # refuses what are no fractions
     cell = torus(cells_of(size))
     random = np.random.default_rng(seed)
     states = {
         key: Composition({species: 1})  # made once: a site takes long to make its own
-        for key, species in _oxidation_states(composition).items()
+        for key, species in oxidation_states(composition).items()
     }
     species: list[Composition] = []
     for name in ("cation", "anion"):
@@ -246,7 +248,7 @@ def _text(key: str) -> str:
     return key if key[-1] in "+-" else f"{key}0+"
 
 
-def _oxidation_states(
+def oxidation_states(
     composition: Mapping[str, Mapping[str, float]],
 ) -> dict[str, Species]:
     """Give every species of a composition its oxidation state."""

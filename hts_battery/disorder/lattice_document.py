@@ -245,10 +245,11 @@ def outside_domain(
         A_eq=np.append(np.ones(count), 0.0)[None],
         b_eq=[1.0],
     )
-    if found.fun <= _OUTSIDE:
+    distance = float(found.fun if found.fun is not None else np.inf)
+    if distance <= _OUTSIDE:
         return None
     return (
-        f"{found.fun:.2g} of the sites away from every mixture of the compositions "
+        f"{distance:.2g} of the sites away from every mixture of the compositions "
         "that were fitted to"
     )
 
@@ -328,6 +329,25 @@ def occupation_in_model(
         for side, shares in sides.items()
         if shares
     }
+
+
+def occupation_inside(
+    document: LatticeModelDoc, amounts: Mapping[str, Fraction]
+) -> Occupation:
+    """
+    Return the fractions of a composition that a model may speak of.
+
+    Raises
+    ------
+    OrderingError
+        It lies outside the compositions that were fitted to, or no choice of the
+        model's species is neutral.
+    """
+    occupation = occupation_in_model(amounts, document.parameters.species_energies)
+    if why := outside_domain(occupation, document.domain):
+        formula = display_formula(dict(amounts))
+        raise OrderingError(f"{formula} is outside the model {document.digest}: {why}")
+    return occupation
 
 
 _Choice = dict[tuple[str, int], Fraction]

@@ -190,18 +190,21 @@ def _outside(features: LatticeFeatures, target: NDArray[np.float64]) -> dict[int
     """
     kept = np.arange(len(target))
     found: dict[int, str] = {}
+    errors = _one_left_out(features, target, _GENTLE)
     while len(found) < _MOST_OUTSIDE * len(target):
-        inside = features._replace(matrix=features.matrix[kept])
-        errors = _one_left_out(inside, target[kept], _GENTLE)
-        spread = 1.4826 * float(np.median(np.abs(errors - np.median(errors))))
         worst = int(np.argmax(np.abs(errors)))
         size = float(abs(errors[worst]))
+        others = np.delete(kept, worst)
+        inside = features._replace(matrix=features.matrix[others])
+        errors = _one_left_out(inside, target[others], _GENTLE)
+        # As the others scatter without it: what it spoils is no measure of it.
+        spread = 1.4826 * float(np.median(np.abs(errors - np.median(errors))))
         if size <= max(_OUTSIDE * spread, _LEAST_OUTSIDE):
             break
         found[int(kept[worst])] = (
             "another state: its energy is far from what the other cells say"
         )
-        kept = np.delete(kept, worst)
+        kept = others
     return found
 
 

@@ -11,8 +11,7 @@ from hts_battery.disorder.cells import element_of, lattice_cell
 from hts_battery.disorder.lattice_document import (
     energy_error,
     model_of,
-    occupation_in_model,
-    outside_domain,
+    occupation_inside,
 )
 from hts_battery.disorder.lattice_features import feature_row
 from hts_battery.disorder.lattice_model import LatticeModel
@@ -24,7 +23,6 @@ from hts_battery.disorder.monte_carlo import (
     order_of,
 )
 from hts_battery.disorder.training_cells import annealed, with_species
-from hts_battery.errors import OrderingError
 from hts_battery.schemas.formula import display_formula
 from hts_battery.schemas.lattice import LatticeRun, SampledValue
 
@@ -42,6 +40,7 @@ if TYPE_CHECKING:
 _AGREE = 3.0  # standard errors by which two starts may differ
 _SLACK = 1e-5  # eV/atom: starts that differ by less agree
 _FEWEST = 20  # independent energies of a start
+_NOTHING = 1e-12
 _FRAMES = 10  # cells of a start in which carriers are counted
 _CARRIERS = ("Li", "Na")
 CAVEAT = (
@@ -93,10 +92,8 @@ def run_lattice(
     """
     document = options.model
     model = model_of(document.parameters)
-    occupation = occupation_in_model(amounts, document.parameters.species_energies)
+    occupation = occupation_inside(document, amounts)
     formula = display_formula(dict(amounts))
-    if why := outside_domain(occupation, document.domain):
-        raise OrderingError(f"{formula} is outside the model {document.digest}: {why}")
     size = max(2, round((options.cations / 4) ** (1 / 3)))
     start = lattice_cell(model.parent, occupation, size, seed=options.seed)
     state = model.state(start)
@@ -261,6 +258,8 @@ def _order(both: Sequence[_Series]) -> dict[str, tuple[SampledValue, ...]]:
             for shell in range(len(orders[0][pair]))
         )
         for pair in orders[0]
+        # Pairs with the only species of a sublattice are always as at random.
+        if any(abs(value) > _NOTHING for one in orders for value in one[pair])
     }
 
 

@@ -147,7 +147,7 @@ def percolation_threshold(
     """
     lattice = parent_lattice(parent)
     refuse_rule(rule)
-    cell = _supercell(parent, size)
+    cell = supercell_of(parent, size)
     _check_draws(samples, seed)
     network = percolation_network(lattice, rule, cell)
     filling = RandomFilling(grouped(network.network), network)
@@ -218,7 +218,7 @@ def accessible_curve(
     """
     _check_draws(samples, seed)
     network = percolation_network(
-        parent_lattice(parent), rule, _supercell(parent, size)
+        parent_lattice(parent), rule, supercell_of(parent, size)
     )
     filling = RandomFilling(grouped(network.network), network)
     random = np.random.default_rng(seed)
@@ -233,7 +233,7 @@ def accessible_curve(
     )
 
 
-def _supercell(parent: str, size: int | Sequence[int]) -> Torus:
+def supercell_of(parent: str, size: int | Sequence[int]) -> Torus:
     """Supercell of so many conventional cells; nasicon by one number is a cube."""
     cells = cells_of(size)
     if parent == "nasicon" and np.ndim(size) == 0:

@@ -33,7 +33,10 @@ DEFAULT_SIZE = 12
 """Conventional cells along each axis: 6,912 cations."""
 DEFAULT_CELLS = 10
 ATTEMPTS = 300
-"""Swaps tried for each site of a mixed sublattice before a cell is taken."""
+"""
+Swaps tried for each site of a mixed sublattice before a cell is taken; cells with much
+fluorine go on separating after that: decision 53.
+"""
 FLUORINE_REPULSION = {("M", "F"): (2.5,)}
 """E/kT of metals beside fluorine where nothing else is known: decision 53."""
 

@@ -110,7 +110,9 @@ def training_cells(
     kinds = _kinds(count, sampled=model is not None)
     shapes = [
         shape
-        for several in zip(*(_shapes(size, count) for size in cations), strict=False)
+        for several in zip(
+            *(cell_shapes(size, count) for size in cations), strict=False
+        )
         for shape in several
     ]
     made: list[PlannedCell] = []
@@ -201,8 +203,8 @@ def _kinds(count: int, *, sampled: bool) -> list[CellKind]:
 
 
 @lru_cache(maxsize=64)
-def _shapes(sites: int, most: int) -> tuple[Supercell, ...]:
-    """Choose supercells of a size that differ in which sites see their own images."""
+def cell_shapes(sites: int, most: int) -> tuple[Supercell, ...]:
+    """Choose cells of so many sites that differ in which sites see their own images."""
     steps = shell_steps("fcc", _SHELLS)
     kinds: dict[tuple[int, ...], Supercell] = {}
     listed = list(_triangles(sites))
@@ -339,7 +341,7 @@ def swap_spread(state: LatticeState, random: np.random.Generator) -> float:
         species[cations:] = random.permutation(species[cations:])
         energies.append(state.energy(species))
     mixed = max(1, len(species) - len({*state.names}))
-    return max(float(np.std(energies)) / np.sqrt(mixed), 1e-6)
+    return max(float(np.std(energies) / np.sqrt(mixed)), 1e-6)
 
 
 def annealed(

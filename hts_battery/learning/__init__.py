@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hts_battery.compositions.descriptors import composition_descriptors
+    from hts_battery.learning.curve import learning_curve
     from hts_battery.learning.descriptor_search import DescriptorSearch
     from hts_battery.learning.logit import stability_logit
     from hts_battery.learning.nasicon import nasicon_tolerance_2021
@@ -19,6 +20,7 @@ __all__ = [
     "RankingSVM",
     "SeparableSurrogate",
     "composition_descriptors",
+    "learning_curve",
     "mine_rules",
     "nasicon_tolerance_2021",
     "pair_accuracy",
@@ -31,6 +33,7 @@ _MODULES = {
     "RankingSVM": "learning.ranking",
     "SeparableSurrogate": "learning.separable",
     "composition_descriptors": "compositions.descriptors",
+    "learning_curve": "learning.curve",
     "mine_rules": "learning.rules",
     "nasicon_tolerance_2021": "learning.nasicon",
     "pair_accuracy": "learning.ranking",

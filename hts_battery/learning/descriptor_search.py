@@ -218,6 +218,8 @@ class DescriptorSearch(BaseEstimator):
             pool += [one for one in found if one.expression.text not in seen][:kept]
             if not pool:
                 raise ConfigurationError("no feature explains anything of the target")
+            if size == self.dimensions:
+                break
             values = np.column_stack([one.column for one in pool])
             sets = best_subsets(values, target, min(size, len(pool)), 1)
             beside = values[:, list(sets[0].columns)] if sets else values[:, :1]

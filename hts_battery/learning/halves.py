@@ -10,14 +10,14 @@ are compared, and only groups that hold one of the best members are opened.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
 from hts_battery.compositions.mixture import interval_choices, lowest_charges
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hts_battery.learning.separable import FrameScores
 
     Array = NDArray[np.float64]
-    Integers = NDArray[np.int64]
+    Integers = NDArray[np.integer[Any]]
 
 _UNITS, _METALS, _LOW, _HIGH, _PRESENT, _ATOMS = range(6)
 _MOST_EXCLUDED = 20
@@ -35,23 +35,35 @@ _ROWS = 1_000_000
 """Rows of a half above which groups are cut to what can be among the best."""
 
 
+class Limit(Protocol):
+    """What knows the score above which a member is not wanted; it falls."""
+
+    limit: float
+
+
 class Half(NamedTuple):
     """Rows of some neighbouring items, in the order of the members."""
 
-    amounts: NDArray[np.uint16]
+    amounts: Integers
     """Shape (rows, items)."""
-    keys: NDArray[np.int32]
+    keys: Integers
     """Units and metals in the group that the split cuts; least and greatest charge;
     bits of excluded elements; atoms. Shape (rows, 6)."""
     energies: Integers
     counts: Integers
     """Rows that each stands for: those cut stay counted by one of their group."""
 
+    def taken(self, rows: Integers | NDArray[np.bool_]) -> Half:
+        """Return some of its rows."""
+        return Half(
+            self.amounts[rows], self.keys[rows], self.energies[rows], self.counts[rows]
+        )
+
 
 class Groups(NamedTuple):
     """Rows of a half by group, each sorted by energy."""
 
-    keys: NDArray[np.int32]
+    keys: Integers
     """Shape (groups, 6)."""
     counts: Integers
     lowest: Integers
@@ -76,7 +88,9 @@ class Pairs(NamedTuple):
         if len(self.scores) > n:
             limit = min(limit, float(np.partition(self.scores, n - 1)[n - 1]))
         kept = self.scores <= limit
-        return Pairs(*(column[kept] for column in self))
+        return Pairs(
+            self.first[kept], self.second[kept], self.gates[kept], self.scores[kept]
+        )
 
 
 def can_be_halved(mixture: Mixture) -> bool:
@@ -139,41 +153,26 @@ class Halves:
 
     def _after(self, half: Half, item: int) -> Half:
         """Append an item, which changes fastest; close its group behind the last."""
-        parts, sources = self._with_item(half, item)
-        order = np.argsort(np.concatenate(sources), kind="stable")
-        amounts = [
-            np.column_stack([half.amounts[source], np.full(len(source), units)])
-            for source, units in zip(sources, self._units(item), strict=True)
-        ]
-        grown = Half(np.concatenate(amounts), *parts)
-        is_last = (
-            item + 1 == len(self._group) or self._group[item + 1] != (self._group[item])
+        grown, sources = self._with_item(half, item, first=False)
+        grown = grown.taken(np.argsort(sources, kind="stable"))
+        is_last = item + 1 == len(self._group) or (
+            self._group[item + 1] != self._group[item]
         )
-        grown = Half(*(column[order] for column in grown))
         return self._allowed(grown, self._group[item], closed=is_last)
 
     def _before(self, half: Half, item: int) -> Half:
         """Prepend an item, which changes slowest; close its group before the first."""
-        parts, sources = self._with_item(half, item)
-        amounts = [
-            np.column_stack([np.full(len(source), units), half.amounts[source]])
-            for source, units in zip(sources, self._units(item), strict=True)
-        ]
+        grown, _ = self._with_item(half, item, first=True)
         is_first = item == 0 or self._group[item - 1] != self._group[item]
-        grown = Half(np.concatenate(amounts), *parts)
         return self._allowed(grown, self._group[item], closed=is_first)
 
-    def _units(self, item: int) -> list[np.uint16]:
-        return [np.uint16(one.units) for one in self._choices[item]]
-
     def _with_item(
-        self, half: Half, place: int
-    ) -> tuple[tuple[Integers, Integers, Integers], list[Integers]]:
-        """Add each amount of an item where its sublattice has room for it."""
+        self, half: Half, place: int, *, first: bool
+    ) -> tuple[Half, Integers]:
+        """Add each amount of an item where there is room; give the rows it went to."""
         item, group = self._mixture.items[place], self._group[place]
         room = self._mixture.groups[group].units - half.keys[:, _UNITS]
-        sources: list[Integers] = []
-        keys, energies = [], []
+        sources, parts = [], []
         for one in self._choices[place]:
             rows = np.flatnonzero(room >= one.units)
             added = (
@@ -184,13 +183,18 @@ class Halves:
                 self._bits.get(item.element, 0) if one.units else 0,
                 self._scores.atoms[place] * one.units,
             )
+            old = half.taken(rows)
+            new = np.full((len(rows), 1), one.units, dtype=np.uint16)
             sources.append(rows)
-            keys.append(half.keys[rows] + np.array(added, dtype=np.int32))
-            energies.append(
-                half.energies[rows] + self._scores.energies[place][one.units]
+            parts.append(
+                Half(
+                    np.hstack([new, old.amounts] if first else [old.amounts, new]),
+                    old.keys + np.array(added, dtype=np.int32),
+                    old.energies + self._scores.energies[place][one.units],
+                    old.counts,
+                )
             )
-        counts = [half.counts[rows] for rows in sources]
-        return tuple(map(np.concatenate, (keys, energies, counts))), sources
+        return _joined(parts), np.concatenate(sources)
 
     def _allowed(self, half: Half, group: int, *, closed: bool) -> Half:
         """Drop rows that no member holds; fill up a group that is complete."""
@@ -200,7 +204,7 @@ class Halves:
             kept &= half.keys[:, _PRESENT] & mask != mask
         if closed:
             kept &= self._fills(group, half.keys[:, _UNITS], half.keys[:, _METALS])
-        half = Half(*(column[kept] for column in half))
+        half = half.taken(kept)
         if closed:
             empty = np.array(self._scores.empty[group])
             half.energies[:] += empty[here.units - half.keys[:, _UNITS]]
@@ -279,12 +283,18 @@ class Halves:
                 limit = min(limit, float(pairs.scores.max()))
             found.append(pairs)
         if not found:
-            return Pairs(*np.zeros((3, 0), np.int64), np.zeros(0)), 0
-        columns = zip(*found, strict=True)
-        return Pairs(*map(np.concatenate, columns)).lowest(self._n, limit), visited
+            none = np.zeros(0, np.int64)
+            return Pairs(none, none, none, np.zeros(0)), 0
+        joined = Pairs(
+            np.concatenate([one.first for one in found]),
+            np.concatenate([one.second for one in found]),
+            np.concatenate([one.gates for one in found]),
+            np.concatenate([one.scores for one in found]),
+        )
+        return joined.lowest(self._n, limit), visited
 
     def _blocks(self) -> Iterator[tuple[Integers, Integers, int]]:
-        """Groups by the units they hold of the sublattice where the halves meet."""
+        """Yield groups by the units they hold of the sublattice that is cut."""
         (one, other), split = self._groups, self._split
         inside = 0 < split < len(self._group) and (
             self._group[split - 1] == self._group[split]
@@ -330,8 +340,8 @@ class Halves:
         for mask in self._masks:
             fits &= (left[_PRESENT] | right[_PRESENT]) & mask != mask
         members = int(one.counts[first] @ (fits @ other.counts[second]))
-        rows, columns = np.nonzero(fits)
-        rows, columns = first[rows], second[columns]
+        which, others = np.nonzero(fits)
+        rows, columns = first[which], second[others]
         gates = np.full(len(rows), gate + scores.fixed_energy)
         lowest = scores.per_atom(
             one.lowest[rows] + other.lowest[columns] + gates,
@@ -340,7 +350,7 @@ class Halves:
         return Pairs(rows, columns, gates, lowest), members
 
     def members(
-        self, pairs: Pairs, scores: FrameScores, limit: Callable[[], float]
+        self, pairs: Pairs, scores: FrameScores, best: Limit
     ) -> Iterator[tuple[Array, Integers]]:
         """
         Open pairs of groups: scores and places of their members up to a falling limit.
@@ -358,11 +368,11 @@ class Halves:
             )
             here = slice(one.ends[first], one.ends[first + 1])
             there = slice(other.ends[second], other.ends[second + 1])
-            bound = scores.below(limit(), int(atoms)) - gate
-            counts = np.searchsorted(
+            bound = scores.below(best.limit, int(atoms)) - gate
+            found = np.searchsorted(
                 other.energies[there], bound - one.energies[here], side="right"
             )
-            counts = counts[: np.count_nonzero(counts)]  # energies ascend
+            counts = found[: np.count_nonzero(found)]  # energies ascend
             total = int(counts.sum())
             row = np.repeat(np.arange(len(counts)), counts)
             column = np.arange(total) - np.repeat(np.cumsum(counts) - counts, counts)
@@ -379,7 +389,16 @@ class Halves:
         ]
 
 
-def _packed(keys: NDArray[np.int32]) -> Integers:
+def _joined(parts: Sequence[Half]) -> Half:
+    return Half(
+        np.concatenate([one.amounts for one in parts]),
+        np.concatenate([one.keys for one in parts]),
+        np.concatenate([one.energies for one in parts]),
+        np.concatenate([one.counts for one in parts]),
+    )
+
+
+def _packed(keys: Integers) -> Integers:
     """Write each row of keys as one number."""
     if not len(keys):
         return np.zeros(0, np.int64)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import isinf, log
-from typing import TYPE_CHECKING, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hts_battery.errors import CompositionError
 from hts_battery.schemas.formula import common_divisor
@@ -17,10 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from fractions import Fraction
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from hts_battery.compositions.mixture import Frame
     from hts_battery.schemas.candidate import Candidate
+
+    Integers = NDArray[np.integer[Any]]
 
 QUANTUM_EV = 2.0**-46
 """Sums are whole multiples of it (1.4e-14 eV): exact whatever their order."""
@@ -29,10 +30,10 @@ _LARGEST_EV = 2.0**11
 
 @dataclass(frozen=True)
 class SeparableSurrogate:
-    """
+    r"""
     Energies that add up over elements, less the entropy of ideal mixing.
 
-    .. math:: f = c + \\sum_e x_e w_e - T S
+    .. math:: f = c + \sum_e x_e w_e - T S
 
     Parameters
     ----------
@@ -106,7 +107,7 @@ class FrameScores(NamedTuple):
     atom_unit: Fraction
 
     def per_atom(
-        self, energies: NDArray[np.int64], atoms: NDArray[np.int64] | int
+        self, energies: Integers, atoms: Integers | int
     ) -> NDArray[np.float64]:
         """Turn sums into eV per atom."""
         found: NDArray[np.float64] = (

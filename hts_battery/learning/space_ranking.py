@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, islice
-from typing import TYPE_CHECKING, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hts_battery.schemas.candidate import Candidate
 
     Array = NDArray[np.float64]
-    Integers = NDArray[np.int64]
+    Integers = NDArray[np.integer[Any]]
 
 _STREAMED = 10_000
 
@@ -125,7 +125,7 @@ def rank_space(
     >>> weights = dict.fromkeys(["Li", "Mn", "Cr", "Nb", "O", "F"], 0.0) | {"Ti": -0.1}
     >>> best = rank_space(space, SeparableSurrogate(weights), temperature=1473, n=3)
     >>> best[0].candidate.formula, round(best[0].score, 4), best.visited == space.count
-    ('Li1.1Mn0.2Nb0.2Ti0.5O2', -0.0857, True)
+    ('Li1.3Mn0.3Ti0.4O1.8F0.2', -0.0869, True)
     """
     if n < 1 or not temperature >= 0:
         raise ValueError(
@@ -189,10 +189,10 @@ def _is_held(space: GridSpace, element: str) -> bool:
         )
         if items == frame.mixture.items:
             continue
-        holding = MixtureCounter(
+        restricted = MixtureCounter(
             frame.mixture._replace(items=items), space.spec.state_limit
         )
-        if holding.walker(frame.target).count:
+        if restricted.walker(frame.target).count:
             return True
     return False
 
@@ -219,8 +219,9 @@ def _visit_halves(mixture: Mixture, parts: list[_Part], best: _Best) -> int:
         fitting.append(pairs)
     for part, pairs in zip(parts, fitting, strict=True):
         here = _Best(best.n, limit)
-        pairs = pairs.lowest(best.n, limit)
-        for scores, places in halves.members(pairs, part.scores, lambda: here.limit):
+        for scores, places in halves.members(
+            pairs.lowest(best.n, limit), part.scores, here
+        ):
             here.add(scores, places)
         scores, places = here.sorted()
         ranks = [part.members.walker.rank(halves.row(one)) for one in places.tolist()]

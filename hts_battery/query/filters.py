@@ -25,7 +25,7 @@ from hts_battery.query.expressions import (
 from hts_battery.query.query_fields import query_field
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     import pyarrow.compute as pc
@@ -44,7 +44,7 @@ _REVERSED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "!=": "!="}
 
 
 def read_filter(
-    text: str, *, temperatures: Collection[float] | None = None
+    text: str, field_of: Callable[[str], FieldSpec | None] = query_field
 ) -> pc.Expression:
     """
     Read a filter in OPTIMADE's language.
@@ -55,8 +55,9 @@ def read_filter(
         For example ``elements HAS ALL "Mn","Ti" AND e_hull_1473 <= 0``; the names
         are those of :data:`~hts_battery.schemas.fields.FIELDS`. Nothing but
         spaces is no condition.
-    temperatures
-        Stored temperatures in K; naming another one is then an error.
+    field_of
+        Finds a field by its name: none where nothing is known of it, a QueryError
+        where there cannot be one.
 
     Returns
     -------
@@ -73,20 +74,6 @@ def read_filter(
     --------
     >>> print(read_filter("n_metals = 5 AND NOT e_hull_1473 > 0.025"))
     ((n_metals == 5) and invert((energy_above_hull_at.1473K > 0.025)))
-    """
-    return expression_of(
-        text, lambda name: query_field(name, temperatures=temperatures)
-    )
-
-
-def expression_of(
-    text: str, field_of: Callable[[str], FieldSpec | None]
-) -> pc.Expression:
-    """
-    Read a filter on any fields.
-
-    ``field_of``: finds a field by its name; none where nothing is known of it, a
-    QueryError where there cannot be one.
     """
     _check_size(text)
     if not text.strip():

@@ -92,15 +92,19 @@ def normal(spec: FieldSpec, text: str) -> str:
 
 
 def query_field(
-    name: str, *, temperatures: Collection[float] | None = None
+    name: str,
+    *,
+    temperatures: Collection[float] = (),
+    properties: Mapping[str, Collection[float]] | None = None,
 ) -> FieldSpec:
     """
     Find a field by its name, an alias or a name with the provider's prefix.
 
     ``name``: for example ``e_hull``, ``e_hull_1473``, ``nelements`` or ``_hts_t_mix``;
     the case of its letters does not matter. ``temperatures``: stored temperatures in K;
-    another one is then an error. Raises QueryError if there is no such field; the
-    message names the nearest ones.
+    if there are any, another one is an error. ``properties``: those of each property
+    that has its own. Raises QueryError if there is no such field; the message names the
+    nearest ones.
 
     Examples
     --------
@@ -118,14 +122,13 @@ def query_field(
     if match is None or base is None:
         raise QueryError(f"there is no field {name!r}; {_nearest(own)}")
     kelvin = float(match["kelvin"].replace("_", "."))
-    is_known = temperatures is None or base.is_property or kelvin in temperatures
-    if not is_known:  # of a property its column says it, which is null elsewhere
-        stored = (
-            ", ".join(f"{value:g}" for value in sorted(temperatures or ())) or "none"
-        )
+    stored = _own(base, properties) or temperatures
+    if stored and kelvin not in stored:
+        known = ", ".join(f"{value:g}" for value in sorted(stored))
         raise QueryError(
-            f"{name}: nothing is stored at {kelvin:g} K; stored temperatures in K: "
-            f"{stored}"
+            f"{name}: no value is stored at {kelvin:g} K, only at {known} K; name "
+            "others as temperatures in the campaign or in HTS_BATTERY_TEMPERATURES, "
+            "then `hts build all`"
         )
     return at_temperature(base, kelvin)
 
@@ -160,10 +163,17 @@ def fields_at(
         if not spec.at_temperature:
             found.append(spec)
             continue
-        name = spec.name.removesuffix("_uncertainty")
-        own = (properties or {}).get(name, ()) if spec.is_property else kelvins
+        own = _own(spec, properties) if spec.is_property else kelvins
         found += [at_temperature(spec, kelvin) for kelvin in own]
     return found
+
+
+def _own(
+    spec: FieldSpec, properties: Mapping[str, Collection[float]] | None
+) -> Collection[float]:
+    """Return the temperatures in K at which a property is stored; none of others."""
+    name = spec.name.removesuffix("_uncertainty")
+    return (properties or {}).get(name, ()) if spec.is_property else ()
 
 
 def at_temperature(base: FieldSpec, kelvin: float) -> FieldSpec:

@@ -14,10 +14,8 @@ from hts_battery.query.groups import GroupCounts, counted, grouped
 from hts_battery.query.reading import SummaryReader
 from hts_battery.query.selection import default_fields, fields_of, selected_rows
 from hts_battery.query.structures import computed_entry, structures
-from hts_battery.query.summary_table import ENERGY_AT, OPEN_AT
 from hts_battery.query.tables import GroupBy, summary_rows
 from hts_battery.schemas.field_spec import Kind
-from hts_battery.schemas.summary import temperature_key
 from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
@@ -150,7 +148,7 @@ class ScreeningDatabase:
         """
         table = self._reader.table()
         names = default_fields(table.temperatures) if fields is None else fields
-        chosen = fields_of(names, temperatures=table.temperatures)
+        chosen = fields_of(names, table.field)
         where = table.where(criteria, campaign)
         paths = [field.column for field in chosen]
         rows = table.sorted_rows(where, paths, sort=sort, limit=limit)
@@ -258,7 +256,7 @@ class ScreeningDatabase:
             Value and number, the commonest first.
         """
         table = self._reader.table()
-        (chosen,) = fields_of([field], temperatures=table.temperatures)
+        (chosen,) = fields_of([field], table.field)
         rows = table.rows(table.where(criteria, campaign), [chosen.column])
         return counted(rows[chosen.column], is_list=chosen.kind is Kind.LIST)
 
@@ -285,8 +283,10 @@ class ScreeningDatabase:
         """
         table = self._reader.table()
         kelvin = min(table.temperatures, default=0.0)
-        key = temperature_key(kelvin if temperature is None else temperature)
-        columns = (f"{ENERGY_AT}{key}", "formula", f"{OPEN_AT}{key}")
+        energy, is_open = table.assessed_at(
+            kelvin if temperature is None else temperature
+        )
+        columns = (energy, "formula", is_open)
         where = table.where(criteria, campaign)
         rows = table.counted(where, columns[0], (*columns, GroupBy(by).column))
         return grouped(rows, columns, GroupBy(by))

@@ -10,7 +10,7 @@ from hts_battery.schemas.field_spec import Kind
 from hts_battery.schemas.summary_table import column_values
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from hts_battery.schemas.field_spec import FieldSpec
 
@@ -21,11 +21,12 @@ _MOST_FIELDS = 100
 
 
 def fields_of(
-    names: Sequence[str], *, temperatures: Collection[float] | None = None
+    names: Sequence[str], field_of: Callable[[str], FieldSpec] = query_field
 ) -> list[FieldSpec]:
     """
     Find the fields of a list of names.
 
+    ``field_of``: finds one of them, :meth:`SummaryTable.field` where there is a table.
     Raises QueryError if one is unknown, or there are too many.
 
     Examples
@@ -35,7 +36,7 @@ def fields_of(
     """
     if len(names) > _MOST_FIELDS:
         raise QueryError(f"at most {_MOST_FIELDS} fields, not {len(names)}")
-    return [query_field(name, temperatures=temperatures) for name in names]
+    return [field_of(name) for name in names]
 
 
 def default_fields(temperatures: Iterable[float]) -> tuple[str, ...]:
@@ -54,7 +55,7 @@ def default_fields(temperatures: Iterable[float]) -> tuple[str, ...]:
 
 
 def order_of(
-    names: Sequence[str], *, temperatures: Collection[float] | None = None
+    names: Sequence[str], field_of: Callable[[str], FieldSpec] = query_field
 ) -> dict[str, int]:
     """
     Read an order: names of fields, falling ones with a minus before them.
@@ -70,9 +71,7 @@ def order_of(
     """
     order: dict[str, int] = {}
     asked = [name.removeprefix("-") for name in names]
-    for name, field in zip(
-        names, fields_of(asked, temperatures=temperatures), strict=True
-    ):
+    for name, field in zip(names, fields_of(asked, field_of), strict=True):
         if field.kind is Kind.LIST:
             raise QueryError(f"{field.name} is a list and has no order")
         order[field.column] = -1 if name.startswith("-") else 1

@@ -93,7 +93,7 @@ def exported(
         whose = _WHOSE if len(sources) > 1 else ()
         keys = [*whose, *(_KEYS if file_format.has_structures else ())]
         names = [*(one for one in dict.fromkeys(keys) if one not in fields), *fields]
-        chosen = fields_of(names, temperatures=table.temperatures)
+        chosen = fields_of(names, table.field)
         paths = [field.column for field in chosen]
         found = table.sorted_rows(where, paths, sort=order, limit=asked.limit)
         documents = selected_rows(found.to_pydict(), chosen)

@@ -16,7 +16,7 @@ import pyarrow.dataset as ds
 from hts_battery.errors import QueryError, StoreError
 from hts_battery.query.expressions import EVERYTHING, ONCE, one_of
 from hts_battery.query.filters import read_filter
-from hts_battery.query.query_fields import fields_at
+from hts_battery.query.query_fields import fields_at, query_field
 from hts_battery.query.selection import DEFAULT_ORDER, order_of
 from hts_battery.schemas.summary import temperature_key
 from hts_battery.schemas.summary_table import (
@@ -105,11 +105,22 @@ class SummaryTable:
     @cached_property
     def fields(self) -> list[FieldSpec]:
         """Everything that can be asked for: fields, at the temperatures stored."""
+        return fields_at(self.temperatures, self._properties)
+
+    @cached_property
+    def _properties(self) -> dict[str, list[float]]:
+        """Property → temperatures in K at which it is a column of any campaign."""
         found: dict[str, set[float]] = {}
         for one in self.head.campaigns:
             for name, kelvins in one.properties.items():
                 found.setdefault(name, set()).update(kelvins)
-        return fields_at(self.temperatures, {n: sorted(k) for n, k in found.items()})
+        return {name: sorted(kelvins) for name, kelvins in found.items()}
+
+    def field(self, name: str) -> FieldSpec:
+        """Find a field by its name; refuse a temperature at which nothing is stored."""
+        return query_field(
+            name, temperatures=self.temperatures, properties=self._properties
+        )
 
     @cached_property
     def _dataset(self) -> ds.FileSystemDataset:
@@ -136,6 +147,12 @@ class SummaryTable:
     def columns(self) -> list[str]:
         """Names of all columns."""
         return list(self._dataset.schema.names)
+
+    def assessed_at(self, temperature: float) -> tuple[str, str]:
+        """Name the columns of E_hull at a temperature in K and of open labels."""
+        key = temperature_key(temperature)
+        energy = self.field(f"e_hull_{key.removesuffix('K')}").column
+        return energy, f"{OPEN_AT}{key}"
 
     def rows(
         self, where: pc.Expression = EVERYTHING, columns: Sequence[str] | None = None
@@ -166,7 +183,7 @@ class SummaryTable:
                 "a filter is text in OPTIMADE's language, like n_metals = 5 AND "
                 f"e_hull <= 0; not {words!r}"
             )
-        found = read_filter(words or "", temperatures=self.temperatures or None)
+        found = read_filter(words or "", self.field)
         return found if campaign is None else found & one_of("campaign", [campaign])
 
     def sorted_rows(
@@ -184,7 +201,7 @@ class SummaryTable:
         """
         order = DEFAULT_ORDER
         if sort is not None:
-            order = order_of(sort, temperatures=self.temperatures)
+            order = order_of(sort, self.field)
         found = self.rows(where, [*columns, *order, *_KEYS])
         return self._in_order(found, order).slice(0, limit or None)
 
@@ -222,9 +239,8 @@ class SummaryTable:
         ``threshold``: largest E_hull there in eV/atom. Returns: E_hull, key, campaign,
         and whether the label is open; no row where nothing was assessed.
         """
-        key = temperature_key(temperature)
-        energy = f"{ENERGY_AT}{key}"
-        columns = (energy, "candidate_id", "campaign", f"{OPEN_AT}{key}")
+        energy, is_open = self.assessed_at(temperature)
+        columns = (energy, "candidate_id", "campaign", is_open)
         rows = self.counted(where, energy, columns)
         if threshold is not None:
             rows = rows.filter(pc.less_equal(rows[energy], threshold))

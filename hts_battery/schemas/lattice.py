@@ -223,7 +223,7 @@ class LatticeMonteCarloOptions(Document):
     )
     cations: Whole = Field(4_000, ge=32, description="Cations of the cell.")
     sweeps: Whole = Field(
-        300, ge=16, description="Sweeps that are kept, of each start."
+        200, ge=16, description="Sweeps that are kept, of each start."
     )
     seed: Whole = Field(0, ge=0, description="Seed of the random numbers.")
 
@@ -276,3 +276,40 @@ class LatticeRun(Document):
     )
     wraps: float | None = Field(description="Cells that had such a cluster, of all.")
     caveat: str = Field(description="What is not in the numbers.")
+
+
+class OrderTemperature(Document):
+    """The temperature at which an ordered ground state disorders, between bounds."""
+
+    value: float | None = Field(
+        description="In K; null where it lies in the bracket and nothing says where."
+    )
+    error: float | None = Field(description="Standard error of the sampling in K.")
+    fit_error: float | None = Field(
+        None, description="Error of the fit in it, in K; null where no fit is known."
+    )
+    bracket: tuple[float, float] = Field(
+        description="In K: cooling had ordered at the first, heating disordered at the "
+        "second."
+    )
+    method: Literal["crossing", "binder"] = Field(
+        description="crossing: of integrated free energies; binder: of the cumulants "
+        "of two sizes, where the branches do not differ."
+    )
+    reason: str | None = Field(description="Why there is no value.")
+    mean_field: float = Field(
+        description="Energy gain of the order over the ideal entropy, in K: too high."
+    )
+    ground_state_energy: float = Field(description="In eV a cation.")
+    random_energy: float = Field(description="Of random decorations, in eV a cation.")
+    ground_state_formula: str = Field(description="Reduced formula.")
+    space_group: str = Field(description="Of the ordered cell, on the ideal lattice.")
+    structure: StructureDict = Field(description="The ordered cell that was annealed.")
+    annealed_cells: int = Field(description="Cells that were searched for it.")
+    latent_heat: float | None = Field(
+        description="Jump of the energy in eV a cation; null for a continuous one."
+    )
+    cations: int = Field(description="Of the large cell.")
+    sweeps: int = Field(description="Kept at each temperature.")
+    seed: int = Field(description="Seed.")
+    caveat: str = Field(description="What is not in the number.")

@@ -11,9 +11,9 @@ from scipy.special import chdtrc
 from hts_battery.errors import TrajectoryError
 from hts_battery.schemas.transport import KB_EV_PER_K, ArrheniusFit
 from hts_battery.transport.break_test import (
+    CHOICE,
     KINDS,
     LEVEL,
-    PARAMETERS,
     SIMULATED,
     BreakTest,
     Nulls,
@@ -200,7 +200,7 @@ class _Tested:
         if self.p_values["any"] > LEVEL:
             return
         rest, freedom = self._test.rest(found)
-        kind = int((rest[0] + 2 * PARAMETERS).argmin())
+        kind = int((rest[0] + 2 * CHOICE).argmin())
         if chdtrc(max(int(freedom[kind]), 1), float(rest[0, kind])) < LEVEL:
             # The stated errors explain no alternative either: only the scatter counts.
             bare = Nulls.of(self._test.statistics(null, trust=1e-9))

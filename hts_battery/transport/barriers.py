@@ -19,11 +19,11 @@ from ase.mep import NEB
 from ase.mep.neb import idpp_interpolate
 from ase.optimize import BFGS, FIRE
 from pymatgen.io.ase import AseAtomsAdaptor
-from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from hts_battery.errors import HopError
 from hts_battery.schemas.barrier import Barrier, BarrierOptions
 from hts_battery.structures.neighbours import minimum_image_vectors, nearest_image
+from hts_battery.transport.hops import symmetry_operations
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
 _SLID = 0.5  # of the hop: an end that is further from its site is another place
 _SAME_PLACE = 0.05  # Å
-_SYMMETRY = 0.02  # Å
 _MIRRORED = 1e-3  # Å
+_NUDGE = 0.01  # Å
 _IDPP_FMAX, _IDPP_STEPS = 0.1, 100
 
 
@@ -158,8 +158,8 @@ class _Image(Calculator):
 
     def _computed(self, atoms: Atoms) -> tuple[float, Floats]:
         self.calls.append(1)
-        forces = np.asarray(self.inner.get_forces(atoms))  # type: ignore[no-untyped-call] # as above
-        return float(self.inner.get_potential_energy(atoms)), forces  # type: ignore[no-untyped-call] # as above
+        forces = np.asarray(self.inner.get_forces(atoms))
+        return float(self.inner.get_potential_energy(atoms)), forces
 
     def _reflected(self, atoms: Atoms) -> tuple[float, Floats] | None:
         """Return the partner's answer; none where this is not its mirror image."""
@@ -222,13 +222,12 @@ def mirror_of(start: Atoms, moves: Sequence[Move]) -> Mirror | None:
     for move in moves:
         after[move.atom] += move.end
     vias = np.array([before[move.atom] + move.via for move in moves])
-    analyzer = SpacegroupAnalyzer(AseAtomsAdaptor.get_structure(start[rest]), _SYMMETRY)
-    for operation in analyzer.get_symmetry_operations():
+    for operation in symmetry_operations(AseAtomsAdaptor.get_structure(start[rest])):
         turned = operation.operate_multi(before @ inverse)
         order = _matched(turned, after @ inverse, start.numbers, cell)
         back = operation.operate_multi(after @ inverse)
         again = _matched(back, before @ inverse, start.numbers, cell)
-        if order is None or not np.array_equal(order, again):
+        if order is None or again is None or (order != again).any():
             continue
         ways = operation.operate_multi(vias @ inverse)
         target = vias[[moving.index(order[atom]) for atom in moving]] @ inverse
@@ -301,14 +300,21 @@ class _Search:
         for move in self.moves:
             atoms.positions[move.atom] += share * move.end
         ideal = atoms.positions.copy()
-        run = BFGS(atoms, logfile=None)  # type: ignore[no-untyped-call] # not typed
+        # Where symmetry holds atoms on a hill, no force says so.
+        atoms.rattle(_NUDGE, seed=0)
+        run = BFGS(atoms, logfile=None)
         if not run.run(fmax=options.end_fmax, steps=options.steps):
             return _End(atoms, f"the {end} did not relax in {options.steps} steps")
         cell = atoms.cell.array
         away = (atoms.positions - ideal) @ np.linalg.inv(cell)
+        moving = [move.atom for move in self.moves]
+        away -= (
+            np.delete(away, moving, axis=0).mean(axis=0)
+            if len(away) > len(moving)
+            else 0
+        )
         lengths = np.linalg.norm(
-            minimum_image_vectors(cell, np.zeros_like(away), away - away.mean(axis=0)),
-            axis=1,
+            minimum_image_vectors(cell, np.zeros_like(away), away), axis=1
         )
         for move in self.moves:
             if lengths[move.atom] > _SLID * np.linalg.norm(move.end):
@@ -328,10 +334,8 @@ class _Search:
         atoms.positions[move.atom] = self.start.positions[move.atom] + move.via
         others = [n for n in range(len(atoms)) if n != move.atom]
         # Without the second the crystal would slide until the ion is in a valley.
-        atoms.set_constraint(
-            [FixedPlane(move.atom, move.end), FixSubsetCom(others)]  # type: ignore[no-untyped-call] # not typed
-        )
-        run = BFGS(atoms, logfile=None)  # type: ignore[no-untyped-call] # as above
+        atoms.set_constraint([FixedPlane(move.atom, move.end), FixSubsetCom(others)])
+        run = BFGS(atoms, logfile=None)
         done = bool(run.run(fmax=options.fmax, steps=options.steps))
         energies = [float(one.get_potential_energy()) for one in (first, atoms, last)]
         residual = float(np.linalg.norm(atoms.get_forces(), axis=1).max())
@@ -346,17 +350,15 @@ class _Search:
         between = range(1, options.images + 1)
         inner = [self._with(self._between(first, last, number)) for number in between]
         images = [first, *inner, last]
-        first_band = NEB(images, method="improvedtangent")  # type: ignore[no-untyped-call] # not typed
-        idpp_interpolate(  # type: ignore[no-untyped-call] # as above
+        first_band = NEB(images, method="improvedtangent")
+        idpp_interpolate(
             first_band, None, None, fmax=_IDPP_FMAX, steps=_IDPP_STEPS, mic=True
         )
         if mirror is not None:
             for number in range(1, (len(images) - 1) // 2 + (len(images) % 2 == 0)):
                 self._reflect(images[number], images[-1 - number], mirror)
-        band = NEB(  # type: ignore[no-untyped-call] # not typed
-            images, k=options.spring, climb=True, method="improvedtangent"
-        )
-        run = FIRE(band, logfile=None)  # type: ignore[no-untyped-call] # as above
+        band = NEB(images, k=options.spring, climb=True, method="improvedtangent")
+        run = FIRE(band, logfile=None)
         residual, done = np.inf, False
         for _ in run.irun(fmax=options.fmax, steps=options.steps):
             residual = _at_saddle(band)
@@ -372,7 +374,7 @@ class _Search:
     def _between(self, first: Atoms, last: Atoms, number: int) -> Atoms:
         """Begin an image on the way through the narrowest place."""
         share = number / (self.options.images + 1)
-        atoms = first.copy()
+        atoms: Atoms = first.copy()
         atoms.positions += share * (last.positions - first.positions)
         for move in self.moves:
             bow = move.via - move.end / 2
@@ -439,5 +441,5 @@ class _Search:
 
 def _at_saddle(band: NEB) -> float:
     """Return the largest force at the climbing image, along the band reversed."""
-    forces = band.get_forces().reshape(band.nimages - 2, -1, 3)  # type: ignore[no-untyped-call] # not typed
+    forces = band.get_forces().reshape(band.nimages - 2, -1, 3)
     return float(np.linalg.norm(forces[band.imax - 1], axis=1).max())

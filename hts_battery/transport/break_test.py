@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 KINDS = ("kink", "jump", "curved")
 """What a line may be instead; with the number of parameters that each adds."""
 PARAMETERS = np.array([2, 3, 1])
+CHOICE = np.array([1.25, 3, 1])
+"""What a parameter more costs where one of them is chosen: the place of a kink, between
+the temperatures, is worth a quarter. With 2 a true kink is called curved twice as often
+as a kink, with 1 every second true curve a kink."""
 SIMULATED = 10_000
 LEVEL = 0.05
 

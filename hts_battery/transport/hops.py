@@ -15,6 +15,7 @@ from itertools import combinations, zip_longest
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from pymatgen.core import SymmOp
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from hts_battery.errors import HopError, OrderingError
@@ -107,8 +108,8 @@ def rocksalt_hops(structure: Structure, *, carrier: str = "Li") -> list[Hop]:
     for first in cations[symbols[cations] == carrier].tolist():
         ends, ways = near[first]
         close = np.linalg.norm(ways[:, None] - ways, axis=2) < _edge(structure, cations)
-        for second in np.flatnonzero(symbols[ends] == carrier):
-            if ends[second] < first:
+        for second in np.flatnonzero(symbols[ends] == carrier).tolist():
+            if ends[second] <= first:  # once, and not into its own image
                 continue
             common = np.flatnonzero(close[second])
             for one, other in combinations(common.tolist(), 2):
@@ -136,7 +137,9 @@ def _neighbours(
     """Return, for each cation, its twelve neighbours and the ways to them in Å."""
     if not len(cations):
         raise HopError("no cations: no rock salt")
-    pairs = structure_pairs(structure, _edge(structure, cations), sites=cations)
+    pairs = structure_pairs(
+        structure, _edge(structure, cations), sites=cations.tolist()
+    )
     keep = np.isin(pairs.second, cations)
     first, second = pairs.first[keep], pairs.second[keep]
     places = structure.frac_coords
@@ -240,8 +243,8 @@ def _inwards(structure: Structure, way: _Way) -> Hop:
 
 def _distinct(structure: Structure, hops: Sequence[Hop], lattice: Floats) -> list[Hop]:
     """Keep one of the hops that symmetry makes equal, with their number."""
-    inverse = np.linalg.inv(lattice)
-    operations = SpacegroupAnalyzer(structure, _SYMMETRY).get_symmetry_operations()
+    inverse = np.asarray(np.linalg.inv(lattice), dtype=float)
+    operations = symmetry_operations(structure)
     # A hop is known by its ends and narrow places; either direction of one into a
     # vacancy made for it is the same.
     places = [_marks(structure, hop, inverse) for hop in hops]
@@ -263,6 +266,19 @@ def _distinct(structure: Structure, hops: Sequence[Hop], lattice: Floats) -> lis
         left &= ~same
         kept.append(hop._replace(equal=int(same.sum())))
     return sorted(kept, key=lambda hop: (hop.kind, hop.label, hop.length))
+
+
+def symmetry_operations(structure: Structure) -> list[SymmOp]:
+    """
+    List the symmetry operations of a cell, fractional; the identity at least.
+
+    spglib finds none where distances lie about its tolerance: what is then taken as
+    different costs work, and no number is wrong.
+    """
+    try:
+        return list(SpacegroupAnalyzer(structure, _SYMMETRY).get_symmetry_operations())
+    except ValueError:  # pymatgen's, of a search that failed
+        return [SymmOp(np.eye(4))]
 
 
 def _marks(structure: Structure, hop: Hop, inverse: Floats) -> Floats:

@@ -66,6 +66,7 @@ READING = {
     "electro curve",
     "electro interface",
     "electro window",
+    "learn curve",  # draws the figure that it is asked for
     "learn apply",  # writes the table that it is asked for
     "rules filter",
     "rules show",

@@ -191,6 +191,15 @@ def test_what_cannot_be_ordered_is_counted_and_says_why(
     (row,) = hts(*mine, "--json").lines
     assert row["prototype"] == str(folder / "new" / "mixed.yaml")
     assert row["not_ordered"] is None
+    file, target = str(files["mixed"]), str(folder / "none.yaml")
+    for more, says in (
+        (("-o", target, "--prototypes", file), f"{file}: File exists"),
+        (("-o", str(folder)), f"{folder} is a folder: name a file"),
+        (("--state", "Co3"), "--state: 'Co3' is not a species"),
+    ):
+        refused = hts("space", "from-cif", file, *more)
+        assert (refused.status, says in refused.err) == (2, True), refused.err
+    assert not (folder / "none.yaml").exists()
     # Nothing is written where one of the two files exists.
     (folder / "space.yaml").unlink()
     assert "mixed.yaml exists" in hts(*words, "--prototypes", folder / "new").err

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from hts_battery.cli.app import app
 from hts_battery.connections.database.bounded_reader import BoundedReader
 from hts_battery.dashboard.candidate_data import read_candidate
-from hts_battery.dashboard.candidate_tables import properties
+from hts_battery.dashboard.candidate_tables import percolation, properties
 from hts_battery.dashboard.latest_build import LatestBuildCache
 from hts_battery.dashboard.page_fields import axes_of
 from hts_battery.dashboard.server import READABLE
@@ -61,6 +61,11 @@ def test_a_candidate_shows_its_properties(
     data = read_candidate(BoundedReader(shown.database, READABLE), name)
     assert "alpha_LiM_1" in str(properties(data))
     assert not data.of("another").properties
+    said = str(percolation(data))
+    assert "of its carriers are in a cluster that wraps the crystal" in said
+    assert "accessible, with order" in said
+    assert "alone it misleads" in said
+    assert "hts build percolation" in str(percolation(data.of("another")))
     monkeypatch.setenv("HTS_BATTERY_MONGO_URI", shown.database.uri)
     monkeypatch.setenv("HTS_BATTERY_DATABASE", shown.database.name)
     get_settings.cache_clear()

@@ -77,20 +77,29 @@ def test_four_lithium_alone_mislead() -> None:
 
 
 @pytest.mark.physics
+@pytest.mark.long
 def test_accessible_lithium_is_not_monotonic_in_fluorine() -> None:
     """Metals that repel F by 2.5 kT: more than 5.5 Li around it; up, down, up."""
-    found = [
-        simulated_order(
-            1.3, y, energies=FLUORINE_REPULSION, size=10, cells=3, attempts=60
-        )
-        for y in (0.2, 0.4, 0.8)
-    ]
-    some, more, most = (one.accessible for one in found)
-    assert more < some - 0.03
-    assert most > more + 0.05
-    assert all(one.li_around_f > 5.5 for one in found)
-    fours = [one.li4 for one in found]
+    none, some, more, most = (
+        simulated_order(1.3, y, energies=FLUORINE_REPULSION, cells=4)
+        for y in (0, 0.2, 0.4, 0.8)
+    )
+    assert none.accessible < some.accessible
+    assert more.accessible < some.accessible - 0.03
+    assert most.accessible > more.accessible + 0.05
+    assert none.li_around_f is None
+    assert all((one.li_around_f or 0) > 5.5 for one in (some, more, most))
+    fours = [one.li4 for one in (none, some, more, most)]
     assert fours == sorted(fours)  # all the while Li4 only grows
+
+
+@pytest.mark.physics
+def test_fluorine_is_surrounded_by_lithium() -> None:
+    found = simulated_order(
+        1.3, 0.2, energies=FLUORINE_REPULSION, size=8, cells=2, attempts=60
+    )
+    assert (found.li_around_f or 0) > 5.5
+    assert found.alpha["M-F"][0] > 0.7
 
 
 def test_without_energies_a_cell_is_random() -> None:

@@ -7,6 +7,8 @@ what happens in between. The answers are recorded by chapter.
 
 from __future__ import annotations
 
+import json
+
 CAMPAIGN = """\
 name: small
 space:
@@ -103,7 +105,31 @@ ROWS = "formula,energy,a,b\n" + "".join(
     for n in (row // 6 % 3,)
 )
 """A table of NASICONs with made-up energies."""
+LATTICE = {
+    "digest": "ce1e0fd7546b269d",
+    "parameters": {
+        "pairs": [{"species": ["Li+", "Mn3+"], "energies": [-0.02, 0.01]}],
+        "species_energies": {"Li+": 0.0, "Mn3+": 0.0, "O2-": 0.0},
+    },
+    "campaigns": ["training"],
+    "calculator": "fake 1",
+    "used": [],
+    "refused": [],
+    "error": 0.001,
+    "absolute_error": 0.001,
+    "swap_error": 0.01,
+    "features": 1,
+    "rank": 1,
+    "ridge": 0.0,
+    "seed": 0,
+    "columns": ["electrostatics"],
+    "covariance": [[0.0]],
+    "learning_curve": [],
+    "domain": [{"Li+": 0.5, "Mn3+": 0.5, "O2-": 1.0}],
+}
+"""A lattice model of one pair."""
 FILES = {
+    "model.json": json.dumps(LATTICE),
     "cell.vasp": CELL,
     "states.csv": "formula,energy_per_atom\nLiCoO2,-5.9\nCoO2,-5.6\n",
     "mixed.cif": MIXED,
@@ -124,6 +150,8 @@ KEPT = {
     "rehearse": ("candidates",),
     "campaign usage": ("campaign",),
     "doctor": ("check",),
+    "disorder run": ("formula", "model", "temperature", "cations"),
+    "disorder order-temperature": ("ground_state_formula", "space_group"),
     "db restore": ("documents", "database", "layout"),
 }
 """Command whose answer depends on the machine, or is recorded before → keys whose
@@ -142,6 +170,11 @@ space from-cif nothing.cif
 disorder percolate Li1.2Mn0.4Ti0.4O2 --cations 2000 --samples 10
 disorder percolate cell.vasp --small
 disorder order cell.vasp
+disorder plan Li1.2Mn0.4Ti0.4O2 --engine ionic --cells 8
+disorder fit training
+disorder close model.json LiMnO2
+disorder run model.json LiMnO2 --temperature 1273 --cations 256 --sweeps 60
+disorder order-temperature model.json LiMnO2 --cations 128 --sweeps 16
 disorder scattering cell.vasp --pdf --longest 5
 disorder simulate Li1.2Mn0.4Ti0.4O1.9F0.1 --size 3 --cells 2 --attempts 5
 disorder map --lithium 1.2 --fluorine 0.2 --size 3 --cells 2 --attempts 5
@@ -155,6 +188,7 @@ rules show rules.json
 rules filter rules.json
 learn descriptor rows.csv --target energy --columns a,b --dimensions 1 --save found.json
 learn apply found.json rows.csv
+learn curve --dataset nothing.json
 transport analyse msd.csv --method mogroup
 transport arrhenius line.csv
 campaign check small.yaml
@@ -163,6 +197,8 @@ campaign plan small.yaml
 campaign run small.yaml --dry-run
 campaign run small.yaml
 campaign status small.yaml
+campaign propose small --batch 2 --dry-run
+campaign iterate small --rounds 1 --temperature 1473 --least-probability 0.5 --dry-run
 build all --dry-run
 build list
 query find
@@ -200,6 +236,7 @@ build thermo
 build summary
 build summary-table
 build capacity
+build descriptors
 build equation-of-state
 build local-structure
 build ordering-spectrum

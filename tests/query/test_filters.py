@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.compute as pc
@@ -89,15 +90,27 @@ REFUSED = {
     'id = "x\n"': "one line",
     "a" * 2001: "2000 characters",
     "$where = 1": "cannot read",
-    "e_hull_999 < 1": "stored temperatures in K: 0, 1473",
+    "e_hull_999 < 1": "no value is stored at 999 K, only at 0, 1473 K",
 }
 
 
 @pytest.mark.parametrize("text", sorted(REFUSED), ids=lambda text: text[:30])
 def test_what_cannot_be_is_refused_with_a_reason(text: str) -> None:
     with pytest.raises(QueryError) as err:
-        read_filter(text, temperatures=(0.0, 1473.0))
+        read_filter(text, partial(query_field, temperatures=(0.0, 1473.0)))
     assert REFUSED[text] in str(err.value)
+
+
+def test_a_property_has_temperatures_of_its_own() -> None:
+    at = partial(query_field, temperatures=(0.0, 1473.0))
+    # Of what no candidate has a value, it is null at each that is stored.
+    assert at("e_hull_boltzmann_1473").name == "e_hull_boltzmann_1473"
+    own = partial(at, properties={"e_hull_boltzmann": [1000.0]})
+    for name in ("e_hull_boltzmann", "e_hull_boltzmann_uncertainty"):
+        assert own(f"{name}_1000").name == f"{name}_1000"
+        for find, kelvins in ((own, "1000"), (at, "0, 1473")):
+            with pytest.raises(QueryError, match=f"at 1200 K, only at {kelvins} K"):
+                find(f"{name}_1200")
 
 
 WORDS = st.sampled_from(

@@ -11,6 +11,8 @@ from hts_battery.query import ScreeningDatabase
 from hts_battery.settings import get_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from hts_battery.campaign.spec_file import Campaign
     from hts_battery.connections.database.stores import Stores
 
@@ -74,7 +76,10 @@ def test_a_limit_takes_the_first_of_all(screening: ScreeningDatabase) -> None:
     ("asked", "reason"),
     [
         ({"criteria": {"$where": "1"}}, "text in OPTIMADE's language"),
-        ({"criteria": "e_hull_999 < 0"}, "stored temperatures in K: 0, 1473"),
+        (
+            {"criteria": "e_hull_999 < 0"},
+            "no value is stored at 999 K, only at 0, 1473 K",
+        ),
         ({"sort": ["elements"]}, "no order"),
         ({"sort": ["ehull"]}, "near it: e_hull"),
         ({"fields": ["ehull"]}, "near it: e_hull"),
@@ -87,6 +92,24 @@ def test_what_cannot_be_asked_is_refused(
 ) -> None:
     with pytest.raises(QueryError, match=re.escape(reason)):
         list(screening.find(**asked))
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda found: found.stable(temperature=999.0),
+        lambda found: found.ranking(campaign="small", temperature=999.0),
+        lambda found: found.group("n-metals", temperature=999.0),
+        lambda found: found.distinct("label_999"),
+        lambda found: found.to_frame(sort=["e_hull_999"]),
+        lambda found: found.table(fields=["p_stable_999"]),
+    ],
+)
+def test_every_door_says_that_a_temperature_is_not_stored(
+    screening: ScreeningDatabase, ask: Callable[[ScreeningDatabase], Iterable[object]]
+) -> None:
+    with pytest.raises(QueryError, match=r"at 999 K, only at 0, 1473 K; name others"):
+        list(ask(screening))
 
 
 def test_why_adds_up_to_the_last_digit(screening: ScreeningDatabase) -> None:

@@ -122,6 +122,15 @@ def test_a_doubled_energy_is_seen(where: float) -> None:
     assert share_of(BREAKS, lines, kelvin=EIGHT, error=0.15, runs=300) >= 0.84
 
 
+def test_a_doubled_energy_is_called_a_kink_more_often_than_curved() -> None:
+    lines = planted(EIGHT, "kink", 900.0)
+    shares = [
+        share_of((kind,), lines, kelvin=EIGHT, error=0.15, runs=300)
+        for kind in ("kink", "curved")
+    ]
+    assert shares[0] > 2 * shares[1]
+
+
 @pytest.mark.parametrize("kind", BREAKS)
 def test_a_clear_break_is_named(kind: str) -> None:
     lines = planted(EIGHT, kind)

@@ -138,7 +138,7 @@ class RelaxedCellMaker(RecipeMaker):
         cell = bare_structure(
             start.to_structure(), magmom=self.magmom, charge=self.charge
         )
-        relaxed: Job = cast("Maker", self.relax_maker).make(cell)  # type: ignore[attr-defined] # any maker of a structure
+        relaxed = cast("Job", cast("Maker", self.relax_maker).make(cell))
         self.tag(relaxed, RELAX_STEP, part=RELAX_STEP, ordering_id=start.ordering_id)
         uuids = {**uuids, RELAX_STEP: relaxed.uuid}
         again: Job = start_job(candidate, maker_text, uuids, after=relaxed.output)
@@ -179,10 +179,12 @@ class RelaxedCellMaker(RecipeMaker):
         if RELAX_STEP in known:
             plain = jsanitize(known[RELAX_STEP], strict=True, enum_values=True)
             task = read_task(cast("TaskOutput", plain), self.engine_name)
-            structure = read_structure(task.structure)
-        else:
-            structure = self.start_of(candidate).to_structure()
-        return bare_structure(structure, magmom=self.magmom, charge=self.charge)
+            return read_structure(task.structure)
+        return bare_structure(
+            self.start_of(candidate).to_structure(),
+            magmom=self.magmom,
+            charge=self.charge,
+        )
 
     def carrier(self, structure: Structure) -> str:
         """Name the element that moves."""

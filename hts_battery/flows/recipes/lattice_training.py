@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Self
 
-    from pymatgen.core import Species, Structure
+    from pymatgen.core import Element, Species, Structure
 
     from hts_battery.disorder.training_cells import PlannedCell
     from hts_battery.schemas.calculation import Calculation, TaskOutput
@@ -86,13 +86,11 @@ def result_job(
         _training_cell(name, plan, cells.get(name), engine_name)
         for name, plan in planned.items()
     )
-    calculators = sorted(
-        {one.calculator for one in found if one.refused is None} - {None}
-    )
+    calculators = {one.calculator for one in found if one.refused is None}
     return LatticeTraining(
         candidate_id=candidate.candidate_id,
         formula=candidate.formula,
-        calculator=calculators[0] if len(calculators) == 1 else None,
+        calculator=calculators.pop() if len(calculators) == 1 else None,
         cells=found,
         predicted_by=None if options.model is None else options.model.digest,
     )
@@ -124,7 +122,8 @@ def _training_cell(
     # numba is in an extra of its own.
     from hts_battery.disorder.refusals import moments_exchanged  # noqa: PLC0415
 
-    structure, energy, calculator, refused = None, None, None, "not relaxed: it failed"
+    structure, energy, calculator = None, None, None
+    refused: str | None = "not relaxed: it failed"
     if output is not None:
         found = _read(output, engine_name)
         structure = _decorated(plan.structure, found)
@@ -151,7 +150,7 @@ def _read(output: object, engine_name: str) -> Calculation:
 def _decorated(start: Structure, found: Calculation) -> Structure:
     """Give a relaxed cell the oxidation states that it started with, and moments."""
     relaxed = read_structure(found.structure)
-    states: dict[str, list[Species]] = {}
+    states: dict[str, list[Element | Species]] = {}
     for site in start:
         states.setdefault(site.specie.symbol, []).append(site.specie)
     # Engines may sort atoms by element; within an element they keep the order.

@@ -87,9 +87,9 @@ def barrier_job(
         length=hop.length,
         metals=hop.metals,
     )
-    done = BarrierTask(
-        barrier=barrier, hops=len(hops), output=ChunkEnergy(energy=barrier.forward or 0)
-    )
+    # One without a value is an answer too, and is not computed again.
+    ended = ChunkEnergy(energy=barrier.forward or 0.0)
+    done = BarrierTask(barrier=barrier, hops=len(hops), output=ended)
     uuids = {**uuids, part: CURRENT_JOB.job.uuid}
     return Response(
         output=done,
