@@ -29,6 +29,7 @@ EXACT = abs(UNLIKE) / BOLTZMANN / (2 * 0.22165)  # Ferrenberg & Landau
 pytestmark = pytest.mark.filterwarnings("ignore:.*not charge balanced")
 
 
+@pytest.mark.slow
 @pytest.mark.physics
 def test_binder_crossing_of_the_simple_cubic_lattice() -> None:
     """10.1103/PhysRevB.44.5081: 0.22165 for E = -J sum s s', L = 6 and 10."""
@@ -42,6 +43,7 @@ def test_binder_crossing_of_the_simple_cubic_lattice() -> None:
     assert found.value == pytest.approx(EXACT, rel=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.physics
 def test_order_of_the_simple_cubic_lattice_goes_where_it_is_known_to() -> None:
     found = order_temperature(CUBIC, HALF, cations=1000, sweeps=50)

@@ -41,8 +41,8 @@ def candidate() -> CandidateDoc:
     )
 
 
-def output(structure: Structure, energy: float, **changes: object) -> dict[str, Any]:
-    plain = structure.copy().remove_oxidation_states()
+def output(cell: Structure, energy: float, **changes: object) -> dict[str, Any]:
+    plain = cell.copy().remove_oxidation_states()
     return {
         "state": "successful",
         "is_force_converged": True,
