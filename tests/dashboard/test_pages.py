@@ -327,7 +327,8 @@ def test_a_candidate_has_its_cell_terms_orderings_and_query(
     turn.send_keys("90", Keys.ENTER, Keys.TAB)
     reader.until(f"{places} !== {json.dumps(before)}")
     page = reader.text("#page")
-    for words in ("-T·S", "sublattice", "Decomposition", "sqs", "relax"):
+    asked = "How much of it from oxygen?"
+    for words in ("-T·S", "sublattice", "Decomposition", "sqs", "relax", asked):
         assert words in page
     assert f"hts query show {summary['candidate_id']}" in page
     assert f"/api/v1/candidates/{summary['candidate_id']}" in page
