@@ -183,7 +183,7 @@ def from_cif(  # noqa: PLR0913, PLR0917 - options are named on the command line
         formatting.json_line(
             {
                 **made.parent.mapping,
-                "count": made.count,
+                "count": made.n_members,
                 "problem": made.parent.problem,
                 "written": str(output) if output in written else None,
                 "prototype": str(place) if place in written else None,
@@ -197,7 +197,7 @@ def from_cif(  # noqa: PLR0913, PLR0917 - options are named on the command line
     for note in filter(None, (made.parent.problem, *read.notes)):
         formatting.line(note)
     done = "written" if written else "would be written"
-    formatting.line(f"{output} {done}: {made.count:,} compositions, family {name}")
+    formatting.line(f"{output} {done}: {made.n_members:,} compositions, family {name}")
     formatting.line(_orderable(made, place, done))
 
 
@@ -225,7 +225,7 @@ class _Parent(NamedTuple):
     """What a structure file makes: the texts of a space and of a prototype."""
 
     parent: ParentSpace
-    count: int
+    n_members: int
     space: str
     prototype: str | None
     not_ordered: str | None
