@@ -236,11 +236,17 @@ build thermo
 build summary
 build summary-table
 build capacity
+build charged-cells
 build descriptors
 build equation-of-state
+build lattice-order
+build lattice-training
 build local-structure
+build migration-barrier
+build molecular-dynamics
 build ordering-spectrum
 build percolation
+build simulated-order
 build stability-window
 campaign run gated.yaml
 campaign status gated.yaml
