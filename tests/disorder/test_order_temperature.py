@@ -46,7 +46,7 @@ def test_binder_crossing_of_the_simple_cubic_lattice() -> None:
 @pytest.mark.slow
 @pytest.mark.physics
 def test_order_of_the_simple_cubic_lattice_goes_where_it_is_known_to() -> None:
-    found = order_temperature(CUBIC, HALF, cations=1000, sweeps=50)
+    found = order_temperature(CUBIC, HALF, cations=1000, sweeps=100)
     assert found.method == "binder"
     assert found.value == pytest.approx(EXACT, rel=0.015)
     assert found.bracket[0] <= EXACT <= found.bracket[1]
