@@ -51,6 +51,7 @@ _WIDER = 0.06
 _ORDERED = 0.3  # of the order parameter: from there on a decoration counts as ordered
 _GONE = 0.06  # below it nothing of the order is left
 _BINDER_SWEEPS = 40  # times as many, since cumulants are noisy
+_NARROW = 0.025
 _FIRST_ORDER = 4.0  # standard errors by which branches must differ somewhere
 _LATENT = 0.05  # of the energy that order gains: what a jump of energy must be
 _CAVEAT = (
@@ -346,6 +347,14 @@ def _binder_estimate(
         sweeps=_BINDER_SWEEPS * settings.sweeps,
         seed=settings.seed,
     )
+    if found is not None:  # over a narrow range the cumulants are straight lines
+        near = np.linspace(1 - _NARROW, 1 + _NARROW, 7) * found.value
+        found = binder_crossing(
+            states,
+            near,
+            sweeps=_BINDER_SWEEPS * settings.sweeps,
+            seed=settings.seed + 5,
+        )
     if found is None:
         return _Estimate(
             "binder", reason="the cumulants of two sizes do not cross in the bracket"
