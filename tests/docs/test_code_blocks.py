@@ -76,7 +76,6 @@ NOT_RUN = {
     "hts worker test": "needs a queue; tests/slurm/test_launcher_on_slurm.py",
     "hts launchpad notify-test": "sends a message; tests/cli",
     "hts launchpad render": "writes into the home folder; tests/slurm",
-    "hts disorder close": "needs a training; tests/campaign/test_lattice_campaigns.py",
     "hts disorder fit": "needs a training; tests/campaign/test_lattice_campaigns.py",
     "hts disorder order-temperature": "needs a model; tests/cli/test_lattice.py",
     "hts disorder plan": "writes a file; tests/docs/test_lattice_page.py",
@@ -127,7 +126,7 @@ PROGRAMS = {
 OPTIONS_OF_OTHERS = {
     "--allow-run-as-root", "--auth", "--cache-size", "--energies", "--full",
     "--no-requeue",
-    "--only", "--plot", "--quick", "--quick-only", "--standalone", "--sync-on-commit",
+    "--only", "--peers", "--plot", "--quick", "--quick-only", "--standalone", "--sync-on-commit",
     "--tls-require-client-cert",
 }  # fmt: skip
 """Of the embedded server, Open MPI, Slurm, and the benchmarks."""
