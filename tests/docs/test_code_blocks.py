@@ -126,7 +126,8 @@ PROGRAMS = {
 OPTIONS_OF_OTHERS = {
     "--allow-run-as-root", "--auth", "--cache-size", "--energies", "--full",
     "--no-requeue",
-    "--only", "--peers", "--plot", "--quick", "--quick-only", "--standalone", "--sync-on-commit",
+    "--only", "--peers", "--plot", "--quick", "--quick-only", "--standalone",
+    "--sync-on-commit",
     "--tls-require-client-cert",
 }  # fmt: skip
 """Of the embedded server, Open MPI, Slurm, and the benchmarks."""
