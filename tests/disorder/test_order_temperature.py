@@ -43,7 +43,7 @@ def test_binder_crossing_of_the_simple_cubic_lattice() -> None:
     assert found.value == pytest.approx(EXACT, rel=0.01)
 
 
-@pytest.mark.slow
+@pytest.mark.long  # the Binder crossing above asks the same of one part of it
 @pytest.mark.physics
 def test_order_of_the_simple_cubic_lattice_goes_where_it_is_known_to() -> None:
     found = order_temperature(CUBIC, HALF, cations=1000, sweeps=100)

@@ -96,5 +96,5 @@ def test_it_is_asked_for_with_the_stability(ranked: Campaign, stores: Stores) ->
     frame = database.to_frame("e_hull <= 10", fields=fields)
     right = frame[(frame["accessible_li"] >= 0.5) & (frame["e_hull_1473"] <= 0)]
     found = database.find("accessible_li >= 0.5 AND e_hull_1473 <= 0")
-    assert {doc.candidate_id for doc in found} == set(right["candidate_id"])
+    assert {doc["candidate_id"] for doc in found} == set(right["candidate_id"])
     assert frame["accessible_li"].between(0, 1).all()
