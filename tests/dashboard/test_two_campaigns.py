@@ -212,7 +212,11 @@ PICTURES = {
     "..stable-count.children...distribution.figure...distribution-words.children..."
     "entropy-map.figure...entropy-map-words.children...stable-curve.figure..": {},
     "..pair-map.figure...pair-map-words.children...chords.figure..."
-    "chords-words.children...pair-tables.children..": {"pair-colour.value": "share"},
+    "chords-words.children...reported-chords.figure...reported-chords-words.children..."
+    "pair-tables.children..": {
+        "pair-colour.value": "share",
+        "reported-types.value": "nasicon",
+    },
     "..composition-map.figure...composition-map-words.children..": {
         "element-x.value": "Li",
         "element-y.value": "Mn",

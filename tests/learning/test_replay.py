@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import pytest
 
+from hts_battery.compositions.descriptors import DescriptorName
 from hts_battery.errors import ConfigurationError
 from hts_battery.learning import nasicon_tolerance_2021
-from hts_battery.learning.labelled_frames import DESCRIPTORS
 from hts_battery.learning.linear_energies import fractions
 from hts_battery.learning.replay import in_order, replay
 
@@ -27,7 +27,7 @@ def test_stable_nasicons_are_found_before_a_published_descriptor_finds_them(
     """
     formulas = published.CompName.tolist()
     energies = published.NewEhullLst.to_numpy() / 1000
-    columns = nasicon[list(DESCRIPTORS)].to_numpy(dtype=float)
+    columns = nasicon[list(get_args(DescriptorName))].to_numpy(dtype=float)
     elements = sorted({"Na", "O", "P", "S", "Si", *_metals(nasicon)})
     features = np.hstack([columns, fractions(formulas, elements)])
     for seed in range(3):

@@ -155,7 +155,7 @@ def test_a_campaign_agrees_with_itself(screening: ScreeningDatabase) -> None:
     assert found.n_disagree_certain == 0
     with pytest.raises(QueryError, match="neither a campaign"):
         screening.compare("small", "vasp", temperature=1473)
-    with pytest.raises(QueryError, match="nothing is ranked"):
+    with pytest.raises(QueryError, match="stored at 7 K, only at 0, 1473 K"):
         screening.compare("small", "chgnet", temperature=7)
 
 
@@ -187,10 +187,11 @@ def test_stable_means_at_or_below_the_threshold(screening: ScreeningDatabase) ->
     assert list(screening.stable(temperature=1473.0, campaign="other")) == []
 
 
-def test_a_temperature_nobody_computed_has_nothing(
+def test_a_temperature_nobody_computed_is_refused(
     screening: ScreeningDatabase,
 ) -> None:
-    assert list(screening.stable(temperature=999.5, threshold=10)) == []
+    with pytest.raises(QueryError, match=r"stored at 999\.5 K, only at 0, 1473 K"):
+        screening.stable(temperature=999.5, threshold=10)
 
 
 def test_a_ranking_is_that_of_its_temperature(screening: ScreeningDatabase) -> None:

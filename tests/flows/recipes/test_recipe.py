@@ -27,7 +27,7 @@ def test_every_recipe_says_what_it_is(name: str) -> None:
     assert found.steps
     assert found.starts_from_cell == (found.subject is Subject.RELAXED_CELL)
     if isinstance(found, CampaignRecipe):
-        assert found.options().model_dump() is not None
+        assert found.options.model_config.get("extra") == "forbid"
 
 
 @pytest.mark.parametrize(
