@@ -7,6 +7,7 @@ import re
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, cast
+from uuid import uuid4
 from warnings import warn
 
 # The library makes a log folder under /var on import, unless its logger is set up.
@@ -142,6 +143,8 @@ def optimade_app(
         database_backend=SupportedBackend.MONGOMOCK,
         insert_test_data=False,
         insert_from_jsonl=None,
+        # In memory they are one for all applications of a process.
+        links_collection=f"links_{uuid4().hex}",
         page_limit=PAGE_LIMIT,
         page_limit_max=LARGEST_PAGE,
         base_url=base_url,

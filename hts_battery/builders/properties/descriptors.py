@@ -80,5 +80,6 @@ def _ewald(entries: tuple[EntryDoc, ...]) -> Value:
 
 
 def _energy(entry: EntryDoc) -> tuple[float, str]:
+    """Sort by energy; of equal ones by what was ordered, not by who computed it."""
     energy = entry.energy.energy_per_atom if entry.energy else 0.0
-    return energy, entry.entry_id
+    return energy, entry.ordering_id or entry.entry_id
