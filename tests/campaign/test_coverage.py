@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hts_battery.schemas.campaign import CampaignSpec
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def ionic(project_root: Path) -> CampaignSpec:
     path = project_root / "workflows" / "campaigns" / "hedrx_18810_ionic.yaml"
     return load_campaign(path).spec
