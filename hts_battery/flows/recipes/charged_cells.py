@@ -16,8 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
-from jobflow import Flow, Job, Maker, OutputReference, Response, job
-from monty.json import jsanitize
+from jobflow import Flow, Job, Maker, Response, job
 
 from hts_battery.electrochemistry.carriers import alkali_carrier
 from hts_battery.electrochemistry.charged_cells import (
@@ -34,16 +33,20 @@ from hts_battery.electrochemistry.charged_cells import (
 from hts_battery.errors import CalculationError
 from hts_battery.flows.engines.engine import Capability
 from hts_battery.flows.engines.registry import engine
-from hts_battery.flows.execution.node import installed_versions
 from hts_battery.flows.execution.recorded import jobs_of
+from hts_battery.flows.recipes.engine_recipe import (
+    START_STEP,
+    EngineRecipeMaker,
+    outputs,
+    read_output,
+    start_of,
+)
 from hts_battery.flows.recipes.recipe import (
     RESULT_STEP,
     CampaignRecipe,
-    RecipeMaker,
     StepWork,
     Subject,
 )
-from hts_battery.schemas.calculation import read_task
 from hts_battery.schemas.charged_cells import (
     ChargedCell,
     ChargedCells,
@@ -56,19 +59,14 @@ from hts_battery.schemas.failure import FailureClass
 from hts_battery.structures.inputs import bare_structure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from typing import Self
+    from collections.abc import Mapping, Sequence
 
     from pymatgen.core import Structure
 
-    from hts_battery.schemas.calculation import TaskOutput
     from hts_battery.schemas.campaign import CampaignSpec
-    from hts_battery.schemas.candidate import CandidateDoc, StartingCell
-    from hts_battery.schemas.dispatch import Unconverged
-    from hts_battery.schemas.gate import HullSnapshot
+    from hts_battery.schemas.candidate import CandidateDoc
 
-START_STEP, CHARGE_STEP = "start", "charge"
-_PACKAGES = ("hts_battery", "atomate2", "pymatgen")
+CHARGE_STEP = "charge"
 _USUAL_AMOUNTS = 3
 
 
@@ -106,7 +104,7 @@ def start_job(
     of the job that computed it. The output names the cell.
     """
     maker = ChargedCellsMaker.from_text(maker_text)
-    start = _start_of(candidate)
+    start = start_of(candidate)
     return Response(
         output={"entry_id": start.entry_id, "ordering_id": start.ordering_id},
         addition=maker.calculations(candidate, parts),
@@ -132,7 +130,7 @@ def result_job(
     """
     found = {name: relaxed_cell(one, engine_name) for name, one in relaxed.items()}
     _check(chosen, found)
-    start = _start_of(candidate)
+    start = start_of(candidate)
     full = start.to_structure()
     carrier = carrier_of(full, options)
     cells = [
@@ -214,8 +212,7 @@ def relaxed_cell(output: object, engine_name: str) -> RelaxedCell:
     """Read a task document, or return what this function returned before."""
     if isinstance(output, dict) and "failure" in output:
         return cast("RelaxedCell", output)
-    plain = jsanitize(output, strict=True, enum_values=True)
-    found = read_task(cast("TaskOutput", plain), engine_name)
+    found = read_output(output, engine_name)
     return {
         "energy": found.energy,
         "structure": found.structure,
@@ -229,12 +226,6 @@ def carrier_of(structure: Structure, options: ChargedCellsOptions) -> str:
     """Name the element that leaves: that of the options, or the alkali metal."""
     amounts = structure.composition.get_el_amt_dict()
     return options.carrier or alkali_carrier(amounts)
-
-
-def _start_of(candidate: CandidateDoc) -> StartingCell:
-    if candidate.start is None:
-        raise ValueError(f"{candidate.formula} has no relaxed cell to start from")
-    return candidate.start
 
 
 def chosen_cells(
@@ -269,7 +260,7 @@ def chosen_cells(
 
 
 @dataclass
-class ChargedCellsMaker(RecipeMaker):
+class ChargedCellsMaker(EngineRecipeMaker):
     """
     Take carriers out of a relaxed cell and relax what is left.
 
@@ -277,65 +268,23 @@ class ChargedCellsMaker(RecipeMaker):
     ----------
     options
         Carrier, amounts and number of arrangements.
-    engine_name
-        Engine whose energies they are.
-    relax_maker
-        Maker of a relaxation of cell and atoms.
-    magmom, charge
-        Whether the engine takes starting moments and formal charges.
     """
 
     name: str = "charged_cells"
     options: ChargedCellsOptions = field(default_factory=ChargedCellsOptions)
-    engine_name: str = "chgnet"
-    relax_maker: Maker | None = None
-    magmom: bool = False
-    charge: bool = False
 
-    @classmethod
-    def from_campaign(
-        cls,
-        spec: CampaignSpec,
-        *,
-        relax_maker: Maker | None = None,
-        prerelax_maker: Maker | None = None,  # noqa: ARG003 - it has no such step
-    ) -> Self:
-        """Configure the maker as a campaign says; one of an engine may be injected."""
-        chosen = engine(spec.engine)
-        return cls(
-            calculation=spec.calculation,
-            versions=installed_versions([*_PACKAGES, *chosen.packages]),
-            options=ChargedCellsOptions.model_validate(spec.recipe_options),
-            engine_name=spec.engine,
-            relax_maker=relax_maker or chosen.relax_maker(spec.relaxation),
-            magmom=chosen.magmom,
-            charge=chosen.charge,
-        )
-
-    def make(  # noqa: PLR0913 - each is named by its caller
-        self,
-        candidate: CandidateDoc,
-        *,
-        hull: HullSnapshot | None = None,  # noqa: ARG002 - it has no gate
-        finished: Iterable[str] = (),  # noqa: ARG002 - the parts say what is left
-        parts: Mapping[str, str] | None = None,
-        unconverged: Mapping[str, Unconverged] | None = None,  # noqa: ARG002 - left out
-        released: bool = False,  # noqa: ARG002 - it has no gate
-        uuid: str | None = None,
-        maker_text: str | None = None,
-    ) -> Flow:
-        """Make the flow of one candidate, as all recipes do; ``parts``: the cells."""
-        known = {
-            name: OutputReference(job) for name, job in sorted((parts or {}).items())
-        }
-        first: Job = start_job(candidate, maker_text or self.to_text(), known)
-        return self.started(first, candidate, step=START_STEP, uuid=uuid)
+    def first_job(
+        self, candidate: CandidateDoc, maker_text: str, parts: Mapping[str, str]
+    ) -> Job:
+        """Make the job that adds the others."""
+        made: Job = start_job(candidate, maker_text, outputs(parts))
+        return made
 
     def calculations(
         self, candidate: CandidateDoc, parts: Mapping[str, object]
     ) -> Flow:
         """Make, on the node, the relaxations not known yet, and what joins them."""
-        start = _start_of(candidate)
+        start = start_of(candidate)
         tags = {"ordering_id": start.ordering_id}
         full = start.to_structure()
         chosen = chosen_cells(full, self.options)

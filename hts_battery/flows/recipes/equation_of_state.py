@@ -19,21 +19,24 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from atomate2.common.flows.eos import CommonEosMaker
-from jobflow import Flow, Job, Maker, OutputReference, Response, job
-from monty.json import jsanitize
+from jobflow import Flow, Job, Maker, Response, job
 
 from hts_battery.errors import CalculationError
 from hts_battery.flows.engines.engine import Capability
 from hts_battery.flows.engines.registry import engine
-from hts_battery.flows.execution.node import installed_versions
+from hts_battery.flows.recipes.engine_recipe import (
+    START_STEP,
+    EngineRecipeMaker,
+    outputs,
+    read_output,
+    start_of,
+)
 from hts_battery.flows.recipes.recipe import (
     RESULT_STEP,
     CampaignRecipe,
-    RecipeMaker,
     StepWork,
     Subject,
 )
-from hts_battery.schemas.calculation import read_task
 from hts_battery.schemas.cost import PlannedStep
 from hts_battery.schemas.decoding import read_structure
 from hts_battery.schemas.equation_of_state import (
@@ -45,19 +48,15 @@ from hts_battery.structures.inputs import bare_structure
 from hts_battery.thermo.equation_of_state import equation_fit, other_fits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from typing import Self
+    from collections.abc import Mapping
 
     from pymatgen.core import Structure
 
-    from hts_battery.schemas.calculation import Calculation, TaskOutput
+    from hts_battery.flows.engines.engine import Engine
     from hts_battery.schemas.campaign import CampaignSpec
-    from hts_battery.schemas.candidate import CandidateDoc, StartingCell
-    from hts_battery.schemas.dispatch import Unconverged
-    from hts_battery.schemas.gate import HullSnapshot
+    from hts_battery.schemas.candidate import CandidateDoc
 
-START_STEP, RELAX_STEP, STRAIN_STEP, VOLUME_STEP = "start", "relax", "strain", "volume"
-_PACKAGES = ("hts_battery", "atomate2", "pymatgen")
+RELAX_STEP, STRAIN_STEP, VOLUME_STEP = "relax", "strain", "volume"
 
 
 @job
@@ -71,7 +70,7 @@ def start_job(
     output of the job that computed it. The output names the cell.
     """
     maker = EquationOfStateMaker.from_text(maker_text)
-    start = _start_of(candidate)
+    start = start_of(candidate)
     return Response(
         output={"entry_id": start.entry_id, "ordering_id": start.ordering_id},
         addition=maker.calculations(candidate, parts),
@@ -107,7 +106,7 @@ def result_job(
             f"energies of {calculator} and {', '.join(others)}: another number of "
             "points computes all of them with one",
         )
-    start = _start_of(candidate)
+    start = start_of(candidate)
     atoms = start.n_atoms
     pairs = sorted(
         (one["volume"] / atoms, one["energy"] / atoms) for one in found.values()
@@ -143,19 +142,13 @@ def point(output: object, engine_name: str) -> Point:
     """Read a task document, or return what this function returned before."""
     if isinstance(output, dict) and "volume" in output:
         return cast("Point", output)
-    found = _read(output, engine_name)
+    found = read_output(output, engine_name)
     return {
         "volume": read_structure(found.structure).volume,
         "energy": found.energy,
         "calculator": found.calculator,
         "failure": found.failure,
     }
-
-
-def _read(output: object, engine_name: str) -> Calculation:
-    """Read a task document, which jobflow hands over as object or dictionary."""
-    plain = jsanitize(output, strict=True, enum_values=True)
-    return read_task(cast("TaskOutput", plain), engine_name)
 
 
 @dataclass
@@ -175,14 +168,8 @@ class _AnyEngine(Maker):
         return made
 
 
-def _start_of(candidate: CandidateDoc) -> StartingCell:
-    if candidate.start is None:
-        raise ValueError(f"{candidate.formula} has no relaxed cell to start from")
-    return candidate.start
-
-
 @dataclass
-class EquationOfStateMaker(RecipeMaker):
+class EquationOfStateMaker(EngineRecipeMaker):
     """
     Compute a relaxed cell at several volumes, and fit an equation of state.
 
@@ -190,70 +177,38 @@ class EquationOfStateMaker(RecipeMaker):
     ----------
     options
         Volumes and equation.
-    engine_name
-        Engine whose energies they are.
-    relax_maker
-        Maker of a relaxation of cell and atoms, for cells that another engine relaxed.
     cell_maker
         Maker of a relaxation of the atoms in a cell that is kept.
-    magmom, charge
-        Whether the engine takes starting moments and formal charges.
     """
 
     name: str = "equation_of_state"
     options: EquationOfStateOptions = field(default_factory=EquationOfStateOptions)
-    engine_name: str = "chgnet"
-    relax_maker: Maker | None = None
     cell_maker: Maker | None = None
-    magmom: bool = False
-    charge: bool = False
 
-    @classmethod
-    def from_campaign(
-        cls,
+    def configure(
+        self,
         spec: CampaignSpec,
-        *,
-        relax_maker: Maker | None = None,
-        prerelax_maker: Maker | None = None,  # noqa: ARG003 - it has no such step
-    ) -> Self:
-        """Configure the maker as a campaign says; one of an engine may be injected."""
-        chosen = engine(spec.engine)
-        return cls(
-            calculation=spec.calculation,
-            versions=installed_versions([*_PACKAGES, *chosen.packages]),
-            options=EquationOfStateOptions.model_validate(spec.recipe_options),
-            engine_name=spec.engine,
-            relax_maker=relax_maker or chosen.relax_maker(spec.relaxation),
-            cell_maker=relax_maker
-            or chosen.maker(Capability.KEEP_CELL, spec.relaxation),
-            magmom=chosen.magmom,
-            charge=chosen.charge,
+        chosen: Engine,
+        relax_maker: Maker | None,
+    ) -> None:
+        """Take the options, and what keeps a cell."""
+        super().configure(spec, chosen, relax_maker)
+        self.cell_maker = relax_maker or chosen.maker(
+            Capability.KEEP_CELL, spec.relaxation
         )
 
-    def make(  # noqa: PLR0913 - each is named by its caller
-        self,
-        candidate: CandidateDoc,
-        *,
-        hull: HullSnapshot | None = None,  # noqa: ARG002 - it has no gate
-        finished: Iterable[str] = (),  # noqa: ARG002 - the parts say what is left
-        parts: Mapping[str, str] | None = None,
-        unconverged: Mapping[str, Unconverged] | None = None,  # noqa: ARG002 - ends or fails
-        released: bool = False,  # noqa: ARG002 - it has no gate
-        uuid: str | None = None,
-        maker_text: str | None = None,
-    ) -> Flow:
-        """Make the flow of one candidate, as all recipes do; ``parts``: the volumes."""
-        known = {
-            name: OutputReference(job) for name, job in sorted((parts or {}).items())
-        }
-        first: Job = start_job(candidate, maker_text or self.to_text(), known)
-        return self.started(first, candidate, step=START_STEP, uuid=uuid)
+    def first_job(
+        self, candidate: CandidateDoc, maker_text: str, parts: Mapping[str, str]
+    ) -> Job:
+        """Make the job that adds the others."""
+        made: Job = start_job(candidate, maker_text, outputs(parts))
+        return made
 
     def calculations(
         self, candidate: CandidateDoc, parts: Mapping[str, object]
     ) -> Flow:
         """Make, on the node, the jobs of the volumes not known yet, and the fit."""
-        start = _start_of(candidate)
+        start = start_of(candidate)
         tags = {"ordering_id": start.ordering_id}
         jobs: list[Job | Flow] = []
         engine_name = self.engine_name
@@ -266,7 +221,7 @@ class EquationOfStateMaker(RecipeMaker):
             start.to_structure(), magmom=self.magmom, charge=self.charge
         )
         if RELAX_STEP in parts:
-            relaxed = _read(parts[RELAX_STEP], engine_name)
+            relaxed = read_output(parts[RELAX_STEP], engine_name)
             structure = read_structure(relaxed.structure)
         elif start.engine != engine_name:
             jobs.append(cast("Maker", self.relax_maker).make(structure))

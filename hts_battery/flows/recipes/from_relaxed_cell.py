@@ -3,35 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from jobflow import CURRENT_JOB, Flow, Job, Maker, Response, job
-from monty.json import jsanitize
 
 from hts_battery.electrochemistry.carriers import alkali_carrier
 from hts_battery.flows.engines.engine import Capability
 from hts_battery.flows.engines.registry import engine
-from hts_battery.flows.execution.node import installed_versions
-from hts_battery.flows.recipes.recipe import RecipeMaker
-from hts_battery.schemas.calculation import read_task
+from hts_battery.flows.recipes.engine_recipe import (
+    START_STEP,
+    EngineRecipeMaker,
+    read_output,
+    start_of,
+)
 from hts_battery.schemas.decoding import read_structure
 from hts_battery.schemas.dynamics import TransportOptions
 from hts_battery.structures.inputs import bare_structure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from ase.calculators.calculator import Calculator
     from pymatgen.core import Structure
 
-    from hts_battery.schemas.calculation import TaskOutput
+    from hts_battery.flows.engines.engine import Engine
     from hts_battery.schemas.campaign import CampaignSpec
-    from hts_battery.schemas.candidate import CandidateDoc, StartingCell
-    from hts_battery.schemas.dispatch import Unconverged
-    from hts_battery.schemas.gate import HullSnapshot
+    from hts_battery.schemas.candidate import CandidateDoc
 
-START_STEP, RELAX_STEP = "start", "relax"
-_PACKAGES = ("hts_battery", "atomate2", "pymatgen", "ase")
+RELAX_STEP = "relax"
 
 
 @job
@@ -47,7 +46,7 @@ def start_job(
     ``uuids``: part → job that computed it. The output names the cell.
     """
     maker = RelaxedCellMaker.from_text(maker_text)
-    start = maker.start_of(candidate)
+    start = start_of(candidate)
     addition = maker.added(candidate, maker_text, uuids, outputs_of(uuids))
     return Response(
         output={"entry_id": start.entry_id, "ordering_id": start.ordering_id},
@@ -56,7 +55,7 @@ def start_job(
 
 
 @dataclass
-class RelaxedCellMaker(RecipeMaker):
+class RelaxedCellMaker(EngineRecipeMaker):
     """
     Compute pieces of a relaxed cell, one job after another, and put them together.
 
@@ -67,62 +66,31 @@ class RelaxedCellMaker(RecipeMaker):
     ----------
     options
         Section ``transport`` of the campaign.
-    engine_name
-        Engine whose forces they are.
-    relax_maker
-        Maker of a relaxation, for cells that another engine relaxed.
     forces_maker
         Maker that has an ASE calculator.
-    magmom, charge
-        Whether the engine takes starting moments and formal charges.
     """
 
     options: TransportOptions = field(default_factory=TransportOptions)
-    engine_name: str = "chgnet"
-    relax_maker: Maker | None = None
     forces_maker: Maker | None = None
-    magmom: bool = False
-    charge: bool = False
 
-    @classmethod
-    def from_campaign(
-        cls,
-        spec: CampaignSpec,
-        *,
-        relax_maker: Maker | None = None,
-        prerelax_maker: Maker | None = None,  # noqa: ARG003 - it has no such step
-    ) -> Self:
-        """Configure the maker as a campaign says; one of an engine may be injected."""
-        chosen = engine(spec.engine)
-        return cls(
-            calculation=spec.calculation,
-            versions=installed_versions([*_PACKAGES, *chosen.packages]),
-            options=spec.transport,
-            engine_name=spec.engine,
-            relax_maker=relax_maker or chosen.relax_maker(spec.relaxation),
-            forces_maker=relax_maker
-            or chosen.maker(Capability.FORCES, spec.relaxation),
-            magmom=chosen.magmom,
-            charge=chosen.charge,
+    packages = (*EngineRecipeMaker.packages, "ase")
+
+    def configure(
+        self, spec: CampaignSpec, chosen: Engine, relax_maker: Maker | None
+    ) -> None:
+        """Take the section ``transport``, and what has a calculator."""
+        self.options = spec.transport
+        self.forces_maker = relax_maker or chosen.maker(
+            Capability.FORCES, spec.relaxation
         )
 
-    def make(  # noqa: PLR0913 - each is named by its caller
-        self,
-        candidate: CandidateDoc,
-        *,
-        hull: HullSnapshot | None = None,  # noqa: ARG002 - it has no gate
-        finished: Iterable[str] = (),  # noqa: ARG002 - the parts say what is left
-        parts: Mapping[str, str] | None = None,
-        unconverged: Mapping[str, Unconverged] | None = None,  # noqa: ARG002 - ends or fails
-        released: bool = False,  # noqa: ARG002 - it has no gate
-        uuid: str | None = None,
-        maker_text: str | None = None,
-    ) -> Flow:
-        """Make the flow of one candidate, as all recipes do; ``parts``: its pieces."""
-        uuids = dict(sorted((parts or {}).items()))
-        first: Job = start_job(candidate, maker_text or self.to_text(), uuids)
-        first.config.expose_store = True
-        return self.started(first, candidate, step=START_STEP, uuid=uuid)
+    def first_job(
+        self, candidate: CandidateDoc, maker_text: str, parts: Mapping[str, str]
+    ) -> Job:
+        """Make the job that adds the next piece."""
+        made: Job = start_job(candidate, maker_text, parts)
+        made.config.expose_store = True
+        return made
 
     def added(
         self,
@@ -132,7 +100,7 @@ class RelaxedCellMaker(RecipeMaker):
         known: Mapping[str, object],
     ) -> Flow:
         """Make, on the node, the jobs that come first of what is missing."""
-        start = self.start_of(candidate)
+        start = start_of(candidate)
         if start.engine == self.engine_name or RELAX_STEP in known:
             return self.following(candidate, maker_text, uuids, known)
         cell = bare_structure(
@@ -159,7 +127,7 @@ class RelaxedCellMaker(RecipeMaker):
     ) -> Flow:
         """Tag and name the one job that comes next."""
         more = {} if part is None else {"part": part}
-        tags = {"ordering_id": self.start_of(candidate).ordering_id, **more}
+        tags = {"ordering_id": start_of(candidate).ordering_id, **more}
         # Not dynamic: the job that this one makes has a step and a part of its own.
         made.update_metadata({"step": step, **tags}, dynamic=False)
         self.route(made, step)
@@ -167,21 +135,13 @@ class RelaxedCellMaker(RecipeMaker):
         made.config.expose_store = True
         return Flow([made])
 
-    @staticmethod
-    def start_of(candidate: CandidateDoc) -> StartingCell:
-        """Return the cell that it starts from; ValueError where there is none."""
-        if candidate.start is None:
-            raise ValueError(f"{candidate.formula} has no relaxed cell to start from")
-        return candidate.start
-
     def cell(self, candidate: CandidateDoc, known: Mapping[str, object]) -> Structure:
         """Return the cell as this engine has relaxed it."""
         if RELAX_STEP in known:
-            plain = jsanitize(known[RELAX_STEP], strict=True, enum_values=True)
-            task = read_task(cast("TaskOutput", plain), self.engine_name)
+            task = read_output(known[RELAX_STEP], self.engine_name)
             return read_structure(task.structure)
         return bare_structure(
-            self.start_of(candidate).to_structure(),
+            start_of(candidate).to_structure(),
             magmom=self.magmom,
             charge=self.charge,
         )

@@ -9,6 +9,7 @@ from jobflow import Flow, Job, Maker, Response, job
 
 from hts_battery.flows.engines.engine import Capability
 from hts_battery.flows.execution.node import installed_versions
+from hts_battery.flows.recipes.engine_recipe import START_STEP
 from hts_battery.flows.recipes.recipe import (
     RESULT_STEP,
     CampaignRecipe,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from hts_battery.schemas.dispatch import Unconverged
     from hts_battery.schemas.gate import HullSnapshot
 
-START_STEP = "start"
 _PACKAGES = ("hts_battery", "numba")
 
 

@@ -15,20 +15,22 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-from jobflow import Flow, Job, Maker, OnMissing, OutputReference, Response, job
-from monty.json import jsanitize
+from jobflow import Flow, Job, Maker, OnMissing, Response, job
 
 from hts_battery.flows.engines.engine import Capability
 from hts_battery.flows.engines.registry import engine
-from hts_battery.flows.execution.node import installed_versions
+from hts_battery.flows.recipes.engine_recipe import (
+    START_STEP,
+    EngineRecipeMaker,
+    outputs,
+    read_output,
+)
 from hts_battery.flows.recipes.recipe import (
     RESULT_STEP,
     CampaignRecipe,
-    RecipeMaker,
     StepWork,
     Subject,
 )
-from hts_battery.schemas.calculation import read_task
 from hts_battery.schemas.cost import PlannedStep
 from hts_battery.schemas.decoding import read_structure
 from hts_battery.schemas.lattice import (
@@ -39,20 +41,16 @@ from hts_battery.schemas.lattice import (
 from hts_battery.structures.inputs import MOMENT, bare_structure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from typing import Self
+    from collections.abc import Mapping
 
     from pymatgen.core import Element, Species, Structure
 
     from hts_battery.disorder.training_cells import PlannedCell
-    from hts_battery.schemas.calculation import Calculation, TaskOutput
+    from hts_battery.schemas.calculation import Calculation
     from hts_battery.schemas.campaign import CampaignSpec
     from hts_battery.schemas.candidate import CandidateDoc
-    from hts_battery.schemas.dispatch import Unconverged
-    from hts_battery.schemas.gate import HullSnapshot
 
-START_STEP, CELL_STEP = "start", "cell"
-_PACKAGES = ("hts_battery", "atomate2", "pymatgen", "numba")
+CELL_STEP = "cell"
 _FINAL_MOMENT = "final_magmom"
 
 
@@ -125,7 +123,7 @@ def _training_cell(
     structure, energy, calculator = None, None, None
     refused: str | None = "not relaxed: it failed"
     if output is not None:
-        found = _read(output, engine_name)
+        found = read_output(output, engine_name)
         structure = _decorated(plan.structure, found)
         energy, calculator = found.energy, found.calculator
         refused = found.failure or moments_exchanged(structure)
@@ -139,12 +137,6 @@ def _training_cell(
         calculator=calculator,
         refused=refused,
     )
-
-
-def _read(output: object, engine_name: str) -> Calculation:
-    """Read a task document, which jobflow hands over as object or dictionary."""
-    plain = jsanitize(output, strict=True, enum_values=True)
-    return read_task(cast("TaskOutput", plain), engine_name)
 
 
 def _decorated(start: Structure, found: Calculation) -> Structure:
@@ -163,7 +155,7 @@ def _decorated(start: Structure, found: Calculation) -> Structure:
 
 
 @dataclass
-class LatticeTrainingMaker(RecipeMaker):
+class LatticeTrainingMaker(EngineRecipeMaker):
     """
     Relax cells of several shapes and kinds of order of one composition.
 
@@ -171,59 +163,19 @@ class LatticeTrainingMaker(RecipeMaker):
     ----------
     options
         How many cells, how large; a model whose own states are asked for.
-    engine_name
-        Engine whose energies they are.
-    relax_maker
-        Maker of a relaxation of cell and atoms.
-    magmom, charge
-        Whether the engine takes starting moments and formal charges.
     """
 
     name: str = "lattice_training"
     options: LatticeTrainingOptions = field(default_factory=LatticeTrainingOptions)
-    engine_name: str = "chgnet"
-    relax_maker: Maker | None = None
-    magmom: bool = False
-    charge: bool = False
 
-    @classmethod
-    def from_campaign(
-        cls,
-        spec: CampaignSpec,
-        *,
-        relax_maker: Maker | None = None,
-        prerelax_maker: Maker | None = None,  # noqa: ARG003 - it has no such step
-    ) -> Self:
-        """Configure the maker as a campaign says; one of an engine may be injected."""
-        chosen = engine(spec.engine)
-        return cls(
-            calculation=spec.calculation,
-            versions=installed_versions([*_PACKAGES, *chosen.packages]),
-            options=LatticeTrainingOptions.model_validate(spec.recipe_options),
-            engine_name=spec.engine,
-            relax_maker=relax_maker or chosen.relax_maker(spec.relaxation),
-            magmom=chosen.magmom,
-            charge=chosen.charge,
-        )
+    packages = (*EngineRecipeMaker.packages, "numba")
 
-    def make(  # noqa: PLR0913 - each is named by its caller
-        self,
-        candidate: CandidateDoc,
-        *,
-        hull: HullSnapshot | None = None,  # noqa: ARG002 - it has no gate
-        finished: Iterable[str] = (),  # noqa: ARG002 - the parts say what is left
-        parts: Mapping[str, str] | None = None,
-        unconverged: Mapping[str, Unconverged] | None = None,  # noqa: ARG002 - refused
-        released: bool = False,  # noqa: ARG002 - it has no gate
-        uuid: str | None = None,
-        maker_text: str | None = None,
-    ) -> Flow:
-        """Make the flow of one candidate, as all recipes do; ``parts``: the cells."""
-        known = {
-            name: OutputReference(job) for name, job in sorted((parts or {}).items())
-        }
-        first: Job = start_job(candidate, maker_text or self.to_text(), known)
-        return self.started(first, candidate, step=START_STEP, uuid=uuid)
+    def first_job(
+        self, candidate: CandidateDoc, maker_text: str, parts: Mapping[str, str]
+    ) -> Job:
+        """Make the job that adds the others."""
+        made: Job = start_job(candidate, maker_text, outputs(parts))
+        return made
 
     def relaxations(self, candidate: CandidateDoc, parts: Mapping[str, object]) -> Flow:
         """Make, on the node, the jobs of the cells not known yet, and the result."""

@@ -18,9 +18,9 @@ from jobflow import CURRENT_JOB, Flow, Job, Response, job
 from monty.json import jsanitize
 
 from hts_battery.flows.engines.engine import Capability
+from hts_battery.flows.recipes.engine_recipe import START_STEP, start_of
 from hts_battery.flows.recipes.from_relaxed_cell import (
     RELAX_STEP,
-    START_STEP,
     RelaxedCellMaker,
     outputs_of,
 )
@@ -104,7 +104,7 @@ def result_job(
     """Put the barriers together."""
     maker = MigrationBarrierMaker.from_text(maker_text)
     known = outputs_of(uuids)
-    start = maker.start_of(candidate)
+    start = start_of(candidate)
     tasks = [
         BarrierTask.model_validate(
             {

@@ -22,9 +22,9 @@ from monty.json import jsanitize
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from hts_battery.flows.engines.engine import Capability
+from hts_battery.flows.recipes.engine_recipe import START_STEP, start_of
 from hts_battery.flows.recipes.from_relaxed_cell import (
     RELAX_STEP,
-    START_STEP,
     RelaxedCellMaker,
     outputs_of,
 )
@@ -83,7 +83,7 @@ def result_job(
     maker = MolecularDynamicsMaker.from_text(maker_text)
     known = outputs_of(uuids)
     cell, chunks = maker.supercell(candidate, known), chunks_of(known)
-    sampling, start = maker.sampling(cell), maker.start_of(candidate)
+    sampling, start = maker.sampling(cell), start_of(candidate)
     runs = sampling.runs(chunks)
     return MolecularDynamics(
         candidate_id=candidate.candidate_id,
