@@ -32,12 +32,12 @@ from hts_battery.electrochemistry.charged_cells import (
 )
 from hts_battery.errors import CalculationError
 from hts_battery.flows.engines.engine import Capability
-from hts_battery.flows.engines.registry import engine
 from hts_battery.flows.execution.recorded import jobs_of
 from hts_battery.flows.recipes.engine_recipe import (
     START_STEP,
     EngineRecipeMaker,
     outputs,
+    planned,
     read_output,
     start_of,
 )
@@ -53,7 +53,6 @@ from hts_battery.schemas.charged_cells import (
     ChargedCellsOptions,
     ChargedFlag,
 )
-from hts_battery.schemas.cost import PlannedStep
 from hts_battery.schemas.decoding import read_structure
 from hts_battery.schemas.failure import FailureClass
 from hts_battery.structures.inputs import bare_structure
@@ -65,6 +64,7 @@ if TYPE_CHECKING:
 
     from hts_battery.schemas.campaign import CampaignSpec
     from hts_battery.schemas.candidate import CandidateDoc
+    from hts_battery.schemas.cost import PlannedStep
 
 CHARGE_STEP = "charge"
 _USUAL_AMOUNTS = 3
@@ -328,15 +328,7 @@ def _relaxations(spec: CampaignSpec) -> int:
 def _cost(spec: CampaignSpec) -> tuple[PlannedStep, ...]:
     """List the calculations of one candidate."""
     cells = _relaxations(spec)
-    steps = [
-        (START_STEP, "", 1),
-        *((name, spec.engine, cells) for name in engine(spec.engine).steps),
-        (RESULT_STEP, "", 1),
-    ]
-    return tuple(
-        PlannedStep(engine=name, step=step, for_each=number, behind_gate=False)
-        for step, name, number in steps
-    )
+    return planned(spec, cells)
 
 
 def _work(spec: CampaignSpec) -> dict[str, StepWork]:

@@ -10,8 +10,9 @@ from monty.json import jsanitize
 
 from hts_battery.flows.engines.registry import engine
 from hts_battery.flows.execution.node import installed_versions
-from hts_battery.flows.recipes.recipe import NoOptions, RecipeMaker
+from hts_battery.flows.recipes.recipe import RESULT_STEP, NoOptions, RecipeMaker
 from hts_battery.schemas.calculation import read_task
+from hts_battery.schemas.cost import PlannedStep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -109,6 +110,19 @@ class EngineRecipeMaker(RecipeMaker):
     ) -> Job:
         """Make the job that adds the others; ``parts``: part → job that computed it."""
         raise NotImplementedError
+
+
+def planned(spec: CampaignSpec, cells: int) -> tuple[PlannedStep, ...]:
+    """List the jobs of one candidate of which the engine computes so many cells."""
+    steps = [
+        (START_STEP, "", 1),
+        *((name, spec.engine, cells) for name in engine(spec.engine).steps),
+        (RESULT_STEP, "", 1),
+    ]
+    return tuple(
+        PlannedStep(engine=name, step=step, for_each=number, behind_gate=False)
+        for step, name, number in steps
+    )
 
 
 def outputs(parts: Mapping[str, str]) -> dict[str, OutputReference]:

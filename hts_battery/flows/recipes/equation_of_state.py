@@ -23,11 +23,11 @@ from jobflow import Flow, Job, Maker, Response, job
 
 from hts_battery.errors import CalculationError
 from hts_battery.flows.engines.engine import Capability
-from hts_battery.flows.engines.registry import engine
 from hts_battery.flows.recipes.engine_recipe import (
     START_STEP,
     EngineRecipeMaker,
     outputs,
+    planned,
     read_output,
     start_of,
 )
@@ -37,7 +37,6 @@ from hts_battery.flows.recipes.recipe import (
     StepWork,
     Subject,
 )
-from hts_battery.schemas.cost import PlannedStep
 from hts_battery.schemas.decoding import read_structure
 from hts_battery.schemas.equation_of_state import (
     EquationOfState,
@@ -55,6 +54,7 @@ if TYPE_CHECKING:
     from hts_battery.flows.engines.engine import Engine
     from hts_battery.schemas.campaign import CampaignSpec
     from hts_battery.schemas.candidate import CandidateDoc
+    from hts_battery.schemas.cost import PlannedStep
 
 RELAX_STEP, STRAIN_STEP, VOLUME_STEP = "relax", "strain", "volume"
 
@@ -256,15 +256,7 @@ class EquationOfStateMaker(EngineRecipeMaker):
 def _cost(spec: CampaignSpec) -> tuple[PlannedStep, ...]:
     """List the calculations of one candidate; a first relaxation is not foreseen."""
     points = EquationOfStateOptions.model_validate(spec.recipe_options).points
-    steps = [
-        (START_STEP, "", 1),
-        *((name, spec.engine, points) for name in engine(spec.engine).steps),
-        (RESULT_STEP, "", 1),
-    ]
-    return tuple(
-        PlannedStep(engine=name, step=step, for_each=number, behind_gate=False)
-        for step, name, number in steps
-    )
+    return planned(spec, points)
 
 
 def _work(spec: CampaignSpec) -> dict[str, StepWork]:

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any, cast
 from jobflow import Flow, Job, Maker, OnMissing, Response, job
 
 from hts_battery.flows.engines.engine import Capability
-from hts_battery.flows.engines.registry import engine
 from hts_battery.flows.recipes.engine_recipe import (
     START_STEP,
     EngineRecipeMaker,
     outputs,
+    planned,
     read_output,
 )
 from hts_battery.flows.recipes.recipe import (
@@ -31,7 +31,6 @@ from hts_battery.flows.recipes.recipe import (
     StepWork,
     Subject,
 )
-from hts_battery.schemas.cost import PlannedStep
 from hts_battery.schemas.decoding import read_structure
 from hts_battery.schemas.lattice import (
     LatticeTraining,
@@ -49,6 +48,7 @@ if TYPE_CHECKING:
     from hts_battery.schemas.calculation import Calculation
     from hts_battery.schemas.campaign import CampaignSpec
     from hts_battery.schemas.candidate import CandidateDoc
+    from hts_battery.schemas.cost import PlannedStep
 
 CELL_STEP = "cell"
 _FINAL_MOMENT = "final_magmom"
@@ -211,15 +211,7 @@ class LatticeTrainingMaker(EngineRecipeMaker):
 def _cost(spec: CampaignSpec) -> tuple[PlannedStep, ...]:
     """List the calculations of one composition."""
     cells = LatticeTrainingOptions.model_validate(spec.recipe_options).cells
-    steps = [
-        (START_STEP, "", 1),
-        *((name, spec.engine, cells) for name in engine(spec.engine).steps),
-        (RESULT_STEP, "", 1),
-    ]
-    return tuple(
-        PlannedStep(engine=name, step=step, for_each=number, behind_gate=False)
-        for step, name, number in steps
-    )
+    return planned(spec, cells)
 
 
 def _work(spec: CampaignSpec) -> dict[str, StepWork]:
