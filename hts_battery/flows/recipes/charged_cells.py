@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
-from jobflow import Flow, Job, Maker, Response, job
+from jobflow import Flow, Job, Maker, job
 
 from hts_battery.electrochemistry.carriers import alkali_carrier
 from hts_battery.electrochemistry.charged_cells import (
@@ -36,7 +36,6 @@ from hts_battery.flows.execution.recorded import jobs_of
 from hts_battery.flows.recipes.engine_recipe import (
     START_STEP,
     EngineRecipeMaker,
-    outputs,
     planned,
     read_output,
     start_of,
@@ -91,24 +90,6 @@ class RelaxedCell(TypedDict):
     calculator: str
     failure: str | None
     """Why the energy may not be used."""
-
-
-@job
-def start_job(
-    candidate: CandidateDoc, maker_text: str, parts: Mapping[str, object]
-) -> Response[Any]:
-    """
-    Choose the carriers that stay and add the relaxations that no run has done.
-
-    ``maker_text``: a :class:`ChargedCellsMaker` as JSON text. ``parts``: part → output
-    of the job that computed it. The output names the cell.
-    """
-    maker = ChargedCellsMaker.from_text(maker_text)
-    start = start_of(candidate)
-    return Response(
-        output={"entry_id": start.entry_id, "ordering_id": start.ordering_id},
-        addition=maker.calculations(candidate, parts),
-    )
 
 
 @job(output_schema=ChargedCells)
@@ -272,13 +253,6 @@ class ChargedCellsMaker(EngineRecipeMaker):
 
     name: str = "charged_cells"
     options: ChargedCellsOptions = field(default_factory=ChargedCellsOptions)
-
-    def first_job(
-        self, candidate: CandidateDoc, maker_text: str, parts: Mapping[str, str]
-    ) -> Job:
-        """Make the job that adds the others."""
-        made: Job = start_job(candidate, maker_text, outputs(parts))
-        return made
 
     def calculations(
         self, candidate: CandidateDoc, parts: Mapping[str, object]

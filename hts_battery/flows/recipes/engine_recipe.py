@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from jobflow import Job, OutputReference
+from jobflow import Job, OutputReference, Response, job
 from monty.json import jsanitize
 
 from hts_battery.flows.engines.registry import engine
@@ -30,6 +30,26 @@ if TYPE_CHECKING:
 
 START_STEP = "start"
 """Step of the job that adds the others on the node."""
+
+
+@job
+def start_job(
+    candidate: CandidateDoc, maker_text: str, parts: Mapping[str, object]
+) -> Response[Any]:
+    """
+    Add the jobs of a recipe that no run has done.
+
+    ``maker_text``: an :class:`EngineRecipeMaker` as JSON text. ``parts``: part → output
+    of the job that computed it. The output names the cell that it starts from.
+    """
+    maker = EngineRecipeMaker.from_text(maker_text)
+    start = candidate.start
+    return Response(
+        output={"ordering_id": candidate.candidate_id}
+        if start is None
+        else {"entry_id": start.entry_id, "ordering_id": start.ordering_id},
+        addition=maker.calculations(candidate, parts),
+    )
 
 
 @dataclass
@@ -109,6 +129,14 @@ class EngineRecipeMaker(RecipeMaker):
         self, candidate: CandidateDoc, maker_text: str, parts: Mapping[str, str]
     ) -> Job:
         """Make the job that adds the others; ``parts``: part → job that computed it."""
+        known = {name: OutputReference(uuid) for name, uuid in parts.items()}
+        made: Job = start_job(candidate, maker_text, known)
+        return made
+
+    def calculations(
+        self, candidate: CandidateDoc, parts: Mapping[str, object]
+    ) -> Flow:
+        """Make, on the node, what no run has computed, and what joins it."""
         raise NotImplementedError
 
 
@@ -123,11 +151,6 @@ def planned(spec: CampaignSpec, cells: int) -> tuple[PlannedStep, ...]:
         PlannedStep(engine=name, step=step, for_each=number, behind_gate=False)
         for step, name, number in steps
     )
-
-
-def outputs(parts: Mapping[str, str]) -> dict[str, OutputReference]:
-    """Refer to the outputs of jobs of earlier runs."""
-    return {name: OutputReference(uuid) for name, uuid in parts.items()}
 
 
 def start_of(candidate: CandidateDoc) -> StartingCell:

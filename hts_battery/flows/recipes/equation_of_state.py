@@ -19,14 +19,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from atomate2.common.flows.eos import CommonEosMaker
-from jobflow import Flow, Job, Maker, Response, job
+from jobflow import Flow, Job, Maker, job
 
 from hts_battery.errors import CalculationError
 from hts_battery.flows.engines.engine import Capability
 from hts_battery.flows.recipes.engine_recipe import (
     START_STEP,
     EngineRecipeMaker,
-    outputs,
     planned,
     read_output,
     start_of,
@@ -57,24 +56,6 @@ if TYPE_CHECKING:
     from hts_battery.schemas.cost import PlannedStep
 
 RELAX_STEP, STRAIN_STEP, VOLUME_STEP = "relax", "strain", "volume"
-
-
-@job
-def start_job(
-    candidate: CandidateDoc, maker_text: str, parts: Mapping[str, object]
-) -> Response[Any]:
-    """
-    Add the jobs that compute a relaxed cell at every volume that no run has computed.
-
-    ``maker_text``: an :class:`EquationOfStateMaker` as JSON text. ``parts``: part →
-    output of the job that computed it. The output names the cell.
-    """
-    maker = EquationOfStateMaker.from_text(maker_text)
-    start = start_of(candidate)
-    return Response(
-        output={"entry_id": start.entry_id, "ordering_id": start.ordering_id},
-        addition=maker.calculations(candidate, parts),
-    )
 
 
 @job(output_schema=EquationOfState)
@@ -196,13 +177,6 @@ class EquationOfStateMaker(EngineRecipeMaker):
         self.cell_maker = relax_maker or chosen.maker(
             Capability.KEEP_CELL, spec.relaxation
         )
-
-    def first_job(
-        self, candidate: CandidateDoc, maker_text: str, parts: Mapping[str, str]
-    ) -> Job:
-        """Make the job that adds the others."""
-        made: Job = start_job(candidate, maker_text, outputs(parts))
-        return made
 
     def calculations(
         self, candidate: CandidateDoc, parts: Mapping[str, object]

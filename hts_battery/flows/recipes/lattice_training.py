@@ -13,15 +13,14 @@ A cell that cannot be relaxed is refused by its reason; the others count.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
-from jobflow import Flow, Job, Maker, OnMissing, Response, job
+from jobflow import Flow, Job, Maker, OnMissing, job
 
 from hts_battery.flows.engines.engine import Capability
 from hts_battery.flows.recipes.engine_recipe import (
     START_STEP,
     EngineRecipeMaker,
-    outputs,
     planned,
     read_output,
 )
@@ -52,23 +51,6 @@ if TYPE_CHECKING:
 
 CELL_STEP = "cell"
 _FINAL_MOMENT = "final_magmom"
-
-
-@job
-def start_job(
-    candidate: CandidateDoc, maker_text: str, parts: Mapping[str, object]
-) -> Response[Any]:
-    """
-    Make the cells of a composition and add the relaxations that no run has made.
-
-    ``maker_text``: a :class:`LatticeTrainingMaker` as JSON text. ``parts``: cell →
-    output of the job that relaxed it.
-    """
-    maker = LatticeTrainingMaker.from_text(maker_text)
-    return Response(
-        output={"ordering_id": candidate.candidate_id},
-        addition=maker.relaxations(candidate, parts),
-    )
 
 
 @job(output_schema=LatticeTraining)
@@ -170,14 +152,9 @@ class LatticeTrainingMaker(EngineRecipeMaker):
 
     packages = (*EngineRecipeMaker.packages, "numba")
 
-    def first_job(
-        self, candidate: CandidateDoc, maker_text: str, parts: Mapping[str, str]
-    ) -> Job:
-        """Make the job that adds the others."""
-        made: Job = start_job(candidate, maker_text, outputs(parts))
-        return made
-
-    def relaxations(self, candidate: CandidateDoc, parts: Mapping[str, object]) -> Flow:
+    def calculations(
+        self, candidate: CandidateDoc, parts: Mapping[str, object]
+    ) -> Flow:
         """Make, on the node, the jobs of the cells not known yet, and the result."""
         tags = {"ordering_id": candidate.candidate_id}
         jobs: list[Job | Flow] = []

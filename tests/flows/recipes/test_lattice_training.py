@@ -54,7 +54,7 @@ def output(cell: Structure, energy: float, **changes: object) -> dict[str, Any]:
 
 def test_a_flow_has_a_job_a_cell_and_the_result(candidate: CandidateDoc) -> None:
     maker = LatticeTrainingMaker(options=OPTIONS, relax_maker=FakeRelaxMaker())
-    flow = maker.relaxations(candidate, {})
+    flow = maker.calculations(candidate, {})
     steps = [one.metadata["step"] for one in flow.jobs]
     assert steps == ["cell", "cell", "cell", "result"]
     assert [one.metadata.get("part") for one in flow.jobs[:3]] == [
@@ -65,7 +65,7 @@ def test_a_flow_has_a_job_a_cell_and_the_result(candidate: CandidateDoc) -> None
     assert flow.jobs[-1].config.on_missing_references is OnMissing.NONE
     cell = flow.jobs[0].function_args[0]
     assert all(not hasattr(site.specie, "oxi_state") for site in cell)
-    known = maker.relaxations(candidate, {"cell 2": {}})
+    known = maker.calculations(candidate, {"cell 2": {}})
     assert [one.metadata.get("part") for one in known.jobs] == [
         "cell 1",
         "cell 3",
@@ -77,7 +77,7 @@ def test_engines_get_charges_and_moments_of_the_states(candidate: CandidateDoc) 
     maker = LatticeTrainingMaker(
         options=OPTIONS, relax_maker=FakeRelaxMaker(), magmom=True, charge=True
     )
-    cell = maker.relaxations(candidate, {}).jobs[0].function_args[0]
+    cell = maker.calculations(candidate, {}).jobs[0].function_args[0]
     manganese = [s for s in cell if s.specie.symbol == "Mn"]
     assert {s.properties["magmom"] for s in manganese} == {4.0}
     assert {s.properties["charge"] for s in manganese} == {3.0}

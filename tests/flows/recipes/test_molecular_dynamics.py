@@ -152,8 +152,8 @@ def test_vacancies_in_copper_to_an_error_of_15_percent(
     assert run.ending == "target reached"
     assert run.diffusivity is not None
     assert run.diffusivity.standard_error <= 0.15
-    # Two vacancies of 32 places, 0.757 eV: 1e-6 to 1e-5 cm2/s.
-    assert 1e-7 < (run.diffusivity.tracer or 0) < 1e-4
+    # Thirty atoms on 32 places melt here: a liquid's number, not that of vacancies.
+    assert 5e-6 < (run.diffusivity.tracer or 0) < 5e-5
 
 
 def test_engines_that_have_no_forces_are_refused() -> None:
